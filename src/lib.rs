@@ -1,0 +1,38 @@
+//! emgate: a modern JSON gateway in front of Veeam Backup Enterprise Manager (EM).
+//!
+//! The rooms in reading order; `ARCHITECTURE.md` is the map, and `tests/it/guard_imports.rs` holds the
+//! rule of who may import whom.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`domain`] | rules: plans, operations, sessions, events, webhooks; no I/O, no clock, no serde |
+//! | [`api_types`] | the JSON of the contract, built from domain values |
+//! | [`catalogue`] | what EM is, as data |
+//! | [`transcode`] | XML to JSON and back, by the catalogue |
+//! | [`upstream`] | the only room that speaks to EM |
+//! | [`store`] | the only room that speaks SQL |
+//! | [`watcher`] | looks at EM, writes what changed |
+//! | [`webhooks`] | from event to signed request |
+//! | [`app`] | the verbs: whatever needs two rooms |
+//! | [`http`] | the edge |
+
+pub mod api_types;
+pub mod app;
+pub mod bootstrap;
+pub mod catalogue;
+pub mod cli;
+pub mod clock;
+pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod domain;
+pub mod http;
+pub mod runtime;
+#[cfg(feature = "demo")]
+pub mod sim;
+pub mod store;
+pub mod telemetry;
+pub mod transcode;
+pub mod upstream;
+pub mod watcher;
+pub mod webhooks;

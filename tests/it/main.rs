@@ -1,0 +1,1 @@
+//! Integration tests: one binary, its modules listed with a line each.
