@@ -1,0 +1,124 @@
+//! Time, ids and randomness as parameters.
+//!
+//! Whatever depends on the hour or on chance takes a [`Clock`], so that a test can move the one and fix the
+//! other. The system's clock and its random source are read here and nowhere else.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// The source of wall-clock time, of ids and of randomness.
+pub trait Clock: Send + Sync + 'static {
+    /// The current moment, UTC.
+    fn now(&self) -> Timestamp;
+
+    /// A new UUID version 7 whose time part is [`Clock::now`] (RFC 9562), so that ids sort by age.
+    fn id(&self) -> Uuid {
+        let now = self.now();
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+        Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
+    }
+
+    /// Fills `bytes` from the system's cryptographic random source.
+    fn random(&self, bytes: &mut [u8]) {
+        // The call fails only when the operating system has no entropy at all, and then no secret may be made.
+        assert!(
+            aws_lc_rs::rand::fill(bytes).is_ok(),
+            "the system's random source gave nothing"
+        );
+    }
+
+    /// A number in `0.0..1.0` for jitter; not for secrets.
+    fn fraction(&self) -> f64 {
+        let mut bytes = [0u8; 4];
+        self.random(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// `duration` changed by up to `share` (0.2 = 20 %) in either direction.
+    fn jittered(&self, duration: Duration, share: f64) -> Duration {
+        duration.mul_f64((1.0 - share) + 2.0 * share * self.fraction())
+    }
+}
+
+/// A clock that rooms share.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's own clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl SystemClock {
+    /// The machine's clock, ready to be shared.
+    #[must_use]
+    pub fn shared() -> SharedClock {
+        Arc::new(Self)
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the system's clock"
+    )]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<Timestamp>);
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(now)))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *now = now.checked_add(by).unwrap_or(Timestamp::MAX);
+    }
+
+    /// Sets the clock, backwards as well.
+    pub fn set(&self, to: Timestamp) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = to;
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_the_clock_that_made_them() {
+        let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+        clock.advance(Duration::from_secs(1_000_000));
+        let earlier = clock.id();
+        clock.advance(Duration::from_secs(1));
+        assert!(earlier < clock.id());
+    }
+
+    #[test]
+    fn jitter_stays_within_its_share() {
+        for _ in 0..200 {
+            let value = SystemClock.jittered(Duration::from_secs(10), 0.2);
+            assert!(
+                (Duration::from_secs(8)..=Duration::from_secs(12)).contains(&value),
+                "{value:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What keeps the program's work together: workers that are activated by a period or a nudge, tracked tasks,
+//! and the one signal that ends them.
+//!
+//! A worker looks at the store, does what is due and returns; a nudge is haste, the row is the message. A
+//! worker that panics ends the process, because a living process with a dead watcher would look healthy.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Wakes a worker before its period is over. Nudges given while it works are not lost: they cause one more turn.
+#[derive(Debug, Clone, Default)]
+pub struct Nudge(Arc<Notify>);
+
+impl Nudge {
+    /// Asks for a turn as soon as possible.
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for a nudge, `period` at most.
+    pub async fn wait(&self, period: Duration) {
+        let _ = tokio::time::timeout(period, self.0.notified()).await;
+    }
+}
+
+/// What an activation found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// More is due already: run again at once.
+    Again,
+    /// Nothing is due before this much time has passed.
+    Rest(Duration),
+}
+
+/// Something that is activated again and again.
+pub trait Worker: Send + 'static {
+    /// The worker's name in logs.
+    const NAME: &'static str;
+
+    /// Does what is due. Twice in a row must be harmless.
+    fn activate(&mut self) -> impl Future<Output = Turn> + Send;
+}
+
+/// The program's tracked tasks and the signal that ends them.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    failed: CancellationToken,
+}
+
+impl Tasks {
+    /// No task yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Spawns work that must come to its end even if the one who asked for it goes away (a caller that hangs
+    /// up must not stop a failover half way).
+    pub fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tracker.spawn(work)
+    }
+
+    /// Runs `worker` until the program stops.
+    pub fn drive<W: Worker>(&self, mut worker: W, nudge: Nudge) {
+        let stop = self.stop.clone();
+        let guard = FailureGuard {
+            name: W::NAME,
+            stop: stop.clone(),
+            failed: self.failed.clone(),
+        };
+        self.tracker.spawn(async move {
+            let _guard = guard;
+            while !stop.is_cancelled() {
+                match worker.activate().await {
+                    Turn::Again => tokio::task::yield_now().await,
+                    Turn::Rest(period) => {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = nudge.wait(period) => {}
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// The signal that work should end.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Resolves when a worker ended although nobody asked it to.
+    pub async fn worker_failed(&self) {
+        self.failed.cancelled().await;
+    }
+
+    /// Asks all work to end and waits for it, `limit` at most. True when everything ended in time.
+    pub async fn stop(&self, limit: Duration) -> bool {
+        self.stop.cancel();
+        self.tracker.close();
+        tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
+    }
+}
+
+struct FailureGuard {
+    name: &'static str,
+    stop: CancellationToken,
+    failed: CancellationToken,
+}
+
+impl Drop for FailureGuard {
+    fn drop(&mut self) {
+        if !self.stop.is_cancelled() {
+            tracing::error!(worker = self.name, "a worker ended by itself; the process stops");
+            self.failed.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Counting(Arc<AtomicUsize>, Nudge);
+
+    impl Worker for Counting {
+        const NAME: &'static str = "counting";
+        async fn activate(&mut self) -> Turn {
+            assert!(
+                self.0.fetch_add(1, Ordering::SeqCst) < 2,
+                "a worker that fails on its third turn"
+            );
+            self.1.now();
+            Turn::Rest(Duration::from_secs(3600))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_is_noticed() {
+        let tasks = Tasks::new();
+        let nudge = Nudge::default();
+        let turns = Arc::new(AtomicUsize::new(0));
+        tasks.drive(Counting(turns.clone(), nudge.clone()), nudge);
+        tokio::time::timeout(Duration::from_secs(5), tasks.worker_failed())
+            .await
+            .expect("noticed");
+        assert_eq!(turns.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn stopping_waits_for_tracked_tasks() {
+        let tasks = Tasks::new();
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let handle = tasks.spawn(async move { receiver.await.is_ok() });
+        assert!(!tasks.stop(Duration::from_millis(10)).await);
+        sender.send(()).expect("the task waits");
+        assert!(tasks.stop(Duration::from_secs(5)).await);
+        assert!(handle.await.expect("joined"));
+    }
+}

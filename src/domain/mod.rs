@@ -1,0 +1,12 @@
+//! The rules of failover, without I/O, without waiting, without reading a clock.
+//!
+//! Values here are parsed at the edge and trusted afterwards. The few serde derives are the form in which the
+//! store keeps a value as a document; the JSON that callers see is made in `api_types` alone.
+
+pub mod access;
+pub mod event;
+pub mod id;
+pub mod operation;
+pub mod plan;
+pub mod session;
+pub mod webhook;

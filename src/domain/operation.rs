@@ -1,0 +1,188 @@
+//! Operations: what the gateway was asked to do, from the request to the outcome.
+//!
+//! An operation is durable before anything is sent to EM. `Submitting` means that the outcome of the request is
+//! not known yet; such an operation is resolved by looking at EM, never by sending again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::id::{EmId, LogonId, OperationId, TaskId};
+use super::plan::PlanRef;
+use super::session::SessionResult;
+
+/// What kind of work an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OperationKind {
+    /// An action on a failover plan.
+    Failover,
+    /// A change of a plan.
+    Update,
+    /// The removal of a plan.
+    Delete,
+    /// Any other write through the mirror.
+    Em,
+}
+
+/// Where an operation stands (contract section 4, Operation).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OperationState {
+    /// Recorded; whether EM took it is not known yet.
+    Submitting,
+    /// EM took it and works on it.
+    Running,
+    /// It has ended, and how is known.
+    Finished,
+    /// Nothing was found at EM that tells how it went.
+    Unknown,
+}
+
+impl OperationState {
+    /// Whether it still keeps its plan busy.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Submitting | Self::Running)
+    }
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum OperationResult {
+    /// It did what was asked.
+    Success,
+    /// It did, with remarks.
+    Warning,
+    /// It did not.
+    Failed,
+    /// It was called off.
+    Cancelled,
+    /// EM gave the session a result that is not documented.
+    Other(String),
+}
+
+impl From<SessionResult> for OperationResult {
+    fn from(result: SessionResult) -> Self {
+        match result {
+            SessionResult::Success => Self::Success,
+            SessionResult::Warning => Self::Warning,
+            SessionResult::Failed => Self::Failed,
+            SessionResult::Other(word) => Self::Other(word),
+        }
+    }
+}
+
+/// Where the result comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResultSource {
+    /// The failover session ended.
+    Session,
+    /// EM finished the task; what the machines do is not known.
+    Task,
+}
+
+/// Who reports a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureSource {
+    /// EM's task.
+    Task,
+    /// EM's failover session.
+    Session,
+    /// The gateway.
+    Gateway,
+}
+
+/// Why an operation failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// For people; EM's words are quoted.
+    pub message: String,
+    /// Who says so.
+    pub source: FailureSource,
+}
+
+/// EM's states of a task, and the gateway's word for one that EM no longer knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskState {
+    /// The backup server works.
+    Running,
+    /// Done on the backup server; EM has not collected the outcome yet, which may take 15 minutes.
+    OperationFinished,
+    /// Done and collected.
+    Finished,
+    /// It vanished with its logon session, or was removed.
+    Lost,
+    /// A word of EM's that is not documented.
+    Other(String),
+}
+
+/// An EM task that an operation follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationTask {
+    /// Its id within its logon session.
+    pub id: TaskId,
+    /// The logon session it lives in; absent once that is gone for good.
+    pub logon: Option<LogonId>,
+    /// Its last known state.
+    pub state: TaskState,
+    /// EM's message with its result.
+    pub message: Option<String>,
+}
+
+/// A step in an operation's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryStep {
+    /// The state it went into.
+    pub state: OperationState,
+    /// When.
+    pub at: Timestamp,
+    /// Why, where that is not plain.
+    pub reason: Option<String>,
+}
+
+/// Something the gateway was asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Its id.
+    pub id: OperationId,
+    /// What kind of work it is.
+    pub kind: OperationKind,
+    /// `test`, `start`, `undo`, `update`, `delete`, or EM's own word.
+    pub action: String,
+    /// The plan it acts on.
+    pub plan: Option<PlanRef>,
+    /// The path it acts on, for writes through the mirror.
+    pub target: Option<String>,
+    /// Where it stands.
+    pub state: OperationState,
+    /// How it ended.
+    pub result: Option<OperationResult>,
+    /// Where the result comes from.
+    pub result_source: Option<ResultSource>,
+    /// Percent; the session's, 100 when finished.
+    pub progress: i64,
+    /// EM's task.
+    pub task: Option<OperationTask>,
+    /// EM's failover session, once the two are joined.
+    pub session: Option<EmId>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Who asked, by the token.
+    pub requested_by: Option<String>,
+    /// When the row was written.
+    pub requested_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// When a caller asked to stop it.
+    pub cancel_requested_at: Option<Timestamp>,
+    /// The masked address of its one-off callback.
+    pub callback_url: Option<String>,
+    /// The caller's own notes.
+    pub metadata: BTreeMap<String, String>,
+    /// The number of the last complete observation when the row was written: a session that was seen by then
+    /// was not started by this operation.
+    pub seen_observation: i64,
+    /// When it is given up as unknown unless something is found at EM.
+    pub evidence_deadline: Timestamp,
+    /// Its life so far, oldest first.
+    pub history: Vec<HistoryStep>,
+}

@@ -1,0 +1,57 @@
+//! What can go wrong in the store.
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database did not do it: gone, full, read-only, or too slow.
+    #[error("the database did not answer as it should")]
+    Database(#[from] sqlx::Error),
+    /// Its tables could not be brought up to date.
+    #[error("the store's tables could not be brought up to date")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A newer program wrote it.
+    #[error(
+        "the store was written by a newer emgate (it holds migration {version}); run that version or newer"
+    )]
+    Newer {
+        /// The migration that this program does not know.
+        version: i64,
+    },
+    /// Another process has it.
+    #[error("the store is in use by another process (lock file {path})")]
+    Locked {
+        /// The lock's file.
+        path: String,
+    },
+    /// A file beside the database could not be used.
+    #[error("cannot use {path}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The URL names no engine that is built in.
+    #[error("store.url must be sqlite://FILE")]
+    UnsupportedUrl,
+    /// The key that seals secrets is not 32 bytes in base64.
+    #[error("the store's encryption key must be 32 bytes in base64")]
+    BadKey,
+    /// A sealed secret does not open with the key at hand.
+    #[error("a secret in the store cannot be opened with the encryption key at hand")]
+    Unsealable,
+    /// A row holds what this program never writes.
+    #[error("the store holds an unreadable value in {what}")]
+    Corrupt {
+        /// The column.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// The name of the unique or check constraint that refused the write, in the engine's words, if one did.
+    pub(in crate::store) fn violates_unique(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+}

@@ -1,0 +1,148 @@
+//! The event log: what happened, in the order in which the gateway saw it.
+//!
+//! An event and its deliveries are written in the transaction that notices it; there is no second step.
+
+use sqlx::any::AnyRow;
+
+use super::row::{Columns as _, json, micros};
+use super::{Error, Store, Tx, webhooks};
+use crate::domain::event::{EventType, NewEvent};
+use crate::domain::id::EventId;
+
+/// An event as the log holds it.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Its place in the log.
+    pub seq: i64,
+    /// Its id.
+    pub id: EventId,
+    /// What it says.
+    pub kind: EventType,
+    /// The JSON body, as it is delivered.
+    pub body: String,
+}
+
+impl Tx {
+    /// Appends an event to the log and a delivery for every endpoint that wants it.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the database refuses, also for a second event with the same number in a session.
+    pub async fn append_event(&mut self, event: &NewEvent) -> Result<(), Error> {
+        let routing = &event.routing;
+        sqlx::query(
+            "insert into events (id, type, at, body, session_key, sequence, plan_key, tenant, result, operation_id) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(event.id.to_string())
+        .bind(event.kind.as_str())
+        .bind(micros(event.at))
+        .bind(event.body.clone())
+        .bind(routing.session.as_ref().map(crate::domain::id::EmId::key))
+        .bind(routing.sequence)
+        .bind(routing.plan.as_ref().map(crate::domain::id::EmId::key))
+        .bind(routing.tenant.as_ref().map(|tenant| json(tenant, "events.tenant")).transpose()?)
+        .bind(routing.result.clone())
+        .bind(routing.operation.map(|id| id.to_string()))
+        .execute(self.connection())
+        .await?;
+        webhooks::fan_out(self, event).await?;
+        self.note_deliveries();
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Up to `limit` events with a place in the log after `after`, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn events_after(&self, after: i64, limit: i64) -> Result<Vec<StoredEvent>, Error> {
+        sqlx::query("select seq, id, type, body from events where seq > $1 order by seq limit $2")
+            .bind(after)
+            .bind(limit)
+            .fetch_all(self.reader())
+            .await?
+            .iter()
+            .map(event_from)
+            .collect()
+    }
+
+    /// Up to `limit` events with a place in the log before `before`, oldest first: the page that precedes it.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn events_before(&self, before: i64, limit: i64) -> Result<Vec<StoredEvent>, Error> {
+        let rows =
+            sqlx::query("select seq, id, type, body from events where seq < $1 order by seq desc limit $2")
+                .bind(before)
+                .bind(limit)
+                .fetch_all(self.reader())
+                .await?;
+        rows.iter().rev().map(event_from).collect()
+    }
+
+    /// The place of an event in the log.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn event_place(&self, id: EventId) -> Result<Option<i64>, Error> {
+        let row = sqlx::query("select seq from events where id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.reader())
+            .await?;
+        row.map(|row| row.int("seq")).transpose()
+    }
+}
+
+fn event_from(row: &AnyRow) -> Result<StoredEvent, Error> {
+    Ok(StoredEvent {
+        seq: row.int("seq")?,
+        id: row.parsed("id")?,
+        kind: EventType::parse(&row.text("type")?).ok_or(Error::Corrupt { what: "events.type" })?,
+        body: row.text("body")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+    use crate::domain::event::Routing;
+    use crate::store::testing::temporary;
+
+    fn event(kind: EventType) -> NewEvent {
+        NewEvent {
+            id: EventId::new(SystemClock.id()),
+            kind,
+            at: SystemClock.now(),
+            body: "{}".into(),
+            routing: Routing::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_in_the_log_after_the_commit_and_not_before() {
+        let store = temporary().await;
+        let mut tx = store.begin().await.expect("begun");
+        let event = event(EventType::UpstreamUnavailable);
+        tx.append_event(&event).await.expect("appended");
+        assert!(store.events_after(0, 10).await.expect("read").is_empty());
+        tx.commit().await.expect("committed");
+        let log = store.events_after(0, 10).await.expect("read");
+        assert_eq!(log.len(), 1);
+        assert_eq!(log[0].id, event.id);
+        assert_eq!(store.event_place(event.id).await.expect("read"), Some(log[0].seq));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_transaction_leaves_nothing() {
+        let store = temporary().await;
+        let mut tx = store.begin().await.expect("begun");
+        tx.append_event(&event(EventType::UpstreamRecovered))
+            .await
+            .expect("appended");
+        drop(tx);
+        assert!(store.events_after(0, 10).await.expect("read").is_empty());
+        store.begin().await.expect("the writer is free again");
+    }
+}

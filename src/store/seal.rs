@@ -1,0 +1,138 @@
+//! Sealing: secrets in the store are encrypted with AES-256-GCM under a key that lies outside the database.
+//!
+//! The purpose of a secret is authenticated with it, so that a sealed value moved to another column does not open.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Config, Error};
+
+const NONCE: usize = 12;
+
+/// Seals and opens secrets; clones share the key.
+#[derive(Clone)]
+pub struct Sealer(Arc<RandomizedNonceKey>);
+
+impl Sealer {
+    /// Reads the key that the configuration names, or the one beside the SQLite file, which is made when absent
+    /// (readable by its owner only).
+    pub(super) fn open(config: &Config, database: &Path) -> Result<Self, Error> {
+        if let Some(path) = &config.encryption_key_file {
+            return Self::from_base64(&read(path)?);
+        }
+        let mut name = database.as_os_str().to_owned();
+        name.push(".key");
+        let path = PathBuf::from(name);
+        if path.exists() {
+            return Self::from_base64(&read(&path)?);
+        }
+        let mut key = [0u8; 32];
+        aws_lc_rs::rand::fill(&mut key).map_err(|_| Error::BadKey)?;
+        let text = STANDARD.encode(key);
+        write_private(&path, &text)?;
+        Self::from_base64(&text)
+    }
+
+    fn from_base64(text: &str) -> Result<Self, Error> {
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| Error::BadKey)?;
+        if bytes.len() != 32 {
+            return Err(Error::BadKey);
+        }
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| Error::BadKey)?;
+        Ok(Self(Arc::new(key)))
+    }
+
+    /// Seals `secret`; `purpose` is the column it goes to. The result is base64 of nonce, ciphertext and tag.
+    ///
+    /// # Errors
+    /// [`Error::Unsealable`] when the cipher refuses, which it does only for absurd lengths.
+    pub fn seal(&self, purpose: &str, secret: &SecretString) -> Result<String, Error> {
+        let mut body = secret.expose_secret().as_bytes().to_vec();
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut body)
+            .map_err(|_| Error::Unsealable)?;
+        let mut sealed = nonce.as_ref().to_vec();
+        sealed.extend_from_slice(&body);
+        Ok(STANDARD.encode(sealed))
+    }
+
+    /// Opens what [`Sealer::seal`] made for the same purpose.
+    ///
+    /// # Errors
+    /// [`Error::Unsealable`] when it was sealed with another key, for another purpose, or changed.
+    pub fn open_sealed(&self, purpose: &str, sealed: &str) -> Result<SecretString, Error> {
+        let bytes = STANDARD.decode(sealed).map_err(|_| Error::Unsealable)?;
+        let (nonce, body) = bytes.split_at_checked(NONCE).ok_or(Error::Unsealable)?;
+        let nonce =
+            aws_lc_rs::aead::Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Unsealable)?;
+        let mut body = body.to_vec();
+        let plain = self
+            .0
+            .open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut body)
+            .map_err(|_| Error::Unsealable)?;
+        let text = std::str::from_utf8(plain).map_err(|_| Error::Unsealable)?;
+        Ok(SecretString::from(text.to_owned()))
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::File {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+fn write_private(path: &Path, text: &str) -> Result<(), Error> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let result = options.open(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    result.map_err(|source| Error::File {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer() -> Sealer {
+        Sealer::from_base64(&STANDARD.encode([7u8; 32])).expect("32 bytes")
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_again_and_only_for_its_purpose() {
+        let sealed = sealer()
+            .seal("endpoint.secret", &SecretString::from("whsec_x"))
+            .expect("sealed");
+        assert!(!sealed.contains("whsec"));
+        assert_eq!(
+            sealer()
+                .open_sealed("endpoint.secret", &sealed)
+                .expect("opened")
+                .expose_secret(),
+            "whsec_x"
+        );
+        assert!(matches!(
+            sealer().open_sealed("logon.token", &sealed),
+            Err(Error::Unsealable)
+        ));
+    }
+
+    #[test]
+    fn a_key_of_another_length_is_refused() {
+        assert!(matches!(Sealer::from_base64("c2hvcnQ="), Err(Error::BadKey)));
+    }
+}
