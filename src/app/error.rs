@@ -1,0 +1,79 @@
+//! Why a verb could not do what was asked; `http::problem` gives each its status and code.
+
+use crate::domain::id::{EmId, OperationId};
+use crate::store;
+
+/// One fault in what the caller sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where: a JSON pointer (RFC 6901) into the body, or a parameter's name.
+    pub pointer: String,
+    /// What is wrong and what is allowed.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// A fault at `pointer`.
+    #[must_use]
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// What keeps a plan busy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusyWith {
+    /// An operation that has not ended.
+    Operation(OperationId),
+    /// A failover session that has not stopped.
+    Session(EmId),
+}
+
+/// Why a verb could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing, or not for this caller.
+    #[error("{what} was not found")]
+    NotFound {
+        /// The kind of thing, for people.
+        what: &'static str,
+    },
+    /// What was sent is well-formed but not acceptable.
+    #[error("the request is not valid")]
+    Invalid(Vec<FieldError>),
+    /// The plan runs already.
+    #[error("the plan is busy")]
+    PlanBusy(BusyWith),
+    /// EM has not been observed completely yet, so that what runs there is not known.
+    #[error("Enterprise Manager has not been observed completely yet")]
+    NotReady,
+    /// What the caller saw is no longer what is there.
+    #[error("the resource has changed since it was read")]
+    PreconditionFailed,
+    /// The operation has ended; there is nothing to stop.
+    #[error("the operation has ended")]
+    OperationFinished(OperationId),
+    /// There is nothing yet, or nothing any more, that could be stopped.
+    #[error("the operation cannot be cancelled: {reason}")]
+    NotCancellable {
+        /// Why, for people.
+        reason: &'static str,
+    },
+    /// The store could not do it.
+    #[error("the store could not answer")]
+    Store(#[from] store::Error),
+    /// A fault of the gateway's own.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+impl Error {
+    /// A single fault in what was sent.
+    #[must_use]
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(pointer, detail)])
+    }
+}
