@@ -1,1 +1,172 @@
+//! The configuration: one file and the environment, read once, checked whole, handed out as typed sections.
+//!
+//! Each section belongs to a room and is that room's `Config`; no room imports this module. Reading never
+//! stops at the first mistake: every fault names its key and all are reported together, without values that
+//! could be secrets. The environment is an argument, so that a test need not touch the real one.
+//! Keys, defaults and reasons: `emgate.default.toml`. Tests: `tests/it/config.rs`.
 
+mod reader;
+mod sections;
+mod tree;
+mod values;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use crate::{http, store, upstream, watcher, webhooks};
+
+/// Every key with its default, meaning, unit and reason, as TOML.
+pub const DEFAULTS: &str = include_str!("emgate.default.toml");
+
+/// The whole configuration, checked.
+#[derive(Debug)]
+pub struct Config {
+    pub server: http::config::Config,
+    pub upstream: upstream::config::Config,
+    pub auth: http::config::AuthConfig,
+    pub store: store::config::Config,
+    pub retention: store::config::Retention,
+    pub watch: watcher::config::Config,
+    pub webhooks: webhooks::config::Config,
+}
+
+/// One thing that is wrong with the configuration. Its text never carries a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, such as `upstream.accounts[0].password`, or the file's name.
+    pub key: String,
+    /// The environment variable that it came from, if it did.
+    pub variable: Option<String>,
+    /// What is wrong, continuing "the key …".
+    pub message: String,
+}
+
+impl Fault {
+    fn new(key: &str, variable: Option<&str>, message: impl Into<String>) -> Self {
+        Self {
+            key: key.to_owned(),
+            variable: variable.map(str::to_owned),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.variable {
+            Some(variable) => write!(f, "{} (from {variable}) {}", self.key, self.message),
+            None => write!(f, "{} {}", self.key, self.message),
+        }
+    }
+}
+
+/// All faults of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub struct Error {
+    /// At least one, in the order of the keys.
+    pub faults: Vec<Fault>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.faults.len() == 1 { "" } else { "s" };
+        write!(f, "the configuration has {} fault{plural}:", self.faults.len())?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+/// Which file `serve` and its like read: the one asked for, else `EMGATE_CONFIG`, else `./emgate.toml` if present.
+#[must_use]
+pub fn locate(asked: Option<PathBuf>, emgate_config: Option<OsString>) -> Option<PathBuf> {
+    asked
+        .or_else(|| emgate_config.filter(|name| !name.is_empty()).map(PathBuf::from))
+        .or_else(|| Some(PathBuf::from("emgate.toml")).filter(|file| file.exists()))
+}
+
+/// Reads a file (when there is one) and lays the environment over it.
+///
+/// # Errors
+/// All faults together: syntax, unknown keys, bad values, missing keys, unreadable files.
+pub fn load<K, V>(file: Option<&Path>, environment: impl IntoIterator<Item = (K, V)>) -> Result<Config, Error>
+where
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    let Some(file) = file else {
+        return parse("", environment);
+    };
+    let name = file.display().to_string();
+    match std::fs::read(file).map(String::from_utf8) {
+        Ok(Ok(text)) => read(&name, &text, environment).0,
+        Ok(Err(_)) => Err(Error {
+            faults: vec![Fault::new(&name, None, "is not UTF-8 text")],
+        }),
+        Err(error) => Err(Error {
+            faults: vec![Fault::new(&name, None, format!("cannot be read: {error}"))],
+        }),
+    }
+}
+
+/// Reads a file's text and lays the environment over it.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse<K, V>(text: &str, environment: impl IntoIterator<Item = (K, V)>) -> Result<Config, Error>
+where
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    read("the configuration file", text, environment).0
+}
+
+/// The keys that reading this text asks for, list items as `[]`. For the test that holds the documented
+/// defaults against the program.
+#[must_use]
+pub fn known_keys(text: &str) -> BTreeSet<String> {
+    read(
+        "the configuration file",
+        text,
+        std::iter::empty::<(OsString, OsString)>(),
+    )
+    .1
+}
+
+fn read<K, V>(
+    name: &str,
+    text: &str,
+    environment: impl IntoIterator<Item = (K, V)>,
+) -> (Result<Config, Error>, BTreeSet<String>)
+where
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    let mut faults = Vec::new();
+    let mut root = match tree::from_file(name, text) {
+        Ok(root) => root,
+        Err(fault) => {
+            // Without the file every key would seem missing; its syntax is the only thing worth saying.
+            return (Err(Error { faults: vec![fault] }), BTreeSet::new());
+        }
+    };
+    let environment = environment
+        .into_iter()
+        .map(|(key, value)| (key.into(), value.into()));
+    tree::overlay(&mut root, environment, &mut faults);
+    let report = reader::Report::default();
+    report.faults.replace(faults);
+    let config = sections::config(root, &report);
+    let mut faults = report.faults.into_inner();
+    faults.sort_by(|a, b| a.key.cmp(&b.key));
+    faults.dedup();
+    let result = match config {
+        Some(config) if faults.is_empty() => Ok(config),
+        _ => Err(Error { faults }),
+    };
+    (result, report.known.into_inner())
+}
+
+type Table = BTreeMap<String, tree::Node>;

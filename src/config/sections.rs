@@ -1,0 +1,346 @@
+//! Section by section: which keys there are, their defaults and bounds, and what must fit together.
+//!
+//! Bounds refuse mistakes (a wait of 0, a body of a terabyte), not tastes. A fault never stops the reading:
+//! a refused key leaves its default behind and the whole is thrown away at the end.
+
+use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, path::Path, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose};
+use jsonwebtoken::Algorithm;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    Config, Table,
+    reader::{Report, Section, bounded},
+    values,
+};
+use crate::{
+    http::config::{AuthConfig, Config as Server, KeyConfig, TlsConfig},
+    store::config::{Config as Store, Retention},
+    upstream::config::{Account, Config as Upstream},
+    watcher::config::Config as Watch,
+    webhooks::config::Config as Webhooks,
+};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const CENTURY: Duration = Duration::from_hours(24 * 365 * 100);
+const KIB: u64 = 1024;
+const GIB: u64 = 1024 * 1024 * 1024;
+
+/// The whole configuration; `None` or a fault in the report when it is not usable.
+pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
+    let mut root = Section::root(table, report);
+    let server = server(root.section("server"));
+    let upstream = upstream(root.section("upstream"));
+    let auth = auth(root.section("auth"));
+    let store = store(root.section("store"));
+    let retention = retention(root.section("retention"));
+    let watch = watch(root.section("watch"));
+    let webhooks = webhooks(root.section("webhooks"));
+    root.finish();
+    Some(Config {
+        server,
+        upstream: upstream?,
+        auth,
+        store,
+        retention,
+        watch,
+        webhooks,
+    })
+}
+
+fn server(mut s: Section<'_>) -> Server {
+    let default = Server::default();
+    let listen = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| {
+            format!("`{text}` is not an address with a port, such as \"0.0.0.0:8080\" or \"[::]:8080\"")
+        })
+    };
+    let config = Server {
+        listen: s.parsed("listen", listen).unwrap_or(default.listen),
+        request_timeout: s.duration("request_timeout", default.request_timeout, SECOND, HOUR),
+        max_body: s.bytes("max_body", default.max_body, KIB, GIB),
+        cors_origins: s
+            .list("cors_origins", values::origin)
+            .unwrap_or(default.cors_origins),
+        public_url: s.parsed("public_url", values::base_url),
+        trusted_proxies: s
+            .list("trusted_proxies", values::network)
+            .unwrap_or(default.trusted_proxies),
+        tls: tls(s.has("tls"), s.section("tls")),
+    };
+    s.finish();
+    config
+}
+
+fn tls(given: bool, mut s: Section<'_>) -> Option<TlsConfig> {
+    let (cert_file, key_file) = (s.path("cert_file"), s.path("key_file"));
+    let mut tls = None;
+    if given {
+        let cert_file = s.required("cert_file", cert_file);
+        let key_file = s.required("key_file", key_file);
+        if let Some(file) = &cert_file {
+            certificates(&s, "cert_file", file);
+        }
+        if let Some(content) = key_file.as_deref().and_then(|file| s.file("key_file", file))
+            && PrivateKeyDer::from_pem_slice(&content).is_err()
+        {
+            s.fault("key_file", "names a file without a private key in PEM");
+        }
+        tls = cert_file
+            .zip(key_file)
+            .map(|(cert_file, key_file)| TlsConfig { cert_file, key_file });
+    }
+    s.finish();
+    tls
+}
+
+/// The content of a PEM file that must hold certificates and nothing broken.
+fn certificates(s: &Section<'_>, key: &'static str, file: &Path) -> Option<Vec<u8>> {
+    let content = s.file(key, file)?;
+    let mut found = CertificateDer::pem_slice_iter(&content).peekable();
+    if found.peek().is_none() || found.any(|certificate| certificate.is_err()) {
+        s.fault(key, "names a file without (valid) certificates in PEM");
+        return None;
+    }
+    Some(content)
+}
+
+fn upstream(mut s: Section<'_>) -> Option<Upstream> {
+    let url = s.parsed("url", values::em_url);
+    let url = s.required("url", url);
+    let ca_pem = s
+        .path("ca_file")
+        .and_then(|file| certificates(&s, "ca_file", &file));
+    let pin_sha256 = s.list("pin_sha256", values::sha256).unwrap_or_default();
+    let accept_invalid_certs = s.boolean("accept_invalid_certs", false);
+    if accept_invalid_certs && !pin_sha256.is_empty() {
+        s.fault("accept_invalid_certs", "contradicts `pin_sha256`; keep the pin");
+    }
+    let accounts = accounts(&mut s);
+    let default = Upstream::new(values::em_url("https://em.example").ok()?, Vec::new());
+    let config = Upstream {
+        url: url.unwrap_or(default.url),
+        ca_pem,
+        pin_sha256,
+        accept_invalid_certs,
+        request_timeout: s.duration("request_timeout", default.request_timeout, 10 * MS, HOUR),
+        connect_timeout: s.duration("connect_timeout", default.connect_timeout, 10 * MS, HOUR),
+        max_response: s.bytes("max_response", default.max_response, KIB, GIB),
+        coalesce: s.boolean("coalesce", default.coalesce),
+        cache_ttl: s.duration("cache_ttl", default.cache_ttl, Duration::ZERO, HOUR),
+        unknown_after: s.duration("unknown_after", default.unknown_after, 10 * MS, DAY),
+        accounts,
+    };
+    s.finish();
+    Some(config)
+}
+
+fn accounts(s: &mut Section<'_>) -> Vec<Account> {
+    let mut accounts = Vec::new();
+    let mut names = BTreeSet::new();
+    for mut item in s.sections("accounts") {
+        let name = item.text("name");
+        let name = item.required("name", name);
+        let username = item.text("username");
+        let username = item.required("username", username);
+        let password = item.secret("password", "password_file");
+        let password = item.required("password", password);
+        if let Some(name) = &name
+            && !names.insert(name.to_lowercase())
+        {
+            item.fault("name", &format!("`{name}` is taken by another account"));
+        }
+        let default = Account::new("", "", SecretString::default());
+        accounts.push(Account {
+            name: name.unwrap_or_default(),
+            username: username.unwrap_or_default(),
+            password: password.unwrap_or_default(),
+            max_sessions: item.count("max_sessions", default.max_sessions, 1, 100),
+            max_requests_per_session: item.count(
+                "max_requests_per_session",
+                default.max_requests_per_session,
+                1,
+                1000,
+            ),
+            tenant: item.text("tenant"),
+        });
+        item.finish();
+    }
+    if accounts.is_empty() && !s.is_faulty("accounts") {
+        s.fault(
+            "accounts",
+            "is empty; at least one `[[upstream.accounts]]` is needed",
+        );
+    }
+    accounts
+}
+
+fn auth(mut s: Section<'_>) -> AuthConfig {
+    let default = AuthConfig::default();
+    let config = AuthConfig {
+        issuer: s.text("issuer"),
+        audience: s.text("audience"),
+        tenant_claim: s.text("tenant_claim").unwrap_or(default.tenant_claim),
+        leeway: s.duration("leeway", default.leeway, Duration::ZERO, HOUR),
+        keys: s.sections("keys").into_iter().filter_map(key).collect(),
+    };
+    if config.keys.is_empty() && !s.is_faulty("keys") {
+        s.fault("keys", "is empty; at least one `[[auth.keys]]` is needed");
+    }
+    s.finish();
+    config
+}
+
+fn key(mut s: Section<'_>) -> Option<KeyConfig> {
+    let kind = s.text("kind");
+    let kind = s.required("kind", kind);
+    let config = match kind.as_deref() {
+        Some("hs256") => {
+            let secret = s.secret("secret", "secret_file");
+            let secret = s.required("secret", secret);
+            if secret
+                .as_ref()
+                .is_some_and(|text| text.expose_secret().len() < 32)
+            {
+                s.fault("secret", "is too short: HS256 needs 32 bytes or more");
+            }
+            secret.map(|secret| KeyConfig::Hs256 { secret })
+        }
+        Some("pem") => pem_key(&mut s),
+        Some("jwks") => {
+            let url = s.parsed("url", values::base_url);
+            s.required("url", url);
+            s.fault("kind", "`jwks` is not supported yet; use \"hs256\" or \"pem\"");
+            None
+        }
+        Some("oidc") => {
+            let issuer = s.parsed("issuer", values::base_url);
+            s.required("issuer", issuer);
+            s.fault("kind", "`oidc` is not supported yet; use \"hs256\" or \"pem\"");
+            None
+        }
+        Some(other) => {
+            s.fault("kind", &format!("`{other}` is not one of hs256, pem, jwks, oidc"));
+            // Which keys belong here is not known, so none of them is called unknown.
+            return None;
+        }
+        None => return None,
+    };
+    s.finish();
+    config
+}
+
+fn pem_key(s: &mut Section<'_>) -> Option<KeyConfig> {
+    let algorithm = s.parsed("algorithm", |text| match text.parse() {
+        Ok(Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) | Err(_) => Err(format!(
+            "`{text}` is not one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA"
+        )),
+        Ok(algorithm) => Ok(algorithm),
+    });
+    let algorithm = s.required("algorithm", algorithm);
+    let file = s.path("file");
+    let file = s.required("file", file);
+    let pem = file.and_then(|file| s.file_text("file", &file))?;
+    if pem.contains("PRIVATE KEY-----") {
+        s.fault(
+            "file",
+            "names a private key; the gateway needs the public one and no more",
+        );
+    } else if !pem.contains("-----BEGIN PUBLIC KEY-----") && !pem.contains("-----BEGIN RSA PUBLIC KEY-----") {
+        s.fault("file", "names a file without a public key in PEM");
+    }
+    Some(KeyConfig::Pem {
+        algorithm: algorithm?,
+        pem,
+    })
+}
+
+fn store(mut s: Section<'_>) -> Store {
+    let default = Store::default();
+    let url = s.parsed("url", store_url);
+    if url.as_ref().is_some_and(|url| !url.starts_with("sqlite:")) {
+        s.fault(
+            "url",
+            "asks for PostgreSQL, which is not supported yet; use \"sqlite://…\"",
+        );
+    }
+    let encryption_key_file = s.path("encryption_key_file");
+    let content = encryption_key_file
+        .as_ref()
+        .and_then(|file| s.file_text("encryption_key_file", file));
+    if content.is_some_and(|text| {
+        let bytes = general_purpose::STANDARD.decode(text.trim());
+        bytes.is_ok_and(|bytes| bytes.len() == 32).not()
+    }) {
+        let message = "must hold 32 bytes in base64; `openssl rand -base64 32` makes some";
+        s.fault("encryption_key_file", message);
+    }
+    s.finish();
+    Store {
+        url: url.unwrap_or(default.url),
+        encryption_key_file,
+    }
+}
+
+/// The text itself is never repeated in a fault: it may carry a password.
+fn store_url(text: &str) -> Result<String, String> {
+    if let Some(path) = text.strip_prefix("sqlite://") {
+        return match path {
+            "" => Err("names no file; write it like \"sqlite://emgate.db\" or \"sqlite:///var/lib/emgate/emgate.db\""),
+            path if path.contains(['?', '#']) => Err("takes a file name and nothing more: no ? and no #"),
+            path if path.starts_with(':') => Err("must be a file: the store is what survives a crash"),
+            _ => Ok(text.to_owned()),
+        }
+        .map_err(str::to_owned);
+    }
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") && url.has_host() => Ok(text.to_owned()),
+        _ => Err("must be \"sqlite://FILE\" or \"postgres://USER@HOST/DATABASE\"".to_owned()),
+    }
+}
+
+fn retention(mut s: Section<'_>) -> Retention {
+    let default = Retention::default();
+    let retention = Retention {
+        events: s.duration("events", default.events, HOUR, CENTURY),
+        deliveries: s.duration("deliveries", default.deliveries, HOUR, CENTURY),
+        operations: s.duration("operations", default.operations, DAY, CENTURY),
+        audit: s.duration("audit", default.audit, DAY, CENTURY),
+    };
+    s.finish();
+    retention
+}
+
+fn watch(mut s: Section<'_>) -> Watch {
+    let default = Watch::default();
+    let config = Watch {
+        interval: s.duration("interval", default.interval, 10 * MS, HOUR),
+        idle_interval: s.duration("idle_interval", default.idle_interval, 10 * MS, HOUR),
+    };
+    s.finish();
+    config
+}
+
+fn webhooks(mut s: Section<'_>) -> Webhooks {
+    let default = Webhooks::default();
+    let pause = |text: &str| bounded(text, MS, 7 * DAY);
+    let config = Webhooks {
+        allow_networks: s
+            .list("allow_networks", values::network)
+            .unwrap_or(default.allow_networks),
+        allow_private_networks: s.boolean("allow_private_networks", default.allow_private_networks),
+        allow_http: s.boolean("allow_http", default.allow_http),
+        timeout: s.duration("timeout", default.timeout, 10 * MS, HOUR),
+        retry_schedule: s.list("retry_schedule", pause).unwrap_or(default.retry_schedule),
+    };
+    if config.retry_schedule.is_empty() && !s.is_faulty("retry_schedule") {
+        s.fault("retry_schedule", "is empty; leave it out for the default");
+    }
+    s.finish();
+    config
+}

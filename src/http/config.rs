@@ -1,0 +1,94 @@
+//! The sections `[server]` and `[auth]`, already checked.
+//!
+//! Read and validated by the program's `config`; a test builds them as literals over `default()`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use url::Url;
+
+/// `[server]`: the listener and the bounds of a request (contract section 3).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address and port to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Longest time a caller waits for an answer, `Prefer: wait` included; streams are exempt.
+    pub request_timeout: Duration,
+    /// Largest request body, in bytes.
+    pub max_body: usize,
+    /// Origins that browsers may call from, as `scheme://host[:port]`; empty means none.
+    pub cors_origins: Vec<String>,
+    /// Where callers reach the gateway from outside; its path ends with `/`. For absolute links.
+    pub public_url: Option<Url>,
+    /// Peers whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Certificate and key when the gateway itself speaks TLS.
+    pub tls: Option<TlsConfig>,
+}
+
+/// `[server.tls]`: two PEM files, which were readable and of the right kind when the configuration was read.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// The chain, leaf first.
+    pub cert_file: PathBuf,
+    /// The leaf's private key.
+    pub key_file: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            request_timeout: Duration::from_secs(60),
+            max_body: 1024 * 1024,
+            cors_origins: Vec::new(),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            tls: None,
+        }
+    }
+}
+
+/// `[auth]`: whose tokens are believed.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// `iss` that a token must carry, when set.
+    pub issuer: Option<String>,
+    /// `aud` that a token must carry, when set.
+    pub audience: Option<String>,
+    /// Name of the claim that confines a caller to tenants.
+    pub tenant_claim: String,
+    /// Tolerated difference of clocks for `exp` and `nbf`.
+    pub leeway: Duration,
+    /// Keys in the order of the configuration; never empty when it was read from one.
+    pub keys: Vec<KeyConfig>,
+}
+
+/// One `[[auth.keys]]`. The algorithm always comes from here, never from a token.
+#[derive(Clone, Debug)]
+pub enum KeyConfig {
+    /// A shared secret of 32 bytes or more, taken as the text's bytes.
+    Hs256 { secret: SecretString },
+    /// A public key in PEM, read from `file`, for one asymmetric algorithm.
+    Pem {
+        algorithm: jsonwebtoken::Algorithm,
+        pem: String,
+    },
+    /// A key set at a URL.
+    Jwks { url: Url },
+    /// A key set found through OpenID Connect discovery.
+    Oidc { issuer: Url },
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            audience: None,
+            tenant_claim: "tenants".to_owned(),
+            leeway: Duration::from_secs(30),
+            keys: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The section `[watch]`, already checked: how often EM is looked at.
+
+use std::time::Duration;
+
+/// `[watch]` (contract section 3).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// From look to look while a failover is active.
+    pub interval: Duration,
+    /// From look to look otherwise.
+    pub idle_interval: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(2),
+            idle_interval: Duration::from_secs(15),
+        }
+    }
+}

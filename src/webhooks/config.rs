@@ -1,0 +1,42 @@
+//! The section `[webhooks]`, already checked: where deliveries may go and how often they are tried.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// `[webhooks]` (contract section 3).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Networks that are not public and may be delivered to nevertheless.
+    pub allow_networks: Vec<IpNet>,
+    /// Loopback and private ranges too; for labs. Never metadata, unspecified, multicast, broadcast.
+    pub allow_private_networks: bool,
+    /// Endpoints may use plain HTTP.
+    pub allow_http: bool,
+    /// Longest time for one attempt.
+    pub timeout: Duration,
+    /// Pauses from attempt to attempt, before jitter; never empty.
+    pub retry_schedule: Vec<Duration>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            allow_networks: Vec::new(),
+            allow_private_networks: false,
+            allow_http: false,
+            timeout: Duration::from_secs(15),
+            retry_schedule: vec![
+                Duration::from_secs(5),
+                Duration::from_mins(5),
+                Duration::from_mins(30),
+                Duration::from_hours(2),
+                Duration::from_hours(5),
+                Duration::from_hours(10),
+                Duration::from_hours(14),
+                Duration::from_hours(20),
+                Duration::from_hours(24),
+            ],
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! The configuration as an operator meets it: file, environment, defaults, and all faults at once.
+
+use std::collections::BTreeSet;
+
+use emgate::config::{self, Config};
+use emgate::http::config::KeyConfig;
+use secrecy::ExposeSecret as _;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// What must be set, as environment variables.
+const REQUIRED: [(&str, &str); 6] = [
+    ("EMGATE_UPSTREAM__URL", "https://em.example:9398/api"),
+    ("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "operators"),
+    ("EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME", r"LAB\svc-emgate"),
+    ("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "0123456"),
+    ("EMGATE_AUTH__KEYS__0__KIND", "hs256"),
+    ("EMGATE_AUTH__KEYS__0__SECRET", SECRET),
+];
+
+const MINIMAL: &str = r#"
+[upstream]
+url = "https://em.example:9398"
+[[upstream.accounts]]
+name = "operators"
+username = 'LAB\svc-emgate'
+password = "from the file"
+[[auth.keys]]
+kind = "hs256"
+secret = "0123456789abcdef0123456789abcdef"
+"#;
+
+fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, config::Error> {
+    config::parse(text, environment.iter().copied())
+}
+
+/// The faults' texts; fails when there are none.
+fn faults(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    let error = parse(text, environment).expect_err("should have been refused");
+    error.faults.iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn assert_refused(text: &str, environment: &[(&str, &str)], key: &str, words: &str) {
+    let found = faults(text, environment);
+    let named = found
+        .iter()
+        .any(|fault| fault.starts_with(key) && fault.contains(words));
+    assert!(named, "no fault on `{key}` with `{words}` in {found:#?}");
+}
+
+#[test]
+fn the_environment_alone_configures_everything_required() {
+    let config = parse("", &REQUIRED).unwrap();
+    assert_eq!(config.upstream.url.as_str(), "https://em.example:9398/");
+    let account = &config.upstream.accounts[0];
+    assert_eq!(
+        (account.name.as_str(), account.username.as_str()),
+        ("operators", r"LAB\svc-emgate")
+    );
+    assert_eq!(
+        account.password.expose_secret(),
+        "0123456",
+        "a password of digits stays the text it is"
+    );
+    assert!(
+        matches!(&config.auth.keys[..], [KeyConfig::Hs256 { secret }] if secret.expose_secret() == SECRET)
+    );
+}
+
+#[test]
+fn the_documented_defaults_are_the_built_in_ones() {
+    let built_in = format!("{:?}", parse("", &REQUIRED).unwrap());
+    let documented = format!("{:?}", parse(config::DEFAULTS, &REQUIRED).unwrap());
+    assert_eq!(documented, built_in);
+}
+
+/// Every key that the file mentions, commented ones included, list items as `[]`; and the file with all of them active.
+fn documented() -> (BTreeSet<String>, String) {
+    let (mut keys, mut table, mut active) = (BTreeSet::new(), String::new(), String::new());
+    for line in config::DEFAULTS.lines() {
+        let line = line.trim_start_matches("# ");
+        if let Some(name) = line.strip_prefix("[[").and_then(|l| l.strip_suffix("]]")) {
+            keys.insert(name.to_owned());
+            table = format!("{name}[].");
+        } else if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            keys.insert(name.to_owned());
+            table = format!("{name}.");
+        } else if let Some((key, _)) = line.split_once(" = ")
+            && key
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
+            keys.insert(format!("{table}{key}"));
+        } else {
+            continue;
+        }
+        active.push_str(line);
+        active.push('\n');
+    }
+    (keys, active)
+}
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_exists() {
+    let (documented, active) = documented();
+    // A key of each kind, so that the keys of all kinds are asked for.
+    let kinds = ["pem", "jwks", "oidc"]
+        .map(|kind| format!("[[auth.keys]]\nkind = \"{kind}\"\n"))
+        .concat();
+    let known = config::known_keys(&format!("{active}\n{kinds}"));
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn the_environment_beats_the_file_and_lists_go_by_index() {
+    let text = format!("{MINIMAL}\n[webhooks]\nallow_networks = [\"10.1.0.0/16\", \"10.2.0.0/16\"]\n");
+    let config = parse(
+        &text,
+        &[
+            ("EMGATE_SERVER__LISTEN", "127.0.0.1:0"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "from the environment"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__1__NAME", "tenant"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__1__USERNAME", "abc"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__1__PASSWORD", "p"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__1__MAX_SESSIONS", "3"),
+            ("EMGATE_UPSTREAM__COALESCE", "false"),
+            ("EMGATE_WEBHOOKS__ALLOW_NETWORKS__1", "10.3.0.0/16"),
+            ("EMGATE_WEBHOOKS__RETRY_SCHEDULE", r#"["1s", "2s"]"#),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 0);
+    assert_eq!(
+        config.upstream.accounts[0].password.expose_secret(),
+        "from the environment"
+    );
+    assert_eq!(
+        config.upstream.accounts[0].name, "operators",
+        "what the environment leaves out stays"
+    );
+    assert_eq!(
+        (
+            config.upstream.accounts[1].name.as_str(),
+            config.upstream.accounts[1].max_sessions
+        ),
+        ("tenant", 3)
+    );
+    assert!(!config.upstream.coalesce);
+    let networks: Vec<String> = config
+        .webhooks
+        .allow_networks
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(networks, ["10.1.0.0/16", "10.3.0.0/16"]);
+    assert_eq!(config.webhooks.retry_schedule.len(), 2);
+}
+
+#[test]
+fn eleven_items_from_the_environment_keep_their_order() {
+    let names: Vec<String> = (0..11)
+        .map(|n| format!("EMGATE_SERVER__CORS_ORIGINS__{n}"))
+        .collect();
+    let hosts: Vec<String> = (0..11).map(|n| format!("https://h{n}.example")).collect();
+    let environment: Vec<(&str, &str)> = names
+        .iter()
+        .map(String::as_str)
+        .zip(hosts.iter().map(String::as_str))
+        .collect();
+    assert_eq!(parse(MINIMAL, &environment).unwrap().server.cors_origins, hosts);
+}
+
+#[test]
+fn variables_that_others_inject_are_no_configuration() {
+    let config = parse(
+        MINIMAL,
+        &[
+            ("EMGATE_PORT", "tcp://10.0.0.1:80"),
+            ("EMGATE_SERVICE_HOST", "10.0.0.1"),
+            ("EMGATE_LOG", "debug"),
+            ("EMGATE_CONFIG", "elsewhere.toml"),
+            ("OTHER__SERVER__LISTEN", "nonsense"),
+        ],
+    );
+    assert!(config.is_ok(), "{config:?}");
+}
+
+#[test]
+fn all_faults_come_together_and_name_their_keys() {
+    let found = faults(
+        r#"
+        [server]
+        listen = "everywhere"
+        max_bdy = "1MiB"
+        [upstream]
+        url = "em.example"
+        ca_file = "/nowhere/ca.pem"
+        request_timeout = 30
+        [[upstream.accounts]]
+        name = "a"
+        username = "u"
+        password_file = "/nowhere/password"
+        [webhooks]
+        allow_networks = ["0.0.0.0/0"]
+        "#,
+        &[
+            ("EMGATE_WATCH__INTERVALL", "2s"),
+            ("EMGATE_WATCH__INTERVAL", "soon"),
+        ],
+    );
+    let keys: Vec<&str> = found.iter().filter_map(|fault| fault.split(' ').next()).collect();
+    let expected = [
+        "auth.keys",
+        "server.listen",
+        "server.max_bdy",
+        "upstream.accounts[0].password_file",
+        "upstream.ca_file",
+        "upstream.request_timeout",
+        "upstream.url",
+        "watch.interval",
+        "watch.intervall",
+        "webhooks.allow_networks[0]",
+    ];
+    assert_eq!(keys, expected, "{found:#?}");
+    assert!(
+        found
+            .iter()
+            .any(|fault| fault.contains("EMGATE_WATCH__INTERVALL")),
+        "{found:#?}"
+    );
+    assert!(
+        found.iter().any(|fault| fault.contains("/nowhere/password")),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn a_missing_key_says_how_to_set_it() {
+    assert_refused("", &[], "upstream.url", "EMGATE_UPSTREAM__URL");
+    assert_refused(
+        "[[upstream.accounts]]\nname = \"a\"\nusername = \"u\"",
+        &[],
+        "upstream.accounts[0].password",
+        "EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD",
+    );
+}
+
+#[test]
+fn no_secret_shows_in_a_fault_or_in_debug() {
+    let marker = "hunter2-hunter2";
+    let broken = [
+        format!("[[upstream.accounts]]\npassword = \"{marker}"),
+        format!("[upstream]\nurl = \"https://u:{marker}@em.example\""),
+        format!("[store]\nurl = \"postgres://u:{marker}@db.example/x\""),
+        format!("[store]\nurl = \"mysql://u:{marker}@db.example/x\""),
+        format!("[[auth.keys]]\nkind = \"hs256\"\nsecret = \"{marker}\""),
+        format!("[[upstream.accounts]]\npasswort = \"{marker}\""),
+        format!("[[upstream.accounts]]\npassword = [\"{marker}\"]"),
+        format!("[upstream]\naccounts = \"{marker}\""),
+    ];
+    for text in broken {
+        let error = parse(&text, &[]).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(marker), "{error:?}");
+    }
+    let shown = format!("{:?}", parse("", &REQUIRED).unwrap());
+    assert!(!shown.contains("0123456"), "{shown}");
+}
+
+#[test]
+fn a_secret_may_lie_in_a_file_whose_last_line_break_is_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "pass word\r\n").unwrap();
+    let path = file.to_str().unwrap();
+    let config = parse(MINIMAL, &[("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD_FILE", path)])
+        .expect("the environment's wins");
+    assert_eq!(config.upstream.accounts[0].password.expose_secret(), "pass word");
+
+    let both = MINIMAL.replace(
+        "[[auth.keys]]",
+        &format!("password_file = '{path}'\n[[auth.keys]]"),
+    );
+    assert_refused(&both, &[], "upstream.accounts[0].password", "given twice");
+    std::fs::write(&file, "\n").unwrap();
+    let variables = [("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD_FILE", path)];
+    assert_refused(MINIMAL, &variables, "upstream.accounts[0].password_file", "empty");
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_in_plain_words() {
+    let with = |extra: &str| format!("{MINIMAL}\n{extra}");
+    assert_refused(
+        &with("[[auth.keys]]\nkind = \"jwks\"\nurl = \"https://idp.example/jwks.json\""),
+        &[],
+        "auth.keys[1].kind",
+        "not supported yet",
+    );
+    assert_refused(
+        &with("[[auth.keys]]\nkind = \"oidc\"\nissuer = \"https://idp.example/\""),
+        &[],
+        "auth.keys[1].kind",
+        "not supported yet",
+    );
+    let store = with("[store]\nurl = \"postgres://emgate@db.example/emgate\"");
+    assert_refused(&store, &[], "store.url", "not supported yet");
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let twice =
+        format!("{MINIMAL}\n[[upstream.accounts]]\nname = \"Operators\"\nusername = \"u\"\npassword = \"p\"");
+    assert_refused(&twice, &[], "upstream.accounts[1].name", "taken");
+    let pin = ("EMGATE_UPSTREAM__PIN_SHA256__0", &*"ab".repeat(32));
+    let any = ("EMGATE_UPSTREAM__ACCEPT_INVALID_CERTS", "true");
+    assert_refused(
+        MINIMAL,
+        &[pin, any],
+        "upstream.accept_invalid_certs",
+        "contradicts",
+    );
+    assert_refused(
+        MINIMAL,
+        &[("EMGATE_SERVER__TLS__CERT_FILE", "/nowhere")],
+        "server.tls.key_file",
+        "missing",
+    );
+}
+
+#[test]
+fn variables_in_each_others_way_are_refused() {
+    let whole = ("EMGATE_SERVER__CORS_ORIGINS", "[]");
+    let item = ("EMGATE_SERVER__CORS_ORIGINS__0", "https://a.example");
+    assert_refused(
+        MINIMAL,
+        &[whole, item],
+        "server.cors_origins[0]",
+        "EMGATE_SERVER__CORS_ORIGINS",
+    );
+    let gap = ("EMGATE_SERVER__CORS_ORIGINS__1", "https://a.example");
+    assert_refused(MINIMAL, &[gap], "server.cors_origins[1]", "gap");
+    let upper = ("EMGATE_WATCH__INTERVAL", "1s");
+    let lower = ("EMGATE_watch__interval", "2s");
+    assert_refused(MINIMAL, &[upper, lower], "watch.interval", "as well");
+    assert_refused(MINIMAL, &[("EMGATE_WATCH____INTERVAL", "1s")], "watch", "empty");
+}
+
+#[test]
+fn bounds_refuse_mistakes() {
+    let refused = [
+        ("EMGATE_SERVER__REQUEST_TIMEOUT", "0s", "server.request_timeout"),
+        ("EMGATE_SERVER__MAX_BODY", "1", "server.max_body"),
+        ("EMGATE_SERVER__CORS_ORIGINS__0", "*", "server.cors_origins[0]"),
+        (
+            "EMGATE_UPSTREAM__ACCOUNTS__0__MAX_SESSIONS",
+            "0",
+            "upstream.accounts[0].max_sessions",
+        ),
+        ("EMGATE_UPSTREAM__COALESCE", "yes", "upstream.coalesce"),
+        ("EMGATE_UPSTREAM__PIN_SHA256__0", "abcd", "upstream.pin_sha256[0]"),
+        ("EMGATE_STORE__URL", "sqlite://:memory:", "store.url"),
+        (
+            "EMGATE_STORE__ENCRYPTION_KEY_FILE",
+            "/nowhere",
+            "store.encryption_key_file",
+        ),
+        ("EMGATE_RETENTION__EVENTS", "1m", "retention.events"),
+        ("EMGATE_WATCH__INTERVAL", "0s", "watch.interval"),
+        ("EMGATE_WEBHOOKS__RETRY_SCHEDULE", "[]", "webhooks.retry_schedule"),
+        ("EMGATE_WEBHOOKS__RETRY_SCHEDULE", "5s", "webhooks.retry_schedule"),
+        ("EMGATE_AUTH__KEYS__0__SECRET", "short", "auth.keys[0].secret"),
+        ("EMGATE_AUTH__KEYS__0__KIND", "none", "auth.keys[0].kind"),
+    ];
+    for (name, value, key) in refused {
+        assert_refused(MINIMAL, &[(name, value)], key, "");
+    }
+    assert!(
+        parse(MINIMAL, &[("EMGATE_UPSTREAM__CACHE_TTL", "0s")])
+            .unwrap()
+            .upstream
+            .cache_ttl
+            .is_zero()
+    );
+}
+
+#[test]
+fn a_pem_key_must_be_public() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let (public, private) = (
+        folder.path().join("public.pem"),
+        folder.path().join("private.pem"),
+    );
+    std::fs::write(&public, pair.public_key_pem()).unwrap();
+    std::fs::write(&private, pair.serialize_pem()).unwrap();
+    let text = |file: &std::path::Path, algorithm: &str| {
+        let (head, _) = MINIMAL.split_once("[[auth.keys]]").unwrap();
+        format!(
+            "{head}\n[[auth.keys]]\nkind = \"pem\"\nalgorithm = \"{algorithm}\"\nfile = '{}'",
+            file.display()
+        )
+    };
+    let config = parse(&text(&public, "ES256"), &[]).unwrap();
+    assert!(matches!(
+        &config.auth.keys[..],
+        [KeyConfig::Pem {
+            algorithm: jsonwebtoken::Algorithm::ES256,
+            ..
+        }]
+    ));
+    assert_refused(&text(&private, "ES256"), &[], "auth.keys[0].file", "private key");
+    assert_refused(
+        &text(&public, "HS256"),
+        &[],
+        "auth.keys[0].algorithm",
+        "not one of",
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_toml_is_one_clear_fault() {
+    let missing = config::load(Some("/nowhere/emgate.toml".as_ref()), REQUIRED).unwrap_err();
+    assert_eq!(missing.faults.len(), 1);
+    assert!(
+        missing
+            .to_string()
+            .contains("/nowhere/emgate.toml cannot be read"),
+        "{missing}"
+    );
+    assert_refused(
+        "[server]\nlisten = \"unfinished",
+        &[],
+        "the configuration file",
+        "line 2, column",
+    );
+}
