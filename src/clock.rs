@@ -65,7 +65,9 @@ impl Clock for SystemClock {
         reason = "the one place that reads the system's clock"
     )]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        // Milliseconds, the precision of every moment the gateway tells and stores.
+        let now = Timestamp::now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }
 

@@ -1,1 +1,13 @@
+//! The JSON of the contract (section 4), seen by callers and webhook receivers alike; built from domain values.
+//!
+//! Every field is always there: null means not known or not applicable, arrays are never null. Key order is as
+//! written here, but nobody may depend on it.
 
+pub mod events;
+pub mod failover;
+pub mod moment;
+
+pub use moment::Moment;
+
+/// The start of every path of the API.
+pub const BASE: &str = "/api/v1";

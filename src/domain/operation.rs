@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::id::{EmId, LogonId, OperationId, TaskId};
-use super::plan::PlanRef;
+use super::plan::{ActionKind, PlanRef};
 use super::session::SessionResult;
 
 /// What kind of work an operation is.
@@ -181,8 +181,131 @@ pub struct Operation {
     /// The number of the last complete observation when the row was written: a session that was seen by then
     /// was not started by this operation.
     pub seen_observation: i64,
+    /// Until when EM's answer to the request may still arrive. Before that, a session that appears is not joined to an
+    /// operation in `Submitting`: EM may yet refuse the request because of that very session.
+    pub answer_due: Timestamp,
     /// When it is given up as unknown unless something is found at EM.
     pub evidence_deadline: Timestamp,
     /// Its life so far, oldest first.
     pub history: Vec<HistoryStep>,
+}
+
+impl Operation {
+    /// Goes into `state` and records the step.
+    pub fn step(&mut self, state: OperationState, at: Timestamp, reason: Option<String>) {
+        self.state = state;
+        self.history.push(HistoryStep { state, at, reason });
+    }
+
+    /// Ends with `result`. A result of `None` means that EM told none.
+    pub fn finish(&mut self, result: Option<OperationResult>, source: Option<ResultSource>, at: Timestamp) {
+        self.step(OperationState::Finished, at, None);
+        self.result = result;
+        self.result_source = source;
+        self.progress = 100;
+        self.finished_at = Some(at);
+    }
+
+    /// What the failover plan was asked to do, if this is an action on one.
+    #[must_use]
+    pub fn failover_action(&self) -> Option<ActionKind> {
+        if self.kind == OperationKind::Failover {
+            ActionKind::parse(&self.action)
+        } else {
+            None
+        }
+    }
+
+    /// Whether EM records a failover session for it.
+    #[must_use]
+    pub fn expects_session(&self) -> bool {
+        match (&self.plan, self.failover_action()) {
+            (Some(plan), Some(action)) => action.has_session(plan.kind),
+            _ => false,
+        }
+    }
+}
+
+/// The words of the operation's enumerations, in the JSON and in the store.
+macro_rules! words {
+    ($type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
+        impl $type {
+            /// The word in the JSON and in the store.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Reads the word.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+    };
+}
+
+words!(OperationKind { Failover = "failover", Update = "update", Delete = "delete", Em = "em" });
+words!(OperationState {
+    Submitting = "submitting",
+    Running = "running",
+    Finished = "finished",
+    Unknown = "unknown",
+});
+words!(ResultSource { Session = "session", Task = "task" });
+words!(FailureSource { Task = "task", Session = "session", Gateway = "gateway" });
+
+impl OperationResult {
+    /// The word in the JSON and in the store.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Success => "success",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "success" => Self::Success,
+            "warning" => Self::Warning,
+            "failed" => Self::Failed,
+            "cancelled" => Self::Cancelled,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl TaskState {
+    /// The word in the JSON and in the store.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Running => "running",
+            Self::OperationFinished => "operationFinished",
+            Self::Finished => "finished",
+            Self::Lost => "lost",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// Reads the gateway's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "running" => Self::Running,
+            "operationFinished" => Self::OperationFinished,
+            "finished" => Self::Finished,
+            "lost" => Self::Lost,
+            other => Self::Other(other.to_owned()),
+        }
+    }
 }

@@ -34,6 +34,15 @@ impl PlanKind {
         }
     }
 
+    /// The collection's path at EM, below `/api`.
+    #[must_use]
+    pub const fn em_collection(self) -> &'static str {
+        match self {
+            Self::Cloud => "cloud/cloudFailoverPlans",
+            Self::OnPremises => "failoverPlans",
+        }
+    }
+
     /// What a plan of this kind can be asked to do.
     #[must_use]
     pub const fn actions(self) -> &'static [ActionKind] {
@@ -65,6 +74,14 @@ impl ActionKind {
             Self::Start => "start",
             Self::Undo => "undo",
         }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Test, Self::Start, Self::Undo]
+            .into_iter()
+            .find(|action| action.as_str() == word)
     }
 
     /// Whether EM records a failover session for it that its task links (seed page: undo links none; of

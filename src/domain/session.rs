@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::id::EmId;
-use super::plan::Reference;
+use super::id::{EmId, OperationId};
+use super::name::lower_camel;
+use super::plan::{ActionKind, PlanRef, Reference};
 
 /// How far a session, or a machine within it, has come (EM page `get_cloudfailoversessions_id`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,18 @@ impl SessionState {
             "stopping" => Self::Stopping,
             "stopped" => Self::Stopped,
             _ => Self::Other(word.to_owned()),
+        }
+    }
+
+    /// The word in the JSON and in the store.
+    #[must_use]
+    pub fn word(&self) -> String {
+        match self {
+            Self::Starting => "starting".to_owned(),
+            Self::Working => "working".to_owned(),
+            Self::Stopping => "stopping".to_owned(),
+            Self::Stopped => "stopped".to_owned(),
+            Self::Other(word) => lower_camel(word),
         }
     }
 
@@ -64,6 +77,17 @@ impl SessionResult {
             "warning" => Some(Self::Warning),
             "failed" => Some(Self::Failed),
             _ => Some(Self::Other(word.to_owned())),
+        }
+    }
+
+    /// The word in the JSON and in the store.
+    #[must_use]
+    pub fn word(&self) -> String {
+        match self {
+            Self::Success => "success".to_owned(),
+            Self::Warning => "warning".to_owned(),
+            Self::Failed => "failed".to_owned(),
+            Self::Other(word) => lower_camel(word),
         }
     }
 }
@@ -118,4 +142,17 @@ pub struct MachineFacts {
     pub failure_message: Option<String>,
     /// The restore point it came up from.
     pub replica_point: Option<Reference>,
+}
+
+/// A failover session with what the gateway knows beside EM's facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// What EM says.
+    pub facts: SessionFacts,
+    /// The plan it runs, when that is certain.
+    pub plan: Option<PlanRef>,
+    /// What was asked, when it was asked through the gateway.
+    pub action: Option<ActionKind>,
+    /// The operation that asked for it.
+    pub operation: Option<OperationId>,
 }

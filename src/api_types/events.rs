@@ -1,0 +1,167 @@
+//! Events as JSON: the body a webhook receiver gets and the items of the event log (contract section 7, Events).
+//!
+//! The body is made once, when the event is written; every delivery and every page of the log shows these bytes.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Moment;
+use super::failover::{FailoverSession, Operation};
+use crate::domain::event::{EventType, NewEvent, Routing};
+use crate::domain::id::EventId;
+use crate::domain::operation::Operation as DomainOperation;
+use crate::domain::session::Session;
+
+/// The body of an event.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Event<D> {
+    /// What it says.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// When the gateway saw it; Enterprise Manager's own times are inside.
+    pub timestamp: Moment,
+    /// What it is about.
+    pub data: D,
+}
+
+/// The data of events about failover sessions and operations.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailoverEventData {
+    /// The session; null for events about an operation.
+    #[schema(required)]
+    pub session: Option<FailoverSession>,
+    /// The operation, without its own copy of the session; null when the session was not started through the gateway.
+    #[schema(required)]
+    pub operation: Option<Operation>,
+    /// The event's number within its session, from 1 and without gaps.
+    pub sequence: i64,
+    /// The machine that reached its end; in `failover.vm.finished` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_machine: Option<String>,
+}
+
+/// The data of events about Enterprise Manager's reachability.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct UpstreamEventData {
+    /// The account whose logon is concerned.
+    pub account: String,
+    /// Since when.
+    pub since: Moment,
+    /// Why, for people.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
+/// The data of a test.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TestEventData {
+    /// For people.
+    pub message: String,
+}
+
+/// An item of the event log.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EventItem {
+    /// The event's id, which is also the `webhook-id` of its deliveries.
+    pub id: String,
+    /// What it says.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When the gateway saw it.
+    pub timestamp: String,
+    /// What it is about; its shape depends on the type (`GET /event-types`).
+    #[schema(value_type = Object)]
+    pub data: Box<serde_json::value::RawValue>,
+}
+
+/// The body could not be made; ours always can.
+#[derive(Debug, thiserror::Error)]
+#[error("an event's body could not be made")]
+pub struct Unrepresentable(#[from] serde_json::Error);
+
+/// Makes an event about a session.
+///
+/// # Errors
+/// [`Unrepresentable`] in theory.
+pub fn session_event(
+    id: EventId,
+    kind: EventType,
+    at: jiff::Timestamp,
+    session: &Session,
+    operation: Option<&DomainOperation>,
+    sequence: i64,
+    machine: Option<&str>,
+) -> Result<NewEvent, Unrepresentable> {
+    let body = FailoverSession::from(session);
+    let result = body.result.clone();
+    let data = FailoverEventData {
+        session: Some(body),
+        operation: operation.map(|operation| Operation::new(operation, None)),
+        sequence,
+        virtual_machine: machine.map(ToOwned::to_owned),
+    };
+    let routing = Routing {
+        session: Some(session.facts.id.clone()),
+        sequence: Some(sequence),
+        plan: session.plan.as_ref().map(|plan| plan.id.clone()),
+        tenant: session.plan.as_ref().and_then(|plan| plan.tenant.clone()),
+        result,
+        operation: operation.map(|operation| operation.id),
+        ends_operation: kind == EventType::SessionFinished && operation.is_some(),
+        about_endpoint: None,
+    };
+    event(id, kind, at, data, routing)
+}
+
+/// Makes the event that tells the end of an operation which has no session, or ended in state unknown.
+///
+/// # Errors
+/// [`Unrepresentable`] in theory.
+pub fn operation_event(
+    id: EventId,
+    at: jiff::Timestamp,
+    operation: &DomainOperation,
+) -> Result<NewEvent, Unrepresentable> {
+    let body = Operation::new(operation, None);
+    let routing = Routing {
+        plan: operation.plan.as_ref().map(|plan| plan.id.clone()),
+        tenant: operation.plan.as_ref().and_then(|plan| plan.tenant.clone()),
+        result: body.result.clone(),
+        operation: Some(operation.id),
+        ends_operation: true,
+        ..Routing::default()
+    };
+    let data = FailoverEventData {
+        session: None,
+        operation: Some(body),
+        sequence: 1,
+        virtual_machine: None,
+    };
+    event(id, EventType::OperationFinished, at, data, routing)
+}
+
+/// Makes any other event.
+///
+/// # Errors
+/// [`Unrepresentable`] in theory.
+pub fn event<D: Serialize>(
+    id: EventId,
+    kind: EventType,
+    at: jiff::Timestamp,
+    data: D,
+    routing: Routing,
+) -> Result<NewEvent, Unrepresentable> {
+    let body = serde_json::to_string(&Event {
+        kind: kind.as_str(),
+        timestamp: at.into(),
+        data,
+    })?;
+    Ok(NewEvent {
+        id,
+        kind,
+        at,
+        body,
+        routing,
+    })
+}
