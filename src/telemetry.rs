@@ -1,1 +1,98 @@
+//! What operators see: log lines, metrics and their names, and how a URL is shown without its secrets.
+//!
+//! Logs go to stderr, readable on a terminal and flat JSON otherwise; stdout stays free for output. Every metric
+//! that the program writes stands in [`METRICS`], with its labels. Nothing here may carry a token, a body, a
+//! password or the id of a logon session.
 
+mod json;
+mod metrics;
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+pub use self::metrics::{Kind, METRICS, Metric, count_unknown, names, render, upkeep};
+
+/// A log filter that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("EMGATE_LOG is not a filter such as \"info\" or \"emgate=debug,info\"")]
+pub struct BadFilter(#[source] tracing_subscriber::filter::ParseError);
+
+/// Starts logging to stderr; `filter` is the content of `EMGATE_LOG`, `default` counts when that is absent or empty.
+/// Called a second time in one process it changes nothing.
+///
+/// # Errors
+/// [`BadFilter`] when the filter cannot be read.
+pub fn init_logs(filter: Option<&str>, default: &str) -> Result<(), BadFilter> {
+    let text = filter
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .unwrap_or(default);
+    let filter = EnvFilter::try_new(text).map_err(BadFilter)?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let first = if std::io::stderr().is_terminal() {
+        builder.compact().try_init().is_ok()
+    } else {
+        builder
+            .with_ansi(false)
+            .fmt_fields(json::Fields::default())
+            .event_format(json::Flat)
+            .try_init()
+            .is_ok()
+    };
+    if first {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+    Ok(())
+}
+
+/// A panic is a log line like any other, so that it reaches whoever reads the others.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let words = panic.payload_as_str().unwrap_or("no message");
+    tracing::error!(place, "a part of the program panicked: {words}");
+}
+
+/// A URL as a log line may show it: no user, no password, and of the query the names alone.
+#[must_use]
+pub fn shown_url(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both fail only for URLs that cannot have a user, which then have none to hide.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_fragment(None);
+    if url.query().is_some() {
+        let names: Vec<String> = url.query_pairs().map(|(name, _)| format!("{name}=…")).collect();
+        shown.set_query(None);
+        return format!("{shown}?{}", names.join("&"));
+    }
+    shown.into()
+}
+
+/// Scheme, host and port of a URL: all that may be shown of one that is itself a credential.
+#[must_use]
+pub fn shown_origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_url_has_no_credentials() {
+        let url = Url::parse("https://user:word@hooks.example:8443/a/b?token=abc&x=1#frag").unwrap();
+        assert_eq!(shown_url(&url), "https://hooks.example:8443/a/b?token=…&x=…");
+        assert_eq!(shown_origin(&url), "https://hooks.example:8443");
+        let plain = Url::parse("https://hooks.example/a").unwrap();
+        assert_eq!(shown_url(&plain), "https://hooks.example/a");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_refused() {
+        assert!(init_logs(Some("emgate=loud"), "info").is_err());
+    }
+}

@@ -1,0 +1,199 @@
+//! The metrics: one table with name, kind, labels and meaning, and the recorder behind `/metrics`.
+//!
+//! Call sites use the `metrics` macros with a name from [`names`]. Labels come from closed sets; the one exception,
+//! names that EM sent and the catalogue does not know, is capped.
+
+use std::{
+    collections::HashSet,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use metrics::Unit;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// The labels' names, for whoever writes a dashboard.
+    pub labels: &'static [&'static str],
+    /// The meaning, with its unit.
+    pub help: &'static str,
+}
+
+macro_rules! metrics_table {
+    ($($constant:ident = $kind:ident $name:literal [$($label:literal)*] $help:literal;)*) => {
+        /// The names as constants: a typing error does not compile.
+        pub mod names {
+            $(#[doc = $help] pub const $constant: &str = $name;)*
+        }
+
+        /// Every metric of the program.
+        pub const METRICS: &[Metric] = &[
+            $(Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help },)*
+        ];
+    };
+}
+
+metrics_table! {
+    BUILD_INFO = Gauge "emgate_build_info" ["version"] "Always 1; the label tells the version.";
+    STARTED_AT = Gauge "emgate_start_time_seconds" [] "When the process started, in seconds since 1970.";
+
+    HTTP_REQUESTS = Counter "emgate_http_requests_total" ["method" "route" "status"] "Requests answered, by route pattern.";
+    HTTP_SECONDS = Histogram "emgate_http_request_seconds" ["method" "route"] "From request to answer, in seconds.";
+    HTTP_IN_FLIGHT = Gauge "emgate_http_requests_in_flight" [] "Requests being worked on.";
+    HTTP_PROBLEMS = Counter "emgate_http_problems_total" ["code"] "Problem answers, by code.";
+
+    UPSTREAM_REQUESTS = Counter "emgate_upstream_requests_total" ["account" "method" "outcome"] "Requests to EM; the outcome is a status or the kind of failure.";
+    UPSTREAM_SECONDS = Histogram "emgate_upstream_request_seconds" ["method"] "From request to EM's whole answer, in seconds.";
+    UPSTREAM_SHARED = Counter "emgate_upstream_shared_total" ["by"] "Reads that cost EM nothing, by coalescing or by the cache.";
+    UPSTREAM_LOGONS = Counter "emgate_upstream_logons_total" ["account" "outcome"] "Attempts to log on to EM.";
+    UPSTREAM_LOGOFFS = Counter "emgate_upstream_logoffs_total" ["account" "outcome"] "Attempts to log off from EM.";
+    UPSTREAM_SESSIONS = Gauge "emgate_upstream_logon_sessions" ["account"] "Logon sessions held at EM.";
+    UPSTREAM_AVAILABLE = Gauge "emgate_upstream_available" [] "1 while EM answers, else 0.";
+
+    TRANSCODE_UNKNOWN = Counter "emgate_transcode_unknown_total" ["type" "name"] "Elements and attributes that the catalogue does not know.";
+    TRANSCODE_UNPARSED = Counter "emgate_transcode_unparsed_total" ["type" "name"] "Values that did not parse as their type and stayed text.";
+
+    WATCH_LOOKS = Counter "emgate_watch_looks_total" ["outcome"] "Looks at EM's failover sessions.";
+    WATCH_SECONDS = Histogram "emgate_watch_look_seconds" [] "Time of one look, in seconds.";
+    WATCH_LAST = Gauge "emgate_watch_last_complete_seconds" [] "When a look was last complete, in seconds since 1970.";
+    SESSIONS_ACTIVE = Gauge "emgate_failover_sessions_active" [] "Failover sessions that have not stopped.";
+
+    OPERATIONS_STARTED = Counter "emgate_operations_started_total" ["action"] "Operations accepted.";
+    OPERATIONS_ENDED = Counter "emgate_operations_ended_total" ["action" "result"] "Operations ended; the result is unknown where no evidence was found.";
+    EVENTS = Counter "emgate_events_total" ["type"] "Events written to the log.";
+
+    WEBHOOK_ATTEMPTS = Counter "emgate_webhook_attempts_total" ["outcome"] "Attempts to deliver; the outcome is delivered or the kind of failure.";
+    WEBHOOK_SECONDS = Histogram "emgate_webhook_attempt_seconds" [] "Time of one attempt, in seconds.";
+    WEBHOOK_LAG = Histogram "emgate_webhook_lag_seconds" [] "From the event to its successful delivery, in seconds.";
+    WEBHOOK_ENDED = Counter "emgate_webhook_deliveries_total" ["state"] "Deliveries that reached an end, by state.";
+    WEBHOOK_WAITING = Gauge "emgate_webhook_deliveries_waiting" [] "Deliveries that are due or wait for their next attempt.";
+
+    STORE_SECONDS = Histogram "emgate_store_transaction_seconds" [] "Time of one writing transaction, in seconds.";
+    WORKER_TURNS = Counter "emgate_worker_turns_total" ["worker" "outcome"] "Activations of background workers.";
+}
+
+/// Fine enough to tell 5 from 10 ms, wide enough for a webhook that took days.
+const BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
+];
+
+/// Most pairs of type and name that get labels of their own.
+const MOST_UNKNOWN: usize = 200;
+
+static RECORDER: LazyLock<Option<PrometheusHandle>> = LazyLock::new(install);
+
+/// The recorder is one per process. `None` means that somebody else's is in place, and `/metrics` is then empty.
+fn install() -> Option<PrometheusHandle> {
+    let lag = Matcher::Suffix("_seconds".to_owned());
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(lag, BUCKETS)
+        .ok()?;
+    let handle = builder.install_recorder().ok()?;
+    for metric in METRICS {
+        let unit = if metric.name.ends_with("_seconds") {
+            Unit::Seconds
+        } else {
+            Unit::Count
+        };
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, unit, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, unit, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, unit, metric.help),
+        }
+    }
+    metrics::gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Some(handle)
+}
+
+/// All metrics in Prometheus' text format. The first call, or [`upkeep`], starts the recording.
+#[must_use]
+pub fn render() -> String {
+    RECORDER
+        .as_ref()
+        .map(PrometheusHandle::render)
+        .unwrap_or_default()
+}
+
+/// Folds what histograms collected into their buckets; to be called every few seconds, since otherwise they grow
+/// until somebody scrapes.
+pub fn upkeep() {
+    if let Some(handle) = RECORDER.as_ref() {
+        handle.run_upkeep();
+    }
+}
+
+/// Counts something EM sent that we do not understand: `metric` is [`names::TRANSCODE_UNKNOWN`] or
+/// [`names::TRANSCODE_UNPARSED`]. The first 200 pairs get labels of their own, all others share `other`: the names
+/// come from outside, and labels are memory.
+pub fn count_unknown(metric: &'static str, type_name: &str, name: &str) {
+    static SEEN: LazyLock<Mutex<HashSet<(String, String)>>> = LazyLock::new(Mutex::default);
+    let pair = (type_name.to_owned(), name.to_owned());
+    let known = {
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.contains(&pair) || (seen.len() < MOST_UNKNOWN && name.len() <= 100 && seen.insert(pair.clone()))
+    };
+    let (type_name, name) = if known {
+        pair
+    } else {
+        ("other".to_owned(), "other".to_owned())
+    };
+    metrics::counter!(metric, "type" => type_name, "name" => name).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_prometheus_habits_and_are_unique() {
+        let mut seen = HashSet::new();
+        for metric in METRICS {
+            assert!(seen.insert(metric.name), "{} stands twice", metric.name);
+            assert!(metric.name.starts_with("emgate_"), "{}", metric.name);
+            assert_eq!(
+                metric.kind == Kind::Counter,
+                metric.name.ends_with("_total"),
+                "{}",
+                metric.name
+            );
+            assert!(
+                metric.kind != Kind::Histogram || metric.name.ends_with("_seconds"),
+                "{}",
+                metric.name
+            );
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_rendered_with_its_help() {
+        upkeep();
+        metrics::histogram!(names::WATCH_SECONDS).record(0.003);
+        for n in 0..2 * MOST_UNKNOWN {
+            count_unknown(names::TRANSCODE_UNKNOWN, "Job", &format!("Field{n}"));
+        }
+        let text = render();
+        assert!(text.contains("# HELP emgate_build_info"), "{text}");
+        assert!(
+            text.contains("emgate_watch_look_seconds_bucket{le=\"0.005\"} 1"),
+            "{text}"
+        );
+        let labelled = text
+            .lines()
+            .filter(|line| line.starts_with("emgate_transcode_unknown_total{"))
+            .count();
+        assert!(labelled <= MOST_UNKNOWN + 1, "{labelled}");
+        assert!(text.contains("type=\"other\""), "{text}");
+    }
+}
