@@ -156,3 +156,79 @@ pub struct Session {
     /// The operation that asked for it.
     pub operation: Option<OperationId>,
 }
+
+/// Whether a session's end is still awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionPhase {
+    /// Its end is awaited.
+    Open,
+    /// Its end was reported, or belongs to the baseline.
+    Ended,
+    /// EM no longer knows it, and it had not ended.
+    Lost,
+}
+
+impl SessionPhase {
+    /// The word in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Ended => "ended",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Open, Self::Ended, Self::Lost].into_iter().find(|phase| phase.as_str() == word)
+    }
+}
+
+/// What the gateway remembers of a session that it observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// What EM said last.
+    pub facts: SessionFacts,
+    /// The plan it runs, when that is certain.
+    pub plan: Option<PlanRef>,
+    /// When the gateway first saw it.
+    pub first_seen_at: Timestamp,
+    /// In which observation.
+    pub first_observation: i64,
+    /// When the gateway first saw it stopped.
+    pub stopped_seen_at: Option<Timestamp>,
+    /// How many complete observations in a row lacked it.
+    pub missed: i64,
+    /// How many events were made of it.
+    pub sequence: i64,
+    /// Whether its end is still awaited.
+    pub phase: SessionPhase,
+}
+
+impl SessionRecord {
+    /// Whether the session keeps `plan` from being run.
+    #[must_use]
+    pub fn keeps_busy(&self, plan: &PlanRef) -> bool {
+        if self.phase != SessionPhase::Open || self.facts.state.is_stopped() {
+            return false;
+        }
+        match &self.plan {
+            Some(own) => own.id == plan.id,
+            None => self.facts.may_run(plan),
+        }
+    }
+}
+
+impl SessionFacts {
+    /// Whether the session may be one of `plan`: of its name, and not known to run on another backup server.
+    #[must_use]
+    pub fn may_run(&self, plan: &PlanRef) -> bool {
+        let same_server = match (&self.backup_server, &plan.backup_server) {
+            (Some(own), Some(of_plan)) => own.id == of_plan.id,
+            _ => true,
+        };
+        same_server && self.plan_name == plan.name
+    }
+}

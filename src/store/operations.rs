@@ -1,1 +1,337 @@
-//! placeholder
+//! Operations in the store: written before anything is sent, and after every change.
+//!
+//! An operation is read and written whole; whoever changes one reads it in the transaction that writes it. The
+//! unique index on busy plans is the last word on whether a plan may run.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::any::AnyRow;
+
+use super::row::{Columns as _, json, micros};
+use super::{Error, Store, Tx};
+use crate::domain::id::{EmId, OperationId, TaskId};
+use crate::domain::operation::{
+    Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState, OperationTask,
+    ResultSource, TaskState,
+};
+
+/// Which operations a list shows; `None` and empty mean all.
+#[derive(Debug, Clone, Default)]
+pub struct OperationFilter {
+    /// The states wanted.
+    pub states: Vec<OperationState>,
+    /// The results wanted, in the JSON's words.
+    pub results: Vec<String>,
+    /// The kinds wanted.
+    pub kinds: Vec<OperationKind>,
+    /// The plan they act on.
+    pub plan: Option<EmId>,
+}
+
+/// Where a page of a list that is newest first begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor<I> {
+    /// Older than this one.
+    After(I),
+    /// Newer than this one.
+    Before(I),
+}
+
+/// How an operation's insertion went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is there.
+    Done,
+    /// Another operation keeps the plan busy.
+    PlanBusy,
+}
+
+const COLUMNS: &str = "id, kind, action, plan, target, state, result, result_source, progress, task_id, task_logon, \
+     task_state, task_message, session_id, failure_message, failure_source, requested_by, requested_at, finished_at, \
+     cancel_requested_at, callback_url, metadata, seen_observation, answer_due, evidence_deadline";
+
+impl Tx {
+    /// Writes a new operation, unless its plan is busy.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn insert_operation(&mut self, operation: &Operation) -> Result<Inserted, Error> {
+        let result = sqlx::query(
+            "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
+             callback_url, metadata, seen_observation, answer_due, evidence_deadline) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        )
+        .bind(operation.id.to_string())
+        .bind(operation.kind.as_str())
+        .bind(operation.action.clone())
+        .bind(operation.plan.as_ref().map(|plan| plan.id.key()))
+        .bind(operation.plan.as_ref().map(|plan| json(plan, "operations.plan")).transpose()?)
+        .bind(operation.target.clone())
+        .bind(operation.state.as_str())
+        .bind(operation.requested_by.clone())
+        .bind(micros(operation.requested_at))
+        .bind(operation.callback_url.clone())
+        .bind(json(&operation.metadata, "operations.metadata")?)
+        .bind(operation.seen_observation)
+        .bind(micros(operation.answer_due))
+        .bind(micros(operation.evidence_deadline))
+        .execute(self.connection())
+        .await
+        .map_err(Error::from);
+        match result {
+            Err(error) if error.violates_unique() => return Ok(Inserted::PlanBusy),
+            other => other?,
+        };
+        self.write_history(operation).await?;
+        Ok(Inserted::Done)
+    }
+
+    /// Writes an operation that was read in this transaction and changed.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn save_operation(&mut self, operation: &Operation) -> Result<(), Error> {
+        let task = operation.task.as_ref();
+        sqlx::query(
+            "update operations set state = $2, result = $3, result_source = $4, progress = $5, task_id = $6, \
+             task_logon = $7, task_state = $8, task_message = $9, session_key = $10, session_id = $11, \
+             failure_message = $12, failure_source = $13, finished_at = $14, cancel_requested_at = $15, \
+             answer_due = $16, evidence_deadline = $17 where id = $1",
+        )
+        .bind(operation.id.to_string())
+        .bind(operation.state.as_str())
+        .bind(operation.result.as_ref().map(|result| result.as_str().to_owned()))
+        .bind(operation.result_source.map(ResultSource::as_str))
+        .bind(operation.progress)
+        .bind(task.map(|task| task.id.0.clone()))
+        .bind(task.and_then(|task| task.logon).map(|logon| logon.to_string()))
+        .bind(task.map(|task| task.state.as_str().to_owned()))
+        .bind(task.and_then(|task| task.message.clone()))
+        .bind(operation.session.as_ref().map(EmId::key))
+        .bind(operation.session.as_ref().map(|id| id.as_str().to_owned()))
+        .bind(operation.failure.as_ref().map(|failure| failure.message.clone()))
+        .bind(operation.failure.as_ref().map(|failure| failure.source.as_str()))
+        .bind(operation.finished_at.map(micros))
+        .bind(operation.cancel_requested_at.map(micros))
+        .bind(micros(operation.answer_due))
+        .bind(micros(operation.evidence_deadline))
+        .execute(self.connection())
+        .await?;
+        self.write_history(operation).await
+    }
+
+    async fn write_history(&mut self, operation: &Operation) -> Result<(), Error> {
+        for (position, step) in (1i64..).zip(&operation.history) {
+            sqlx::query(
+                "insert into operation_history (operation_id, position, state, at, reason) values ($1, $2, $3, $4, $5) \
+                 on conflict do nothing",
+            )
+            .bind(operation.id.to_string())
+            .bind(position)
+            .bind(step.state.as_str())
+            .bind(micros(step.at))
+            .bind(step.reason.clone())
+            .execute(self.connection())
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Reads an operation in order to change it.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn operation(&mut self, id: OperationId) -> Result<Option<Operation>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("select {COLUMNS} from operations where id = $1")))
+            .bind(id.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        Ok(self.with_history(rows).await?.into_iter().next())
+    }
+
+    /// Every operation that may still change: not finished, or unknown and possibly found again.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn unfinished_operations(&mut self) -> Result<Vec<Operation>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id"
+        )))
+        .fetch_all(self.connection())
+        .await?;
+        self.with_history(rows).await
+    }
+
+    /// The operations that are joined to a session, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn operations_of_session(&mut self, session: &EmId) -> Result<Vec<Operation>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from operations where session_key = $1 order by id desc"
+        )))
+        .bind(session.key())
+        .fetch_all(self.connection())
+        .await?;
+        self.with_history(rows).await
+    }
+
+    /// The operation that keeps a plan busy.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn busy_operation(&mut self, plan: &EmId) -> Result<Option<OperationId>, Error> {
+        let row = sqlx::query(
+            "select id from operations where plan_key = $1 and kind = 'failover' and state in ('submitting', 'running')",
+        )
+        .bind(plan.key())
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|row| row.parsed("id")).transpose()
+    }
+
+    async fn with_history(&mut self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
+        let mut operations = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.text("id")?;
+            let steps = sqlx::query("select state, at, reason from operation_history where operation_id = $1 order by position")
+                .bind(id)
+                .fetch_all(self.connection())
+                .await?;
+            let history = steps.iter().map(step_from).collect::<Result<Vec<_>, _>>()?;
+            operations.push(operation_from(&row, history)?);
+        }
+        Ok(operations)
+    }
+}
+
+impl Store {
+    /// An operation as it stands.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("select {COLUMNS} from operations where id = $1")))
+            .bind(id.to_string())
+            .fetch_all(self.reader())
+            .await?;
+        Ok(self.with_history(rows).await?.into_iter().next())
+    }
+
+    /// Up to `limit` operations, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn operations(
+        &self,
+        filter: &OperationFilter,
+        cursor: Option<Cursor<OperationId>>,
+        limit: i64,
+    ) -> Result<Vec<Operation>, Error> {
+        let mut query = sqlx::QueryBuilder::new(format!("select {COLUMNS} from operations where 1 = 1"));
+        if let Some(plan) = &filter.plan {
+            query.push(" and plan_key = ").push_bind(plan.key());
+        }
+        one_of(&mut query, "state", filter.states.iter().map(|state| state.as_str().to_owned()));
+        one_of(&mut query, "kind", filter.kinds.iter().map(|kind| kind.as_str().to_owned()));
+        one_of(&mut query, "result", filter.results.iter().cloned());
+        match cursor {
+            Some(Cursor::After(id)) => query.push(" and id < ").push_bind(id.to_string()),
+            Some(Cursor::Before(id)) => query.push(" and id > ").push_bind(id.to_string()),
+            None => &mut query,
+        };
+        let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
+        query.push(if newest_first { " order by id desc limit " } else { " order by id limit " }).push_bind(limit);
+        let rows = query.build().fetch_all(self.reader()).await?;
+        let mut operations = self.with_history(rows).await?;
+        if !newest_first {
+            operations.reverse();
+        }
+        Ok(operations)
+    }
+
+    async fn with_history(&self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
+        let mut histories: HashMap<String, Vec<HistoryStep>> = HashMap::new();
+        if !rows.is_empty() {
+            let mut query =
+                sqlx::QueryBuilder::new("select operation_id, state, at, reason from operation_history where 1 = 1");
+            let ids = rows.iter().map(|row| row.text("id")).collect::<Result<Vec<_>, _>>()?;
+            one_of(&mut query, "operation_id", ids.into_iter());
+            query.push(" order by operation_id, position");
+            for row in query.build().fetch_all(self.reader()).await? {
+                histories.entry(row.text("operation_id")?).or_default().push(step_from(&row)?);
+            }
+        }
+        rows.iter()
+            .map(|row| operation_from(row, histories.remove(&row.text("id")?).unwrap_or_default()))
+            .collect()
+    }
+}
+
+/// Narrows a query to rows whose column has one of the values; no values mean no narrowing.
+pub(in crate::store) fn one_of(
+    query: &mut sqlx::QueryBuilder<sqlx::Any>,
+    column: &str,
+    values: impl ExactSizeIterator<Item = String>,
+) {
+    if values.len() == 0 {
+        return;
+    }
+    query.push(" and ").push(column).push(" in (");
+    let mut list = query.separated(", ");
+    for value in values {
+        list.push_bind(value);
+    }
+    query.push(")");
+}
+
+fn step_from(row: &AnyRow) -> Result<HistoryStep, Error> {
+    Ok(HistoryStep {
+        state: OperationState::parse(&row.text("state")?).ok_or(Error::Corrupt { what: "operation_history.state" })?,
+        at: row.at("at")?,
+        reason: row.opt_text("reason")?,
+    })
+}
+
+fn operation_from(row: &AnyRow, history: Vec<HistoryStep>) -> Result<Operation, Error> {
+    let task = match row.opt_text("task_id")? {
+        Some(id) => Some(OperationTask {
+            id: TaskId(id),
+            logon: row.opt_parsed("task_logon")?,
+            state: TaskState::parse(&row.text("task_state")?),
+            message: row.opt_text("task_message")?,
+        }),
+        None => None,
+    };
+    let failure = match (row.opt_text("failure_message")?, row.opt_text("failure_source")?) {
+        (Some(message), Some(source)) => Some(Failure {
+            message,
+            source: FailureSource::parse(&source).ok_or(Error::Corrupt { what: "operations.failure_source" })?,
+        }),
+        _ => None,
+    };
+    Ok(Operation {
+        id: row.parsed("id")?,
+        kind: OperationKind::parse(&row.text("kind")?).ok_or(Error::Corrupt { what: "operations.kind" })?,
+        action: row.text("action")?,
+        plan: row.opt_document("plan")?,
+        target: row.opt_text("target")?,
+        state: OperationState::parse(&row.text("state")?).ok_or(Error::Corrupt { what: "operations.state" })?,
+        result: row.opt_text("result")?.map(|word| OperationResult::parse(&word)),
+        result_source: row.opt_text("result_source")?.and_then(|word| ResultSource::parse(&word)),
+        progress: row.int("progress")?,
+        task,
+        session: row.opt_parsed("session_id")?,
+        failure,
+        requested_by: row.opt_text("requested_by")?,
+        requested_at: row.at("requested_at")?,
+        finished_at: row.opt_at("finished_at")?,
+        cancel_requested_at: row.opt_at("cancel_requested_at")?,
+        callback_url: row.opt_text("callback_url")?,
+        metadata: row.document::<BTreeMap<String, String>>("metadata")?,
+        seen_observation: row.int("seen_observation")?,
+        answer_due: row.at("answer_due")?,
+        evidence_deadline: row.at("evidence_deadline")?,
+        history,
+    })
+}

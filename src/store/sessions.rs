@@ -1,1 +1,173 @@
-//! placeholder
+//! Failover sessions as the gateway last saw them, and the count of observations.
+
+use sqlx::any::AnyRow;
+
+use super::row::{Columns as _, json, micros};
+use super::{Error, Store, Tx};
+use crate::domain::id::EmId;
+use crate::domain::plan::PlanRef;
+use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord};
+
+const COLUMNS: &str =
+    "facts, plan, first_seen_at, first_observation, stopped_seen_at, missed, sequence, phase";
+
+/// How many ids one statement asks for at the most; both engines take far more, but plans stay cheap.
+const CHUNK: usize = 200;
+
+impl Tx {
+    /// The number of complete observations so far; 0 before the baseline.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn observation(&mut self) -> Result<i64, Error> {
+        let row = sqlx::query("select value from meta where key = 'observation'")
+            .fetch_optional(self.connection())
+            .await?;
+        row.map_or(Ok(0), |row| row.parsed("value"))
+    }
+
+    /// Records that the observation of this number is complete.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn set_observation(&mut self, number: i64) -> Result<(), Error> {
+        sqlx::query("insert into meta (key, value) values ('observation', $1) on conflict (key) do update set value = $1")
+            .bind(number.to_string())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Every session whose end is still awaited or that was lost within reach.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn open_sessions(&mut self) -> Result<Vec<SessionRecord>, Error> {
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from failover_sessions where phase = 'open' order by first_seen_at, key"
+        )))
+        .fetch_all(self.connection())
+        .await?
+        .iter()
+        .map(record_from)
+        .collect()
+    }
+
+    /// What is known of the sessions with these ids.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn sessions_known(&mut self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
+        let mut known = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let mut query =
+                sqlx::QueryBuilder::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
+            super::operations::one_of(&mut query, "key", chunk.iter().map(EmId::key));
+            for row in query.build().fetch_all(self.connection()).await? {
+                known.push(record_from(&row)?);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Writes what is known of a session.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn save_session(&mut self, record: &SessionRecord) -> Result<(), Error> {
+        sqlx::query(
+            "insert into failover_sessions (key, facts, plan, plan_key, started_at, first_seen_at, first_observation, \
+             stopped_seen_at, missed, sequence, phase) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             on conflict (key) do update set facts = $2, plan = $3, plan_key = $4, started_at = $5, \
+             stopped_seen_at = $8, missed = $9, sequence = $10, phase = $11",
+        )
+        .bind(record.facts.id.key())
+        .bind(json(&record.facts, "failover_sessions.facts")?)
+        .bind(record.plan.as_ref().map(|plan| json(plan, "failover_sessions.plan")).transpose()?)
+        .bind(record.plan.as_ref().map(|plan| plan.id.key()))
+        .bind(record.facts.started_at.map(micros))
+        .bind(micros(record.first_seen_at))
+        .bind(record.first_observation)
+        .bind(record.stopped_seen_at.map(micros))
+        .bind(record.missed)
+        .bind(record.sequence)
+        .bind(record.phase.as_str())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// An unstopped session of the plan: one that is resolved to it, or one of its name that is resolved to none
+    /// and not known to run on another backup server.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn busy_session(&mut self, plan: &PlanRef) -> Result<Option<EmId>, Error> {
+        let busy = self.open_sessions().await?.into_iter().find(|record| record.keeps_busy(plan));
+        Ok(busy.map(|record| record.facts.id))
+    }
+}
+
+impl Store {
+    /// The number of complete observations so far; 0 before the baseline.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn observation(&self) -> Result<i64, Error> {
+        let row = sqlx::query("select value from meta where key = 'observation'")
+            .fetch_optional(self.reader())
+            .await?;
+        row.map_or(Ok(0), |row| row.parsed("value"))
+    }
+
+    /// What is known of the sessions with these ids.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn sessions_known(&self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
+        let mut known = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let mut query =
+                sqlx::QueryBuilder::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
+            super::operations::one_of(&mut query, "key", chunk.iter().map(EmId::key));
+            for row in query.build().fetch_all(self.reader()).await? {
+                known.push(record_from(&row)?);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The operations that asked for these sessions: session key, operation id, action.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn operations_behind(
+        &self,
+        sessions: &[EmId],
+    ) -> Result<Vec<(String, crate::domain::id::OperationId, String)>, Error> {
+        let mut found = Vec::new();
+        for chunk in sessions.chunks(CHUNK) {
+            let mut query =
+                sqlx::QueryBuilder::new("select session_key, id, action from operations where 1 = 1");
+            super::operations::one_of(&mut query, "session_key", chunk.iter().map(EmId::key));
+            query.push(" order by id");
+            for row in query.build().fetch_all(self.reader()).await? {
+                found.push((row.text("session_key")?, row.parsed("id")?, row.text("action")?));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn record_from(row: &AnyRow) -> Result<SessionRecord, Error> {
+    Ok(SessionRecord {
+        facts: row.document::<SessionFacts>("facts")?,
+        plan: row.opt_document("plan")?,
+        first_seen_at: row.at("first_seen_at")?,
+        first_observation: row.int("first_observation")?,
+        stopped_seen_at: row.opt_at("stopped_seen_at")?,
+        missed: row.int("missed")?,
+        sequence: row.int("sequence")?,
+        phase: SessionPhase::parse(&row.text("phase")?).ok_or(Error::Corrupt { what: "failover_sessions.phase" })?,
+    })
+}

@@ -32,10 +32,11 @@ create table operations (
     callback_url        text,
     metadata            text    not null default '{}',
     seen_observation    bigint  not null,
+    answer_due          bigint  not null,
     evidence_deadline   bigint  not null,
-    -- Finished if and only if it has a result and an end.
-    check ((state = 'finished') = (result is not null)),
+    -- Finished if and only if it has an end; EM may leave the result open, but nothing unfinished has one.
     check ((state = 'finished') = (finished_at is not null)),
+    check (state = 'finished' or result is null),
     check ((failure_message is null) = (failure_source is null)),
     check ((session_key is null) = (session_id is null)),
     check ((task_id is null) = (task_state is null))
@@ -60,13 +61,9 @@ create table operation_history (
 create table failover_sessions (
     key               text   primary key,
     facts             text   not null,
-    plan_name_key     text   not null,
     plan              text,
     plan_key          text,
     started_at        bigint,
-    ended_at          bigint,
-    state             text   not null,
-    result            text,
     first_seen_at     bigint not null,
     first_observation bigint not null,
     -- When it was first seen stopped; the end is reported at once when it has a result, else a minute later.
@@ -79,7 +76,6 @@ create table failover_sessions (
 
 create index failover_sessions_open on failover_sessions (first_seen_at) where phase <> 'ended';
 create index failover_sessions_started on failover_sessions (started_at, key);
-create index failover_sessions_name on failover_sessions (plan_name_key);
 
 create table events (
     seq           integer primary key autoincrement,
