@@ -1,3 +1,5 @@
-pub mod config;
+//! Looks at EM, writes what changed.
 
-pub use config::Config;
+pub mod config;
+pub mod follow;
+pub mod observe;

@@ -1,0 +1,196 @@
+//! What an observation means for operations: joins them with sessions, follows their tasks, ends them. Pure.
+//!
+//! Rules of the contract, section 7 "Joining" and "Actions". EM's clock is not used: a session belongs to an operation
+//! by the task's link, else by the plan's name when exactly one session came up since the request.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::id::EmId;
+use crate::domain::operation::{
+    Failure, FailureSource, Operation, OperationKind, OperationResult, OperationState, ResultSource, TaskState,
+};
+use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord, SessionResult};
+
+/// What EM says of an operation's task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskReport {
+    /// Its state; lost when EM does not know it any more.
+    pub state: TaskState,
+    /// Whether it went well, once EM says so.
+    pub success: Option<bool>,
+    /// EM's message.
+    pub message: Option<String>,
+    /// The session it links.
+    pub session: Option<EmId>,
+}
+
+/// Takes over what EM says of the operation's task; true when anything changed.
+pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp, patience: Duration) -> bool {
+    if operation.state == OperationState::Finished {
+        return false;
+    }
+    let before = operation.clone();
+    let Some(task) = operation.task.as_mut() else { return false };
+    let lost_now = report.state == TaskState::Lost && task.state != TaskState::Lost;
+    task.state = report.state.clone();
+    task.message = report.message.clone().or(task.message.take());
+    if lost_now {
+        operation.evidence_deadline = later(now, patience);
+    }
+    if let Some(session) = &report.session {
+        operation.session = Some(session.clone());
+    }
+    if report.state == TaskState::Finished && operation.session.is_none() {
+        match report.success {
+            Some(false) => {
+                operation.failure = Some(Failure {
+                    message: report
+                        .message
+                        .clone()
+                        .unwrap_or_else(|| "Enterprise Manager reported the task as failed".to_owned()),
+                    source: FailureSource::Task,
+                });
+                operation.finish(Some(OperationResult::Failed), Some(ResultSource::Task), now);
+            }
+            _ if !operation.expects_session() => {
+                operation.finish(Some(OperationResult::Success), Some(ResultSource::Task), now);
+            }
+            // The link may still come, or the session be seen; the deadline decides otherwise.
+            _ => {}
+        }
+    }
+    *operation != before
+}
+
+/// Joins operations without a session with the sessions that may be theirs. A pair is made only when neither
+/// side has a second candidate.
+pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Timestamp) {
+    let waiting = |operation: &Operation| {
+        operation.session.is_none()
+            && operation.expects_session()
+            && match operation.state {
+                OperationState::Submitting => now >= operation.answer_due,
+                OperationState::Running | OperationState::Unknown => true,
+                OperationState::Finished => false,
+            }
+    };
+    let taken: Vec<EmId> = operations.iter().filter_map(|operation| operation.session.clone()).collect();
+    let fits = |operation: &Operation, session: &SessionRecord| {
+        session.first_observation > operation.seen_observation
+            && !taken.contains(&session.facts.id)
+            && operation.plan.as_ref().is_some_and(|plan| match &session.plan {
+                Some(own) => own.id == plan.id,
+                None => session.facts.may_run(plan),
+            })
+    };
+    let pairs: Vec<(usize, EmId)> = operations
+        .iter()
+        .enumerate()
+        .filter(|(_, operation)| waiting(operation))
+        .filter_map(|(at, operation)| {
+            let mut candidates = sessions.iter().filter(|session| fits(operation, session));
+            let only = candidates.next()?;
+            let rivals = operations.iter().filter(|other| waiting(other) && fits(other, only)).count();
+            (candidates.next().is_none() && rivals == 1).then(|| (at, only.facts.id.clone()))
+        })
+        .collect();
+    for (at, session) in pairs {
+        if let Some(operation) = operations.get_mut(at) {
+            operation.session = Some(session);
+        }
+    }
+}
+
+/// Takes over what its session says; true when the operation ended by it.
+pub fn session_seen(operation: &mut Operation, session: &SessionRecord, now: Timestamp) -> bool {
+    let facts = &session.facts;
+    match operation.state {
+        OperationState::Finished => return false,
+        OperationState::Submitting => {
+            operation.step(OperationState::Running, now, Some("its session was found at Enterprise Manager".to_owned()));
+        }
+        OperationState::Unknown if session.phase != SessionPhase::Lost => {
+            operation.step(OperationState::Running, now, Some("its session appeared after all".to_owned()));
+        }
+        OperationState::Running | OperationState::Unknown => {}
+    }
+    match session.phase {
+        SessionPhase::Open => {
+            operation.progress = facts.progress.unwrap_or(0).clamp(0, 100);
+            false
+        }
+        SessionPhase::Ended => {
+            operation.failure = failure_of(facts);
+            operation.finish(facts.result.clone().map(Into::into), Some(ResultSource::Session), now);
+            true
+        }
+        SessionPhase::Lost => give_up(
+            operation,
+            now,
+            "Enterprise Manager no longer knows the failover session; how it ended is not known",
+        ),
+    }
+}
+
+fn failure_of(facts: &SessionFacts) -> Option<Failure> {
+    let failed = matches!(facts.result, Some(SessionResult::Failed));
+    let message = match &facts.failure_message {
+        Some(message) if !message.is_empty() => message.clone(),
+        _ if failed => "the failover session failed and Enterprise Manager gave no reason".to_owned(),
+        _ => return None,
+    };
+    Some(Failure { message, source: FailureSource::Session })
+}
+
+/// Ends what no evidence was found for in time; true when the operation's end is to be told.
+pub fn out_of_time(operation: &mut Operation, now: Timestamp) -> bool {
+    if operation.session.is_some() || now < operation.evidence_deadline {
+        return false;
+    }
+    match (operation.state, operation.task.as_ref().map(|task| &task.state)) {
+        (OperationState::Submitting, _) => give_up(
+            operation,
+            now,
+            "Enterprise Manager's answer to the request was lost and nothing was found there that tells whether it acted",
+        ),
+        (OperationState::Running, Some(TaskState::Lost)) => give_up(
+            operation,
+            now,
+            "the task was lost with its logon session before it told how the work ended",
+        ),
+        (OperationState::Running, Some(TaskState::Finished)) => {
+            operation.finish(Some(OperationResult::Success), Some(ResultSource::Task), now);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn give_up(operation: &mut Operation, now: Timestamp, reason: &str) -> bool {
+    if operation.state == OperationState::Unknown {
+        return false;
+    }
+    operation.failure = Some(Failure { message: reason.to_owned(), source: FailureSource::Gateway });
+    operation.step(OperationState::Unknown, now, Some(reason.to_owned()));
+    true
+}
+
+/// Whether the operation's task is still worth asking EM about.
+#[must_use]
+pub fn awaits_task(operation: &Operation) -> bool {
+    operation.state == OperationState::Running
+        && operation.kind != OperationKind::Em
+        && operation.task.as_ref().is_some_and(|task| {
+            task.logon.is_some() && !matches!(task.state, TaskState::Finished | TaskState::Lost)
+        })
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

@@ -1,0 +1,210 @@
+//! The rules of joining and ending, as tables of small cases.
+
+use super::*;
+use crate::domain::id::{LogonId, OperationId, TaskId};
+use crate::domain::operation::OperationTask;
+use crate::domain::plan::{PlanKind, PlanRef};
+use crate::domain::session::SessionState;
+
+const PLAN: &str = "3f56fa52-c902-4655-9774-2022fde214d2";
+const PATIENCE: Duration = Duration::from_mins(20);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).expect("a moment")
+}
+
+fn operation(action: &str, name: &str) -> Operation {
+    Operation {
+        id: OperationId::new(uuid::Uuid::now_v7()),
+        kind: OperationKind::Failover,
+        action: action.into(),
+        plan: Some(PlanRef {
+            id: PLAN.parse().expect("an id"),
+            kind: PlanKind::Cloud,
+            name: name.into(),
+            tenant: None,
+            backup_server: None,
+        }),
+        target: None,
+        state: OperationState::Running,
+        result: None,
+        result_source: None,
+        progress: 0,
+        task: Some(OperationTask {
+            id: TaskId("task-1".into()),
+            logon: Some(LogonId(uuid::Uuid::nil())),
+            state: TaskState::Running,
+            message: None,
+        }),
+        session: None,
+        failure: None,
+        requested_by: None,
+        requested_at: at(0),
+        finished_at: None,
+        cancel_requested_at: None,
+        callback_url: None,
+        metadata: Default::default(),
+        seen_observation: 5,
+        answer_due: at(60),
+        evidence_deadline: at(1200),
+        history: vec![],
+    }
+}
+
+fn session(id: u8, name: &str, first_observation: i64) -> SessionRecord {
+    SessionRecord {
+        facts: SessionFacts {
+            id: format!("a986d473-0248-4884-9832-17ec982ee3{id:02x}").parse().expect("an id"),
+            uid: None,
+            plan_name: name.into(),
+            job: None,
+            job_type: None,
+            backup_server: None,
+            state: SessionState::Working,
+            result: None,
+            progress: Some(40),
+            started_at: None,
+            ended_at: None,
+            failure_message: None,
+            machines: vec![],
+        },
+        plan: None,
+        first_seen_at: at(1),
+        first_observation,
+        stopped_seen_at: None,
+        missed: 0,
+        sequence: 1,
+        phase: SessionPhase::Open,
+    }
+}
+
+fn report(state: TaskState, success: Option<bool>) -> TaskReport {
+    TaskReport { state, success, message: Some("EM's words".into()), session: None }
+}
+
+#[test]
+fn the_only_session_of_the_name_seen_since_the_request_is_joined() {
+    let mut operations = [operation("test", "A")];
+    join(&mut operations, &[session(1, "A", 5), session(2, "A", 6), session(3, "B", 6)], at(2));
+    assert_eq!(operations[0].session, Some(session(2, "A", 6).facts.id));
+}
+
+#[test]
+fn with_two_candidates_none_is_joined() {
+    let mut operations = [operation("test", "A")];
+    join(&mut operations, &[session(1, "A", 6), session(2, "A", 7)], at(2));
+    assert_eq!(operations[0].session, None);
+}
+
+#[test]
+fn with_two_operations_for_one_session_none_is_joined() {
+    let mut operations = [operation("test", "A"), operation("start", "A")];
+    join(&mut operations, &[session(1, "A", 6)], at(2));
+    assert_eq!((&operations[0].session, &operations[1].session), (&None, &None));
+}
+
+#[test]
+fn a_session_is_not_taken_from_the_operation_whose_task_links_it() {
+    let mut linked = operation("test", "A");
+    linked.session = Some(session(1, "A", 6).facts.id);
+    let mut operations = [linked, operation("start", "A")];
+    join(&mut operations, &[session(1, "A", 6), session(2, "A", 6)], at(2));
+    assert_eq!(operations[1].session, Some(session(2, "A", 6).facts.id));
+}
+
+#[test]
+fn a_request_whose_answer_may_still_come_is_not_joined_by_name() {
+    let mut waiting = operation("test", "A");
+    waiting.state = OperationState::Submitting;
+    waiting.task = None;
+    let mut operations = [waiting];
+    join(&mut operations, &[session(1, "A", 6)], at(59));
+    assert_eq!(operations[0].session, None);
+    join(&mut operations, &[session(1, "A", 6)], at(60));
+    assert!(operations[0].session.is_some());
+}
+
+#[test]
+fn undo_is_never_joined_because_em_records_no_session_for_it() {
+    let mut operations = [operation("undo", "A")];
+    join(&mut operations, &[session(1, "A", 6)], at(2));
+    assert_eq!(operations[0].session, None);
+}
+
+#[test]
+fn undo_ends_with_its_task() {
+    let mut undo = operation("undo", "A");
+    assert!(task_seen(&mut undo, &report(TaskState::OperationFinished, Some(true)), at(5), PATIENCE));
+    assert_eq!(undo.state, OperationState::Running, "EM has not collected the outcome yet");
+    task_seen(&mut undo, &report(TaskState::Finished, Some(true)), at(6), PATIENCE);
+    assert_eq!((undo.state, undo.result), (OperationState::Finished, Some(OperationResult::Success)));
+    assert_eq!(undo.result_source, Some(ResultSource::Task));
+}
+
+#[test]
+fn a_failed_task_without_a_session_fails_the_operation_in_ems_words() {
+    let mut test = operation("test", "A");
+    task_seen(&mut test, &report(TaskState::Finished, Some(false)), at(6), PATIENCE);
+    assert_eq!(test.result, Some(OperationResult::Failed));
+    assert_eq!(test.failure.map(|failure| failure.message), Some("EM's words".into()));
+}
+
+#[test]
+fn a_finished_task_waits_for_its_session_and_then_counts_by_itself() {
+    let mut test = operation("test", "A");
+    task_seen(&mut test, &report(TaskState::Finished, Some(true)), at(6), PATIENCE);
+    assert_eq!(test.state, OperationState::Running);
+    assert!(!out_of_time(&mut test, at(1199)));
+    assert!(out_of_time(&mut test, at(1200)));
+    assert_eq!((test.state, test.result_source), (OperationState::Finished, Some(ResultSource::Task)));
+}
+
+#[test]
+fn the_session_decides_the_result_whatever_the_task_says() {
+    let mut test = operation("test", "A");
+    let mut linked = report(TaskState::Finished, Some(true));
+    linked.session = Some(session(1, "A", 6).facts.id);
+    task_seen(&mut test, &linked, at(6), PATIENCE);
+    let mut ended = session(1, "A", 6);
+    ended.phase = SessionPhase::Ended;
+    ended.facts.result = Some(SessionResult::Failed);
+    ended.facts.failure_message = Some("Host is not available".into());
+    assert!(session_seen(&mut test, &ended, at(9)));
+    assert_eq!(test.result, Some(OperationResult::Failed));
+    assert_eq!(test.failure, Some(Failure { message: "Host is not available".into(), source: FailureSource::Session }));
+    assert_eq!((test.progress, test.finished_at), (100, Some(at(9))));
+}
+
+#[test]
+fn a_lost_task_is_given_time_and_then_called_unknown() {
+    let mut undo = operation("undo", "A");
+    task_seen(&mut undo, &report(TaskState::Lost, None), at(4000), PATIENCE);
+    assert!(!out_of_time(&mut undo, at(4000)));
+    assert!(out_of_time(&mut undo, at(4000 + 1200)));
+    assert_eq!(undo.state, OperationState::Unknown);
+    assert!(!out_of_time(&mut undo, at(9000)), "it is told once");
+}
+
+#[test]
+fn an_unanswered_request_becomes_unknown_and_runs_again_when_its_session_appears() {
+    let mut lost = operation("test", "A");
+    lost.state = OperationState::Submitting;
+    lost.task = None;
+    assert!(out_of_time(&mut lost, at(1200)));
+    assert_eq!(lost.state, OperationState::Unknown);
+    let mut operations = [lost];
+    join(&mut operations, &[session(1, "A", 6)], at(1300));
+    let [mut found] = operations;
+    assert!(!session_seen(&mut found, &session(1, "A", 6), at(1300)));
+    assert_eq!((found.state, found.progress), (OperationState::Running, 40));
+}
+
+#[test]
+fn a_lost_session_makes_the_operation_unknown_once() {
+    let mut test = operation("test", "A");
+    let mut lost = session(1, "A", 6);
+    lost.phase = SessionPhase::Lost;
+    assert!(session_seen(&mut test, &lost, at(9)));
+    assert!(!session_seen(&mut test, &lost, at(11)));
+    assert_eq!(test.state, OperationState::Unknown);
+}
