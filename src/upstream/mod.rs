@@ -1,3 +1,4 @@
 pub mod config;
 
 pub use config::Config;
+pub mod types;

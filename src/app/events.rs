@@ -1,0 +1,66 @@
+//! The event log, page by page, oldest first.
+
+use super::{App, Error, LogPage};
+use crate::domain::id::EventId;
+use crate::store::events::StoredEvent;
+use crate::store::operations::Cursor;
+
+/// Where a page of the event log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventPlace {
+    /// By its place in the log.
+    Seq(i64),
+    /// By the event's id.
+    Id(EventId),
+}
+
+impl App {
+    /// A page of the event log, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the event that marks the place is not in the log, [`Error::Store`].
+    pub async fn events(
+        &self,
+        cursor: Option<Cursor<EventPlace>>,
+        size: usize,
+    ) -> Result<LogPage<StoredEvent, Cursor<i64>>, Error> {
+        let more = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+        let cursor = match cursor {
+            None => None,
+            Some(Cursor::After(place)) => Some(Cursor::After(self.place(place, "after").await?)),
+            Some(Cursor::Before(place)) => Some(Cursor::Before(self.place(place, "before").await?)),
+        };
+        let backwards = matches!(cursor, Some(Cursor::Before(_)));
+        let mut events = match cursor {
+            Some(Cursor::Before(seq)) => self.store.events_before(seq, more).await?,
+            Some(Cursor::After(seq)) => self.store.events_after(seq, more).await?,
+            None => self.store.events_after(0, more).await?,
+        };
+        let overflows = events.len() > size;
+        if overflows && backwards {
+            events.remove(0);
+        }
+        events.truncate(size);
+        let next = (backwards || overflows)
+            .then(|| events.last().map(|last| Cursor::After(last.seq)))
+            .flatten();
+        let older = if backwards { overflows } else { cursor.is_some() };
+        let previous = older
+            .then(|| events.first().map(|first| Cursor::Before(first.seq)))
+            .flatten();
+        Ok(LogPage {
+            items: events,
+            next,
+            previous,
+        })
+    }
+
+    async fn place(&self, place: EventPlace, parameter: &str) -> Result<i64, Error> {
+        match place {
+            EventPlace::Seq(seq) => Ok(seq),
+            EventPlace::Id(id) => self.store.event_place(id).await?.ok_or_else(|| {
+                Error::invalid(parameter, "this event is not in the log; it may have been pruned")
+            }),
+        }
+    }
+}

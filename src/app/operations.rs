@@ -1,0 +1,204 @@
+//! Operations: listed, read, waited for, cancelled.
+
+use std::time::Duration;
+
+use super::{App, Error, LogPage};
+use crate::api_types::events::operation_event;
+use crate::clock::Clock as _;
+use crate::domain::id::{EventId, LogonId, OperationId, TaskId};
+use crate::domain::operation::{
+    Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
+};
+use crate::domain::session::Session;
+use crate::store::operations::{Cursor, OperationFilter};
+
+/// How often an operation is looked at while it is waited for, in case another process changed it.
+const WAIT_STEP: Duration = Duration::from_secs(1);
+
+/// An operation with its session.
+#[derive(Debug, Clone)]
+pub struct OperationView {
+    /// The operation.
+    pub operation: Operation,
+    /// The session it is joined with, as last observed.
+    pub session: Option<Session>,
+}
+
+impl App {
+    /// An operation as it stands.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn operation(&self, id: OperationId) -> Result<OperationView, Error> {
+        let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
+            what: "the operation",
+        })?;
+        self.with_session(operation).await
+    }
+
+    /// The operation with the session it is joined with.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn with_session(&self, operation: Operation) -> Result<OperationView, Error> {
+        let session = match &operation.session {
+            Some(id) => self
+                .store
+                .sessions_known(std::slice::from_ref(id))
+                .await?
+                .pop()
+                .map(|record| Session {
+                    facts: record.facts,
+                    plan: operation.plan.clone().or(record.plan),
+                    action: operation.failover_action(),
+                    operation: Some(operation.id),
+                }),
+            None => None,
+        };
+        Ok(OperationView { operation, session })
+    }
+
+    /// A page of operations, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn operations(
+        &self,
+        filter: &OperationFilter,
+        cursor: Option<Cursor<OperationId>>,
+        size: usize,
+    ) -> Result<LogPage<OperationView, Cursor<OperationId>>, Error> {
+        let more = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+        let mut operations = self.store.operations(filter, cursor, more).await?;
+        let overflows = operations.len() > size;
+        let backwards = matches!(cursor, Some(Cursor::Before(_)));
+        if overflows && backwards {
+            operations.remove(0);
+        }
+        operations.truncate(size);
+        let next = (backwards || overflows)
+            .then(|| operations.last().map(|last| Cursor::After(last.id)))
+            .flatten();
+        let newer = if backwards { overflows } else { cursor.is_some() };
+        let previous = newer
+            .then(|| operations.first().map(|first| Cursor::Before(first.id)))
+            .flatten();
+        let mut items = Vec::with_capacity(operations.len());
+        for operation in operations {
+            items.push(self.with_session(operation).await?);
+        }
+        Ok(LogPage {
+            items,
+            next,
+            previous,
+        })
+    }
+
+    /// Waits until the operation ended (or is called unknown), `limit` at most, and tells it as it is then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn await_operation(&self, id: OperationId, limit: Duration) -> Result<OperationView, Error> {
+        let deadline = tokio::time::Instant::now() + limit;
+        let mut changes = self.changed.subscribe();
+        let stopping = self.tasks.stopping();
+        loop {
+            let view = self.operation(id).await?;
+            let now = tokio::time::Instant::now();
+            if !view.operation.state.is_open() || now >= deadline || stopping.is_cancelled() {
+                return Ok(view);
+            }
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                _ = tokio::time::timeout_at(deadline.min(now + WAIT_STEP), changes.changed()) => {}
+            }
+        }
+    }
+
+    /// Asks EM to stop the operation's work, and says honestly what is known of that.
+    ///
+    /// # Errors
+    /// [`Error::OperationFinished`], [`Error::NotCancellable`], [`Error::NotFound`], [`Error::Upstream`],
+    /// [`Error::Store`].
+    pub async fn cancel(&self, id: OperationId) -> Result<OperationView, Error> {
+        let app = self.clone();
+        let work = async move {
+            let Some((logon, task)) = app.note_cancel(id).await? else {
+                return app.operation(id).await;
+            };
+            app.em.remove_task(logon, &task).await?;
+            app.end_cancelled(id).await?;
+            app.bump();
+            app.watcher.now();
+            app.operation(id).await
+        };
+        self.tasks
+            .spawn(work)
+            .await
+            .map_err(|_| Error::Internal("the work on a cancellation was broken off"))?
+    }
+
+    /// Records that the operation is to be stopped and tells which task to remove; `None` when that was asked before.
+    async fn note_cancel(&self, id: OperationId) -> Result<Option<(LogonId, TaskId)>, Error> {
+        let mut tx = self.store.begin().await?;
+        let mut operation = tx.operation(id).await?.ok_or(Error::NotFound {
+            what: "the operation",
+        })?;
+        match operation.state {
+            OperationState::Finished => return Err(Error::OperationFinished(id)),
+            OperationState::Submitting => {
+                return Err(Error::NotCancellable {
+                    reason: "Enterprise Manager has not confirmed the request yet; try again in a moment",
+                });
+            }
+            OperationState::Unknown => {
+                return Err(Error::NotCancellable {
+                    reason: "its task at Enterprise Manager is not known",
+                });
+            }
+            OperationState::Running => {}
+        }
+        if operation.cancel_requested_at.is_some() {
+            return Ok(None);
+        }
+        let target = operation
+            .task
+            .as_ref()
+            .filter(|task| task.state != TaskState::Lost)
+            .and_then(|task| Some((task.logon?, task.id.clone())))
+            .ok_or(Error::NotCancellable {
+                reason: "its task was lost with its logon session; stop the failover in Enterprise Manager",
+            })?;
+        operation.cancel_requested_at = Some(self.clock.now());
+        tx.save_operation(&operation).await?;
+        tx.commit().await?;
+        Ok(Some(target))
+    }
+
+    /// EM removed the task. Without a session there is nothing more to be seen, so that ends the operation.
+    async fn end_cancelled(&self, id: OperationId) -> Result<(), Error> {
+        let mut tx = self.store.begin().await?;
+        let Some(mut operation) = tx.operation(id).await? else {
+            return Ok(());
+        };
+        if operation.session.is_some() || !operation.state.is_open() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        operation.failure = Some(Failure {
+            message: "Enterprise Manager removed the task; work on the backup server may go on".to_owned(),
+            source: FailureSource::Gateway,
+        });
+        operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
+        let logon = operation.task.as_mut().and_then(|task| task.logon.take());
+        let event = operation_event(EventId::new(self.clock.id()), now, &operation)
+            .map_err(|_| Error::Internal("an event could not be represented"))?;
+        tx.append_event(&event).await?;
+        tx.save_operation(&operation).await?;
+        tx.commit().await?;
+        if let Some(logon) = logon {
+            self.em.release(logon);
+        }
+        Ok(())
+    }
+}

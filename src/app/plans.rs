@@ -1,0 +1,281 @@
+//! Failover plans: read, run, edited, deleted.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::submit::{Callback, Intent};
+use super::{App, Error, FieldError};
+use crate::api_types;
+use crate::clock::Clock as _;
+use crate::domain::access::Caller;
+use crate::domain::id::EmId;
+use crate::domain::operation::{Operation, OperationKind};
+use crate::domain::plan::{Action, ActionKind, Command, Plan, PlanEdit, PlanKind};
+use crate::upstream::{Page, PageRequest};
+
+/// What a caller asks of a plan, beside the action.
+#[derive(Debug, Clone, Default)]
+pub struct ActionRequest {
+    /// The bound of the restore points; start only.
+    pub before: Option<Timestamp>,
+    /// Whether the body had a `restorePoint` at all.
+    pub restore_point_given: bool,
+    /// The one-off webhook, already checked.
+    pub callback: Option<Callback>,
+    /// The caller's own notes, already checked.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl App {
+    /// A page of the plans of one kind, by EM's own numbering.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`].
+    pub async fn plans(&self, kind: PlanKind, page: &PageRequest) -> Result<Page<Plan>, Error> {
+        Ok(self.em.plans(kind, page).await?)
+    }
+
+    /// A plan as EM describes it now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Upstream`].
+    pub async fn plan(&self, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
+        self.em
+            .plan(kind, id)
+            .await
+            .map_err(|error| not_found(error, "the failover plan"))
+    }
+
+    /// Runs an action on a plan: one POST at the most, whatever happens.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::PlanBusy`], [`Error::NotReady`], [`Error::Refused`],
+    /// [`Error::Upstream`], [`Error::Store`].
+    pub async fn act(
+        &self,
+        caller: &Caller,
+        kind: PlanKind,
+        id: &EmId,
+        action: ActionKind,
+        request: ActionRequest,
+    ) -> Result<Operation, Error> {
+        let action = self.checked(action, &request)?;
+        if self.store.observation().await? == 0 {
+            return Err(Error::NotReady);
+        }
+        let plan = self.plan(kind, id).await?.reference();
+        let intent = Intent {
+            kind: OperationKind::Failover,
+            action: action.kind().as_str(),
+            plan: plan.clone(),
+            callback: request.callback,
+            metadata: request.metadata,
+        };
+        self.submit(
+            caller,
+            intent,
+            move |em| async move { em.act(&plan, action).await },
+        )
+        .await
+    }
+
+    fn checked(&self, action: ActionKind, request: &ActionRequest) -> Result<Action, Error> {
+        if action != ActionKind::Start && request.restore_point_given {
+            return Err(Error::invalid(
+                "/restorePoint",
+                "only start takes a restore point; test and undo use their own",
+            ));
+        }
+        if request.before.is_some_and(|before| before > self.clock.now()) {
+            return Err(Error::invalid(
+                "/restorePoint/before",
+                "must not lie in the future",
+            ));
+        }
+        Ok(match action {
+            ActionKind::Test => Action::Test,
+            ActionKind::Start => Action::Start {
+                before: request.before,
+            },
+            ActionKind::Undo => Action::Undo,
+        })
+    }
+
+    /// Changes what may be changed on a plan. `body` is the plan as it was read, with the changes in it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with a pointer for every field that may not change, [`Error::PreconditionFailed`],
+    /// and those of [`App::act`].
+    pub async fn edit_plan(
+        &self,
+        caller: &Caller,
+        kind: PlanKind,
+        id: &EmId,
+        body: &Value,
+        unchanged: impl FnOnce(&Plan) -> bool + Send,
+    ) -> Result<Operation, Error> {
+        let plan = self.plan(kind, id).await?;
+        if !unchanged(&plan) {
+            return Err(Error::PreconditionFailed);
+        }
+        let edit = edit_of(&plan, body)?;
+        let intent = Intent {
+            kind: OperationKind::Update,
+            action: OperationKind::Update.as_str(),
+            plan: plan.reference(),
+            callback: None,
+            metadata: BTreeMap::new(),
+        };
+        self.submit(caller, intent, move |em| async move {
+            em.edit_plan(kind, &plan.id, &edit).await
+        })
+        .await
+    }
+
+    /// Deletes a cloud plan; EM has no such thing for on-premises plans.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`], and those of [`App::act`].
+    pub async fn delete_cloud_plan(
+        &self,
+        caller: &Caller,
+        id: &EmId,
+        unchanged: impl FnOnce(&Plan) -> bool + Send,
+    ) -> Result<Operation, Error> {
+        let plan = self.plan(PlanKind::Cloud, id).await?;
+        if !unchanged(&plan) {
+            return Err(Error::PreconditionFailed);
+        }
+        let intent = Intent {
+            kind: OperationKind::Delete,
+            action: OperationKind::Delete.as_str(),
+            plan: plan.reference(),
+            callback: None,
+            metadata: BTreeMap::new(),
+        };
+        self.submit(
+            caller,
+            intent,
+            move |em| async move { em.delete_plan(&plan.id).await },
+        )
+        .await
+    }
+}
+
+pub(super) fn not_found(error: crate::upstream::Error, what: &'static str) -> Error {
+    if error.is_not_found() {
+        Error::NotFound { what }
+    } else {
+        Error::Upstream(error)
+    }
+}
+
+/// What `body` changes on `plan`. Fields that are left out stay as they are; a field that may not change must be as
+/// it was read.
+fn edit_of(plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
+    let Value::Object(fields) = body else {
+        return Err(Error::invalid(
+            "",
+            "must be an object: the plan as it was read, with the changes in it",
+        ));
+    };
+    let current = serde_json::to_value(api_types::failover::Plan::from(plan))
+        .map_err(|_| Error::Internal("a plan could not be represented"))?;
+    let editable: &[&str] = match plan.kind {
+        PlanKind::Cloud => &["preFailoverCommand", "postFailoverCommand"],
+        PlanKind::OnPremises => &["description"],
+    };
+    let mut faults = Vec::new();
+    for (name, value) in fields {
+        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        match current.get(name) {
+            None => faults.push(FieldError::new(pointer, "a plan has no such field")),
+            Some(_) if editable.contains(&name.as_str()) => {}
+            Some(is) if is == value => {}
+            Some(_) => faults.push(FieldError::new(
+                pointer,
+                format!("cannot be changed here; {} can", editable.join(" and ")),
+            )),
+        }
+    }
+    let edit = match plan.kind {
+        PlanKind::Cloud => PlanEdit::Cloud {
+            pre_command: command(
+                fields.get("preFailoverCommand"),
+                plan.pre_command.as_ref(),
+                "/preFailoverCommand",
+                &mut faults,
+            ),
+            post_command: command(
+                fields.get("postFailoverCommand"),
+                plan.post_command.as_ref(),
+                "/postFailoverCommand",
+                &mut faults,
+            ),
+        },
+        PlanKind::OnPremises => PlanEdit::OnPremises {
+            description: match fields.get("description") {
+                None => plan.description.clone().unwrap_or_default(),
+                Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => text.clone(),
+                Some(_) => {
+                    faults.push(FieldError::new("/description", "must be a string or null"));
+                    String::new()
+                }
+            },
+        },
+    };
+    if faults.is_empty() {
+        Ok(edit)
+    } else {
+        Err(Error::Invalid(faults))
+    }
+}
+
+fn command(
+    given: Option<&Value>,
+    current: Option<&Command>,
+    pointer: &str,
+    faults: &mut Vec<FieldError>,
+) -> Command {
+    let mut command = current.cloned().unwrap_or_default();
+    let Some(given) = given else { return command };
+    let Value::Object(fields) = given else {
+        if !given.is_null() {
+            faults.push(FieldError::new(
+                pointer,
+                "must be an object with enabled and command",
+            ));
+        }
+        return command;
+    };
+    for (name, value) in fields {
+        let fault = match (name.as_str(), value) {
+            ("enabled", Value::Bool(enabled)) => {
+                command.enabled = *enabled;
+                continue;
+            }
+            ("command", Value::String(text)) => {
+                command.command = Some(text.clone());
+                continue;
+            }
+            ("command", Value::Null) => {
+                command.command = None;
+                continue;
+            }
+            ("enabled", _) => "must be true or false",
+            ("command", _) => "must be a string or null",
+            _ => "a command has no such field; it has enabled and command",
+        };
+        faults.push(FieldError::new(format!("{pointer}/{name}"), fault));
+    }
+    if command.enabled && command.command.as_deref().is_none_or(str::is_empty) {
+        faults.push(FieldError::new(
+            format!("{pointer}/command"),
+            "is needed when the command is enabled",
+        ));
+    }
+    command
+}

@@ -1,0 +1,197 @@
+//! The life of a request that changes EM, from the row to the answer.
+//!
+//! The row is durable before anything is sent. The answer then says one of three things: EM took it, EM definitely
+//! refused it, or nobody knows; the last is left to the watcher, which looks and never sends. This is the only place
+//! that turns EM's answer to a write into an operation's state (contract section 7, Actions).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use secrecy::SecretString;
+
+use super::{App, BusyWith, Error};
+use crate::clock::Clock as _;
+use crate::domain::access::Caller;
+use crate::domain::id::OperationId;
+use crate::domain::operation::{
+    Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState,
+    OperationTask,
+};
+use crate::domain::plan::PlanRef;
+use crate::store::operations::Inserted;
+use crate::upstream::{self, Accepted, Acted};
+
+/// A one-off webhook that was checked and is ready to be stored.
+#[derive(Debug, Clone)]
+pub struct Callback {
+    /// Where it goes.
+    pub url: url::Url,
+    /// How the address is shown.
+    pub masked: String,
+    /// What signs it.
+    pub secret: SecretString,
+}
+
+/// What is to be recorded of a request.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// What kind of work it is.
+    pub kind: OperationKind,
+    /// The action's word.
+    pub action: &'static str,
+    /// The plan it acts on.
+    pub plan: PlanRef,
+    /// The one-off webhook that tells its end.
+    pub callback: Option<Callback>,
+    /// The caller's own notes.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl App {
+    /// Records `intent`, sends it, and records what came of it. The work goes on when the caller hangs up.
+    ///
+    /// # Errors
+    /// [`Error::PlanBusy`], [`Error::NotReady`], [`Error::Store`] before anything was sent; [`Error::Refused`] when EM
+    /// definitely did not act.
+    pub(super) async fn submit<S, F>(
+        &self,
+        caller: &Caller,
+        intent: Intent,
+        send: S,
+    ) -> Result<Operation, Error>
+    where
+        S: FnOnce(upstream::Em) -> F + Send + 'static,
+        F: Future<Output = Result<Accepted, upstream::Error>> + Send + 'static,
+    {
+        let app = self.clone();
+        let caller = caller.clone();
+        let work = async move {
+            let operation = app.record(&caller, intent).await?;
+            let answer = send(app.em.clone()).await;
+            let outcome = app.settle(operation, answer).await;
+            app.bump();
+            app.watcher.now();
+            outcome
+        };
+        self.tasks
+            .spawn(work)
+            .await
+            .map_err(|_| Error::Internal("the work on an operation was broken off"))?
+    }
+
+    async fn record(&self, caller: &Caller, intent: Intent) -> Result<OperationId, Error> {
+        let mut tx = self.store.begin().await?;
+        let seen_observation = tx.observation().await?;
+        if seen_observation == 0 {
+            return Err(Error::NotReady);
+        }
+        let now = self.clock.now();
+        let operation = Operation {
+            id: OperationId::new(self.clock.id()),
+            kind: intent.kind,
+            action: intent.action.to_owned(),
+            plan: Some(intent.plan.clone()),
+            target: None,
+            state: OperationState::Submitting,
+            result: None,
+            result_source: None,
+            progress: 0,
+            task: None,
+            session: None,
+            failure: None,
+            requested_by: caller.name.clone(),
+            requested_at: now,
+            finished_at: None,
+            cancel_requested_at: None,
+            callback_url: intent.callback.as_ref().map(|callback| callback.masked.clone()),
+            metadata: intent.metadata,
+            seen_observation,
+            answer_due: now.checked_add(self.limits.answer).unwrap_or(now),
+            evidence_deadline: now.checked_add(self.limits.patience).unwrap_or(now),
+            history: vec![HistoryStep {
+                state: OperationState::Submitting,
+                at: now,
+                reason: None,
+            }],
+        };
+        if intent.kind == OperationKind::Failover
+            && let Some(session) = tx.busy_session(&intent.plan).await?
+        {
+            return Err(Error::PlanBusy(BusyWith::Session(session)));
+        }
+        if tx.insert_operation(&operation).await? == Inserted::PlanBusy {
+            drop(tx);
+            let mut tx = self.store.begin().await?;
+            let holder = tx.busy_operation(&intent.plan.id).await?;
+            // Whoever held the plan a moment ago may have ended since; the caller may try again at once.
+            return Err(Error::PlanBusy(BusyWith::Operation(
+                holder.unwrap_or(operation.id),
+            )));
+        }
+        if let Some(callback) = intent.callback {
+            tx.add_callback(operation.id, &callback.url, &callback.secret)
+                .await?;
+        }
+        tx.commit().await?;
+        tracing::info!(
+            operation = %operation.id, action = intent.action, plan = %intent.plan.id, plan_name = intent.plan.name,
+            requested_by = caller.name.as_deref().unwrap_or_default(), "an operation was recorded"
+        );
+        Ok(operation.id)
+    }
+
+    async fn settle(
+        &self,
+        id: OperationId,
+        answer: Result<Accepted, upstream::Error>,
+    ) -> Result<Operation, Error> {
+        let mut tx = self.store.begin().await?;
+        let mut operation = tx
+            .operation(id)
+            .await?
+            .ok_or(Error::Internal("an operation vanished from the store"))?;
+        let now = self.clock.now();
+        // The answer is here: from now on nothing that appears at EM can be the doing of a refused request.
+        operation.answer_due = now;
+        let refusal = match answer {
+            Ok(accepted) => {
+                tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
+                operation.task = Some(OperationTask {
+                    id: accepted.task,
+                    logon: Some(accepted.logon),
+                    state: accepted.state,
+                    message: accepted.message,
+                });
+                operation.step(OperationState::Running, now, None);
+                None
+            }
+            Err(error) if error.acted() == Acted::No => {
+                tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "Enterprise Manager refused the operation");
+                operation.failure = Some(Failure {
+                    message: error.public_message(),
+                    source: FailureSource::Gateway,
+                });
+                operation.finish(Some(OperationResult::Failed), None, now);
+                Some(error)
+            }
+            Err(error) => {
+                tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "the outcome of the operation is not known; it is looked for and not sent again");
+                let reason = format!(
+                    "the outcome of the request is not known: {}",
+                    error.public_message()
+                );
+                operation.step(OperationState::Submitting, now, Some(reason));
+                None
+            }
+        };
+        tx.save_operation(&operation).await?;
+        tx.commit().await?;
+        match refusal {
+            Some(source) => Err(Error::Refused {
+                operation: id,
+                source,
+            }),
+            None => Ok(operation),
+        }
+    }
+}
