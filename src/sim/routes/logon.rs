@@ -1,0 +1,130 @@
+//! Logging on and off (EM's manual: "Authentication and Security", "Logging On").
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Answer, Call, Handled, Refusal, TOKEN, expired_status};
+use crate::sim::render::Documents;
+use crate::sim::wire::Request;
+use crate::sim::world::World;
+use crate::sim::xml::Element;
+
+/// The logon session that a request belongs to. A cookie beats the header, even a dead one.
+pub fn authorize(world: &mut World, request: &Request, now: Timestamp) -> Result<Uuid, Refusal> {
+    let token = request
+        .cookie(TOKEN)
+        .or_else(|| request.header("x-restsvcsessionid"));
+    match token {
+        None => Err(Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized")),
+        Some(token) => world
+            .logons
+            .touch(token, now)
+            .ok_or_else(|| Refusal::new(expired_status(world), "The logon session has expired")),
+    }
+}
+
+/// `GET /api/`: the versions, for anybody.
+pub fn base(call: &mut Call<'_>) -> Handled {
+    Ok(Answer::ok(call.documents().base()))
+}
+
+/// `POST /api/sessionMngr/?v=…`
+pub fn log_on(call: &mut Call<'_>) -> Handled {
+    // Seen by clients in the field: EM takes a Content-Type for the announcement of a LoginSpec.
+    if call.request.header("content-type").is_some() || !call.request.body.is_empty() {
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "A logon has no body and no Content-Type",
+        ));
+    }
+    let version = call.request.parameter("v").unwrap_or_default();
+    if !["latest", "v1_5", "v1_6", "v1_7"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(&version))
+    {
+        return Err(Refusal::bad_request(format!(
+            "API version '{version}' is not supported"
+        )));
+    }
+    if !credentials_match(call) {
+        let mut refusal = Refusal::new(StatusCode::UNAUTHORIZED, "The user name or password is incorrect");
+        refusal.header = Some(("WWW-Authenticate", "Basic Realm=RestSvc".to_owned()));
+        return Err(refusal);
+    }
+    let World {
+        logons,
+        dice,
+        options,
+        stats,
+        ..
+    } = &mut *call.world;
+    let Some(logon) = logons.open(dice, call.now, options.max_sessions).cloned() else {
+        return Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The maximum number of logon sessions is reached",
+        ));
+    };
+    stats.logons += 1;
+    stats.max_concurrent = stats.max_concurrent.max(logons.len());
+    let documents = Documents {
+        world: call.world,
+        now: call.now,
+    };
+    Ok(Answer::new(StatusCode::CREATED, documents.logon(&logon))
+        .header(TOKEN, logon.token.clone())
+        .header(
+            "Set-Cookie",
+            format!("{TOKEN}={}; Path=/api; HttpOnly", logon.token),
+        ))
+}
+
+fn credentials_match(call: &Call<'_>) -> bool {
+    let sent = call
+        .request
+        .header("authorization")
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"))
+        .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok())
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let options = &call.world.options;
+    sent.as_deref()
+        .and_then(|pair| pair.split_once(':'))
+        .is_some_and(|(user, password)| {
+            user.eq_ignore_ascii_case(&options.user) && password == options.password
+        })
+}
+
+/// `GET /api/logonSessions`
+pub fn list(call: &mut Call<'_>) -> Handled {
+    let documents = call.documents();
+    let sessions = call.world.logons.iter().map(|logon| documents.logon(logon));
+    Ok(Answer::ok(Element::new("LogonSessions").children(sessions)))
+}
+
+/// `GET /api/logonSessions/{id}`
+pub fn get(call: &mut Call<'_>) -> Handled {
+    let id = call.id(0, "Logon session")?;
+    let logon = call
+        .world
+        .logons
+        .get(id)
+        .ok_or_else(|| Refusal::not_found("Logon session"))?;
+    Ok(Answer::ok(call.documents().logon(logon)))
+}
+
+/// `DELETE /api/logonSessions/{id}`: one's own only; a sweep through the list is refused.
+pub fn log_off(call: &mut Call<'_>) -> Handled {
+    let id = call.id(0, "Logon session")?;
+    if call.world.logons.get(id).is_none() {
+        return Err(Refusal::not_found("Logon session"));
+    }
+    if id != call.logon {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "Access denied"));
+    }
+    call.world.logons.close(id);
+    call.world.stats.logoffs += 1;
+    Ok(Answer::no_content())
+}

@@ -1,0 +1,322 @@
+//! What EM knows: backup servers, plans of both kinds, failover sessions, logon sessions and their tasks.
+//!
+//! The world holds facts with their moments and computes everything else from the clock. It knows no HTTP and
+//! no XML. Resources that are only shown (jobs, repositories, …) get a home of their own beside it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::dice::Dice;
+use super::failover::{Failover, Machine, Outcome, Scenario, Tempo};
+use super::logon::Logons;
+use super::options::Options;
+use super::seed;
+
+/// The plan that the manual and the demo name.
+pub const FIRST_PLAN: Uuid = Uuid::from_u128(0x3f56_fa52_c902_4655_9774_2022_fde2_14d2);
+
+/// Session collections and queries reach back that far.
+const WINDOW: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// The most failover sessions that are kept.
+const MAX_FAILOVERS: usize = 100_000;
+/// The most different request lines that are counted.
+const MAX_COUNTED: usize = 20_000;
+
+/// Which of the two plan kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Cloud,
+    OnPremises,
+}
+
+/// What can be done with a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Test,
+    Start,
+    Undo,
+}
+
+impl Action {
+    /// The action of that name, whatever its letter case.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "test" => Some(Self::Test),
+            "start" => Some(Self::Start),
+            "undo" => Some(Self::Undo),
+            _ => None,
+        }
+    }
+}
+
+/// A backup server that EM manages.
+#[derive(Debug, Clone)]
+pub struct BackupServer {
+    pub id: Uuid,
+    pub name: String,
+    pub description: String,
+}
+
+/// A customer of the service provider.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    pub id: Uuid,
+    pub name: String,
+}
+
+/// A machine that a plan fails over.
+#[derive(Debug, Clone)]
+pub struct PlanMachine {
+    pub id: Uuid,
+    pub name: String,
+    pub replica_point: Uuid,
+}
+
+/// A script before or after a failover.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Command {
+    pub enabled: bool,
+    pub command: String,
+}
+
+/// A failover plan of either kind.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub id: Uuid,
+    pub kind: Kind,
+    pub name: String,
+    pub description: String,
+    /// Cloud plans only.
+    pub tenant: Option<Tenant>,
+    /// Index of the backup server.
+    pub server: usize,
+    pub machines: Vec<PlanMachine>,
+    pub before: Command,
+    pub after: Command,
+    /// Work without a session (undo, on-premises failovers) keeps the plan busy until then.
+    pub busy_until: Option<Timestamp>,
+    /// From then on the plan is gone.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// Counters of the control API.
+#[derive(Debug, Default)]
+pub struct Stats {
+    pub logons: u64,
+    pub logoffs: u64,
+    pub max_concurrent: usize,
+    pub requests: BTreeMap<String, u64>,
+}
+
+impl Stats {
+    /// Counts a request by its method and its path as sent, without the query.
+    pub fn count(&mut self, method: &str, path: &str) {
+        let key = format!("{method} {path}");
+        if self.requests.len() >= MAX_COUNTED && !self.requests.contains_key(&key) {
+            *self.requests.entry("other".to_owned()).or_default() += 1;
+        } else {
+            *self.requests.entry(key).or_default() += 1;
+        }
+    }
+}
+
+/// Why EM does not begin a failover.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotStarted {
+    /// The plan is at work already.
+    Busy,
+    /// The simulator keeps no more sessions.
+    Full,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct World {
+    pub options: Options,
+    pub tempo: Tempo,
+    pub dice: Dice,
+    pub servers: Vec<BackupServer>,
+    pub plans: Vec<Plan>,
+    pub failovers: Vec<Failover>,
+    pub logons: Logons,
+    pub stats: Stats,
+    /// How API-started failovers of a plan end, where the control API said so.
+    pub outcomes: BTreeMap<Uuid, Scenario>,
+}
+
+impl World {
+    /// The world at the moment `now`, as the options want it.
+    pub fn new(options: Options, seed: u64, now: Timestamp) -> Self {
+        let tempo = Tempo {
+            speed: options.speed,
+            progress_zero: options.progress_zero,
+        };
+        let servers = seed::servers();
+        let mut plans = seed::plans(Kind::Cloud, options.plans, options.vms, servers.len());
+        plans.extend(seed::plans(
+            Kind::OnPremises,
+            options.plans,
+            options.vms,
+            servers.len(),
+        ));
+        let mut world = Self {
+            tempo,
+            dice: Dice::new(seed),
+            servers,
+            plans,
+            failovers: Vec::new(),
+            logons: Logons::default(),
+            stats: Stats::default(),
+            outcomes: BTreeMap::new(),
+            options,
+        };
+        world.add_history(now);
+        world
+    }
+
+    /// Finished sessions of the past, one every seven hours back from `now`; a few are older than the window.
+    fn add_history(&mut self, now: Timestamp) {
+        let cloud: Vec<Plan> = self.plans_of(Kind::Cloud, now).cloned().collect();
+        for (index, plan) in cloud
+            .iter()
+            .cycle()
+            .take(if cloud.is_empty() { 0 } else { self.options.history })
+            .enumerate()
+        {
+            let hours = 7 * (i64::try_from(index).unwrap_or(0) + 1);
+            let started = now.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(now);
+            let scenario = match index % 5 {
+                3 => Scenario {
+                    seconds: 100.0 * self.tempo.speed,
+                    outcome: Outcome::Failed,
+                    failure_message: Some("Host is not available".to_owned()),
+                },
+                _ => Scenario {
+                    seconds: 80.0 * self.tempo.speed,
+                    outcome: Outcome::Success,
+                    failure_message: None,
+                },
+            };
+            let failover = self.new_failover(plan, started, started, scenario);
+            self.failovers.push(failover);
+        }
+    }
+
+    /// Drops the logon sessions that were idle for too long.
+    pub fn expire_logons(&mut self, now: Timestamp) {
+        let idle = SignedDuration::try_from_secs_f64(self.options.idle).unwrap_or(SignedDuration::MAX);
+        self.logons.expire(now, idle);
+    }
+
+    /// The plans of one kind that exist at that moment.
+    pub fn plans_of(&self, kind: Kind, now: Timestamp) -> impl Iterator<Item = &Plan> {
+        self.plans
+            .iter()
+            .filter(move |plan| plan.kind == kind && plan.exists(now))
+    }
+
+    /// The plan of that kind and id, if it exists at that moment.
+    pub fn plan(&self, kind: Kind, id: Uuid, now: Timestamp) -> Option<&Plan> {
+        self.plans_of(kind, now).find(|plan| plan.id == id)
+    }
+
+    /// The same, to be changed.
+    pub fn plan_mut(&mut self, id: Uuid) -> Option<&mut Plan> {
+        self.plans.iter_mut().find(|plan| plan.id == id)
+    }
+
+    /// Whether the plan is at work at that moment.
+    pub fn busy(&self, plan: &Plan, now: Timestamp) -> bool {
+        plan.busy_until.is_some_and(|until| now < until)
+            || self
+                .failovers
+                .iter()
+                .any(|failover| failover.plan_id == plan.id && failover.unfinished(now, self.tempo))
+    }
+
+    /// The sessions that EM shows at that moment: begun, and not older than its window.
+    pub fn sessions(&self, now: Timestamp) -> impl Iterator<Item = &Failover> {
+        let oldest = now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN);
+        self.failovers
+            .iter()
+            .filter(move |failover| failover.visible(now) && failover.started >= oldest)
+    }
+
+    /// Begins a failover of a cloud plan from the last replica points before `restore_before`; EM shows the
+    /// session `delay` simulated seconds later. Gives the session's id.
+    pub fn start(
+        &mut self,
+        plan: &Plan,
+        now: Timestamp,
+        delay: f64,
+        restore_before: Timestamp,
+        scenario: Option<Scenario>,
+    ) -> Result<Uuid, NotStarted> {
+        if self.busy(plan, now) {
+            return Err(NotStarted::Busy);
+        }
+        if self.failovers.len() >= MAX_FAILOVERS {
+            let oldest = now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN);
+            self.failovers.retain(|failover| failover.started >= oldest);
+        }
+        if self.failovers.len() >= MAX_FAILOVERS {
+            return Err(NotStarted::Full);
+        }
+        let scenario = scenario
+            .or_else(|| self.outcomes.get(&plan.id).cloned())
+            .unwrap_or(Scenario {
+                seconds: Self::usual_seconds(plan),
+                outcome: Outcome::Success,
+                failure_message: None,
+            });
+        let started = self.tempo.after(now, delay);
+        let failover = self.new_failover(plan, started, restore_before, scenario);
+        let id = failover.id;
+        self.failovers.push(failover);
+        Ok(id)
+    }
+
+    /// How long a failover of that plan takes when nobody says otherwise, in simulated seconds.
+    pub fn usual_seconds(plan: &Plan) -> f64 {
+        20.0 + 5.0 * plan.machines.len().min(20) as f64
+    }
+
+    fn new_failover(
+        &mut self,
+        plan: &Plan,
+        started: Timestamp,
+        restore_before: Timestamp,
+        scenario: Scenario,
+    ) -> Failover {
+        let machines = plan
+            .machines
+            .iter()
+            .map(|machine| Machine {
+                name: machine.name.clone(),
+                replica_point: machine.replica_point,
+                replica_point_name: format!(
+                    "{}@{}",
+                    machine.name,
+                    seed::replica_time(machine, restore_before)
+                ),
+            })
+            .collect();
+        let id = self.dice.id();
+        Failover::new(
+            id,
+            (plan.id, plan.name.clone(), plan.server),
+            machines,
+            started,
+            scenario,
+        )
+    }
+}
+
+impl Plan {
+    /// Whether the plan exists at that moment.
+    pub fn exists(&self, now: Timestamp) -> bool {
+        self.deleted_at.is_none_or(|deleted| now < deleted)
+    }
+}
