@@ -1,0 +1,101 @@
+//! How EM's names become JSON names (contract section 4, "Names").
+//!
+//! One rule for attributes, elements, enumeration values and link relations; the loader applies it once per
+//! field, the transcoder only to names the catalogue does not hold.
+
+/// Writes `name` in lowerCamelCase: words split before an upper-case letter that follows a lower-case letter
+/// or digit, and before the last upper-case letter of a run that a lower-case letter follows.
+///
+/// `UID` → `uid`, `CreationTimeUTC` → `creationTimeUtc`, `FailoverPlanVMId` → `failoverPlanVmId`.
+/// What is neither letter nor digit stays where it is.
+#[must_use]
+pub fn lower_camel(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut previous = Kind::Other;
+    let mut chars = name.chars().peekable();
+    while let Some(c) = chars.next() {
+        let kind = Kind::of(c);
+        let next = chars.peek().map_or(Kind::Other, |&n| Kind::of(n));
+        let starts_word = kind == Kind::Upper
+            && !out.is_empty()
+            && match previous {
+                Kind::Lower | Kind::Digit => true,
+                Kind::Upper => next == Kind::Lower,
+                Kind::Other => false,
+            };
+        if kind == Kind::Upper && !starts_word {
+            out.extend(c.to_lowercase());
+        } else {
+            out.push(c);
+        }
+        previous = kind;
+    }
+    out
+}
+
+/// The first letter in upper case: EM's spelling of a relation that the catalogue does not know.
+#[must_use]
+pub fn upper_first(name: &str) -> String {
+    let mut chars = name.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Upper,
+    Lower,
+    Digit,
+    Other,
+}
+
+impl Kind {
+    fn of(c: char) -> Self {
+        if c.is_uppercase() {
+            Self::Upper
+        } else if c.is_lowercase() {
+            Self::Lower
+        } else if c.is_numeric() {
+            Self::Digit
+        } else {
+            Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("UID", "uid")]
+    #[case("CreationTimeUTC", "creationTimeUtc")]
+    #[case("FailoverPlanVMId", "failoverPlanVmId")]
+    #[case("vCloudTenant", "vCloudTenant")]
+    #[case("VCloudVApp", "vCloudVApp")]
+    #[case("sInObjectJob", "sInObjectJob")]
+    #[case("NASJob", "nasJob")]
+    #[case("PublicIPCount", "publicIpCount")]
+    #[case("Vendor2027Level", "vendor2027Level")]
+    #[case("EnterpiseRoles", "enterpiseRoles")]
+    #[case("Href", "href")]
+    #[case("QuickBackup", "quickBackup")]
+    #[case("a", "a")]
+    #[case("", "")]
+    #[case("__proto__", "__proto__")]
+    #[case("My-Odd.Name", "my-odd.name")]
+    #[case("ÄrgerNAME", "ärgerName")]
+    fn names_follow_the_rule(#[case] em: &str, #[case] json: &str) {
+        assert_eq!(lower_camel(em), json);
+    }
+
+    #[test]
+    fn a_relation_goes_there_and_back() {
+        for rel in ["Up", "QuickBackup", "VeeamZip", "ToggleScheduleEnabled"] {
+            assert_eq!(upper_first(&lower_camel(rel)), rel);
+        }
+    }
+}
