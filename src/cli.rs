@@ -1,1 +1,121 @@
+//! The commands of the binary that are not the demo: what they take, and how a failure is said.
+//!
+//! Each command is a `clap` struct with a `run`. stdout is for output alone; whatever went wrong is one clear line
+//! on stderr, with a hint where there is one, and exit code 1 (2 when the command itself was wrong).
+//! Tests: `tests/cli.rs`, which runs the binary as a process.
 
+pub mod token;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use crate::config::{self, Config};
+
+/// Why a command failed, for a person.
+#[derive(Debug)]
+pub struct Failure {
+    /// One clear sentence, without "error:".
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The command line was wrong rather than the world.
+    pub usage: bool,
+}
+
+impl Failure {
+    /// The world was wrong: exit code 1.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            usage: false,
+        }
+    }
+
+    /// The command line was wrong: exit code 2.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            usage: true,
+            ..Self::new(message)
+        }
+    }
+
+    /// An error with its causes, as one line.
+    #[must_use]
+    pub fn caused_by(error: &(dyn std::error::Error + 'static)) -> Self {
+        let chain = std::iter::successors(Some(error), |error| error.source());
+        Self::new(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// 1 or 2.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.usage { 2 } else { 1 }
+    }
+
+    /// Says it on stderr.
+    pub fn report(&self) {
+        let mut text = format!("error: {}\n", self.message);
+        if let Some(hint) = &self.hint {
+            text.push_str("hint: ");
+            text.push_str(hint);
+            text.push('\n');
+        }
+        // Nobody is left to tell when stderr is closed.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// `--config`, shared by all commands that need the configuration.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct ConfigFile {
+    /// Configuration file; else `EMGATE_CONFIG`, else ./emgate.toml if present, else the environment alone
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Reads the configuration from the file and the process's environment.
+    ///
+    /// # Errors
+    /// All faults of the configuration, as one failure.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge of the process, where the environment becomes an argument"
+    )]
+    pub fn load(&self) -> Result<Config, Failure> {
+        let file = config::locate(self.config.clone(), std::env::var_os("EMGATE_CONFIG"));
+        config::load(file.as_deref(), std::env::vars_os()).map_err(|error| {
+            let hint = match &file {
+                Some(_) => "every key with its meaning stands in emgate.default.toml (emgate check --defaults)",
+                None => "no configuration file was found: use --config FILE, EMGATE_CONFIG, or variables EMGATE_…__…",
+            };
+            Failure::new(error.to_string()).hint(hint)
+        })
+    }
+}
+
+/// Writes output to stdout. A reader that went away (`| head`) is no failure.
+///
+/// # Errors
+/// When stdout cannot be written for another reason.
+pub fn output(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

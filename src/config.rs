@@ -169,4 +169,12 @@ where
     (result, report.known.into_inner())
 }
 
+/// Reads a duration as the configuration writes it, for command lines that take one.
+///
+/// # Errors
+/// A sentence saying what would have been right.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    values::duration(text)
+}
+
 type Table = BTreeMap<String, tree::Node>;

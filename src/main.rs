@@ -1,1 +1,54 @@
-fn main() {}
+//! The binary: parses the command line, starts logging, runs one command, and turns its failure into one clear line,
+//! a hint and the exit code.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use emgate::{
+    cli::{self, Failure},
+    telemetry,
+};
+
+/// A modern JSON gateway in front of Veeam Backup Enterprise Manager.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+#[command(after_help = "Examples:
+  emgate token --subject portal --scope all         a token to try the API with
+
+Logging goes to stderr; EMGATE_LOG sets what is logged, for example EMGATE_LOG=emgate=debug,info.")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a token that the configured gateway believes
+    Token(cli::token::Args),
+}
+
+fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    match start_logs().and_then(|()| run(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Token(args) => cli::token::run(&args),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge of the process, where the environment becomes an argument"
+)]
+fn start_logs() -> Result<(), Failure> {
+    let filter = std::env::var("EMGATE_LOG").ok();
+    telemetry::init_logs(filter.as_deref(), "info").map_err(|error| Failure::caused_by(&error))
+}

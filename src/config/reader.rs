@@ -149,7 +149,7 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<T>> {
         let path = self.path_of(key);
         let items = self.items(key)?;
-        let read = |(at, node)| self.read(&format!("{path}[{at}]"), node, |leaf| parse(text_of(leaf)?));
+        let read = |(at, node)| self.read(&format!("{path}[{at}]"), &node, |leaf| parse(text_of(leaf)?));
         Some(items.into_iter().enumerate().filter_map(read).collect())
     }
 
@@ -273,11 +273,11 @@ impl<'a> Section<'a> {
 
     fn value<T>(&mut self, key: &'static str, read: impl Fn(&Leaf) -> Result<T, String>) -> Option<T> {
         let node = self.take(key)?;
-        self.read(&self.path_of(key), node, read)
+        self.read(&self.path_of(key), &node, read)
     }
 
-    fn read<T>(&self, path: &str, node: Node, read: impl Fn(&Leaf) -> Result<T, String>) -> Option<T> {
-        let (message, variable) = match &node {
+    fn read<T>(&self, path: &str, node: &Node, read: impl Fn(&Leaf) -> Result<T, String>) -> Option<T> {
+        let (message, variable) = match node {
             Node::Leaf(leaf) => match read(leaf) {
                 Ok(value) => return Some(value),
                 Err(message) => (message, leaf.variable.as_deref()),
@@ -304,15 +304,16 @@ impl<'a> Section<'a> {
                     })
                 };
                 let parsed = format!("list = {text}").parse::<toml::Table>();
-                match parsed.ok().and_then(|mut table| table.remove("list")) {
-                    Some(toml::Value::Array(items)) => Some(items.into_iter().map(item).collect()),
-                    _ => {
-                        let message =
-                            format!("must be a list such as [\"a\", \"b\"], or {variable}__0 and so on");
-                        self.push(Fault::new(&path, Some(&variable), message));
-                        None
-                    }
+                let list = parsed
+                    .ok()
+                    .filter(|table| table.len() == 1)
+                    .and_then(|mut table| table.remove("list"));
+                if let Some(toml::Value::Array(items)) = list {
+                    return Some(items.into_iter().map(item).collect());
                 }
+                let message = format!("must be a list such as [\"a\", \"b\"], or {variable}__0 and so on");
+                self.push(Fault::new(&path, Some(&variable), message));
+                None
             }
             other => {
                 self.push(Fault::new(&path, first_variable(&other), "must be a list"));

@@ -182,7 +182,9 @@ impl SessionPhase {
     /// Reads the word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Open, Self::Ended, Self::Lost].into_iter().find(|phase| phase.as_str() == word)
+        [Self::Open, Self::Ended, Self::Lost]
+            .into_iter()
+            .find(|phase| phase.as_str() == word)
     }
 }
 

@@ -40,7 +40,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             max_body: 1024 * 1024,
             cors_origins: Vec::new(),
             public_url: None,
@@ -77,7 +77,7 @@ pub enum KeyConfig {
     },
     /// A key set at a URL.
     Jwks { url: Url },
-    /// A key set found through OpenID Connect discovery.
+    /// A key set found through the discovery document of `OpenID` Connect.
     Oidc { issuer: Url },
 }
 

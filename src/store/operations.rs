@@ -11,8 +11,8 @@ use super::row::{Columns as _, json, micros};
 use super::{Error, Store, Tx};
 use crate::domain::id::{EmId, OperationId, TaskId};
 use crate::domain::operation::{
-    Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState, OperationTask,
-    ResultSource, TaskState,
+    Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState,
+    OperationTask, ResultSource, TaskState,
 };
 
 /// Which operations a list shows; `None` and empty mean all.
@@ -142,10 +142,12 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operation(&mut self, id: OperationId) -> Result<Option<Operation>, Error> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("select {COLUMNS} from operations where id = $1")))
-            .bind(id.to_string())
-            .fetch_all(self.connection())
-            .await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from operations where id = $1"
+        )))
+        .bind(id.to_string())
+        .fetch_all(self.connection())
+        .await?;
         Ok(self.with_history(rows).await?.into_iter().next())
     }
 
@@ -194,10 +196,12 @@ impl Tx {
         let mut operations = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.text("id")?;
-            let steps = sqlx::query("select state, at, reason from operation_history where operation_id = $1 order by position")
-                .bind(id)
-                .fetch_all(self.connection())
-                .await?;
+            let steps = sqlx::query(
+                "select state, at, reason from operation_history where operation_id = $1 order by position",
+            )
+            .bind(id)
+            .fetch_all(self.connection())
+            .await?;
             let history = steps.iter().map(step_from).collect::<Result<Vec<_>, _>>()?;
             operations.push(operation_from(&row, history)?);
         }
@@ -211,10 +215,12 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Error> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("select {COLUMNS} from operations where id = $1")))
-            .bind(id.to_string())
-            .fetch_all(self.reader())
-            .await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from operations where id = $1"
+        )))
+        .bind(id.to_string())
+        .fetch_all(self.reader())
+        .await?;
         Ok(self.with_history(rows).await?.into_iter().next())
     }
 
@@ -232,8 +238,16 @@ impl Store {
         if let Some(plan) = &filter.plan {
             query.push(" and plan_key = ").push_bind(plan.key());
         }
-        one_of(&mut query, "state", filter.states.iter().map(|state| state.as_str().to_owned()));
-        one_of(&mut query, "kind", filter.kinds.iter().map(|kind| kind.as_str().to_owned()));
+        one_of(
+            &mut query,
+            "state",
+            filter.states.iter().map(|state| state.as_str().to_owned()),
+        );
+        one_of(
+            &mut query,
+            "kind",
+            filter.kinds.iter().map(|kind| kind.as_str().to_owned()),
+        );
         one_of(&mut query, "result", filter.results.iter().cloned());
         match cursor {
             Some(Cursor::After(id)) => query.push(" and id < ").push_bind(id.to_string()),
@@ -241,7 +255,13 @@ impl Store {
             None => &mut query,
         };
         let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
-        query.push(if newest_first { " order by id desc limit " } else { " order by id limit " }).push_bind(limit);
+        query
+            .push(if newest_first {
+                " order by id desc limit "
+            } else {
+                " order by id limit "
+            })
+            .push_bind(limit);
         let rows = query.build().fetch_all(self.reader()).await?;
         let mut operations = self.with_history(rows).await?;
         if !newest_first {
@@ -253,13 +273,20 @@ impl Store {
     async fn with_history(&self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
         let mut histories: HashMap<String, Vec<HistoryStep>> = HashMap::new();
         if !rows.is_empty() {
-            let mut query =
-                sqlx::QueryBuilder::new("select operation_id, state, at, reason from operation_history where 1 = 1");
-            let ids = rows.iter().map(|row| row.text("id")).collect::<Result<Vec<_>, _>>()?;
+            let mut query = sqlx::QueryBuilder::new(
+                "select operation_id, state, at, reason from operation_history where 1 = 1",
+            );
+            let ids = rows
+                .iter()
+                .map(|row| row.text("id"))
+                .collect::<Result<Vec<_>, _>>()?;
             one_of(&mut query, "operation_id", ids.into_iter());
             query.push(" order by operation_id, position");
             for row in query.build().fetch_all(self.reader()).await? {
-                histories.entry(row.text("operation_id")?).or_default().push(step_from(&row)?);
+                histories
+                    .entry(row.text("operation_id")?)
+                    .or_default()
+                    .push(step_from(&row)?);
             }
         }
         rows.iter()
@@ -287,7 +314,9 @@ pub(in crate::store) fn one_of(
 
 fn step_from(row: &AnyRow) -> Result<HistoryStep, Error> {
     Ok(HistoryStep {
-        state: OperationState::parse(&row.text("state")?).ok_or(Error::Corrupt { what: "operation_history.state" })?,
+        state: OperationState::parse(&row.text("state")?).ok_or(Error::Corrupt {
+            what: "operation_history.state",
+        })?,
         at: row.at("at")?,
         reason: row.opt_text("reason")?,
     })
@@ -306,19 +335,27 @@ fn operation_from(row: &AnyRow, history: Vec<HistoryStep>) -> Result<Operation, 
     let failure = match (row.opt_text("failure_message")?, row.opt_text("failure_source")?) {
         (Some(message), Some(source)) => Some(Failure {
             message,
-            source: FailureSource::parse(&source).ok_or(Error::Corrupt { what: "operations.failure_source" })?,
+            source: FailureSource::parse(&source).ok_or(Error::Corrupt {
+                what: "operations.failure_source",
+            })?,
         }),
         _ => None,
     };
     Ok(Operation {
         id: row.parsed("id")?,
-        kind: OperationKind::parse(&row.text("kind")?).ok_or(Error::Corrupt { what: "operations.kind" })?,
+        kind: OperationKind::parse(&row.text("kind")?).ok_or(Error::Corrupt {
+            what: "operations.kind",
+        })?,
         action: row.text("action")?,
         plan: row.opt_document("plan")?,
         target: row.opt_text("target")?,
-        state: OperationState::parse(&row.text("state")?).ok_or(Error::Corrupt { what: "operations.state" })?,
+        state: OperationState::parse(&row.text("state")?).ok_or(Error::Corrupt {
+            what: "operations.state",
+        })?,
         result: row.opt_text("result")?.map(|word| OperationResult::parse(&word)),
-        result_source: row.opt_text("result_source")?.and_then(|word| ResultSource::parse(&word)),
+        result_source: row
+            .opt_text("result_source")?
+            .and_then(|word| ResultSource::parse(&word)),
         progress: row.int("progress")?,
         task,
         session: row.opt_parsed("session_id")?,

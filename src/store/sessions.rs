@@ -103,7 +103,11 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn busy_session(&mut self, plan: &PlanRef) -> Result<Option<EmId>, Error> {
-        let busy = self.open_sessions().await?.into_iter().find(|record| record.keeps_busy(plan));
+        let busy = self
+            .open_sessions()
+            .await?
+            .into_iter()
+            .find(|record| record.keeps_busy(plan));
         Ok(busy.map(|record| record.facts.id))
     }
 }
@@ -168,6 +172,8 @@ fn record_from(row: &AnyRow) -> Result<SessionRecord, Error> {
         stopped_seen_at: row.opt_at("stopped_seen_at")?,
         missed: row.int("missed")?,
         sequence: row.int("sequence")?,
-        phase: SessionPhase::parse(&row.text("phase")?).ok_or(Error::Corrupt { what: "failover_sessions.phase" })?,
+        phase: SessionPhase::parse(&row.text("phase")?).ok_or(Error::Corrupt {
+            what: "failover_sessions.phase",
+        })?,
     })
 }

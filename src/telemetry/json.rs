@@ -71,7 +71,11 @@ where
             }
         };
         add(fields);
-        for span in context.lookup_current().iter().flat_map(|span| span.scope()) {
+        for span in context
+            .lookup_current()
+            .iter()
+            .flat_map(tracing_subscriber::registry::SpanRef::scope)
+        {
             if let Some(fields) = span.extensions().get::<FormattedFields<Fields>>() {
                 add(parsed(&fields.fields));
             }

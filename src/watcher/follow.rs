@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use crate::domain::id::EmId;
 use crate::domain::operation::{
-    Failure, FailureSource, Operation, OperationKind, OperationResult, OperationState, ResultSource, TaskState,
+    Failure, FailureSource, Operation, OperationKind, OperationResult, OperationState, ResultSource,
+    TaskState,
 };
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord, SessionResult};
 
@@ -32,7 +33,9 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
         return false;
     }
     let before = operation.clone();
-    let Some(task) = operation.task.as_mut() else { return false };
+    let Some(task) = operation.task.as_mut() else {
+        return false;
+    };
     let lost_now = report.state == TaskState::Lost && task.state != TaskState::Lost;
     task.state = report.state.clone();
     task.message = report.message.clone().or(task.message.take());
@@ -76,7 +79,10 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Times
                 OperationState::Finished => false,
             }
     };
-    let taken: Vec<EmId> = operations.iter().filter_map(|operation| operation.session.clone()).collect();
+    let taken: Vec<EmId> = operations
+        .iter()
+        .filter_map(|operation| operation.session.clone())
+        .collect();
     let fits = |operation: &Operation, session: &SessionRecord| {
         session.first_observation > operation.seen_observation
             && !taken.contains(&session.facts.id)
@@ -92,7 +98,10 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Times
         .filter_map(|(at, operation)| {
             let mut candidates = sessions.iter().filter(|session| fits(operation, session));
             let only = candidates.next()?;
-            let rivals = operations.iter().filter(|other| waiting(other) && fits(other, only)).count();
+            let rivals = operations
+                .iter()
+                .filter(|other| waiting(other) && fits(other, only))
+                .count();
             (candidates.next().is_none() && rivals == 1).then(|| (at, only.facts.id.clone()))
         })
         .collect();
@@ -109,10 +118,18 @@ pub fn session_seen(operation: &mut Operation, session: &SessionRecord, now: Tim
     match operation.state {
         OperationState::Finished => return false,
         OperationState::Submitting => {
-            operation.step(OperationState::Running, now, Some("its session was found at Enterprise Manager".to_owned()));
+            operation.step(
+                OperationState::Running,
+                now,
+                Some("its session was found at Enterprise Manager".to_owned()),
+            );
         }
         OperationState::Unknown if session.phase != SessionPhase::Lost => {
-            operation.step(OperationState::Running, now, Some("its session appeared after all".to_owned()));
+            operation.step(
+                OperationState::Running,
+                now,
+                Some("its session appeared after all".to_owned()),
+            );
         }
         OperationState::Running | OperationState::Unknown => {}
     }
@@ -123,7 +140,11 @@ pub fn session_seen(operation: &mut Operation, session: &SessionRecord, now: Tim
         }
         SessionPhase::Ended => {
             operation.failure = failure_of(facts);
-            operation.finish(facts.result.clone().map(Into::into), Some(ResultSource::Session), now);
+            operation.finish(
+                facts.result.clone().map(Into::into),
+                Some(ResultSource::Session),
+                now,
+            );
             true
         }
         SessionPhase::Lost => give_up(
@@ -141,7 +162,10 @@ fn failure_of(facts: &SessionFacts) -> Option<Failure> {
         _ if failed => "the failover session failed and Enterprise Manager gave no reason".to_owned(),
         _ => return None,
     };
-    Some(Failure { message, source: FailureSource::Session })
+    Some(Failure {
+        message,
+        source: FailureSource::Session,
+    })
 }
 
 /// Ends what no evidence was found for in time; true when the operation's end is to be told.
@@ -172,7 +196,10 @@ fn give_up(operation: &mut Operation, now: Timestamp, reason: &str) -> bool {
     if operation.state == OperationState::Unknown {
         return false;
     }
-    operation.failure = Some(Failure { message: reason.to_owned(), source: FailureSource::Gateway });
+    operation.failure = Some(Failure {
+        message: reason.to_owned(),
+        source: FailureSource::Gateway,
+    });
     operation.step(OperationState::Unknown, now, Some(reason.to_owned()));
     true
 }

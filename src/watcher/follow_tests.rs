@@ -54,7 +54,9 @@ fn operation(action: &str, name: &str) -> Operation {
 fn session(id: u8, name: &str, first_observation: i64) -> SessionRecord {
     SessionRecord {
         facts: SessionFacts {
-            id: format!("a986d473-0248-4884-9832-17ec982ee3{id:02x}").parse().expect("an id"),
+            id: format!("a986d473-0248-4884-9832-17ec982ee3{id:02x}")
+                .parse()
+                .expect("an id"),
             uid: None,
             plan_name: name.into(),
             job: None,
@@ -79,13 +81,22 @@ fn session(id: u8, name: &str, first_observation: i64) -> SessionRecord {
 }
 
 fn report(state: TaskState, success: Option<bool>) -> TaskReport {
-    TaskReport { state, success, message: Some("EM's words".into()), session: None }
+    TaskReport {
+        state,
+        success,
+        message: Some("EM's words".into()),
+        session: None,
+    }
 }
 
 #[test]
 fn the_only_session_of_the_name_seen_since_the_request_is_joined() {
     let mut operations = [operation("test", "A")];
-    join(&mut operations, &[session(1, "A", 5), session(2, "A", 6), session(3, "B", 6)], at(2));
+    join(
+        &mut operations,
+        &[session(1, "A", 5), session(2, "A", 6), session(3, "B", 6)],
+        at(2),
+    );
     assert_eq!(operations[0].session, Some(session(2, "A", 6).facts.id));
 }
 
@@ -134,29 +145,62 @@ fn undo_is_never_joined_because_em_records_no_session_for_it() {
 #[test]
 fn undo_ends_with_its_task() {
     let mut undo = operation("undo", "A");
-    assert!(task_seen(&mut undo, &report(TaskState::OperationFinished, Some(true)), at(5), PATIENCE));
-    assert_eq!(undo.state, OperationState::Running, "EM has not collected the outcome yet");
-    task_seen(&mut undo, &report(TaskState::Finished, Some(true)), at(6), PATIENCE);
-    assert_eq!((undo.state, undo.result), (OperationState::Finished, Some(OperationResult::Success)));
+    assert!(task_seen(
+        &mut undo,
+        &report(TaskState::OperationFinished, Some(true)),
+        at(5),
+        PATIENCE
+    ));
+    assert_eq!(
+        undo.state,
+        OperationState::Running,
+        "EM has not collected the outcome yet"
+    );
+    task_seen(
+        &mut undo,
+        &report(TaskState::Finished, Some(true)),
+        at(6),
+        PATIENCE,
+    );
+    assert_eq!(
+        (undo.state, undo.result),
+        (OperationState::Finished, Some(OperationResult::Success))
+    );
     assert_eq!(undo.result_source, Some(ResultSource::Task));
 }
 
 #[test]
 fn a_failed_task_without_a_session_fails_the_operation_in_ems_words() {
     let mut test = operation("test", "A");
-    task_seen(&mut test, &report(TaskState::Finished, Some(false)), at(6), PATIENCE);
+    task_seen(
+        &mut test,
+        &report(TaskState::Finished, Some(false)),
+        at(6),
+        PATIENCE,
+    );
     assert_eq!(test.result, Some(OperationResult::Failed));
-    assert_eq!(test.failure.map(|failure| failure.message), Some("EM's words".into()));
+    assert_eq!(
+        test.failure.map(|failure| failure.message),
+        Some("EM's words".into())
+    );
 }
 
 #[test]
 fn a_finished_task_waits_for_its_session_and_then_counts_by_itself() {
     let mut test = operation("test", "A");
-    task_seen(&mut test, &report(TaskState::Finished, Some(true)), at(6), PATIENCE);
+    task_seen(
+        &mut test,
+        &report(TaskState::Finished, Some(true)),
+        at(6),
+        PATIENCE,
+    );
     assert_eq!(test.state, OperationState::Running);
     assert!(!out_of_time(&mut test, at(1199)));
     assert!(out_of_time(&mut test, at(1200)));
-    assert_eq!((test.state, test.result_source), (OperationState::Finished, Some(ResultSource::Task)));
+    assert_eq!(
+        (test.state, test.result_source),
+        (OperationState::Finished, Some(ResultSource::Task))
+    );
 }
 
 #[test]
@@ -171,7 +215,13 @@ fn the_session_decides_the_result_whatever_the_task_says() {
     ended.facts.failure_message = Some("Host is not available".into());
     assert!(session_seen(&mut test, &ended, at(9)));
     assert_eq!(test.result, Some(OperationResult::Failed));
-    assert_eq!(test.failure, Some(Failure { message: "Host is not available".into(), source: FailureSource::Session }));
+    assert_eq!(
+        test.failure,
+        Some(Failure {
+            message: "Host is not available".into(),
+            source: FailureSource::Session
+        })
+    );
     assert_eq!((test.progress, test.finished_at), (100, Some(at(9))));
 }
 

@@ -83,7 +83,11 @@ fn first_seen(facts: SessionFacts, observation: Observation) -> Change {
         stopped_seen_at: stopped.then_some(observation.at),
         missed: 0,
         sequence: 0,
-        phase: if silent { SessionPhase::Ended } else { SessionPhase::Open },
+        phase: if silent {
+            SessionPhase::Ended
+        } else {
+            SessionPhase::Open
+        },
         facts,
     };
     end_if_due(&mut record, &mut steps, observation.at);
@@ -93,7 +97,10 @@ fn first_seen(facts: SessionFacts, observation: Observation) -> Change {
 fn seen_again(known: &SessionRecord, mut facts: SessionFacts, observation: Observation) -> Option<Change> {
     // Rows of the query lack the backup server; what a single GET told stays known.
     facts.backup_server = facts.backup_server.or_else(|| known.facts.backup_server.clone());
-    let mut record = SessionRecord { missed: 0, ..known.clone() };
+    let mut record = SessionRecord {
+        missed: 0,
+        ..known.clone()
+    };
     let changed = facts != known.facts;
     let mut steps = Vec::new();
     if known.phase == SessionPhase::Lost {
@@ -119,7 +126,10 @@ fn seen_again(known: &SessionRecord, mut facts: SessionFacts, observation: Obser
 /// What it means that a complete observation lacks a session whose end is awaited.
 #[must_use]
 pub fn absent(known: &SessionRecord, at: Timestamp) -> Change {
-    let mut record = SessionRecord { missed: known.missed + 1, ..known.clone() };
+    let mut record = SessionRecord {
+        missed: known.missed + 1,
+        ..known.clone()
+    };
     let mut steps = Vec::new();
     if record.stopped_seen_at.is_some() {
         // It had stopped and only its result was waited for; the wait goes on by the clock.
@@ -135,7 +145,9 @@ pub fn absent(known: &SessionRecord, at: Timestamp) -> Change {
 }
 
 fn end_if_due(record: &mut SessionRecord, steps: &mut Vec<Step>, at: Timestamp) {
-    let Some(stopped_at) = record.stopped_seen_at else { return };
+    let Some(stopped_at) = record.stopped_seen_at else {
+        return;
+    };
     if record.phase != SessionPhase::Open {
         return;
     }
@@ -153,7 +165,10 @@ fn machines_ended(before: Option<&SessionFacts>, now: &SessionFacts) -> Vec<Step
         .filter(|machine| machine.state.is_stopped())
         .filter(|machine| {
             before.is_none_or(|before| {
-                !before.machines.iter().any(|known| known.name == machine.name && known.state.is_stopped())
+                !before
+                    .machines
+                    .iter()
+                    .any(|known| known.name == machine.name && known.state.is_stopped())
             })
         })
         .map(|machine| Step::MachineFinished(machine.name.clone()))
@@ -172,7 +187,10 @@ mod tests {
     }
 
     fn look(number: i64, second: i64) -> Observation {
-        Observation { number, at: at(second) }
+        Observation {
+            number,
+            at: at(second),
+        }
     }
 
     fn facts(state: SessionState, result: Option<SessionResult>) -> SessionFacts {
@@ -212,8 +230,12 @@ mod tests {
 
     #[test]
     fn a_stopped_session_of_the_baseline_is_recorded_silently() {
-        let change =
-            seen(None, facts(SessionState::Stopped, Some(SessionResult::Success)), look(1, 0)).expect("recorded");
+        let change = seen(
+            None,
+            facts(SessionState::Stopped, Some(SessionResult::Success)),
+            look(1, 0),
+        )
+        .expect("recorded");
         assert_eq!(change.steps, []);
         assert_eq!(change.record.phase, SessionPhase::Ended);
     }
@@ -226,25 +248,41 @@ mod tests {
 
     #[test]
     fn a_session_first_seen_finished_starts_and_finishes_at_once() {
-        let change =
-            seen(None, facts(SessionState::Stopped, Some(SessionResult::Failed)), look(2, 0)).expect("recorded");
+        let change = seen(
+            None,
+            facts(SessionState::Stopped, Some(SessionResult::Failed)),
+            look(2, 0),
+        )
+        .expect("recorded");
         assert_eq!(change.steps, [Step::Started, Step::Finished]);
     }
 
     #[test]
     fn nothing_is_told_when_nothing_changed() {
-        assert_eq!(seen(Some(&working()), facts(SessionState::Working, None), look(3, 2)), None);
+        assert_eq!(
+            seen(Some(&working()), facts(SessionState::Working, None), look(3, 2)),
+            None
+        );
     }
 
     #[test]
     fn progress_and_the_end_of_machines_are_told_in_between() {
         let mut later = facts(SessionState::Working, None);
         later.progress = Some(50);
-        later.machines = vec![machine("a", SessionState::Stopped), machine("b", SessionState::Working)];
+        later.machines = vec![
+            machine("a", SessionState::Stopped),
+            machine("b", SessionState::Working),
+        ];
         let change = seen(Some(&working()), later, look(3, 2)).expect("changed");
-        assert_eq!(change.steps, [Step::Progressed, Step::MachineFinished("a".into())]);
+        assert_eq!(
+            change.steps,
+            [Step::Progressed, Step::MachineFinished("a".into())]
+        );
         let mut end = facts(SessionState::Stopped, Some(SessionResult::Success));
-        end.machines = vec![machine("a", SessionState::Stopped), machine("b", SessionState::Stopped)];
+        end.machines = vec![
+            machine("a", SessionState::Stopped),
+            machine("b", SessionState::Stopped),
+        ];
         let change = seen(Some(&change.record), end, look(4, 4)).expect("changed");
         assert_eq!(change.steps, [Step::MachineFinished("b".into()), Step::Finished]);
     }
@@ -263,7 +301,9 @@ mod tests {
     #[test]
     fn an_ended_session_is_never_told_again() {
         let end = facts(SessionState::Stopped, Some(SessionResult::Success));
-        let ended = seen(Some(&working()), end.clone(), look(3, 2)).expect("changed").record;
+        let ended = seen(Some(&working()), end.clone(), look(3, 2))
+            .expect("changed")
+            .record;
         let mut reworded = end;
         reworded.failure_message = Some("late remark".into());
         let change = seen(Some(&ended), reworded, look(4, 4)).expect("recorded");
@@ -285,7 +325,9 @@ mod tests {
     #[test]
     fn one_sighting_in_between_starts_the_count_anew() {
         let missed = absent(&working(), at(2)).record;
-        let seen_again = seen(Some(&missed), facts(SessionState::Working, None), look(4, 4)).expect("changed").record;
+        let seen_again = seen(Some(&missed), facts(SessionState::Working, None), look(4, 4))
+            .expect("changed")
+            .record;
         assert_eq!(absent(&seen_again, at(6)).steps, []);
     }
 

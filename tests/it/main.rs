@@ -1,5 +1,14 @@
 //! Integration tests: one binary, its modules listed with a line each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected shall end loudly"
+)]
+
 mod config; // file, environment, defaults, faults
+mod guard_imports;
 #[cfg(feature = "demo")]
-mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
+mod simulator; // the simulator over TCP: right clients are served, wrong ones fail // who may import whom, and which crates stay in one room

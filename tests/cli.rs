@@ -1,0 +1,258 @@
+//! The binary as a process: help, exit codes, what is said where.
+//!
+//! Each run gets an environment of its own and an empty working directory, so that nothing of the machine leaks in.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected shall end loudly"
+)]
+
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+const CONFIG: &str = r#"
+[upstream]
+url = "https://em.example:9398"
+[[upstream.accounts]]
+name = "operators"
+username = 'LAB\svc-emgate'
+password = "word of the account"
+[auth]
+issuer = "https://idp.example/"
+audience = "emgate"
+[[auth.keys]]
+kind = "hs256"
+secret = "a secret of thirty-two bytes or more"
+"#;
+
+/// What a run left behind.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+fn emgate(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emgate"));
+    command
+        .args(arguments)
+        .env_clear()
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    emgate(folder.path(), arguments).output().unwrap().into()
+}
+
+/// Runs in a folder whose `emgate.toml` is [`CONFIG`].
+fn run_configured(arguments: &[&str]) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
+    emgate(folder.path(), arguments).output().unwrap().into()
+}
+
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = emgate(folder.path(), arguments);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+const COMMANDS: &[&str] = &["token"];
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let all = run(&["--help"]);
+    assert_eq!(all.code, Some(0), "{}", all.stderr);
+    for command in COMMANDS {
+        assert!(
+            all.stdout.contains(&format!("\n  {command} ")),
+            "{command} is not listed:\n{}",
+            all.stdout
+        );
+        let help = run(&[command, "--help"]);
+        assert_eq!(help.code, Some(0), "{command}");
+        assert!(
+            help.stdout.contains("Examples:\n  emgate "),
+            "{command}:\n{}",
+            help.stdout
+        );
+        assert!(help.stderr.is_empty(), "{command}: {}", help.stderr);
+    }
+    let listed = all
+        .stdout
+        .split_once("Commands:\n")
+        .unwrap()
+        .1
+        .split_once("\n\n")
+        .unwrap()
+        .0;
+    assert_eq!(
+        listed.lines().count(),
+        COMMANDS.len() + 1,
+        "a command is missing in this test:\n{listed}"
+    );
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    for arguments in [
+        &[][..],
+        &["frobnicate"],
+        &["token"],
+        &["token", "--subject", "s", "--scope", "plans:everything"],
+    ] {
+        let run = run(arguments);
+        assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
+        assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_faulty_configuration_ends_with_1_and_names_every_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("emgate.toml");
+    std::fs::write(&file, CONFIG.replace("[auth]", "[auth]\nleway = \"30s\"")).unwrap();
+    let run: Run = emgate(folder.path(), &["token", "--subject", "s", "--scope", "all"])
+        .env("EMGATE_SERVER__LISTEN", "nowhere")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stderr.starts_with("error: the configuration has 2 faults:\n"),
+        "{}",
+        run.stderr
+    );
+    for words in [
+        "auth.leway is unknown",
+        "server.listen (from EMGATE_SERVER__LISTEN)",
+        "hint: ",
+    ] {
+        assert!(run.stderr.contains(words), "{words}:\n{}", run.stderr);
+    }
+    assert!(!run.stderr.contains("word of the account"), "{}", run.stderr);
+}
+
+#[test]
+fn the_file_is_the_one_asked_for_else_that_of_the_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = ["token", "--subject", "s", "--scope", "all"];
+    let run: Run = emgate(folder.path(), &token)
+        .env("EMGATE_CONFIG", "of-variable.toml")
+        .output()
+        .unwrap()
+        .into();
+    assert!(
+        run.stderr.contains("of-variable.toml cannot be read"),
+        "{}",
+        run.stderr
+    );
+    let asked = [&token[..], &["--config", "asked-for.toml"]].concat();
+    let run: Run = emgate(folder.path(), &asked)
+        .env("EMGATE_CONFIG", "of-variable.toml")
+        .output()
+        .unwrap()
+        .into();
+    assert!(
+        run.stderr.contains("asked-for.toml cannot be read"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.code, Some(1));
+}
+
+#[test]
+fn a_bad_log_filter_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = ["token", "--subject", "s", "--scope", "all"];
+    let run: Run = emgate(folder.path(), &token)
+        .env("EMGATE_LOG", "emgate=loud")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("EMGATE_LOG"), "{}", run.stderr);
+}
+
+/// The claims of a token made with [`CONFIG`], its signature, issuer and audience checked.
+fn claims(token: &str) -> Value {
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
+    validation.set_audience(&["emgate"]);
+    validation.set_issuer(&["https://idp.example/"]);
+    let key = jsonwebtoken::DecodingKey::from_secret(b"a secret of thirty-two bytes or more");
+    jsonwebtoken::decode::<Value>(token.trim(), &key, &validation)
+        .unwrap()
+        .claims
+}
+
+#[test]
+fn a_token_carries_what_was_asked_for() {
+    let run = run_configured(&[
+        "token",
+        "--subject",
+        "portal",
+        "--scope",
+        "plans:read plans:test",
+        "--ttl",
+        "10m",
+    ]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
+    let claims = claims(&run.stdout);
+    assert_eq!(claims["sub"], "portal");
+    assert_eq!(claims["scope"], "plans:read plans:test");
+    assert_eq!(
+        claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+        600
+    );
+    assert_eq!(claims.get("tenants"), None);
+}
+
+#[test]
+fn a_token_for_tenants_is_confined() {
+    let run = run_configured(&[
+        "token",
+        "--subject",
+        "s",
+        "--scope",
+        "all",
+        "--tenant",
+        "ABC Company",
+        "--tenant",
+        "XYZ",
+    ]);
+    let claims = claims(&run.stdout);
+    assert_eq!(claims["tenants"], serde_json::json!(["ABC Company", "XYZ"]));
+    let scope = claims["scope"].as_str().unwrap();
+    assert!(
+        scope.contains("webhooks:write") && !scope.contains("tenants:all"),
+        "{scope}"
+    );
+}
