@@ -62,6 +62,18 @@ pub enum Error {
         /// Why, for people.
         reason: &'static str,
     },
+    /// EM definitely refused what an operation asked for; the operation has ended.
+    #[error("Enterprise Manager refused the operation")]
+    Refused {
+        /// The operation that records the refusal.
+        operation: OperationId,
+        /// What EM said.
+        #[source]
+        source: crate::upstream::Error,
+    },
+    /// EM could not be asked, or did not answer as it should.
+    #[error("Enterprise Manager could not answer")]
+    Upstream(#[from] crate::upstream::Error),
     /// The store could not do it.
     #[error("the store could not answer")]
     Store(#[from] store::Error),

@@ -1,7 +1,145 @@
 //! The verbs: whatever needs two rooms together.
 //!
-//! A handler at the edge calls one verb and wraps its answer; a verb knows no status code and no header.
+//! A handler at the edge calls one verb and wraps its answer; a verb knows no status code and no header. What changes
+//! EM or the store in more than one step runs in a tracked task, so that a caller who hangs up stops nothing.
 
 pub mod error;
+pub mod events;
+pub mod operations;
+pub mod plans;
+pub mod sessions;
+pub mod submit;
 
-pub use error::{Error, FieldError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::SharedClock;
+use crate::runtime::{Nudge, Tasks};
+use crate::store::Store;
+use crate::upstream::Em;
+pub use error::{BusyWith, Error, FieldError};
+
+/// The time limits that verbs work by.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long EM's answer to a request may take, everything included.
+    pub answer: Duration,
+    /// How long evidence of an operation of unknown outcome is looked for.
+    pub patience: Duration,
+}
+
+/// What the verbs work with; clones share it.
+#[derive(Clone)]
+pub struct App {
+    em: Em,
+    store: Store,
+    clock: SharedClock,
+    tasks: Tasks,
+    watcher: Nudge,
+    changed: tokio::sync::watch::Sender<u64>,
+    limits: Limits,
+}
+
+impl App {
+    /// Verbs over these rooms. `watcher` wakes the watcher; `changed` is bumped whenever an operation or a session
+    /// changed.
+    #[must_use]
+    pub fn new(
+        em: Em,
+        store: Store,
+        clock: SharedClock,
+        tasks: Tasks,
+        watcher: Nudge,
+        changed: tokio::sync::watch::Sender<u64>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            em,
+            store,
+            clock,
+            tasks,
+            watcher,
+            changed,
+            limits,
+        }
+    }
+
+    /// Whether the gateway is ready to take work, check by check.
+    pub async fn readiness(&self) -> Readiness {
+        let mut checks = Vec::new();
+        let store = self.store.ping().await;
+        checks.push(Check::required("store", store.is_ok()));
+        let baseline = self.store.observation().await.is_ok_and(|number| number > 0);
+        checks.push(Check::required("baseline", baseline));
+        checks.push(Check::required("running", !self.tasks.stopping().is_cancelled()));
+        let health = self.em.health();
+        checks.push(Check {
+            name: "upstream",
+            ok: health.up,
+            required: false,
+            since: health.since,
+        });
+        Readiness { checks }
+    }
+
+    fn bump(&self) {
+        self.changed.send_modify(|turn| *turn = turn.wrapping_add(1));
+    }
+}
+
+/// One thing readiness looks at.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is well.
+    pub ok: bool,
+    /// Whether the gateway can take no work without it.
+    pub required: bool,
+    /// Since when it is as it is, where that is known.
+    pub since: Option<Timestamp>,
+}
+
+impl Check {
+    const fn required(name: &'static str, ok: bool) -> Self {
+        Self {
+            name,
+            ok,
+            required: true,
+            since: None,
+        }
+    }
+}
+
+/// All of them.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// In the order in which they are told.
+    pub checks: Vec<Check>,
+}
+
+impl Readiness {
+    /// Whether work can be taken.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.checks.iter().all(|check| check.ok || !check.required)
+    }
+
+    /// Whether everything is well.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.checks.iter().all(|check| check.ok)
+    }
+}
+
+/// A page of a log, newest or oldest first as the list says.
+#[derive(Debug, Clone)]
+pub struct LogPage<T, C> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<C>,
+    /// Where the page before begins, if there is one.
+    pub previous: Option<C>,
+}

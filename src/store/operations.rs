@@ -224,6 +224,19 @@ impl Store {
         Ok(self.with_history(rows).await?.into_iter().next())
     }
 
+    /// Every operation that may still change: not finished, or unknown and possibly found again.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn unfinished_operations(&self) -> Result<Vec<Operation>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id"
+        )))
+        .fetch_all(self.reader())
+        .await?;
+        self.with_history(rows).await
+    }
+
     /// Up to `limit` operations, newest first.
     ///
     /// # Errors

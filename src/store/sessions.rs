@@ -1,10 +1,12 @@
 //! Failover sessions as the gateway last saw them, and the count of observations.
 
+use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
-use super::row::{Columns as _, json, micros};
+use super::row::{Columns as _, json, micros, moment};
 use super::{Error, Store, Tx};
 use crate::domain::id::EmId;
+use crate::domain::operation::Operation;
 use crate::domain::plan::PlanRef;
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord};
 
@@ -26,15 +28,20 @@ impl Tx {
         row.map_or(Ok(0), |row| row.parsed("value"))
     }
 
-    /// Records that the observation of this number is complete.
+    /// Records that the observation of this number was completed at this time.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn set_observation(&mut self, number: i64) -> Result<(), Error> {
-        sqlx::query("insert into meta (key, value) values ('observation', $1) on conflict (key) do update set value = $1")
-            .bind(number.to_string())
+    pub async fn set_observation(&mut self, number: i64, at: Timestamp) -> Result<(), Error> {
+        for (key, value) in [("observation", number), ("observed_at", micros(at))] {
+            sqlx::query(
+                "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = $2",
+            )
+            .bind(key)
+            .bind(value.to_string())
             .execute(self.connection())
             .await?;
+        }
         Ok(())
     }
 
@@ -112,7 +119,41 @@ impl Tx {
     }
 }
 
+/// What the watcher needs to know before it asks EM.
+#[derive(Debug, Clone)]
+pub struct WatchState {
+    /// When the last observation was completed.
+    pub observed_at: Option<Timestamp>,
+    /// When the oldest session whose end is awaited was started, by EM's clock.
+    pub oldest_open: Option<Timestamp>,
+    /// Operations that may still change.
+    pub operations: Vec<Operation>,
+}
+
 impl Store {
+    /// What the watcher needs to know before it asks EM.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn watch_state(&self) -> Result<WatchState, Error> {
+        let observed_at = sqlx::query("select value from meta where key = 'observed_at'")
+            .fetch_optional(self.reader())
+            .await?;
+        let observed_at = observed_at
+            .map(|row| moment(row.parsed("value")?, "meta.observed_at"))
+            .transpose()?;
+        let oldest =
+            sqlx::query("select min(started_at) as started_at from failover_sessions where phase = 'open'")
+                .fetch_one(self.reader())
+                .await?;
+        let operations = self.unfinished_operations().await?;
+        Ok(WatchState {
+            observed_at,
+            oldest_open: oldest.opt_at("started_at")?,
+            operations,
+        })
+    }
+
     /// The number of complete observations so far; 0 before the baseline.
     ///
     /// # Errors

@@ -299,3 +299,7 @@ fn resolve(facts: &SessionFacts, plans: &[Plan]) -> Option<PlanRef> {
         .filter(|plan| facts.may_run(plan));
     namesakes.next().filter(|_| namesakes.next().is_none())
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

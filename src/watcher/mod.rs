@@ -1,5 +1,311 @@
 //! Looks at EM, writes what changed.
+//!
+//! One query per turn observes all failover sessions, whoever started them; each state change and its event are
+//! written in one transaction. The room never sends anything that changes EM. Invariant: a session's end is recorded
+//! together with its event or not at all, so a crash at any point only means that the next turn finds it again.
+//! `observe` and `follow` hold the rules without I/O; `apply` writes what they decide; this file asks EM.
 
+pub mod apply;
 pub mod config;
 pub mod follow;
 pub mod observe;
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+
+use crate::clock::SharedClock;
+use crate::domain::id::{EmId, OperationId};
+use crate::domain::operation::Operation;
+use crate::domain::plan::{Plan, PlanKind};
+use crate::domain::session::SessionFacts;
+use crate::runtime::{Turn, Worker};
+use crate::store::Store;
+use crate::store::sessions::WatchState;
+use crate::upstream::{self, Em};
+use apply::{Applied, Look};
+pub use config::Config;
+use follow::TaskReport;
+
+/// How far the query reaches back at the least, and how much EM's clock may be off.
+const REACH: Duration = Duration::from_mins(60);
+const CLOCK_SLACK: Duration = Duration::from_mins(15);
+
+/// How many single reads run at a time beside the one query.
+const SINGLE_READS: usize = 8;
+
+/// The longest pause between two looks at one task; the pauses double from one interval up to this.
+const TASK_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a list of plans is good for naming the plan of a session.
+const PLANS_TTL: Duration = Duration::from_secs(60);
+
+/// Why a turn could not observe.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// EM did not answer as it should.
+    #[error("Enterprise Manager could not be observed")]
+    Upstream(#[from] upstream::Error),
+    /// The store did not take it.
+    #[error("the observation could not be stored")]
+    Store(#[from] crate::store::Error),
+    /// An event's body could not be made.
+    #[error(transparent)]
+    Event(#[from] crate::api_types::events::Unrepresentable),
+}
+
+/// The worker that observes EM.
+pub struct Watcher {
+    em: Em,
+    store: Store,
+    clock: SharedClock,
+    config: Config,
+    patience: Duration,
+    changed: tokio::sync::watch::Sender<u64>,
+    task_pace: HashMap<OperationId, Pace>,
+    plans: Option<(Timestamp, Vec<Plan>)>,
+    failing: bool,
+}
+
+/// How far back the query has to reach: to the oldest session whose end is awaited, to what may have happened since the
+/// last observation, and an hour at the least; `None` (all that EM keeps) before the baseline.
+fn reach(before: &WatchState, now: Timestamp) -> Option<Timestamp> {
+    let last = before.observed_at?.min(now).checked_sub(REACH).ok()?;
+    before
+        .oldest_open
+        .map_or(last, |oldest| oldest.min(last))
+        .checked_sub(CLOCK_SLACK)
+        .ok()
+}
+
+#[derive(Clone, Copy)]
+struct Pace {
+    pause: Duration,
+    due: Timestamp,
+}
+
+impl Watcher {
+    /// A watcher of `em` that writes to `store`. `patience` is how long evidence of an operation is looked for;
+    /// `changed` is bumped after every turn that changed an operation or a session.
+    #[must_use]
+    pub fn new(
+        em: Em,
+        store: Store,
+        clock: SharedClock,
+        config: Config,
+        patience: Duration,
+        changed: tokio::sync::watch::Sender<u64>,
+    ) -> Self {
+        Self {
+            em,
+            store,
+            clock,
+            config,
+            patience,
+            changed,
+            task_pace: HashMap::new(),
+            plans: None,
+            failing: false,
+        }
+    }
+
+    /// Observes once.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was written then.
+    pub async fn observe(&mut self) -> Result<Applied, Error> {
+        let asked_at = self.clock.now();
+        let before = self.store.watch_state().await?;
+        let since = reach(&before, asked_at);
+        let mut sessions = self.em.sessions_since(since).await?;
+        let tasks = self.ask_tasks(&before.operations).await;
+        self.add_linked(&mut sessions, &tasks).await;
+        let new = self
+            .complete_new(&mut sessions, before.observed_at.is_some())
+            .await?;
+        let plans = if new {
+            self.plans_for(&sessions).await
+        } else {
+            self.known_plans()
+        };
+        let look = Look {
+            at: self.clock.now(),
+            since,
+            sessions,
+            tasks,
+            plans,
+        };
+        let applied = apply::apply(&self.store, look, self.patience).await?;
+        for logon in &applied.released {
+            self.em.release(*logon);
+        }
+        if applied.changed {
+            self.changed.send_modify(|turn| *turn = turn.wrapping_add(1));
+        }
+        Ok(applied)
+    }
+
+    /// Asks EM about the tasks that are due for a look.
+    async fn ask_tasks(&mut self, operations: &[Operation]) -> HashMap<OperationId, TaskReport> {
+        let now = self.clock.now();
+        let awaited: Vec<&Operation> = operations
+            .iter()
+            .filter(|operation| follow::awaits_task(operation))
+            .collect();
+        let still: HashSet<OperationId> = awaited.iter().map(|operation| operation.id).collect();
+        self.task_pace.retain(|id, _| still.contains(id));
+        let mut questions = Vec::new();
+        for operation in awaited {
+            let pace = self.task_pace.entry(operation.id).or_insert(Pace {
+                pause: self.config.interval,
+                due: now,
+            });
+            let Some((task, logon)) = operation.task.as_ref().and_then(|task| Some((task, task.logon?)))
+            else {
+                continue;
+            };
+            if pace.due <= now {
+                pace.due = now.checked_add(pace.pause).unwrap_or(now);
+                pace.pause = (pace.pause * 2).min(TASK_PAUSE);
+                questions.push((operation.id, logon, task.id.clone()));
+            }
+        }
+        let em = &self.em;
+        futures_util::stream::iter(questions)
+            .map(|(operation, logon, task)| async move {
+                match em.task(logon, &task).await {
+                    Ok(view) => Some((
+                        operation,
+                        TaskReport {
+                            state: view.state,
+                            success: view.success,
+                            message: view.message,
+                            session: view.session,
+                        },
+                    )),
+                    Err(error) => {
+                        tracing::debug!(%operation, error = &error as &dyn std::error::Error, "a task could not be read");
+                        None
+                    }
+                }
+            })
+            .buffer_unordered(SINGLE_READS)
+            .filter_map(std::future::ready)
+            .collect()
+            .await
+    }
+
+    /// Adds sessions that tasks link and the query did not show.
+    async fn add_linked(&self, sessions: &mut Vec<SessionFacts>, tasks: &HashMap<OperationId, TaskReport>) {
+        let seen: HashSet<&EmId> = sessions.iter().map(|facts| &facts.id).collect();
+        let missing: Vec<EmId> = tasks
+            .values()
+            .filter_map(|task| task.session.clone())
+            .filter(|id| !seen.contains(id))
+            .collect();
+        for id in missing {
+            match self.em.session(&id).await {
+                Ok(facts) => sessions.push(facts),
+                Err(error) => {
+                    tracing::debug!(session = %id, error = &error as &dyn std::error::Error, "a linked session could not be read");
+                }
+            }
+        }
+    }
+
+    /// Reads once, by a GET of their own, what rows of the query lack: the backup server of sessions not known
+    /// yet. True when there are any such sessions. The baseline's stopped sessions are left as they are.
+    async fn complete_new(&self, sessions: &mut [SessionFacts], baseline_done: bool) -> Result<bool, Error> {
+        let ids: Vec<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
+        let known: HashSet<EmId> = self
+            .store
+            .sessions_known(&ids)
+            .await?
+            .into_iter()
+            .map(|record| record.facts.id)
+            .collect();
+        let new =
+            |facts: &SessionFacts| !known.contains(&facts.id) && (baseline_done || !facts.state.is_stopped());
+        let any = sessions.iter().any(new);
+        let em = &self.em;
+        futures_util::stream::iter(
+            sessions
+                .iter_mut()
+                .filter(|facts| facts.backup_server.is_none() && new(facts)),
+        )
+        .for_each_concurrent(SINGLE_READS, |facts| async move {
+            if let Ok(whole) = em.session(&facts.id).await {
+                facts.backup_server = whole.backup_server;
+                facts.job = facts.job.take().or(whole.job);
+            }
+        })
+        .await;
+        Ok(any)
+    }
+
+    fn known_plans(&self) -> Vec<Plan> {
+        self.plans
+            .as_ref()
+            .map(|(_, plans)| plans.clone())
+            .unwrap_or_default()
+    }
+
+    /// The cloud plans, read anew when the list is old or lacks a name that is asked for.
+    async fn plans_for(&mut self, sessions: &[SessionFacts]) -> Vec<Plan> {
+        let now = self.clock.now();
+        let fresh = self.plans.as_ref().is_some_and(|(read_at, plans)| {
+            now.duration_since(*read_at).unsigned_abs() < PLANS_TTL
+                && sessions
+                    .iter()
+                    .all(|facts| plans.iter().any(|plan| plan.name == facts.plan_name))
+        });
+        if !fresh {
+            match self.em.all_plans(PlanKind::Cloud).await {
+                Ok(plans) => self.plans = Some((now, plans)),
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the failover plans could not be read; sessions are reported without their plan"
+                    );
+                }
+            }
+        }
+        self.known_plans()
+    }
+
+    fn note(&mut self, outcome: &Result<Applied, Error>) {
+        match outcome {
+            Ok(_) if self.failing => {
+                self.failing = false;
+                tracing::info!("Enterprise Manager is observed again");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                metrics::counter!("emgate_watch_failures_total").increment(1);
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(
+                        error = error as &dyn std::error::Error,
+                        "Enterprise Manager cannot be observed"
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Worker for Watcher {
+    const NAME: &'static str = "watcher";
+
+    async fn activate(&mut self) -> Turn {
+        let outcome = self.observe().await;
+        self.note(&outcome);
+        match outcome {
+            Ok(applied) if applied.active => Turn::Rest(self.config.interval),
+            Ok(_) => Turn::Rest(self.config.idle_interval),
+            // EM is down or the store is: look again soon, because finding it up ends the wait of many.
+            Err(_) => Turn::Rest(self.config.interval.max(Duration::from_secs(1))),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Whole turns against a real store: what is written, and that it is written once.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::clock::{Clock as _, ManualClock};
+use crate::domain::id::TaskId;
+use crate::domain::operation::{HistoryStep, OperationKind, OperationTask, TaskState};
+use crate::domain::plan::PlanKind;
+use crate::domain::session::{SessionResult, SessionState};
+use crate::store::operations::Inserted;
+use crate::store::testing::temporary_with;
+
+const PLAN: &str = "3f56fa52-c902-4655-9774-2022fde214d2";
+const PATIENCE: Duration = Duration::from_mins(20);
+
+struct Turns {
+    store: Store,
+    clock: std::sync::Arc<ManualClock>,
+}
+
+impl Turns {
+    async fn new() -> Self {
+        let clock = ManualClock::at("2026-05-06T20:29:45Z".parse().expect("a moment"));
+        Self {
+            store: temporary_with(clock.clone()).await,
+            clock,
+        }
+    }
+
+    /// A complete observation two seconds after the last.
+    async fn look(&self, sessions: Vec<SessionFacts>) -> Applied {
+        self.look_with(sessions, HashMap::new()).await
+    }
+
+    async fn look_with(
+        &self,
+        sessions: Vec<SessionFacts>,
+        tasks: HashMap<OperationId, TaskReport>,
+    ) -> Applied {
+        self.clock.advance(Duration::from_secs(2));
+        let look = Look {
+            at: self.clock.now(),
+            since: None,
+            sessions,
+            tasks,
+            plans: vec![plan()],
+        };
+        apply(&self.store, look, PATIENCE).await.expect("applied")
+    }
+
+    async fn events(&self) -> Vec<(String, serde_json::Value)> {
+        let log = self.store.events_after(0, 100).await.expect("read");
+        log.iter()
+            .map(|event| {
+                (
+                    event.kind.as_str().to_owned(),
+                    serde_json::from_str(&event.body).expect("JSON"),
+                )
+            })
+            .collect()
+    }
+
+    async fn kinds(&self) -> Vec<String> {
+        self.events().await.into_iter().map(|(kind, _)| kind).collect()
+    }
+
+    async fn running(&self, action: &str) -> OperationId {
+        let id = OperationId::new(self.clock.id());
+        let now = self.clock.now();
+        let operation = Operation {
+            id,
+            kind: OperationKind::Failover,
+            action: action.into(),
+            plan: Some(plan().reference()),
+            target: None,
+            state: OperationState::Submitting,
+            result: None,
+            result_source: None,
+            progress: 0,
+            task: None,
+            session: None,
+            failure: None,
+            requested_by: Some("portal".into()),
+            requested_at: now,
+            finished_at: None,
+            cancel_requested_at: None,
+            callback_url: None,
+            metadata: BTreeMap::new(),
+            seen_observation: self.store.observation().await.expect("read"),
+            answer_due: now,
+            evidence_deadline: now + PATIENCE,
+            history: vec![HistoryStep {
+                state: OperationState::Submitting,
+                at: now,
+                reason: None,
+            }],
+        };
+        let mut tx = self.store.begin().await.expect("begun");
+        assert_eq!(
+            tx.insert_operation(&operation).await.expect("inserted"),
+            Inserted::Done
+        );
+        let mut running = operation;
+        running.task = Some(OperationTask {
+            id: TaskId("task-1".into()),
+            logon: Some(LogonId(uuid::Uuid::nil())),
+            state: TaskState::Running,
+            message: None,
+        });
+        running.step(OperationState::Running, now, None);
+        tx.save_operation(&running).await.expect("saved");
+        tx.commit().await.expect("committed");
+        id
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        id: PLAN.parse().expect("an id"),
+        uid: None,
+        kind: PlanKind::Cloud,
+        name: "ABC Company Failover Plan".into(),
+        description: None,
+        tenant: Some(crate::domain::plan::Reference {
+            id: PLAN.parse().expect("an id"),
+            name: Some("ABC Company".into()),
+        }),
+        backup_server: None,
+        machines: vec![],
+        pre_command: None,
+        post_command: None,
+    }
+}
+
+fn facts(id: u8, state: SessionState, result: Option<SessionResult>) -> SessionFacts {
+    SessionFacts {
+        id: format!("a986d473-0248-4884-9832-17ec982ee3{id:02x}")
+            .parse()
+            .expect("an id"),
+        uid: None,
+        plan_name: "ABC Company Failover Plan".into(),
+        job: None,
+        job_type: Some("FailoverPlan".into()),
+        backup_server: None,
+        state,
+        result,
+        progress: Some(7),
+        started_at: Some("2026-05-06T20:29:45Z".parse().expect("a moment")),
+        ended_at: None,
+        failure_message: None,
+        machines: vec![],
+    }
+}
+
+fn working(id: u8) -> SessionFacts {
+    facts(id, SessionState::Working, None)
+}
+
+fn done(id: u8) -> SessionFacts {
+    facts(id, SessionState::Stopped, Some(SessionResult::Success))
+}
+
+#[tokio::test]
+async fn the_baseline_is_silent_about_what_had_ended() {
+    let turns = Turns::new().await;
+    let applied = turns.look(vec![done(1), working(2)]).await;
+    assert!(applied.active);
+    assert_eq!(turns.kinds().await, ["failover.session.started"]);
+    turns.look(vec![done(1), done(2), done(3)]).await;
+    assert_eq!(
+        turns.kinds().await[1..],
+        [
+            "failover.session.finished",
+            "failover.session.started",
+            "failover.session.finished"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_session_started_elsewhere_is_told_with_its_plan_and_tenant_and_without_operation() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    turns.look(vec![done(1)]).await;
+    let (_, finished) = turns.events().await.pop().expect("an event");
+    assert_eq!(finished["data"]["session"]["plan"]["id"], PLAN);
+    assert_eq!(finished["data"]["session"]["tenant"]["name"], "ABC Company");
+    assert_eq!(finished["data"]["operation"], serde_json::Value::Null);
+    assert_eq!(finished["data"]["sequence"], 2);
+}
+
+#[tokio::test]
+async fn an_operation_is_joined_followed_and_ended_by_its_session() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.running("test").await;
+    turns.look(vec![working(1)]).await;
+    let joined = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!((joined.session, joined.progress), (Some(working(1).id), 7));
+    let applied = turns.look(vec![done(1)]).await;
+    assert_eq!(applied.released.len(), 1, "its logon session is no longer needed");
+    let ended = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(ended.state, OperationState::Finished);
+    let events = turns.events().await;
+    let (kind, finished) = events.last().expect("an event");
+    assert_eq!(kind, "failover.session.finished");
+    assert_eq!(finished["data"]["operation"]["state"], "finished");
+    assert_eq!(finished["data"]["operation"]["session"], serde_json::Value::Null);
+    assert_eq!(finished["data"]["session"]["action"], "test");
+    let applied = turns.look(vec![done(1)]).await;
+    assert_eq!(
+        (applied.events, applied.changed, applied.active),
+        (0, false, false)
+    );
+}
+
+#[tokio::test]
+async fn an_operation_without_a_session_is_told_by_an_event_of_its_own() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.running("undo").await;
+    let report = TaskReport {
+        state: TaskState::Finished,
+        success: Some(true),
+        message: None,
+        session: None,
+    };
+    turns.look_with(vec![], HashMap::from([(id, report)])).await;
+    let events = turns.events().await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].0, "failover.operation.finished");
+    assert_eq!(events[0].1["data"]["operation"]["result"], "success");
+    assert_eq!(turns.look(vec![]).await.events, 0);
+}
+
+#[tokio::test]
+async fn a_session_that_vanishes_is_told_as_lost_and_its_operation_as_unknown() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.running("start").await;
+    turns.look(vec![working(1)]).await;
+    turns.look(vec![]).await;
+    turns.look(vec![]).await;
+    assert_eq!(
+        turns.kinds().await,
+        [
+            "failover.session.started",
+            "failover.session.lost",
+            "failover.operation.finished"
+        ]
+    );
+    let unknown = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(unknown.state, OperationState::Unknown);
+    turns.look(vec![done(1)]).await;
+    let found = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(found.state, OperationState::Finished, "it ended after all");
+    assert_eq!(
+        turns.kinds().await.last().map(String::as_str),
+        Some("failover.session.finished")
+    );
+}
+
+#[tokio::test]
+async fn the_numbers_of_a_sessions_events_have_no_gaps() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    for progress in 0..5 {
+        turns
+            .look(vec![SessionFacts {
+                progress: Some(progress),
+                ..working(1)
+            }])
+            .await;
+    }
+    turns.look(vec![done(1)]).await;
+    let numbers: Vec<i64> = turns
+        .events()
+        .await
+        .iter()
+        .filter_map(|(_, body)| body["data"]["sequence"].as_i64())
+        .collect();
+    assert_eq!(numbers, (1..=6).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_plan_runs_once_at_a_time() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let first = turns.running("test").await;
+    let mut tx = turns.store.begin().await.expect("begun");
+    let mut second = tx.operation(first).await.expect("read").expect("there");
+    second.id = OperationId::new(turns.clock.id());
+    assert_eq!(
+        tx.insert_operation(&second).await.expect("asked"),
+        Inserted::PlanBusy
+    );
+}
