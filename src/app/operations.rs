@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{App, Error, LogPage};
 use crate::api_types::events::operation_event;
-use crate::clock::Clock as _;
 use crate::domain::id::{EventId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,

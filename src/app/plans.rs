@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::submit::{Callback, Intent};
 use super::{App, Error, FieldError};
 use crate::api_types;
-use crate::clock::Clock as _;
 use crate::domain::access::Caller;
 use crate::domain::id::EmId;
 use crate::domain::operation::{Operation, OperationKind};

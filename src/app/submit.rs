@@ -10,7 +10,6 @@ use std::future::Future;
 use secrecy::SecretString;
 
 use super::{App, BusyWith, Error};
-use crate::clock::Clock as _;
 use crate::domain::access::Caller;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{

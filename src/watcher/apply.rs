@@ -9,7 +9,6 @@ use super::Error;
 use super::follow::{self, TaskReport};
 use super::observe::{self, Change, Observation, Step};
 use crate::api_types::events::{operation_event, session_event};
-use crate::clock::Clock as _;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EventId, LogonId, OperationId};
 use crate::domain::operation::{Operation, OperationState};
