@@ -289,11 +289,7 @@ impl Failover {
             machine,
             state,
             outcome,
-            progress: if tempo.progress_zero {
-                0
-            } else {
-                (done * 100.0) as u8
-            },
+            progress: if tempo.progress_zero { 0 } else { percent(done) },
             started: moment(span.begins.min(share)),
             ended: match state {
                 State::Stopped if cut => Some(self.end(tempo)),
@@ -303,6 +299,16 @@ impl Failover {
             failure_message,
         })
     }
+}
+
+/// A share between 0 and 1 as whole percent, rounded down.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the share is clamped, so the product lies between 0 and 100"
+)]
+fn percent(share: f64) -> u8 {
+    (share.clamp(0.0, 1.0) * 100.0) as u8
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! | `options` | the command line |
 //! | `world`, `seed`, `failover`, `logon` | what EM knows; everything computed from the clock |
 //! | `routes` | which request reaches which part of it |
-//! | `render`, `query`, `xml` | documents, the query service, angle brackets |
+//! | `render`, `times`, `query`, `xml` | documents, the query service, angle brackets |
 //! | `faults`, `control` | what a test may order (`/_sim`) |
 //! | `server`, `wire`, `tls` | sockets |
 //!
@@ -29,6 +29,7 @@ mod render;
 mod routes;
 mod seed;
 mod server;
+mod times;
 mod tls;
 mod wire;
 mod world;

@@ -54,7 +54,7 @@ pub struct Options {
     /// What a dead logon session is answered with
     #[arg(long, value_name = "STATUS", value_enum, default_value_t = ExpiredStatus::Unauthorized)]
     pub expired_status: ExpiredStatus,
-    /// Simulated seconds between a task's OperationFinished and its Finished (real EM: up to 15 minutes)
+    /// Simulated seconds between a task's work being done and EM noticing (real EM: up to 15 minutes)
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     pub collect_delay: f64,
     /// How many logon sessions may be open; one more is answered 503. Unlimited when absent

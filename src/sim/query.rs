@@ -240,16 +240,12 @@ impl Parser<'_> {
         loop {
             let (text, rest) = self.rest.split_once('"').ok_or("A quoted value is not closed")?;
             value.push_str(text);
-            match rest.strip_prefix('"') {
-                Some(after) => {
-                    value.push('"');
-                    self.rest = after;
-                }
-                None => {
-                    self.rest = rest;
-                    return Ok(value);
-                }
-            }
+            let Some(after) = rest.strip_prefix('"') else {
+                self.rest = rest;
+                return Ok(value);
+            };
+            value.push('"');
+            self.rest = after;
         }
     }
 

@@ -1,11 +1,12 @@
 //! EM's documents, element by element in the order of its schema.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dice::Dice;
 use super::failover::{Failover, MachineSnapshot, Tempo};
 use super::logon::{Logon, Task, TaskState, Work};
+use super::seed::replica_time;
+use super::times::{Rounding, spell};
 use super::world::{BackupServer, Kind, Plan, PlanMachine, World};
 use super::xml::Element;
 
@@ -118,9 +119,10 @@ impl Documents<'_> {
         let services = [
             ("/logonSessions", "LogonSessionList"),
             ("/backupServers", "BackupServerReferenceList"),
-            ("/cloud", "CloudConnectService"),
+            ("/cloud/cloudFailoverPlans", "CloudFailoverPlanReferenceList"),
+            ("/cloud/failoverSessions", "CloudFailoverSessionReferenceList"),
             ("/failoverPlans", "FailoverPlanReferenceList"),
-            ("/querySvc", "QueryService"),
+            ("/tasks", "TaskList"),
         ]
         .map(|(path, kind)| link("Down", self.href(path), None, Some(kind)));
         Element::new("LogonSession")
@@ -209,7 +211,7 @@ impl Documents<'_> {
                         plan.machines
                             .iter()
                             .enumerate()
-                            .map(|(order, machine)| self.local_vm(machine, order)),
+                            .map(|(order, machine)| Self::local_vm(machine, order)),
                     ),
                 ),
             ),
@@ -250,7 +252,35 @@ impl Documents<'_> {
             .text_child("Order", order.to_string())
     }
 
-    fn local_vm(self, machine: &PlanMachine, order: usize) -> Element {
+    /// The replica point that a machine of a plan fails over to.
+    pub fn replica_point(self, plan: &Plan, machine: &PlanMachine, form: Form) -> Element {
+        const KIND: &str = "CloudVmReplicaPoint";
+        const PATH: &str = "/cloud/vmReplicaPoints";
+        let (id, up) = (machine.replica_point, self.up_to_server(plan.server));
+        let title = format!("{}@{}", machine.name, replica_time(machine, self.now));
+        if form == Form::Reference {
+            return self.reference("EntityRef", KIND, PATH, (id, &title), up);
+        }
+        let href = self.href(&format!("{PATH}/{id}"));
+        let alternate = link(
+            "Alternate",
+            href.clone(),
+            Some(&title),
+            Some("CloudVmReplicaPointReference"),
+        );
+        identify(KIND, KIND, format!("{href}?format=Entity"), &title, uid(KIND, id))
+            .attr("VmDisplayName", machine.name.as_str())
+            .child(links(up.into_iter().chain([alternate])))
+            .text_child(
+                "CreationTimeUTC",
+                replica_time(machine, self.now).replace(' ', "T") + "Z",
+            )
+            .text_child("VmName", machine.name.as_str())
+            .text_child("PointType", "Increment")
+            .text_child("State", "Ready")
+    }
+
+    fn local_vm(machine: &PlanMachine, order: usize) -> Element {
         Element::new("FailoveredVm")
             .attr("Type", "FailoveredVm")
             .text_child("FailoveredVmId", machine.id.to_string())
@@ -377,44 +407,9 @@ impl Documents<'_> {
         )
     }
 
-    /// A dateTime as EM spells it: 0 to 7 fraction digits, now and then without a zone or with a foreign one.
-    /// One `owner` always spells alike, and rounding keeps beginnings before ends.
     fn time(self, at: Timestamp, owner: Uuid, rounding: Rounding) -> String {
-        let mut dice = Dice::from_id(owner);
-        let (digits, zone) = match self.world.options.plain {
-            true => (7, 0),
-            false => (u32::try_from(dice.below(8)).unwrap_or(7), dice.below(8)),
-        };
-        let unit = 10_i128.pow(9 - digits);
-        let nanos = at.as_nanosecond();
-        let floor = nanos.div_euclid(unit) * unit;
-        let rounded = if rounding == Rounding::Up && floor < nanos {
-            floor + unit
-        } else {
-            floor
-        };
-        let at = Timestamp::from_nanosecond(rounded).unwrap_or(at);
-        let (at, suffix) = match zone {
-            6 => (at, ""),
-            7 => (
-                at.checked_add(SignedDuration::from_hours(2)).unwrap_or(at),
-                "+02:00",
-            ),
-            _ => (at, "Z"),
-        };
-        let whole = at.strftime("%Y-%m-%dT%H:%M:%S").to_string();
-        let fraction = format!("{:09}", at.as_nanosecond().rem_euclid(1_000_000_000));
-        let fraction = fraction.trim_end_matches('0');
-        let point = if fraction.is_empty() { "" } else { "." };
-        format!("{whole}{point}{fraction}{suffix}")
+        spell(at, owner, rounding, self.world.options.plain)
     }
-}
-
-/// Towards which side a moment is rounded to the digits that are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rounding {
-    Down,
-    Up,
 }
 
 /// EM's type name and path of a plan kind.

@@ -23,7 +23,7 @@ use crate::clock::SharedClock;
 /// The most connections at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 4_096;
 /// How long a `hang` holds a connection that the client does not give up.
-const HANG_LIMIT: Duration = Duration::from_secs(600);
+const HANG_LIMIT: Duration = Duration::from_mins(10);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What all connections share.
@@ -160,7 +160,7 @@ async fn conversation<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, shared:
                 // Whatever the client still says is not heard; when it leaves, so does this side.
                 let silence = async {
                     while matches!(stream.read_buf(&mut buffer).await, Ok(1..)) {
-                        buffer.clear()
+                        buffer.clear();
                     }
                 };
                 let _ = tokio::time::timeout(HANG_LIMIT, silence).await;

@@ -428,6 +428,15 @@ async fn a_test_runs_from_task_to_finished_session() {
     assert_eq!(session.count("<CloudFailoverTasks VmName=\"filesrv0"), 2);
     assert_eq!(session.text("CreationTimeUTC"), Some("2026-05-06T20:29:46Z"));
 
+    let point = session
+        .body
+        .split('"')
+        .find(|part| part.contains("/cloud/vmReplicaPoints/"))
+        .unwrap();
+    let point = point.strip_prefix("https://localhost:9398").unwrap();
+    let point = bench.get(&format!("{point}?format=Entity")).await;
+    assert_eq!((point.status, point.text("VmName")), (200, Some("filesrv03")));
+
     bench.advance(30);
     let session = bench.get(path).await;
     assert_eq!(

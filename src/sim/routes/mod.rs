@@ -206,6 +206,7 @@ const ROUTES: &[Route] = &[
     ),
     route("/cloud/failoverSessions", &[("GET", sessions::list)]),
     route("/cloud/failoverSessions/{}", &[("GET", sessions::get)]),
+    route("/cloud/vmReplicaPoints/{}", &[("GET", plans::replica_point)]),
     route("/failoverPlans", &[("GET", plans::local_list)]),
     route(
         "/failoverPlans/{}",

@@ -94,6 +94,17 @@ pub fn include(call: &mut Call<'_>) -> Handled {
     )))
 }
 
+/// `GET /api/cloud/vmReplicaPoints/{id}`
+pub fn replica_point(call: &mut Call<'_>) -> Handled {
+    let (id, form) = (call.id(0, "Replica point")?, call.form()?);
+    let found = call.world.plans_of(Kind::Cloud, call.now).find_map(|plan| {
+        let machine = plan.machines.iter().find(|machine| machine.replica_point == id)?;
+        Some((plan, machine))
+    });
+    let (plan, machine) = found.ok_or_else(|| Refusal::not_found("Replica point"))?;
+    Ok(Answer::ok(call.documents().replica_point(plan, machine, form)))
+}
+
 /// `POST /api/cloud/cloudFailoverPlans/{id}?action=test|start|undo`
 pub fn cloud_act(call: &mut Call<'_>) -> Handled {
     act(call, Kind::Cloud)
@@ -194,12 +205,10 @@ fn restore_before(call: &Call<'_>, kind: Kind) -> Result<Option<Timestamp>, Refu
     };
     let value = choice.text.trim();
     match choice.name.as_str() {
-        "StartNow" => match flag(choice)? {
-            true => Ok(None),
-            false => Err(Refusal::bad_request(
-                "StartNow is false and no StartDate is given",
-            )),
-        },
+        "StartNow" if flag(choice)? => Ok(None),
+        "StartNow" => Err(Refusal::bad_request(
+            "StartNow is false and no StartDate is given",
+        )),
         "StartDate" => parse_time(value)
             .map(Some)
             .ok_or_else(|| Refusal::bad_request(format!("StartDate '{value}' is not a time"))),

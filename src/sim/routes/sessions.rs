@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Answer, Call, Handled, Refusal};
 use crate::sim::failover::State;
+use crate::sim::logon::Task;
 use crate::sim::query::{Field, FieldType, Filter, Row, Value, sort};
 use crate::sim::render::{Documents, Form};
 use crate::sim::world::{Kind, Plan};
@@ -182,20 +183,17 @@ pub fn query(call: &mut Call<'_>) -> Handled {
                     ],
                 }
             });
-            page(
-                call,
-                form,
-                "Tasks",
-                TASK_FIELDS,
-                rows.collect(),
-                |documents, task| documents.task(task),
-            )
+            page(call, form, "Tasks", TASK_FIELDS, rows.collect(), task_row)
         }
         "" => Err(Refusal::bad_request("Parameter 'type' is missing")),
         _ => Err(Refusal::bad_request(format!(
             "Query type '{kind}' is not supported"
         ))),
     }
+}
+
+fn task_row(documents: Documents<'_>, task: &Task) -> Element {
+    documents.task(task)
 }
 
 fn session_rows<'a>(call: &'a Call<'_>) -> Vec<Row<&'a crate::sim::failover::Failover>> {
