@@ -47,6 +47,9 @@ pub enum Error {
     /// The plan runs already.
     #[error("the plan is busy")]
     PlanBusy(BusyWith),
+    /// The idempotency key stands for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     /// EM has not been observed completely yet, so that what runs there is not known.
     #[error("Enterprise Manager has not been observed completely yet")]
     NotReady,

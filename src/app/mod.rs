@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod events;
+pub mod idempotency;
 pub mod operations;
 pub mod plans;
 pub mod sessions;

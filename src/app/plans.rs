@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::submit::{Callback, Intent};
+use super::idempotency::IdempotentRequest;
+use super::submit::{Callback, Intent, Submitted};
 use super::{App, Error, FieldError};
 use crate::api_types;
 use crate::domain::access::Caller;
 use crate::domain::id::EmId;
-use crate::domain::operation::{Operation, OperationKind};
+use crate::domain::operation::OperationKind;
 use crate::domain::plan::{Action, ActionKind, Command, Plan, PlanEdit, PlanKind};
 use crate::upstream::{Page, PageRequest};
 
@@ -25,6 +26,8 @@ pub struct ActionRequest {
     pub callback: Option<Callback>,
     /// The caller's own notes, already checked.
     pub metadata: BTreeMap<String, String>,
+    /// The key under which the same request is the same operation.
+    pub idempotency: Option<IdempotentRequest>,
 }
 
 impl App {
@@ -59,8 +62,11 @@ impl App {
         id: &EmId,
         action: ActionKind,
         request: ActionRequest,
-    ) -> Result<Operation, Error> {
+    ) -> Result<Submitted, Error> {
         let action = self.checked(action, &request)?;
+        if let Some(earlier) = self.replay(caller, request.idempotency.as_ref()).await? {
+            return Ok(earlier);
+        }
         if self.store.observation().await? == 0 {
             return Err(Error::NotReady);
         }
@@ -71,6 +77,7 @@ impl App {
             plan: plan.clone(),
             callback: request.callback,
             metadata: request.metadata,
+            idempotency: request.idempotency,
         };
         self.submit(
             caller,
@@ -114,7 +121,11 @@ impl App {
         id: &EmId,
         body: &Value,
         unchanged: impl FnOnce(&Plan) -> bool + Send,
-    ) -> Result<Operation, Error> {
+        idempotency: Option<IdempotentRequest>,
+    ) -> Result<Submitted, Error> {
+        if let Some(earlier) = self.replay(caller, idempotency.as_ref()).await? {
+            return Ok(earlier);
+        }
         let plan = self.plan(kind, id).await?;
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
@@ -126,6 +137,7 @@ impl App {
             plan: plan.reference(),
             callback: None,
             metadata: BTreeMap::new(),
+            idempotency,
         };
         self.submit(caller, intent, move |em| async move {
             em.edit_plan(kind, &plan.id, &edit).await
@@ -142,7 +154,11 @@ impl App {
         caller: &Caller,
         id: &EmId,
         unchanged: impl FnOnce(&Plan) -> bool + Send,
-    ) -> Result<Operation, Error> {
+        idempotency: Option<IdempotentRequest>,
+    ) -> Result<Submitted, Error> {
+        if let Some(earlier) = self.replay(caller, idempotency.as_ref()).await? {
+            return Ok(earlier);
+        }
         let plan = self.plan(PlanKind::Cloud, id).await?;
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
@@ -153,6 +169,7 @@ impl App {
             plan: plan.reference(),
             callback: None,
             metadata: BTreeMap::new(),
+            idempotency,
         };
         self.submit(
             caller,

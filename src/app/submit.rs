@@ -9,6 +9,7 @@ use std::future::Future;
 
 use secrecy::SecretString;
 
+use super::idempotency::IdempotentRequest;
 use super::{App, BusyWith, Error};
 use crate::domain::access::Caller;
 use crate::domain::id::OperationId;
@@ -17,6 +18,7 @@ use crate::domain::operation::{
     OperationTask,
 };
 use crate::domain::plan::PlanRef;
+use crate::store::idempotency::KeyUse;
 use crate::store::operations::Inserted;
 use crate::upstream::{self, Accepted, Acted};
 
@@ -44,6 +46,23 @@ pub struct Intent {
     pub callback: Option<Callback>,
     /// The caller's own notes.
     pub metadata: BTreeMap<String, String>,
+    /// The key under which the same request is the same operation.
+    pub idempotency: Option<IdempotentRequest>,
+}
+
+/// What a request became.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The operation.
+    pub operation: Operation,
+    /// Whether it is that of an earlier request under the same key.
+    pub replayed: bool,
+}
+
+/// What recording a request found.
+enum Recorded {
+    New(OperationId),
+    Earlier(OperationId),
 }
 
 impl App {
@@ -57,7 +76,7 @@ impl App {
         caller: &Caller,
         intent: Intent,
         send: S,
-    ) -> Result<Operation, Error>
+    ) -> Result<Submitted, Error>
     where
         S: FnOnce(upstream::Em) -> F + Send + 'static,
         F: Future<Output = Result<Accepted, upstream::Error>> + Send + 'static,
@@ -65,12 +84,18 @@ impl App {
         let app = self.clone();
         let caller = caller.clone();
         let work = async move {
-            let operation = app.record(&caller, intent).await?;
+            let operation = match app.record(&caller, intent).await? {
+                Recorded::New(operation) => operation,
+                Recorded::Earlier(operation) => return app.earlier(operation).await,
+            };
             let answer = send(app.em.clone()).await;
             let outcome = app.settle(operation, answer).await;
             app.bump();
             app.watcher.now();
-            outcome
+            outcome.map(|operation| Submitted {
+                operation,
+                replayed: false,
+            })
         };
         self.tasks
             .spawn(work)
@@ -78,8 +103,43 @@ impl App {
             .map_err(|_| Error::Internal("the work on an operation was broken off"))?
     }
 
-    async fn record(&self, caller: &Caller, intent: Intent) -> Result<OperationId, Error> {
+    /// The operation that an earlier request under the same key became, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] when the key stands for another request, [`Error::Store`].
+    pub(super) async fn replay(
+        &self,
+        caller: &Caller,
+        request: Option<&IdempotentRequest>,
+    ) -> Result<Option<Submitted>, Error> {
+        let Some(request) = request else { return Ok(None) };
+        match self.store.key_use(&request.digests(caller)).await? {
+            KeyUse::Free => Ok(None),
+            KeyUse::Same(operation) => self.earlier(operation).await.map(Some),
+            KeyUse::Other => Err(Error::KeyReused),
+        }
+    }
+
+    async fn earlier(&self, id: OperationId) -> Result<Submitted, Error> {
+        let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
+            what: "the operation",
+        })?;
+        Ok(Submitted {
+            operation,
+            replayed: true,
+        })
+    }
+
+    async fn record(&self, caller: &Caller, intent: Intent) -> Result<Recorded, Error> {
         let mut tx = self.store.begin().await?;
+        let key = intent.idempotency.as_ref().map(|request| request.digests(caller));
+        if let Some(key) = &key {
+            match tx.key_use(key).await? {
+                KeyUse::Free => {}
+                KeyUse::Same(operation) => return Ok(Recorded::Earlier(operation)),
+                KeyUse::Other => return Err(Error::KeyReused),
+            }
+        }
         let seen_observation = tx.observation().await?;
         if seen_observation == 0 {
             return Err(Error::NotReady);
@@ -127,6 +187,9 @@ impl App {
                 holder.unwrap_or(operation.id),
             )));
         }
+        if let Some(key) = &key {
+            tx.bind_key(key, operation.id).await?;
+        }
         if let Some(callback) = intent.callback {
             tx.add_callback(operation.id, &callback.url, &callback.secret)
                 .await?;
@@ -136,7 +199,7 @@ impl App {
             operation = %operation.id, action = intent.action, plan = %intent.plan.id, plan_name = intent.plan.name,
             requested_by = caller.name.as_deref().unwrap_or_default(), "an operation was recorded"
         );
-        Ok(operation.id)
+        Ok(Recorded::New(operation.id))
     }
 
     async fn settle(
@@ -171,6 +234,8 @@ impl App {
                     source: FailureSource::Gateway,
                 });
                 operation.finish(Some(OperationResult::Failed), None, now);
+                // EM never acted, so the caller may try again under the same key.
+                tx.free_key(id).await?;
                 Some(error)
             }
             Err(error) => {

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod error;
 pub mod events;
+pub mod idempotency;
 pub mod lock;
 pub mod operations;
 pub mod row;
@@ -53,6 +54,11 @@ struct Inner {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "core", include_str!("migrations/sqlite/0001_core.sql")),
     (2, "webhooks", include_str!("migrations/sqlite/0002_webhooks.sql")),
+    (
+        3,
+        "idempotency",
+        include_str!("migrations/sqlite/0003_idempotency.sql"),
+    ),
 ];
 
 /// How long a statement waits for another process or connection that holds the database.

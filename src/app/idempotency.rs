@@ -1,0 +1,171 @@
+//! `Idempotency-Key`: the same request under the same key is the same operation for 24 hours (contract section 7).
+//!
+//! A key belongs to the caller (issuer and subject); the request it stands for is method, path and the JSON value of
+//! the body. Only digests are stored.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde_json::Value;
+
+use crate::domain::access::Caller;
+use crate::store::idempotency::KeyDigests;
+
+/// A key as a caller sent it: 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// The header is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 255 visible ASCII characters")]
+pub struct InvalidKey;
+
+impl FromStr for IdempotencyKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidKey)
+        }
+    }
+}
+
+/// A key with the request it came with.
+#[derive(Debug, Clone)]
+pub struct IdempotentRequest {
+    /// The key.
+    pub key: IdempotencyKey,
+    /// The request's method.
+    pub method: String,
+    /// The request's path, without the query.
+    pub path: String,
+    /// The JSON value of its body; null when it has none.
+    pub body: Value,
+}
+
+impl IdempotentRequest {
+    /// What is stored of it.
+    pub(super) fn digests(&self, caller: &Caller) -> KeyDigests {
+        let scope = [
+            caller.issuer.as_deref().unwrap_or_default(),
+            caller.name.as_deref().unwrap_or_default(),
+            &self.key.0,
+        ];
+        let mut body = String::new();
+        canonical(&self.body, &mut body);
+        KeyDigests {
+            scope: digest(&scope),
+            request: digest(&[&self.method, &self.path, &body]),
+        }
+    }
+}
+
+/// Each part goes in with its length, so that no two lists of parts look alike.
+fn digest(parts: &[&str]) -> String {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    context
+        .finish()
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// The value as text that does not depend on the order of keys or on white space.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_unstable_by_key(|(name, _)| name.as_str());
+            out.push('{');
+            for (name, value) in fields {
+                let _ = write!(out, "{}:", Value::from(name.as_str()));
+                canonical(value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        scalar => {
+            let _ = write!(out, "{scalar}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(key: &str, path: &str, body: Value) -> IdempotentRequest {
+        IdempotentRequest {
+            key: key.parse().expect("a key"),
+            method: "POST".into(),
+            path: path.into(),
+            body,
+        }
+    }
+
+    fn caller(name: &str) -> Caller {
+        Caller {
+            name: Some(name.into()),
+            issuer: None,
+            scopes: Default::default(),
+        }
+    }
+
+    #[test]
+    fn the_same_json_value_is_the_same_request_however_it_is_written() {
+        let one = request("k", "/p", json!({"a": 1, "b": [{"c": null, "d": "x"}]}));
+        let other = request("k", "/p", json!({"b": [{"d": "x", "c": null}], "a": 1}));
+        assert_eq!(one.digests(&caller("portal")), other.digests(&caller("portal")));
+    }
+
+    #[test]
+    fn another_path_or_body_is_another_request_and_another_caller_another_scope() {
+        let one = request("k", "/p", json!({})).digests(&caller("portal"));
+        assert_ne!(
+            one.request,
+            request("k", "/q", json!({})).digests(&caller("portal")).request
+        );
+        assert_ne!(
+            one.request,
+            request("k", "/p", json!({"a": 1}))
+                .digests(&caller("portal"))
+                .request
+        );
+        assert_ne!(
+            one.scope,
+            request("k", "/p", json!({})).digests(&caller("bot")).scope
+        );
+        assert_ne!(
+            one.scope,
+            request("l", "/p", json!({})).digests(&caller("portal")).scope
+        );
+    }
+
+    #[test]
+    fn a_key_is_1_to_255_visible_ascii_characters() {
+        for bad in ["", "a b", "ä", "tab\t", &"x".repeat(256)] {
+            assert_eq!(bad.parse::<IdempotencyKey>(), Err(InvalidKey), "{bad}");
+        }
+        assert!("x".repeat(255).parse::<IdempotencyKey>().is_ok());
+    }
+}
