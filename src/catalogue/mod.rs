@@ -8,6 +8,7 @@
 //! after renaming, roots and operations without types). Tests: `tests.rs` here and `tests/it/guard_catalogue.rs`.
 
 mod error;
+pub mod filter;
 mod line;
 mod load;
 mod model;
