@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::failover::{Outcome, Scenario};
 use super::faults::{Fault, Faults};
 use super::wire::{Request, Response};
-use super::world::{Action, Kind, NotStarted, World};
+use super::world::{Action, Full, Kind, World};
 
 type Controlled = Result<Response, (StatusCode, String)>;
 
@@ -19,6 +19,7 @@ pub fn answer(world: &mut World, faults: &mut Faults, request: &Request, now: Ti
     let handled = match (request.method.as_str(), path) {
         ("GET", "/_sim/stats") => Ok(stats(world, now)),
         ("POST", "/_sim/failovers") => start(world, request, now),
+        ("DELETE", "/_sim/failovers") => forget(world, request),
         ("POST", "/_sim/outcomes") => set_outcome(world, request),
         ("POST", "/_sim/faults") => add_fault(faults, request),
         ("DELETE", "/_sim/faults") => {
@@ -108,7 +109,8 @@ impl Wish {
     }
 }
 
-/// A failover as if from EM's console: no logon, no task. An undo has no session, so there is nothing to start.
+/// A failover as if from EM's console: no logon, no task, and a plan at work is no obstacle, so that several
+/// sessions of one name can run side by side. An undo has no session, so there is nothing to start.
 fn start(world: &mut World, request: &Request, now: Timestamp) -> Controlled {
     let wish: Wish = read(request)?;
     let action = wish.action.as_deref().unwrap_or("test");
@@ -125,9 +127,24 @@ fn start(world: &mut World, request: &Request, now: Timestamp) -> Controlled {
     })?;
     match world.start(&plan, now, 0.0, now, Some(scenario)) {
         Ok(id) => Ok(json_response(StatusCode::CREATED, &json!({ "sessionId": id }))),
-        Err(NotStarted::Busy) => Err((StatusCode::CONFLICT, "the plan is already running".to_owned())),
-        Err(NotStarted::Full) => Err((StatusCode::SERVICE_UNAVAILABLE, "too many sessions".to_owned())),
+        Err(Full) => Err((StatusCode::SERVICE_UNAVAILABLE, "too many sessions".to_owned())),
     }
+}
+
+/// Forgets the session `?id=…`, or all of them, as an EM that was restored from a backup does.
+fn forget(world: &mut World, request: &Request) -> Controlled {
+    let Some(id) = request.parameter("id") else {
+        world.failovers.clear();
+        return Ok(Response::empty(StatusCode::NO_CONTENT));
+    };
+    let before = world.failovers.len();
+    world
+        .failovers
+        .retain(|failover| failover.id.to_string() != id.to_ascii_lowercase());
+    if world.failovers.len() == before {
+        return Err((StatusCode::NOT_FOUND, "there is no such session".to_owned()));
+    }
+    Ok(Response::empty(StatusCode::NO_CONTENT))
 }
 
 /// How failovers of a plan end from now on that are started through EM's API.

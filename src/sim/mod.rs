@@ -204,9 +204,15 @@ pub async fn run(options: Options) -> Result<(), Error> {
         signal(SignalKind::terminate()).map_err(Error::Foreground)?,
     );
     let user = options.user.clone();
+    // A password of one's own is not repeated on a screen.
+    let password = if options.password == options::DEFAULT_PASSWORD {
+        options::DEFAULT_PASSWORD
+    } else {
+        "(the one given)"
+    };
     let running = Simulator::start(options).await?;
     tracing::info!(listen = %running.addr(), "listening");
-    introduce(&running, &user).map_err(Error::Foreground)?;
+    introduce(&running, &user, password).map_err(Error::Foreground)?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -215,14 +221,12 @@ pub async fn run(options: Options) -> Result<(), Error> {
     Ok(())
 }
 
-fn introduce(running: &Running, user: &str) -> io::Result<()> {
+fn introduce(running: &Running, user: &str, password: &str) -> io::Result<()> {
     let url = running.base_url();
     let mut out = io::stdout().lock();
     writeln!(out, "Simulated Enterprise Manager at {url}/api/")?;
-    writeln!(
-        out,
-        "  logon    {user} (password as given, or the default: see --help)"
-    )?;
+    writeln!(out, "  user     {user}")?;
+    writeln!(out, "  password {password}")?;
     if let Some(pin) = running.pin() {
         writeln!(out, "  pin      {pin}")?;
     }

@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_USER)]
     pub user: String,
     /// Its password
-    #[arg(long, value_name = "PASSWORD", default_value = DEFAULT_PASSWORD, hide_default_value = true)]
+    #[arg(long, value_name = "PASSWORD", default_value = DEFAULT_PASSWORD)]
     pub password: String,
     /// How many times faster failovers and tasks go; clocks, --idle and --latency stay real
     #[arg(long, value_name = "X", default_value_t = 1.0)]
@@ -89,7 +89,7 @@ pub struct Options {
 }
 
 const DEFAULT_USER: &str = r"LAB\svc-emgate";
-const DEFAULT_PASSWORD: &str = "simulated";
+pub(super) const DEFAULT_PASSWORD: &str = "simulated";
 const DEFAULT_HREF_BASE: &str = "https://localhost:9398/api";
 
 fn default_listen() -> SocketAddr {

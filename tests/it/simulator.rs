@@ -805,7 +805,10 @@ async fn failovers_from_the_console_are_seen_by_every_query() {
     assert_eq!(created.status, 201);
     let id = serde_json::from_str::<serde_json::Value>(&created.body).unwrap()["sessionId"].clone();
     let id = id.as_str().unwrap();
-    assert_eq!(bench.control("POST", "failovers", &body).await.status, 409);
+    let act = bench
+        .ask("POST", &format!("{PLAN_PATH}?action=test"), XML, "")
+        .await;
+    assert_eq!(act.status, 400, "the plan is at work for API clients as well");
     bench.advance(101);
     for filter in [
         "State==Stopped",
@@ -839,6 +842,25 @@ async fn failovers_from_the_console_are_seen_by_every_query() {
             .status,
         400
     );
+}
+
+#[tokio::test]
+async fn sessions_of_one_name_can_run_side_by_side_and_be_forgotten() {
+    let bench = Bench::new().await;
+    let body = format!(r#"{{"planId":"{PLAN}","seconds":100}}"#);
+    for _ in 0..3 {
+        assert_eq!(bench.control("POST", "failovers", &body).await.status, 201);
+    }
+    let created: serde_json::Value =
+        serde_json::from_str(&bench.control("POST", "failovers", &body).await.body).unwrap();
+    let path = format!("failovers?id={}", created["sessionId"].as_str().unwrap());
+    let all = "/api/query?type=CloudFailoverSession";
+    assert_eq!(bench.get(all).await.count("<Ref "), 4);
+    assert_eq!(bench.control("DELETE", &path, "").await.status, 204);
+    assert_eq!(bench.control("DELETE", &path, "").await.status, 404);
+    assert_eq!(bench.get(all).await.count("<Ref "), 3);
+    assert_eq!(bench.control("DELETE", "failovers", "").await.status, 204);
+    assert_eq!(bench.get(all).await.count("<Ref "), 0);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::sim::logon::Work;
 use crate::sim::query::parse_time;
 use crate::sim::render::{Documents, Form, names};
 use crate::sim::seed::OLDEST_REPLICA;
-use crate::sim::world::{Action, Command, Kind, NotStarted, Plan, World};
+use crate::sim::world::{Action, Command, Full, Kind, Plan, World};
 use crate::sim::xml::{Element, Node, read};
 
 /// Simulated seconds that EM needs to hand a start to the backup server; the session appears then.
@@ -141,11 +141,8 @@ fn act(call: &mut Call<'_>, kind: Kind) -> Handled {
         (Kind::Cloud, Action::Test | Action::Start) if !too_old => {
             let before = restore_before.map_or(call.now, |before| before.min(call.now));
             let started = call.world.start(&plan, call.now, START_SECONDS, before, None);
-            let session = started.map_err(|reason| match reason {
-                NotStarted::Busy => busy(&plan),
-                NotStarted::Full => {
-                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too many failover sessions")
-                }
+            let session = started.map_err(|Full| {
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too many failover sessions")
             })?;
             tasks::accept(
                 call,
