@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::error::{CatalogueError, Fault, FaultKind};
 use super::line;
 use super::model::{Auth, Body, EnumDef, EnumId, Field, Kind, Method, Operation, Parameter, Place, Query};
-use super::model::{QueryField, Resource, Root, Scalar, Segment, TaskLink, TypeId, Value};
+use super::model::{QueryField, Resource, Role, Root, Scalar, Segment, TaskLink, TypeId, Value};
 use super::{Catalogue, types};
 
 /// A data file as TOML has it.
@@ -449,6 +449,12 @@ pub(super) fn area_of(file: &'static str) -> &'static str {
 /// A field line that is resolved.
 pub(super) fn field(read: line::FieldLine, value: Value, json: String) -> Field {
     let key = format!(",{}:", serde_json::Value::String(json.clone()));
+    let role = match (read.place, read.name, value) {
+        (Place::Attribute, "UID", _) => Role::Uid,
+        (Place::Attribute, "Rel", _) => Role::Relation,
+        (_, _, Value::Scalar(Scalar::Url)) => Role::Url,
+        _ => Role::Plain,
+    };
     Field {
         name: read.name,
         json: json.into(),
@@ -456,6 +462,7 @@ pub(super) fn field(read: line::FieldLine, value: Value, json: String) -> Field 
         place: read.place,
         shape: read.shape,
         value,
+        role,
         items: read.items.into(),
         required: read.required,
         writable: read.writable,

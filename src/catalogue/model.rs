@@ -97,6 +97,18 @@ pub enum Shape {
     Repeated,
 }
 
+/// What a field means beyond its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Plain,
+    /// `UID`: its last part becomes `id` where it is a URN of EM's.
+    Uid,
+    /// A URL, rewritten where it leads into EM's API.
+    Url,
+    /// The relation of a link, in lowerCamelCase.
+    Relation,
+}
+
 /// One field of a type, inherited ones included.
 #[derive(Debug)]
 pub struct Field {
@@ -109,6 +121,7 @@ pub struct Field {
     pub place: Place,
     pub shape: Shape,
     pub value: Value,
+    pub role: Role,
     /// Names an item of a wrapper has or may have; the first is the one written.
     pub items: Box<[&'static str]>,
     /// A request must carry it.

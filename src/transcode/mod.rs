@@ -1,1 +1,156 @@
+//! XML ⇄ JSON by the catalogue: bytes in, bytes out (contract section 4, "The mirror", and its fine print).
+//!
+//! Decoding streams: events of quick-xml become JSON text at once, no tree is built, and [`convert`] runs in constant
+//! memory whatever the size of the document. Shapes, names and types come from the catalogue only, never from the look
+//! of the data; what the catalogue does not know passes by general rules and is reported in [`Decoded::anomalies`].
+//! Never does I/O of its own, knows nothing of HTTP.
+//!
+//! Invariant: what is not a whole, well-formed document of EM's is refused, and nothing is dropped silently.
+//! Tests: beside each part, `tests/it/transcode*.rs`, and the fuzz targets in `fuzz/`.
 
+mod attributes;
+mod decode;
+mod error;
+mod out;
+mod result;
+mod scalar;
+mod source;
+mod text;
+mod unknown;
+
+use std::io::{BufRead, Write};
+
+use crate::catalogue::{Root, TypeId, catalogue};
+
+pub use error::{DecodeError, EncodeError, FieldFault, FieldFaultKind};
+
+/// Bytes of JSON that one document in memory may become: many empty elements grow by their empty lists.
+const MAX_JSON: u64 = 512 * 1024 * 1024;
+
+/// Distinct anomalies remembered of one document.
+const MAX_ANOMALIES: usize = 64;
+
+/// One of EM's documents as JSON.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The document element, such as `CloudFailoverSession` or `Error`.
+    pub root: &'static str,
+    pub ty: TypeId,
+    /// UTF-8, without blanks.
+    pub json: Vec<u8>,
+    /// What the catalogue did not know, for the metrics.
+    pub anomalies: Anomalies,
+}
+
+/// What in a document the catalogue did not foresee; nothing of it is lost in the JSON.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Anomalies {
+    list: Vec<Anomaly>,
+    /// Further ones beyond the distinct ones that are remembered.
+    pub more: u64,
+}
+
+/// One anomaly and how often it occurred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anomaly {
+    pub kind: AnomalyKind,
+    /// EM's name of the type.
+    pub ty: &'static str,
+    /// The element, attribute or field; at most forty characters.
+    pub name: String,
+    pub count: u64,
+}
+
+/// The kinds of anomalies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnomalyKind {
+    /// An element or attribute that the type does not have, or has in another spelling.
+    UnknownName,
+    /// A number, boolean or time that is none; it stays a string.
+    UnparsedValue,
+    /// A value that the enumeration does not list.
+    UnknownValue,
+}
+
+impl Anomalies {
+    /// Distinct anomalies, in order of first occurrence.
+    pub fn iter(&self) -> impl Iterator<Item = &Anomaly> {
+        self.list.iter()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    fn note(&mut self, kind: AnomalyKind, ty: &'static str, name: &str) {
+        let same = |a: &&mut Anomaly| a.kind == kind && a.ty == ty && a.name == name;
+        if let Some(known) = self.list.iter_mut().find(same) {
+            known.count += 1;
+        } else if self.list.len() < MAX_ANOMALIES {
+            self.list.push(Anomaly {
+                kind,
+                ty,
+                name: name.to_owned(),
+                count: 1,
+            });
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// Transcodes one document of EM's, whatever its root.
+///
+/// # Errors
+/// Whatever is not a whole, well-formed document with a root of EM's; see [`DecodeError`].
+pub fn decode(xml: &[u8]) -> Result<Decoded, DecodeError> {
+    decode_any(xml, None)
+}
+
+/// Transcodes a document whose root is one of `roots`.
+///
+/// # Errors
+/// As [`decode`]; [`DecodeError::UnexpectedRoot`] if it is another document of EM's (such as `Error`).
+pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeError> {
+    decode_any(xml, Some(roots))
+}
+
+fn decode_any(xml: &[u8], expect: Option<&[&str]>) -> Result<Decoded, DecodeError> {
+    let text;
+    let xml = match source::utf16(xml)? {
+        Some(utf8) => {
+            text = utf8;
+            text.as_bytes()
+        }
+        None => xml,
+    };
+    let mut st = decode::State::new(
+        catalogue(),
+        out::Out::memory(xml.len() + xml.len() / 4 + 64, MAX_JSON),
+    );
+    let root = result::document(&mut source::Slice::new(xml), &mut st, expect)?;
+    Ok(Decoded {
+        root: root.name,
+        ty: root.ty,
+        json: st.out.buf,
+        anomalies: st.anomalies,
+    })
+}
+
+/// Transcodes a document from a stream to a stream, in constant memory; JSON without blanks.
+///
+/// # Errors
+/// As [`decode`]. What was already written is then to be thrown away.
+pub fn decode_stream(
+    input: impl BufRead,
+    output: &mut dyn Write,
+) -> Result<(&'static str, Anomalies), DecodeError> {
+    let mut st = decode::State::new(catalogue(), out::Out::sink(output));
+    let io = |e: std::io::Error| DecodeError::Io(e.to_string());
+    let Root { name, .. } = match source::detect(input).map_err(io)? {
+        source::Text::Utf8(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
+        source::Text::Utf16(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
+    };
+    Ok((name, st.anomalies))
+}
