@@ -9,8 +9,7 @@
 )]
 
 mod config; // file, environment, defaults, faults
-mod guard_imports;
+mod guard_imports; // who may import whom, and which crates stay in one room
 #[cfg(feature = "demo")]
-mod simulator; // the simulator over TCP: right clients are served, wrong ones fail // who may import whom, and which crates stay in one room
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 mod transcode_decode; // XML to JSON: fixtures and rules
