@@ -18,7 +18,10 @@ use jiff::Timestamp;
 use crate::clock::SharedClock;
 use crate::runtime::{Nudge, Tasks};
 use crate::store::Store;
+pub use crate::store::events::StoredEvent;
+pub use crate::store::operations::{Cursor, OperationFilter};
 use crate::upstream::Em;
+pub use crate::upstream::{Error as UpstreamError, Page, PageRequest, SessionQuery, Sort, SortField};
 pub use error::{BusyWith, Error, FieldError};
 
 /// The time limits that verbs work by.

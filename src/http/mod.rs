@@ -1,3 +1,129 @@
-pub mod config;
+//! The edge: routes, tokens, what a request may look like, and every error as a problem (contract section 4).
+//!
+//! A handler extracts, calls one verb of `app` and wraps its answer; it decides nothing about failovers. The room
+//! never runs SQL and never speaks to Enterprise Manager. Invariant: whatever goes wrong, in whichever layer, the
+//! caller gets `application/problem+json` with the request's id. Tests: `tests/it/problems.rs`, `guard_auth.rs`,
+//! `guard_openapi.rs`, and one file for each noun.
 
+pub mod auth;
+pub mod codes;
+pub mod config;
+mod extract;
+mod keys;
+mod layers;
+pub mod openapi;
+pub mod problem;
+mod routes;
+mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+use crate::clock::{Clock, SharedClock};
+use auth::Authenticator;
 pub use config::{AuthConfig, Config};
+pub use keys::Error as KeyError;
+use problem::{Code, Problem};
+pub use server::{Error as ServerError, bind, serve};
+
+/// Requests worked on at a time, those that wait for an operation included; more are refused, not queued.
+const MAX_IN_FLIGHT: usize = 1024;
+
+/// What every handler and layer works with; clones share it.
+#[derive(Clone)]
+pub struct Edge(Arc<Inner>);
+
+struct Inner {
+    app: App,
+    config: Config,
+    authenticator: Authenticator,
+    clock: SharedClock,
+    in_flight: Arc<Semaphore>,
+    document: Bytes,
+    document_tag: String,
+}
+
+impl Edge {
+    /// Reads the keys and prepares the document.
+    ///
+    /// # Errors
+    /// When a key of `[auth]` cannot be used.
+    pub fn new(app: App, config: Config, auth: &AuthConfig, clock: SharedClock) -> Result<Self, KeyError> {
+        // Serialising our own document cannot fail; a test reads it.
+        let document = openapi::document_json().unwrap_or_default();
+        Ok(Self(Arc::new(Inner {
+            app,
+            config,
+            authenticator: Authenticator::new(auth, clock.clone())?,
+            clock,
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            document_tag: extract::entity_tag(document.as_bytes()),
+            document: document.into(),
+        })))
+    }
+
+    fn app(&self) -> &App {
+        &self.0.app
+    }
+
+    fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    fn authenticator(&self) -> &Authenticator {
+        &self.0.authenticator
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.0.clock.as_ref()
+    }
+
+    fn in_flight(&self) -> Arc<Semaphore> {
+        self.0.in_flight.clone()
+    }
+
+    fn document(&self) -> (Bytes, &str) {
+        (self.0.document.clone(), &self.0.document_tag)
+    }
+}
+
+/// The whole edge as one service.
+pub fn router(edge: &Edge) -> Router {
+    let (documented, _) = routes::all().split_for_parts();
+    let routes = documented
+        .merge(routes::pages())
+        .fallback(not_found)
+        // Covers only the routes before it: it has to come last.
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(edge.clone());
+    layers::around(routes, edge)
+}
+
+async fn not_found(request: Request) -> Problem {
+    Problem::new(
+        Code::NotFound,
+        format!("there is nothing at {}", request.uri().path()),
+    )
+}
+
+/// The router adds `Allow` to whatever is answered here.
+async fn method_not_allowed(request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!(
+            "{} is not possible here; the header Allow names what is",
+            request.method()
+        ),
+    )
+    .into_response()
+}

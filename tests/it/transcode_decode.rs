@@ -11,7 +11,10 @@ pub fn value(xml: &[u8]) -> Value {
     let (root, anomalies) = decode_stream(xml, &mut streamed).unwrap_or_else(|e| panic!("streamed: {e}"));
     assert_eq!(root, decoded.root);
     assert_eq!(anomalies, decoded.anomalies);
-    assert_eq!(String::from_utf8_lossy(&streamed), String::from_utf8_lossy(&decoded.json));
+    assert_eq!(
+        String::from_utf8_lossy(&streamed),
+        String::from_utf8_lossy(&decoded.json)
+    );
     let unique: UniqueKeys = serde_json::from_slice(&decoded.json)
         .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&decoded.json)));
     unique.0
@@ -23,8 +26,13 @@ fn of(xml: &str) -> Value {
 
 fn refused(xml: &[u8]) -> DecodeError {
     let mut sink = Vec::new();
-    assert!(decode_stream(xml, &mut sink).is_err(), "the stream must be refused as well");
-    decode(xml).map(|d| String::from_utf8_lossy(&d.json).into_owned()).expect_err("must be refused")
+    assert!(
+        decode_stream(xml, &mut sink).is_err(),
+        "the stream must be refused as well"
+    );
+    decode(xml)
+        .map(|d| String::from_utf8_lossy(&d.json).into_owned())
+        .expect_err("must be refused")
 }
 
 /// JSON that is refused when an object has a key twice.
@@ -85,9 +93,21 @@ macro_rules! fixture {
 
 /// The fixtures: XML beside the JSON it must become.
 pub const FIXTURES: &[(&str, &[u8], &[u8])] = &[
-    ("failover-session", fixture!("failover-session", "xml"), fixture!("failover-session", "json")),
-    ("query-sessions", fixture!("query-sessions", "xml"), fixture!("query-sessions", "json")),
-    ("references", fixture!("references", "xml"), fixture!("references", "json")),
+    (
+        "failover-session",
+        fixture!("failover-session", "xml"),
+        fixture!("failover-session", "json"),
+    ),
+    (
+        "query-sessions",
+        fixture!("query-sessions", "xml"),
+        fixture!("query-sessions", "json"),
+    ),
+    (
+        "references",
+        fixture!("references", "xml"),
+        fixture!("references", "json"),
+    ),
     ("task", fixture!("task", "xml"), fixture!("task", "json")),
     ("error", fixture!("error", "xml"), fixture!("error", "json")),
 ];
@@ -103,13 +123,32 @@ fn every_fixture_becomes_exactly_its_json() {
 #[test]
 fn what_the_catalogue_did_not_foresee_is_reported_by_type_and_name() {
     let decoded = decode(FIXTURES[0].1).unwrap();
-    let found: Vec<_> = decoded.anomalies.iter().map(|a| (a.kind, a.ty, a.name.as_str(), a.count)).collect();
+    let found: Vec<_> = decoded
+        .anomalies
+        .iter()
+        .map(|a| (a.kind, a.ty, a.name.as_str(), a.count))
+        .collect();
     assert_eq!(
         found,
         [
-            (AnomalyKind::UnknownName, "CloudFailoverTaskSessionInfoType", "Zone2031", 1),
-            (AnomalyKind::UnknownValue, "CloudFailoverTaskSessionInfoType", "State", 1),
-            (AnomalyKind::UnparsedValue, "CloudFailoverTaskSessionInfoType", "Progress", 1),
+            (
+                AnomalyKind::UnknownName,
+                "CloudFailoverTaskSessionInfoType",
+                "Zone2031",
+                1
+            ),
+            (
+                AnomalyKind::UnknownValue,
+                "CloudFailoverTaskSessionInfoType",
+                "State",
+                1
+            ),
+            (
+                AnomalyKind::UnparsedValue,
+                "CloudFailoverTaskSessionInfoType",
+                "Progress",
+                1
+            ),
         ]
     );
 }
@@ -118,7 +157,13 @@ fn what_the_catalogue_did_not_foresee_is_reported_by_type_and_name() {
 fn a_document_of_another_kind_is_told_apart() {
     let error = FIXTURES[4].1;
     let found = decode_expecting(error, &["Task"]).unwrap_err();
-    assert_eq!(found, DecodeError::UnexpectedRoot { found: "Error", expected: "Task".to_owned() });
+    assert_eq!(
+        found,
+        DecodeError::UnexpectedRoot {
+            found: "Error",
+            expected: "Task".to_owned()
+        }
+    );
     assert_eq!(decode_expecting(error, &["Task", "Error"]).unwrap().root, "Error");
 }
 
@@ -135,7 +180,12 @@ fn what_is_no_document_of_ems_is_refused(#[case] xml: &[u8], #[case] why: &str) 
 #[test]
 fn an_empty_query_result_has_its_shape() {
     let expected = json!({"items": [], "page": {"size": 0, "next": null, "previous": null}});
-    for xml in ["<QueryResult/>", "<QueryResult><Entities/></QueryResult>", "<Jobs/>", "<Jobs></Jobs>"] {
+    for xml in [
+        "<QueryResult/>",
+        "<QueryResult><Entities/></QueryResult>",
+        "<Jobs/>",
+        "<Jobs></Jobs>",
+    ] {
         assert_eq!(of(xml), expected, "{xml}");
     }
 }

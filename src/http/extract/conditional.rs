@@ -1,0 +1,83 @@
+//! Conditional requests (RFC 9110 section 13): entity tags for what can be edited.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::http::Edge;
+
+/// The request's `If-Match` and `If-None-Match`.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    if_match: Option<Vec<String>>,
+    if_none_match: Option<Vec<String>>,
+}
+
+impl Conditions {
+    /// The entity tags of `If-Match`, as they were sent; `None` when there is no such header or it is `*`, which
+    /// anything that exists fulfils.
+    #[must_use]
+    pub fn expected(&self) -> Option<&[String]> {
+        let tags = self.if_match.as_deref()?;
+        (!tags.iter().any(|tag| tag == "*")).then_some(tags)
+    }
+
+    /// Tags `response`, or answers 304 when the caller has these bytes already.
+    #[must_use]
+    pub fn tagged(&self, tag: &str, response: Response) -> Response {
+        let known = self.if_none_match.as_ref().is_some_and(|tags| {
+            tags.iter()
+                .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+        });
+        let mut response = if known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            response
+        };
+        if let Ok(tag) = HeaderValue::from_str(tag) {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        response
+    }
+}
+
+/// A strong entity tag: the hash of the representation.
+#[must_use]
+pub fn entity_tag(representation: &[u8]) -> String {
+    use base64::Engine as _;
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, representation);
+    let half = hash.as_ref().get(..16).unwrap_or_default();
+    format!(
+        "\"{}\"",
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(half)
+    )
+}
+
+impl FromRequestParts<Edge> for Conditions {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Infallible> {
+        Ok(Self {
+            if_match: tags(&parts.headers, &IF_MATCH),
+            if_none_match: tags(&parts.headers, &IF_NONE_MATCH),
+        })
+    }
+}
+
+/// The tags of a header's list. Our tags hold no comma, so that a foreign one that does merely matches nothing.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<String>> {
+    let mut values = headers.get_all(name).iter().peekable();
+    values.peek()?;
+    Some(
+        values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(|tag| tag.trim().to_owned())
+            .filter(|tag| !tag.is_empty())
+            .collect(),
+    )
+}

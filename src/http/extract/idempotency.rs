@@ -1,0 +1,58 @@
+//! `Idempotency-Key`: read here, judged by the verb (contract section 7, "Idempotency and Prefer").
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderName;
+use axum::http::request::Parts;
+use serde_json::Value;
+
+use crate::app::idempotency::{IdempotencyKey, IdempotentRequest};
+use crate::http::Edge;
+use crate::http::problem::Problem;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// How faults name the header.
+const POINTER: &str = "Idempotency-Key";
+
+/// The request's key, if it has one, with the line of the request it belongs to.
+pub struct Idempotency {
+    key: Option<IdempotencyKey>,
+    method: String,
+    path: String,
+}
+
+impl Idempotency {
+    /// What the key stands for; `body` is the JSON value of the request's body.
+    #[must_use]
+    pub fn of(self, body: Value) -> Option<IdempotentRequest> {
+        Some(IdempotentRequest {
+            key: self.key?,
+            method: self.method,
+            path: self.path,
+            body,
+        })
+    }
+}
+
+impl FromRequestParts<Edge> for Idempotency {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Problem> {
+        let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let key = match (given.next(), given.next()) {
+            (None, _) => None,
+            (Some(_), Some(_)) => return Err(Problem::fault(POINTER, "stands twice")),
+            (Some(header), None) => {
+                let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default();
+                Some(
+                    text.parse()
+                        .map_err(|error| Problem::fault(POINTER, format!("{error}")))?,
+                )
+            }
+        };
+        Ok(Self {
+            key,
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! What handlers take from a request, each refusing with a problem of the contract's table (section 7, "Requests").
+
+mod body;
+mod conditional;
+mod idempotency;
+mod path;
+mod prefer;
+mod query;
+
+pub use body::{JsonBody, OptionalJson};
+pub use conditional::{Conditions, entity_tag};
+pub use idempotency::Idempotency;
+pub use path::Id;
+pub use prefer::Wait;
+pub use query::{AnyOf, IdFilter, Moment, One, OpaqueCursor, PageNumber, PageSize, Query, Word, cursor};

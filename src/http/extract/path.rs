@@ -1,0 +1,28 @@
+//! The id in a path. One that cannot exist names nothing: 404.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+
+use crate::http::Edge;
+use crate::http::problem::Problem;
+
+/// The path's only parameter, read as an id.
+pub struct Id<T>(pub T);
+
+impl<T: FromStr + Send> FromRequestParts<Edge> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, Problem> {
+        let nothing = || Problem::not_found("what the path names");
+        let params = RawPathParams::from_request_parts(parts, edge)
+            .await
+            .map_err(|_| nothing())?;
+        let mut values = params.iter().map(|(_, value)| value);
+        match (values.next().map(str::parse), values.next()) {
+            (Some(Ok(id)), None) => Ok(Self(id)),
+            _ => Err(nothing()),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Query parameters: one struct is both the reader and the documentation, so that the two cannot disagree.
+//!
+//! A parameter that the struct does not have, that stands twice, or whose value does not fit is 422, naming it.
+
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+use crate::app::Cursor;
+use crate::http::Edge;
+use crate::http::problem::{Fault, Problem};
+
+/// The query, read into a struct that derives `Deserialize` and `IntoParams`.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + IntoParams> FromRequestParts<Edge> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Problem> {
+        read(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+fn read<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
+    let known: Vec<String> = T::into_params(|| Some(ParameterIn::Query))
+        .into_iter()
+        .map(|parameter| parameter.name)
+        .collect();
+    let mut seen: Vec<String> = Vec::new();
+    let mut faults = Vec::new();
+    for (name, _) in url::form_urlencoded::parse(query.as_bytes()) {
+        let detail = if !known.iter().any(|known| *known == name) {
+            format!("there is no such parameter; known here: {}", known.join(", "))
+        } else if seen.iter().any(|seen| *seen == name) {
+            "stands twice".to_owned()
+        } else {
+            seen.push(name.into_owned());
+            continue;
+        };
+        faults.push(Fault {
+            pointer: name.into_owned(),
+            detail,
+        });
+    }
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let name = error.path().to_string();
+        let name = if name == "." { String::new() } else { name };
+        Problem::fault(name, error.into_inner().to_string())
+    })
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D, expected: &str) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map_err(|_| D::Error::custom(format!("`{text}` is not {expected}")))
+}
+
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D, least: u32, most: u32) -> Result<u32, D::Error> {
+    let expected = if most == u32::MAX {
+        format!("a whole number from {least}")
+    } else {
+        format!("a whole number from {least} to {most}")
+    };
+    let number: u32 = parsed(deserializer, &expected)?;
+    if (least..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(D::Error::custom(format!("`{number}` is not {expected}")))
+    }
+}
+
+/// How many items a page holds, 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSize(pub u32);
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl<'de> Deserialize<'de> for PageSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bounded(deserializer, 1, 100).map(Self)
+    }
+}
+
+impl PartialSchema for PageSize {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(100))
+            .default(Some(50.into()))
+            .into()
+    }
+}
+
+impl ToSchema for PageSize {}
+
+/// The number of a page, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageNumber(pub u32);
+
+impl Default for PageNumber {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for PageNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bounded(deserializer, 1, u32::MAX).map(Self)
+    }
+}
+
+impl PartialSchema for PageNumber {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .default(Some(1.into()))
+            .into()
+    }
+}
+
+impl ToSchema for PageNumber {}
+
+/// A word of a closed list, as filters and sorting take them.
+pub trait Word: Sized + Clone + 'static {
+    /// Every word there is.
+    const WORDS: &'static [&'static str];
+
+    /// Reads one of them.
+    fn parse(word: &str) -> Option<Self>;
+}
+
+fn word<T: Word, E: serde::de::Error>(text: &str) -> Result<T, E> {
+    T::parse(text).ok_or_else(|| E::custom(format!("`{text}` is not one of {}", T::WORDS.join(", "))))
+}
+
+fn words_schema<T: Word>() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(T::WORDS.iter().copied()))
+}
+
+/// One word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct One<T>(pub T);
+
+impl<'de, T: Word> Deserialize<'de> for One<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        word(&String::deserialize(deserializer)?).map(Self)
+    }
+}
+
+impl<T: Word> PartialSchema for One<T> {
+    fn schema() -> RefOr<Schema> {
+        words_schema::<T>().into()
+    }
+}
+
+impl<T: Word> ToSchema for One<T> {}
+
+/// Several words, separated by commas; any of them matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnyOf<T>(pub Vec<T>);
+
+impl<T> Default for AnyOf<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Word> Deserialize<'de> for AnyOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.split(',').map(word).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl<T: Word> PartialSchema for AnyOf<T> {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(words_schema::<T>()).into()
+    }
+}
+
+impl<T: Word> ToSchema for AnyOf<T> {}
+
+/// A moment in RFC 3339, with any offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub Timestamp);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(
+            deserializer,
+            "a moment in RFC 3339, such as 2026-01-31T12:00:00Z (a + must be written %2B)",
+        )
+        .map(Self)
+    }
+}
+
+impl PartialSchema for Moment {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .into()
+    }
+}
+
+impl ToSchema for Moment {}
+
+/// An id given as a filter; one that cannot exist is a fault here, since it is a parameter and not a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdFilter<T>(pub T);
+
+impl<'de, T: FromStr> Deserialize<'de> for IdFilter<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, "an id").map(Self)
+    }
+}
+
+impl<T> PartialSchema for IdFilter<T> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).into()
+    }
+}
+
+impl<T> ToSchema for IdFilter<T> {}
+
+/// A place in a log: opaque to callers, a few bytes in base64 to us. Ids of events are taken as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpaqueCursor(Vec<u8>);
+
+impl OpaqueCursor {
+    /// The cursor's text.
+    pub fn write(place: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(place)
+    }
+}
+
+impl<'de> Deserialize<'de> for OpaqueCursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.starts_with("evt_") {
+            return Ok(Self(text.into_bytes()));
+        }
+        let place = URL_SAFE_NO_PAD
+            .decode(text)
+            .ok()
+            .filter(|place| !place.is_empty());
+        place.map(Self).ok_or_else(|| D::Error::custom(NO_CURSOR))
+    }
+}
+
+impl PartialSchema for OpaqueCursor {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).into()
+    }
+}
+
+impl ToSchema for OpaqueCursor {}
+
+const NO_CURSOR: &str = "this is not a cursor of this list; take it from the links of another page";
+
+/// Where a page begins, from at most one of the two parameters; `read` knows the list's places.
+pub fn cursor<P>(
+    after: Option<OpaqueCursor>,
+    before: Option<OpaqueCursor>,
+    read: impl Fn(&[u8]) -> Option<P>,
+) -> Result<Option<Cursor<P>>, Problem> {
+    let place =
+        |name, OpaqueCursor(place): OpaqueCursor| read(&place).ok_or_else(|| Problem::fault(name, NO_CURSOR));
+    match (after, before) {
+        (None, None) => Ok(None),
+        (Some(after), None) => place("after", after).map(|place| Some(Cursor::After(place))),
+        (None, Some(before)) => place("before", before).map(|place| Some(Cursor::Before(place))),
+        (Some(_), Some(_)) => Err(Problem::fault("before", "cannot stand beside after")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::EmId;
+
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    struct Colour(String);
+
+    impl Word for Colour {
+        const WORDS: &'static [&'static str] = &["red", "green"];
+        fn parse(word: &str) -> Option<Self> {
+            Self::WORDS.contains(&word).then(|| Self(word.to_owned()))
+        }
+    }
+
+    type Colours = AnyOf<Colour>;
+    type PlanId = IdFilter<EmId>;
+
+    #[derive(Debug, Deserialize, IntoParams)]
+    #[serde(rename_all = "camelCase")]
+    #[into_params(parameter_in = Query)]
+    struct Sample {
+        #[serde(default)]
+        #[param(inline)]
+        page_size: PageSize,
+        #[serde(default)]
+        #[param(inline)]
+        page: PageNumber,
+        #[param(inline)]
+        colour: Option<Colours>,
+        #[param(inline)]
+        since: Option<Moment>,
+        #[param(inline)]
+        plan_id: Option<PlanId>,
+        name: Option<String>,
+    }
+
+    #[test]
+    fn what_is_absent_has_its_default_and_what_is_there_is_read() {
+        let all: Sample = read("").expect("nothing is required");
+        assert_eq!((all.page_size.0, all.page.0), (50, 1));
+        let query = "pageSize=100&page=7&colour=red,green&since=2026-01-31T12:00:00%2B02:00&name=a%20b+c\
+                     &planId=3f56fa52-c902-4655-9774-2022fde214d2";
+        let sample: Sample = read(query).expect("all fits");
+        assert_eq!((sample.page_size.0, sample.page.0), (100, 7));
+        assert_eq!(sample.colour.expect("colours").0.len(), 2);
+        assert_eq!(
+            sample.since.expect("a moment").0.to_string(),
+            "2026-01-31T10:00:00Z"
+        );
+        assert_eq!(sample.name.as_deref(), Some("a b c"));
+        assert!(sample.plan_id.is_some());
+    }
+
+    #[test]
+    fn what_is_unknown_double_or_out_of_bounds_is_refused_by_name() {
+        for (query, name) in [
+            ("pagesize=1", "pagesize"),
+            ("page=1&page=2", "page"),
+            ("pageSize=0", "pageSize"),
+            ("pageSize=101", "pageSize"),
+            ("pageSize=", "pageSize"),
+            ("page=-1", "page"),
+            ("page=1.5", "page"),
+            ("colour=blue", "colour"),
+            ("colour=red,", "colour"),
+            ("since=yesterday", "since"),
+            ("planId=7", "planId"),
+        ] {
+            let problem = read::<Sample>(query).expect_err(query);
+            assert_eq!(problem.code().as_str(), "invalid-request");
+            assert_eq!(problem.faults()[0].pointer, name, "{query}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What is known of a request before anybody has looked at it: its id, its place in a trace, when it came.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::http::{Extensions, HeaderMap};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{REQUEST_ID, TRACEPARENT};
+use crate::clock::Clock;
+use crate::domain::access::Caller;
+
+/// One request's identity; clones share it.
+#[derive(Debug, Clone)]
+pub struct RequestContext(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: String,
+    trace: Trace,
+    started: Instant,
+    caller: OnceLock<Option<String>>,
+}
+
+impl RequestContext {
+    /// Reads or makes the request's id and trace context.
+    pub(super) fn new(headers: &HeaderMap, clock: &dyn Clock) -> Self {
+        Self(Arc::new(Inner {
+            id: request_id(headers).unwrap_or_else(|| clock.id().to_string()),
+            trace: Trace::continued(headers, clock),
+            started: Instant::now(),
+            caller: OnceLock::new(),
+        }))
+    }
+
+    /// The context that the outermost layer left with the request.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// The id in `x-request-id`, in problems and in the log.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The trace it belongs to, 32 hex digits.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
+        &self.0.trace.id
+    }
+
+    /// The `traceparent` that names this request as the parent of what follows.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        let trace = &self.0.trace;
+        format!("00-{}-{}-{:02x}", trace.id, trace.span, trace.flags)
+    }
+
+    /// When it came, on the clock that deadlines are measured with.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// Remembers who asked, for the log.
+    pub(in crate::http) fn told_by(&self, caller: &Caller) {
+        let _ = self.0.caller.set(caller.name.clone());
+    }
+
+    /// Who asked, once the token was verified.
+    pub(super) fn caller(&self) -> Option<&str> {
+        self.0.caller.get()?.as_deref()
+    }
+}
+
+/// The caller's id, if it is sane: up to 128 letters, digits, dots, hyphens and underscores.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let sane = (1..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    sane.then(|| text.to_owned())
+}
+
+/// W3C trace context, level 1.
+#[derive(Debug)]
+struct Trace {
+    id: String,
+    span: String,
+    flags: u8,
+}
+
+impl Trace {
+    /// Continues the caller's trace with a span of our own, or begins one.
+    fn continued(headers: &HeaderMap, clock: &dyn Clock) -> Self {
+        let fresh = |digits: usize| {
+            let text = Uuid::from_u128(rand128(clock)).simple().to_string();
+            text.get(..digits).unwrap_or_default().to_owned()
+        };
+        let mut given = headers.get_all(TRACEPARENT).iter();
+        let parent = match (given.next(), given.next()) {
+            (Some(only), None) => only.to_str().ok().and_then(parse_traceparent),
+            _ => None,
+        };
+        let (trace_id, flags) = parent.unwrap_or_else(|| (fresh(32), 0));
+        Self {
+            id: trace_id,
+            span: fresh(16),
+            flags,
+        }
+    }
+}
+
+/// Never zero, which the standard forbids for both ids: two of its bits are always set.
+fn rand128(clock: &dyn Clock) -> u128 {
+    let mut bytes = [0; 16];
+    clock.random(&mut bytes);
+    u128::from_be_bytes(bytes) | (1 << 127) | 1
+}
+
+/// Trace id and flags of a `traceparent`; versions above 00 may carry more, which is not ours to read.
+fn parse_traceparent(text: &str) -> Option<(String, u8)> {
+    let hex = |part: &str, length: usize| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let mut parts = text.split('-');
+    let (version, trace_id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let sound = hex(version, 2)
+        && version != "ff"
+        && hex(trace_id, 32)
+        && trace_id.bytes().any(|b| b != b'0')
+        && hex(parent, 16)
+        && parent.bytes().any(|b| b != b'0')
+        && hex(flags, 2)
+        && (version != "00" || parts.next().is_none());
+    // Of the flags only `sampled` is known; the others must not be passed on.
+    sound.then_some((trace_id.to_owned(), u8::from_str_radix(flags, 16).ok()? & 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn context(name: &'static str, value: &str) -> RequestContext {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().expect("a header value"));
+        RequestContext::new(&headers, &SystemClock)
+    }
+
+    #[test]
+    fn a_sane_request_id_is_kept_and_any_other_replaced() {
+        assert_eq!(context("x-request-id", "portal-7.A_b").id(), "portal-7.A_b");
+        for insane in ["", "a b", "a/b", "ä", "a;b", &"x".repeat(129)] {
+            assert!(
+                Uuid::try_parse(context("x-request-id", insane).id()).is_ok(),
+                "{insane}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_callers_trace_goes_on_with_a_span_of_our_own() {
+        let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let told = context("traceparent", given).traceparent();
+        assert!(
+            told.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && told.ends_with("-01"),
+            "{told}"
+        );
+        assert_ne!(told, given);
+        assert!(parse_traceparent(&told).is_some());
+    }
+
+    #[test]
+    fn a_broken_trace_context_is_replaced_by_a_new_trace() {
+        for broken in [
+            "",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+        ] {
+            let told = context("traceparent", broken);
+            assert_ne!(
+                told.trace_id().to_lowercase(),
+                "0af7651916cd43dd8448eb211c80319c",
+                "{broken}"
+            );
+            assert!(parse_traceparent(&told.traceparent()).is_some());
+        }
+        assert!(parse_traceparent("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more").is_some());
+    }
+}

@@ -1,0 +1,102 @@
+//! What every request passes, outermost first: request id and trace context with the access log and the writing of
+//! problems, panics, the body's limit, shedding, the deadline, authentication, then the handler.
+//!
+//! The order has reasons: the log is outside the deadline, so that a request that timed out leaves its line; problems
+//! are written outside everything, so that each layer's refusal has the same shape as a handler's.
+
+mod context;
+mod limits;
+mod observe;
+
+use axum::Router;
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION,
+    RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use tower_http::cors::CorsLayer;
+
+pub use context::RequestContext;
+pub(super) use limits::too_large;
+
+use super::{Edge, auth};
+
+/// The header that names a request, in and out.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// W3C trace context, in and out.
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Wraps the routes, fallbacks included.
+pub(super) fn around(routes: Router, edge: &Edge) -> Router {
+    // The last layer added is the outermost.
+    let mut router = routes
+        .layer(from_fn_with_state(edge.clone(), auth::authenticate))
+        .layer(from_fn_with_state(edge.clone(), limits::deadline))
+        .layer(from_fn_with_state(edge.clone(), limits::shed))
+        .layer(from_fn_with_state(edge.clone(), limits::body));
+    if let Some(cors) = cors(&edge.config().cors_origins) {
+        router = router.layer(cors);
+    }
+    router
+        .layer(from_fn(limits::panics))
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(Untagged)))
+        .layer(from_fn_with_state(edge.clone(), observe::observe))
+}
+
+/// A strong entity tag names bytes; compressing behind its back would make it name others.
+#[derive(Debug, Clone, Copy)]
+struct Untagged;
+
+impl Predicate for Untagged {
+    fn should_compress<B>(&self, response: &axum::http::Response<B>) -> bool
+    where
+        B: axum::body::HttpBody,
+    {
+        !response.headers().contains_key(ETAG)
+    }
+}
+
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    if origins.is_empty() {
+        return None;
+    }
+    let layer = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_MATCH,
+            IF_NONE_MATCH,
+            HeaderName::from_static("prefer"),
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("last-event-id"),
+            REQUEST_ID,
+            TRACEPARENT,
+            HeaderName::from_static("tracestate"),
+        ])
+        .expose_headers([
+            CACHE_CONTROL,
+            ETAG,
+            LOCATION,
+            RETRY_AFTER,
+            WWW_AUTHENTICATE,
+            HeaderName::from_static("preference-applied"),
+            HeaderName::from_static("idempotency-replayed"),
+            REQUEST_ID,
+            TRACEPARENT,
+        ])
+        .max_age(std::time::Duration::from_mins(10));
+    Some(layer)
+}

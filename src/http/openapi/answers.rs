@@ -1,0 +1,196 @@
+//! Error answers in the document, all from the one table of codes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{Components, ContentBuilder, ObjectBuilder, Ref, RefOr};
+use utoipa::{PartialSchema as _, ToSchema as _};
+
+use crate::http::codes::Code;
+use crate::http::problem::{Fault, PROBLEM_JSON, ProblemBody};
+
+/// What every route under `/api` may answer.
+pub(super) const GUARDED: &[Code] = &[
+    Code::Unauthenticated,
+    Code::InsufficientScope,
+    Code::Internal,
+    Code::Overloaded,
+    Code::GatewayTimeout,
+];
+
+/// What every other route may answer.
+pub(super) const OPEN: &[Code] = &[Code::Internal];
+
+/// What a route with a body may answer.
+const BODY: &[Code] = &[
+    Code::MalformedRequest,
+    Code::InvalidRequest,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
+];
+
+const REQUEST_ID: &str = "RequestId";
+const RETRY_AFTER: &str = "RetryAfter";
+
+/// Documents the answers for `codes` and for those that follow from the operation's body and parameters.
+pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    let taken = |place: ParameterIn| {
+        operation
+            .parameters
+            .iter()
+            .flatten()
+            .any(|parameter| match parameter {
+                RefOr::T(parameter) => parameter.parameter_in == place,
+                RefOr::Ref(_) => false,
+            })
+    };
+    let body: &[Code] = if operation.request_body.is_some() {
+        BODY
+    } else {
+        &[]
+    };
+    let query: &[Code] = if taken(ParameterIn::Query) {
+        &[Code::InvalidRequest]
+    } else {
+        &[]
+    };
+    let path: &[Code] = if taken(ParameterIn::Path) {
+        &[Code::NotFound]
+    } else {
+        &[]
+    };
+    for code in codes.iter().chain(body).chain(query).chain(path) {
+        let group = by_status.entry(code.status().as_u16()).or_default();
+        if !group.contains(code) {
+            group.push(*code);
+        }
+    }
+    for (status, mut group) in by_status {
+        group.sort_unstable();
+        let response = ResponseBuilder::new()
+            .description(
+                group
+                    .iter()
+                    .map(|code| format!("`{}`: {}", code.as_str(), code.happened()))
+                    .collect::<Vec<_>>()
+                    .join("\n\n"),
+            )
+            .content(PROBLEM_JSON, {
+                let mut content = ContentBuilder::new()
+                    .schema(Some(Ref::from_schema_name(ProblemBody::name())))
+                    .build();
+                content.examples = group
+                    .iter()
+                    .map(|code| (code.as_str().to_owned(), example_reference(*code)))
+                    .collect();
+                content
+            });
+        let mut response = response.build();
+        if group.iter().all(|code| code.retry_after().is_some()) {
+            response.headers.insert(
+                "Retry-After".to_owned(),
+                RefOr::Ref(header_reference(RETRY_AFTER)),
+            );
+        }
+        operation
+            .responses
+            .responses
+            .insert(status.to_string(), RefOr::T(response));
+    }
+}
+
+fn example_reference(code: Code) -> RefOr<utoipa::openapi::example::Example> {
+    RefOr::Ref(Ref::new(format!("#/components/examples/{}", code.as_str())))
+}
+
+fn header_reference(name: &str) -> Ref {
+    Ref::new(format!("#/components/headers/{name}"))
+}
+
+/// What every answer has: the request's id, and a description (a document without one is not valid).
+pub(super) fn complete(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        response.headers.insert(
+            "x-request-id".to_owned(),
+            RefOr::Ref(header_reference(REQUEST_ID)),
+        );
+        if response.description.is_empty() {
+            response.description = format!("Status {status}.");
+        }
+    }
+}
+
+/// The parts that the answers refer to.
+pub(super) fn add_components(components: &mut Components) {
+    components
+        .schemas
+        .insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    components
+        .schemas
+        .insert(Fault::name().into_owned(), Fault::schema());
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    components.headers.insert(
+        REQUEST_ID.to_owned(),
+        RefOr::T(
+            HeaderBuilder::new()
+                .description(Some(
+                    "Names the request in the gateway's log; the caller's own `x-request-id` when it sent a sane one.",
+                ))
+                .schema(Some(text()))
+                .build(),
+        ),
+    );
+    components.headers.insert(
+        RETRY_AFTER.to_owned(),
+        RefOr::T(
+            HeaderBuilder::new()
+                .description(Some("Seconds after which another try makes sense."))
+                .schema(Some(
+                    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)),
+                ))
+                .build(),
+        ),
+    );
+    for code in Code::ALL {
+        let example = ExampleBuilder::new()
+            .summary(code.title())
+            .description(code.remedy())
+            .value(Some(example(*code)))
+            .build();
+        components
+            .examples
+            .insert(code.as_str().to_owned(), RefOr::T(example));
+    }
+}
+
+fn example(code: Code) -> Value {
+    let mut body = json!({
+        "type": code.uri(),
+        "title": code.title(),
+        "status": code.status().as_u16(),
+        "detail": code.happened(),
+        "instance": "/api/v1/cloud-failover-plans/3f56fa52-c902-4655-9774-2022fde214d2/test",
+        "code": code.as_str(),
+        "requestId": "0199a5c8-7a3e-7b1c-9f60-2f3f1d0c5b11",
+    });
+    let more = match code {
+        Code::InvalidRequest => json!({
+            "errors": [{"pointer": "/restorePoint/before", "detail": "must not lie in the future"}]
+        }),
+        Code::PlanBusy | Code::OperationFinished => json!({
+            "operationId": "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"
+        }),
+        _ => Value::Null,
+    };
+    if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+        body.extend(more);
+    }
+    body
+}

@@ -1,0 +1,149 @@
+//! The OpenAPI document: made from the routes themselves, finished here, checked in as `openapi/emgate.v1.json`.
+//!
+//! Registering a route documents it: [`guarded`] puts the scope on the route and into the document by one call, and
+//! adds the error answers that follow from what the route takes. What cannot be derived (webhooks, callbacks, tags)
+//! is added by `finish`. A test compares the file, another judges the document.
+
+mod answers;
+mod events;
+
+pub(super) use events::{event_example, event_schema};
+
+use axum::middleware::from_fn;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, Server};
+use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
+
+use super::problem::Code;
+use super::{auth, routes};
+use crate::domain::access::Scope;
+
+/// The name of the security scheme.
+const BEARER: &str = "bearer";
+
+/// The whole document, without a running gateway.
+#[must_use]
+pub fn document() -> OpenApi {
+    let (_, document) = routes::all().split_for_parts();
+    finish(document)
+}
+
+/// The document as it is served and checked in: indented by two, with a line end.
+///
+/// # Errors
+/// In theory, when it cannot be written as JSON.
+pub fn document_json() -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&document()).map(|json| json + "\n")
+}
+
+/// Registers routes that need `scope`, and documents that along with the error answers: those that every guarded
+/// route may give, those that follow from its parameters and body, and `more`.
+pub(super) fn guarded<S>(scope: Scope, more: &[Code], routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let (schemas, mut paths, router) = routes;
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        operation.security = Some(vec![SecurityRequirement::new(BEARER, [scope.as_str()])]);
+        answers::document(operation, &[answers::GUARDED, more].concat());
+    }
+    (schemas, paths, router)
+        .map(|router| router.route_layer(from_fn(move |request, next| auth::require(scope, request, next))))
+}
+
+/// Registers routes that anybody may call.
+pub(super) fn open<S>(more: &[Code], routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S> {
+    let (schemas, mut paths, router) = routes;
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        operation.security = Some(Vec::new());
+        answers::document(operation, &[answers::OPEN, more].concat());
+    }
+    (schemas, paths, router)
+}
+
+/// Every operation of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Adds what no single route knows.
+fn finish(mut document: OpenApi) -> OpenApi {
+    document.info = InfoBuilder::new()
+        .title("emgate")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(include_str!("introduction.md")))
+        .license(Some({
+            let mut license = License::new("Apache-2.0");
+            license.identifier = Some("Apache-2.0".to_owned());
+            license
+        }))
+        .build();
+    document.servers = Some(vec![Server::new("/")]);
+    document.tags = Some(
+        TAGS.iter()
+            .map(|(name, description)| {
+                TagBuilder::new()
+                    .name(*name)
+                    .description(Some(*description))
+                    .build()
+            })
+            .collect(),
+    );
+    let components = document.components.get_or_insert_with(Components::new);
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer()));
+    answers::add_components(components);
+    events::add(&mut document);
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            answers::complete(operation);
+        }
+    }
+    document
+}
+
+const TAGS: &[(&str, &str)] = &[
+    (
+        "plans",
+        "Failover plans of Veeam Cloud Connect tenants and of one's own replicas, and what can be done with them.",
+    ),
+    (
+        "operations",
+        "What the gateway was asked to do, from the request to the outcome.",
+    ),
+    ("sessions", "Failover sessions, wherever they were started."),
+    ("events", "What happened, as a log kept for 30 days."),
+    (
+        "webhooks",
+        "Endpoints that are told of events, and what was delivered to them.",
+    ),
+    (
+        "service",
+        "The gateway itself: health, readiness, metrics, documentation. No token needed.",
+    ),
+];
+
+fn bearer() -> utoipa::openapi::security::Http {
+    let mut text = String::from(
+        "A JSON Web Token of the configured issuer. Its scopes come from `scope` (separated by blanks) or `scp` (an \
+         array):\n\n| scope | allows |\n|---|---|\n",
+    );
+    for scope in Scope::ALL {
+        text.push_str(&format!("| `{scope}` | {} |\n", scope.meaning()));
+    }
+    text.push_str("\nA token without a tenant claim needs `tenants:all` beside the scopes of what it does.");
+    HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some(text))
+        .build()
+}

@@ -1,0 +1,196 @@
+//! The gateway itself: health, readiness, metrics, its document and the pages around it. No token needed.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api_types::Moment;
+use crate::http::Edge;
+use crate::http::codes::Code;
+use crate::http::extract::{Conditions, Id, Query};
+use crate::http::openapi::open;
+use crate::telemetry;
+
+pub(super) fn routes() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(open(&[], routes!(get_health)))
+        .routes(open(&[], routes!(get_readiness)))
+        .routes(open(&[], routes!(get_metrics)))
+        .routes(open(&[], routes!(get_openapi)))
+        .routes(open(&[], routes!(get_problem)))
+}
+
+/// Whether the process lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`: a process that cannot say so says nothing.
+    #[schema(example = "ok")]
+    pub status: &'static str,
+}
+
+/// Whether the process lives
+///
+/// For liveness probes: says nothing of the store or of Enterprise Manager, since a restart would not help them.
+#[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "service",
+    responses((status = 200, description = "The process lives.", body = Health)))]
+async fn get_health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Whether the gateway can take work.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// `ready`, `degraded` (it works, but not everything is well) or `unavailable`.
+    #[schema(example = "ready")]
+    pub status: &'static str,
+    /// What was looked at.
+    pub checks: Vec<ReadinessCheck>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReadinessCheck {
+    /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`, `upstream`.
+    #[schema(example = "upstream")]
+    pub name: &'static str,
+    /// `ok` or `failed`.
+    #[schema(example = "ok")]
+    pub status: &'static str,
+    /// Since when it is as it is, where that is known.
+    #[schema(required)]
+    pub since: Option<Moment>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ReadinessQuery {
+    /// `true` answers 503 when Enterprise Manager cannot be reached, too.
+    #[serde(default)]
+    #[param(default = false)]
+    strict: bool,
+}
+
+/// Whether the gateway can take work
+///
+/// For readiness probes. While Enterprise Manager cannot be reached the gateway is `degraded` but ready: it keeps
+/// answering for what it knows, and says honestly what it cannot do.
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "service", params(ReadinessQuery),
+    responses(
+        (status = 200, description = "Work can be taken.", body = Readiness),
+        (status = 503, description = "The store is down, Enterprise Manager was never observed completely, or the \
+            gateway is stopping; with `strict=true` also when Enterprise Manager cannot be reached.", body = Readiness),
+    ))]
+async fn get_readiness(State(edge): State<Edge>, Query(query): Query<ReadinessQuery>) -> Response {
+    let readiness = edge.app().readiness().await;
+    let (ready, healthy) = (readiness.is_ready(), readiness.is_healthy());
+    let body = Readiness {
+        status: match (ready, healthy) {
+            (false, _) => "unavailable",
+            (true, false) => "degraded",
+            (true, true) => "ready",
+        },
+        checks: readiness
+            .checks
+            .into_iter()
+            .map(|check| ReadinessCheck {
+                name: check.name,
+                status: if check.ok { "ok" } else { "failed" },
+                since: check.since.map(Moment),
+            })
+            .collect(),
+    };
+    let up = if query.strict { healthy } else { ready };
+    let status = if up {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// Metrics
+///
+/// In Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "service",
+    responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")))]
+async fn get_metrics() -> impl IntoResponse {
+    const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(CONTENT_TYPE, TEXT)], telemetry::render())
+}
+
+/// This document
+///
+/// OpenAPI 3.1, the same that is checked in as `openapi/emgate.v1.json`.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenapi", tag = "service",
+    responses((status = 200, description = "The document.", body = serde_json::Value)))]
+async fn get_openapi(State(edge): State<Edge>, conditions: Conditions) -> Response {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let (document, tag) = edge.document();
+    let response = ([(CONTENT_TYPE, JSON)], document).into_response();
+    let mut response = conditions.tagged(tag, response);
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// What a problem code means.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "code": "rate-limited",
+    "status": 429,
+    "title": "Too many requests",
+    "description": "The caller sends more than its share.",
+    "remedy": "Wait as long as `Retry-After` says.",
+}))]
+pub struct ProblemMeaning {
+    /// The code.
+    pub code: &'static str,
+    /// The HTTP status it is answered with.
+    pub status: u16,
+    /// The title of every such problem.
+    pub title: &'static str,
+    /// What happened.
+    pub description: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// What a problem code means
+///
+/// The page that a problem's `type` leads to: HTML for browsers, JSON for everybody else.
+#[utoipa::path(get, path = "/problems/{code}", operation_id = "getProblem", tag = "service",
+    params(("code" = String, Path, description = "A problem's `code`.", example = "plan-busy")),
+    responses((status = 200, description = "The meaning.", content(
+        (ProblemMeaning = "application/json"),
+        (String = "text/html")
+    ))))]
+async fn get_problem(Id(code): Id<Code>, headers: HeaderMap) -> Response {
+    let meaning = ProblemMeaning {
+        code: code.as_str(),
+        status: code.status().as_u16(),
+        title: code.title(),
+        description: code.happened(),
+        remedy: code.remedy(),
+    };
+    let wants_html = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|accept| accept.to_str().ok())
+        .any(|accept| accept.contains("text/html"));
+    let mut response = if wants_html {
+        super::pages::problem(&meaning)
+    } else {
+        Json(meaning).into_response()
+    };
+    response
+        .headers_mut()
+        .insert(axum::http::header::VARY, HeaderValue::from_static("accept"));
+    response
+}

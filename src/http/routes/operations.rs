@@ -1,0 +1,183 @@
+//! Operations: what the gateway was asked to do.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header::LOCATION};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::by_cursor;
+use super::plans::READING;
+use crate::api_types::failover::{Operation, Page};
+use crate::app::OperationFilter;
+use crate::domain::access::Scope;
+use crate::domain::id::{EmId, OperationId};
+use crate::domain::operation::{OperationKind, OperationState};
+use crate::http::Edge;
+use crate::http::codes::Code;
+use crate::http::extract::{AnyOf, Id, IdFilter, OpaqueCursor, PageSize, Query, Wait, Word, cursor};
+use crate::http::openapi::guarded;
+use crate::http::problem::Problem;
+
+const STORED: &[Code] = &[Code::StoreUnavailable];
+
+pub(super) fn routes() -> OpenApiRouter<Edge> {
+    let cancelling = [
+        READING,
+        STORED,
+        &[
+            Code::OperationFinished,
+            Code::NotCancellable,
+            Code::UpstreamConflict,
+        ],
+    ]
+    .concat();
+    OpenApiRouter::default()
+        .routes(guarded(Scope::OperationsRead, STORED, routes!(list_operations)))
+        .routes(guarded(Scope::OperationsRead, STORED, routes!(get_operation)))
+        .routes(guarded(
+            Scope::OperationsCancel,
+            &cancelling,
+            routes!(cancel_operation),
+        ))
+}
+
+impl Word for OperationState {
+    const WORDS: &'static [&'static str] = &["submitting", "running", "finished", "unknown"];
+    fn parse(word: &str) -> Option<Self> {
+        OperationState::parse(word)
+    }
+}
+
+impl Word for OperationKind {
+    const WORDS: &'static [&'static str] = &["failover", "update", "delete", "em"];
+    fn parse(word: &str) -> Option<Self> {
+        OperationKind::parse(word)
+    }
+}
+
+/// The documented results of an operation.
+#[derive(Debug, Clone)]
+struct Outcome(String);
+
+impl Word for Outcome {
+    const WORDS: &'static [&'static str] = &["success", "warning", "failed", "cancelled"];
+    fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.contains(&word).then(|| Self(word.to_owned()))
+    }
+}
+
+type States = AnyOf<OperationState>;
+type Results = AnyOf<Outcome>;
+type Kinds = AnyOf<OperationKind>;
+type PlanId = IdFilter<EmId>;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct OperationQuery {
+    /// Only these states, separated by commas.
+    #[param(inline, style = Form, explode = false)]
+    state: Option<States>,
+    /// Only these results, separated by commas.
+    #[param(inline, style = Form, explode = false)]
+    result: Option<Results>,
+    /// Only these kinds, separated by commas.
+    #[param(inline, style = Form, explode = false)]
+    kind: Option<Kinds>,
+    /// Only operations on this plan.
+    #[param(inline)]
+    plan_id: Option<PlanId>,
+    /// How many items a page holds.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    page_size: PageSize,
+    /// The page after this cursor, which came with another page.
+    #[param(inline)]
+    after: Option<OpaqueCursor>,
+    /// The page before this cursor.
+    #[param(inline)]
+    before: Option<OpaqueCursor>,
+}
+
+/// List operations
+///
+/// Newest first.
+#[utoipa::path(get, path = "/api/v1/operations", operation_id = "listOperations", tag = "operations",
+    params(OperationQuery), responses((status = 200, description = "A page of operations.", body = Page<Operation>)))]
+async fn list_operations(
+    State(edge): State<Edge>,
+    Query(query): Query<OperationQuery>,
+    uri: Uri,
+) -> Result<Json<Page<Operation>>, Problem> {
+    let filter = OperationFilter {
+        states: query.state.unwrap_or_default().0,
+        results: query
+            .result
+            .unwrap_or_default()
+            .0
+            .into_iter()
+            .map(|outcome| outcome.0)
+            .collect(),
+        kinds: query.kind.unwrap_or_default().0,
+        plan: query.plan_id.map(|id| id.0),
+    };
+    let from = cursor(query.after, query.before, |place| {
+        Some(OperationId::new(uuid::Uuid::from_slice(place).ok()?))
+    })?;
+    let size = query.page_size.0;
+    let page = edge.app().operations(&filter, from, size as usize).await?;
+    let items = page
+        .items
+        .iter()
+        .map(|view| Operation::new(&view.operation, view.session.as_ref()))
+        .collect();
+    let place = |id: OperationId| OpaqueCursor::write(id.uuid().as_bytes());
+    Ok(Json(Page {
+        items,
+        page: by_cursor(&uri, size, (page.next, page.previous), place),
+    }))
+}
+
+/// Read an operation
+///
+/// With `Prefer: wait=SECONDS` the answer comes when the operation ends, or when the wait is over.
+#[utoipa::path(get, path = "/api/v1/operations/{operationId}", operation_id = "getOperation", tag = "operations",
+    params(("operationId" = String, Path, description = "The operation's id.", example = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30")),
+    responses((status = 200, description = "The operation as it stands.", body = Operation,
+        headers(("Preference-Applied" = String, description = "The wait that was granted.")))))]
+async fn get_operation(
+    State(edge): State<Edge>,
+    Id(id): Id<OperationId>,
+    wait: Wait,
+) -> Result<Response, Problem> {
+    let view = match wait.left() {
+        Some(left) => edge.app().await_operation(id, left).await?,
+        None => edge.app().operation(id).await?,
+    };
+    let body = Operation::new(&view.operation, view.session.as_ref());
+    Ok(wait.applied(Json(body).into_response()))
+}
+
+/// Cancel an operation
+///
+/// Asks Enterprise Manager to remove the operation's task. Whether that stops the work is not certain; the operation
+/// tells what is known. With a session, the result is the session's.
+#[utoipa::path(post, path = "/api/v1/operations/{operationId}/cancel", operation_id = "cancelOperation",
+    tag = "operations",
+    params(("operationId" = String, Path, description = "The operation's id.", example = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01")),
+    responses((status = 202, description = "Asked for; see `cancelRequestedAt`.", body = Operation,
+        headers(("Location" = String, description = "The operation.")))))]
+async fn cancel_operation(State(edge): State<Edge>, Id(id): Id<OperationId>) -> Result<Response, Problem> {
+    let view = edge.app().cancel(id).await?;
+    let body = Operation::new(&view.operation, view.session.as_ref());
+    let mut response = (StatusCode::ACCEPTED, Json(&body)).into_response();
+    if let Ok(location) = HeaderValue::from_str(&body.links.this) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}

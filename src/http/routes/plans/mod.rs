@@ -1,0 +1,282 @@
+//! Failover plans of both kinds: read, run, edited, deleted. What the two kinds share is here.
+
+mod cloud;
+mod on_premises;
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{accepted, numbered};
+use crate::api_types::failover::{Operation, Page, Plan};
+use crate::app::plans::ActionRequest;
+use crate::app::submit::Submitted;
+use crate::app::{PageRequest, Sort, SortField};
+use crate::domain::access::Caller;
+use crate::domain::id::EmId;
+use crate::domain::plan::{ActionKind, PlanKind};
+use crate::http::Edge;
+use crate::http::codes::Code;
+use crate::http::extract::{
+    Conditions, Idempotency, One, OptionalJson, PageNumber, PageSize, Wait, Word, entity_tag,
+};
+use crate::http::problem::Problem;
+
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What reading from Enterprise Manager may end in.
+pub(super) const READING: &[Code] = &[
+    Code::UpstreamForbidden,
+    Code::UpstreamRejected,
+    Code::UpstreamAuthFailed,
+    Code::UpstreamError,
+    Code::UpstreamInvalidResponse,
+    Code::UpstreamUnavailable,
+    Code::UpstreamTimeout,
+];
+
+/// What an action may end in; never 504, since an action whose outcome is not known is answered 202.
+const ACTING: &[Code] = &[
+    Code::IdempotencyKeyReused,
+    Code::PlanBusy,
+    Code::UpstreamConflict,
+    Code::UpstreamForbidden,
+    Code::UpstreamRejected,
+    Code::UpstreamAuthFailed,
+    Code::UpstreamError,
+    Code::UpstreamInvalidResponse,
+    Code::UpstreamUnavailable,
+    Code::StoreUnavailable,
+];
+
+pub(super) fn routes() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .merge(cloud::routes())
+        .merge(on_premises::routes())
+}
+
+/// What a change of a plan may end in.
+fn editing() -> Vec<Code> {
+    [ACTING, &[Code::PreconditionFailed]].concat()
+}
+
+/// What plans are sorted by.
+#[derive(Debug, Clone, Copy)]
+struct PlanSort;
+
+impl Word for PlanSort {
+    const WORDS: &'static [&'static str] = &["name"];
+    fn parse(word: &str) -> Option<Self> {
+        (word == "name").then_some(Self)
+    }
+}
+
+type ByName = One<PlanSort>;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct PlanQuery {
+    /// Which page, from 1.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    page: PageNumber,
+    /// How many items a page holds.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    page_size: PageSize,
+    /// Smallest first.
+    #[param(inline)]
+    sort_asc: Option<ByName>,
+    /// Largest first.
+    #[param(inline)]
+    sort_desc: Option<ByName>,
+}
+
+impl PlanQuery {
+    fn request(&self) -> Result<PageRequest, Problem> {
+        let by_name = |descending| Sort {
+            by: SortField::Name,
+            descending,
+        };
+        Ok(PageRequest {
+            page: self.page.0,
+            page_size: self.page_size.0,
+            sort: one_order(
+                self.sort_asc.as_ref().map(|_| by_name(false)),
+                self.sort_desc.as_ref().map(|_| by_name(true)),
+            )?,
+        })
+    }
+}
+
+/// Ascending or descending, not both.
+pub(super) fn one_order(ascending: Option<Sort>, descending: Option<Sort>) -> Result<Option<Sort>, Problem> {
+    match (ascending, descending) {
+        (Some(_), Some(_)) => Err(Problem::fault("sortDesc", "cannot stand beside sortAsc")),
+        (ascending, descending) => Ok(ascending.or(descending)),
+    }
+}
+
+/// What may be said beside an action.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "restorePoint": {"before": "2026-01-31T12:00:00Z"},
+    "callback": {"url": "https://portal.example/hooks/failover"},
+    "metadata": {"ticket": "DR-1042"},
+}))]
+pub struct ActionOptions {
+    /// Which restore points are taken; `start` only. The latest when absent.
+    #[schema(nullable = false)]
+    pub restore_point: Option<RestorePoint>,
+    /// A one-off webhook that tells the operation's end.
+    #[schema(nullable = false)]
+    pub callback: Option<CallbackRequest>,
+    /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
+    #[schema(nullable = false)]
+    pub metadata: Option<Metadata>,
+}
+
+/// Which restore points are taken.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestorePoint {
+    /// The latest restore points before this moment, which must not lie in the future.
+    pub before: Timestamp,
+}
+
+/// A one-off webhook.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackRequest {
+    /// Where it goes.
+    #[schema(format = "uri")]
+    pub url: String,
+    /// What signs it, `whsec_` and base64; made by the gateway and shown once when absent.
+    #[schema(nullable = false, value_type = Option<String>)]
+    #[expect(dead_code, reason = "read once callbacks can be stored")]
+    pub secret: Option<SecretString>,
+}
+
+/// Notes of the caller's own.
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub struct Metadata(BTreeMap<String, String>);
+
+impl TryFrom<BTreeMap<String, String>> for Metadata {
+    type Error = &'static str;
+
+    fn try_from(notes: BTreeMap<String, String>) -> Result<Self, &'static str> {
+        let bytes: usize = notes.iter().map(|(name, note)| name.len() + note.len()).sum();
+        if notes.len() > 50 {
+            Err("has more than 50 entries")
+        } else if bytes > 16 * 1024 {
+            Err("is larger than 16 KiB")
+        } else {
+            Ok(Self(notes))
+        }
+    }
+}
+
+async fn list(
+    edge: &Edge,
+    kind: PlanKind,
+    query: &PlanQuery,
+    uri: &Uri,
+) -> Result<Json<Page<Plan>>, Problem> {
+    let page = edge.app().plans(kind, &query.request()?).await?;
+    Ok(Json(Page {
+        page: numbered(uri, &page),
+        items: page.items.iter().map(Plan::from).collect(),
+    }))
+}
+
+async fn get(edge: &Edge, kind: PlanKind, id: &EmId, conditions: &Conditions) -> Result<Response, Problem> {
+    let plan = edge.app().plan(kind, id).await?;
+    let bytes = representation(&Plan::from(&plan))?;
+    let tag = entity_tag(&bytes);
+    let response = ([(CONTENT_TYPE, "application/json")], bytes).into_response();
+    Ok(conditions.tagged(&tag, response))
+}
+
+fn representation(plan: &Plan) -> Result<Bytes, Problem> {
+    serde_json::to_vec(plan).map(Bytes::from).map_err(|error| {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a plan could not be written as JSON"
+        );
+        Problem::internal()
+    })
+}
+
+/// Whether a plan is still what the caller saw.
+fn unchanged(conditions: Conditions) -> impl FnOnce(&crate::domain::plan::Plan) -> bool + Send {
+    move |plan| match (conditions.expected(), representation(&Plan::from(plan))) {
+        (None, _) => true,
+        (Some(tags), Ok(bytes)) => tags.contains(&entity_tag(&bytes)),
+        (Some(_), Err(_)) => false,
+    }
+}
+
+/// One request for an action, the same for both kinds of plan.
+struct Act {
+    kind: PlanKind,
+    action: ActionKind,
+    caller: Caller,
+    id: EmId,
+    wait: Wait,
+    idempotency: Idempotency,
+    body: OptionalJson<ActionOptions>,
+}
+
+impl Act {
+    async fn run(self, edge: &Edge) -> Result<Response, Problem> {
+        let options = self.body.typed.unwrap_or_default();
+        if let Some(CallbackRequest { url, secret: _ }) = options.callback {
+            return Err(Problem::fault(
+                "/callback/url",
+                format!("`{url}` cannot be called back yet"),
+            ));
+        }
+        let request = ActionRequest {
+            restore_point_given: options.restore_point.is_some(),
+            before: options.restore_point.map(|point| point.before),
+            callback: None,
+            metadata: options.metadata.unwrap_or_default().0,
+            idempotency: self.idempotency.of(self.body.value),
+        };
+        let submitted = edge
+            .app()
+            .act(&self.caller, self.kind, &self.id, self.action, request)
+            .await?;
+        answer(edge, &submitted, self.wait).await
+    }
+}
+
+/// Answers with the operation as it stands, or as it stands at the end of the wait that was asked for.
+async fn answer(edge: &Edge, submitted: &Submitted, wait: Wait) -> Result<Response, Problem> {
+    let operation = &submitted.operation;
+    let view = match wait.left() {
+        Some(left) => edge.app().await_operation(operation.id, left).await?,
+        None => edge.app().with_session(operation.clone()).await?,
+    };
+    let body = Operation::new(&view.operation, view.session.as_ref());
+    let mut response = wait.applied(accepted(&body));
+    if submitted.replayed {
+        *response.status_mut() = StatusCode::OK;
+        response
+            .headers_mut()
+            .insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,173 @@
+//! Failover plans of one's own replicas: as cloud plans, but for what Enterprise Manager does not offer (test, delete).
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use axum::{Extension, Json};
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{ACTING, Act, ActionOptions, PlanQuery, READING, answer, editing, get, list, unchanged};
+use crate::api_types::failover::{Operation, Page, Plan};
+use crate::domain::access::{Caller, Scope};
+use crate::domain::id::EmId;
+use crate::domain::plan::{ActionKind, PlanKind};
+use crate::http::Edge;
+use crate::http::extract::{Conditions, Id, Idempotency, JsonBody, OptionalJson, Query, Wait};
+use crate::http::openapi::guarded;
+use crate::http::problem::Problem;
+
+pub(super) fn routes() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(guarded(Scope::PlansRead, READING, routes!(list_failover_plans)))
+        .routes(guarded(Scope::PlansRead, READING, routes!(get_failover_plan)))
+        .routes(guarded(
+            Scope::PlansWrite,
+            &editing(),
+            routes!(update_failover_plan),
+        ))
+        .routes(guarded(Scope::PlansStart, ACTING, routes!(start_failover_plan)))
+        .routes(guarded(Scope::PlansUndo, ACTING, routes!(undo_failover_plan)))
+}
+
+/// List on-premises failover plans
+///
+/// Failover plans of one's own replicas, page by page as Enterprise Manager numbers them.
+#[utoipa::path(get, path = "/api/v1/failover-plans", operation_id = "listFailoverPlans", tag = "plans", params(PlanQuery),
+    responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
+async fn list_failover_plans(
+    State(edge): State<Edge>,
+    Query(query): Query<PlanQuery>,
+    uri: Uri,
+) -> Result<Json<Page<Plan>>, Problem> {
+    list(&edge, PlanKind::OnPremises, &query, &uri).await
+}
+
+/// Read an on-premises failover plan
+#[utoipa::path(get, path = "/api/v1/failover-plans/{planId}", operation_id = "getFailoverPlan", tag = "plans",
+    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2")),
+    responses(
+        (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "Names this state of the plan, for `If-Match`."))),
+        (status = 304, description = "The caller has this state already (`If-None-Match`)."),
+    ))]
+async fn get_failover_plan(
+    State(edge): State<Edge>,
+    Id(id): Id<EmId>,
+    conditions: Conditions,
+) -> Result<Response, Problem> {
+    get(&edge, PlanKind::OnPremises, &id, &conditions).await
+}
+
+/// Edit an on-premises failover plan
+///
+/// Takes the plan as it was read, with the changes in it. `description` may change; a
+/// change of another field is refused. Fields that are left out stay as they are.
+#[utoipa::path(put, path = "/api/v1/failover-plans/{planId}", operation_id = "updateFailoverPlan", tag = "plans",
+    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the state that was read."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    request_body = Plan,
+    responses(
+        (status = 202, description = "Recorded and sent; the operation tells how it ends.", body = Operation,
+            headers(("Location" = String, description = "The operation."))),
+        (status = 200, description = "Done within the wait that was asked for.", body = Operation,
+            headers(("Location" = String, description = "The operation."))),
+    ))]
+async fn update_failover_plan(
+    State(edge): State<Edge>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<EmId>,
+    conditions: Conditions,
+    wait: Wait,
+    idempotency: Idempotency,
+    JsonBody(body): JsonBody<Value>,
+) -> Result<Response, Problem> {
+    let key = idempotency.of(body.clone());
+    let submitted = edge
+        .app()
+        .edit_plan(
+            &caller,
+            PlanKind::OnPremises,
+            &id,
+            &body,
+            unchanged(conditions),
+            key,
+        )
+        .await?;
+    answer(&edge, &submitted, wait).await
+}
+
+/// Start an on-premises failover plan
+///
+/// Fails over in earnest, to the latest restore points or to those before `restorePoint.before`. Enterprise Manager links no failover session to it: the operation ends with its task.
+#[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/start", operation_id = "startFailoverPlan", tag = "plans",
+    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    request_body = Option<ActionOptions>,
+    responses(
+        (status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
+            not known yet.", body = Operation, headers(("Location" = String, description = "The operation."))),
+        (status = 200, description = "Ended within the wait that was asked for, or asked for before under the same key.", body = Operation,
+            headers(("Location" = String, description = "The operation."),
+                ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
+                ("Preference-Applied" = String, description = "The wait that was granted."))),
+    ))]
+async fn start_failover_plan(
+    State(edge): State<Edge>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<EmId>,
+    wait: Wait,
+    idempotency: Idempotency,
+    body: OptionalJson<ActionOptions>,
+) -> Result<Response, Problem> {
+    let (kind, action) = (PlanKind::OnPremises, ActionKind::Start);
+    let act = Act {
+        kind,
+        action,
+        caller,
+        id,
+        wait,
+        idempotency,
+        body,
+    };
+    act.run(&edge).await
+}
+
+/// Undo the failover of an on-premises failover plan
+///
+/// Switches back to the source machines and discards what the replicas did since. Enterprise Manager links no failover session to it: the operation ends with its task.
+#[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/undo", operation_id = "undoFailoverPlan", tag = "plans",
+    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    request_body = Option<ActionOptions>,
+    responses(
+        (status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
+            not known yet.", body = Operation, headers(("Location" = String, description = "The operation."))),
+        (status = 200, description = "Ended within the wait that was asked for, or asked for before under the same key.", body = Operation,
+            headers(("Location" = String, description = "The operation."),
+                ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
+                ("Preference-Applied" = String, description = "The wait that was granted."))),
+    ))]
+async fn undo_failover_plan(
+    State(edge): State<Edge>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<EmId>,
+    wait: Wait,
+    idempotency: Idempotency,
+    body: OptionalJson<ActionOptions>,
+) -> Result<Response, Problem> {
+    let (kind, action) = (PlanKind::OnPremises, ActionKind::Undo);
+    let act = Act {
+        kind,
+        action,
+        caller,
+        id,
+        wait,
+        idempotency,
+        body,
+    };
+    act.run(&edge).await
+}

@@ -1,0 +1,171 @@
+//! Failover sessions, wherever they were started.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::numbered;
+use super::plans::{READING, one_order};
+use crate::api_types::failover::{FailoverSession, Page};
+use crate::app::{PageRequest, SessionQuery, Sort, SortField};
+use crate::domain::access::Scope;
+use crate::domain::id::EmId;
+use crate::http::Edge;
+use crate::http::codes::Code;
+use crate::http::extract::{AnyOf, Id, Moment, One, PageNumber, PageSize, Query, Word};
+use crate::http::openapi::guarded;
+use crate::http::problem::Problem;
+
+pub(super) fn routes() -> OpenApiRouter<Edge> {
+    let codes = [READING, &[Code::StoreUnavailable]].concat();
+    OpenApiRouter::default()
+        .routes(guarded(
+            Scope::SessionsRead,
+            &codes,
+            routes!(list_failover_sessions),
+        ))
+        .routes(guarded(
+            Scope::SessionsRead,
+            &codes,
+            routes!(get_failover_session),
+        ))
+}
+
+/// A documented state of a session.
+#[derive(Debug, Clone)]
+struct Phase(String);
+
+impl Word for Phase {
+    const WORDS: &'static [&'static str] = &["starting", "working", "stopping", "stopped"];
+    fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.contains(&word).then(|| Self(word.to_owned()))
+    }
+}
+
+/// A documented result of a session.
+#[derive(Debug, Clone)]
+struct Outcome(String);
+
+impl Word for Outcome {
+    const WORDS: &'static [&'static str] = &["success", "warning", "failed"];
+    fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.contains(&word).then(|| Self(word.to_owned()))
+    }
+}
+
+impl Word for SortField {
+    const WORDS: &'static [&'static str] = &["name", "startedAt", "endedAt", "state", "result"];
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "name" => Some(Self::Name),
+            "startedAt" => Some(Self::StartedAt),
+            "endedAt" => Some(Self::EndedAt),
+            "state" => Some(Self::State),
+            "result" => Some(Self::Result),
+            _ => None,
+        }
+    }
+}
+
+type States = AnyOf<Phase>;
+type Results = AnyOf<Outcome>;
+type Order = One<SortField>;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct SessionFilter {
+    /// Only these states, separated by commas.
+    #[param(inline, style = Form, explode = false)]
+    state: Option<States>,
+    /// Only these results, separated by commas.
+    #[param(inline, style = Form, explode = false)]
+    result: Option<Results>,
+    /// Only sessions of the plan of this name; letter case does not matter.
+    plan_name: Option<String>,
+    /// Only sessions started at this moment or later.
+    #[param(inline)]
+    started_after: Option<Moment>,
+    /// Only sessions started before this moment.
+    #[param(inline)]
+    started_before: Option<Moment>,
+    /// Which page, from 1.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    page: PageNumber,
+    /// How many items a page holds.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    page_size: PageSize,
+    /// Smallest first.
+    #[param(inline)]
+    sort_asc: Option<Order>,
+    /// Largest first; `startedAt` when nothing is said.
+    #[param(inline)]
+    sort_desc: Option<Order>,
+}
+
+/// List failover sessions
+///
+/// Of the last 30 days, as far as Enterprise Manager keeps them; newest first unless sorted otherwise.
+#[utoipa::path(get, path = "/api/v1/failover-sessions", operation_id = "listFailoverSessions", tag = "sessions",
+    params(SessionFilter),
+    responses((status = 200, description = "A page of sessions.", body = Page<FailoverSession>)))]
+async fn list_failover_sessions(
+    State(edge): State<Edge>,
+    Query(filter): Query<SessionFilter>,
+    uri: Uri,
+) -> Result<Json<Page<FailoverSession>>, Problem> {
+    let sort = |order: Option<Order>, descending| order.map(|One(by)| Sort { by, descending });
+    let newest_first = Sort {
+        by: SortField::StartedAt,
+        descending: true,
+    };
+    let query = SessionQuery {
+        states: filter
+            .state
+            .unwrap_or_default()
+            .0
+            .into_iter()
+            .map(|state| state.0)
+            .collect(),
+        results: filter
+            .result
+            .unwrap_or_default()
+            .0
+            .into_iter()
+            .map(|outcome| outcome.0)
+            .collect(),
+        plan_name: filter.plan_name,
+        started_after: filter.started_after.map(|moment| moment.0),
+        started_before: filter.started_before.map(|moment| moment.0),
+        page: PageRequest {
+            page: filter.page.0,
+            page_size: filter.page_size.0,
+            sort: one_order(sort(filter.sort_asc, false), sort(filter.sort_desc, true))?
+                .or(Some(newest_first)),
+        },
+    };
+    let page = edge.app().sessions(&query).await?;
+    Ok(Json(Page {
+        page: numbered(&uri, &page),
+        items: page.items.iter().map(FailoverSession::from).collect(),
+    }))
+}
+
+/// Read a failover session
+#[utoipa::path(get, path = "/api/v1/failover-sessions/{sessionId}", operation_id = "getFailoverSession",
+    tag = "sessions",
+    params(("sessionId" = String, Path, description = "The session's id, bare or as URN.", example = "a986d473-0248-4884-9832-17ec982ee393")),
+    responses((status = 200, description = "The session.", body = FailoverSession)))]
+async fn get_failover_session(
+    State(edge): State<Edge>,
+    Id(id): Id<EmId>,
+) -> Result<Json<FailoverSession>, Problem> {
+    let session = edge.app().session(&id).await?;
+    Ok(Json(FailoverSession::from(&session)))
+}

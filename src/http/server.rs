@@ -1,0 +1,188 @@
+//! The listener: TCP or TLS, bounded connections, patience with slow callers but not for ever, and an orderly end.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::Handle;
+use axum_server::accept::Accept;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use super::config::{Config, TlsConfig};
+
+/// Connections at a time; one more is closed at once. Each costs some 10 KiB when idle.
+const MAX_CONNECTIONS: usize = 4096;
+/// How long a connection may take for the head of its next request, which is also how long it may idle.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a new connection may take for its first request: one that sends a byte a second is not a caller.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest head of a request, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// The server cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken, not ours, or not allowed.
+    #[error("cannot listen on {address} (server.listen)")]
+    Bind {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Certificate and key cannot be used.
+    #[error("cannot use the certificate and key of server.tls")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The listener failed.
+    #[error("the listener failed")]
+    Listener(#[from] io::Error),
+}
+
+/// Takes the address of `server.listen`. Connections queue from here on; port 0 is a port the system chose.
+///
+/// # Errors
+/// [`Error::Bind`].
+pub fn bind(config: &Config) -> Result<TcpListener, Error> {
+    let address = config.listen;
+    TcpListener::bind(address).map_err(|source| Error::Bind { address, source })
+}
+
+/// Serves until `stop`, then ends: no new connections, open requests get `drain` to finish.
+///
+/// # Errors
+/// [`Error::Tls`] before anything is served; [`Error::Listener`] when the listener fails.
+pub async fn serve(
+    config: &Config,
+    router: Router,
+    listener: TcpListener,
+    stop: CancellationToken,
+    drain: Duration,
+) -> Result<(), Error> {
+    let address = listener.local_addr()?;
+    let tls = config.tls.as_ref().map(tls_config).transpose()?;
+    let handle = Handle::new();
+    let mut server = axum_server::from_tcp(listener)?
+        .handle(handle.clone())
+        .first_request_timeout(FIRST_REQUEST_TIMEOUT)
+        .accept_error_handler(|peer, error| {
+            tracing::debug!(
+                peer = peer.map(tracing::field::display),
+                error = %error,
+                "a connection was not taken"
+            );
+        });
+    server
+        .http_builder()
+        .http1()
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD);
+    server
+        .http_builder()
+        .http2()
+        .max_concurrent_streams(128)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+
+    let make = router.into_make_service_with_connect_info::<SocketAddr>();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tracing::info!(listen = %address, scheme, "listening");
+    let end = async {
+        stop.cancelled().await;
+        handle.graceful_shutdown(Some(drain));
+        // Ends when the server does, which the select below sees first.
+        std::future::pending::<()>().await;
+    };
+    let acceptor = Bounded(Arc::new(Semaphore::new(MAX_CONNECTIONS)));
+    let serving = async {
+        match tls {
+            Some(tls) => {
+                let tls = RustlsAcceptor::new(tls)
+                    .handshake_timeout(HANDSHAKE_TIMEOUT)
+                    .acceptor(acceptor);
+                server.acceptor(tls).serve(make).await
+            }
+            None => server.acceptor(acceptor).serve(make).await,
+        }
+    };
+    tokio::select! {
+        result = serving => result.map_err(Error::Listener),
+        () = end => Ok(()),
+    }
+}
+
+fn tls_config(config: &TlsConfig) -> Result<RustlsConfig, Error> {
+    fn unusable<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> Error {
+        Error::Tls(error.into())
+    }
+    let chain = CertificateDer::pem_file_iter(&config.cert_file)
+        .map_err(unusable)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unusable)?;
+    let key = PrivateKeyDer::from_pem_file(&config.key_file).map_err(unusable)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(unusable)?;
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(RustlsConfig::from_config(Arc::new(server)))
+}
+
+/// Takes a connection only while there is room, handshakes included.
+#[derive(Clone)]
+struct Bounded(Arc<Semaphore>);
+
+impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
+    type Stream = TcpStream;
+    type Service = Counted<S>;
+    type Future = std::future::Ready<io::Result<(TcpStream, Counted<S>)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        std::future::ready(match self.0.clone().try_acquire_owned() {
+            Ok(permit) => stream.set_nodelay(true).map(|()| {
+                let service = Counted {
+                    service,
+                    _permit: Arc::new(permit),
+                };
+                (stream, service)
+            }),
+            Err(_) => Err(io::Error::other("too many connections")),
+        })
+    }
+}
+
+/// A connection's service, which holds its place among the connections.
+#[derive(Clone)]
+struct Counted<S> {
+    service: S,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl<S: Service<R>, R> Service<R> for Counted<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        self.service.call(request)
+    }
+}
