@@ -156,6 +156,15 @@ impl<'a> Section<'a> {
     /// A secret given under `key` or as the content of the file named under `key_file`. Of two, the one from
     /// the environment counts; from the same source, two are a fault.
     pub fn secret(&mut self, key: &'static str, key_file: &'static str) -> Option<SecretString> {
+        self.secret_and_file(key, key_file).map(|(secret, _)| secret)
+    }
+
+    /// Like [`Self::secret`], with the file where that is what counts: it may be read again later.
+    pub fn secret_and_file(
+        &mut self,
+        key: &'static str,
+        key_file: &'static str,
+    ) -> Option<(SecretString, Option<PathBuf>)> {
         let weight = |node: Option<&Node>| {
             node.map(|n| {
                 matches!(
@@ -183,15 +192,15 @@ impl<'a> Section<'a> {
         }
         let inline = self.text(key);
         let file = self.path(key_file);
-        let content = file.and_then(|file| self.file_text(key_file, &file));
+        let content = file.as_ref().and_then(|file| self.file_text(key_file, file));
         let from_file = content.and_then(|text| match text.trim_end_matches(['\r', '\n']) {
             "" => {
                 self.fault(key_file, "names an empty file");
                 None
             }
-            secret => Some(SecretString::from(secret)),
+            secret => Some((SecretString::from(secret), file)),
         });
-        inline.map(SecretString::from).or(from_file)
+        inline.map(|text| (SecretString::from(text), None)).or(from_file)
     }
 
     /// The content of a file that `key` named; a fault on `key` when it cannot be read.

@@ -148,8 +148,8 @@ fn accounts(s: &mut Section<'_>) -> Vec<Account> {
         let name = item.required("name", name);
         let username = item.text("username");
         let username = item.required("username", username);
-        let password = item.secret("password", "password_file");
-        let password = item.required("password", password);
+        let password = item.secret_and_file("password", "password_file");
+        let (password, password_file) = item.required("password", password).unwrap_or_default();
         if let Some(name) = &name
             && !names.insert(name.to_lowercase())
         {
@@ -159,7 +159,8 @@ fn accounts(s: &mut Section<'_>) -> Vec<Account> {
         accounts.push(Account {
             name: name.unwrap_or_default(),
             username: username.unwrap_or_default(),
-            password: password.unwrap_or_default(),
+            password,
+            password_file,
             max_sessions: item.count("max_sessions", default.max_sessions, 1, 100),
             max_requests_per_session: item.count(
                 "max_requests_per_session",

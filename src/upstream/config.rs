@@ -2,6 +2,7 @@
 //!
 //! Read and validated by the program's `config`; a test starts from [`Config::new`].
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -43,6 +44,8 @@ pub struct Account {
     pub username: String,
     /// Its password.
     pub password: SecretString,
+    /// Where the password comes from, when it comes from a file: read again when EM refuses it.
+    pub password_file: Option<PathBuf>,
     /// Most logon sessions held at EM at once.
     pub max_sessions: usize,
     /// Most concurrent requests within one logon session.
@@ -79,6 +82,7 @@ impl Account {
             name: name.to_owned(),
             username: username.to_owned(),
             password,
+            password_file: None,
             max_sessions: 2,
             max_requests_per_session: 8,
             tenant: None,

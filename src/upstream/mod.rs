@@ -1,7 +1,283 @@
-pub mod config;
+//! The only room that speaks to EM: its paths, headers, habits and moods end here.
+//!
+//! [`Em`] is what the rest of the program sees: plans, actions, tasks and sessions as domain values, and one
+//! [`Error`] that says whether EM may have acted. The room decides nothing about failovers and writes nothing down.
+//! Invariant: one call that changes EM is at most one request that EM can have acted on.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
+//! | `documents`, `paths`, `xml` | how its answers are read |
+//! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
+//! | `logons`, `logon` | the pool of logon sessions, and one of them |
+//! | `shield`, `breaker` | sparing EM, and sparing callers the wait |
+//! | `transport`, `tls` | the wire |
+//!
+//! Tests: `tests/it/logon_pool.rs`, `tests/it/upstream_faults.rs`, `tests/it/upstream.rs`.
 
-pub use config::Config;
-mod stub;
+mod breaker;
+mod call;
+pub mod config;
+mod documents;
+mod error;
+mod failover;
+mod logon;
+mod logons;
+mod paths;
+mod query;
+mod sessions;
+mod shield;
+mod tasks;
+mod tls;
+mod transport;
 pub mod types;
-pub use stub::*;
-pub use types::*;
+mod xml;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::config::Config;
+pub use self::error::{Error, Kind, SetupError, Whose};
+pub use self::logon::SavedLogon;
+pub use self::types::{Accepted, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView};
+
+use self::call::{Call, Change};
+use self::documents::Decoded;
+use self::logons::{Lease, Pool};
+use self::shield::Shield;
+use self::transport::{Answer, Transport};
+use crate::clock::SharedClock;
+use crate::domain::id::LogonId;
+
+/// How often idle logon sessions are looked after.
+const TENDING: Duration = Duration::from_mins(1);
+
+/// Attempts at a read whose connection failed, and the first pause between them.
+const READ_ATTEMPTS: u32 = 3;
+const READ_PAUSE: Duration = Duration::from_millis(100);
+
+/// EM, as the rest of the program sees it. Cheap to clone; all clones share the logon sessions.
+#[derive(Clone)]
+pub struct Em {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Arc<Transport>,
+    pools: Vec<Arc<Pool>>,
+    shield: Shield,
+    clock: SharedClock,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What [`Em::check`] found out about one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The account's name in the configuration.
+    pub account: String,
+    /// The version of EM's REST API that was agreed on, `v1_7` for example.
+    pub version: String,
+}
+
+impl Em {
+    /// EM as configured. Nothing is sent before the first question; the logon sessions are looked after until
+    /// [`Em::shutdown`]. Has to be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(config: &Config, clock: SharedClock) -> Result<Self, SetupError> {
+        let transport = Arc::new(Transport::new(config, clock.clone())?);
+        let tasks = TaskTracker::new();
+        let pool = |account| Pool::new(account, transport.clone(), clock.clone(), tasks.clone());
+        let pools: Vec<Arc<Pool>> = config.accounts.iter().map(pool).collect();
+        if pools.is_empty() {
+            return Err(SetupError::NoAccount);
+        }
+        let shield = Shield::new(config.coalesce, config.cache_ttl, clock.clone());
+        let stop = CancellationToken::new();
+        let inner = Inner {
+            transport,
+            pools,
+            shield,
+            clock,
+            tasks,
+            stop,
+        };
+        let em = Self {
+            inner: Arc::new(inner),
+        };
+        em.inner.tasks.spawn(em.clone().look_after());
+        Ok(em)
+    }
+
+    /// Logs on to EM with every account, one after another, and off again.
+    ///
+    /// # Errors
+    /// The first account's name and what went wrong with it.
+    pub async fn check(&self) -> Result<Vec<Checked>, (String, Error)> {
+        let mut checked = Vec::new();
+        for pool in &self.inner.pools {
+            let version = pool
+                .check()
+                .await
+                .map_err(|error| (pool.account.clone(), error))?;
+            checked.push(Checked {
+                account: pool.account.clone(),
+                version: version.to_owned(),
+            });
+        }
+        Ok(checked)
+    }
+
+    /// Whether EM answered last, and since when.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.inner.transport.breaker.health()
+    }
+
+    /// The longest that a write can take, its logon and its one new attempt included.
+    #[must_use]
+    pub fn longest_write(&self) -> Duration {
+        // Lease, request, probe, lease, request; no request begins after twice the first's limit (see `call`).
+        self.inner.transport.limit() * 4 + logons::PROBE_PATIENCE * 2
+    }
+
+    /// One task less that needs that logon session; see [`Accepted`].
+    pub fn release(&self, logon: LogonId) {
+        let known = self.inner.pools.iter().any(|pool| pool.release(logon));
+        if !known {
+            tracing::debug!("a logon session was released that is gone already");
+        }
+    }
+
+    /// What is needed to take up a logon session after a restart; `None` when it is gone. From now on
+    /// [`Em::shutdown`] leaves it open.
+    #[must_use]
+    pub fn save_logon(&self, logon: LogonId) -> Option<SavedLogon> {
+        self.inner.pools.iter().find_map(|pool| pool.save(logon))
+    }
+
+    /// Takes up a logon session that was saved, pinned once. False when its account is not configured any more.
+    pub fn resume_logon(&self, saved: &SavedLogon) -> bool {
+        let pool = self.inner.pools.iter().find(|pool| pool.account == saved.account);
+        pool.map(|pool| pool.resume(saved)).is_some()
+    }
+
+    /// Keeps pinned logon sessions alive, logs off unused ones. Happens by itself every minute.
+    pub async fn tend(&self) {
+        for pool in &self.inner.pools {
+            pool.tend().await;
+        }
+    }
+
+    /// Asks EM nothing any more and logs off all logon sessions that were not saved, within `limit`. True when that
+    /// was done in time.
+    pub async fn shutdown(&self, limit: Duration) -> bool {
+        self.inner.stop.cancel();
+        let work = async {
+            let closing = self.inner.pools.iter().map(|pool| pool.close());
+            let given_up: u32 = futures_util::future::join_all(closing).await.into_iter().sum();
+            if given_up > 0 {
+                tracing::warn!(
+                    tasks = given_up,
+                    "logged off while tasks were not finished; their failovers go on and are found by their sessions"
+                );
+            }
+            self.inner.tasks.close();
+            self.inner.tasks.wait().await;
+        };
+        let done = tokio::time::timeout(limit, work).await.is_ok();
+        if !done {
+            tracing::warn!(
+                "not all logon sessions could be closed in time; Enterprise Manager drops them after 15 minutes"
+            );
+        }
+        done
+    }
+
+    async fn look_after(self) {
+        while self
+            .inner
+            .stop
+            .run_until_cancelled(tokio::time::sleep(TENDING))
+            .await
+            .is_some()
+        {
+            if self.inner.stop.run_until_cancelled(self.tend()).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// A read that may be answered by one under way or a moment ago.
+    async fn read(&self, target: &str) -> Result<Arc<Decoded>, Error> {
+        let (em, path) = (self.clone(), target.to_owned());
+        self.inner
+            .shield
+            .read((0, target.to_owned()), async move { em.fetch(&path).await })
+            .await
+    }
+
+    /// A read that EM answers now.
+    async fn read_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {
+        self.fetch(target).await
+    }
+
+    async fn fetch(&self, target: &str) -> Result<Arc<Decoded>, Error> {
+        let Inner {
+            transport,
+            pools,
+            clock,
+            ..
+        } = &*self.inner;
+        let pool = pools
+            .first()
+            .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
+        let mut pause = READ_PAUSE;
+        let mut attempt = 1;
+        let answer = loop {
+            match call::authorized(transport, pool, target, Call::Read).await {
+                Ok((answer, _)) => break answer,
+                Err(error) if error.is_passing() && attempt < READ_ATTEMPTS => {
+                    tokio::time::sleep(clock.jittered(pause, 0.5)).await;
+                    pause *= 3;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        documents::decode(answer.body).await.map(Arc::new)
+    }
+
+    async fn write(&self, target: &str, change: Change, body: &[u8]) -> Result<(Answer, Lease), Error> {
+        let Inner {
+            transport,
+            pools,
+            shield,
+            ..
+        } = &*self.inner;
+        let pool = pools
+            .first()
+            .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
+        let outcome = call::authorized(transport, pool, target, Call::Write(change, body)).await;
+        shield.forget();
+        outcome
+    }
+
+    async fn lease_in(&self, logon: LogonId) -> Result<Option<Lease>, Error> {
+        match self.inner.pools.iter().find(|pool| pool.holds(logon)) {
+            Some(pool) => pool.lease_in(logon).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl std::fmt::Debug for Em {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Em").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! One request to EM in somebody's name: lease a session, send, and see to it that the caller never meets EM's
+//! session trouble.
+//!
+//! One new attempt is made after a 401 (or a 403 that turns out to be one), in a session known to live, and after a
+//! connection that could not be opened. Both mean that EM did not act, so the attempt is as good as the first. Nothing
+//! else is ever sent twice from here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use super::documents;
+use super::error::{Error, Kind};
+use super::logons::{Lease, Pool};
+use super::transport::{Answer, Content, Transport};
+
+/// Before the new attempt after a connection that could not be opened.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What is sent.
+#[derive(Clone, Copy)]
+pub(super) enum Call<'a> {
+    /// GET
+    Read,
+    /// Whatever changes EM: a method and its body.
+    Write(Change, &'a [u8]),
+}
+
+/// The methods that change EM.
+#[derive(Clone, Copy)]
+pub(super) enum Change {
+    Post,
+    Put,
+    Delete,
+}
+
+impl Change {
+    const fn http(self) -> Method {
+        match self {
+            Self::Post => Method::POST,
+            Self::Put => Method::PUT,
+            Self::Delete => Method::DELETE,
+        }
+    }
+}
+
+async fn once(transport: &Transport, lease: &Lease, target: &str, call: Call<'_>) -> Result<Answer, Error> {
+    let (account, auth) = (&lease.pool.account, lease.logon.auth());
+    match call {
+        Call::Read => transport.read(account, target, auth).await,
+        Call::Write(method, body) => {
+            transport
+                .write(account, method.http(), target, auth, Content::Xml(body))
+                .await
+        }
+    }
+}
+
+/// Sends in any session of the account. The answer has a status of success; the lease tells the session.
+///
+/// # Errors
+/// Everything that [`Kind`] knows; [`Error::acted`] is right for the whole of it.
+pub(super) async fn authorized(
+    transport: &Transport,
+    pool: &Arc<Pool>,
+    target: &str,
+    call: Call<'_>,
+) -> Result<(Answer, Lease), Error> {
+    // No new attempt begins later than this, so that the whole takes twice the longest exchange at the most.
+    let latest = Instant::now() + transport.limit();
+    let mut lease = pool.lease().await?;
+    let mut fresh = false;
+    loop {
+        let outcome = once(transport, &lease, target, call).await;
+        let again = !fresh && Instant::now() < latest;
+        let expired = match &outcome {
+            Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => true,
+            Ok(answer) if answer.status == StatusCode::FORBIDDEN => {
+                pool.expired_behind_403(&lease, fresh).await
+            }
+            Err(error) if again && matches!(error.kind(), Kind::Unreachable { .. }) => {
+                tokio::time::sleep(PAUSE).await;
+                fresh = true;
+                continue;
+            }
+            Ok(_) | Err(_) => false,
+        };
+        let answer = outcome?;
+        if !expired {
+            pool.prove(&lease.logon);
+            return Ok((documents::accept(answer)?, lease));
+        }
+        let moment = pool.forget(&lease.logon);
+        if !again {
+            // A session that was good a moment ago is refused: nothing that another logon would mend.
+            return Err(Error::after_sending(Kind::CredentialsRefused {
+                message: documents::message(&answer),
+                retry_after: Duration::from_secs(5),
+            }));
+        }
+        drop(lease);
+        lease = pool.lease_proven(moment).await?;
+        fresh = true;
+    }
+}
+
+/// Sends in the session of that lease, once. `None`: the session is dead, and what lived in it is gone.
+///
+/// # Errors
+/// As [`authorized`].
+pub(super) async fn within(
+    transport: &Transport,
+    lease: &Lease,
+    target: &str,
+    call: Call<'_>,
+) -> Result<Option<Answer>, Error> {
+    let answer = once(transport, lease, target, call).await?;
+    let expired = match answer.status {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::FORBIDDEN => lease.pool.expired_behind_403(lease, false).await,
+        _ => false,
+    };
+    if expired {
+        lease.pool.forget(&lease.logon);
+        return Ok(None);
+    }
+    lease.pool.prove(&lease.logon);
+    documents::accept(answer).map(Some)
+}

@@ -1,0 +1,391 @@
+//! EM's documents as the gateway reads them: decoded to the contract's JSON, then into the fields that matter here.
+//!
+//! The fields are taken leniently: what is absent, or not of the type that the catalogue says, is simply not known.
+//! An answer without an identity where one is needed is refused whole.
+
+use bytes::Bytes;
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::error::{Error, Kind};
+use super::transport::Answer;
+use crate::domain::id::EmId;
+use crate::domain::plan::Reference;
+
+/// Longest text of EM's that is quoted to callers or kept with an operation, in bytes.
+const LONGEST_QUOTE: usize = 1000;
+
+/// Documents larger than this are decoded beside the event loop.
+const BIG: usize = 128 * 1024;
+
+/// Cuts a text of EM's to what is quoted.
+pub(super) fn shorten(text: &mut String) {
+    if text.len() > LONGEST_QUOTE {
+        let mut end = LONGEST_QUOTE;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+/// A decoded document.
+pub(super) struct Decoded {
+    /// The JSON of contract section 4.
+    pub json: Vec<u8>,
+}
+
+impl Decoded {
+    /// The fields of it that the gateway reads.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidResponse`].
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.json).map_err(|_| invalid("it is not the document that was asked for"))
+    }
+}
+
+pub(super) fn invalid(reason: impl Into<String>) -> Error {
+    Error::after_sending(Kind::InvalidResponse {
+        reason: reason.into(),
+    })
+}
+
+/// XML to JSON.
+///
+/// # Errors
+/// [`Kind::InvalidResponse`] when it is not a document that can be trusted.
+pub(super) async fn decode(body: Bytes) -> Result<Decoded, Error> {
+    let decoded = if body.len() > BIG {
+        tokio::task::spawn_blocking(move || super::xml::decode(&body))
+            .await
+            .map_err(|_| invalid("decoding it broke off"))?
+    } else {
+        super::xml::decode(&body)
+    };
+    decoded.map(|json| Decoded { json }).map_err(|mut reason| {
+        shorten(&mut reason);
+        invalid(reason)
+    })
+}
+
+/// An answer that is a success, or the error that it stands for.
+///
+/// # Errors
+/// Any status but 2xx.
+pub(super) fn accept(answer: Answer) -> Result<Answer, Error> {
+    if answer.status.is_success() {
+        Ok(answer)
+    } else {
+        Err(refusal(&answer))
+    }
+}
+
+/// What a status that is not a success means. A 401 is told apart by those who know about logons.
+pub(super) fn refusal(answer: &Answer) -> Error {
+    let message = message(answer);
+    let status = answer.status.as_u16();
+    Error::after_sending(match answer.status {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Kind::Busy {
+            status,
+            message,
+            retry_after: answer.retry_after(),
+        },
+        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
+            Kind::Refused { status, message }
+        }
+        _ => Kind::Failed { status, message },
+    })
+}
+
+/// The message of EM's error document, where there is one. The stack trace stays where it is.
+pub(super) fn message(answer: &Answer) -> Option<String> {
+    if answer.body.len() > BIG {
+        return None;
+    }
+    let json = super::xml::decode(&answer.body).ok()?;
+    let error: ErrorDocument = Decoded { json }.read().ok()?;
+    let text = [error.message, error.first_chance_exception_message];
+    let mut text = text.into_iter().flatten().find(|text| !text.trim().is_empty())?;
+    shorten(&mut text);
+    Some(text)
+}
+
+/// A value of the type expected, or nothing: EM's odd values stay text in the JSON and are not known here.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
+/// As [`lenient`], an empty text being nothing as well.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(lenient::<D, String>(deserializer)?.filter(|text| !text.is_empty()))
+}
+
+/// As [`lenient`], for lists: what is not an item of the type expected is left out.
+fn items<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let values: Vec<Value> = lenient(deserializer)?.unwrap_or_default();
+    Ok(values
+        .into_iter()
+        .filter_map(|value| serde_json::from_value(value).ok())
+        .collect())
+}
+
+/// An id that says something: EM writes the nil id where there is none.
+pub(super) fn id(text: Option<&str>) -> Option<EmId> {
+    let id: EmId = text?.trim().parse().ok()?;
+    (id.as_str() != "00000000-0000-0000-0000-000000000000").then_some(id)
+}
+
+/// `Error`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ErrorDocument {
+    #[serde(deserialize_with = "text")]
+    message: Option<String>,
+    #[serde(deserialize_with = "text")]
+    first_chance_exception_message: Option<String>,
+}
+
+/// A `Link`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Link {
+    #[serde(deserialize_with = "text")]
+    pub rel: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub href: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub name: Option<String>,
+    #[serde(rename = "type", deserialize_with = "text")]
+    pub kind: Option<String>,
+}
+
+impl Link {
+    pub fn is(&self, rel: &str) -> bool {
+        self.rel
+            .as_deref()
+            .is_some_and(|own| own.eq_ignore_ascii_case(rel))
+    }
+
+    /// Whether it leads to a thing of that type, by reference or whole.
+    pub fn leads_to(&self, kind: &str) -> bool {
+        self.kind
+            .as_deref()
+            .is_some_and(|own| own.strip_suffix("Reference").unwrap_or(own) == kind)
+    }
+
+    /// The id at its end.
+    pub fn id(&self) -> Option<EmId> {
+        super::paths::id_in(self.href.as_deref()?)
+    }
+
+    /// What it leads to, as others mention it.
+    pub fn reference(&self) -> Option<Reference> {
+        Some(Reference {
+            id: self.id()?,
+            name: self.name.clone(),
+        })
+    }
+}
+
+/// The backup server that an object belongs to.
+pub(super) fn backup_server(links: &[Link]) -> Option<Reference> {
+    let up = links
+        .iter()
+        .find(|link| link.is("up") && link.leads_to("BackupServer"));
+    up.and_then(Link::reference)
+}
+
+/// `EnterpriseManager`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct EnterpriseManagerDocument {
+    #[serde(deserialize_with = "items")]
+    pub supported_versions: Vec<VersionDocument>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct VersionDocument {
+    #[serde(deserialize_with = "text")]
+    pub name: Option<String>,
+}
+
+/// `LogonSession`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct LogonDocument {
+    #[serde(deserialize_with = "items")]
+    pub links: Vec<Link>,
+    #[serde(deserialize_with = "text")]
+    pub session_id: Option<String>,
+}
+
+/// `Task`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct TaskDocument {
+    #[serde(deserialize_with = "items")]
+    pub links: Vec<Link>,
+    #[serde(deserialize_with = "text")]
+    pub href: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub task_id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub state: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub result: Option<TaskResultDocument>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct TaskResultDocument {
+    #[serde(deserialize_with = "lenient")]
+    pub success: Option<bool>,
+    #[serde(deserialize_with = "text")]
+    pub message: Option<String>,
+}
+
+/// `QueryResult`
+#[derive(Deserialize)]
+pub(super) struct QueryDocument<T> {
+    pub items: Vec<T>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub page: Option<PageDocument>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PageDocument {
+    #[serde(deserialize_with = "lenient")]
+    pub size: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub number: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub total: Option<u32>,
+    #[serde(deserialize_with = "text")]
+    pub next: Option<String>,
+}
+
+/// `CloudFailoverPlan` and `FailoverPlan`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PlanDocument {
+    #[serde(deserialize_with = "text")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub uid: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub name: Option<String>,
+    #[serde(deserialize_with = "items")]
+    pub links: Vec<Link>,
+    #[serde(deserialize_with = "text")]
+    pub tenant_uid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub tenant_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub description: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub cloud_failover_plan_options: Option<OptionsDocument>,
+    #[serde(deserialize_with = "lenient")]
+    pub cloud_failover_plan_info: Option<InfoDocument>,
+    #[serde(deserialize_with = "lenient")]
+    pub failover_plan_info: Option<InfoDocument>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct OptionsDocument {
+    #[serde(deserialize_with = "lenient")]
+    pub pre_failover_plan_command_enabled: Option<bool>,
+    #[serde(deserialize_with = "text")]
+    pub pre_failover_plan_command: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub post_failover_plan_command_enabled: Option<bool>,
+    #[serde(deserialize_with = "text")]
+    pub post_failover_plan_command: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct InfoDocument {
+    #[serde(deserialize_with = "items")]
+    pub includes: Vec<PlanMachineDocument>,
+}
+
+/// `CloudFailoverPlanVm` and `FailoveredVm`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PlanMachineDocument {
+    #[serde(deserialize_with = "text")]
+    pub failover_plan_vm_id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub failovered_vm_id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub name: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub display_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub order: Option<i64>,
+}
+
+/// `CloudFailoverSession`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct SessionDocument {
+    #[serde(deserialize_with = "text")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub uid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub name: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub cloud_failover_plan_name: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub job_uid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub job_name: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub job_type: Option<String>,
+    #[serde(deserialize_with = "items")]
+    pub links: Vec<Link>,
+    #[serde(flatten)]
+    pub course: CourseDocument,
+    #[serde(deserialize_with = "items")]
+    pub cloud_failover_tasks: Vec<MachineDocument>,
+}
+
+/// What sessions and the machines in them have in common.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct CourseDocument {
+    #[serde(deserialize_with = "text")]
+    pub state: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub result: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub progress: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    pub creation_time_utc: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient")]
+    pub end_time_utc: Option<Timestamp>,
+    #[serde(deserialize_with = "text")]
+    pub failure_message: Option<String>,
+}
+
+/// An item of `CloudFailoverTasks`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct MachineDocument {
+    #[serde(deserialize_with = "text")]
+    pub vm_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub vm_replica_point_link: Option<Link>,
+    #[serde(flatten)]
+    pub course: CourseDocument,
+}

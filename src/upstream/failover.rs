@@ -1,0 +1,231 @@
+//! Failover plans of both kinds: read, run, changed, deleted.
+//!
+//! Every write is one POST, PUT or DELETE (see `call`), answered by a task that lives in the logon session it was
+//! sent in. That session is pinned before the answer goes up, so that the task outlives the moment.
+
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::call::Change;
+use super::documents::{
+    self, InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, TaskDocument, backup_server, id,
+    invalid,
+};
+use super::error::{Error, Kind};
+use super::query::{Filter, Freshness, Rows};
+use super::types::{Accepted, Page, PageRequest, Sort, SortField};
+use super::{Em, paths, tasks, xml};
+use crate::domain::id::EmId;
+use crate::domain::plan::{Action, Command, Plan, PlanEdit, PlanKind, PlanMachine, PlanRef, Reference};
+
+const BY_NAME: Sort = Sort {
+    by: SortField::Name,
+    descending: false,
+};
+
+impl Em {
+    /// A page of the plans of one kind, by EM's own numbering. EM sorts plans by name only.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn plans(&self, kind: PlanKind, page: &PageRequest) -> Result<Page<Plan>, Error> {
+        let rows = self
+            .rows::<PlanDocument>(query_type(kind), &Filter::default(), page, Freshness::Shared)
+            .await?;
+        let Rows { page, .. } = rows;
+        Ok(Page {
+            items: plans(kind, page.items)?,
+            number: page.number,
+            size: page.size,
+            total: page.total,
+        })
+    }
+
+    /// All plans of one kind, by name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn all_plans(&self, kind: PlanKind) -> Result<Vec<Plan>, Error> {
+        plans(
+            kind,
+            self.all_rows(query_type(kind), &Filter::default(), BY_NAME)
+                .await?,
+        )
+    }
+
+    /// The plans of one kind that have that name, ignoring letter case.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn plans_named(&self, kind: PlanKind, name: &str) -> Result<Vec<Plan>, Error> {
+        let mut filter = Filter::default();
+        filter.and("Name", "==", name);
+        plans(kind, self.all_rows(query_type(kind), &filter, BY_NAME).await?)
+    }
+
+    /// A plan as EM describes it now.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
+    pub async fn plan(&self, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
+        let decoded = self
+            .read(&format!("{}?format=Entity", paths::plan(kind, id)))
+            .await?;
+        plan(kind, decoded.read()?)
+    }
+
+    /// Asks EM to run an action. One POST, whatever happens; [`Error::acted`] tells whether it may have arrived.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn act(&self, plan: &PlanRef, action: Action) -> Result<Accepted, Error> {
+        let body = match action {
+            Action::Start { before } => start_spec(plan.kind, before)?,
+            Action::Test | Action::Undo => Vec::new(),
+        };
+        let target = format!(
+            "{}?action={}",
+            paths::plan(plan.kind, &plan.id),
+            action.kind().as_str()
+        );
+        self.change(&target, Change::Post, &body).await
+    }
+
+    /// Changes a plan: one PUT.
+    ///
+    /// # Errors
+    /// As [`Em::act`].
+    pub async fn edit_plan(&self, kind: PlanKind, id: &EmId, edit: &PlanEdit) -> Result<Accepted, Error> {
+        let body = encode(&edited(edit), query_type(kind))?;
+        self.change(&paths::plan(kind, id), Change::Put, &body).await
+    }
+
+    /// Deletes a cloud plan: one DELETE. EM cannot delete on-premises plans.
+    ///
+    /// # Errors
+    /// As [`Em::act`].
+    pub async fn delete_plan(&self, id: &EmId) -> Result<Accepted, Error> {
+        self.change(&paths::plan(PlanKind::Cloud, id), Change::Delete, &[])
+            .await
+    }
+
+    async fn change(&self, target: &str, change: Change, body: &[u8]) -> Result<Accepted, Error> {
+        let (answer, lease) = self.write(target, change, body).await?;
+        if answer.status == StatusCode::NO_CONTENT {
+            return Err(invalid("it accepted the request without naming a task"));
+        }
+        let task: TaskDocument = documents::decode(answer.body).await?.read()?;
+        let accepted = tasks::accepted(task, lease.logon.id)?;
+        lease.pool.pin(lease.logon.id);
+        Ok(accepted)
+    }
+}
+
+/// The plan's type, which is also its root and the word in queries.
+const fn query_type(kind: PlanKind) -> &'static str {
+    match kind {
+        PlanKind::Cloud => "CloudFailoverPlan",
+        PlanKind::OnPremises => "FailoverPlan",
+    }
+}
+
+fn encode(json: &Value, root: &str) -> Result<Vec<u8>, Error> {
+    xml::encode(json, root).map_err(|reason| Error::before_sending(Kind::Unsendable { reason }))
+}
+
+/// EM takes either, never both: now, or restore points up to a moment (contract section 5).
+fn start_spec(kind: PlanKind, before: Option<Timestamp>) -> Result<Vec<u8>, Error> {
+    let root = match kind {
+        PlanKind::Cloud => "CloudFailoverPlanManagementSpec",
+        PlanKind::OnPremises => "FailoverPlanManagementSpec",
+    };
+    let spec = match before {
+        None => json!({"startNow": true}),
+        Some(before) => json!({"startDate": before.to_string()}),
+    };
+    encode(&spec, root)
+}
+
+fn edited(edit: &PlanEdit) -> Value {
+    match edit {
+        PlanEdit::Cloud {
+            pre_command,
+            post_command,
+        } => json!({
+            "cloudFailoverPlanOptions": {
+                "postFailoverPlanCommandEnabled": post_command.enabled,
+                "postFailoverPlanCommand": post_command.command.as_deref().unwrap_or_default(),
+                "preFailoverPlanCommandEnabled": pre_command.enabled,
+                "preFailoverPlanCommand": pre_command.command.as_deref().unwrap_or_default(),
+            }
+        }),
+        PlanEdit::OnPremises { description } => json!({"description": description}),
+    }
+}
+
+fn plans(kind: PlanKind, documents: Vec<PlanDocument>) -> Result<Vec<Plan>, Error> {
+    documents
+        .into_iter()
+        .map(|document| plan(kind, document))
+        .collect()
+}
+
+fn plan(kind: PlanKind, document: PlanDocument) -> Result<Plan, Error> {
+    let machines = match kind {
+        PlanKind::Cloud => document.cloud_failover_plan_info,
+        PlanKind::OnPremises => document.failover_plan_info,
+    };
+    let machines = machines.map_or_else(Vec::new, |InfoDocument { includes }| includes);
+    let (pre_command, post_command) = match kind {
+        PlanKind::Cloud => commands(document.cloud_failover_plan_options.unwrap_or_default()),
+        PlanKind::OnPremises => (None, None),
+    };
+    let tenant = id(document.tenant_uid.as_deref()).map(|id| Reference {
+        id,
+        name: document.tenant_name,
+    });
+    Ok(Plan {
+        id: id(document.id.as_deref().or(document.uid.as_deref()))
+            .ok_or_else(|| invalid("a failover plan without an id"))?,
+        uid: document.uid,
+        kind,
+        name: document.name.unwrap_or_default(),
+        description: document.description,
+        tenant: tenant.filter(|_| kind == PlanKind::Cloud),
+        backup_server: backup_server(&document.links),
+        machines: machines.into_iter().map(machine).collect(),
+        pre_command,
+        post_command,
+    })
+}
+
+fn commands(options: OptionsDocument) -> (Option<Command>, Option<Command>) {
+    let command = |enabled: Option<bool>, command| {
+        Some(Command {
+            enabled: enabled.unwrap_or(false),
+            command,
+        })
+    };
+    (
+        command(
+            options.pre_failover_plan_command_enabled,
+            options.pre_failover_plan_command,
+        ),
+        command(
+            options.post_failover_plan_command_enabled,
+            options.post_failover_plan_command,
+        ),
+    )
+}
+
+fn machine(document: PlanMachineDocument) -> PlanMachine {
+    PlanMachine {
+        id: id(document
+            .failover_plan_vm_id
+            .as_deref()
+            .or(document.failovered_vm_id.as_deref())),
+        name: document.display_name.or(document.name).unwrap_or_default(),
+        order: document.order,
+    }
+}

@@ -1,0 +1,260 @@
+//! One logon session at EM: how it is opened, asked whether it lives, and closed.
+//!
+//! The token is a secret, and so is the session's path (in some builds the token is the id in base64): neither is
+//! ever logged, shown by `Debug`, or sent anywhere but to EM. What names a session elsewhere is a [`LogonId`] of our
+//! own. Sessions of others are never touched: the only ones closed are those opened here, by their own path.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+
+use super::documents::{self, Decoded, LogonDocument};
+use super::error::{Error, Kind};
+use super::paths;
+use super::transport::{Answer, Auth, Content, TOKEN, Transport};
+use crate::domain::id::LogonId;
+
+/// The versions of EM's REST API that this gateway speaks, the newest first. Each has to be among those that
+/// `GET /api/` offers.
+const VERSIONS: [&str; 3] = ["v1_7", "v1_6", "v1_5"];
+
+/// A password file larger than this is not a password file.
+const LONGEST_PASSWORD: u64 = 64 * 1024;
+
+/// One open logon session. The permits of `slots` bound the requests that use it at the same time.
+pub(super) struct Logon {
+    pub id: LogonId,
+    token: SecretString,
+    path: SecretString,
+    pub slots: Arc<Semaphore>,
+}
+
+/// What is needed to take up a logon session again later: after a restart, or in another replica. Whoever stores it
+/// has to seal it.
+pub struct SavedLogon {
+    /// The gateway's own name for the session.
+    pub id: LogonId,
+    /// The account that it belongs to.
+    pub account: String,
+    /// EM's token.
+    pub token: SecretString,
+    /// The path below `/api/` by which it is closed.
+    pub path: SecretString,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    Alive,
+    Dead,
+    /// EM could not say; nothing may be concluded.
+    Unclear,
+}
+
+impl Logon {
+    pub fn restore(saved: &SavedLogon, slots: usize) -> Self {
+        Self {
+            id: saved.id,
+            token: saved.token.clone(),
+            path: saved.path.clone(),
+            slots: Arc::new(Semaphore::new(slots)),
+        }
+    }
+
+    pub fn save(&self, account: &str) -> SavedLogon {
+        SavedLogon {
+            id: self.id,
+            account: account.to_owned(),
+            token: self.token.clone(),
+            path: self.path.clone(),
+        }
+    }
+
+    pub fn auth(&self) -> Auth<'_> {
+        Auth::Token(&self.token)
+    }
+
+    /// The cheapest question that a session may always ask: about itself. It also keeps the session alive.
+    pub async fn probe(&self, transport: &Transport, account: &str, patience: Duration) -> Life {
+        let question = transport.read(account, self.path.expose_secret(), self.auth());
+        match tokio::time::timeout(patience, question).await {
+            Ok(Ok(answer)) if answer.status.is_success() => Life::Alive,
+            Ok(Ok(answer)) => match answer.status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Life::Dead,
+                _ => Life::Unclear,
+            },
+            Ok(Err(_)) | Err(_) => Life::Unclear,
+        }
+    }
+
+    /// Logs off. Fine as well when EM does not know the session any more.
+    pub async fn close(&self, transport: &Transport, account: &str) -> Result<(), Error> {
+        let path = self.path.expose_secret();
+        let answer = transport
+            .write(account, Method::DELETE, path, self.auth(), Content::None)
+            .await?;
+        match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Ok(()),
+            status if status.is_success() => Ok(()),
+            _ => Err(documents::refusal(&answer)),
+        }
+    }
+}
+
+/// Who logs on. The password is read again from its file when EM refuses it.
+pub(super) struct Credentials {
+    username: String,
+    password: Mutex<SecretString>,
+    file: Option<PathBuf>,
+}
+
+impl Credentials {
+    pub fn new(username: &str, password: SecretString, file: Option<PathBuf>) -> Self {
+        Self {
+            username: username.to_owned(),
+            password: Mutex::new(password),
+            file,
+        }
+    }
+
+    /// The content of the header. EM takes the user name as UTF-8.
+    fn basic(&self) -> SecretString {
+        let password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = SecretString::from(format!("{}:{}", self.username, password.expose_secret()));
+        SecretString::from(format!("Basic {}", STANDARD.encode(pair.expose_secret())))
+    }
+
+    /// Reads the file again; true when it holds another password than the one in use.
+    pub async fn reread(&self) -> bool {
+        let Some(file) = &self.file else { return false };
+        let too_long = tokio::fs::metadata(file)
+            .await
+            .is_ok_and(|facts| facts.len() > LONGEST_PASSWORD);
+        if too_long {
+            return false;
+        }
+        let Ok(text) = tokio::fs::read_to_string(file).await.map(SecretString::from) else {
+            tracing::warn!("the password file of an Enterprise Manager account cannot be read");
+            return false;
+        };
+        let new = text.expose_secret().trim_end_matches(['\r', '\n']);
+        let mut password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = !new.is_empty() && new != password.expose_secret();
+        if changed {
+            *password = SecretString::from(new.to_owned());
+        }
+        changed
+    }
+}
+
+/// The newest version of the REST API that EM offers and the gateway speaks.
+///
+/// # Errors
+/// EM cannot be asked, or offers none of them.
+pub(super) async fn negotiate(transport: &Transport, account: &str) -> Result<&'static str, Error> {
+    let answer = documents::accept(transport.read(account, "", Auth::Nobody).await?)?;
+    let offered = documents::decode(answer.body)
+        .await?
+        .read::<documents::EnterpriseManagerDocument>()?;
+    let offered: Vec<String> = offered
+        .supported_versions
+        .into_iter()
+        .filter_map(|version| version.name)
+        .collect();
+    let common = VERSIONS
+        .into_iter()
+        .find(|known| offered.iter().any(|name| name.eq_ignore_ascii_case(known)));
+    common.ok_or_else(|| {
+        let mut offered = offered.join(", ");
+        documents::shorten(&mut offered);
+        Error::before_sending(Kind::InvalidResponse {
+            reason: format!("it offers none of the REST versions 1.5 to 1.7, but: {offered}"),
+        })
+    })
+}
+
+/// Logs on once.
+///
+/// # Errors
+/// [`Kind::CredentialsRefused`] with a `retry_after` of zero when EM says no; all else as it comes.
+pub(super) async fn open(
+    transport: &Transport,
+    account: &str,
+    credentials: &Credentials,
+    version: &str,
+    id: LogonId,
+    slots: usize,
+) -> Result<Logon, Error> {
+    let basic = credentials.basic();
+    let target = format!("sessionMngr/?v={version}");
+    let answer = transport
+        .write(account, Method::POST, &target, Auth::Basic(&basic), Content::None)
+        .await?;
+    match answer.status {
+        StatusCode::OK | StatusCode::CREATED => {}
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            let message = documents::message(&answer);
+            return Err(Error::after_sending(Kind::CredentialsRefused {
+                message,
+                retry_after: Duration::ZERO,
+            }));
+        }
+        _ => return Err(documents::refusal(&answer)),
+    }
+    let unusable = |reason: &str| {
+        Error::after_sending(Kind::InvalidResponse {
+            reason: reason.to_owned(),
+        })
+    };
+    let token = answer
+        .headers
+        .get(TOKEN)
+        .and_then(|value| value.to_str().ok())
+        .filter(|token| !token.is_empty())
+        .map(|token| SecretString::from(token.to_owned()))
+        .ok_or_else(|| unusable("a logon without a token"))?;
+    let path = own_path(&answer, &token).await.ok_or_else(|| {
+        tracing::warn!(
+            account,
+            "Enterprise Manager opened a logon session without saying how to close it"
+        );
+        unusable("a logon session that cannot be closed")
+    })?;
+    Ok(Logon {
+        id,
+        token,
+        path,
+        slots: Arc::new(Semaphore::new(slots)),
+    })
+}
+
+/// Where the session is closed: the Delete link, else by its id; the token is the id in base64 where nothing else
+/// can be read, so that even then no session is left behind.
+async fn own_path(answer: &Answer, token: &SecretString) -> Option<SecretString> {
+    let document = documents::decode(answer.body.clone())
+        .await
+        .and_then(|decoded: Decoded| decoded.read());
+    let document: LogonDocument = document.unwrap_or_default();
+    let by_link = document
+        .links
+        .iter()
+        .find(|link| link.is("delete"))
+        .and_then(|link| link.href.as_deref())
+        .and_then(paths::below_api)
+        .filter(|path| paths::is_logon_session(path));
+    let by_id = || {
+        let id = document.session_id.clone().or_else(|| {
+            let bytes = STANDARD.decode(token.expose_secret()).ok()?;
+            String::from_utf8(bytes).ok()
+        })?;
+        let id: uuid::Uuid = id.trim().parse().ok()?;
+        Some(format!("logonSessions/{id}"))
+    };
+    by_link.or_else(by_id).map(SecretString::from)
+}

@@ -1,0 +1,160 @@
+//! Failover sessions as EM shows them: one page, one session, or all since a moment.
+//!
+//! Invariant of [`Em::sessions_since`]: a session that existed when the walk began and falls into it is in the
+//! result, whatever is created, ended or aged out of EM's 30 days meanwhile.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Em;
+use super::documents::{self, CourseDocument, MachineDocument, SessionDocument, backup_server, id, invalid};
+use super::error::Error;
+use super::query::{Filter, Freshness, LARGEST_PAGE, MOST_PAGES, Rows, endless};
+use super::types::{Page, PageRequest, SessionQuery, Sort, SortField};
+use crate::domain::id::EmId;
+use crate::domain::session::{MachineFacts, SessionFacts, SessionResult, SessionState};
+
+const KIND: &str = "CloudFailoverSession";
+
+/// How far the next window begins before the last row of the one before: EM compares by its database's time, which
+/// may be rounded otherwise than the text it sends.
+const OVERLAP: Duration = Duration::from_secs(1);
+
+impl Em {
+    /// A page of the failover sessions, by EM's own numbering.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn sessions(&self, query: &SessionQuery) -> Result<Page<SessionFacts>, Error> {
+        let mut filter = Filter::default();
+        if let Some(name) = &query.plan_name {
+            filter.and("Name", "==", name);
+        }
+        if let Some(after) = query.started_after {
+            filter.and("CreationTime", ">=", after);
+        }
+        if let Some(before) = query.started_before {
+            filter.and("CreationTime", "<", before);
+        }
+        filter.and_any("State", &query.states);
+        filter.and_any("Result", &query.results);
+        let Rows { page, .. } = self.rows(KIND, &filter, &query.page, Freshness::Shared).await?;
+        let items = page.items.into_iter().map(facts).collect::<Result<_, _>>()?;
+        Ok(Page {
+            items,
+            number: page.number,
+            size: page.size,
+            total: page.total,
+        })
+    }
+
+    /// One session, with the backup server that rows of a query lack.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
+    pub async fn session(&self, id: &EmId) -> Result<SessionFacts, Error> {
+        let decoded = self
+            .read(&format!("cloud/failoverSessions/{id}?format=Entity"))
+            .await?;
+        facts(decoded.read()?)
+    }
+
+    /// All sessions that were created at `since` or later (all that EM keeps, without it), oldest first, each once,
+    /// read from EM now.
+    ///
+    /// # Errors
+    /// [`Error`]; never a part of the list.
+    pub async fn sessions_since(&self, since: Option<Timestamp>) -> Result<Vec<SessionFacts>, Error> {
+        let mut all: Vec<SessionFacts> = Vec::new();
+        let mut known = HashSet::new();
+        // Page numbers shift when rows age out meanwhile; a window that begins at the last row's time does not. Page
+        // numbers are used within a window only: for rows of the same second, and rows without a time.
+        let (mut window, mut number) = (since, 1);
+        for _ in 0..MOST_PAGES {
+            let Rows { page, more } = self.window(window, number).await?;
+            let rows = page.items.into_iter().map(facts).collect::<Result<Vec<_>, _>>()?;
+            let last = rows.iter().filter_map(|row| row.started_at).max();
+            let before = all.len();
+            let empty = rows.is_empty();
+            all.extend(rows.into_iter().filter(|row| known.insert(row.id.key())));
+            if empty || !more {
+                return Ok(all);
+            }
+            let begin = last.and_then(|last| last.checked_sub(OVERLAP).ok());
+            if begin > window {
+                (window, number) = (begin, 1);
+            } else if all.len() == before && page.number != number {
+                // Not the page that was asked for, and nothing new on it: EM runs in circles.
+                return Err(endless());
+            } else {
+                number += 1;
+            }
+        }
+        Err(endless())
+    }
+
+    async fn window(&self, from: Option<Timestamp>, number: u32) -> Result<Rows<SessionDocument>, Error> {
+        let mut filter = Filter::default();
+        if let Some(from) = from {
+            filter.and("CreationTime", ">=", from);
+        }
+        let sort = Sort {
+            by: SortField::StartedAt,
+            descending: false,
+        };
+        let page = PageRequest {
+            page: number,
+            page_size: LARGEST_PAGE,
+            sort: Some(sort),
+        };
+        self.rows(KIND, &filter, &page, Freshness::Now).await
+    }
+}
+
+fn facts(document: SessionDocument) -> Result<SessionFacts, Error> {
+    let course = document.course;
+    Ok(SessionFacts {
+        id: documents::id(document.id.as_deref().or(document.uid.as_deref()))
+            .ok_or_else(|| invalid("a failover session without an id"))?,
+        uid: document.uid,
+        plan_name: document
+            .name
+            .or(document.cloud_failover_plan_name)
+            .or(document.job_name)
+            .unwrap_or_default(),
+        job: id(document.job_uid.as_deref()),
+        job_type: document.job_type,
+        backup_server: backup_server(&document.links),
+        state: state(&course),
+        result: result(&course),
+        progress: course.progress,
+        started_at: course.creation_time_utc,
+        ended_at: course.end_time_utc,
+        failure_message: course.failure_message,
+        machines: document.cloud_failover_tasks.into_iter().map(machine).collect(),
+    })
+}
+
+fn machine(document: MachineDocument) -> MachineFacts {
+    let course = document.course;
+    MachineFacts {
+        name: document.vm_name.unwrap_or_default(),
+        state: state(&course),
+        result: result(&course),
+        progress: course.progress,
+        started_at: course.creation_time_utc,
+        ended_at: course.end_time_utc,
+        failure_message: course.failure_message,
+        replica_point: document.vm_replica_point_link.and_then(|link| link.reference()),
+    }
+}
+
+fn state(course: &CourseDocument) -> SessionState {
+    SessionState::parse(course.state.as_deref().unwrap_or_default())
+}
+
+fn result(course: &CourseDocument) -> Option<SessionResult> {
+    SessionResult::parse(course.result.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,153 @@
+//! Many readers cost EM one request: identical reads share the one that is under way, and for a moment its answer.
+//!
+//! A write ends the memory of all reads: who reads after it never gets what was there before.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{Shared, WeakShared};
+use jiff::Timestamp;
+
+use super::documents::Decoded;
+use super::error::Error;
+use crate::clock::SharedClock;
+use crate::telemetry::names;
+
+/// Most answers remembered, and the largest.
+const MOST: usize = 256;
+const LARGEST: usize = 256 * 1024;
+
+/// What a read brings.
+pub(super) type Outcome = Result<Arc<Decoded>, Error>;
+type Reading = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// The account and what is read.
+pub(super) type Key = (usize, String);
+
+pub(super) struct Shield {
+    clock: SharedClock,
+    coalesce: bool,
+    ttl: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts writes: an answer that was asked for before the last one is not remembered.
+    generation: u64,
+    under_way: HashMap<Key, WeakShared<Reading>>,
+    remembered: HashMap<Key, (Timestamp, Arc<Decoded>)>,
+}
+
+impl Shield {
+    pub fn new(coalesce: bool, ttl: Duration, clock: SharedClock) -> Self {
+        Self {
+            clock,
+            coalesce,
+            ttl,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The outcome of `read`, or of one like it that is under way or just over.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn read<F>(&self, key: Key, read: F) -> Outcome
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let (reading, generation, leader) = match self.join(&key, read) {
+            Joined::Remembered(decoded) => return Ok(decoded),
+            Joined::Reading {
+                reading,
+                generation,
+                leader,
+            } => (reading, generation, leader),
+        };
+        // Whoever waits drives it on; when the last one goes away, it is dropped and its connection with it.
+        let outcome = reading.await;
+        if leader && let Ok(decoded) = &outcome {
+            self.remember(key, generation, decoded);
+        }
+        outcome
+    }
+
+    /// Forgets all: something was written.
+    pub fn forget(&self) {
+        let mut state = self.lock();
+        state.generation += 1;
+        state.under_way.clear();
+        state.remembered.clear();
+    }
+
+    fn join<F>(&self, key: &Key, read: F) -> Joined
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let generation = state.generation;
+        if let Some((at, decoded)) = state.remembered.get(key)
+            && now.duration_since(*at).unsigned_abs() < self.ttl
+        {
+            metrics::counter!(names::UPSTREAM_SHARED, "by" => "cache").increment(1);
+            return Joined::Remembered(decoded.clone());
+        }
+        let under_way = state.under_way.get(key).and_then(WeakShared::upgrade);
+        if let Some(reading) = under_way.filter(|_| self.coalesce) {
+            metrics::counter!(names::UPSTREAM_SHARED, "by" => "coalescing").increment(1);
+            return Joined::Reading {
+                reading,
+                generation,
+                leader: false,
+            };
+        }
+        let read: Reading = Box::pin(read);
+        let reading = read.shared();
+        state
+            .under_way
+            .retain(|_, reading| reading.upgrade().is_some_and(|reading| reading.peek().is_none()));
+        if let Some(weak) = reading.downgrade() {
+            state.under_way.insert(key.clone(), weak);
+        }
+        Joined::Reading {
+            reading,
+            generation,
+            leader: true,
+        }
+    }
+
+    fn remember(&self, key: Key, generation: u64, decoded: &Arc<Decoded>) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.under_way.remove(&key);
+        if self.ttl.is_zero() || generation != state.generation || decoded.json.len() > LARGEST {
+            return;
+        }
+        let ttl = self.ttl;
+        state
+            .remembered
+            .retain(|_, (at, _)| now.duration_since(*at).unsigned_abs() < ttl);
+        if state.remembered.len() < MOST {
+            state.remembered.insert(key, (now, decoded.clone()));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Joined {
+    Remembered(Arc<Decoded>),
+    Reading {
+        reading: Shared<Reading>,
+        generation: u64,
+        leader: bool,
+    },
+}

@@ -1,0 +1,117 @@
+//! EM's tasks, each followed in the logon session that made it: `task-1` exists in many.
+
+use super::call::{Call, Change};
+use super::documents::{self, TaskDocument, invalid};
+use super::error::Error;
+use super::paths::{self, escaped};
+use super::types::{Accepted, TaskView};
+use super::{Em, call};
+use crate::domain::id::{EmId, LogonId, TaskId};
+use crate::domain::operation::TaskState;
+
+impl Em {
+    /// A task as EM describes it now; `Lost` when EM does not know it or its logon session any more.
+    ///
+    /// # Errors
+    /// [`Error`]: nothing is known about the task then.
+    pub async fn task(&self, logon: LogonId, task: &TaskId) -> Result<TaskView, Error> {
+        let lost = TaskView {
+            state: TaskState::Lost,
+            success: None,
+            message: None,
+            session: None,
+        };
+        let Some(lease) = self.lease_in(logon).await? else {
+            return Ok(lost);
+        };
+        let answer = call::within(&self.inner.transport, &lease, &target(task), Call::Read).await;
+        match answer {
+            Ok(None) => Ok(lost),
+            Err(error) if error.is_not_found() => Ok(lost),
+            Ok(Some(answer)) => Ok(view(documents::decode(answer.body).await?.read()?)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks EM to remove a task: one DELETE. False when there was nothing left to remove. Whether the work on the
+    /// backup server stops is EM's affair (contract section 5).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn remove_task(&self, logon: LogonId, task: &TaskId) -> Result<bool, Error> {
+        let Some(lease) = self.lease_in(logon).await? else {
+            return Ok(false);
+        };
+        let call = Call::Write(Change::Delete, &[]);
+        match call::within(&self.inner.transport, &lease, &target(task), call).await {
+            Ok(answer) => Ok(answer.is_some()),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn target(task: &TaskId) -> String {
+    format!("tasks/{}", escaped(&task.0))
+}
+
+fn state(document: &TaskDocument) -> TaskState {
+    let word = document.state.as_deref().unwrap_or_default();
+    match word.to_ascii_lowercase().as_str() {
+        // EM's first answer may say nothing but the task's address.
+        "" | "running" => TaskState::Running,
+        "operationfinished" => TaskState::OperationFinished,
+        "finished" => TaskState::Finished,
+        _ => TaskState::Other(word.to_owned()),
+    }
+}
+
+/// What EM's answer to a write says.
+///
+/// # Errors
+/// It names no task.
+pub(super) fn accepted(document: TaskDocument, logon: LogonId) -> Result<Accepted, Error> {
+    let state = state(&document);
+    let by_href = || {
+        let path = paths::below_api(document.href.as_deref()?)?;
+        let id = path
+            .split(['?', '#'])
+            .next()?
+            .strip_prefix("tasks/")?
+            .trim_end_matches('/')
+            .to_owned();
+        (!id.is_empty() && !id.contains('/')).then_some(id)
+    };
+    let task = document.task_id.clone().or_else(by_href).map(TaskId);
+    Ok(Accepted {
+        task: task.ok_or_else(|| invalid("it accepted the request without naming a task"))?,
+        logon,
+        state,
+        message: message(document.result.and_then(|result| result.message)),
+    })
+}
+
+fn view(document: TaskDocument) -> TaskView {
+    let state = state(&document);
+    let session = document
+        .links
+        .iter()
+        .find(|link| link.leads_to("CloudFailoverSession"));
+    let session: Option<EmId> = session.and_then(documents::Link::id);
+    let (success, text) = document
+        .result
+        .map_or((None, None), |result| (result.success, result.message));
+    TaskView {
+        state,
+        success,
+        message: message(text),
+        session,
+    }
+}
+
+fn message(text: Option<String>) -> Option<String> {
+    text.map(|mut text| {
+        documents::shorten(&mut text);
+        text
+    })
+}

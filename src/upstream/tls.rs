@@ -1,0 +1,139 @@
+//! Whom the gateway believes to be EM: the platform's roots and the operator's own, pinned leaves, or anybody.
+//!
+//! EM comes with a self-signed certificate that often has a common name only and is marked as an authority;
+//! rustls refuses such a leaf even when it is trusted as a root. One verifier serves all modes. Whatever it skips,
+//! it never skips the handshake's signature: without that, a copied certificate would be enough to pose as EM.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme};
+
+use super::config::Config;
+use super::error::SetupError;
+
+/// The TLS side of every connection to EM. TLS 1.2 and 1.3, HTTP/1.1.
+pub(super) fn client_config(config: &Config) -> Result<ClientConfig, SetupError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = Verifier {
+        trust: trust(config, &provider)?,
+        algorithms: provider.signature_verification_algorithms,
+    };
+    let mut tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SetupError::Certificates(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
+fn trust(config: &Config, provider: &Arc<CryptoProvider>) -> Result<Trust, SetupError> {
+    if config.url.scheme() != "https" {
+        return Ok(Trust::Pins(Vec::new()));
+    }
+    if !config.pin_sha256.is_empty() {
+        return Ok(Trust::Pins(config.pin_sha256.clone()));
+    }
+    if config.accept_invalid_certs {
+        tracing::warn!(
+            "the certificate of Enterprise Manager is not checked (upstream.accept_invalid_certs); \
+             pin it with upstream.pin_sha256 instead"
+        );
+        return Ok(Trust::Anybody);
+    }
+    let own = own_roots(config.ca_pem.as_deref().unwrap_or_default())?;
+    let chain = rustls_platform_verifier::Verifier::new_with_extra_roots(own.clone(), provider.clone())
+        .map_err(|error| SetupError::Certificates(error.to_string()))?;
+    Ok(Trust::Chain { chain, own })
+}
+
+fn own_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let roots = roots.map_err(|error| SetupError::Certificates(format!("ca_file is not PEM: {error}")))?;
+    if roots.is_empty() && !pem.is_empty() {
+        return Err(SetupError::Certificates(
+            "ca_file holds no certificate".to_owned(),
+        ));
+    }
+    Ok(roots)
+}
+
+#[derive(Debug)]
+enum Trust {
+    /// A chain to a root of the platform's or the operator's; a leaf that the operator lists is trusted itself.
+    Chain {
+        chain: rustls_platform_verifier::Verifier,
+        own: Vec<CertificateDer<'static>>,
+    },
+    /// The leaf's SHA-256 is one of these.
+    Pins(Vec<[u8; 32]>),
+    /// Whoever answers.
+    Anybody,
+}
+
+#[derive(Debug)]
+struct Verifier {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        match &self.trust {
+            Trust::Anybody => Ok(ServerCertVerified::assertion()),
+            Trust::Pins(pins) => {
+                let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, end_entity);
+                if pins.iter().any(|pin| pin == digest.as_ref()) {
+                    Ok(ServerCertVerified::assertion())
+                } else {
+                    Err(TlsError::InvalidCertificate(
+                        CertificateError::ApplicationVerificationFailure,
+                    ))
+                }
+            }
+            // Operators put EM's self-signed certificate itself into ca_file; that is as good as a pin.
+            Trust::Chain { own, .. } if own.iter().any(|root| root == end_entity) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            Trust::Chain { chain, .. } => {
+                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,265 @@
+//! The wire to EM: two HTTP clients, one deadline per exchange, one cap on what is read.
+//!
+//! Reads use pooled connections. Whatever changes EM goes through a client of its own that keeps no idle
+//! connection and repeats nothing, so that one call is at most one request on the wire; only there can "nothing
+//! was sent" be told apart from "it may have arrived". No cookie jar (a cookie would beat the header), no proxy, no
+//! redirects, and hrefs are never followed to where EM says they lead: only path and query count, against the
+//! configured base.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::breaker::Breaker;
+use super::config::Config;
+use super::error::{Error, Kind, SetupError};
+use super::tls;
+use crate::clock::SharedClock;
+use crate::telemetry::names;
+
+/// Carries the token of a logon session, in answers to logons and in requests.
+pub(super) const TOKEN: HeaderName = HeaderName::from_static("x-restsvcsessionid");
+
+/// Longest `Retry-After` that is believed.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+/// How a request shows who asks.
+#[derive(Clone, Copy)]
+pub(super) enum Auth<'a> {
+    /// Not at all.
+    Nobody,
+    /// By the token of a logon session.
+    Token(&'a SecretString),
+    /// By the content of an `Authorization` header.
+    Basic(&'a SecretString),
+}
+
+/// What travels with a request that changes EM.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    /// Nothing, and no Content-Type either: EM answers a logon that has one with 415.
+    None,
+    /// XML; EM wants the Content-Type even where there is no body.
+    Xml(&'a [u8]),
+}
+
+/// EM's answer, whole.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// The wire to one EM.
+pub(super) struct Transport {
+    reads: reqwest::Client,
+    writes: reqwest::Client,
+    base: Url,
+    limit: Duration,
+    max_response: usize,
+    pub(super) breaker: Breaker,
+}
+
+impl Transport {
+    /// Builds both clients; nothing is connected yet.
+    pub fn new(config: &Config, clock: SharedClock) -> Result<Self, SetupError> {
+        let common = || -> Result<reqwest::ClientBuilder, SetupError> {
+            Ok(reqwest::Client::builder()
+                .tls_backend_preconfigured(tls::client_config(config)?)
+                .connect_timeout(config.connect_timeout)
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .no_proxy()
+                .http1_only()
+                .user_agent(concat!("emgate/", env!("CARGO_PKG_VERSION"))))
+        };
+        let reads = common()?.pool_idle_timeout(Duration::from_secs(60));
+        let writes = common()?.pool_max_idle_per_host(0).retry(reqwest::retry::never());
+        let mut base = config.url.clone();
+        let root = base.path().trim_end_matches('/');
+        let root = match root.len().checked_sub(4).and_then(|at| root.split_at_checked(at)) {
+            Some((head, tail)) if tail.eq_ignore_ascii_case("/api") => head,
+            _ => root,
+        };
+        let path = format!("{root}/api/");
+        base.set_path(&path);
+        Ok(Self {
+            reads: reads.build().map_err(SetupError::Client)?,
+            writes: writes.build().map_err(SetupError::Client)?,
+            base,
+            // Opening the connection has a limit of its own, which therefore always ends before this one: a
+            // timeout while connecting is never mistaken for one after sending.
+            limit: config.connect_timeout + config.request_timeout,
+            max_response: config.max_response,
+            breaker: Breaker::new(clock),
+        })
+    }
+
+    /// The longest that one exchange can take.
+    pub const fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// GET `target`, a path below `/api/` with its query.
+    ///
+    /// # Errors
+    /// No whole answer; a status that is an error is an answer.
+    pub async fn read(&self, account: &str, target: &str, auth: Auth<'_>) -> Result<Answer, Error> {
+        let request = self.reads.get(self.url(target)?).headers(headers(auth)?);
+        self.exchange(account, Method::GET, request).await
+    }
+
+    /// Sends `method` to `target` once.
+    ///
+    /// # Errors
+    /// No whole answer; [`Error::acted`] tells whether EM may have acted.
+    pub async fn write(
+        &self,
+        account: &str,
+        method: Method,
+        target: &str,
+        auth: Auth<'_>,
+        content: Content<'_>,
+    ) -> Result<Answer, Error> {
+        let mut request = self
+            .writes
+            .request(method.clone(), self.url(target)?)
+            .headers(headers(auth)?);
+        if let Content::Xml(_) = content {
+            request = request.header(CONTENT_TYPE, "application/xml");
+        }
+        request = match content {
+            Content::Xml(body) if !body.is_empty() => request.body(body.to_vec()),
+            // EM answers a POST without a length with 411.
+            Content::Xml(_) | Content::None => request.header(CONTENT_LENGTH, 0),
+        };
+        self.exchange(account, method, request).await
+    }
+
+    fn url(&self, target: &str) -> Result<Url, Error> {
+        let unusable = || {
+            Error::before_sending(Kind::Unsendable {
+                reason: "the path is not one of EM's".to_owned(),
+            })
+        };
+        let url = self.base.join(target).map_err(|_| unusable())?;
+        let below = url.path().starts_with(self.base.path()) && url.origin() == self.base.origin();
+        if below { Ok(url) } else { Err(unusable()) }
+    }
+
+    async fn exchange(
+        &self,
+        account: &str,
+        method: Method,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Answer, Error> {
+        let pass = self.breaker.pass()?;
+        let started = std::time::Instant::now();
+        let outcome = match tokio::time::timeout(self.limit, self.whole(request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::after_sending(Kind::TimedOut)),
+        };
+        pass.done(outcome.as_ref().map(|answer| answer.status).map_err(Error::kind));
+        let label = match &outcome {
+            Ok(answer) => answer.status.as_str().to_owned(),
+            Err(error) => error.label().to_owned(),
+        };
+        let word = method.as_str().to_owned();
+        metrics::counter!(names::UPSTREAM_REQUESTS, "account" => account.to_owned(), "method" => word.clone(), "outcome" => label)
+            .increment(1);
+        metrics::histogram!(names::UPSTREAM_SECONDS, "method" => word)
+            .record(started.elapsed().as_secs_f64());
+        outcome
+    }
+
+    async fn whole(&self, request: reqwest::RequestBuilder) -> Result<Answer, Error> {
+        let mut response = request.send().await.map_err(failure)?;
+        let too_large = || {
+            Error::after_sending(Kind::TooLarge {
+                limit: self.max_response,
+            })
+        };
+        let announced = response.content_length().unwrap_or(0);
+        if usize::try_from(announced).map_or(true, |length| length > self.max_response) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(failure)? {
+            if body.len() + chunk.len() > self.max_response {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Answer {
+            status: response.status(),
+            headers,
+            body: body.freeze(),
+        })
+    }
+}
+
+impl Answer {
+    /// EM's `Retry-After` in seconds or as a date relative to EM's own `Date`, within reason.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
+        let pause = match text.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => {
+                let date = self.headers.get(http::header::DATE)?.to_str().ok()?;
+                let until = httpdate::parse_http_date(text).ok()?;
+                until.duration_since(httpdate::parse_http_date(date).ok()?).ok()?
+            }
+        };
+        Some(pause.min(LONGEST_PAUSE))
+    }
+}
+
+fn headers(auth: Auth<'_>) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/xml"));
+    let (name, secret) = match auth {
+        Auth::Nobody => return Ok(headers),
+        Auth::Token(token) => (TOKEN, token),
+        Auth::Basic(credentials) => (AUTHORIZATION, credentials),
+    };
+    let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| {
+        Error::before_sending(Kind::Unsendable {
+            reason: "a secret does not fit into a header".to_owned(),
+        })
+    })?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(headers)
+}
+
+/// What an error of the client means. The only case in which nothing was sent is that no connection came about.
+fn failure(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    if error.is_connect() {
+        return Error::after_sending(Kind::Unreachable {
+            reason: innermost(&error),
+        });
+    }
+    if error.is_timeout() {
+        return Error::after_sending(Kind::TimedOut);
+    }
+    Error::after_sending(Kind::Interrupted {
+        reason: innermost(&error),
+    })
+}
+
+/// The last cause says most ("Connection refused", "invalid peer certificate"), and says no address.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let mut text = cause.to_string();
+    super::documents::shorten(&mut text);
+    text
+}
