@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::error::{Error, Kind};
 use super::transport::Answer;
+use super::xml;
 use crate::domain::id::EmId;
 use crate::domain::plan::Reference;
 
@@ -55,17 +56,17 @@ pub(super) fn invalid(reason: impl Into<String>) -> Error {
     })
 }
 
-/// XML to JSON.
+/// XML with one of these roots to JSON.
 ///
 /// # Errors
-/// [`Kind::InvalidResponse`] when it is not a document that can be trusted.
-pub(super) async fn decode(body: Bytes) -> Result<Decoded, Error> {
+/// [`Kind::InvalidResponse`] when it is not such a document, or not one that can be trusted.
+pub(super) async fn decode(body: Bytes, roots: &'static [&'static str]) -> Result<Decoded, Error> {
     let decoded = if body.len() > BIG {
-        tokio::task::spawn_blocking(move || super::xml::decode(&body))
+        tokio::task::spawn_blocking(move || xml::decode(&body, roots))
             .await
             .map_err(|_| invalid("decoding it broke off"))?
     } else {
-        super::xml::decode(&body)
+        xml::decode(&body, roots)
     };
     decoded.map(|json| Decoded { json }).map_err(|mut reason| {
         shorten(&mut reason);
@@ -107,7 +108,7 @@ pub(super) fn message(answer: &Answer) -> Option<String> {
     if answer.body.len() > BIG {
         return None;
     }
-    let json = super::xml::decode(&answer.body).ok()?;
+    let json = xml::decode(&answer.body, &["Error"]).ok()?;
     let error: ErrorDocument = Decoded { json }.read().ok()?;
     let text = [error.message, error.first_chance_exception_message];
     let mut text = text.into_iter().flatten().find(|text| !text.trim().is_empty())?;

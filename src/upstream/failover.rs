@@ -5,7 +5,6 @@
 
 use http::StatusCode;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::call::Change;
 use super::documents::{
@@ -15,9 +14,12 @@ use super::documents::{
 use super::error::{Error, Kind};
 use super::query::{Filter, Freshness, Rows};
 use super::types::{Accepted, Page, PageRequest, Sort, SortField};
-use super::{Em, paths, tasks, xml};
+use super::xml::{self, Content};
+use super::{Em, paths, tasks};
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, Command, Plan, PlanEdit, PlanKind, PlanMachine, PlanRef, Reference};
+
+const PLAN_ROOTS: [&str; 2] = ["CloudFailoverPlan", "FailoverPlan"];
 
 const BY_NAME: Sort = Sort {
     by: SortField::Name,
@@ -70,7 +72,7 @@ impl Em {
     /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
     pub async fn plan(&self, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
         let decoded = self
-            .read(&format!("{}?format=Entity", paths::plan(kind, id)))
+            .read(&format!("{}?format=Entity", paths::plan(kind, id)), &PLAN_ROOTS)
             .await?;
         plan(kind, decoded.read()?)
     }
@@ -97,7 +99,7 @@ impl Em {
     /// # Errors
     /// As [`Em::act`].
     pub async fn edit_plan(&self, kind: PlanKind, id: &EmId, edit: &PlanEdit) -> Result<Accepted, Error> {
-        let body = encode(&edited(edit), query_type(kind))?;
+        let body = edited(edit)?;
         self.change(&paths::plan(kind, id), Change::Put, &body).await
     }
 
@@ -115,7 +117,7 @@ impl Em {
         if answer.status == StatusCode::NO_CONTENT {
             return Err(invalid("it accepted the request without naming a task"));
         }
-        let task: TaskDocument = documents::decode(answer.body).await?.read()?;
+        let task: TaskDocument = documents::decode(answer.body, &["Task"]).await?.read()?;
         let accepted = tasks::accepted(task, lease.logon.id)?;
         lease.pool.pin(lease.logon.id);
         Ok(accepted)
@@ -130,8 +132,8 @@ const fn query_type(kind: PlanKind) -> &'static str {
     }
 }
 
-fn encode(json: &Value, root: &str) -> Result<Vec<u8>, Error> {
-    xml::encode(json, root).map_err(|reason| Error::before_sending(Kind::Unsendable { reason }))
+fn body(root: &str, children: &[(&'static str, Content<'_>)]) -> Result<Vec<u8>, Error> {
+    xml::body(root, children).map_err(|reason| Error::before_sending(Kind::Unsendable { reason }))
 }
 
 /// EM takes either, never both: now, or restore points up to a moment (contract section 5).
@@ -140,27 +142,41 @@ fn start_spec(kind: PlanKind, before: Option<Timestamp>) -> Result<Vec<u8>, Erro
         PlanKind::Cloud => "CloudFailoverPlanManagementSpec",
         PlanKind::OnPremises => "FailoverPlanManagementSpec",
     };
-    let spec = match before {
-        None => json!({"startNow": true}),
-        Some(before) => json!({"startDate": before.to_string()}),
-    };
-    encode(&spec, root)
+    match before {
+        None => body(root, &[("StartNow", Content::Flag(true))]),
+        Some(before) => body(root, &[("StartDate", Content::Text(&before.to_string()))]),
+    }
 }
 
-fn edited(edit: &PlanEdit) -> Value {
+/// What EM lets one change, and nothing else.
+fn edited(edit: &PlanEdit) -> Result<Vec<u8>, Error> {
+    let text = |command: &Command| command.command.clone().unwrap_or_default();
     match edit {
         PlanEdit::Cloud {
             pre_command,
             post_command,
-        } => json!({
-            "cloudFailoverPlanOptions": {
-                "postFailoverPlanCommandEnabled": post_command.enabled,
-                "postFailoverPlanCommand": post_command.command.as_deref().unwrap_or_default(),
-                "preFailoverPlanCommandEnabled": pre_command.enabled,
-                "preFailoverPlanCommand": pre_command.command.as_deref().unwrap_or_default(),
-            }
-        }),
-        PlanEdit::OnPremises { description } => json!({"description": description}),
+        } => {
+            let (before, after) = (text(pre_command), text(post_command));
+            let options = [
+                (
+                    "PostFailoverPlanCommandEnabled",
+                    Content::Flag(post_command.enabled),
+                ),
+                ("PostFailoverPlanCommand", Content::Text(&after)),
+                (
+                    "PreFailoverPlanCommandEnabled",
+                    Content::Flag(pre_command.enabled),
+                ),
+                ("PreFailoverPlanCommand", Content::Text(&before)),
+            ];
+            body(
+                "CloudFailoverPlan",
+                &[("CloudFailoverPlanOptions", Content::Children(&options))],
+            )
+        }
+        PlanEdit::OnPremises { description } => {
+            body("FailoverPlan", &[("Description", Content::Text(description))])
+        }
     }
 }
 

@@ -24,6 +24,9 @@ use crate::domain::id::LogonId;
 /// `GET /api/` offers.
 const VERSIONS: [&str; 3] = ["v1_7", "v1_6", "v1_5"];
 
+/// Two of the manual's examples have the plural.
+const LOGON_ROOTS: [&str; 2] = ["LogonSession", "LogonSessions"];
+
 /// A password file larger than this is not a password file.
 const LONGEST_PASSWORD: u64 = 64 * 1024;
 
@@ -159,7 +162,7 @@ impl Credentials {
 /// EM cannot be asked, or offers none of them.
 pub(super) async fn negotiate(transport: &Transport, account: &str) -> Result<&'static str, Error> {
     let answer = documents::accept(transport.read(account, "", Auth::Nobody).await?)?;
-    let offered = documents::decode(answer.body)
+    let offered = documents::decode(answer.body, &["EnterpriseManager"])
         .await?
         .read::<documents::EnterpriseManagerDocument>()?;
     let offered: Vec<String> = offered
@@ -237,7 +240,7 @@ pub(super) async fn open(
 /// Where the session is closed: the Delete link, else by its id; the token is the id in base64 where nothing else
 /// can be read, so that even then no session is left behind.
 async fn own_path(answer: &Answer, token: &SecretString) -> Option<SecretString> {
-    let document = documents::decode(answer.body.clone())
+    let document = documents::decode(answer.body.clone(), &LOGON_ROOTS)
         .await
         .and_then(|decoded: Decoded| decoded.read());
     let document: LogonDocument = document.unwrap_or_default();

@@ -213,21 +213,15 @@ impl Em {
         }
     }
 
-    /// A read that may be answered by one under way or a moment ago.
-    async fn read(&self, target: &str) -> Result<Arc<Decoded>, Error> {
+    /// A read that may be answered by one under way or a moment ago. `roots`: what the document may be.
+    async fn read(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
         let (em, path) = (self.clone(), target.to_owned());
-        self.inner
-            .shield
-            .read((0, target.to_owned()), async move { em.fetch(&path).await })
-            .await
+        let reading = async move { em.fetch(&path, roots).await };
+        self.inner.shield.read((0, target.to_owned()), reading).await
     }
 
     /// A read that EM answers now.
-    async fn read_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {
-        self.fetch(target).await
-    }
-
-    async fn fetch(&self, target: &str) -> Result<Arc<Decoded>, Error> {
+    async fn fetch(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
         let Inner {
             transport,
             pools,
@@ -250,7 +244,7 @@ impl Em {
                 Err(error) => return Err(error),
             }
         };
-        documents::decode(answer.body).await.map(Arc::new)
+        documents::decode(answer.body, roots).await.map(Arc::new)
     }
 
     async fn write(&self, target: &str, change: Change, body: &[u8]) -> Result<(Answer, Lease), Error> {

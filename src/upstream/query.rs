@@ -111,8 +111,8 @@ impl Em {
     ) -> Result<Rows<T>, Error> {
         let target = target(kind, filter, page);
         let decoded = match freshness {
-            Freshness::Shared => self.read(&target).await?,
-            Freshness::Now => self.read_now(&target).await?,
+            Freshness::Shared => self.read(&target, &["QueryResult"]).await?,
+            Freshness::Now => self.fetch(&target, &["QueryResult"]).await?,
         };
         let answer: QueryDocument<T> = decoded.read()?;
         Ok(rows(answer, page))

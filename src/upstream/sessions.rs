@@ -56,7 +56,7 @@ impl Em {
     /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
     pub async fn session(&self, id: &EmId) -> Result<SessionFacts, Error> {
         let decoded = self
-            .read(&format!("cloud/failoverSessions/{id}?format=Entity"))
+            .read(&format!("cloud/failoverSessions/{id}?format=Entity"), &[KIND])
             .await?;
         facts(decoded.read()?)
     }

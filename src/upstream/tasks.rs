@@ -28,7 +28,7 @@ impl Em {
         match answer {
             Ok(None) => Ok(lost),
             Err(error) if error.is_not_found() => Ok(lost),
-            Ok(Some(answer)) => Ok(view(documents::decode(answer.body).await?.read()?)),
+            Ok(Some(answer)) => Ok(view(documents::decode(answer.body, &["Task"]).await?.read()?)),
             Err(error) => Err(error),
         }
     }
