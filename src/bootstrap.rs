@@ -1,1 +1,222 @@
+//! The one place that names concrete types: configuration → rooms → workers → server → stop.
+//!
+//! Start: the address is taken first and served last, so that a caller waits rather than being refused. EM may be
+//! away: the gateway starts, says so in `/readyz`, and takes no action until the first complete observation. Stop: no
+//! new work, open requests and deliveries finish within their limits, then all logon sessions are logged off.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, App};
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::Config;
+use crate::http::{self, Edge};
+use crate::runtime::{Nudge, Tasks, Turn, Worker};
+use crate::store::{self, Store};
+use crate::telemetry;
+use crate::upstream::{self, Em};
+use crate::watcher::Watcher;
+
+/// How long open requests may take to finish when the gateway stops.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How long tracked work and workers may take after that.
+const FINISH: Duration = Duration::from_secs(10);
+/// How long logging off may take.
+const LOGOFF: Duration = Duration::from_secs(5);
+/// How often histograms are folded.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why the gateway could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The listener.
+    #[error(transparent)]
+    Server(#[from] http::ServerError),
+    /// A key of `[auth]`.
+    #[error(transparent)]
+    Key(#[from] http::KeyError),
+    /// The store.
+    #[error("the store cannot be opened")]
+    Store(#[from] store::Error),
+    /// The client of EM.
+    #[error("the connection to Enterprise Manager cannot be set up")]
+    Upstream(#[from] upstream::SetupError),
+    /// A worker ended although nobody asked it to.
+    #[error("a worker of the gateway ended by itself; the log says which")]
+    Worker,
+    /// The server's task ended although nobody asked it to.
+    #[error("the server ended by itself")]
+    ServerEnded,
+    /// A signal cannot be listened for.
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
+}
+
+/// A running gateway.
+pub struct Gateway {
+    addr: SocketAddr,
+    em: Em,
+    store: Store,
+    tasks: Tasks,
+    stop_serving: CancellationToken,
+    server: JoinHandle<Result<(), http::ServerError>>,
+}
+
+impl Gateway {
+    /// Starts the gateway.
+    ///
+    /// # Errors
+    /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        install_tls_provider();
+        telemetry::upkeep();
+        let listener = http::bind(&config.server)?;
+        let addr = listener.local_addr().map_err(http::ServerError::from)?;
+        let clock: SharedClock = SystemClock::shared();
+        let tasks = Tasks::new();
+        let store = Store::open(&config.store, clock.clone()).await?;
+        let em = Em::new(&config.upstream, clock.clone())?;
+        let (changed, _) = tokio::sync::watch::channel(0);
+        let answer = em.longest_write();
+        let limits = app::Limits { answer, patience: config.upstream.unknown_after.max(answer) };
+        let watcher_nudge = Nudge::default();
+        let app = App::new(
+            em.clone(),
+            store.clone(),
+            clock.clone(),
+            tasks.clone(),
+            watcher_nudge.clone(),
+            changed.clone(),
+            limits,
+        );
+        let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
+
+        let watcher = Watcher::new(em.clone(), store.clone(), clock, config.watch, limits.patience, changed);
+        tasks.drive(watcher, watcher_nudge);
+        tasks.drive(MetricsUpkeep, Nudge::default());
+
+        let stop_serving = CancellationToken::new();
+        let stop = stop_serving.clone();
+        let server =
+            tokio::spawn(async move { http::serve(&config.server, http::router(&edge), listener, stop, DRAIN).await });
+        Ok(Self { addr, em, store, tasks, stop_serving, server })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Resolves when the gateway cannot go on.
+    async fn broken(&mut self) -> Error {
+        tokio::select! {
+            () = self.tasks.worker_failed() => Error::Worker,
+            ended = &mut self.server => match ended {
+                Ok(Err(error)) => Error::Server(error),
+                Ok(Ok(())) | Err(_) => Error::ServerEnded,
+            },
+        }
+    }
+
+    /// Stops in order: no new work, open work finishes, logon sessions are logged off.
+    ///
+    /// # Errors
+    /// [`Error::Server`] when the listener had failed.
+    pub async fn stop(self) -> Result<(), Error> {
+        let stopping = self.tasks.stopping();
+        // Those who wait for an operation get it as it stands; readiness turns red; workers end after their turn.
+        stopping.cancel();
+        self.stop_serving.cancel();
+        let served = if self.server.is_finished() { Ok(Ok(())) } else { self.server.await };
+        if !self.tasks.stop(FINISH).await {
+            tracing::warn!("some work did not end in time; what it was about is in the store and goes on at the next start");
+        }
+        self.em.shutdown(LOGOFF).await;
+        self.store.close().await;
+        tracing::info!("stopped");
+        match served {
+            Ok(Err(error)) => Err(error.into()),
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once).
+///
+/// # Errors
+/// [`Error`].
+pub async fn serve(config: Config) -> Result<(), Error> {
+    let mut signals = Signals::new().map_err(Error::Signals)?;
+    let mut gateway = Gateway::start(config).await?;
+    let outcome = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            Ok(())
+        }
+        error = gateway.broken() => Err(error),
+    };
+    tokio::select! {
+        stopped = gateway.stop() => outcome.and(stopped),
+        signal = signals.next() => {
+            tracing::warn!(signal, "stopped at once");
+            outcome
+        }
+    }
+}
+
+/// One provider of cryptography for TLS in and out. A second call finds it installed already.
+pub fn install_tls_provider() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+struct MetricsUpkeep;
+
+impl Worker for MetricsUpkeep {
+    const NAME: &'static str = "metrics upkeep";
+
+    async fn activate(&mut self) -> Turn {
+        telemetry::upkeep();
+        Turn::Rest(UPKEEP)
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of the other systems' form")]
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> &'static str {
+        let _ = tokio::signal::ctrl_c().await;
+        "interrupt"
+    }
+}
