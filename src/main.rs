@@ -23,6 +23,9 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run a double of Enterprise Manager to develop and test against
+    #[cfg(feature = "demo")]
+    Simulate(emgate::sim::Options),
     /// Make a token that the configured gateway believes
     Token(cli::token::Args),
 }
@@ -40,8 +43,19 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        #[cfg(feature = "demo")]
+        Command::Simulate(options) => {
+            block_on(emgate::sim::run(options))?.map_err(|error| Failure::caused_by(&error))
+        }
         Command::Token(args) => cli::token::run(&args),
     }
+}
+
+/// Runs a command that waits for things, on a runtime of its own.
+fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
+    Ok(runtime.block_on(work))
 }
 
 #[expect(

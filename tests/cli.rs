@@ -84,7 +84,11 @@ fn run_with_input(arguments: &[&str], input: &[u8]) -> Run {
     child.wait_with_output().unwrap().into()
 }
 
-const COMMANDS: &[&str] = &["token"];
+const COMMANDS: &[&str] = &[
+    #[cfg(feature = "demo")]
+    "simulate",
+    "token",
+];
 
 #[test]
 fn every_command_has_help_with_examples() {
