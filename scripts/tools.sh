@@ -18,9 +18,13 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+python() {
+    have python3 || apt_install python3 python3-venv
+}
+
 python_venv() {
     [ -x "$tools/python/bin/python" ] && return
-    have python3 || apt_install python3 python3-venv
+    python
     python3 -m venv "$tools/python" 2>/dev/null || {
         apt_install python3-venv
         python3 -m venv "$tools/python"
@@ -101,7 +105,7 @@ browser() {
 
 for tool in "$@"; do
     case $tool in
-    helm | hadolint | kubernetes-validate | browser) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

@@ -1,0 +1,68 @@
+# The commands of the house; each does its own set-up. `make` alone lists them.
+# Everything that is fetched goes below .tools (ignored by git); only the browser comes by apt.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi bench demo fuzz image-check
+
+export CARGO_TERM_PROGRESS_WHEN ?= never
+BINARY := target/debug/emgate
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+fmt: ## Format the code
+	cargo fmt
+
+test: ## Everything CI runs: lint, tests, chart, documentation page in a browser
+	@scripts/steps.sh lint unit helm browser
+
+lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
+	@scripts/steps.sh fmt-check clippy supply scripts-check
+
+fmt-check:
+	cargo fmt --check
+
+clippy:
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features --lib --bins -- -D warnings
+
+supply:
+	scripts/supply.sh
+
+scripts-check:
+	scripts/tools.sh hadolint
+	.tools/bin/hadolint Dockerfile
+	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+
+unit: ## All Rust tests, those of the binary and of the OpenAPI file included
+	cargo test --locked --no-fail-fast
+
+$(BINARY): FORCE
+	cargo build --locked
+FORCE:
+
+browser: $(BINARY) ## The documentation page in a real browser
+	scripts/tools.sh browser
+	node tests/browser/docs.mjs $(BINARY)
+
+helm: $(BINARY) ## Lint, render and validate the chart
+	scripts/helm.sh $(BINARY)
+
+openapi: ## Write openapi/emgate.v1.json anew
+	mkdir -p openapi
+	cargo run --locked --quiet -- openapi > openapi/emgate.v1.json.new
+	mv openapi/emgate.v1.json.new openapi/emgate.v1.json
+
+bench: ## Throughput of the transcoder, size of the binary, start, idle memory
+	cargo bench --locked
+
+demo: ## The main job on this machine: simulator, gateway, verified webhook
+	cargo run --locked --release -- demo --fast
+
+fuzz: ## Property tests of the transcoder with many more cases (CASES=20000)
+	PROPTEST_CASES=$${CASES:-20000} cargo test --locked --release --lib transcode
+
+image-check: ## The image's runtime stage, built and run on a base made from Debian packages (needs root)
+	scripts/image.sh

@@ -1,0 +1,61 @@
+//! `emgate health`: asks the gateway on this machine whether it lives; for container health checks, where there is no curl.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use super::{ConfigFile, Failure};
+use crate::http;
+
+/// A health check that waits longer is answered by its caller's own limit.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Arguments of `emgate health`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  emgate health                 asks where the configuration says that the gateway listens
+  emgate health --ready         fails also while it is not ready to work")]
+pub struct Args {
+    /// Ask /readyz instead of /healthz
+    #[arg(long)]
+    pub ready: bool,
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+/// Succeeds when the gateway answers 200.
+///
+/// # Errors
+/// When it does not answer within 2 seconds, or otherwise.
+pub async fn run(args: &Args) -> Result<(), Failure> {
+    let server = args.config.load()?.server;
+    let scheme = if server.tls.is_some() { "https" } else { "http" };
+    let path = if args.ready { "readyz" } else { "healthz" };
+    let url = format!("{scheme}://{}/{path}", reachable(&server));
+    // The certificate is for the name that callers use; here the gateway talks to itself over loopback.
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(LIMIT)
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .map_err(|error| Failure::caused_by(&error))?;
+    match client.get(&url).send().await {
+        Ok(answer) if answer.status() == 200 => Ok(()),
+        Ok(answer) => Err(Failure::new(format!("{url} answers {}", answer.status()))),
+        Err(error) => Err(
+            Failure::new(format!("{url} does not answer: {}", error.without_url()))
+                .hint("is the gateway running, with the same configuration?"),
+        ),
+    }
+}
+
+/// Where a listener on all addresses is reached from here.
+fn reachable(server: &http::Config) -> SocketAddr {
+    let address = match server.listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(address, server.listen.port())
+}
