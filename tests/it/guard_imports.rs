@@ -168,11 +168,9 @@ fn imported_by(source: &Source) -> Vec<String> {
     )
 }
 
-fn allowed(room: &str) -> Option<&'static [&'static str]> {
-    MAY_IMPORT
-        .iter()
-        .find(|(name, _)| *name == room)
-        .map(|(_, rooms)| *rooms)
+fn allowed(room: &str) -> Option<BTreeSet<&'static str>> {
+    let (_, rooms) = MAY_IMPORT.iter().find(|(name, _)| *name == room)?;
+    Some(rooms.split_whitespace().collect())
 }
 
 #[test]
