@@ -26,6 +26,10 @@ enum Command {
     /// Run a double of Enterprise Manager to develop and test against
     #[cfg(feature = "demo")]
     Simulate(emgate::sim::Options),
+    /// Convert one of Enterprise Manager's XML documents to the JSON of the API
+    Convert(cli::convert::Args),
+    /// Ask the gateway on this machine whether it lives
+    Health(cli::health::Args),
     /// Make a token that the configured gateway believes
     Token(cli::token::Args),
 }
@@ -47,6 +51,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Simulate(options) => {
             block_on(emgate::sim::run(options))?.map_err(|error| Failure::caused_by(&error))
         }
+        Command::Convert(args) => cli::convert::run(&args),
+        Command::Health(args) => block_on(cli::health::run(&args))?,
         Command::Token(args) => cli::token::run(&args),
     }
 }

@@ -87,6 +87,8 @@ fn run_with_input(arguments: &[&str], input: &[u8]) -> Run {
 const COMMANDS: &[&str] = &[
     #[cfg(feature = "demo")]
     "simulate",
+    "convert",
+    "health",
     "token",
 ];
 
@@ -258,5 +260,87 @@ fn a_token_for_tenants_is_confined() {
     assert!(
         scope.contains("webhooks:write") && !scope.contains("tenants:all"),
         "{scope}"
+    );
+}
+
+/// As EM writes it, the end of the root cut off.
+const SESSION: &str = "<CloudFailoverSession Name=\"ABC\" UID=\"urn:veeam:CloudFailoverSession:a986d473-0248-4884-9832-17ec982ee393\" \
+    xmlns=\"http://www.veeam.com/ent/v1.0\"><State>Working</State>";
+
+fn session() -> String {
+    format!("\u{feff}{SESSION}</CloudFailoverSession>")
+}
+
+#[test]
+fn convert_writes_json_with_two_blanks_per_level() {
+    for arguments in [&["convert"][..], &["convert", "-"]] {
+        let run = run_with_input(arguments, session().as_bytes());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let json: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(json["state"], "Working");
+        assert_eq!(json["id"], "a986d473-0248-4884-9832-17ec982ee393");
+        assert_eq!(
+            run.stdout,
+            format!("{}\n", serde_json::to_string_pretty(&json).unwrap())
+        );
+    }
+}
+
+#[test]
+fn convert_reads_a_file_and_can_write_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("session.xml"), session()).unwrap();
+    let run: Run = emgate(folder.path(), &["convert", "--compact", "session.xml"])
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.stdout.lines().count(), 1);
+    let missing: Run = emgate(folder.path(), &["convert", "missing.xml"])
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(missing.code, Some(1));
+    assert!(
+        missing.stderr.starts_with("error: cannot read missing.xml: "),
+        "{}",
+        missing.stderr
+    );
+}
+
+#[test]
+fn convert_ends_with_1_on_a_refused_document() {
+    for input in [SESSION, "", "<html><body>down</body></html>", "<!DOCTYPE a><a/>"] {
+        let run = run_with_input(&["convert"], input.as_bytes());
+        assert_eq!(run.code, Some(1), "{input}");
+        assert!(
+            run.stderr.starts_with("error: stdin is refused: "),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn health_fails_when_nobody_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
+    // The port is free: it was taken a moment ago and given back.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let run: Run = emgate(folder.path(), &["health"])
+        .env("EMGATE_SERVER__LISTEN", &free)
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stderr
+            .contains(&format!("http://{free}/healthz does not answer")),
+        "{}",
+        run.stderr
     );
 }
