@@ -13,6 +13,7 @@ use emgate::{
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 #[command(after_help = "Examples:
+  emgate serve --config emgate.toml                 the gateway
   emgate token --subject portal --scope all         a token to try the API with
 
 Logging goes to stderr; EMGATE_LOG sets what is logged, for example EMGATE_LOG=emgate=debug,info.")]
@@ -30,6 +31,11 @@ enum Command {
     Convert(cli::convert::Args),
     /// Ask the gateway on this machine whether it lives
     Health(cli::health::Args),
+    /// Run the gateway until SIGTERM or SIGINT
+    #[command(after_help = "Examples:
+  emgate serve                              ./emgate.toml if present, else the environment alone
+  emgate serve --config /etc/emgate.toml")]
+    Serve(cli::ConfigFile),
     /// Make a token that the configured gateway believes
     Token(cli::token::Args),
 }
@@ -53,6 +59,10 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Convert(args) => cli::convert::run(&args),
         Command::Health(args) => block_on(cli::health::run(&args))?,
+        Command::Serve(file) => {
+            let config = file.load()?;
+            block_on(emgate::bootstrap::serve(config))?.map_err(|error| Failure::caused_by(&error))
+        }
         Command::Token(args) => cli::token::run(&args),
     }
 }
