@@ -67,6 +67,8 @@ pub struct FieldFault {
 pub enum FieldFaultKind {
     #[error("EM's {0} has no such field")]
     Unknown(&'static str),
+    #[error("is given twice")]
+    Twice,
     #[error("is required")]
     Missing,
     #[error("must be {0}")]

@@ -9,19 +9,27 @@
 //! Tests: beside each part, `tests/it/transcode*.rs`, and the fuzz targets in `fuzz/`.
 
 mod attributes;
+mod convert;
 mod decode;
+mod encode;
 mod error;
+mod json;
+mod listing;
 mod out;
+mod pretty;
 mod result;
 mod scalar;
 mod source;
 mod text;
 mod unknown;
+mod xml;
 
 use std::io::{BufRead, Write};
 
 use crate::catalogue::{Root, TypeId, catalogue};
 
+pub use convert::{ConvertError, Converted, Options, Target, convert};
+pub use encode::Mode;
 pub use error::{DecodeError, EncodeError, FieldFault, FieldFaultKind};
 
 /// Bytes of JSON that one document in memory may become: many empty elements grow by their empty lists.
@@ -153,4 +161,15 @@ pub fn decode_stream(
         source::Text::Utf16(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
     };
     Ok((name, st.anomalies))
+}
+
+/// Makes XML of a JSON document; `root` is a document element or a type of EM's.
+///
+/// # Errors
+/// Text that is not JSON, a root that EM does not have, or every value that does not fit, each with its JSON pointer.
+pub fn encode(json: &[u8], root: &str, mode: Mode) -> Result<Vec<u8>, EncodeError> {
+    let found = catalogue()
+        .root_or_type(root)
+        .ok_or_else(|| EncodeError::UnknownRoot(error::excerpt(root)))?;
+    encode::document(catalogue(), json, found, mode, false)
 }

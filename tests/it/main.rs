@@ -13,3 +13,5 @@ mod guard_imports; // who may import whom, and which crates stay in one room
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 mod transcode_decode; // XML to JSON: fixtures and rules
+mod transcode_generate; // documents that the schema can produce
+mod transcode_properties; // what holds for each of them, in both directions

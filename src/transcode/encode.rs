@@ -1,0 +1,367 @@
+//! JSON → XML: schema order, attributes as attributes, everything checked before a byte is trusted to EM.
+//!
+//! Members may come in any order while EM insists on its own, so an object is held until it is complete. Every fault
+//! is collected with its JSON pointer; the XML of a document with faults is thrown away.
+
+use super::error::{EncodeError, FieldFault, FieldFaultKind};
+use super::json::{self, Json};
+use super::listing;
+use super::scalar;
+use super::xml::{self, Xml};
+use crate::catalogue::names::upper_first;
+use crate::catalogue::{
+    Catalogue, Field, Form, Kind, NAMESPACE, Place, Role, Root, Scalar, Shape, TypeDef, Value,
+};
+
+/// How much of the JSON becomes XML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything: the XML decodes to the same JSON again.
+    Document,
+    /// The body of a request: without `links`, `href`, and what EM never lets one write.
+    Request,
+}
+
+/// Faults reported at most.
+const MAX_FAULTS: usize = 50;
+
+/// One step of a JSON pointer.
+#[derive(Clone, Copy)]
+pub(super) enum Step<'a> {
+    Member(&'a str),
+    Item(usize),
+}
+
+/// The encoder's state: where it writes, where it is, what was wrong so far.
+pub(super) struct Encoder<'a> {
+    pub catalogue: &'static Catalogue,
+    pub xml: Xml,
+    mode: Mode,
+    /// Required fields are checked.
+    strict: bool,
+    pub path: Vec<Step<'a>>,
+    faults: Vec<FieldFault>,
+}
+
+/// Encodes a whole JSON text.
+pub(super) fn document(
+    catalogue: &'static Catalogue,
+    bytes: &[u8],
+    root: Root,
+    mode: Mode,
+    indent: bool,
+) -> Result<Vec<u8>, EncodeError> {
+    let value = json::parse(bytes)?;
+    let mut encoder = Encoder::new(catalogue, root, mode, indent);
+    encoder.root(root, &value);
+    encoder.finish()
+}
+
+impl<'a> Encoder<'a> {
+    pub(super) fn new(catalogue: &'static Catalogue, root: Root, mode: Mode, indent: bool) -> Self {
+        // What EM answers leaves out fields that it wants in requests.
+        let strict = mode == Mode::Request || matches!(catalogue.ty(root.ty).kind, Kind::Spec | Kind::Info);
+        Self {
+            catalogue,
+            xml: Xml::new(indent),
+            mode,
+            strict,
+            path: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    fn root(&mut self, root: Root, value: &'a Json<'a>) {
+        let ty = self.catalogue.ty(root.ty);
+        self.xml.start(root.name);
+        self.xml.attribute("xmlns", NAMESPACE);
+        match ty.form {
+            Form::List => listing::list(self, ty, value),
+            Form::QueryResult => listing::query_result(self, ty, value),
+            Form::Object | Form::Page | Form::QueryPart => self.object(ty, value),
+        }
+        self.xml.end(root.name);
+    }
+
+    /// The document, or everything that was wrong with it.
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
+        self.check()?;
+        Ok(self.xml.out)
+    }
+
+    pub(super) fn check(&mut self) -> Result<(), EncodeError> {
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(EncodeError::Invalid(std::mem::take(&mut self.faults)))
+        }
+    }
+
+    /// Records a fault at the present place.
+    pub(super) fn fault(&mut self, what: FieldFaultKind) {
+        if self.faults.len() >= MAX_FAULTS {
+            return;
+        }
+        let mut pointer = String::new();
+        for step in &self.path {
+            pointer.push('/');
+            match step {
+                Step::Member(name) => pointer.push_str(&name.replace('~', "~0").replace('/', "~1")),
+                Step::Item(index) => pointer.push_str(&index.to_string()),
+            }
+        }
+        self.faults.push(FieldFault { pointer, what });
+    }
+
+    pub(super) fn fault_at(&mut self, member: &'a str, what: FieldFaultKind) {
+        self.path.push(Step::Member(member));
+        self.fault(what);
+        self.path.pop();
+    }
+
+    /// Whether a request leaves this field out: what EM only ever returns. A real `Id` stays, and so does what EM
+    /// wants to see though it may not change.
+    fn dropped(&self, field: &Field) -> bool {
+        self.mode == Mode::Request
+            && (field.name == "Links"
+                || field.name == "Href"
+                || (field.writable == Some(false) && !field.required && field.name != "Id"))
+    }
+
+    /// Attributes and children of an element whose start tag is begun.
+    pub(super) fn object(&mut self, ty: &'static TypeDef, value: &'a Json<'a>) {
+        let Json::Object(members) = value else {
+            return self.fault(FieldFaultKind::Type("an object"));
+        };
+        let mut given: [Option<&'a Json<'a>>; 64] = [None; 64];
+        for (name, value) in members {
+            match ty.by_json(name) {
+                Some((index, _)) => {
+                    if let Some(slot) = given.get_mut(index) {
+                        *slot = Some(value);
+                    }
+                }
+                // Made from `uid`, and made again when the document is read.
+                None if ty.has_uid && name == "id" => {}
+                None => self.fault_at(name, FieldFaultKind::Unknown(ty.name)),
+            }
+        }
+        self.choices(ty, &mut given);
+        for (field, value) in ty.fields.iter().zip(given) {
+            if self.dropped(field) {
+                continue;
+            }
+            match value {
+                Some(value) => {
+                    self.path.push(Step::Member(&field.json));
+                    self.field(ty, field, value);
+                    self.path.pop();
+                }
+                None if field.required && self.strict => {
+                    self.fault_at(&field.json, FieldFaultKind::Missing);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Of a choice at most one is given; a null beside another is none.
+    fn choices(&mut self, ty: &'static TypeDef, given: &mut [Option<&'a Json<'a>>; 64]) {
+        for group in &ty.choices {
+            let is_given = |v: &Option<&Json<'_>>| v.is_some_and(|v| *v != Json::Null);
+            let set: Vec<usize> = group
+                .iter()
+                .map(|i| usize::from(*i))
+                .filter(|i| given.get(*i).is_some_and(is_given))
+                .collect();
+            let [first, others @ ..] = set.as_slice() else {
+                continue;
+            };
+            for other in group.iter().map(|i| usize::from(*i)).filter(|i| !set.contains(i)) {
+                if let Some(slot) = given.get_mut(other) {
+                    *slot = None;
+                }
+            }
+            for other in others {
+                if let (Some(first), Some(other)) = (ty.fields.get(*first), ty.fields.get(*other)) {
+                    self.fault_at(&other.json, FieldFaultKind::Choice(first.json.to_string()));
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, ty: &'static TypeDef, field: &'static Field, value: &'a Json<'a>) {
+        match (field.place, field.shape) {
+            (Place::Attribute, _) => {
+                if let Some(text) = self.attribute_text(field, value) {
+                    self.xml.attribute(field.name, &text);
+                }
+            }
+            (Place::Text, _) => {
+                if let Some(text) = self.text(field, value) {
+                    self.xml.text(&text);
+                }
+            }
+            (Place::Element, Shape::One) => self.element(field.name, field, value),
+            (Place::Element, Shape::Repeated) => {
+                self.each(value, |e, item| e.element(field.name, field, item))
+            }
+            (Place::Element, Shape::Wrapped) => self.wrapped(ty, field, value),
+        }
+    }
+
+    fn wrapped(&mut self, ty: &'static TypeDef, field: &'static Field, value: &'a Json<'a>) {
+        let empty = matches!(value, Json::Null) || matches!(value, Json::Array(items) if items.is_empty());
+        if empty && self.mode == Mode::Request {
+            // Read from EM, an empty list may as well have been absent; only where a request may empty it, and
+            // where it stands for nothing else, does it say so.
+            let index = ty.fields.iter().position(|f| std::ptr::eq(f, field));
+            let in_choice = |i: usize| ty.choices.iter().flatten().any(|c| usize::from(*c) == i);
+            let meant = field.required || field.writable == Some(true);
+            if !meant || index.is_some_and(in_choice) {
+                return;
+            }
+        }
+        let item = field.items.first().copied().unwrap_or(field.name);
+        self.xml.start(field.name);
+        self.each(value, |e, value| e.element(item, field, value));
+        self.xml.end(field.name);
+    }
+
+    pub(super) fn each(&mut self, value: &'a Json<'a>, mut one: impl FnMut(&mut Self, &'a Json<'a>)) {
+        match value {
+            Json::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.path.push(Step::Item(index));
+                    one(self, item);
+                    self.path.pop();
+                }
+            }
+            Json::Null => {}
+            _ => self.fault(FieldFaultKind::Type("an array")),
+        }
+    }
+
+    /// One element with its content.
+    pub(super) fn element(&mut self, name: &'static str, field: &'static Field, value: &'a Json<'a>) {
+        self.xml.start(name);
+        match field.value {
+            Value::Type(id) if *value == Json::Null => {
+                // An empty element is what a request says; a document must come back as null.
+                if self.mode == Mode::Document && self.catalogue.ty(id).form != Form::Page {
+                    self.xml.nil();
+                }
+            }
+            Value::Type(id) => {
+                let ty = self.catalogue.ty(id);
+                if ty.form == Form::Page {
+                    listing::page(self, value);
+                } else {
+                    self.object(ty, value);
+                }
+            }
+            Value::Scalar(s) if *value == Json::Null && s.is_text() => self.xml.nil(),
+            Value::Scalar(_) | Value::Enum(_) => {
+                if let Some(text) = self.text(field, value) {
+                    self.xml.text(&text);
+                }
+            }
+        }
+        self.xml.end(name);
+    }
+
+    /// The text of an attribute; none where nothing is to be written.
+    fn attribute_text(&mut self, field: &'static Field, value: &'a Json<'a>) -> Option<String> {
+        match (value, field.value) {
+            (Json::Null, Value::Scalar(s)) if s.is_text() => None,
+            _ => self.text(field, value),
+        }
+    }
+
+    /// The text of a scalar; empty for null, but EM's "never" for a time.
+    fn text(&mut self, field: &'static Field, value: &'a Json<'a>) -> Option<String> {
+        let scalar = match field.value {
+            Value::Scalar(s) => s,
+            Value::Enum(_) if *value == Json::Null => return Some(String::new()),
+            Value::Enum(id) => {
+                let Json::String(text) = value else {
+                    return self.refuse(FieldFaultKind::Type("a string"));
+                };
+                let known = self.catalogue.enumeration(id);
+                return match known.find(text) {
+                    Some(value) => Some(value.to_owned()),
+                    None => {
+                        let all = known.values.iter().chain(&*known.observed).copied().collect();
+                        self.refuse(FieldFaultKind::Enum(all))
+                    }
+                };
+            }
+            Value::Type(_) => return self.refuse(FieldFaultKind::Type("an object")),
+        };
+        match (scalar, value) {
+            (Scalar::DateTime, Json::Null) => Some("1753-01-01T00:00:00Z".to_owned()),
+            (_, Json::Null) => Some(String::new()),
+            (Scalar::Boolean, Json::Bool(value)) => Some(value.to_string()),
+            (Scalar::Boolean, _) => self.refuse(FieldFaultKind::Type("true or false")),
+            (Scalar::Int | Scalar::Long, Json::Number(text)) => match integer(text) {
+                Some(text) => Some(text),
+                None => self.refuse(FieldFaultKind::Type("a whole number of at most 64 bits")),
+            },
+            (Scalar::Int | Scalar::Long, _) => self.refuse(FieldFaultKind::Type("a whole number")),
+            (Scalar::Decimal, Json::Number(text)) => Some((*text).to_owned()),
+            (Scalar::Decimal, _) => self.refuse(FieldFaultKind::Type("a number")),
+            (Scalar::DateTime, Json::String(text)) => match date_time(text) {
+                Some(text) => Some(text),
+                None => self.refuse(FieldFaultKind::Type("a date-time such as 2026-01-31T12:00:00Z")),
+            },
+            (_, Json::String(text)) if !xml::fits(text) => self.refuse(FieldFaultKind::Character),
+            (_, Json::String(text)) => Some(match field.role {
+                Role::Plain | Role::Uid => text.to_string(),
+                Role::Url => em_url(text),
+                Role::Relation => {
+                    let known = self.catalogue.relation(text);
+                    known.map_or_else(|| upper_first(text), str::to_owned)
+                }
+            }),
+            _ => self.refuse(FieldFaultKind::Type("a string")),
+        }
+    }
+
+    fn refuse(&mut self, what: FieldFaultKind) -> Option<String> {
+        self.fault(what);
+        None
+    }
+}
+
+/// A JSON number as XML's integer; `6.0` is one.
+pub(super) fn integer(text: &str) -> Option<String> {
+    let whole = match text.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
+        Some(_) => return None,
+        None => text,
+    };
+    let mut out = Vec::new();
+    scalar::write_integer(whole, &mut out).then(|| String::from_utf8(out).ok())?
+}
+
+/// A date-time in UTC as XML text.
+fn date_time(text: &str) -> Option<String> {
+    match scalar::date_time(text)? {
+        scalar::DateTime::Never => Some("1753-01-01T00:00:00Z".to_owned()),
+        at @ scalar::DateTime::At { .. } => {
+            let mut out = Vec::new();
+            scalar::write_date_time(at, &mut out);
+            String::from_utf8(out)
+                .ok()
+                .map(|t| t.trim_matches('"').to_owned())
+        }
+    }
+}
+
+/// The gateway's URL as a path of EM's: `/api/v1/em/jobs` → `/api/jobs`; others stay.
+pub(super) fn em_url(url: &str) -> String {
+    match url.strip_prefix("/api/v1/em") {
+        Some(rest) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => format!("/api{rest}"),
+        _ => url.to_owned(),
+    }
+}
