@@ -13,6 +13,7 @@ use emgate::{
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 #[command(after_help = "Examples:
+  emgate demo                                       the main job on this machine, nothing else needed
   emgate serve --config emgate.toml                 the gateway
   emgate token --subject portal --scope all         a token to try the API with
 
@@ -24,6 +25,9 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show the main job on this machine, with nothing else installed
+    #[cfg(feature = "demo")]
+    Demo(emgate::demo::Options),
     /// Run a double of Enterprise Manager to develop and test against
     #[cfg(feature = "demo")]
     Simulate(emgate::sim::Options),
@@ -40,9 +44,21 @@ enum Command {
     Token(cli::token::Args),
 }
 
+impl Command {
+    /// What is logged when nobody says otherwise.
+    fn usual_logs(&self) -> &'static str {
+        match self {
+            // Its picture on the terminal is not to be torn by the log of a gateway that does well.
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => "warn",
+            _ => "info",
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let command = CommandLine::parse().command;
-    match start_logs().and_then(|()| run(command)) {
+    match start_logs(command.usual_logs()).and_then(|()| run(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
@@ -53,6 +69,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => block_on(emgate::demo::run(options))?,
         #[cfg(feature = "demo")]
         Command::Simulate(options) => {
             block_on(emgate::sim::run(options))?.map_err(|error| Failure::caused_by(&error))
@@ -78,7 +96,7 @@ fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
     clippy::disallowed_methods,
     reason = "the edge of the process, where the environment becomes an argument"
 )]
-fn start_logs() -> Result<(), Failure> {
+fn start_logs(usual: &str) -> Result<(), Failure> {
     let filter = std::env::var("EMGATE_LOG").ok();
-    telemetry::init_logs(filter.as_deref(), "info").map_err(|error| Failure::caused_by(&error))
+    telemetry::init_logs(filter.as_deref(), usual).map_err(|error| Failure::caused_by(&error))
 }

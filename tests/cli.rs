@@ -86,9 +86,12 @@ fn run_with_input(arguments: &[&str], input: &[u8]) -> Run {
 
 const COMMANDS: &[&str] = &[
     #[cfg(feature = "demo")]
+    "demo",
+    #[cfg(feature = "demo")]
     "simulate",
     "convert",
     "health",
+    "serve",
     "token",
 ];
 
