@@ -41,6 +41,28 @@ pub struct FailoverEventData {
     pub virtual_machine: Option<String>,
 }
 
+/// The data of events about a webhook endpoint.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EndpointEventData {
+    /// The endpoint.
+    pub endpoint: EndpointStanding,
+}
+
+/// How a webhook endpoint stands.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EndpointStanding {
+    /// Its id.
+    pub id: String,
+    /// What its owner calls it.
+    #[schema(required)]
+    pub description: Option<String>,
+    /// `up`, `degraded` or `down`.
+    pub health: String,
+    /// Why, for people.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
 /// The data of events about Enterprise Manager's reachability.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct UpstreamEventData {
@@ -69,6 +91,7 @@ pub struct EventItem {
     #[serde(rename = "type")]
     pub kind: String,
     /// When the gateway saw it.
+    #[schema(format = DateTime)]
     pub timestamp: String,
     /// What it is about; its shape depends on the type (`GET /event-types`).
     #[schema(value_type = Object)]

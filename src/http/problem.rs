@@ -71,9 +71,11 @@ pub struct ProblemBody<'a> {
     pub errors: &'a [Fault],
     /// The operation concerned: the one that keeps the plan busy, that has ended, or that records the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub operation_id: Option<&'a str>,
     /// The failover session that keeps the plan busy.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub session_id: Option<&'a str>,
 }
 

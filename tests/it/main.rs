@@ -10,6 +10,7 @@
 
 mod config; // file, environment, defaults, faults
 mod guard_imports; // who may import whom, and which crates stay in one room
+mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 mod transcode_decode; // XML to JSON: fixtures and rules

@@ -6,6 +6,8 @@
 
 mod answers;
 mod events;
+mod samples;
+mod tidy;
 
 pub(super) use events::{event_example, event_schema};
 
@@ -13,7 +15,7 @@ use axum::middleware::from_fn;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, Server};
+use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, RefOr, Server};
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use super::problem::Code;
@@ -102,13 +104,29 @@ fn finish(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer()));
     answers::add_components(components);
+    tidy::name_pages(components);
     events::add(&mut document);
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
+            tidy::operation(operation);
             answers::complete(operation);
+            add_examples(operation);
         }
     }
     document
+}
+
+/// Gives every JSON body of ours an example, where its schema names one of the samples.
+fn add_examples(operation: &mut Operation) {
+    for content in tidy::bodies(operation) {
+        let Some(RefOr::Ref(schema)) = &content.schema else {
+            continue;
+        };
+        let name = schema.ref_location.rsplit('/').next().unwrap_or_default();
+        if content.example.is_none() && content.examples.is_empty() {
+            content.example = samples::of_schema(name);
+        }
+    }
 }
 
 const TAGS: &[(&str, &str)] = &[

@@ -1,0 +1,290 @@
+//! Examples: one failover told from several sides, built from domain values by the functions that build real answers.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::api_types::events::{
+    self, EndpointEventData, EndpointStanding, TestEventData, UpstreamEventData, operation_event,
+    session_event,
+};
+use crate::api_types::failover;
+use crate::domain::event::{EventType, NewEvent, Routing};
+use crate::domain::id::{EmId, EndpointId, EventId, OperationId, TaskId};
+use crate::domain::operation::{
+    HistoryStep, Operation, OperationKind, OperationResult, OperationState, OperationTask, ResultSource,
+    TaskState,
+};
+use crate::domain::plan::{ActionKind, Command, Plan, PlanKind, PlanMachine, PlanRef, Reference};
+use crate::domain::session::{MachineFacts, Session, SessionFacts, SessionResult, SessionState};
+
+/// A moment `seconds` after the example begins.
+fn at(seconds: i64) -> Timestamp {
+    // 2026-02-13T08:00:00Z; the sum stays far within what a timestamp holds.
+    Timestamp::from_second(1_770_969_600 + seconds).unwrap_or_default()
+}
+
+fn gateway_id(last: u64) -> Uuid {
+    Uuid::from_u64_pair(0x019c_55e5_9d00_7a1c, 0x9f60_2f3f_1d0c_0000 | last)
+}
+
+/// The samples' ids are written here and well-formed.
+fn em_id(text: &str) -> Option<EmId> {
+    text.parse().ok()
+}
+
+fn reference(id: &str, name: &str) -> Option<Reference> {
+    Some(Reference {
+        id: em_id(id)?,
+        name: Some(name.to_owned()),
+    })
+}
+
+fn plan() -> Option<Plan> {
+    let machine = |id, name: &str, order| {
+        Some(PlanMachine {
+            id: Some(em_id(id)?),
+            name: name.to_owned(),
+            order: Some(order),
+        })
+    };
+    Some(Plan {
+        id: em_id("3f56fa52-c902-4655-9774-2022fde214d2")?,
+        uid: Some("urn:veeam:CloudFailoverPlan:3f56fa52-c902-4655-9774-2022fde214d2".to_owned()),
+        kind: PlanKind::Cloud,
+        name: "ABC Company Failover Plan".to_owned(),
+        description: Some("File servers first".to_owned()),
+        tenant: reference("8d0e5d4c-7a8b-4a52-9df3-2c1f5ad1ee02", "ABC Company"),
+        backup_server: reference("4ceb4e03-d23d-4c4e-be05-21580b260243", "backup01.example"),
+        machines: vec![
+            machine("b4a9d8d0-41e5-4f0b-9f6d-0a6f3d0c6f10", "filesrv03", 0)?,
+            machine("52b3c6c7-0f93-4cf5-8cf0-0f7ae6f5d7c9", "filesrv04", 1)?,
+        ],
+        pre_command: Some(Command::default()),
+        post_command: Some(Command {
+            enabled: true,
+            command: Some(r"C:\scripts\after.ps1".to_owned()),
+        }),
+    })
+}
+
+fn session(ended: bool, operation: Option<OperationId>) -> Option<Session> {
+    let machine = |name: &str, point: &str, seconds: i64| {
+        Some(MachineFacts {
+            name: name.to_owned(),
+            state: if ended {
+                SessionState::Stopped
+            } else {
+                SessionState::Working
+            },
+            result: ended.then_some(SessionResult::Success),
+            progress: Some(if ended { 100 } else { 42 }),
+            started_at: Some(at(seconds)),
+            ended_at: ended.then(|| at(seconds + 90)),
+            failure_message: None,
+            replica_point: reference(point, &format!("{name}@2026-02-13 05:00:46")),
+        })
+    };
+    let plan: PlanRef = plan()?.reference();
+    Some(Session {
+        facts: SessionFacts {
+            id: em_id("a986d473-0248-4884-9832-17ec982ee393")?,
+            uid: Some("urn:veeam:CloudFailoverSession:a986d473-0248-4884-9832-17ec982ee393".to_owned()),
+            plan_name: plan.name.clone(),
+            job: None,
+            job_type: Some("FailoverPlan".to_owned()),
+            backup_server: plan.backup_server.clone(),
+            state: if ended {
+                SessionState::Stopped
+            } else {
+                SessionState::Working
+            },
+            result: ended.then_some(SessionResult::Success),
+            progress: Some(if ended { 100 } else { 42 }),
+            started_at: Some(at(2)),
+            ended_at: ended.then(|| at(112)),
+            failure_message: None,
+            machines: vec![
+                machine("filesrv03", "c1beab6b-2b18-47f1-9e71-354ab8a49fc2", 5)?,
+                machine("filesrv04", "796cbc20-c2be-4acf-bc1a-4e1e32d7df46", 20)?,
+            ],
+        },
+        plan: Some(plan),
+        action: operation.map(|_| ActionKind::Test),
+        operation,
+    })
+}
+
+fn operation(ended: bool) -> Option<Operation> {
+    let step = |state, seconds| HistoryStep {
+        state,
+        at: at(seconds),
+        reason: None,
+    };
+    let mut operation = Operation {
+        id: OperationId::new(gateway_id(1)),
+        kind: OperationKind::Failover,
+        action: ActionKind::Test.as_str().to_owned(),
+        plan: Some(plan()?.reference()),
+        target: None,
+        state: OperationState::Running,
+        result: None,
+        result_source: None,
+        progress: 42,
+        task: Some(OperationTask {
+            id: TaskId("task-1".to_owned()),
+            logon: None,
+            state: if ended {
+                TaskState::Finished
+            } else {
+                TaskState::Running
+            },
+            message: ended.then(|| "Ok".to_owned()),
+        }),
+        session: em_id("a986d473-0248-4884-9832-17ec982ee393"),
+        failure: None,
+        requested_by: Some("portal".to_owned()),
+        requested_at: at(0),
+        finished_at: None,
+        cancel_requested_at: None,
+        callback_url: None,
+        metadata: BTreeMap::from([("ticket".to_owned(), "DR-1042".to_owned())]),
+        seen_observation: 1,
+        answer_due: at(30),
+        evidence_deadline: at(1200),
+        history: vec![
+            step(OperationState::Submitting, 0),
+            step(OperationState::Running, 1),
+        ],
+    };
+    if ended {
+        operation.finish(
+            Some(OperationResult::Success),
+            Some(ResultSource::Session),
+            at(114),
+        );
+    }
+    Some(operation)
+}
+
+fn event_of(kind: EventType) -> Option<NewEvent> {
+    let id = EventId::new(gateway_id(0xe));
+    let about_session = |ended, sequence, machine| {
+        let operation = operation(ended)?;
+        let session = session(ended, Some(operation.id))?;
+        let moment = at(if ended { 114 } else { 4 });
+        session_event(id, kind, moment, &session, Some(&operation), sequence, machine).ok()
+    };
+    let about_endpoint = |health: &str, reason: Option<&str>| {
+        let data = EndpointEventData {
+            endpoint: EndpointStanding {
+                id: EndpointId::new(gateway_id(0xa)).to_string(),
+                description: Some("Portal".to_owned()),
+                health: health.to_owned(),
+                reason: reason.map(ToOwned::to_owned),
+            },
+        };
+        plain(id, kind, &data)
+    };
+    let about_upstream = |reason: Option<&str>| {
+        let data = UpstreamEventData {
+            account: "operators".to_owned(),
+            since: at(0).into(),
+            reason: reason.map(ToOwned::to_owned),
+        };
+        plain(id, kind, &data)
+    };
+    match kind {
+        EventType::SessionStarted => about_session(false, 1, None),
+        EventType::SessionProgressed => about_session(false, 2, None),
+        EventType::MachineFinished => about_session(false, 3, Some("filesrv03")),
+        EventType::SessionFinished => about_session(true, 4, None),
+        EventType::SessionLost => about_session(false, 4, None),
+        EventType::OperationFinished => {
+            let mut undo = operation(true)?;
+            ActionKind::Undo.as_str().clone_into(&mut undo.action);
+            undo.session = None;
+            undo.result_source = Some(ResultSource::Task);
+            operation_event(id, at(114), &undo).ok()
+        }
+        EventType::EndpointFailing => {
+            about_endpoint("down", Some("nothing was taken for 15 minutes: timeout"))
+        }
+        EventType::EndpointRecovered => about_endpoint("up", None),
+        EventType::EndpointDisabled => about_endpoint("down", Some("the receiver answered 410 Gone")),
+        EventType::UpstreamUnavailable => about_upstream(Some("the connection was refused")),
+        EventType::UpstreamRecovered => about_upstream(None),
+        EventType::WebhookTest => {
+            let data = TestEventData {
+                message: "This is a test of the endpoint.".to_owned(),
+            };
+            plain(id, kind, &data)
+        }
+    }
+}
+
+fn plain<D: Serialize>(id: EventId, kind: EventType, data: &D) -> Option<NewEvent> {
+    events::event(id, kind, at(114), data, Routing::default()).ok()
+}
+
+/// The body of an event of this type.
+pub(super) fn event(kind: EventType) -> Value {
+    event_of(kind)
+        .and_then(|event| serde_json::from_str(&event.body).ok())
+        .unwrap_or_default()
+}
+
+/// An example for a schema of the document, where there is one.
+pub(super) fn of_schema(name: &str) -> Option<Value> {
+    let value = |value: Result<Value, serde_json::Error>| value.ok();
+    let running = operation(false)?;
+    let under_way = session(false, Some(running.id))?;
+    match name {
+        "Plan" => value(serde_json::to_value(failover::Plan::from(&plan()?))),
+        "FailoverSession" => value(serde_json::to_value(failover::FailoverSession::from(&under_way))),
+        "Operation" => value(serde_json::to_value(failover::Operation::new(
+            &running,
+            Some(&under_way),
+        ))),
+        "EventItem" => {
+            let event = event_of(EventType::SessionFinished)?;
+            let mut item = json!({ "id": event.id.to_string() });
+            let body: Value = serde_json::from_str(&event.body).ok()?;
+            item.as_object_mut()?.extend(body.as_object()?.clone());
+            Some(item)
+        }
+        "EventTypeInfo" => {
+            let kind = EventType::WebhookTest;
+            Some(json!({
+                "type": kind.as_str(),
+                "description": kind.meaning(),
+                "optIn": kind.opt_in(),
+                "schema": super::event_schema(kind),
+                "example": event(kind),
+            }))
+        }
+        _ => {
+            let (item, link) = match name.strip_suffix("Page")? {
+                item @ ("Plan" | "FailoverSession") => (item, "?page=2"),
+                item => (item, "?after=AZxVzF3zebC8vQ"),
+            };
+            let path = match item {
+                "Plan" => "cloud-failover-plans",
+                "FailoverSession" => "failover-sessions",
+                "Operation" => "operations",
+                "EventItem" => "events",
+                _ => "event-types",
+            };
+            let next = (path != "event-types").then(|| format!("/api/v1/{path}{link}"));
+            let mut page = json!({"size": 50, "next": next, "previous": null});
+            if link == "?page=2" {
+                page.as_object_mut()?
+                    .extend([("number".to_owned(), json!(1)), ("total".to_owned(), json!(2))]);
+            }
+            Some(json!({"items": [of_schema(item)?], "page": page}))
+        }
+    }
+}

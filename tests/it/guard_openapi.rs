@@ -1,0 +1,399 @@
+//! Judges the OpenAPI document: the checked-in file is the program's own, every promise in it is complete, and every
+//! example is valid against its schema by somebody else's validator.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+const FILE: &str = "openapi/emgate.v1.json";
+const METHODS: &[&str] = &["get", "put", "post", "delete", "patch"];
+
+fn document() -> Value {
+    let text = emgate::http::openapi::document_json().expect("the document can be written");
+    serde_json::from_str(&text).expect("the document is JSON")
+}
+
+/// Every operation under `paths`, as (`GET /path`, operation).
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("a path item") {
+            if METHODS.contains(&method.as_str()) {
+                found.push((format!("{} {path}", method.to_uppercase()), operation));
+            }
+        }
+    }
+    found
+}
+
+/// Every operation of the document, webhooks and callbacks included.
+fn all_operations(document: &Value) -> Vec<(String, &Value)> {
+    let mut found = operations(document);
+    for (name, item) in document["webhooks"].as_object().expect("webhooks") {
+        found.push((format!("webhook {name}"), &item["post"]));
+    }
+    for (place, operation) in operations(document) {
+        for (name, callback) in operation["callbacks"].as_object().into_iter().flatten() {
+            for item in callback.as_object().expect("a callback").values() {
+                found.push((format!("{place} callback {name}"), &item["post"]));
+            }
+        }
+    }
+    found
+}
+
+/// What a reference leads to.
+fn followed<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => {
+            let pointer = reference
+                .strip_prefix('#')
+                .expect("a reference within the document");
+            let target = document.pointer(pointer);
+            followed(
+                document,
+                target.unwrap_or_else(|| panic!("{reference} leads nowhere")),
+            )
+        }
+        None => value,
+    }
+}
+
+#[test]
+fn the_checked_in_document_is_the_programs_own() {
+    let own = emgate::http::openapi::document_json().expect("the document can be written");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    if std::env::var_os("EMGATE_WRITE_OPENAPI").is_some() {
+        std::fs::write(&path, &own).expect("the file can be written");
+    }
+    let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        own == checked_in,
+        "{FILE} is stale: what the routes promise has changed. Run `make openapi`, look at the difference as a caller \
+         would, and commit it with the change."
+    );
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_component_is_used() {
+    let document = document();
+    fn walk<'a>(value: &'a Value, used: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                used.extend(fields.get("$ref").and_then(Value::as_str));
+                // What stands in an example is data.
+                let structure = fields
+                    .iter()
+                    .filter(|(name, _)| *name != "example" && *name != "value");
+                structure.for_each(|(_, field)| walk(field, used));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, used)),
+            _ => {}
+        }
+    }
+    let mut used = BTreeSet::new();
+    walk(&document, &mut used);
+    for reference in &used {
+        followed(&document, &json!({ "$ref": reference }));
+    }
+    for kind in ["schemas", "examples", "headers", "responses"] {
+        for name in document["components"][kind]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name)
+        {
+            let reference = format!("#/components/{kind}/{name}");
+            // No documented operation answers these: a wrong method is no operation, and nothing is limited by rate yet.
+            let ahead = ["rate-limited", "method-not-allowed"].contains(&name.as_str());
+            assert!(
+                ahead || used.contains(reference.as_str()),
+                "{reference} is used nowhere"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_operation_is_described_and_named_like_a_function_and_names_are_unique() {
+    let document = document();
+    let tags: BTreeSet<&str> = document["tags"]
+        .as_array()
+        .expect("tags")
+        .iter()
+        .filter_map(|tag| tag["name"].as_str())
+        .collect();
+    let mut ids = BTreeSet::new();
+    for (place, operation) in all_operations(&document) {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        let shaped = id.starts_with(|letter: char| letter.is_ascii_lowercase())
+            && id.chars().all(|letter| letter.is_ascii_alphanumeric());
+        assert!(shaped, "{place}: `{id}` makes no good function name");
+        assert!(ids.insert(id), "{place}: the operationId `{id}` stands twice");
+        assert!(
+            !operation["summary"].as_str().unwrap_or_default().is_empty(),
+            "{place} has no summary"
+        );
+        for tag in operation["tags"].as_array().into_iter().flatten() {
+            assert!(
+                tags.contains(tag.as_str().unwrap_or_default()),
+                "{place}: tag {tag} is not explained"
+            );
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let described = !parameter["description"].as_str().unwrap_or_default().is_empty();
+            assert!(described, "{place}: {} is not described", parameter["name"]);
+        }
+        let answers = operation["responses"].as_object().expect("responses");
+        assert!(
+            answers.keys().any(|status| status.starts_with(['2', '3'])),
+            "{place} never succeeds"
+        );
+        for (status, answer) in answers {
+            let described = !answer["description"].as_str().unwrap_or_default().is_empty();
+            assert!(described, "{place}: answer {status} is not described");
+        }
+    }
+}
+
+#[test]
+fn a_path_names_its_parameters_and_no_parameter_stands_twice() {
+    let document = document();
+    for (place, operation) in operations(&document) {
+        let mut named = BTreeSet::new();
+        let mut in_path = BTreeSet::new();
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let (name, location) = (
+                parameter["name"].as_str().expect("a name"),
+                parameter["in"].as_str().expect("in"),
+            );
+            assert!(named.insert((name, location)), "{place}: {name} stands twice");
+            if location == "path" {
+                in_path.insert(name);
+                assert_eq!(parameter["required"], true, "{place}: {name}");
+            }
+        }
+        let written: BTreeSet<&str> = place
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .collect();
+        assert_eq!(written, in_path, "{place}");
+    }
+}
+
+#[test]
+fn every_operation_under_api_names_its_scope_and_everything_else_says_that_it_needs_none() {
+    let document = document();
+    let schemes = &document["components"]["securitySchemes"];
+    let scopes: BTreeSet<&str> = emgate::domain::access::Scope::ALL
+        .iter()
+        .map(|scope| scope.as_str())
+        .collect();
+    for (place, operation) in operations(&document) {
+        let security = operation["security"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{place} says nothing of security"));
+        if !place.contains(" /api/") {
+            assert!(security.is_empty(), "{place} is outside /api and must be open");
+            continue;
+        }
+        assert_eq!(security.len(), 1, "{place}");
+        for (scheme, needed) in security[0].as_object().expect("a requirement") {
+            assert!(
+                schemes[scheme].is_object(),
+                "{place} names the scheme {scheme}, which is not defined"
+            );
+            let needed = needed.as_array().expect("scopes");
+            assert!(!needed.is_empty(), "{place} needs no scope");
+            for scope in needed {
+                assert!(
+                    scopes.contains(scope.as_str().unwrap_or_default()),
+                    "{place}: {scope} is no scope of ours"
+                );
+            }
+        }
+    }
+    for (place, operation) in all_operations(&document).iter().skip(operations(&document).len()) {
+        assert_eq!(
+            operation["security"],
+            json!([]),
+            "{place}: receivers have no token of ours"
+        );
+    }
+}
+
+#[test]
+fn every_operation_tells_which_problems_it_answers() {
+    let document = document();
+    for (place, operation) in operations(&document) {
+        let answers = operation["responses"].as_object().expect("responses");
+        let mut expected = vec!["500"];
+        if place.contains(" /api/") {
+            expected.extend(["401", "403", "503"]);
+        }
+        if place.contains('{') {
+            expected.push("404");
+        }
+        if operation["requestBody"].is_object() {
+            expected.extend(["400", "413", "415", "422"]);
+        }
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        if parameters.clone().any(|parameter| parameter["in"] == "query") {
+            expected.push("422");
+        }
+        for status in expected {
+            assert!(answers.contains_key(status), "{place} does not document {status}");
+        }
+        for (status, answer) in answers
+            .iter()
+            .filter(|(status, _)| status.starts_with(['4', '5']))
+        {
+            let problem = &answer["content"]["application/problem+json"];
+            // Readiness tells its own story with 503.
+            if place == "GET /readyz" && status == "503" {
+                continue;
+            }
+            assert_eq!(
+                problem["schema"]["$ref"], "#/components/schemas/Problem",
+                "{place}: {status}"
+            );
+            for example in problem["examples"].as_object().expect("examples").values() {
+                let example = followed(&document, example);
+                assert_eq!(
+                    example["value"]["status"].to_string(),
+                    *status,
+                    "{place}: {example}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_body_has_an_example_and_every_example_is_valid_against_its_schema() {
+    let document = document();
+    let mut judged = 0;
+    let mut bodies: Vec<(String, &Value)> = Vec::new();
+    for (place, operation) in all_operations(&document) {
+        for (kind, content) in operation["requestBody"]["content"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            bodies.push((format!("{place}: request, {kind}"), content));
+        }
+        for (status, answer) in operation["responses"].as_object().expect("responses") {
+            for (kind, content) in answer["content"].as_object().into_iter().flatten() {
+                bodies.push((format!("{place}: {status}, {kind}"), content));
+            }
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if parameter.get("example").is_some() {
+                judge(
+                    &document,
+                    &parameter["schema"],
+                    &parameter["example"],
+                    &format!("{place}: {}", parameter["name"]),
+                );
+                judged += 1;
+            }
+        }
+    }
+    for (place, content) in bodies {
+        let schema = &content["schema"];
+        let mut examples: Vec<&Value> = content["examples"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(_, example)| &followed(&document, example)["value"])
+            .collect();
+        examples.extend(content.get("example"));
+        let own = followed(&document, schema);
+        examples.extend(own.get("example"));
+        let is_json = place.ends_with("json") && !place.starts_with("GET /openapi.json");
+        assert!(
+            !is_json || !examples.is_empty() || has_field_examples(own),
+            "{place} has no example; add one to http/openapi/samples.rs or to its schema"
+        );
+        for example in examples {
+            judge(&document, schema, example, &place);
+            judged += 1;
+        }
+    }
+    assert!(
+        judged > 200,
+        "only {judged} examples were found: does the test still see them?"
+    );
+}
+
+/// Small bodies carry their examples field by field.
+fn has_field_examples(schema: &Value) -> bool {
+    let mut fields = schema["properties"].as_object().into_iter().flatten();
+    fields.any(|(_, field)| field.get("example").is_some() || field.get("items").is_some())
+}
+
+fn judge(document: &Value, schema: &Value, example: &Value, place: &str) {
+    let whole = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "components": document["components"],
+        "allOf": [schema],
+    });
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&whole)
+        .unwrap_or_else(|error| panic!("{place}: the schema is not valid: {error}"));
+    let faults: Vec<String> = validator
+        .iter_errors(example)
+        .map(|fault| format!("{} at {}", fault, fault.instance_path()))
+        .collect();
+    assert!(
+        faults.is_empty(),
+        "{place}: the example does not fit its schema: {faults:#?}\n{example:#}"
+    );
+}
+
+#[test]
+fn every_event_type_is_a_webhook_with_the_three_headers_and_an_example_that_fits() {
+    let document = document();
+    let webhooks = document["webhooks"].as_object().expect("webhooks");
+    let mut left: BTreeMap<&String, &Value> = webhooks.iter().collect();
+    for kind in emgate::domain::event::EventType::ALL {
+        let name = kind.as_str().to_owned();
+        let item = left
+            .remove(&name)
+            .unwrap_or_else(|| panic!("{name} is not in the document"));
+        let parameters = item["post"]["parameters"].as_array().expect("headers");
+        let headers: Vec<&str> = parameters
+            .iter()
+            .filter_map(|parameter| parameter["name"].as_str())
+            .collect();
+        assert_eq!(
+            headers,
+            ["webhook-id", "webhook-timestamp", "webhook-signature"],
+            "{name}"
+        );
+        let content = &item["post"]["requestBody"]["content"]["application/json"];
+        assert_eq!(content["example"]["type"], *name);
+        judge(&document, &content["schema"], &content["example"], &name);
+    }
+    assert!(left.is_empty(), "{left:?} are no event types");
+}
+
+#[test]
+fn actions_announce_their_callbacks() {
+    let document = document();
+    for (place, operation) in operations(&document) {
+        let is_action = ["/test", "/start", "/undo"]
+            .iter()
+            .any(|action| place.ends_with(action))
+            && place.starts_with("POST");
+        let is_on_a_plan = place.contains("failover-plans");
+        let callbacks = operation["callbacks"].as_object().map_or(0, serde_json::Map::len);
+        assert_eq!(
+            callbacks,
+            if is_action && is_on_a_plan { 2 } else { 0 },
+            "{place}"
+        );
+    }
+}
