@@ -21,7 +21,9 @@ use crate::store::Store;
 pub use crate::store::events::StoredEvent;
 pub use crate::store::operations::{Cursor, OperationFilter};
 use crate::upstream::Em;
-pub use crate::upstream::{Error as UpstreamError, Page, PageRequest, SessionQuery, Sort, SortField};
+pub use crate::upstream::{
+    Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
+};
 pub use error::{BusyWith, Error, FieldError};
 
 /// The time limits that verbs work by.

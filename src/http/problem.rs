@@ -231,6 +231,23 @@ impl Problem {
         problem
     }
 
+    /// What an action that failed is answered with: never 504, which would leave open whether it was done. A time-out
+    /// that comes here came before anything was sent; one that comes later is answered 202.
+    #[must_use]
+    pub fn of_action(error: app::Error) -> Self {
+        let mut problem = Self::from(error);
+        if problem.0.code == Code::UpstreamTimeout {
+            let unavailable = Self::new(
+                Code::UpstreamUnavailable,
+                "Enterprise Manager did not answer in time, before anything was asked of it",
+            );
+            problem.0.code = unavailable.0.code;
+            problem.0.detail = unavailable.0.detail;
+            problem.0.headers = unavailable.0.headers;
+        }
+        problem
+    }
+
     /// The whole answer, for the request it belongs to.
     #[must_use]
     pub fn render(&self, request_id: &str, instance: &str) -> Response {
@@ -322,13 +339,87 @@ impl From<app::Error> for Problem {
     }
 }
 
-/// What Enterprise Manager's answer, or its silence, means to the caller.
+/// What Enterprise Manager's answer, or its silence, means to the caller (contract section 4, "Errors"). Only its own
+/// words are quoted, which the room below has cut to size; never an address, a path or a stack trace.
 fn upstream(error: &app::UpstreamError) -> Problem {
-    tracing::warn!(
-        error = error as &dyn std::error::Error,
-        "Enterprise Manager did not do what was asked"
-    );
-    Problem::new(Code::UpstreamUnavailable, error.public_message()).retry_after(error.retry_after())
+    use app::UpstreamFault as F;
+    let saying = |text: &str, message: &Option<String>| match message {
+        Some(message) => format!("{text}: {message}"),
+        None => text.to_owned(),
+    };
+    let (code, detail) = match error.kind() {
+        F::Refused { status, message } => {
+            let code = match status {
+                403 => Code::UpstreamForbidden,
+                404 => Code::NotFound,
+                409 => Code::UpstreamConflict,
+                _ => Code::UpstreamRejected,
+            };
+            (code, saying("Enterprise Manager refused the request", message))
+        }
+        F::CredentialsRefused { message, .. } => (
+            Code::UpstreamAuthFailed,
+            saying("Enterprise Manager refuses the gateway's credentials", message),
+        ),
+        F::Failed { status, message } => (
+            Code::UpstreamError,
+            saying(
+                &format!("Enterprise Manager failed with status {status}"),
+                message,
+            ),
+        ),
+        F::InvalidResponse { .. } => (
+            Code::UpstreamInvalidResponse,
+            "Enterprise Manager's answer is not a document that can be trusted".to_owned(),
+        ),
+        F::TooLarge { limit } => (
+            Code::UpstreamInvalidResponse,
+            format!("Enterprise Manager's answer is larger than {limit} bytes"),
+        ),
+        F::Interrupted { .. } => (
+            Code::UpstreamError,
+            "the connection to Enterprise Manager broke before the answer was complete".to_owned(),
+        ),
+        F::TimedOut => (
+            Code::UpstreamTimeout,
+            "Enterprise Manager did not answer in time".to_owned(),
+        ),
+        F::Busy { message, .. } => (
+            Code::UpstreamUnavailable,
+            saying("Enterprise Manager is overloaded or in maintenance", message),
+        ),
+        F::Unreachable { .. } => (
+            Code::UpstreamUnavailable,
+            "Enterprise Manager cannot be reached".to_owned(),
+        ),
+        F::CircuitOpen { .. } => (
+            Code::UpstreamUnavailable,
+            "Enterprise Manager has not answered for a while and is not asked until it may have recovered"
+                .to_owned(),
+        ),
+        F::NoFreeLogon => (
+            Code::UpstreamUnavailable,
+            "all logon sessions at Enterprise Manager are in use".to_owned(),
+        ),
+        F::ShuttingDown => (Code::UpstreamUnavailable, "the gateway is stopping".to_owned()),
+        F::Unsendable { .. } => (
+            Code::InvalidRequest,
+            "the request cannot be written as a document of Enterprise Manager".to_owned(),
+        ),
+    };
+    let problem = Problem::new(code, detail);
+    if code.status().is_server_error() {
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            code = code.as_str(),
+            "Enterprise Manager did not do what was asked"
+        );
+    }
+    if matches!(code, Code::UpstreamUnavailable | Code::UpstreamAuthFailed) {
+        problem.retry_after(error.retry_after())
+    } else {
+        problem
+    }
 }
 
 #[cfg(test)]

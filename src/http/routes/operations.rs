@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::by_cursor;
-use super::plans::READING;
+use super::plans::WRITING;
 use crate::api_types::failover::{Operation, Page};
 use crate::app::OperationFilter;
 use crate::domain::access::Scope;
@@ -26,8 +26,7 @@ const STORED: &[Code] = &[Code::StoreUnavailable];
 
 pub(super) fn routes() -> OpenApiRouter<Edge> {
     let cancelling = [
-        READING,
-        STORED,
+        WRITING,
         &[
             Code::OperationFinished,
             Code::NotCancellable,
@@ -173,7 +172,7 @@ async fn get_operation(
     responses((status = 202, description = "Asked for; see `cancelRequestedAt`.", body = Operation,
         headers(("Location" = String, description = "The operation.")))))]
 async fn cancel_operation(State(edge): State<Edge>, Id(id): Id<OperationId>) -> Result<Response, Problem> {
-    let view = edge.app().cancel(id).await?;
+    let view = edge.app().cancel(id).await.map_err(Problem::of_action)?;
     let body = Operation::new(&view.operation, view.session.as_ref());
     let mut response = (StatusCode::ACCEPTED, Json(&body)).into_response();
     if let Ok(location) = HeaderValue::from_str(&body.links.this) {

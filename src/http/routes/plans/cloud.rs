@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{ACTING, Act, ActionOptions, PlanQuery, READING, answer, editing, get, list, unchanged};
+use super::{Act, ActionOptions, PlanQuery, READING, acting, answer, editing, get, list, unchanged};
 use crate::api_types::failover::{Operation, Page, Plan};
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
@@ -42,17 +42,17 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
         ))
         .routes(guarded(
             Scope::PlansTest,
-            ACTING,
+            &acting(),
             routes!(test_cloud_failover_plan),
         ))
         .routes(guarded(
             Scope::PlansStart,
-            ACTING,
+            &acting(),
             routes!(start_cloud_failover_plan),
         ))
         .routes(guarded(
             Scope::PlansUndo,
-            ACTING,
+            &acting(),
             routes!(undo_cloud_failover_plan),
         ))
 }
@@ -113,7 +113,8 @@ async fn update_cloud_failover_plan(
     let submitted = edge
         .app()
         .edit_plan(&caller, PlanKind::Cloud, &id, &body, unchanged(conditions), key)
-        .await?;
+        .await
+        .map_err(Problem::of_action)?;
     answer(&edge, &submitted, wait).await
 }
 
@@ -140,7 +141,8 @@ async fn delete_cloud_failover_plan(
     let submitted = edge
         .app()
         .delete_cloud_plan(&caller, &id, unchanged(conditions), key)
-        .await?;
+        .await
+        .map_err(Problem::of_action)?;
     answer(&edge, &submitted, wait).await
 }
 

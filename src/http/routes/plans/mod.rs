@@ -44,10 +44,8 @@ pub(super) const READING: &[Code] = &[
     Code::UpstreamTimeout,
 ];
 
-/// What an action may end in; never 504, since an action whose outcome is not known is answered 202.
-const ACTING: &[Code] = &[
-    Code::IdempotencyKeyReused,
-    Code::PlanBusy,
+/// What a write to Enterprise Manager may end in; never 504, since a write whose outcome is not known is answered 202.
+pub(super) const WRITING: &[Code] = &[
     Code::UpstreamConflict,
     Code::UpstreamForbidden,
     Code::UpstreamRejected,
@@ -58,6 +56,11 @@ const ACTING: &[Code] = &[
     Code::StoreUnavailable,
 ];
 
+/// What an action may end in.
+fn acting() -> Vec<Code> {
+    [WRITING, &[Code::PlanBusy, Code::IdempotencyKeyReused]].concat()
+}
+
 pub(super) fn routes() -> OpenApiRouter<Edge> {
     OpenApiRouter::default()
         .merge(cloud::routes())
@@ -66,7 +69,15 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 
 /// What a change of a plan may end in.
 fn editing() -> Vec<Code> {
-    [ACTING, &[Code::PreconditionFailed]].concat()
+    [
+        WRITING,
+        &[
+            Code::PlanBusy,
+            Code::IdempotencyKeyReused,
+            Code::PreconditionFailed,
+        ],
+    ]
+    .concat()
 }
 
 /// What plans are sorted by.
@@ -258,7 +269,8 @@ impl Act {
         let submitted = edge
             .app()
             .act(&self.caller, self.kind, &self.id, self.action, request)
-            .await?;
+            .await
+            .map_err(Problem::of_action)?;
         answer(edge, &submitted, self.wait).await
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{ACTING, Act, ActionOptions, PlanQuery, READING, answer, editing, get, list, unchanged};
+use super::{Act, ActionOptions, PlanQuery, READING, acting, answer, editing, get, list, unchanged};
 use crate::api_types::failover::{Operation, Page, Plan};
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
@@ -27,8 +27,12 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
             &editing(),
             routes!(update_failover_plan),
         ))
-        .routes(guarded(Scope::PlansStart, ACTING, routes!(start_failover_plan)))
-        .routes(guarded(Scope::PlansUndo, ACTING, routes!(undo_failover_plan)))
+        .routes(guarded(
+            Scope::PlansStart,
+            &acting(),
+            routes!(start_failover_plan),
+        ))
+        .routes(guarded(Scope::PlansUndo, &acting(), routes!(undo_failover_plan)))
 }
 
 /// List on-premises failover plans
@@ -94,7 +98,8 @@ async fn update_failover_plan(
             unchanged(conditions),
             key,
         )
-        .await?;
+        .await
+        .map_err(Problem::of_action)?;
     answer(&edge, &submitted, wait).await
 }
 
