@@ -81,7 +81,10 @@ impl Gateway {
         let em = Em::new(&config.upstream, clock.clone())?;
         let (changed, _) = tokio::sync::watch::channel(0);
         let answer = em.longest_write();
-        let limits = app::Limits { answer, patience: config.upstream.unknown_after.max(answer) };
+        let limits = app::Limits {
+            answer,
+            patience: config.upstream.unknown_after.max(answer),
+        };
         let watcher_nudge = Nudge::default();
         let app = App::new(
             em.clone(),
@@ -94,15 +97,30 @@ impl Gateway {
         );
         let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
 
-        let watcher = Watcher::new(em.clone(), store.clone(), clock, config.watch, limits.patience, changed);
+        let watcher = Watcher::new(
+            em.clone(),
+            store.clone(),
+            clock,
+            config.watch,
+            limits.patience,
+            changed,
+        );
         tasks.drive(watcher, watcher_nudge);
         tasks.drive(MetricsUpkeep, Nudge::default());
 
         let stop_serving = CancellationToken::new();
         let stop = stop_serving.clone();
-        let server =
-            tokio::spawn(async move { http::serve(&config.server, http::router(&edge), listener, stop, DRAIN).await });
-        Ok(Self { addr, em, store, tasks, stop_serving, server })
+        let server = tokio::spawn(async move {
+            http::serve(&config.server, http::router(&edge), listener, stop, DRAIN).await
+        });
+        Ok(Self {
+            addr,
+            em,
+            store,
+            tasks,
+            stop_serving,
+            server,
+        })
     }
 
     /// Where it listens.
@@ -131,9 +149,15 @@ impl Gateway {
         // Those who wait for an operation get it as it stands; readiness turns red; workers end after their turn.
         stopping.cancel();
         self.stop_serving.cancel();
-        let served = if self.server.is_finished() { Ok(Ok(())) } else { self.server.await };
+        let served = if self.server.is_finished() {
+            Ok(Ok(()))
+        } else {
+            self.server.await
+        };
         if !self.tasks.stop(FINISH).await {
-            tracing::warn!("some work did not end in time; what it was about is in the store and goes on at the next start");
+            tracing::warn!(
+                "some work did not end in time; what it was about is in the store and goes on at the next start"
+            );
         }
         self.em.shutdown(LOGOFF).await;
         self.store.close().await;
@@ -194,7 +218,10 @@ struct Signals {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {

@@ -33,11 +33,16 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The URL names no engine that is built in.
-    #[error("store.url must be sqlite://FILE")]
+    #[error("store.url must be sqlite://FILE or postgres://user@host/database")]
     UnsupportedUrl,
     /// The key that seals secrets is not 32 bytes in base64.
     #[error("the store's encryption key must be 32 bytes in base64")]
     BadKey,
+    /// A shared database needs a key that all replicas have.
+    #[error(
+        "a PostgreSQL store needs store.encryption_key_file: 32 bytes in base64, the same for every replica"
+    )]
+    KeyMissing,
     /// A sealed secret does not open with the key at hand.
     #[error("a secret in the store cannot be opened with the encryption key at hand")]
     Unsealable,

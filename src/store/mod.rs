@@ -5,6 +5,7 @@
 //! text, secrets sealed. Invariant: whatever is acknowledged to a caller or seen at EM was committed first.
 
 pub mod config;
+pub mod engine;
 pub mod error;
 pub mod events;
 pub mod idempotency;
@@ -13,20 +14,18 @@ pub mod operations;
 pub mod row;
 pub mod seal;
 pub mod sessions;
+mod sql;
 pub mod webhooks;
 
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, Connection as _, Executor as _};
+use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
 
 use crate::clock::SharedClock;
 use crate::runtime::Nudge;
 pub use config::Config;
+use engine::{Engine, Place};
 pub use error::Error;
 use lock::ProcessLock;
 use seal::Sealer;
@@ -43,6 +42,7 @@ pub struct Tx {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
+    engine: Engine,
     write: AnyPool,
     read: AnyPool,
     sealer: Sealer,
@@ -52,17 +52,10 @@ struct Inner {
 }
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "core", include_str!("migrations/sqlite/0001_core.sql")),
-    (2, "webhooks", include_str!("migrations/sqlite/0002_webhooks.sql")),
-    (
-        3,
-        "idempotency",
-        include_str!("migrations/sqlite/0003_idempotency.sql"),
-    ),
+    (1, "core", include_str!("migrations/0001_core.sql")),
+    (2, "webhooks", include_str!("migrations/0002_webhooks.sql")),
+    (3, "idempotency", include_str!("migrations/0003_idempotency.sql")),
 ];
-
-/// How long a statement waits for another process or connection that holds the database.
-const BUSY_TIMEOUT_MS: u32 = 5_000;
 
 impl Store {
     /// Opens the database, takes its process lock, brings its tables up to date.
@@ -72,28 +65,22 @@ impl Store {
     /// what the database says.
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
-        let path = sqlite_path(&config.url)?;
-        let lock = ProcessLock::take(&path)?;
-        let sealer = Sealer::open(config, &path)?;
-        let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode=rwc", path.display()))
-            .map_err(Error::Database)?;
-        // SQLite has one writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
-        let write = sqlite_pool(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(Error::Database)?;
-        migrate(&write).await?;
-        let read = sqlite_pool(4)
-            .connect_with(options)
-            .await
-            .map_err(Error::Database)?;
+        let place = Place::parse(&config.url)?;
+        let (lock, sealer) = match &place {
+            Place::File(path) => (Some(ProcessLock::take(path)?), Sealer::open(config, Some(path))?),
+            Place::Server(_) => (None, Sealer::open(config, None)?),
+        };
+        let engine = place.engine();
+        let (write, read) = place.connect().await?;
+        migrate(&write, engine).await?;
         Ok(Self(Arc::new(Inner {
+            engine,
             write,
             read,
             sealer,
             clock,
             deliveries: Nudge::default(),
-            _lock: Some(lock),
+            _lock: lock,
         })))
     }
 
@@ -104,8 +91,8 @@ impl Store {
     /// [`Error::Database`] when the database does not answer in time.
     pub async fn begin(&self) -> Result<Tx, Error> {
         let connection = self.0.write.acquire().await?;
-        let inner =
-            sqlx::Transaction::begin(connection, Some(sqlx::SqlStr::from_static("BEGIN IMMEDIATE"))).await?;
+        let begin = sqlx::SqlStr::from_static(self.0.engine.begin());
+        let inner = sqlx::Transaction::begin(connection, Some(begin)).await?;
         Ok(Tx {
             inner,
             store: self.0.clone(),
@@ -169,6 +156,11 @@ impl Tx {
         self.store.clock.clone()
     }
 
+    /// The engine.
+    pub(in crate::store) fn engine(&self) -> Engine {
+        self.store.engine
+    }
+
     /// Remembers that this transaction may have made deliveries due.
     pub(in crate::store) fn note_deliveries(&mut self) {
         self.events_written = true;
@@ -187,25 +179,7 @@ impl Tx {
     }
 }
 
-fn sqlite_pool(connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(10))
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                // FULL, because the product is for the day the power fails: a commit that was answered must survive it.
-                connection
-                    .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
-                        "pragma busy_timeout = {BUSY_TIMEOUT_MS}; pragma journal_mode = wal; \
-                         pragma synchronous = full; pragma foreign_keys = on;"
-                    ))))
-                    .await?;
-                Ok(())
-            })
-        })
-}
-
-async fn migrate(pool: &AnyPool) -> Result<(), Error> {
+async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
     let migrations = MIGRATIONS
         .iter()
         .map(|(version, name, sql)| {
@@ -213,7 +187,7 @@ async fn migrate(pool: &AnyPool) -> Result<(), Error> {
                 *version,
                 (*name).into(),
                 MigrationType::Simple,
-                sqlx::SqlStr::from_static(sql),
+                sqlx::AssertSqlSafe(engine.dialect(sql)).into_sql_str(),
                 false,
             )
         })
@@ -230,24 +204,18 @@ async fn migrate(pool: &AnyPool) -> Result<(), Error> {
     Ok(())
 }
 
-fn sqlite_path(url: &str) -> Result<PathBuf, Error> {
-    let path = url
-        .strip_prefix("sqlite://")
-        .or_else(|| url.strip_prefix("sqlite:"))
-        .ok_or(Error::UnsupportedUrl)?;
-    let path = path.split('?').next().unwrap_or_default();
-    if path.is_empty() || path.starts_with(':') {
-        Err(Error::UnsupportedUrl)
-    } else {
-        Ok(PathBuf::from(path))
-    }
-}
-
 /// Temporary stores for tests of this room and of those above it.
 #[cfg(test)]
 pub mod testing {
+    use base64::Engine as _;
+    use sqlx::{AnyPool, AssertSqlSafe};
+
     use super::{Config, Store};
     use crate::clock::{SharedClock, SystemClock};
+
+    /// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
+    /// runs the suite on both.
+    const SERVER: &str = "EMGATE_TEST_POSTGRES";
 
     /// A fresh store in a directory that is left to the system to clean.
     pub async fn temporary() -> Store {
@@ -256,11 +224,34 @@ pub mod testing {
 
     /// The same with a clock of one's own.
     pub async fn temporary_with(clock: SharedClock) -> Store {
+        Store::open(&temporary_config().await, clock)
+            .await
+            .expect("a fresh store")
+    }
+
+    /// The configuration of a fresh store, to open it more than once.
+    #[expect(clippy::disallowed_methods, reason = "the tests' only switch")]
+    pub async fn temporary_config() -> Config {
         let directory = tempfile::tempdir().expect("a temporary directory").keep();
-        let config = Config {
-            url: format!("sqlite://{}", directory.join("emgate.db").display()),
-            encryption_key_file: None,
+        let Ok(server) = std::env::var(SERVER) else {
+            let url = format!("sqlite://{}", directory.join("emgate.db").display());
+            return Config {
+                url,
+                encryption_key_file: None,
+            };
         };
-        Store::open(&config, clock).await.expect("a fresh store")
+        sqlx::any::install_default_drivers();
+        let name = format!("emgate_{}", uuid::Uuid::now_v7().simple());
+        let admin = AnyPool::connect(&format!("{server}/postgres"))
+            .await
+            .expect("the server answers");
+        let sql = AssertSqlSafe(format!("create database {name}"));
+        sqlx::query(sql).execute(&admin).await.expect("a database");
+        let key = directory.join("key");
+        std::fs::write(&key, base64::engine::general_purpose::STANDARD.encode([7u8; 32])).expect("a key");
+        Config {
+            url: format!("{server}/{name}"),
+            encryption_key_file: Some(key),
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::any::AnyRow;
 
 use super::row::{Columns as _, json, micros};
+use super::sql::Sql;
 use super::{Error, Store, Tx};
 use crate::domain::id::{EmId, OperationId, TaskId};
 use crate::domain::operation::{
@@ -143,7 +144,8 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operation(&mut self, id: OperationId) -> Result<Option<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where id = $1"
+            "select {COLUMNS} from operations where id = $1{}",
+            self.engine().for_update()
         )))
         .bind(id.to_string())
         .fetch_all(self.connection())
@@ -157,7 +159,7 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn unfinished_operations(&mut self) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id"
+            "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id{}", self.engine().for_update()
         )))
         .fetch_all(self.connection())
         .await?;
@@ -247,24 +249,20 @@ impl Store {
         cursor: Option<Cursor<OperationId>>,
         limit: i64,
     ) -> Result<Vec<Operation>, Error> {
-        let mut query = sqlx::QueryBuilder::new(format!("select {COLUMNS} from operations where 1 = 1"));
+        let mut query = Sql::new(format!("select {COLUMNS} from operations where 1 = 1"));
         if let Some(plan) = &filter.plan {
-            query.push(" and plan_key = ").push_bind(plan.key());
+            query.push(" and plan_key = ").bind(plan.key());
         }
-        one_of(
-            &mut query,
-            "state",
-            filter.states.iter().map(|state| state.as_str().to_owned()),
-        );
-        one_of(
-            &mut query,
-            "kind",
-            filter.kinds.iter().map(|kind| kind.as_str().to_owned()),
-        );
-        one_of(&mut query, "result", filter.results.iter().cloned());
+        query
+            .and_one_of(
+                "state",
+                filter.states.iter().map(|state| state.as_str().to_owned()),
+            )
+            .and_one_of("kind", filter.kinds.iter().map(|kind| kind.as_str().to_owned()))
+            .and_one_of("result", filter.results.iter().cloned());
         match cursor {
-            Some(Cursor::After(id)) => query.push(" and id < ").push_bind(id.to_string()),
-            Some(Cursor::Before(id)) => query.push(" and id > ").push_bind(id.to_string()),
+            Some(Cursor::After(id)) => query.push(" and id < ").bind(id.to_string()),
+            Some(Cursor::Before(id)) => query.push(" and id > ").bind(id.to_string()),
             None => &mut query,
         };
         let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
@@ -274,8 +272,8 @@ impl Store {
             } else {
                 " order by id limit "
             })
-            .push_bind(limit);
-        let rows = query.build().fetch_all(self.reader()).await?;
+            .bind(limit);
+        let rows = query.fetch_all(&mut *self.reader().acquire().await?).await?;
         let mut operations = self.with_history(rows).await?;
         if !newest_first {
             operations.reverse();
@@ -286,16 +284,16 @@ impl Store {
     async fn with_history(&self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
         let mut histories: HashMap<String, Vec<HistoryStep>> = HashMap::new();
         if !rows.is_empty() {
-            let mut query = sqlx::QueryBuilder::new(
-                "select operation_id, state, at, reason from operation_history where 1 = 1",
-            );
+            let mut query =
+                Sql::new("select operation_id, state, at, reason from operation_history where 1 = 1");
             let ids = rows
                 .iter()
                 .map(|row| row.text("id"))
                 .collect::<Result<Vec<_>, _>>()?;
-            one_of(&mut query, "operation_id", ids.into_iter());
-            query.push(" order by operation_id, position");
-            for row in query.build().fetch_all(self.reader()).await? {
+            query
+                .and_one_of("operation_id", ids.into_iter())
+                .push(" order by operation_id, position");
+            for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
                 histories
                     .entry(row.text("operation_id")?)
                     .or_default()
@@ -306,23 +304,6 @@ impl Store {
             .map(|row| operation_from(row, histories.remove(&row.text("id")?).unwrap_or_default()))
             .collect()
     }
-}
-
-/// Narrows a query to rows whose column has one of the values; no values mean no narrowing.
-pub(in crate::store) fn one_of(
-    query: &mut sqlx::QueryBuilder<sqlx::Any>,
-    column: &str,
-    values: impl ExactSizeIterator<Item = String>,
-) {
-    if values.len() == 0 {
-        return;
-    }
-    query.push(" and ").push(column).push(" in (");
-    let mut list = query.separated(", ");
-    for value in values {
-        list.push_bind(value);
-    }
-    query.push(")");
 }
 
 fn step_from(row: &AnyRow) -> Result<HistoryStep, Error> {

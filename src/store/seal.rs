@@ -22,10 +22,12 @@ pub struct Sealer(Arc<RandomizedNonceKey>);
 impl Sealer {
     /// Reads the key that the configuration names, or the one beside the SQLite file, which is made when absent
     /// (readable by its owner only).
-    pub(super) fn open(config: &Config, database: &Path) -> Result<Self, Error> {
+    pub(super) fn open(config: &Config, database: Option<&Path>) -> Result<Self, Error> {
         if let Some(path) = &config.encryption_key_file {
             return Self::from_base64(&read(path)?);
         }
+        // Replicas share a key that somebody gave them; only a file of one's own has a place for one made here.
+        let database = database.ok_or(Error::KeyMissing)?;
         let mut name = database.as_os_str().to_owned();
         name.push(".key");
         let path = PathBuf::from(name);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
 use super::row::{Columns as _, json, micros, moment};
+use super::sql::Sql;
 use super::{Error, Store, Tx};
 use crate::domain::id::EmId;
 use crate::domain::operation::Operation;
@@ -67,10 +68,9 @@ impl Tx {
     pub async fn sessions_known(&mut self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
         let mut known = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let mut query =
-                sqlx::QueryBuilder::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
-            super::operations::one_of(&mut query, "key", chunk.iter().map(EmId::key));
-            for row in query.build().fetch_all(self.connection()).await? {
+            let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
+            query.and_one_of("key", chunk.iter().map(EmId::key));
+            for row in query.fetch_all(self.connection()).await? {
                 known.push(record_from(&row)?);
             }
         }
@@ -172,10 +172,9 @@ impl Store {
     pub async fn sessions_known(&self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
         let mut known = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let mut query =
-                sqlx::QueryBuilder::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
-            super::operations::one_of(&mut query, "key", chunk.iter().map(EmId::key));
-            for row in query.build().fetch_all(self.reader()).await? {
+            let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
+            query.and_one_of("key", chunk.iter().map(EmId::key));
+            for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
                 known.push(record_from(&row)?);
             }
         }
@@ -192,11 +191,10 @@ impl Store {
     ) -> Result<Vec<(String, crate::domain::id::OperationId, String)>, Error> {
         let mut found = Vec::new();
         for chunk in sessions.chunks(CHUNK) {
-            let mut query =
-                sqlx::QueryBuilder::new("select session_key, id, action from operations where 1 = 1");
-            super::operations::one_of(&mut query, "session_key", chunk.iter().map(EmId::key));
+            let mut query = Sql::new("select session_key, id, action from operations where 1 = 1");
+            query.and_one_of("session_key", chunk.iter().map(EmId::key));
             query.push(" order by id");
-            for row in query.build().fetch_all(self.reader()).await? {
+            for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
                 found.push((row.text("session_key")?, row.parsed("id")?, row.text("action")?));
             }
         }

@@ -1,0 +1,160 @@
+//! The two engines and what differs between them; everything else of this room is one text of SQL for both.
+//!
+//! SQLite is one file that one process holds. PostgreSQL is shared by several replicas, so what SQLite gets from its
+//! single writer (rows that stay as they were read until the commit, events that become visible in the order of their
+//! numbers) is asked for by name there.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyPool, Executor as _};
+
+use super::Error;
+
+/// How long a statement waits for another process or connection that holds the database.
+const BUSY_TIMEOUT_MS: u32 = 5_000;
+
+/// How long a caller waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections to PostgreSQL of one replica.
+const POSTGRES_CONNECTIONS: u32 = 10;
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file of one process.
+    Sqlite,
+    /// A server that replicas share.
+    Postgres,
+}
+
+impl Engine {
+    /// How a transaction that may write begins. On SQLite it takes the write lock at once, so that what it reads
+    /// stays true until it commits.
+    pub(super) const fn begin(self) -> &'static str {
+        match self {
+            Self::Sqlite => "begin immediate",
+            Self::Postgres => "begin",
+        }
+    }
+
+    /// What follows a select whose rows are about to be changed.
+    pub(super) const fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " for update",
+        }
+    }
+
+    /// A statement that lets one transaction at a time append to the event log, where the engine does not do so by
+    /// itself: a reader that has seen number 8 must not find a 7 later.
+    pub(super) const fn order_events(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("select pg_advisory_xact_lock(7310868735)::text"),
+        }
+    }
+
+    /// A migration in this engine's dialect.
+    pub(super) fn dialect(self, sql: &'static str) -> String {
+        match self {
+            Self::Sqlite => sql.to_owned(),
+            Self::Postgres => sql.replace(
+                "integer primary key autoincrement",
+                "bigint generated always as identity primary key",
+            ),
+        }
+    }
+}
+
+/// Where the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    File(PathBuf),
+    Server(String),
+}
+
+impl Place {
+    pub(super) fn parse(url: &str) -> Result<Self, Error> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Server(url.to_owned()));
+        }
+        let path = url
+            .strip_prefix("sqlite://")
+            .or_else(|| url.strip_prefix("sqlite:"))
+            .ok_or(Error::UnsupportedUrl)?;
+        let path = path.split('?').next().unwrap_or_default();
+        if path.is_empty() || path.starts_with(':') {
+            Err(Error::UnsupportedUrl)
+        } else {
+            Ok(Self::File(path.into()))
+        }
+    }
+
+    pub(super) const fn engine(&self) -> Engine {
+        match self {
+            Self::File(_) => Engine::Sqlite,
+            Self::Server(_) => Engine::Postgres,
+        }
+    }
+
+    fn options(&self) -> Result<AnyConnectOptions, Error> {
+        let url = match self {
+            Self::File(path) => format!("sqlite://{}?mode=rwc", path.display()),
+            Self::Server(url) => url.clone(),
+        };
+        Ok(AnyConnectOptions::from_str(&url)?)
+    }
+
+    /// The connection pools: where writes go and where reads go.
+    pub(super) async fn connect(&self) -> Result<(AnyPool, AnyPool), Error> {
+        let options = self.options()?;
+        match self.engine() {
+            // SQLite has one writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
+            Engine::Sqlite => Ok((
+                sqlite_pool(1).connect_with(options.clone()).await?,
+                sqlite_pool(4).connect_lazy_with(options),
+            )),
+            Engine::Postgres => {
+                let pool = AnyPoolOptions::new()
+                    .max_connections(POSTGRES_CONNECTIONS)
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .after_connect(|connection, _| {
+                        Box::pin(async move {
+                            connection
+                                .execute(sqlx::raw_sql(
+                                    "set statement_timeout = '10s'; set lock_timeout = '5s'; \
+                                     set idle_in_transaction_session_timeout = '10s'",
+                                ))
+                                .await?;
+                            Ok(())
+                        })
+                    })
+                    .connect_with(options)
+                    .await?;
+                Ok((pool.clone(), pool))
+            }
+        }
+    }
+}
+
+fn sqlite_pool(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT * 2)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // FULL, because the product is for the day the power fails: a commit that was answered must survive it.
+                connection
+                    .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+                        "pragma busy_timeout = {BUSY_TIMEOUT_MS}; pragma journal_mode = wal; \
+                         pragma synchronous = full; pragma foreign_keys = on;"
+                    ))))
+                    .await?;
+                Ok(())
+            })
+        })
+}

@@ -1,0 +1,88 @@
+//! Statements that are put together: text with `$1` parameters and their values.
+//!
+//! The driver's own builder writes `?` for whichever engine, which PostgreSQL does not read.
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::Error;
+
+/// A value for a parameter.
+enum Value {
+    Text(String),
+    Int(i64),
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+/// A statement in the making. Its text comes from this room alone; everything from outside is a parameter.
+pub(in crate::store) struct Sql {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Sql {
+    pub(in crate::store) fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Appends text.
+    pub(in crate::store) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends a parameter.
+    #[expect(private_bounds, reason = "the values that exist are this room's affair")]
+    pub(in crate::store) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        self.text.push_str(&format!("${}", self.values.len()));
+        self
+    }
+
+    /// Appends `and column in (…)`; no values mean no narrowing.
+    pub(in crate::store) fn and_one_of(
+        &mut self,
+        column: &str,
+        values: impl ExactSizeIterator<Item = String>,
+    ) -> &mut Self {
+        if values.len() == 0 {
+            return self;
+        }
+        self.push(" and ").push(column).push(" in (");
+        for (at, value) in values.enumerate() {
+            if at > 0 {
+                self.push(", ");
+            }
+            self.bind(value);
+        }
+        self.push(")")
+    }
+
+    pub(in crate::store) async fn fetch_all(
+        self,
+        connection: &mut AnyConnection,
+    ) -> Result<Vec<AnyRow>, Error> {
+        let mut query = sqlx::query(AssertSqlSafe(self.text));
+        for value in self.values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Int(number) => query.bind(number),
+            };
+        }
+        Ok(query.fetch_all(connection).await?)
+    }
+}
