@@ -70,6 +70,10 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server's task is held and awaited by stop"
+    )]
     pub async fn start(config: Config) -> Result<Self, Error> {
         install_tls_provider();
         telemetry::upkeep();

@@ -6,6 +6,7 @@
 
 pub mod convert;
 pub mod health;
+pub mod serve;
 pub mod token;
 
 use std::{

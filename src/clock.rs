@@ -23,6 +23,10 @@ pub trait Clock: Send + Sync + 'static {
     }
 
     /// Fills `bytes` from the system's cryptographic random source.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the system for randomness"
+    )]
     fn random(&self, bytes: &mut [u8]) {
         // The call fails only when the operating system has no entropy at all, and then no secret may be made.
         assert!(

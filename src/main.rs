@@ -77,10 +77,7 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Convert(args) => cli::convert::run(&args),
         Command::Health(args) => block_on(cli::health::run(&args))?,
-        Command::Serve(file) => {
-            let config = file.load()?;
-            block_on(emgate::bootstrap::serve(config))?.map_err(|error| Failure::caused_by(&error))
-        }
+        Command::Serve(file) => block_on(cli::serve::run(file))?,
         Command::Token(args) => cli::token::run(&args),
     }
 }

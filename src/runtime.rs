@@ -144,7 +144,7 @@ mod tests {
                 "a worker that fails on its third turn"
             );
             self.1.now();
-            Turn::Rest(Duration::from_secs(3600))
+            Turn::Rest(Duration::from_hours(1))
         }
     }
 

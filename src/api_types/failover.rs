@@ -316,7 +316,7 @@ impl From<&Session> for FailoverSession {
             operation_id: session.operation.map(|id| id.to_string()),
             links: SessionLinks {
                 this: format!("{BASE}/failover-sessions/{}", facts.id),
-                plan: session.plan.as_ref().map(|plan| plan_link(plan)),
+                plan: session.plan.as_ref().map(plan_link),
                 operation: session.operation.map(|id| format!("{BASE}/operations/{id}")),
                 em: format!("{BASE}/em/cloud/failoverSessions/{}", facts.id),
             },

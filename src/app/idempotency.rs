@@ -127,7 +127,7 @@ mod tests {
         Caller {
             name: Some(name.into()),
             issuer: None,
-            scopes: Default::default(),
+            scopes: std::collections::BTreeSet::default(),
         }
     }
 

@@ -67,8 +67,11 @@ impl Store {
         sqlx::any::install_default_drivers();
         let place = Place::parse(&config.url)?;
         let (lock, sealer) = match &place {
-            Place::File(path) => (Some(ProcessLock::take(path)?), Sealer::open(config, Some(path))?),
-            Place::Server(_) => (None, Sealer::open(config, None)?),
+            Place::File(path) => (
+                Some(ProcessLock::take(path)?),
+                Sealer::open(config, Some(path), clock.as_ref())?,
+            ),
+            Place::Server(_) => (None, Sealer::open(config, None, clock.as_ref())?),
         };
         let engine = place.engine();
         let (write, read) = place.connect().await?;

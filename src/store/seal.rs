@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Config, Error};
+use crate::clock::Clock;
 
 const NONCE: usize = 12;
 
@@ -22,7 +23,7 @@ pub struct Sealer(Arc<RandomizedNonceKey>);
 impl Sealer {
     /// Reads the key that the configuration names, or the one beside the SQLite file, which is made when absent
     /// (readable by its owner only).
-    pub(super) fn open(config: &Config, database: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn open(config: &Config, database: Option<&Path>, clock: &dyn Clock) -> Result<Self, Error> {
         if let Some(path) = &config.encryption_key_file {
             return Self::from_base64(&read(path)?);
         }
@@ -35,7 +36,7 @@ impl Sealer {
             return Self::from_base64(&read(&path)?);
         }
         let mut key = [0u8; 32];
-        aws_lc_rs::rand::fill(&mut key).map_err(|_| Error::BadKey)?;
+        clock.random(&mut key);
         let text = STANDARD.encode(key);
         write_private(&path, &text)?;
         Self::from_base64(&text)

@@ -15,7 +15,7 @@ fn at(second: i64) -> Timestamp {
 
 fn operation(action: &str, name: &str) -> Operation {
     Operation {
-        id: OperationId::new(uuid::Uuid::now_v7()),
+        id: OperationId::new(crate::clock::Clock::id(&crate::clock::SystemClock)),
         kind: OperationKind::Failover,
         action: action.into(),
         plan: Some(PlanRef {
@@ -43,7 +43,7 @@ fn operation(action: &str, name: &str) -> Operation {
         finished_at: None,
         cancel_requested_at: None,
         callback_url: None,
-        metadata: Default::default(),
+        metadata: std::collections::BTreeMap::default(),
         seen_observation: 5,
         answer_due: at(60),
         evidence_deadline: at(1200),

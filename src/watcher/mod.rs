@@ -30,7 +30,7 @@ pub use config::Config;
 use follow::TaskReport;
 
 /// How far the query reaches back at the least, and how much EM's clock may be off.
-const REACH: Duration = Duration::from_mins(60);
+const REACH: Duration = Duration::from_hours(1);
 const CLOCK_SLACK: Duration = Duration::from_mins(15);
 
 /// How many single reads run at a time beside the one query.
@@ -40,7 +40,7 @@ const SINGLE_READS: usize = 8;
 const TASK_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a list of plans is good for naming the plan of a session.
-const PLANS_TTL: Duration = Duration::from_secs(60);
+const PLANS_TTL: Duration = Duration::from_mins(1);
 
 /// Why a turn could not observe.
 #[derive(Debug, thiserror::Error)]

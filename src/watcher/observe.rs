@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord};
 
 /// How long a stopped session's result is waited for.
-const RESULT_GRACE: Duration = Duration::from_secs(60);
+const RESULT_GRACE: Duration = Duration::from_mins(1);
 
 /// How many complete observations in a row must lack a session before it is lost.
 const MISSES_UNTIL_LOST: i64 = 2;

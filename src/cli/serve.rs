@@ -1,0 +1,15 @@
+//! `emgate serve`: the gateway as a process, until SIGTERM or SIGINT.
+
+use super::{ConfigFile, Failure};
+use crate::bootstrap;
+
+/// Runs the gateway until it is asked to stop.
+///
+/// # Errors
+/// The configuration's faults, what cannot be put to work, or what broke while it ran.
+pub async fn run(file: ConfigFile) -> Result<(), Failure> {
+    let config = file.load()?;
+    bootstrap::serve(config)
+        .await
+        .map_err(|error| Failure::caused_by(&error))
+}
