@@ -9,10 +9,16 @@
 )]
 
 mod config; // file, environment, defaults, faults
+#[cfg(feature = "demo")]
+mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
 mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
+mod problems; // the table of errors, row by row
+#[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
+#[cfg(feature = "demo")]
+mod support; // what the others start: gateway, simulator, a client that checks every answer
 mod transcode_decode; // XML to JSON: fixtures and rules
 mod transcode_generate; // documents that the schema can produce
 mod transcode_properties; // what holds for each of them, in both directions

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::{REQUEST_ID, RequestContext, TRACEPARENT};
 use crate::http::Edge;
-use crate::http::problem::{PROBLEM_JSON, Problem};
+use crate::http::problem::Problem;
 use crate::telemetry::names;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -57,13 +57,14 @@ pub(super) async fn observe(State(edge): State<Edge>, mut request: Request, next
     response
 }
 
-/// Writes the body of a problem; an error answer of a library's own making becomes a problem as well.
+/// Writes the body of a problem; a bare status or plain text of a library's own making becomes a problem as well.
 fn as_problem(mut response: Response, context: &RequestContext, path: &str) -> Response {
     let status = response.status();
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
-        let foreign = (status.is_client_error() || status.is_server_error())
-            && response.headers().get(CONTENT_TYPE) != Some(&HeaderValue::from_static(PROBLEM_JSON));
-        foreign.then(|| Problem::from_status(status, response.headers()))
+        let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let ours = kind.is_some_and(|kind| kind.starts_with(b"application/json"));
+        let failed = status.is_client_error() || status.is_server_error();
+        (failed && !ours).then(|| Problem::from_status(status, response.headers()))
     });
     let Some(problem) = problem else {
         return response;

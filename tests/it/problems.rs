@@ -1,0 +1,599 @@
+//! The contract's table of errors, row by row: status, code and content type over TCP. The client of `support` checks
+//! the rest of every problem's shape.
+
+use std::time::Duration;
+
+use emgate::upstream::config::Account;
+use serde_json::{Value, json};
+
+use crate::support::{PLAN, TestGateway};
+
+fn plan(rest: &str) -> String {
+    format!("/api/v1/cloud-failover-plans/{PLAN}{rest}")
+}
+
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_things_are_404_whether_the_id_could_exist_or_not() {
+    let test = TestGateway::start().await;
+    for path in [
+        format!("/api/v1/cloud-failover-plans/{NOBODY}"),
+        "/api/v1/cloud-failover-plans/7".to_owned(),
+        "/api/v1/cloud-failover-plans/..%2f..%2fsessionMngr".to_owned(),
+        "/api/v1/cloud-failover-plans/%ff".to_owned(),
+        format!("/api/v1/failover-plans/{NOBODY}"),
+        format!("/api/v1/failover-sessions/{NOBODY}"),
+        format!("/api/v1/operations/{NOBODY}"),
+        "/api/v1/operations/latest".to_owned(),
+        "/api/v1/cloud-failover-plans/".to_owned(),
+        "/problems/nothing".to_owned(),
+    ] {
+        test.client
+            .get(&path)
+            .send()
+            .await
+            .expect_problem(404, "not-found");
+    }
+    test.client
+        .post(&plan("/explode"))
+        .send()
+        .await
+        .expect_problem(404, "not-found");
+    let path = format!("/api/v1/cloud-failover-plans/{NOBODY}/test");
+    test.client
+        .post(&path)
+        .send()
+        .await
+        .expect_problem(404, "not-found");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_422_with_pointers() {
+    let test = TestGateway::start().await;
+    let start = plan("/start");
+    let send = |body: &str| {
+        test.client
+            .post(&start)
+            .header("content-type", "application/json")
+            .body(body.to_owned())
+    };
+    for body in [
+        "{",
+        "{\"metadata\":{}} {}",
+        "\u{feff}{}",
+        "nul",
+        "{\"a\":\"\u{1}\"}",
+        &"[".repeat(1000),
+    ] {
+        send(body).send().await.expect_problem(400, "malformed-request");
+    }
+    for (body, pointer) in [
+        ("[]", ""),
+        ("\"start\"", ""),
+        (r#"{"restorepoint":{}}"#, "/restorepoint"),
+        (r#"{"restorePoint":"latest"}"#, "/restorePoint"),
+        (
+            r#"{"restorePoint":{"before":"yesterday"}}"#,
+            "/restorePoint/before",
+        ),
+        (
+            r#"{"restorePoint":{"before":"2999-01-01T00:00:00Z"}}"#,
+            "/restorePoint/before",
+        ),
+        (
+            r#"{"restorePoint":{"before":"2026-01-01T00:00:00Z","x":1}}"#,
+            "/restorePoint/x",
+        ),
+        (r#"{"metadata":{"n":1}}"#, "/metadata/n"),
+    ] {
+        let answer = send(body).send().await.expect_problem(422, "invalid-request");
+        assert_eq!(answer.pointers(), [pointer], "{body}");
+    }
+    let notes: serde_json::Map<String, Value> = (0..51).map(|n| (format!("n{n}"), json!(""))).collect();
+    let answer = send(&json!({"metadata": notes}).to_string())
+        .send()
+        .await
+        .expect_problem(422, "invalid-request");
+    assert_eq!(answer.pointers(), ["/metadata"]);
+    let body = json!({"restorePoint": {"before": "2026-01-01T00:00:00Z"}});
+    let answer = test
+        .client
+        .post(&plan("/test"))
+        .json(&body)
+        .send()
+        .await
+        .expect_problem(422, "invalid-request");
+    assert_eq!(answer.pointers(), ["/restorePoint"]);
+    let answer = test
+        .client
+        .request("PUT", &plan(""))
+        .send()
+        .await
+        .expect_problem(422, "invalid-request");
+    assert_eq!(answer.pointers(), [""], "a body that must be there");
+    let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+    let posts = stats["requests"]
+        .as_object()
+        .expect("counts")
+        .keys()
+        .filter(|key| key.starts_with("POST /api/cloud"));
+    assert_eq!(
+        posts.count(),
+        0,
+        "nothing of all this may have reached Enterprise Manager"
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
+    let test = TestGateway::start().await;
+    for (path, name) in [
+        ("/api/v1/cloud-failover-plans?pageSize=0", "pageSize"),
+        ("/api/v1/cloud-failover-plans?pageSize=101", "pageSize"),
+        ("/api/v1/cloud-failover-plans?page=0", "page"),
+        ("/api/v1/cloud-failover-plans?page=1&page=2", "page"),
+        ("/api/v1/cloud-failover-plans?sortAsc=progress", "sortAsc"),
+        (
+            "/api/v1/cloud-failover-plans?sortAsc=name&sortDesc=name",
+            "sortDesc",
+        ),
+        ("/api/v1/cloud-failover-plans?filter=1", "filter"),
+        ("/api/v1/failover-sessions?state=running", "state"),
+        ("/api/v1/failover-sessions?state=working,", "state"),
+        ("/api/v1/failover-sessions?result=none", "result"),
+        ("/api/v1/failover-sessions?startedAfter=today", "startedAfter"),
+        ("/api/v1/operations?planId=7", "planId"),
+        ("/api/v1/operations?page=2", "page"),
+        ("/api/v1/operations?after=%21", "after"),
+        ("/api/v1/operations?after=AAAA", "after"),
+        (
+            "/api/v1/operations?after=AAAAAAAAAAAAAAAAAAAAAA&before=AAAAAAAAAAAAAAAAAAAAAA",
+            "before",
+        ),
+        ("/api/v1/events?after=evt_7", "after"),
+        (
+            "/api/v1/events?after=evt_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
+            "after",
+        ),
+        ("/api/v1/events?type=failover.session.finished", "type"),
+        ("/readyz?strict=yes", "strict"),
+    ] {
+        let answer = test
+            .client
+            .get(path)
+            .send()
+            .await
+            .expect_problem(422, "invalid-request");
+        assert_eq!(answer.pointers(), [name], "{path}");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_too_large_or_of_the_wrong_type_and_wrong_methods_have_their_own_answers() {
+    let test = TestGateway::builder()
+        .config(|config| config.server.max_body = 2048)
+        .start()
+        .await;
+    let path = plan("/test");
+    let large = json!({"metadata": {"note": "x".repeat(4000)}});
+    test.client
+        .post(&path)
+        .json(&large)
+        .send()
+        .await
+        .expect_problem(413, "payload-too-large");
+    // Without a length, the reading itself has to stop.
+    let chunks = futures_util::stream::iter((0..4).map(|_| Ok::<_, std::io::Error>("x".repeat(1000))));
+    let chunked = test.client.post(&path).header("content-type", "application/json");
+    let answer = chunked.body(reqwest::Body::wrap_stream(chunks)).send().await;
+    answer.expect_problem(413, "payload-too-large");
+
+    for kind in [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=latin1",
+    ] {
+        let answer = test
+            .client
+            .post(&path)
+            .header("content-type", kind)
+            .body("{}")
+            .send()
+            .await;
+        answer.expect_problem(415, "unsupported-media-type");
+    }
+    let answer = test.client.post(&path).body("{}").send().await;
+    answer.expect_problem(415, "unsupported-media-type");
+    let packed = test
+        .client
+        .post(&path)
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip");
+    packed
+        .body("{}")
+        .send()
+        .await
+        .expect_problem(415, "unsupported-media-type");
+
+    for (method, path, allowed) in [
+        ("GET", path.as_str(), vec!["POST"]),
+        ("DELETE", "/api/v1/operations", vec!["GET", "HEAD"]),
+        ("PATCH", "/api/v1/events", vec!["GET", "HEAD"]),
+        (
+            "DELETE",
+            "/api/v1/failover-plans/3f56fa52-c902-4655-9774-2022fde214d2",
+            vec!["GET", "HEAD", "PUT"],
+        ),
+        ("POST", "/healthz", vec!["GET", "HEAD"]),
+    ] {
+        let answer = test
+            .client
+            .request(method, path)
+            .send()
+            .await
+            .expect_problem(405, "method-not-allowed");
+        let mut told: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
+        told.sort_unstable();
+        assert_eq!(told, allowed, "{method} {path}");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_empty_is_no_body_whatever_its_type_says() {
+    let test = TestGateway::start().await;
+    let answer = test
+        .client
+        .post(&plan("/test"))
+        .header("content-type", "text/plain")
+        .header("prefer", "wait=20");
+    let answer = answer.body("").send().await.expect(200);
+    assert_eq!(answer.body["result"], "success");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_runs_is_409_and_names_what_keeps_it_busy() {
+    let test = TestGateway::builder().sim(|sim| sim.speed = 1.0).start().await;
+    let first = test.client.post(&plan("/test")).send().await.expect(202);
+    let answer = test
+        .client
+        .post(&plan("/start"))
+        .send()
+        .await
+        .expect_problem(409, "plan-busy");
+    assert_eq!(answer.body["operationId"], first.body["id"]);
+    test.stop().await;
+
+    let test = TestGateway::builder().sim(|sim| sim.speed = 1.0).start().await;
+    let failover = json!({"planId": PLAN, "action": "test", "result": "success", "seconds": 60});
+    let made = test
+        .sim_control(reqwest::Method::POST, "failovers", failover)
+        .await;
+    let id = made["sessionId"].as_str().expect("an id").to_owned();
+    test.until("/api/v1/events", |body| {
+        body["items"].as_array().is_some_and(|items| !items.is_empty())
+    })
+    .await;
+    let answer = test
+        .client
+        .post(&plan("/test"))
+        .send()
+        .await
+        .expect_problem(409, "plan-busy");
+    assert!(
+        answer.body["sessionId"]
+            .as_str()
+            .is_some_and(|told| told.eq_ignore_ascii_case(&id)),
+        "{}",
+        answer.text
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_what_has_changed_is_412() {
+    let test = TestGateway::start().await;
+    let read = test.client.get(&plan("")).send().await.expect(200);
+    let tag = read.header("etag").to_owned();
+    assert!(tag.starts_with('"'), "{tag}");
+    test.client
+        .get(&plan(""))
+        .header("if-none-match", &tag)
+        .send()
+        .await
+        .expect(304);
+    let stale = test
+        .client
+        .request("PUT", &plan(""))
+        .header("if-match", "\"old\"")
+        .json(&read.body);
+    stale.send().await.expect_problem(412, "precondition-failed");
+    let stale = test
+        .client
+        .request("DELETE", &plan(""))
+        .header("if-match", "\"old\"");
+    stale.send().await.expect_problem(412, "precondition-failed");
+
+    let mut changed = read.body.clone();
+    changed["postFailoverCommand"] = json!({"enabled": true, "command": "C:\\after.cmd"});
+    let fresh = test
+        .client
+        .request("PUT", &plan(""))
+        .header("if-match", &tag)
+        .header("prefer", "wait=20");
+    fresh.json(&changed).send().await.expect(200);
+    let again = test
+        .client
+        .request("PUT", &plan(""))
+        .header("if-match", &tag)
+        .json(&changed);
+    again.send().await.expect_problem(412, "precondition-failed");
+
+    changed["name"] = json!("Another");
+    let answer = test.client.request("PUT", &plan("")).json(&changed).send().await;
+    assert_eq!(
+        answer.expect_problem(422, "invalid-request").pointers(),
+        ["/name"]
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_or_is_not_known_yet_cannot_be_cancelled() {
+    let test = TestGateway::start().await;
+    let ended = test
+        .client
+        .post(&plan("/test"))
+        .header("prefer", "wait=20")
+        .send()
+        .await
+        .expect(200);
+    let cancel = format!("{}/cancel", ended.body["links"]["self"].as_str().expect("a link"));
+    let answer = test
+        .client
+        .post(&cancel)
+        .send()
+        .await
+        .expect_problem(409, "operation-finished");
+    assert_eq!(answer.body["operationId"], ended.body["id"]);
+    test.stop().await;
+
+    // Enterprise Manager breaks off before it answers, and did nothing: nobody can know.
+    let test = TestGateway::start().await;
+    test.fault(json!({"kind": "close", "count": 1, "method": "POST", "path": "/api/cloud/"}))
+        .await;
+    let open = test.client.post(&plan("/test")).send().await.expect(202);
+    assert_eq!(open.body["state"], "submitting");
+    let cancel = format!("{}/cancel", open.body["links"]["self"].as_str().expect("a link"));
+    test.client
+        .post(&cancel)
+        .send()
+        .await
+        .expect_problem(409, "not-cancellable");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_is_good_for_one_request() {
+    let test = TestGateway::start().await;
+    let path = plan("/test");
+    let with = |key: &str, body: &Value| test.client.post(&path).header("idempotency-key", key).json(body);
+    let first = with("k-1", &json!({"metadata": {"a": "1"}}))
+        .send()
+        .await
+        .expect(202);
+    let again = with("k-1", &json!({"metadata": {"a": "1"}}))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(again.body["id"], first.body["id"]);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(first.header("idempotency-replayed"), "");
+    with("k-1", &json!({"metadata": {"a": "2"}}))
+        .send()
+        .await
+        .expect_problem(422, "idempotency-key-reused");
+    for bad in ["", "a b", &"x".repeat(256)] {
+        let answer = with(bad, &json!({}))
+            .send()
+            .await
+            .expect_problem(422, "invalid-request");
+        assert_eq!(answer.pointers(), ["Idempotency-Key"], "{bad}");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enterprise_managers_faults_on_a_read_become_typed_problems() {
+    let test = TestGateway::builder()
+        .config(|config| config.upstream.request_timeout = Duration::from_millis(500))
+        .start()
+        .await;
+    let path = "/api/cloud/cloudFailoverPlans";
+    for (fault, status, code) in [
+        (
+            json!({"kind": "status", "status": 403}),
+            403,
+            "upstream-forbidden",
+        ),
+        (json!({"kind": "status", "status": 400}), 422, "upstream-rejected"),
+        (json!({"kind": "status", "status": 404}), 404, "not-found"),
+        (json!({"kind": "status", "status": 409}), 409, "upstream-conflict"),
+        (json!({"kind": "status", "status": 405}), 502, "upstream-error"),
+        (json!({"kind": "status", "status": 415}), 502, "upstream-error"),
+        (json!({"kind": "status", "status": 500}), 502, "upstream-error"),
+        (
+            json!({"kind": "status", "status": 503}),
+            503,
+            "upstream-unavailable",
+        ),
+        (
+            json!({"kind": "status", "status": 429}),
+            503,
+            "upstream-unavailable",
+        ),
+        (json!({"kind": "html"}), 502, "upstream-invalid-response"),
+        (json!({"kind": "garbage"}), 502, "upstream-invalid-response"),
+        (json!({"kind": "entityBomb"}), 502, "upstream-invalid-response"),
+        (json!({"kind": "deepNesting"}), 502, "upstream-invalid-response"),
+        (json!({"kind": "hang"}), 504, "upstream-timeout"),
+    ] {
+        let mut fault = fault;
+        fault.as_object_mut().expect("an object").extend([
+            ("count".to_owned(), json!(20)),
+            ("method".to_owned(), json!("GET")),
+            ("path".to_owned(), json!(path)),
+        ]);
+        test.fault(fault.clone()).await;
+        let answer = test.client.get(&plan("")).send().await;
+        test.sim_control(reqwest::Method::DELETE, "faults", Value::Null)
+            .await;
+        assert_eq!(
+            (answer.status, answer.body["code"].as_str()),
+            (status, Some(code)),
+            "{fault}: {}",
+            answer.text
+        );
+        assert!(
+            !answer.text.contains("StackTrace") && !answer.text.contains("   at "),
+            "{}",
+            answer.text
+        );
+        test.until(&plan(""), |body| body["id"].is_string()).await;
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definite_refusal_of_an_action_names_the_operation_that_records_it() {
+    let test = TestGateway::start().await;
+    for (status, told, code) in [
+        (403, 403, "upstream-forbidden"),
+        (400, 422, "upstream-rejected"),
+        (409, 409, "upstream-conflict"),
+    ] {
+        let fault =
+            json!({"kind": "status", "status": status, "count": 1, "method": "POST", "path": "/api/cloud/"});
+        test.fault(fault).await;
+        let answer = test
+            .client
+            .post(&plan("/test"))
+            .send()
+            .await
+            .expect_problem(told, code);
+        let id = answer.body["operationId"].as_str().expect("an operation");
+        let operation = test
+            .client
+            .get(&format!("/api/v1/operations/{id}"))
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(
+            (&operation.body["state"], &operation.body["result"]),
+            (&json!("finished"), &json!("failed"))
+        );
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_is_202_when_nobody_knows_and_503_when_it_was_never_sent_but_never_504() {
+    let test = TestGateway::builder()
+        .config(|config| config.upstream.request_timeout = Duration::from_millis(500))
+        .start()
+        .await;
+    let hang = |method: &str| json!({"kind": "hang", "count": 20, "method": method, "path": "/api/cloud/cloudFailoverPlans"});
+    test.fault(hang("GET")).await;
+    test.client
+        .post(&plan("/test"))
+        .send()
+        .await
+        .expect_problem(503, "upstream-unavailable");
+    test.sim_control(reqwest::Method::DELETE, "faults", Value::Null)
+        .await;
+    test.until(&plan(""), |body| body["id"].is_string()).await;
+    test.fault(hang("POST")).await;
+    let answer = test.client.post(&plan("/test")).send().await.expect(202);
+    assert_eq!(answer.body["state"], "submitting");
+    test.sim_control(reqwest::Method::DELETE, "faults", Value::Null)
+        .await;
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_of_ours_are_502_and_an_unreachable_server_503_and_actions_wait_for_the_baseline() {
+    let test = TestGateway::builder()
+        .config(|config| {
+            config.upstream.accounts = vec![Account::new(
+                "operators",
+                "LAB\\nobody",
+                "wrong".to_owned().into(),
+            )];
+        })
+        .unready()
+        .start()
+        .await;
+    test.client
+        .get(&plan(""))
+        .send()
+        .await
+        .expect_problem(502, "upstream-auth-failed");
+    let answer = test
+        .client
+        .post(&plan("/test"))
+        .send()
+        .await
+        .expect_problem(503, "upstream-unavailable");
+    assert!(
+        answer.body["detail"]
+            .as_str()
+            .expect("text")
+            .contains("not been observed"),
+        "{}",
+        answer.text
+    );
+    test.stop().await;
+
+    let test = TestGateway::builder()
+        .config(|config| config.upstream.url = "http://127.0.0.1:9".parse().expect("a URL"))
+        .unready()
+        .start()
+        .await;
+    test.client
+        .get("/api/v1/failover-sessions")
+        .send()
+        .await
+        .expect_problem(503, "upstream-unavailable");
+    let ready = test.client.get("/readyz").send().await;
+    assert_eq!(
+        (ready.status, ready.body["status"].as_str()),
+        (503, Some("unavailable"))
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_deadline_is_503_and_a_store_that_is_held_up_503_too() {
+    let test = TestGateway::builder()
+        .config(|config| config.server.request_timeout = Duration::from_secs(1))
+        .start()
+        .await;
+    test.fault(
+        json!({"kind": "hang", "count": 20, "method": "GET", "path": "/api/cloud/cloudFailoverPlans"}),
+    )
+    .await;
+    test.client
+        .get(&plan(""))
+        .send()
+        .await
+        .expect_problem(503, "gateway-timeout");
+    test.sim_control(reqwest::Method::DELETE, "faults", Value::Null)
+        .await;
+    test.stop().await;
+}
