@@ -247,7 +247,8 @@ impl Pool {
                 }
                 Found::Landing(mut landing) => {
                     tokio::select! {
-                        () = changed => {}
+                        // The outcome before the news, or a failure would be answered by another attempt.
+                        biased;
                         landed = landing.wait_for(Option::is_some) => {
                             let failed = landed.ok().and_then(|landed| landed.as_ref()?.as_ref().err().cloned());
                             // With other sessions alive, waiting for a slot there is better than failing.
@@ -255,6 +256,7 @@ impl Pool {
                                 return Err(error);
                             }
                         }
+                        () = changed => {}
                     }
                 }
                 Found::Full => changed.await,
@@ -307,8 +309,12 @@ impl Pool {
             let pool = self.clone();
             self.tasks.spawn(async move {
                 let landed = pool.land(pool.log_on().await).await;
-                pool.lock().flight = None;
-                let _ = sender.send(Some(landed));
+                {
+                    // Both at once: whoever looks sees a flight that is under way, or its outcome taken in.
+                    let mut state = pool.lock();
+                    state.flight = None;
+                    let _ = sender.send(Some(landed));
+                }
                 pool.changed.notify_waiters();
             });
             return Ok(Found::Landing(receiver));
@@ -496,10 +502,13 @@ impl Pool {
     /// One task less that needs that session. False when it is not one of this account's.
     pub fn release(&self, id: LogonId) -> bool {
         let mut state = self.lock();
-        let entry = state.entries.iter_mut().find(|entry| entry.logon.id == id);
-        entry
-            .map(|entry| entry.pins = entry.pins.saturating_sub(1))
-            .is_some()
+        let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == id) else {
+            return false;
+        };
+        entry.pins = entry.pins.saturating_sub(1);
+        // Nobody has a use for it any more, so that it has to be closed like any other.
+        entry.saved &= entry.pins > 0;
+        true
     }
 
     /// Whether the session is one of this account's.

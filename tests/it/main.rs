@@ -15,6 +15,11 @@ mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
+mod em_bench; // the upstream room against the simulator, and a server that says what it is told
+mod guard_imports; // who may import whom, and which crates stay in one room
+mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
+#[cfg(feature = "demo")]
+mod logon_pool; // few logons, none leaked, none of others touched
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]
@@ -22,3 +27,7 @@ mod support; // what the others start: gateway, simulator, a client that checks 
 mod transcode_decode; // XML to JSON: fixtures and rules
 mod transcode_generate; // documents that the schema can produce
 mod transcode_properties; // what holds for each of them, in both directions
+#[cfg(feature = "demo")]
+mod upstream; // plans, actions, tasks and sessions as EM is asked for them
+#[cfg(feature = "demo")]
+mod upstream_faults; // at most one action on the wire, no endless wait, no trust in what comes back

@@ -1,0 +1,499 @@
+//! EM and the network at their worst: at most one action on the wire, no endless wait, no trust in what comes back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use emgate::clock::SystemClock;
+use emgate::domain::plan::{Action, PlanKind, PlanRef};
+use emgate::sim::Options;
+use emgate::upstream::{Acted, Config, Em, Error, Kind, Whose};
+use rcgen::{CertificateParams, DnType, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::em_bench::{Bench, Reply, Server, answer, config, plan_id, usual};
+
+const ACTIONS: &str = "POST /api/cloud/cloudFailoverPlans/";
+
+async fn read(em: &Em) -> Result<(), Error> {
+    em.plan(PlanKind::Cloud, &plan_id()).await.map(drop)
+}
+
+fn plan() -> PlanRef {
+    PlanRef {
+        id: plan_id(),
+        kind: PlanKind::Cloud,
+        name: "ABC Company Failover Plan".to_owned(),
+        tenant: None,
+        backup_server: None,
+    }
+}
+
+fn room(config: &Config) -> Em {
+    Em::new(config, SystemClock::shared()).expect("a room")
+}
+
+/// A room with short patience in front of a server that answers everything but logons with `reply`.
+async fn hostile(reply: Reply) -> (Server, Em) {
+    let server = Server::start(move |request| usual(request).unwrap_or_else(|| reply.clone())).await;
+    let mut config = config(&server.url);
+    config.request_timeout = Duration::from_millis(300);
+    config.connect_timeout = Duration::from_millis(300);
+    config.max_response = 64 * 1024;
+    let em = room(&config);
+    (server, em)
+}
+
+#[tokio::test]
+async fn an_action_of_unknown_outcome_is_one_post_on_the_wire() {
+    let task = "<Task xmlns=\"http://www.veeam.com/ent/v1.0\"><TaskId>task-1</TaskId></Task>";
+    let cases: Vec<(&str, Reply)> = vec![
+        ("closed without an answer", Reply::Close(Vec::new())),
+        ("never answered", Reply::Stall(Vec::new())),
+        ("half a status line", Reply::Close(b"HTTP/1.1 20".to_vec())),
+        (
+            "half a head",
+            Reply::Close(b"HTTP/1.1 202 Accepted\r\nContent-Le".to_vec()),
+        ),
+        (
+            "half a body",
+            Reply::Close(b"HTTP/1.1 202 Accepted\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
+        ),
+        (
+            "a body that stalls",
+            Reply::Stall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
+        ),
+        ("not HTTP", Reply::Close(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())),
+        ("202 without a body", answer("202 Accepted", "", "")),
+        ("202 with garbage", answer("202 Accepted", "", "<Task")),
+        (
+            "202 with another document",
+            answer("202 Accepted", "", "<Error Message=\"no\"/>"),
+        ),
+        (
+            "202 without a task id",
+            answer("202 Accepted", "", &task.replace("task-1", "")),
+        ),
+        ("204", Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())),
+        ("too large", answer("202 Accepted", "", &"x".repeat(100_000))),
+        ("a redirect", answer("302 Found", "Location: /api/other\r\n", "")),
+        ("408", answer("408 Request Timeout", "", "<Error/>")),
+        ("500", answer("500 Internal Server Error", "", "<Error/>")),
+        ("502", answer("502 Bad Gateway", "", "<html>")),
+        ("503", answer("503 Service Unavailable", "Retry-After: 1\r\n", "")),
+        ("504", answer("504 Gateway Timeout", "", "")),
+    ];
+    for (name, reply) in cases {
+        let (server, em) = hostile(reply).await;
+        let error = em.act(&plan(), Action::Test).await.expect_err(name);
+        assert_eq!(error.acted(), Acted::Maybe, "{name}: {error}");
+        assert_eq!(server.count(ACTIONS), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_definite_refusal_is_told_from_an_unknown_outcome() {
+    for status in [
+        "400 Bad Request",
+        "404 Not Found",
+        "405 No",
+        "409 Conflict",
+        "415 No",
+        "429 Slow Down",
+    ] {
+        let (server, em) = hostile(answer(status, "", "<Error Message=\"no\"/>")).await;
+        let error = em.act(&plan(), Action::Test).await.expect_err("refused");
+        assert_eq!(error.acted(), Acted::No, "{status}");
+        assert_eq!(error.message(), Some("no"), "{status}");
+        assert_eq!(server.count(ACTIONS), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_simulator_can_do_to_an_action_never_makes_it_two() {
+    for (kind, acted) in [
+        ("close", 0),
+        ("hang", 0),
+        ("garbage", 0),
+        ("truncate", 1),
+        ("executeThenClose", 1),
+    ] {
+        let bench = Bench::with(Options::on_any_port(), |config| {
+            config.request_timeout = Duration::from_millis(500);
+            config.connect_timeout = Duration::from_millis(500);
+        })
+        .await;
+        let plan = bench.plan().await;
+        bench
+            .fault(json!({"kind": kind, "method": "POST", "path": "/api/cloud"}))
+            .await;
+        let error = bench.em.act(&plan, Action::Test).await.expect_err(kind);
+        assert_eq!(error.acted(), Acted::Maybe, "{kind}");
+        assert_eq!(bench.stats().await.requests(ACTIONS), 1, "{kind}");
+        // The simulator shows the session of an action after a second.
+        let deadline = Instant::now() + Duration::from_millis(1500);
+        let mut sessions = 0;
+        while sessions == 0 && Instant::now() < deadline {
+            sessions = bench.em.sessions_since(None).await.expect("sessions").len();
+        }
+        assert_eq!(sessions, acted, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_could_not_be_opened_means_that_nothing_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let em = room(&config(&url));
+    let error = em.act(&plan(), Action::Test).await.expect_err("nobody there");
+    assert!(matches!(error.kind(), Kind::Unreachable { .. }), "{error:?}");
+    assert_eq!((error.acted(), error.whose()), (Acted::No, Whose::Upstream));
+    assert!(!em.health().up);
+}
+
+#[tokio::test]
+async fn a_logon_of_unknown_outcome_means_that_the_action_was_not_sent() {
+    let server = Server::start(|request| {
+        if request.is("POST /api/sessionMngr/") {
+            return Reply::Close(Vec::new());
+        }
+        usual(request).unwrap_or_else(|| answer("500 No", "", ""))
+    })
+    .await;
+    let em = room(&config(&server.url));
+    let error = em.act(&plan(), Action::Test).await.expect_err("no logon");
+    assert_eq!(error.acted(), Acted::No, "{error:?}");
+    assert_eq!(
+        (server.count("POST /api/sessionMngr/"), server.count(ACTIONS)),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn after_401_an_action_is_sent_once_more_and_not_twice() {
+    let (server, em) = hostile(answer("401 Unauthorized", "", "<Error Message=\"who?\"/>")).await;
+    let error = em.act(&plan(), Action::Test).await.expect_err("refused");
+    assert_eq!(error.acted(), Acted::No);
+    assert!(
+        matches!(error.kind(), Kind::CredentialsRefused { .. }),
+        "{error:?}"
+    );
+    assert_eq!(server.count(ACTIONS), 2);
+    assert_eq!(server.count("POST /api/sessionMngr/"), 2);
+}
+
+#[tokio::test]
+async fn no_wait_is_endless() {
+    for reply in [
+        Reply::Stall(Vec::new()),
+        Reply::Stall(b"HTTP/1.1 200 OK\r\n".to_vec()),
+        Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<C".to_vec()),
+    ] {
+        let (_server, em) = hostile(reply).await;
+        let began = Instant::now();
+        let error = read(&em).await.expect_err("too slow");
+        assert_eq!(error.kind(), &Kind::TimedOut);
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn reading_stops_at_the_cap_with_and_without_a_length() {
+    let chunk = format!("8000\r\n{}\r\n", "x".repeat(0x8000));
+    let mut chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..3 {
+        chunked.extend_from_slice(chunk.as_bytes());
+    }
+    let announced = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n<".to_vec();
+    // Neither answer ever ends: a cap that only looked at whole bodies would run into the deadline.
+    for reply in [Reply::Stall(chunked), Reply::Stall(announced)] {
+        let (_server, em) = hostile(reply).await;
+        let error = read(&em).await.expect_err("too large");
+        assert_eq!(error.kind(), &Kind::TooLarge { limit: 64 * 1024 });
+    }
+}
+
+#[tokio::test]
+async fn documents_that_cannot_be_trusted_are_refused_whole() {
+    let bench = Bench::new().await;
+    for kind in ["garbage", "html", "entityBomb", "deepNesting"] {
+        bench.fault(json!({"kind": kind, "path": "/api/cloud"})).await;
+        let error = read(&bench.em).await.expect_err(kind);
+        assert!(
+            matches!(error.kind(), Kind::InvalidResponse { .. }),
+            "{kind}: {error:?}"
+        );
+    }
+    let (_server, em) = hostile(answer(
+        "200 OK",
+        "",
+        "<Task xmlns=\"http://www.veeam.com/ent/v1.0\"/>",
+    ))
+    .await;
+    let error = read(&em).await.expect_err("another document");
+    assert!(matches!(error.kind(), Kind::InvalidResponse { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_read_is_repeated_after_a_broken_connection_and_not_after_an_error() {
+    let bench = Bench::new().await;
+    read(&bench.em).await.expect("a plan");
+    bench
+        .fault(json!({"kind": "close", "count": 2, "path": "/api/cloud"}))
+        .await;
+    read(&bench.em).await.expect("the third attempt");
+    let before = bench.stats().await.requests("GET /api/cloud");
+    bench
+        .fault(json!({"kind": "status", "status": 500, "path": "/api/cloud"}))
+        .await;
+    let error = read(&bench.em).await.expect_err("EM failed");
+    assert_eq!(error.status(), Some(500));
+    assert_eq!(bench.stats().await.requests("GET /api/cloud"), before + 1);
+}
+
+#[tokio::test]
+async fn a_busy_em_says_when_it_may_be_asked_again() {
+    let bench = Bench::new().await;
+    bench
+        .fault(json!({"kind": "status", "status": 503, "retryAfter": 7, "path": "/api/cloud"}))
+        .await;
+    let error = read(&bench.em).await.expect_err("busy");
+    assert!(
+        matches!(error.kind(), Kind::Busy { status: 503, .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn em_is_quoted_within_bounds_and_never_with_its_stack_trace() {
+    let trace = "   at Simulated.Secret.Place()";
+    let body = format!(
+        "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Status=\"InternalServerError\" StatusCode=\"500\" \
+         Message=\"{}\"><FirstChanceExceptionMessage>x</FirstChanceExceptionMessage><StackTrace>{trace}</StackTrace></Error>",
+        "ä".repeat(4000)
+    );
+    let (_server, em) = hostile(answer("500 No", "", &body)).await;
+    let error = read(&em).await.expect_err("EM failed");
+    let message = error.public_message();
+    assert!(
+        message.starts_with('ä') && message.len() < 1100,
+        "{}",
+        message.len()
+    );
+    assert!(!format!("{error} {error:?}").contains("Simulated"));
+}
+
+#[tokio::test]
+async fn em_that_does_not_answer_is_left_alone_for_a_while_and_found_again() {
+    let bench = Bench::with(Options::on_any_port(), |config| {
+        config.request_timeout = Duration::from_millis(100);
+        config.connect_timeout = Duration::from_millis(100);
+    })
+    .await;
+    read(&bench.em).await.expect("a plan");
+    bench
+        .fault(json!({"kind": "hang", "count": 1000, "path": "/api"}))
+        .await;
+    for _ in 0..5 {
+        read(&bench.em).await.expect_err("too slow");
+    }
+    let asked = bench.stats().await.requests("GET /api/cloud");
+    let error = read(&bench.em).await.expect_err("not asked");
+    assert!(matches!(error.kind(), Kind::CircuitOpen { .. }), "{error:?}");
+    assert_eq!(error.acted(), Acted::No);
+    assert_eq!(bench.stats().await.requests("GET /api/cloud"), asked);
+    assert!(!bench.em.health().up);
+
+    bench.control("DELETE", "faults", json!(null)).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while read(&bench.em).await.is_err() {
+        assert!(Instant::now() < deadline, "it stays closed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(bench.em.health().up);
+}
+
+#[tokio::test]
+async fn neither_redirects_nor_hrefs_lead_the_gateway_elsewhere() {
+    let elsewhere = Server::start(|_| answer("200 OK", "", "<Error/>")).await;
+    let location = format!("Location: {}/api/\r\n", elsewhere.url);
+    let (_server, em) = hostile(answer("307 Temporary Redirect", &location, "")).await;
+    let error = read(&em).await.expect_err("a redirect is no answer");
+    assert_eq!(error.status(), Some(307));
+
+    // The delete link of its logon sessions, and every other href, names the other server.
+    let href_base = format!("{}/api", elsewhere.url);
+    let bench = Bench::with(
+        Options {
+            href_base,
+            ..Options::on_any_port()
+        },
+        |_| {},
+    )
+    .await;
+    let accepted = bench
+        .em
+        .act(&bench.plan().await, Action::Test)
+        .await
+        .expect("accepted");
+    bench
+        .em
+        .task(accepted.logon, &accepted.task)
+        .await
+        .expect("a task");
+    assert!(bench.em.shutdown(Duration::from_secs(10)).await);
+    let stats = bench.stats().await;
+    assert_eq!((stats.number("activeSessions"), stats.number("logoffs")), (0, 1));
+    assert_eq!(elsewhere.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_self_signed_em_is_trusted_by_pin_by_its_certificate_or_by_order_only() {
+    let bench = Bench::with(
+        Options {
+            tls: true,
+            ..Options::on_any_port()
+        },
+        |config| {
+            config.connect_timeout = Duration::from_secs(10);
+        },
+    )
+    .await;
+    let error = read(&bench.em).await.expect_err("nobody vouches for it");
+    assert!(matches!(error.kind(), Kind::Unreachable { .. }), "{error:?}");
+    assert_eq!(error.acted(), Acted::No);
+
+    let pin = bench.sim.pin().expect("a pin").to_owned();
+    let bytes: Vec<u8> = (0..32)
+        .map(|at| u8::from_str_radix(&pin.replace(':', "")[at * 2..at * 2 + 2], 16).expect("hex"))
+        .collect();
+    let pin: [u8; 32] = bytes.try_into().expect("32 bytes");
+    let pem = bench
+        .sim
+        .certificate_pem()
+        .expect("a certificate")
+        .as_bytes()
+        .to_vec();
+    let pinned = bench.another(|config| config.pin_sha256 = vec![[7; 32], pin]);
+    read(&pinned).await.expect("the pin vouches for it");
+    let known = bench.another(|config| config.ca_pem = Some(pem.clone()));
+    read(&known).await.expect("its own certificate vouches for it");
+    let any = bench.another(|config| config.accept_invalid_certs = true);
+    read(&any).await.expect("nobody has to vouch for it");
+    let other = bench.another(|config| {
+        config.pin_sha256 = vec![[7; 32]];
+        config.ca_pem = Some(pem.clone());
+        config.accept_invalid_certs = true;
+    });
+    read(&other)
+        .await
+        .expect_err("a pin that does not fit beats all else");
+}
+
+/// What `openssl req -x509` makes: a common name only, and marked as an authority.
+fn odd_certificate() -> (CertificateDer<'static>, KeyPair) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "em.lab.example");
+    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    (
+        params.self_signed(&key).expect("a certificate").der().clone(),
+        key,
+    )
+}
+
+#[derive(Debug)]
+struct Always(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Always {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+}
+
+/// A server that shows `certificate` and signs with `key`, fitting or not.
+fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Arc<rustls::ServerConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let signer = provider.key_provider.load_private_key(key).expect("a signer");
+    let shown = CertifiedKey::new(vec![certificate.clone()], signer);
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Always(Arc::new(shown))));
+    Arc::new(config)
+}
+
+#[tokio::test]
+async fn an_authoritys_certificate_without_names_works_when_pinned_and_a_copy_of_it_does_not() {
+    let (certificate, key) = odd_certificate();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
+    let pin: [u8; 32] = digest.as_ref().try_into().expect("32 bytes");
+    let usual_or_404 = |request: &crate::em_bench::Request| {
+        usual(request).unwrap_or_else(|| answer("404 Not Found", "", "<Error/>"))
+    };
+
+    let honest = Server::start_with(Some(tls(&certificate, &key)), usual_or_404).await;
+    let mut pinned = config(&honest.url);
+    pinned.pin_sha256 = vec![pin];
+    let error = read(&room(&pinned)).await.expect_err("there is no such plan");
+    assert!(error.is_not_found(), "{error:?}");
+
+    // An impostor has the certificate, which is public, and not the key.
+    let thief = KeyPair::generate().expect("a key");
+    let impostor = Server::start_with(Some(tls(&certificate, &thief)), usual_or_404).await;
+    for mode in ["pin", "any", "ca"] {
+        let mut config = config(&impostor.url);
+        match mode {
+            "pin" => config.pin_sha256 = vec![pin],
+            "any" => config.accept_invalid_certs = true,
+            _ => {
+                let pem = rcgen_pem(&certificate);
+                config.ca_pem = Some(pem.into_bytes());
+            }
+        }
+        let error = read(&room(&config)).await.expect_err("an impostor");
+        assert!(
+            matches!(error.kind(), Kind::Unreachable { .. }),
+            "{mode}: {error:?}"
+        );
+    }
+    assert_eq!(impostor.seen().len(), 0, "not a byte of a request reached it");
+}
+
+fn rcgen_pem(certificate: &CertificateDer<'_>) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).expect("ASCII"))
+        .collect();
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    )
+}
+
+#[tokio::test]
+async fn a_room_without_an_account_or_with_a_broken_ca_file_is_not_set_up() {
+    let mut none = config("http://em.example");
+    none.accounts.clear();
+    assert!(Em::new(&none, SystemClock::shared()).is_err());
+    for pem in [
+        &b"nothing"[..],
+        b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+    ] {
+        let mut broken = config("https://em.example");
+        broken.ca_pem = Some(pem.to_vec());
+        assert!(Em::new(&broken, SystemClock::shared()).is_err());
+    }
+}
