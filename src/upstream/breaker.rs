@@ -140,7 +140,7 @@ impl Pass<'_> {
         match outcome {
             Ok(_) | Err(Kind::TooLarge { .. }) => self.breaker.answered(),
             Err(Kind::Unreachable { .. } | Kind::TimedOut | Kind::Interrupted { .. }) => {
-                self.breaker.failed()
+                self.breaker.failed();
             }
             Err(
                 Kind::CredentialsRefused { .. }

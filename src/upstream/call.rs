@@ -68,7 +68,7 @@ pub(super) async fn authorized(
     target: &str,
     call: Call<'_>,
 ) -> Result<(Answer, Lease), Error> {
-    // No new attempt begins later than this, so that the whole takes twice the longest exchange at the most.
+    // No new attempt is decided on later than this; see `Em::longest_write`.
     let latest = Instant::now() + transport.limit();
     let mut lease = pool.lease().await?;
     let mut fresh = false;
@@ -77,9 +77,7 @@ pub(super) async fn authorized(
         let again = !fresh && Instant::now() < latest;
         let expired = match &outcome {
             Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => true,
-            Ok(answer) if answer.status == StatusCode::FORBIDDEN => {
-                pool.expired_behind_403(&lease, fresh).await
-            }
+            Ok(answer) if answer.status == StatusCode::FORBIDDEN => pool.expired_behind_403(&lease).await,
             Err(error) if again && matches!(error.kind(), Kind::Unreachable { .. }) => {
                 tokio::time::sleep(PAUSE).await;
                 fresh = true;
@@ -119,7 +117,7 @@ pub(super) async fn within(
     let answer = once(transport, lease, target, call).await?;
     let expired = match answer.status {
         StatusCode::UNAUTHORIZED => true,
-        StatusCode::FORBIDDEN => lease.pool.expired_behind_403(lease, false).await,
+        StatusCode::FORBIDDEN => lease.pool.expired_behind_403(lease).await,
         _ => false,
     };
     if expired {

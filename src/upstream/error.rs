@@ -110,9 +110,14 @@ impl Error {
         Self { kind, sent: true }
     }
 
-    /// The same failure, but of a request that only prepared another one, which was not sent.
+    /// The same failure, but of a request that only prepared another one, which was not sent. What EM refused
+    /// then is not what the caller asked for: a logon that ends with 404 does not mean that the plan is not there.
     pub(super) fn of_preparation(self) -> Self {
-        Self { sent: false, ..self }
+        let kind = match self.kind {
+            Kind::Refused { status, message } => Kind::Failed { status, message },
+            kind => kind,
+        };
+        Self { kind, sent: false }
     }
 
     /// What went wrong.
@@ -359,6 +364,21 @@ mod tests {
         ] {
             assert_eq!(Error::before_sending(kind).acted(), Acted::No);
         }
+    }
+
+    #[test]
+    fn what_em_refused_of_a_preparation_is_not_what_the_caller_asked_for() {
+        let refused = Error::after_sending(Kind::Refused {
+            status: 404,
+            message: None,
+        });
+        assert!(refused.is_not_found());
+        let of_preparation = refused.of_preparation();
+        assert!(!of_preparation.is_not_found());
+        assert_eq!(
+            (of_preparation.status(), of_preparation.whose()),
+            (Some(404), Whose::Upstream)
+        );
     }
 
     #[test]

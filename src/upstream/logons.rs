@@ -16,8 +16,8 @@
 //! Refused credentials are tried again rarely, and more and more so, that no account gets locked.
 //! Tests: `tests/it/logon_pool.rs`.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -57,9 +57,9 @@ pub(super) struct Pool {
     changed: Notify,
     /// Orders good answers and expiries; see [`Entry::proven`].
     moments: AtomicU64,
-    /// Set once a probe was refused in a session that had just been opened: EM does not let this account ask, so
-    /// that its 403 can only be taken as it is.
-    probes_mislead: AtomicBool,
+    /// Whether a probe in a session that had just been opened was answered. Where EM does not let an account ask
+    /// (tenants see little), a refused probe says nothing, and a 403 can only be taken as it is.
+    probes: OnceLock<bool>,
     state: Mutex<State>,
 }
 
@@ -143,7 +143,7 @@ impl Pool {
             turns: Arc::new(Semaphore::new(max_sessions.saturating_mul(slots))),
             changed: Notify::new(),
             moments: AtomicU64::new(0),
-            probes_mislead: AtomicBool::new(false),
+            probes: OnceLock::new(),
             state: Mutex::default(),
         })
     }
@@ -173,23 +173,23 @@ impl Pool {
     /// # Errors
     /// As [`Pool::lease`].
     pub async fn lease_proven(self: &Arc<Self>, moment: u64) -> Result<Lease, Error> {
-        for _ in 0..=self.max_sessions {
-            let lease = self.lease().await?;
-            if lease.proven > moment {
-                return Ok(lease);
-            }
-            match lease
-                .logon
-                .probe(&self.transport, &self.account, PROBE_PATIENCE)
-                .await
-            {
-                Life::Dead => {
-                    self.forget(&lease.logon);
+        let find = async {
+            loop {
+                let lease = self.lease().await?;
+                if lease.proven > moment {
+                    return Ok(lease);
                 }
-                Life::Alive | Life::Unclear => return Ok(lease),
+                match self.life(&lease.logon).await {
+                    Life::Dead => {
+                        self.forget(&lease.logon);
+                    }
+                    Life::Alive | Life::Unclear => return Ok(lease),
+                }
             }
-        }
-        Err(Error::before_sending(Kind::NoFreeLogon))
+        };
+        tokio::time::timeout(self.transport.limit(), find)
+            .await
+            .unwrap_or(Err(Error::before_sending(Kind::NoFreeLogon)))
     }
 
     /// A slot in that very session; `None` when it is gone.
@@ -364,6 +364,13 @@ impl Pool {
         match outcome {
             Ok(logon) => {
                 let logon = Arc::new(logon);
+                if self.probes.get().is_none() {
+                    // Once for the account, in a session that lives for certain.
+                    match logon.probe(&self.transport, &self.account, PROBE_PATIENCE).await {
+                        Life::Unclear => {}
+                        life => drop(self.probes.set(life == Life::Alive)),
+                    }
+                }
                 let closed = {
                     let mut state = self.lock();
                     state.refusal = None;
@@ -474,20 +481,16 @@ impl Pool {
 
     /// Whether a 403 in that session means that the session is dead. EM answers an expired session with 401, some
     /// builds with 403 (contract section 5); a question that every live session may ask tells the two apart.
-    pub async fn expired_behind_403(&self, lease: &Lease, fresh: bool) -> bool {
-        if self.probes_mislead.load(Ordering::Relaxed) {
-            return false;
+    pub async fn expired_behind_403(&self, lease: &Lease) -> bool {
+        self.probes.get() == Some(&true) && self.life(&lease.logon).await == Life::Dead
+    }
+
+    /// Asks EM whether the session lives; dead only where a probe's refusal means something.
+    async fn life(&self, logon: &Logon) -> Life {
+        match logon.probe(&self.transport, &self.account, PROBE_PATIENCE).await {
+            Life::Dead if self.probes.get() != Some(&true) => Life::Unclear,
+            life => life,
         }
-        let dead = lease
-            .logon
-            .probe(&self.transport, &self.account, PROBE_PATIENCE)
-            .await
-            == Life::Dead;
-        if dead && fresh {
-            self.probes_mislead.store(true, Ordering::Relaxed);
-            return false;
-        }
-        dead
     }
 
     /// Keeps that session alive for a task; undone by [`Pool::release`]. False when it is gone already.
@@ -565,12 +568,12 @@ impl Pool {
             self.count(&state);
         }
         for logon in pinned {
-            match logon.probe(&self.transport, &self.account, PROBE_PATIENCE).await {
+            match self.life(&logon).await {
                 Life::Alive => self.prove(&logon),
-                Life::Dead if !self.probes_mislead.load(Ordering::Relaxed) => {
+                Life::Dead => {
                     self.forget(&logon);
                 }
-                Life::Dead | Life::Unclear => {}
+                Life::Unclear => {}
             }
         }
         for logon in unused {

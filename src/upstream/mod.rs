@@ -142,8 +142,9 @@ impl Em {
     /// The longest that a write can take, its logon and its one new attempt included.
     #[must_use]
     pub fn longest_write(&self) -> Duration {
-        // Lease, request, probe, lease, request; no request begins after twice the first's limit (see `call`).
-        self.inner.transport.limit() * 4 + logons::PROBE_PATIENCE * 2
+        // A first attempt that leaves time for a second is over after one limit, lease and all; then come a probe,
+        // a lease and the second request.
+        self.inner.transport.limit() * 3 + logons::PROBE_PATIENCE
     }
 
     /// One task less that needs that logon session; see [`Accepted`].

@@ -77,7 +77,7 @@ impl Transport {
                 .http1_only()
                 .user_agent(concat!("emgate/", env!("CARGO_PKG_VERSION"))))
         };
-        let reads = common()?.pool_idle_timeout(Duration::from_secs(60));
+        let reads = common()?.pool_idle_timeout(Duration::from_mins(1));
         let writes = common()?.pool_max_idle_per_host(0).retry(reqwest::retry::never());
         let mut base = config.url.clone();
         let root = base.path().trim_end_matches('/');
@@ -207,13 +207,12 @@ impl Answer {
     /// EM's `Retry-After` in seconds or as a date relative to EM's own `Date`, within reason.
     pub fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-        let pause = match text.parse() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => {
-                let date = self.headers.get(http::header::DATE)?.to_str().ok()?;
-                let until = httpdate::parse_http_date(text).ok()?;
-                until.duration_since(httpdate::parse_http_date(date).ok()?).ok()?
-            }
+        let pause = if let Ok(seconds) = text.parse() {
+            Duration::from_secs(seconds)
+        } else {
+            let date = self.headers.get(http::header::DATE)?.to_str().ok()?;
+            let until = httpdate::parse_http_date(text).ok()?;
+            until.duration_since(httpdate::parse_http_date(date).ok()?).ok()?
         };
         Some(pause.min(LONGEST_PAUSE))
     }

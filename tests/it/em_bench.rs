@@ -196,6 +196,13 @@ pub fn usual(request: &Request) -> Option<Reply> {
             "X-RestSvcSessionId: dG9rZW4=\r\nSet-Cookie: X-RestSvcSessionId=dG9rZW4=; Path=/api\r\n";
         return Some(answer("201 Created", headers, &body));
     }
+    if request.is("GET /api/logonSessions/") {
+        return Some(answer(
+            "200 OK",
+            "",
+            "<LogonSession xmlns=\"http://www.veeam.com/ent/v1.0\"/>",
+        ));
+    }
     request
         .is("DELETE /api/logonSessions/")
         .then(|| Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()))

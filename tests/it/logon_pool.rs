@@ -509,3 +509,33 @@ async fn the_newest_version_that_both_speak_is_used_and_asked_for_again_after_a_
     read(&em).await.expect_err("refused in a fresh session");
     assert!(server.count("POST /api/sessionMngr/?v=v1_5 ") >= 1);
 }
+
+#[tokio::test]
+async fn an_account_that_may_not_ask_about_its_session_keeps_it_through_a_403() {
+    let server = Server::start(|request| {
+        if request.is("GET /api/logonSessions/") {
+            return answer("403 Forbidden", "", "<Error/>");
+        }
+        usual(request).unwrap_or_else(|| answer("403 Forbidden", "", "<Error/>"))
+    })
+    .await;
+    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    for _ in 0..3 {
+        assert_eq!(read(&em).await.expect_err("no right").status(), Some(403));
+    }
+    assert_eq!(server.count("POST /api/sessionMngr/"), 1);
+    assert_eq!(
+        server.count("GET /api/logonSessions/"),
+        1,
+        "asked once, when it was new"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_em_does_not_make_plans_disappear() {
+    let server = Server::start(|_| answer("404 Not Found", "", "")).await;
+    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let error = read(&em).await.expect_err("no EM there");
+    assert!(!error.is_not_found(), "{error:?}");
+    assert_eq!(error.status(), Some(404));
+}
