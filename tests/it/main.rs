@@ -10,16 +10,15 @@
 
 mod config; // file, environment, defaults, faults
 #[cfg(feature = "demo")]
+mod em_bench; // the upstream room against the simulator, and a server that says what it is told
+#[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
 mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
-mod problems; // the table of errors, row by row
-mod em_bench; // the upstream room against the simulator, and a server that says what it is told
-mod guard_imports; // who may import whom, and which crates stay in one room
-mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
-#[cfg(feature = "demo")]
 mod logon_pool; // few logons, none leaked, none of others touched
+#[cfg(feature = "demo")]
+mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]
