@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{self, App};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
+use crate::domain::id::LogonId;
 use crate::http::{self, Edge};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
 use crate::store::{self, Store};
 use crate::telemetry;
-use crate::upstream::{self, Em};
+use crate::upstream::{self, Em, SavedLogon};
 use crate::watcher::Watcher;
 
 /// How long open requests may take to finish when the gateway stops.
@@ -83,6 +84,7 @@ impl Gateway {
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
         let em = Em::new(&config.upstream, clock.clone())?;
+        resume_logons(&store, &em).await?;
         let (changed, _) = tokio::sync::watch::channel(0);
         let answer = em.longest_write();
         let limits = app::Limits {
@@ -199,6 +201,38 @@ pub async fn serve(config: Config) -> Result<(), Error> {
 /// One provider of cryptography for TLS in and out. A second call finds it installed already.
 pub fn install_tls_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// Takes up the logon sessions that the last process, however it ended, kept for unfinished tasks.
+async fn resume_logons(store: &Store, em: &Em) -> Result<(), Error> {
+    let needed: Vec<LogonId> = store
+        .unfinished_operations()
+        .await?
+        .iter()
+        .filter_map(|operation| operation.task.as_ref().and_then(|task| task.logon))
+        .collect();
+    for kept in store.kept_logons().await? {
+        let pins = needed.iter().filter(|id| **id == kept.id).count();
+        let saved = SavedLogon {
+            id: kept.id,
+            account: kept.account,
+            token: kept.token,
+            path: kept.path,
+        };
+        for _ in 0..pins {
+            if !em.resume_logon(&saved) {
+                tracing::warn!(
+                    account = saved.account,
+                    "a logon session was kept for an account that is not configured"
+                );
+            }
+        }
+        if pins == 0 && em.resume_logon(&saved) {
+            // Nobody needs it any more; as an ordinary session of the pool it is used and logged off like the others.
+            em.release(saved.id);
+        }
+    }
+    Ok(())
 }
 
 struct MetricsUpkeep;

@@ -194,6 +194,7 @@ impl App {
             .map_err(|_| Error::Internal("an event could not be represented"))?;
         tx.append_event(&event).await?;
         tx.save_operation(&operation).await?;
+        tx.forget_unneeded_logons().await?;
         tx.commit().await?;
         if let Some(logon) = logon {
             self.em.release(logon);

@@ -19,6 +19,7 @@ use crate::domain::operation::{
 };
 use crate::domain::plan::PlanRef;
 use crate::store::idempotency::KeyUse;
+use crate::store::logons::StoredLogon;
 use crate::store::operations::Inserted;
 use crate::upstream::{self, Accepted, Acted};
 
@@ -217,6 +218,16 @@ impl App {
         operation.answer_due = now;
         let refusal = match answer {
             Ok(accepted) => {
+                if let Some(saved) = self.em.save_logon(accepted.logon) {
+                    // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
+                    let kept = StoredLogon {
+                        id: saved.id,
+                        account: saved.account,
+                        token: saved.token,
+                        path: saved.path,
+                    };
+                    tx.keep_logon(&kept).await?;
+                }
                 tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
                 operation.task = Some(OperationTask {
                     id: accepted.task,

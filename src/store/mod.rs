@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod idempotency;
 pub mod lock;
+pub mod logons;
 pub mod operations;
 pub mod row;
 pub mod seal;
@@ -55,6 +56,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "core", include_str!("migrations/0001_core.sql")),
     (2, "webhooks", include_str!("migrations/0002_webhooks.sql")),
     (3, "idempotency", include_str!("migrations/0003_idempotency.sql")),
+    (4, "logons", include_str!("migrations/0004_logons.sql")),
 ];
 
 impl Store {

@@ -519,7 +519,8 @@ impl Pool {
         self.lock().entries.iter().any(|entry| entry.logon.id == id)
     }
 
-    /// What is needed to take up that session again later. From now on it is not logged off at the end.
+    /// What is needed to take up that session again later. From now on it is not logged off at the end while a task
+    /// needs it.
     pub fn save(&self, id: LogonId) -> Option<SavedLogon> {
         let mut state = self.lock();
         let entry = state.entries.iter_mut().find(|entry| entry.logon.id == id)?;
@@ -527,11 +528,13 @@ impl Pool {
         Some(entry.logon.save(&self.account))
     }
 
-    /// Takes up a session that was saved, pinned once. It counts among the account's sessions.
+    /// Takes up a session that was saved, pinned once for each call. It counts among the account's sessions.
     pub fn resume(&self, saved: &SavedLogon) {
         let logon = Arc::new(Logon::restore(saved, self.slots));
         let mut state = self.lock();
-        if !state.entries.iter().any(|entry| entry.logon.id == saved.id) {
+        if let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == saved.id) {
+            entry.pins = entry.pins.saturating_add(1);
+        } else {
             let used_at = self.clock.now();
             state.entries.push(Entry {
                 logon,
@@ -589,7 +592,7 @@ impl Pool {
         }
     }
 
-    /// Gives out no more sessions and logs off all but the saved ones. Returns how many tasks lose theirs.
+    /// Gives out no more sessions and logs off all but the saved ones that tasks need. Returns how many tasks lose theirs.
     pub async fn close(&self) -> u32 {
         let entries = {
             let mut state = self.lock();
@@ -598,7 +601,9 @@ impl Pool {
         };
         self.turns.close();
         self.changed.notify_waiters();
-        let (kept, given_up): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.saved);
+        let (kept, given_up): (Vec<Entry>, Vec<Entry>) = entries
+            .into_iter()
+            .partition(|entry| entry.saved && entry.pins > 0);
         let log_offs = given_up.iter().map(|entry| self.log_off(&entry.logon));
         futures_util::future::join_all(log_offs).await;
         drop(kept);

@@ -156,13 +156,13 @@ impl Em {
     }
 
     /// What is needed to take up a logon session after a restart; `None` when it is gone. From now on
-    /// [`Em::shutdown`] leaves it open.
+    /// [`Em::shutdown`] leaves it open while a task needs it.
     #[must_use]
     pub fn save_logon(&self, logon: LogonId) -> Option<SavedLogon> {
         self.inner.pools.iter().find_map(|pool| pool.save(logon))
     }
 
-    /// Takes up a logon session that was saved, pinned once. False when its account is not configured any more.
+    /// Takes up a logon session that was saved, pinned once for each call. False when its account is not configured any more.
     pub fn resume_logon(&self, saved: &SavedLogon) -> bool {
         let pool = self.inner.pools.iter().find(|pool| pool.account == saved.account);
         pool.map(|pool| pool.resume(saved)).is_some()

@@ -56,6 +56,9 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     turn.join(&changes);
     turn.write_sessions(&mut tx, changes).await?;
     turn.end_operations(&mut tx).await?;
+    if !turn.applied.released.is_empty() {
+        tx.forget_unneeded_logons().await?;
+    }
     tx.set_observation(turn.observation.number, turn.observation.at)
         .await?;
     tx.commit().await?;
