@@ -6,6 +6,7 @@
 pub mod events;
 pub mod failover;
 pub mod moment;
+pub mod webhooks;
 
 pub use moment::Moment;
 

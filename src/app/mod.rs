@@ -10,6 +10,7 @@ pub mod operations;
 pub mod plans;
 pub mod sessions;
 pub mod submit;
+pub mod webhooks;
 
 use std::time::Duration;
 

@@ -1,1 +1,374 @@
+//! Webhooks: endpoints, deliveries and attempts as values, and their words.
+//!
+//! What an endpoint may look like is in [`endpoint`], where it may point in [`target`], when a delivery is tried
+//! again, given up or passed by another in [`rules`].
 
+pub mod endpoint;
+pub mod rules;
+pub mod target;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::event::{EventType, NewEvent, Routing};
+use super::id::{DeliveryId, EmId, EndpointId, EventId, OperationId};
+use endpoint::Settings;
+use rules::EndpointHealth;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal, $meaning:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $(#[doc = $meaning] $variant,)* }
+
+        impl $name {
+            /// Every one there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word in the JSON and in the store.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// What it means, for the documentation.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// Reads the word.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+    };
+}
+
+words! {
+    /// How the body of a delivery looks (contract section 4, Webhooks).
+    Format {
+        Standard = "standard", "The event itself, signed as Standard Webhooks 1.0 says.";
+        CloudEvents = "cloudevents", "CloudEvents 1.0, structured.";
+        Slack = "slack", "A message for a Slack incoming webhook.";
+        Teams = "teams", "An Adaptive Card for a Teams workflow.";
+        Mattermost = "mattermost", "A message for a Mattermost incoming webhook.";
+        Discord = "discord", "A message for a Discord webhook.";
+        GoogleChat = "googlechat", "A card for a Google Chat webhook.";
+    }
+}
+
+impl Format {
+    /// Whether this program can send it.
+    #[must_use]
+    pub const fn is_supported(self) -> bool {
+        match self {
+            Self::Standard => true,
+            Self::CloudEvents
+            | Self::Slack
+            | Self::Teams
+            | Self::Mattermost
+            | Self::Discord
+            | Self::GoogleChat => false,
+        }
+    }
+
+    /// Whether whoever has the URL may post: the URL of a chat service is a credential as a whole.
+    #[must_use]
+    pub const fn url_is_credential(self) -> bool {
+        match self {
+            Self::Standard | Self::CloudEvents => false,
+            Self::Slack | Self::Teams | Self::Mattermost | Self::Discord | Self::GoogleChat => true,
+        }
+    }
+}
+
+words! {
+    /// Where a delivery stands (contract section 7, Endpoints and deliveries).
+    DeliveryState {
+        Pending = "pending", "It waits for its next attempt.";
+        Sending = "sending", "An attempt is under way.";
+        Delivered = "delivered", "The receiver took it.";
+        Held = "held", "Its endpoint is disabled; it goes out when that is enabled again.";
+        Exhausted = "exhausted", "The receiver did not take it within the retry schedule.";
+        Cancelled = "cancelled", "Its endpoint was deleted.";
+        Quarantined = "quarantined", "The gateway failed at it again and again.";
+    }
+}
+
+impl DeliveryState {
+    /// Whether nothing more happens to it by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Pending | Self::Sending | Self::Held => false,
+            Self::Delivered | Self::Exhausted | Self::Cancelled | Self::Quarantined => true,
+        }
+    }
+}
+
+words! {
+    /// How an endpoint does.
+    Health {
+        Up = "up", "It took the last delivery, or has not been asked yet.";
+        Degraded = "degraded", "It has failed since its last success; deliveries follow their schedule.";
+        Down = "down", "It keeps failing; one delivery at a time probes it about once a minute.";
+    }
+}
+
+words! {
+    /// Why an attempt failed: a closed list, so that receivers' operators can look it up.
+    AttemptError {
+        Dns = "dns", "The name did not resolve.";
+        RefusedAddress = "refusedAddress", "The address is one that deliveries may not go to.";
+        Connect = "connect", "No connection could be opened.";
+        TlsUntrusted = "tlsUntrusted", "The certificate is not from an authority that is trusted here.";
+        TlsExpired = "tlsExpired", "The certificate is not valid at this time.";
+        TlsName = "tlsName", "The certificate is for another name.";
+        Tls = "tls", "No secure connection could be agreed on.";
+        Timeout = "timeout", "There was no answer in time.";
+        Reset = "reset", "The connection ended before there was an answer.";
+        Protocol = "protocol", "The answer was not HTTP.";
+        HeadTooLarge = "headTooLarge", "The answer's head was larger than 16 KiB or 100 fields.";
+        Redirect = "redirect", "The receiver points elsewhere; redirects are not followed.";
+        HttpStatus = "httpStatus", "The receiver answered with a status that is no success.";
+        ClockSkew = "clockSkew", "The receiver refused it, and its clock and ours differ by more than 4 minutes.";
+        UnknownEnd = "unknownEnd", "The gateway stopped before the end of the attempt was known; it may have arrived.";
+        Internal = "internal", "The gateway failed at it.";
+    }
+}
+
+words! {
+    /// Why an endpoint is disabled, where the gateway did it.
+    DisabledReason {
+        Gone = "gone", "It answered 410 Gone.";
+        Silent = "noSuccess", "It took nothing for 5 days.";
+    }
+}
+
+/// Which events an endpoint wants, beside their types. An empty list does not restrict; an event that has no plan,
+/// tenant or result does not pass a restriction by it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// The plans.
+    pub plans: Vec<EmId>,
+    /// The tenants, by id or exact name.
+    pub tenants: Vec<String>,
+    /// The results, in the JSON's words.
+    pub results: Vec<String>,
+}
+
+impl Filter {
+    /// Whether an event with this routing passes.
+    #[must_use]
+    pub fn passes(&self, routing: &Routing) -> bool {
+        let plan = self.plans.is_empty()
+            || routing
+                .plan
+                .as_ref()
+                .is_some_and(|plan| self.plans.contains(plan));
+        let tenant = self.tenants.is_empty()
+            || routing.tenant.as_ref().is_some_and(|tenant| {
+                self.tenants.iter().any(|wanted| {
+                    wanted.parse::<EmId>().is_ok_and(|id| id == tenant.id)
+                        || tenant.name.as_ref() == Some(wanted)
+                })
+            });
+        let result = self.results.is_empty()
+            || routing
+                .result
+                .as_ref()
+                .is_some_and(|result| self.results.contains(result));
+        plan && tenant && result
+    }
+}
+
+/// What decides whether an endpoint gets an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// The types it wants; none means every type that is not opt-in, later ones included.
+    pub event_types: Option<Vec<EventType>>,
+    /// What else it wants.
+    pub filter: Filter,
+}
+
+impl Subscription {
+    /// Whether the endpoint gets the event. A test goes to the endpoint it is about and to no other; any other event
+    /// about an endpoint goes to all but that one, because it could not take it.
+    #[must_use]
+    pub fn wants(&self, event: &NewEvent) -> bool {
+        let about_this = event.routing.about_endpoint == Some(self.endpoint);
+        if event.kind == EventType::WebhookTest {
+            return about_this;
+        }
+        let wanted = match &self.event_types {
+            Some(types) => types.contains(&event.kind),
+            None => !event.kind.opt_in(),
+        };
+        wanted && !about_this && self.filter.passes(&event.routing)
+    }
+}
+
+/// An endpoint as it is shown; its URL and secret stay in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its address, masked where that is a credential.
+    pub shown_url: String,
+    /// What its owner decides.
+    pub settings: Settings,
+    /// Why the gateway disabled it, if it did.
+    pub disabled_reason: Option<DisabledReason>,
+    /// How it does.
+    pub health: EndpointHealth,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its owner last changed it.
+    pub updated_at: Timestamp,
+}
+
+/// An event on its way to an endpoint, or to an operation's one-off callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The endpoint; none for a callback.
+    pub endpoint: Option<EndpointId>,
+    /// The operation whose callback it is; none for an endpoint's.
+    pub operation: Option<OperationId>,
+    /// The event, which is also the `webhook-id`.
+    pub event: EventId,
+    /// What the event says.
+    pub event_type: EventType,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// When it is tried next; none when it is not waiting, or waits for an earlier event of its session.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When it was written: with its event.
+    pub created_at: Timestamp,
+    /// What was tried, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One attempt at a delivery. Its row is written before the request is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// From 1.
+    pub number: i64,
+    /// When it began.
+    pub at: Timestamp,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// How long it took; none while it runs or when its end is not known.
+    pub duration: Option<Duration>,
+    /// Why it failed.
+    pub error: Option<AttemptError>,
+    /// Where the receiver pointed with a redirect, masked.
+    pub location: Option<String>,
+    /// Up to 1 KiB of the answer, where that is text.
+    pub response: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::plan::Reference;
+
+    fn event(kind: EventType, routing: Routing) -> NewEvent {
+        NewEvent {
+            id: EventId::new(uuid::Uuid::nil()),
+            kind,
+            at: Timestamp::UNIX_EPOCH,
+            body: "{}".into(),
+            routing,
+        }
+    }
+
+    fn subscription() -> Subscription {
+        Subscription {
+            endpoint: EndpointId::new(uuid::Uuid::from_u128(1)),
+            event_types: None,
+            filter: Filter::default(),
+        }
+    }
+
+    fn plan(last: u8) -> EmId {
+        format!("3f56fa52-c902-4655-9774-2022fde214d{last}")
+            .parse()
+            .expect("an id")
+    }
+
+    #[test]
+    fn opt_in_types_come_only_to_those_who_name_them() {
+        let mut endpoint = subscription();
+        let progressed = event(EventType::SessionProgressed, Routing::default());
+        assert!(endpoint.wants(&event(EventType::SessionFinished, Routing::default())));
+        assert!(!endpoint.wants(&progressed));
+        endpoint.event_types = Some(vec![EventType::SessionProgressed]);
+        assert!(endpoint.wants(&progressed));
+        assert!(!endpoint.wants(&event(EventType::SessionFinished, Routing::default())));
+    }
+
+    #[test]
+    fn an_event_about_an_endpoint_goes_to_all_others_and_a_test_to_it_alone() {
+        let endpoint = subscription();
+        let about = |about| Routing {
+            about_endpoint: Some(EndpointId::new(uuid::Uuid::from_u128(about))),
+            ..Routing::default()
+        };
+        assert!(!endpoint.wants(&event(EventType::EndpointDisabled, about(1))));
+        assert!(endpoint.wants(&event(EventType::EndpointDisabled, about(2))));
+        assert!(endpoint.wants(&event(EventType::WebhookTest, about(1))));
+        assert!(!endpoint.wants(&event(EventType::WebhookTest, about(2))));
+    }
+
+    #[test]
+    fn a_filter_restricts_by_plan_tenant_and_result_together() {
+        let filter = Filter {
+            plans: vec![plan(2)],
+            tenants: vec!["ABC Company".into()],
+            results: vec!["failed".into()],
+        };
+        let matching = Routing {
+            plan: Some(plan(2)),
+            tenant: Some(Reference {
+                id: plan(9),
+                name: Some("ABC Company".into()),
+            }),
+            result: Some("failed".into()),
+            ..Routing::default()
+        };
+        assert!(filter.passes(&matching));
+        assert!(!filter.passes(&Routing {
+            plan: Some(plan(3)),
+            ..matching.clone()
+        }));
+        assert!(!filter.passes(&Routing {
+            result: None,
+            ..matching.clone()
+        }));
+        assert!(!filter.passes(&Routing {
+            tenant: None,
+            ..matching.clone()
+        }));
+        let by_id = Filter {
+            tenants: vec![plan(9).as_str().to_uppercase()],
+            ..Filter::default()
+        };
+        assert!(by_id.passes(&matching));
+        assert!(Filter::default().passes(&Routing::default()));
+    }
+
+    #[test]
+    fn words_read_back_as_what_they_were() {
+        for state in DeliveryState::ALL {
+            assert_eq!(DeliveryState::parse(state.as_str()), Some(*state));
+        }
+        assert_eq!(Format::parse("Standard"), None);
+    }
+}

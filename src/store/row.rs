@@ -20,7 +20,6 @@ pub(in crate::store) fn moment(micros: i64, what: &'static str) -> Result<Timest
 }
 
 /// A row with typed reading by column name.
-#[expect(dead_code, reason = "the rooms that read these columns follow")]
 pub(in crate::store) trait Columns {
     fn text(&self, what: &'static str) -> Result<String, Error>;
     fn opt_text(&self, what: &'static str) -> Result<Option<String>, Error>;

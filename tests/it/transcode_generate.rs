@@ -36,7 +36,11 @@ impl Dice {
 
 /// A document of this root.
 pub fn document(root: Root, seed: u64) -> Node {
-    let mut g = Generator { c: catalogue(), dice: Dice::new(seed), left: 150 };
+    let mut g = Generator {
+        c: catalogue(),
+        dice: Dice::new(seed),
+        left: 150,
+    };
     let ty = g.c.ty(root.ty);
     if ty.form == Form::QueryResult {
         return g.query_result(root, ty);
@@ -59,7 +63,13 @@ impl Generator {
         let mut out: Vec<usize> = Vec::new();
         for group in &ty.choices {
             let keep = self.dice.roll(group.len() + 1);
-            out.extend(group.iter().enumerate().filter(|(i, _)| *i != keep).map(|(_, f)| usize::from(*f)));
+            out.extend(
+                group
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| *i != keep)
+                    .map(|(_, f)| usize::from(*f)),
+            );
         }
         for (index, field) in ty.fields.iter().enumerate() {
             let wanted = field.required || self.dice.roll(3) > 0;
@@ -152,18 +162,32 @@ impl Generator {
             let _ = c;
         }
         for child in &mut node.children {
-            let Some((_, field)) = ty.element(child.name.as_bytes()) else { continue };
+            let Some((_, field)) = ty.element(child.name.as_bytes()) else {
+                continue;
+            };
             let Value::Type(id) = field.value else { continue };
             let inner = self.c.ty(id);
             if field.is_list() {
-                child.children.iter_mut().for_each(|item| mark(item, self.c, inner, true));
+                child
+                    .children
+                    .iter_mut()
+                    .for_each(|item| mark(item, self.c, inner, true));
                 continue;
             }
             for list in &mut child.children {
-                let Some((_, Field { value: Value::Type(id), .. })) = inner.element(list.name.as_bytes()) else {
+                let Some((
+                    _,
+                    Field {
+                        value: Value::Type(id),
+                        ..
+                    },
+                )) = inner.element(list.name.as_bytes())
+                else {
                     continue;
                 };
-                list.children.iter_mut().for_each(|item| mark(item, self.c, self.c.ty(*id), false));
+                list.children
+                    .iter_mut()
+                    .for_each(|item| mark(item, self.c, self.c.ty(*id), false));
             }
         }
         if self.dice.roll(2) == 0 {
@@ -176,7 +200,8 @@ impl Generator {
     fn page(&mut self) -> Node {
         let mut node = Node::new("PagingInfo");
         for name in ["PageNum", "PageSize", "PagesCount"] {
-            node.attributes.push((name.to_owned(), self.dice.roll(100).to_string()));
+            node.attributes
+                .push((name.to_owned(), self.dice.roll(100).to_string()));
         }
         let mut links = Node::new("Links");
         for rel in ["First", "Next", "Previous"] {
@@ -184,7 +209,10 @@ impl Generator {
                 let mut link = Node::new("Link");
                 link.attributes.push(("Rel".to_owned(), rel.to_owned()));
                 let page = self.dice.roll(9);
-                link.attributes.push(("Href".to_owned(), format!("https://em:9398/api/query?type=Job&page={page}")));
+                link.attributes.push((
+                    "Href".to_owned(),
+                    format!("https://em:9398/api/query?type=Job&page={page}"),
+                ));
                 links.children.push(link);
             }
         }
@@ -201,27 +229,54 @@ impl Generator {
             }
             Value::Scalar(s) => match s {
                 Scalar::String => self.dice.pick(&[
-                    "plain", "", "  outer blanks ", "007", "1e3", "true", "null", "R&D <B> \"q\" 'a'", "tab\tline\nend",
-                    "Füße 日本 😀", "__proto__", "a]]>b", "&amp;", "C:\\Users\\x", "{\"json\":[1]}",
+                    "plain",
+                    "",
+                    "  outer blanks ",
+                    "007",
+                    "1e3",
+                    "true",
+                    "null",
+                    "R&D <B> \"q\" 'a'",
+                    "tab\tline\nend",
+                    "Füße 日本 😀",
+                    "__proto__",
+                    "a]]>b",
+                    "&amp;",
+                    "C:\\Users\\x",
+                    "{\"json\":[1]}",
                 ]),
                 Scalar::Urn => self.dice.pick(&[
-                    "urn:veeam:Job:3f56fa52-c902-4655-9774-2022fde214d2", "urn:VMware:Vm:8e5c.vm-42", "",
-                    "urn:veeam:CatalogVm:srv with:colon", "bare",
+                    "urn:veeam:Job:3f56fa52-c902-4655-9774-2022fde214d2",
+                    "urn:VMware:Vm:8e5c.vm-42",
+                    "",
+                    "urn:veeam:CatalogVm:srv with:colon",
+                    "bare",
                 ]),
                 Scalar::Uuid => self.dice.pick(&["3f56fa52-c902-4655-9774-2022fde214d2", ""]),
                 Scalar::Url => self.dice.pick(&[
-                    "https://localhost:9398/api/jobs/1?format=Entity&x=%20", "http://em/api", "/api/query?type=Job",
-                    "https://help.example/page", "", "https://em:9398/apiary",
+                    "https://localhost:9398/api/jobs/1?format=Entity&x=%20",
+                    "http://em/api",
+                    "/api/query?type=Job",
+                    "https://help.example/page",
+                    "",
+                    "https://em:9398/apiary",
                 ]),
                 Scalar::Time => self.dice.pick(&["22:00:00.0000000-07:00", "06:00:00", ""]),
                 Scalar::Int => self.dice.pick(&["0", "-5", "2147483647", "042", "", " 7 "]),
-                Scalar::Long => {
-                    self.dice.pick(&["9007199254740993", "-9223372036854775808", "18446744073709551615", "", "1"])
-                }
+                Scalar::Long => self.dice.pick(&[
+                    "9007199254740993",
+                    "-9223372036854775808",
+                    "18446744073709551615",
+                    "",
+                    "1",
+                ]),
                 Scalar::Decimal => self.dice.pick(&["1.5", "-0.25", "100", "", ".5"]),
                 Scalar::Boolean => self.dice.pick(&["true", "False", "1", "0", ""]),
                 Scalar::DateTime => self.dice.pick(&[
-                    "2026-05-06T20:29:45.1234567+02:00", "2026-05-06T20:29:45Z", "1753-01-01T00:00:00Z", "",
+                    "2026-05-06T20:29:45.1234567+02:00",
+                    "2026-05-06T20:29:45Z",
+                    "1753-01-01T00:00:00Z",
+                    "",
                     "2024-02-29T23:59:59.5",
                 ]),
             },
@@ -229,13 +284,24 @@ impl Generator {
         };
         let text = text.to_owned();
         // A relation is one word.
-        if field.name == "Rel" { self.dice.pick(&["Up", "QuickBackup", "Delete", "Novel"]).to_owned() } else { text }
+        if field.name == "Rel" {
+            self.dice
+                .pick(&["Up", "QuickBackup", "Delete", "Novel"])
+                .to_owned()
+        } else {
+            text
+        }
     }
 }
 
 impl Node {
     fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), attributes: Vec::new(), children: Vec::new(), text: String::new() }
+        Self {
+            name: name.to_owned(),
+            attributes: Vec::new(),
+            children: Vec::new(),
+            text: String::new(),
+        }
     }
 
     /// The document in one plain spelling.
@@ -260,7 +326,10 @@ impl Node {
         noise(&mut out, &mut dice);
         if dice.roll(6) == 0 {
             let units = out.trim_start_matches('\u{feff}').encode_utf16();
-            return std::iter::once(0xFEFF).chain(units).flat_map(u16::to_le_bytes).collect();
+            return std::iter::once(0xFEFF)
+                .chain(units)
+                .flat_map(u16::to_le_bytes)
+                .collect();
         }
         out.into_bytes()
     }
@@ -272,7 +341,10 @@ impl Node {
         if root {
             let declared = if dice.is_some() { "xmlns:v" } else { "xmlns" };
             attributes.push((declared.to_owned(), "http://www.veeam.com/ent/v1.0".to_owned()));
-            attributes.push(("xmlns:xsi".to_owned(), "http://www.w3.org/2001/XMLSchema-instance".to_owned()));
+            attributes.push((
+                "xmlns:xsi".to_owned(),
+                "http://www.w3.org/2001/XMLSchema-instance".to_owned(),
+            ));
         }
         if let Some(dice) = &mut dice {
             for i in (1..attributes.len()).rev() {
@@ -323,7 +395,14 @@ impl Node {
 
 /// Blanks, comments and processing instructions, where they mean nothing.
 fn noise(out: &mut String, dice: &mut Dice) {
-    out.push_str(dice.pick(&["", "\n  ", "\r\n", "<!-- <nothing/> & -->", "\t<?target data?> ", ""]));
+    out.push_str(dice.pick(&[
+        "",
+        "\n  ",
+        "\r\n",
+        "<!-- <nothing/> & -->",
+        "\t<?target data?> ",
+        "",
+    ]));
 }
 
 fn text(out: &mut String, text: &str, mut dice: Option<&mut Dice>) {

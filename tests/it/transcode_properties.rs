@@ -90,9 +90,15 @@ proptest! {
 
 /// Whether `json` has the shape that the catalogue promises for `ty`, checked without the decoder.
 fn conforms(ty: &'static TypeDef, json: &Value, root: bool) -> Result<(), String> {
-    let object = json.as_object().ok_or_else(|| format!("{} is no object", ty.name))?;
+    let object = json
+        .as_object()
+        .ok_or_else(|| format!("{} is no object", ty.name))?;
     if ty.form == Form::Page || (root && matches!(ty.form, Form::List | Form::QueryResult)) {
-        let page = if ty.form == Form::Page { object } else { object["page"].as_object().ok_or("no page")? };
+        let page = if ty.form == Form::Page {
+            object
+        } else {
+            object["page"].as_object().ok_or("no page")?
+        };
         for key in ["size", "next", "previous"] {
             page.get(key).ok_or_else(|| format!("page without {key}"))?;
         }
@@ -111,12 +117,19 @@ fn conforms(ty: &'static TypeDef, json: &Value, root: bool) -> Result<(), String
     }
     for field in &ty.fields {
         match (field.shape, object.get(&*field.json)) {
-            (Shape::One, None) if field.place == Place::Text => return Err(format!("{} has no value", ty.name)),
+            (Shape::One, None) if field.place == Place::Text => {
+                return Err(format!("{} has no value", ty.name));
+            }
             (Shape::One, None) => {}
-            (Shape::One, Some(value)) => one(field.value, value).map_err(|e| format!("{}: {e}", field.name))?,
+            (Shape::One, Some(value)) => {
+                one(field.value, value).map_err(|e| format!("{}: {e}", field.name))?
+            }
             (_, None) => return Err(format!("{}.{} is not there", ty.name, field.name)),
             (_, Some(value)) => {
-                for item in value.as_array().ok_or_else(|| format!("{} is no array", field.name))? {
+                for item in value
+                    .as_array()
+                    .ok_or_else(|| format!("{} is no array", field.name))?
+                {
                     one(field.value, item)?;
                 }
             }
@@ -138,5 +151,9 @@ fn one(kind: Kind, json: &Value) -> Result<(), String> {
         Kind::Scalar(Scalar::DateTime) => json.as_str().is_some_and(|t| t.ends_with('Z')),
         Kind::Scalar(_) => json.is_string(),
     };
-    if fits { Ok(()) } else { Err(format!("{json} is no {kind:?}")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("{json} is no {kind:?}"))
+    }
 }

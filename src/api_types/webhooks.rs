@@ -1,0 +1,393 @@
+//! Webhook endpoints and deliveries as JSON (contract section 4, Webhooks; section 7, Endpoints and deliveries).
+//!
+//! What callers send is read strictly: an unknown field is a fault. In a patch (JSON Merge Patch, RFC 7396) a field
+//! that is absent stays as it is, and null takes it back to its default.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::Moment;
+use crate::domain::event::EventType;
+use crate::domain::webhook::endpoint::SigningSecret;
+use crate::domain::webhook::{Attempt, AttemptError, Delivery, DisabledReason, Endpoint};
+
+/// A webhook endpoint to be made.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "url": "https://portal.example.com/hooks/emgate",
+    "description": "The customers' portal",
+    "eventTypes": ["failover.session.finished"],
+    "filter": {"results": ["failed"]}
+}))]
+pub struct WebhookEndpointCreate {
+    /// Where deliveries go: https, at most 2048 characters, no fragment. It may not point to loopback, private,
+    /// link-local, metadata or reserved addresses unless the configuration opens their network.
+    pub url: String,
+    /// Your own words, at most 500 characters.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The event types wanted; every type that is not opt-in when absent.
+    #[serde(default)]
+    pub event_types: Option<Vec<String>>,
+    /// What else is wanted.
+    #[serde(default)]
+    pub filter: Option<WebhookFilterInput>,
+    /// How the bodies look; only `standard` is supported yet.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// Whether deliveries go out; true when absent.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// Headers that are sent along, at most 20. Values whose names speak of credentials are masked on reads.
+    #[serde(default)]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// How many deliveries may be under way at once, 1 to 32; 4 when absent.
+    #[serde(default)]
+    pub max_concurrency: Option<i64>,
+    /// The signing secret: `whsec_` and 24 to 64 bytes in base64. One is made when it is absent.
+    #[serde(default)]
+    pub secret: Option<String>,
+}
+
+/// What else an endpoint wants. A list that is empty or absent does not restrict; an event without a plan, tenant or
+/// result does not pass a restriction by it.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookFilterInput {
+    /// Ids of plans.
+    #[serde(default)]
+    pub plan_ids: Option<Vec<String>>,
+    /// Tenants, by id or exact name.
+    #[serde(default)]
+    pub tenants: Option<Vec<String>>,
+    /// Results: `success`, `warning`, `failed`, `cancelled`.
+    #[serde(default)]
+    pub results: Option<Vec<String>>,
+}
+
+/// Changes to a webhook endpoint, as JSON Merge Patch: absent stays, null takes back to the default.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"enabled": false, "filter": {"results": null}}))]
+pub struct WebhookEndpointPatch {
+    /// A new address.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub url: Option<Option<String>>,
+    /// Your own words.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub description: Option<Option<String>>,
+    /// The event types wanted.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub event_types: Option<Option<Vec<String>>>,
+    /// What else is wanted.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<WebhookFilterPatch>)]
+    pub filter: Option<Option<WebhookFilterPatch>>,
+    /// How the bodies look.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub format: Option<Option<String>>,
+    /// Whether deliveries go out. What was held goes out in order when an endpoint is enabled again.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub enabled: Option<Option<bool>>,
+    /// Headers that are sent along; null in the place of a value removes that header.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<BTreeMap<String, Option<String>>>)]
+    pub headers: Option<Option<BTreeMap<String, Option<String>>>>,
+    /// How many deliveries may be under way at once.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>)]
+    pub max_concurrency: Option<Option<i64>>,
+}
+
+/// Changes to what else is wanted.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookFilterPatch {
+    /// Ids of plans.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub plan_ids: Option<Option<Vec<String>>>,
+    /// Tenants, by id or exact name.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub tenants: Option<Option<Vec<String>>>,
+    /// Results.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub results: Option<Option<Vec<String>>>,
+}
+
+/// Tells null from absent.
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three things in a patch"
+)]
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// What else an endpoint wants.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookFilter {
+    /// Ids of plans; empty does not restrict.
+    pub plan_ids: Vec<String>,
+    /// Tenants, by id or exact name; empty does not restrict.
+    pub tenants: Vec<String>,
+    /// Results; empty does not restrict.
+    pub results: Vec<String>,
+}
+
+/// A webhook endpoint.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookEndpoint {
+    /// Its id, `ep_…`.
+    pub id: String,
+    /// Where deliveries go; user, password and the query's values are masked.
+    pub url: String,
+    /// The owner's own words.
+    #[schema(required)]
+    pub description: Option<String>,
+    /// The event types it gets.
+    pub event_types: Vec<&'static str>,
+    /// What else it wants.
+    pub filter: WebhookFilter,
+    /// How the bodies look.
+    pub format: &'static str,
+    /// Whether deliveries go out; what comes while they do not is held.
+    pub enabled: bool,
+    /// Why the gateway disabled it: `gone` (it answered 410) or `noSuccess` (it took nothing for 5 days).
+    #[schema(required)]
+    pub disabled_reason: Option<&'static str>,
+    /// Headers that are sent along; values that are credentials are masked.
+    pub headers: BTreeMap<String, String>,
+    /// How many deliveries may be under way at once.
+    pub max_concurrency: u32,
+    /// `up`, `degraded` (it failed since its last success) or `down` (it keeps failing and is probed).
+    pub health: &'static str,
+    /// When it last took a delivery.
+    #[schema(required)]
+    pub last_success_at: Option<Moment>,
+    /// When it first failed since then.
+    #[schema(required)]
+    pub first_failure_at: Option<Moment>,
+    /// When it was made.
+    pub created_at: Moment,
+    /// When its owner last changed it.
+    pub updated_at: Moment,
+}
+
+impl From<&Endpoint> for WebhookEndpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        let settings = &endpoint.settings;
+        Self {
+            id: endpoint.id.to_string(),
+            url: endpoint.shown_url.clone(),
+            description: settings.description.clone(),
+            event_types: settings
+                .effective_types()
+                .into_iter()
+                .map(EventType::as_str)
+                .collect(),
+            filter: WebhookFilter {
+                plan_ids: settings.filter.plans.iter().map(ToString::to_string).collect(),
+                tenants: settings.filter.tenants.clone(),
+                results: settings.filter.results.clone(),
+            },
+            format: settings.format.as_str(),
+            enabled: settings.enabled,
+            disabled_reason: endpoint.disabled_reason.map(DisabledReason::as_str),
+            headers: settings
+                .headers
+                .shown()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            max_concurrency: settings.max_concurrency,
+            health: endpoint.health.state().as_str(),
+            last_success_at: endpoint.health.last_success_at.map(Into::into),
+            first_failure_at: endpoint.health.first_failure_at.map(Into::into),
+            created_at: endpoint.created_at.into(),
+            updated_at: endpoint.updated_at.into(),
+        }
+    }
+}
+
+/// A webhook endpoint that was just made, with its secret, which is not shown again.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct WebhookEndpointCreated {
+    /// The endpoint.
+    #[serde(flatten)]
+    pub endpoint: WebhookEndpoint,
+    /// The signing secret: verify `webhook-signature` with it.
+    pub secret: String,
+}
+
+impl WebhookEndpointCreated {
+    /// The answer to the request that made the endpoint.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint, secret: &SigningSecret) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            secret: secret.text().expose_secret().to_owned(),
+        }
+    }
+}
+
+/// An event on its way to an endpoint, or to an operation's one-off callback.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookDelivery {
+    /// Its id, `dlv_…`.
+    pub id: String,
+    /// The endpoint; null for a callback.
+    #[schema(required)]
+    pub endpoint_id: Option<String>,
+    /// The operation whose callback it is; null for an endpoint's.
+    #[schema(required)]
+    pub operation_id: Option<String>,
+    /// The event, which is also the `webhook-id`.
+    pub event_id: String,
+    /// What the event says.
+    pub event_type: &'static str,
+    /// `pending`, `sending`, `delivered`, `held` (the endpoint is disabled), `exhausted` (given up), `cancelled` (the
+    /// endpoint was deleted) or `quarantined` (the gateway failed at it).
+    pub state: &'static str,
+    /// When it is tried next; null when it is not waiting, or waits for an earlier event of its session.
+    #[schema(required)]
+    pub next_attempt_at: Option<Moment>,
+    /// When it was written: with its event.
+    pub created_at: Moment,
+    /// What was tried, oldest first.
+    pub attempts: Vec<WebhookAttempt>,
+}
+
+/// One attempt at a delivery.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookAttempt {
+    /// From 1.
+    pub number: i64,
+    /// When it began.
+    pub at: Moment,
+    /// The status of the answer; null when there was none.
+    #[schema(required)]
+    pub status: Option<u16>,
+    /// How long it took; null while it runs or when its end is not known.
+    #[schema(required)]
+    pub duration_ms: Option<u64>,
+    /// Why it failed: `dns`, `refusedAddress`, `connect`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
+    /// `reset`, `protocol`, `headTooLarge`, `redirect`, `httpStatus`, `clockSkew`, `unknownEnd` or `internal`.
+    #[schema(required)]
+    pub error: Option<&'static str>,
+    /// Where the receiver pointed with a redirect, which is not followed; credentials masked.
+    #[schema(required)]
+    pub location: Option<String>,
+    /// Up to 1 KiB of the answer, where it is text.
+    #[schema(required)]
+    pub response: Option<String>,
+}
+
+impl From<&Delivery> for WebhookDelivery {
+    fn from(delivery: &Delivery) -> Self {
+        Self {
+            id: delivery.id.to_string(),
+            endpoint_id: delivery.endpoint.map(|id| id.to_string()),
+            operation_id: delivery.operation.map(|id| id.to_string()),
+            event_id: delivery.event.to_string(),
+            event_type: delivery.event_type.as_str(),
+            state: delivery.state.as_str(),
+            next_attempt_at: delivery.next_attempt_at.map(Into::into),
+            created_at: delivery.created_at.into(),
+            attempts: delivery.attempts.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&Attempt> for WebhookAttempt {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            at: attempt.at.into(),
+            status: attempt.status,
+            duration_ms: attempt
+                .duration
+                .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            error: attempt.error.map(AttemptError::as_str),
+            location: attempt.location.clone(),
+            response: attempt.response.clone(),
+        }
+    }
+}
+
+/// The data of events about webhook endpoints.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EndpointEventData {
+    /// The endpoint, which does not get the event itself.
+    pub endpoint: EndpointSummary,
+}
+
+/// A webhook endpoint in an event about it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EndpointSummary {
+    /// Its id.
+    pub id: String,
+    /// The owner's own words.
+    #[schema(required)]
+    pub description: Option<String>,
+    /// How it does: `up`, `degraded` or `down`.
+    pub health: &'static str,
+    /// What happened, for people.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
+impl EndpointEventData {
+    /// What is told of an endpoint, and why.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint, reason: Option<String>) -> Self {
+        Self {
+            endpoint: EndpointSummary {
+                id: endpoint.id.to_string(),
+                description: endpoint.settings.description.clone(),
+                health: endpoint.health.state().as_str(),
+                reason,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_tells_null_from_absent() {
+        let patch: WebhookEndpointPatch =
+            serde_json::from_str(r#"{"description": null, "filter": {"results": null}}"#).expect("a patch");
+        assert!(matches!(patch.description, Some(None)));
+        assert!(patch.url.is_none() && patch.enabled.is_none());
+        let filter = patch.filter.flatten().expect("a filter");
+        assert!(matches!(filter.results, Some(None)) && filter.plan_ids.is_none());
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        assert!(serde_json::from_str::<WebhookEndpointPatch>(r#"{"secret": "x"}"#).is_err());
+        assert!(
+            serde_json::from_str::<WebhookEndpointCreate>(r#"{"url": "https://r.example", "uri": "x"}"#)
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,406 @@
+//! Webhook endpoints and deliveries: made, read, changed, deleted, tested.
+
+use std::collections::BTreeMap;
+
+use super::submit::Callback;
+use super::{Error, FieldError, LogPage};
+use crate::api_types::events::{TestEventData, event};
+use crate::api_types::webhooks::{
+    WebhookEndpointCreate, WebhookEndpointPatch, WebhookFilterInput, WebhookFilterPatch,
+};
+use crate::clock::SharedClock;
+use crate::domain::event::{EventType, Routing};
+use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::webhook::endpoint::{
+    self, CONCURRENCY_DEFAULT, ENDPOINTS_LIMIT, Fault, HEADERS_LIMIT, Settings, SigningSecret,
+};
+use crate::domain::webhook::target::{MASK, TargetUrl};
+use crate::domain::webhook::{Delivery, Endpoint, Filter, Format};
+use crate::store::Store;
+use crate::store::operations::Cursor;
+pub use crate::store::webhooks::deliveries::DeliveryFilter;
+use crate::webhooks::Guard;
+
+const NO_ENDPOINT: Error = Error::NotFound {
+    what: "the webhook endpoint",
+};
+
+/// The verbs for webhooks; clones share what they work with.
+#[derive(Clone)]
+pub struct Webhooks {
+    store: Store,
+    guard: Guard,
+    clock: SharedClock,
+}
+
+/// An endpoint that was just made, with its secret.
+#[derive(Debug, Clone)]
+pub struct NewEndpoint {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// What signs its deliveries; not shown again.
+    pub secret: SigningSecret,
+}
+
+/// A one-off callback that was checked.
+#[derive(Debug, Clone)]
+pub struct NewCallback {
+    /// What is stored of it.
+    pub callback: Callback,
+    /// Whether the gateway chose the secret, which is then shown once.
+    pub generated: bool,
+}
+
+impl Webhooks {
+    /// Verbs over these rooms.
+    #[must_use]
+    pub const fn new(store: Store, guard: Guard, clock: SharedClock) -> Self {
+        Self { store, guard, clock }
+    }
+
+    /// Makes an endpoint.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every fault, [`Error::Store`].
+    pub async fn create(&self, wanted: WebhookEndpointCreate) -> Result<NewEndpoint, Error> {
+        let mut faults = Vec::new();
+        let secret = self.secret(wanted.secret.as_deref(), "/secret", &mut faults);
+        let target = self.target(&wanted.url, "/url", &mut faults).await;
+        let mut settings = Settings::default();
+        apply(patch_of(wanted), &mut settings, &mut faults);
+        check_credentials(target.as_ref(), &settings, &mut faults);
+        let (Some(target), true) = (target, faults.is_empty()) else {
+            return Err(invalid(faults));
+        };
+        let id = EndpointId::new(self.clock.id());
+        let mut tx = self.store.begin().await?;
+        if tx.count_endpoints().await? >= ENDPOINTS_LIMIT {
+            let detail = format!("there may be at most {ENDPOINTS_LIMIT} endpoints; delete one first");
+            return Err(Error::invalid("", detail));
+        }
+        tx.insert_endpoint(id, &target, &secret, &settings).await?;
+        let endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        tx.commit().await?;
+        Ok(NewEndpoint { endpoint, secret })
+    }
+
+    /// A page of endpoints, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn list(
+        &self,
+        cursor: Option<Cursor<EndpointId>>,
+        size: usize,
+    ) -> Result<LogPage<Endpoint, Cursor<EndpointId>>, Error> {
+        let found = self.store.endpoints(cursor, one_more(size)).await?;
+        Ok(page(found, cursor, size, |endpoint| endpoint.id))
+    }
+
+    /// An endpoint.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn get(&self, id: EndpointId) -> Result<Endpoint, Error> {
+        self.store.endpoint(id).await?.ok_or(NO_ENDPOINT)
+    }
+
+    /// Changes an endpoint. Waiting deliveries go to where it points from now on; disabling holds them, enabling sends
+    /// them in order.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`] with every fault, [`Error::Store`].
+    pub async fn patch(&self, id: EndpointId, patch: WebhookEndpointPatch) -> Result<Endpoint, Error> {
+        let before = self.get(id).await?;
+        let mut faults = Vec::new();
+        let target = match &patch.url {
+            None => None,
+            Some(None) => {
+                faults.push(Fault::new("/url", "an endpoint has a URL; it cannot be removed"));
+                None
+            }
+            // What a read showed, sent back: the address that is there, not the mask.
+            Some(Some(url)) if *url == before.shown_url && url.contains(MASK) => None,
+            Some(Some(url)) => self.target(url, "/url", &mut faults).await,
+        };
+        let mut tx = self.store.begin().await?;
+        let mut endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        let was = endpoint.settings.clone();
+        apply(patch, &mut endpoint.settings, &mut faults);
+        check_credentials(target.as_ref(), &endpoint.settings, &mut faults);
+        if !faults.is_empty() {
+            return Err(invalid(faults));
+        }
+        let enabled = endpoint.settings.enabled;
+        if enabled {
+            endpoint.disabled_reason = None;
+        }
+        tx.update_endpoint(&endpoint, target.as_ref()).await?;
+        let moved = target.is_some() || was.headers != endpoint.settings.headers;
+        if moved || (enabled && !was.enabled) {
+            endpoint.health.start_over();
+            tx.save_health(id, &endpoint.health).await?;
+        }
+        if was.enabled && !enabled {
+            tx.hold_deliveries(id).await?;
+        } else if enabled && !was.enabled {
+            tx.release_deliveries(id).await?;
+        } else if moved {
+            tx.wake_deliveries(id).await?;
+        }
+        let endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        tx.commit().await?;
+        Ok(endpoint)
+    }
+
+    /// Deletes an endpoint; what waits for it is called off, what is under way may still arrive.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn delete(&self, id: EndpointId) -> Result<(), Error> {
+        let mut tx = self.store.begin().await?;
+        if !tx.delete_endpoint(id).await? {
+            return Err(NO_ENDPOINT);
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Sends a test event to an endpoint, whatever types and filter it has and whatever pause it asked for. A disabled
+    /// endpoint gets it when it is enabled.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn test(&self, id: EndpointId) -> Result<Delivery, Error> {
+        let mut tx = self.store.begin().await?;
+        tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        let event_id = EventId::new(self.clock.id());
+        let data = TestEventData {
+            message: "This is a test of the webhook endpoint.".to_owned(),
+        };
+        let routing = Routing {
+            about_endpoint: Some(id),
+            ..Routing::default()
+        };
+        let test = event(event_id, EventType::WebhookTest, self.clock.now(), data, routing)
+            .map_err(|_| Error::Internal("a test event could not be made"))?;
+        tx.append_event(&test).await?;
+        tx.commit().await?;
+        self.store
+            .delivery_of(event_id, id)
+            .await?
+            .ok_or(Error::Internal("a test event without a delivery"))
+    }
+
+    /// A page of deliveries, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        cursor: Option<Cursor<DeliveryId>>,
+        size: usize,
+    ) -> Result<LogPage<Delivery, Cursor<DeliveryId>>, Error> {
+        let found = self.store.deliveries(filter, cursor, one_more(size)).await?;
+        Ok(page(found, cursor, size, |delivery| delivery.id))
+    }
+
+    /// A delivery with every attempt.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn delivery(&self, id: DeliveryId) -> Result<Delivery, Error> {
+        self.store
+            .delivery(id)
+            .await?
+            .ok_or(Error::NotFound { what: "the delivery" })
+    }
+
+    /// Checks the one-off callback of an action before anything is written.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with pointers below `/callback`.
+    pub async fn callback(&self, url: &str, secret: Option<&str>) -> Result<NewCallback, Error> {
+        let mut faults = Vec::new();
+        let signing = self.secret(secret, "/callback/secret", &mut faults);
+        let target = self.target(url, "/callback/url", &mut faults).await;
+        let (Some(target), true) = (target, faults.is_empty()) else {
+            return Err(invalid(faults));
+        };
+        Ok(NewCallback {
+            callback: Callback {
+                masked: target.shown(Format::Standard),
+                url: target.url().clone(),
+                secret: signing.text().clone(),
+            },
+            generated: secret.is_none(),
+        })
+    }
+
+    fn secret(&self, given: Option<&str>, pointer: &str, faults: &mut Vec<Fault>) -> SigningSecret {
+        let mut key = [0u8; 32];
+        self.clock.random(&mut key);
+        given
+            .map(SigningSecret::parse)
+            .and_then(|read| {
+                read.map_err(|detail| faults.push(Fault::new(pointer, detail)))
+                    .ok()
+            })
+            .unwrap_or_else(|| SigningSecret::from_key(&key))
+    }
+
+    async fn target(&self, url: &str, pointer: &str, faults: &mut Vec<Fault>) -> Option<TargetUrl> {
+        self.guard
+            .check(url)
+            .await
+            .map_err(|refused| faults.push(Fault::new(pointer, refused.0)))
+            .ok()
+    }
+}
+
+/// What somebody wants to make, as changes to what an endpoint is by default.
+fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {
+    let filter = |filter: WebhookFilterInput| WebhookFilterPatch {
+        plan_ids: Some(filter.plan_ids),
+        tenants: Some(filter.tenants),
+        results: Some(filter.results),
+    };
+    let headers = |headers: BTreeMap<String, String>| {
+        headers
+            .into_iter()
+            .map(|(name, value)| (name, Some(value)))
+            .collect()
+    };
+    WebhookEndpointPatch {
+        url: None,
+        description: Some(wanted.description),
+        event_types: Some(wanted.event_types),
+        filter: Some(wanted.filter.map(filter)),
+        format: Some(wanted.format),
+        enabled: Some(wanted.enabled),
+        headers: Some(wanted.headers.map(headers)),
+        max_concurrency: Some(wanted.max_concurrency),
+    }
+}
+
+/// Applies a patch by RFC 7396: absent stays, null takes back to the default.
+fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<Fault>) {
+    if let Some(text) = patch.description {
+        settings.description = text.map(|text| endpoint::description(&text, "/description", faults));
+    }
+    if let Some(words) = patch.event_types {
+        settings.event_types = words.map(|words| endpoint::event_types(&words, "/eventTypes", faults));
+    }
+    match patch.filter {
+        None => {}
+        Some(None) => settings.filter = Filter::default(),
+        Some(Some(filter)) => apply_filter(filter, &mut settings.filter, faults),
+    }
+    if let Some(word) = patch.format {
+        settings.format = word.map_or(Format::Standard, |word| {
+            endpoint::format(&word, "/format", faults)
+        });
+    }
+    if let Some(enabled) = patch.enabled {
+        settings.enabled = enabled.unwrap_or(true);
+    }
+    match patch.headers {
+        None => {}
+        Some(None) => settings.headers = endpoint::Headers::default(),
+        Some(Some(changes)) => apply_headers(changes, settings, faults),
+    }
+    if let Some(number) = patch.max_concurrency {
+        settings.max_concurrency = number.map_or(CONCURRENCY_DEFAULT, |number| {
+            endpoint::max_concurrency(number, "/maxConcurrency", faults)
+        });
+    }
+}
+
+fn apply_filter(patch: WebhookFilterPatch, filter: &mut Filter, faults: &mut Vec<Fault>) {
+    if let Some(ids) = patch.plan_ids {
+        filter.plans = endpoint::plan_ids(&ids.unwrap_or_default(), "/filter/planIds", faults);
+    }
+    if let Some(tenants) = patch.tenants {
+        filter.tenants = endpoint::tenants(&tenants.unwrap_or_default(), "/filter/tenants", faults);
+    }
+    if let Some(results) = patch.results {
+        filter.results = endpoint::results(&results.unwrap_or_default(), "/filter/results", faults);
+    }
+}
+
+fn apply_headers(
+    changes: BTreeMap<String, Option<String>>,
+    settings: &mut Settings,
+    faults: &mut Vec<Fault>,
+) {
+    for (name, value) in changes {
+        let pointer = || format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
+        let headers = &mut settings.headers;
+        match value {
+            None => headers.remove(&name),
+            // What a read showed, sent back: the value that is there, not the mask.
+            Some(value) if value == MASK && headers.get(&name).is_some() => {}
+            Some(value) => {
+                if let Err(detail) = headers.set(&name, &value) {
+                    faults.push(Fault::new(pointer(), detail));
+                }
+            }
+        }
+    }
+    if settings.headers.len() > HEADERS_LIMIT {
+        faults.push(Fault::new(
+            "/headers",
+            format!("at most {HEADERS_LIMIT} headers are accepted"),
+        ));
+    }
+}
+
+/// User and password of a URL are sent as `Authorization`, which can then not be a custom header as well.
+fn check_credentials(target: Option<&TargetUrl>, settings: &Settings, faults: &mut Vec<Fault>) {
+    if target.is_some_and(|target| target.userinfo().is_some())
+        && settings.headers.get("authorization").is_some()
+    {
+        let detail = "the URL has a user, which is sent as Authorization; give the one or the other";
+        faults.push(Fault::new("/headers/Authorization", detail));
+    }
+}
+
+fn invalid(faults: Vec<Fault>) -> Error {
+    Error::Invalid(
+        faults
+            .into_iter()
+            .map(|fault| FieldError::new(fault.pointer, fault.detail))
+            .collect(),
+    )
+}
+
+fn one_more(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// A page out of one more item than it holds, newest first.
+fn page<T, I: Copy>(
+    mut items: Vec<T>,
+    cursor: Option<Cursor<I>>,
+    size: usize,
+    id: impl Fn(&T) -> I,
+) -> LogPage<T, Cursor<I>> {
+    let overflows = items.len() > size;
+    let backwards = matches!(cursor, Some(Cursor::Before(_)));
+    if overflows && backwards {
+        items.remove(0);
+    }
+    items.truncate(size);
+    let next = (backwards || overflows)
+        .then(|| items.last().map(|last| Cursor::After(id(last))))
+        .flatten();
+    let newer = if backwards { overflows } else { cursor.is_some() };
+    let previous = newer
+        .then(|| items.first().map(|first| Cursor::Before(id(first))))
+        .flatten();
+    LogPage {
+        items,
+        next,
+        previous,
+    }
+}

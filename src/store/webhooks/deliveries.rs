@@ -1,0 +1,200 @@
+//! Deliveries as people look at them: listed, read with every attempt, pruned when they are old.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+
+use super::super::operations::Cursor;
+use super::super::row::{Columns as _, micros};
+use super::super::sql::Sql;
+use super::super::{Error, Store, Tx};
+use crate::domain::event::EventType;
+use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::webhook::{Attempt, AttemptError, Delivery, DeliveryState};
+
+/// Which deliveries a list shows; empty means all.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// The endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// The states wanted.
+    pub states: Vec<DeliveryState>,
+    /// The event types wanted.
+    pub event_types: Vec<EventType>,
+}
+
+const COLUMNS: &str =
+    "id, endpoint_id, operation_id, event_id, event_type, state, due_at, blocked, created_at";
+
+impl Store {
+    /// A delivery with every attempt.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from webhook_deliveries where id = $1"
+        )))
+        .bind(id.to_string())
+        .fetch_all(self.reader())
+        .await?;
+        Ok(self.with_attempts(rows).await?.pop())
+    }
+
+    /// The delivery of an event to an endpoint.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn delivery_of(&self, event: EventId, endpoint: EndpointId) -> Result<Option<Delivery>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from webhook_deliveries where event_id = $1 and endpoint_id = $2"
+        )))
+        .bind(event.to_string())
+        .bind(endpoint.to_string())
+        .fetch_all(self.reader())
+        .await?;
+        Ok(self.with_attempts(rows).await?.pop())
+    }
+
+    /// Up to `limit` deliveries, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        cursor: Option<Cursor<DeliveryId>>,
+        limit: i64,
+    ) -> Result<Vec<Delivery>, Error> {
+        let mut sql = Sql::new(format!("select {COLUMNS} from webhook_deliveries where 1 = 1"));
+        sql.and_one_of("endpoint_id", filter.endpoint.iter().map(ToString::to_string));
+        sql.and_one_of(
+            "state",
+            filter.states.iter().map(|state| state.as_str().to_owned()),
+        );
+        sql.and_one_of(
+            "event_type",
+            filter.event_types.iter().map(|kind| kind.as_str().to_owned()),
+        );
+        match cursor {
+            None => {}
+            Some(Cursor::After(id)) => {
+                sql.push(" and id < ").bind(id.to_string());
+            }
+            Some(Cursor::Before(id)) => {
+                sql.push(" and id > ").bind(id.to_string());
+            }
+        }
+        let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
+        sql.push(if newest_first {
+            " order by id desc limit "
+        } else {
+            " order by id limit "
+        })
+        .bind(limit);
+        let rows = sql.fetch_all(&mut *self.reader().acquire().await?).await?;
+        let mut deliveries = self.with_attempts(rows).await?;
+        if !newest_first {
+            deliveries.reverse();
+        }
+        Ok(deliveries)
+    }
+
+    async fn with_attempts(&self, rows: Vec<AnyRow>) -> Result<Vec<Delivery>, Error> {
+        let mut attempts: HashMap<String, Vec<Attempt>> = HashMap::new();
+        if !rows.is_empty() {
+            let mut sql = Sql::new(
+                "select delivery_id, number, at, duration_us, status, error, location, response from webhook_attempts \
+                 where 1 = 1",
+            );
+            let ids = rows
+                .iter()
+                .map(|row| row.text("id"))
+                .collect::<Result<Vec<_>, _>>()?;
+            sql.and_one_of("delivery_id", ids.into_iter());
+            sql.push(" order by delivery_id, number");
+            for row in sql.fetch_all(&mut *self.reader().acquire().await?).await? {
+                attempts
+                    .entry(row.text("delivery_id")?)
+                    .or_default()
+                    .push(attempt_from(&row)?);
+            }
+        }
+        rows.iter()
+            .map(|row| delivery_from(row, attempts.remove(&row.text("id")?).unwrap_or_default()))
+            .collect()
+    }
+}
+
+impl Tx {
+    /// Removes up to `limit` deliveries that ended before `before`, or have been held since before then, with their
+    /// attempts and callbacks. Their number. Events are referred to by their deliveries, so these go first.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn prune_deliveries(&mut self, before: Timestamp, limit: i64) -> Result<u64, Error> {
+        let mut gone = 0;
+        for text in [
+            "delete from webhook_deliveries where id in \
+                 (select id from webhook_deliveries where ended_at < $1 order by ended_at limit $2)",
+            "delete from webhook_deliveries where id in \
+                 (select id from webhook_deliveries where state = 'held' and created_at < $1 limit $2)",
+        ] {
+            gone += sqlx::query(text)
+                .bind(micros(before))
+                .bind(limit)
+                .execute(self.connection())
+                .await?
+                .rows_affected();
+        }
+        sqlx::query(
+            "delete from webhook_callbacks where delivery_id is not null \
+             and not exists (select 1 from webhook_deliveries d where d.id = webhook_callbacks.delivery_id)",
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(gone)
+    }
+}
+
+fn delivery_from(row: &AnyRow, attempts: Vec<Attempt>) -> Result<Delivery, Error> {
+    let blocked = row.flag("blocked")?;
+    Ok(Delivery {
+        id: row.parsed("id")?,
+        endpoint: row.opt_parsed("endpoint_id")?,
+        operation: row.opt_parsed("operation_id")?,
+        event: row.parsed("event_id")?,
+        event_type: EventType::parse(&row.text("event_type")?).ok_or(Error::Corrupt {
+            what: "webhook_deliveries.event_type",
+        })?,
+        state: DeliveryState::parse(&row.text("state")?).ok_or(Error::Corrupt {
+            what: "webhook_deliveries.state",
+        })?,
+        next_attempt_at: row.opt_at("due_at")?.filter(|_| !blocked),
+        created_at: row.at("created_at")?,
+        attempts,
+    })
+}
+
+fn attempt_from(row: &AnyRow) -> Result<Attempt, Error> {
+    let corrupt = |what| Error::Corrupt { what };
+    Ok(Attempt {
+        number: row.int("number")?,
+        at: row.at("at")?,
+        status: row
+            .opt_int("status")?
+            .map(|status| u16::try_from(status).map_err(|_| corrupt("webhook_attempts.status")))
+            .transpose()?,
+        duration: row
+            .opt_int("duration_us")?
+            .map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or_default())),
+        error: row
+            .opt_text("error")?
+            .map(|word| AttemptError::parse(&word).ok_or(corrupt("webhook_attempts.error")))
+            .transpose()?,
+        location: row.opt_text("location")?,
+        response: row.opt_text("response")?,
+    })
+}

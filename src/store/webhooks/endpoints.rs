@@ -1,0 +1,346 @@
+//! Endpoints in the store: made, read, changed, disabled, deleted.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
+
+use super::super::operations::Cursor;
+use super::super::row::{Columns as _, json, micros};
+use super::super::seal::Sealer;
+use super::super::{Error, Store, Tx};
+use super::{opened, purpose};
+use crate::domain::event::EventType;
+use crate::domain::id::{EmId, EndpointId};
+use crate::domain::webhook::endpoint::{Headers, Settings, SigningSecret};
+use crate::domain::webhook::rules::EndpointHealth;
+use crate::domain::webhook::target::TargetUrl;
+use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format};
+
+const COLUMNS: &str = "id, shown_url, description, event_types, filter, format, headers, max_concurrency, enabled, \
+     disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
+     told_failing, paused_until, next_probe_at";
+
+/// The form in which a filter is kept.
+#[derive(Serialize, Deserialize)]
+struct StoredFilter {
+    plans: Vec<EmId>,
+    tenants: Vec<String>,
+    results: Vec<String>,
+}
+
+impl Tx {
+    /// Writes a new endpoint.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Unsealable`].
+    pub async fn insert_endpoint(
+        &mut self,
+        id: EndpointId,
+        target: &TargetUrl,
+        secret: &SigningSecret,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let sealer = self.sealer();
+        let now = micros(self.clock().now());
+        sqlx::query(
+            "insert into webhook_endpoints (id, url, shown_url, secret, description, event_types, filter, format, headers, \
+                 max_concurrency, enabled, created_at, updated_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
+        )
+        .bind(id.to_string())
+        .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
+        .bind(target.shown(settings.format))
+        .bind(sealer.seal(purpose::ENDPOINT_SECRET, secret.text())?)
+        .bind(settings.description.clone())
+        .bind(types_text(settings)?)
+        .bind(filter_text(&settings.filter)?)
+        .bind(settings.format.as_str())
+        .bind(sealed_headers(&sealer, &settings.headers)?)
+        .bind(i64::from(settings.max_concurrency))
+        .bind(i64::from(settings.enabled))
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Writes what its owner changed. `target` is the new address, if that changed. The caller decides what becomes of
+    /// waiting deliveries ([`Tx::hold_deliveries`], [`Tx::release_deliveries`]).
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Unsealable`].
+    pub async fn update_endpoint(
+        &mut self,
+        endpoint: &Endpoint,
+        target: Option<&TargetUrl>,
+    ) -> Result<(), Error> {
+        let sealer = self.sealer();
+        let now = micros(self.clock().now());
+        let settings = &endpoint.settings;
+        let url = target
+            .map(|target| sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str())))
+            .transpose()?;
+        sqlx::query(
+            "update webhook_endpoints set url = coalesce($1, url), shown_url = coalesce($2, shown_url), description = $3, \
+                 event_types = $4, filter = $5, format = $6, headers = $7, max_concurrency = $8, enabled = $9, \
+                 disabled_reason = $10, updated_at = $11 \
+             where id = $12",
+        )
+        .bind(url)
+        .bind(target.map(|target| target.shown(settings.format)))
+        .bind(settings.description.clone())
+        .bind(types_text(settings)?)
+        .bind(filter_text(&settings.filter)?)
+        .bind(settings.format.as_str())
+        .bind(sealed_headers(&sealer, &settings.headers)?)
+        .bind(i64::from(settings.max_concurrency))
+        .bind(i64::from(settings.enabled))
+        .bind(endpoint.disabled_reason.map(DisabledReason::as_str))
+        .bind(now)
+        .bind(endpoint.id.to_string())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Writes how an endpoint does.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn save_health(&mut self, id: EndpointId, health: &EndpointHealth) -> Result<(), Error> {
+        sqlx::query(
+            "update webhook_endpoints set failures = $1, first_failure_at = $2, last_success_at = $3, last_error = $4, \
+                 down_since = $5, told_failing = $6, paused_until = $7, next_probe_at = $8 \
+             where id = $9",
+        )
+        .bind(health.failures)
+        .bind(health.first_failure_at.map(micros))
+        .bind(health.last_success_at.map(micros))
+        .bind(health.last_error.clone())
+        .bind(health.down_since.map(micros))
+        .bind(i64::from(health.told_failing))
+        .bind(health.paused_until.map(micros))
+        .bind(health.next_probe_at.map(micros))
+        .bind(id.to_string())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Disables an endpoint for a reason of the gateway's own; what waits is held.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn disable_endpoint(&mut self, id: EndpointId, reason: DisabledReason) -> Result<(), Error> {
+        sqlx::query("update webhook_endpoints set enabled = 0, disabled_reason = $1 where id = $2")
+            .bind(reason.as_str())
+            .bind(id.to_string())
+            .execute(self.connection())
+            .await?;
+        self.hold_deliveries(id).await
+    }
+
+    /// Removes an endpoint and calls off what waits for it. True when it was there.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn delete_endpoint(&mut self, id: EndpointId) -> Result<bool, Error> {
+        let gone = sqlx::query("delete from webhook_endpoints where id = $1")
+            .bind(id.to_string())
+            .execute(self.connection())
+            .await?
+            .rows_affected();
+        let now = micros(self.clock().now());
+        sqlx::query(
+            "update webhook_deliveries set state = 'cancelled', due_at = null, ended_at = $1 \
+             where lane = $2 and state in ('pending', 'held')",
+        )
+        .bind(now)
+        .bind(id.to_string())
+        .execute(self.connection())
+        .await?;
+        Ok(gone > 0)
+    }
+
+    /// An endpoint as it stands, and stays until this transaction ends.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
+    pub async fn endpoint(&mut self, id: EndpointId) -> Result<Option<Endpoint>, Error> {
+        let lock = self.engine().for_update();
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from webhook_endpoints where id = $1{lock}"
+        )))
+        .bind(id.to_string())
+        .fetch_optional(self.connection())
+        .await?;
+        let sealer = self.sealer();
+        row.map(|row| endpoint_from(&row, &sealer)).transpose()
+    }
+
+    /// Every endpoint that is enabled and has failed since its last success.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
+    pub async fn ailing_endpoints(&mut self) -> Result<Vec<Endpoint>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from webhook_endpoints where enabled = 1 and failures > 0 order by id"
+        )))
+        .fetch_all(self.connection())
+        .await?;
+        let sealer = self.sealer();
+        rows.iter().map(|row| endpoint_from(row, &sealer)).collect()
+    }
+
+    /// How many endpoints there are.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn count_endpoints(&mut self) -> Result<usize, Error> {
+        let row = sqlx::query("select count(*) as endpoints from webhook_endpoints")
+            .fetch_one(self.connection())
+            .await?;
+        Ok(usize::try_from(row.int("endpoints")?).unwrap_or_default())
+    }
+}
+
+impl Store {
+    /// An endpoint.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
+    pub async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, Error> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from webhook_endpoints where id = $1"
+        )))
+        .bind(id.to_string())
+        .fetch_optional(self.reader())
+        .await?;
+        row.map(|row| endpoint_from(&row, self.sealer())).transpose()
+    }
+
+    /// Up to `limit` endpoints, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
+    pub async fn endpoints(
+        &self,
+        cursor: Option<Cursor<EndpointId>>,
+        limit: i64,
+    ) -> Result<Vec<Endpoint>, Error> {
+        let (bound, order, from) = match cursor {
+            None => ("id > $1", "desc", String::new()),
+            Some(Cursor::After(id)) => ("id < $1", "desc", id.to_string()),
+            Some(Cursor::Before(id)) => ("id > $1", "asc", id.to_string()),
+        };
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from webhook_endpoints where {bound} order by id {order} limit $2"
+        )))
+        .bind(from)
+        .bind(limit)
+        .fetch_all(self.reader())
+        .await?;
+        let mut endpoints = rows
+            .iter()
+            .map(|row| endpoint_from(row, self.sealer()))
+            .collect::<Result<Vec<_>, _>>()?;
+        if matches!(cursor, Some(Cursor::Before(_))) {
+            endpoints.reverse();
+        }
+        Ok(endpoints)
+    }
+}
+
+fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
+    let corrupt = |what| Error::Corrupt { what };
+    Ok(Endpoint {
+        id: row.parsed("id")?,
+        shown_url: row.text("shown_url")?,
+        settings: Settings {
+            description: row.opt_text("description")?,
+            event_types: types_from(row)?,
+            filter: filter_from(row)?,
+            format: Format::parse(&row.text("format")?).ok_or(corrupt("webhook_endpoints.format"))?,
+            enabled: row.flag("enabled")?,
+            headers: headers_from(&row.text("headers")?, sealer)?,
+            max_concurrency: u32::try_from(row.int("max_concurrency")?)
+                .map_err(|_| corrupt("webhook_endpoints.max_concurrency"))?,
+        },
+        disabled_reason: row
+            .opt_text("disabled_reason")?
+            .map(|word| DisabledReason::parse(&word).ok_or(corrupt("webhook_endpoints.disabled_reason")))
+            .transpose()?,
+        health: health_from(row)?,
+        created_at: row.at("created_at")?,
+        updated_at: row.at("updated_at")?,
+    })
+}
+
+pub(super) fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
+    let at = |what| -> Result<Option<Timestamp>, Error> { row.opt_at(what) };
+    Ok(EndpointHealth {
+        failures: row.int("failures")?,
+        first_failure_at: at("first_failure_at")?,
+        last_success_at: at("last_success_at")?,
+        last_error: row.opt_text("last_error")?,
+        down_since: at("down_since")?,
+        told_failing: row.flag("told_failing")?,
+        paused_until: at("paused_until")?,
+        next_probe_at: at("next_probe_at")?,
+    })
+}
+
+pub(super) fn headers_from(sealed: &str, sealer: &Sealer) -> Result<Headers, Error> {
+    let what = "webhook_endpoints.headers";
+    let text = opened(sealer, purpose::ENDPOINT_HEADERS, sealed)?;
+    let values: BTreeMap<String, String> =
+        serde_json::from_str(&text).map_err(|_| Error::Corrupt { what })?;
+    let mut headers = Headers::default();
+    for (name, value) in values {
+        headers.set(&name, &value).map_err(|_| Error::Corrupt { what })?;
+    }
+    Ok(headers)
+}
+
+fn sealed_headers(sealer: &Sealer, headers: &Headers) -> Result<String, Error> {
+    let values: BTreeMap<&str, &str> = headers.iter().collect();
+    let text = json(&values, "webhook_endpoints.headers")?;
+    sealer.seal(purpose::ENDPOINT_HEADERS, &SecretString::from(text))
+}
+
+fn types_text(settings: &Settings) -> Result<Option<String>, Error> {
+    let words = settings
+        .event_types
+        .as_ref()
+        .map(|types| types.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
+    words
+        .map(|words| json(&words, "webhook_endpoints.event_types"))
+        .transpose()
+}
+
+/// Types that a later program knew and this one does not are left out.
+pub(super) fn types_from(row: &AnyRow) -> Result<Option<Vec<EventType>>, Error> {
+    let words: Option<Vec<String>> = row.opt_document("event_types")?;
+    Ok(words.map(|words| words.iter().filter_map(|word| EventType::parse(word)).collect()))
+}
+
+fn filter_text(filter: &Filter) -> Result<String, Error> {
+    let stored = StoredFilter {
+        plans: filter.plans.clone(),
+        tenants: filter.tenants.clone(),
+        results: filter.results.clone(),
+    };
+    json(&stored, "webhook_endpoints.filter")
+}
+
+pub(super) fn filter_from(row: &AnyRow) -> Result<Filter, Error> {
+    let stored: StoredFilter = row.document("filter")?;
+    Ok(Filter {
+        plans: stored.plans,
+        tenants: stored.tenants,
+        results: stored.results,
+    })
+}

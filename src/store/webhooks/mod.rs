@@ -1,0 +1,152 @@
+//! Webhook endpoints, deliveries and attempts.
+//!
+//! Deliveries are written with their event ([`fan_out`]); due rows are the queue, and there is no other. Who reads and
+//! changes endpoints is in [`endpoints`], the lists that people see in [`deliveries`], what the dispatcher does with
+//! due rows in [`outbox`] and, for a whole endpoint at once, in [`sweep`]. URLs, header values and secrets are sealed.
+
+pub mod deliveries;
+pub mod endpoints;
+pub mod outbox;
+pub mod sweep;
+#[cfg(test)]
+mod tests;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::row::{Columns as _, micros};
+use super::{Error, Tx};
+use crate::domain::event::{EventType, NewEvent};
+use crate::domain::id::{DeliveryId, EmId, EndpointId, OperationId};
+use crate::domain::webhook::Subscription;
+
+/// What the sealed columns are sealed for.
+mod purpose {
+    pub(super) const ENDPOINT_URL: &str = "webhook_endpoints.url";
+    pub(super) const ENDPOINT_HEADERS: &str = "webhook_endpoints.headers";
+    pub(super) const ENDPOINT_SECRET: &str = "webhook_endpoints.secret";
+    pub(super) const CALLBACK_URL: &str = "webhook_callbacks.url";
+    pub(super) const CALLBACK_SECRET: &str = "webhook_callbacks.secret";
+}
+
+/// A delivery that waits behind the earlier ones of its session which no later one may pass.
+const BEHIND: &str = "case when exists (select 1 from webhook_deliveries e where e.lane = $2 and e.order_key = $7 \
+     and e.state in ('pending', 'sending', 'held') and e.passed = 0) then 1 else 0 end";
+
+/// Writes a delivery of `event` for every endpoint that wants it, and for the callback of the operation that it ends,
+/// within the event's own transaction.
+pub(in crate::store) async fn fan_out(tx: &mut Tx, event: &NewEvent) -> Result<(), Error> {
+    let rows = sqlx::query("select id, event_types, filter, enabled from webhook_endpoints")
+        .fetch_all(tx.connection())
+        .await?;
+    for row in rows {
+        let subscription = Subscription {
+            endpoint: row.parsed("id")?,
+            event_types: endpoints::types_from(&row)?,
+            filter: endpoints::filter_from(&row)?,
+        };
+        if subscription.wants(event) {
+            let to = Addressee::Endpoint(subscription.endpoint);
+            insert(tx, event, &to, row.flag("enabled")?).await?;
+        }
+    }
+    if let Some(operation) = event.routing.operation.filter(|_| event.routing.ends_operation) {
+        call_back(tx, event, operation).await?;
+    }
+    Ok(())
+}
+
+enum Addressee {
+    Endpoint(EndpointId),
+    Callback { operation: OperationId, origin: String },
+}
+
+async fn insert(tx: &mut Tx, event: &NewEvent, to: &Addressee, enabled: bool) -> Result<DeliveryId, Error> {
+    let clock = tx.clock();
+    let id = DeliveryId::new(clock.id());
+    let now = micros(clock.now());
+    let (lane, endpoint, operation) = match to {
+        Addressee::Endpoint(id) => (id.to_string(), Some(id.to_string()), None),
+        Addressee::Callback { operation, origin } => {
+            (callback_lane(origin), None, Some(operation.to_string()))
+        }
+    };
+    let ordered = endpoint.is_some();
+    sqlx::query(sqlx::AssertSqlSafe(format!(
+        "insert into webhook_deliveries \
+             (id, lane, endpoint_id, operation_id, event_id, event_type, place, order_key, state, due_at, blocked, urgent, \
+              since, created_at) \
+         values ($1, $2, $3, $4, $5, $6, (select seq from events where id = $5), $7, $8, $9, {BEHIND}, $10, $11, $11)"
+    )))
+    .bind(id.to_string())
+    .bind(lane)
+    .bind(endpoint)
+    .bind(operation)
+    .bind(event.id.to_string())
+    .bind(event.kind.as_str())
+    .bind(event.routing.session.as_ref().filter(|_| ordered).map(EmId::key))
+    .bind(if enabled { "pending" } else { "held" })
+    .bind(enabled.then_some(now))
+    .bind(i64::from(event.kind == EventType::WebhookTest))
+    .bind(now)
+    .execute(tx.connection())
+    .await?;
+    Ok(id)
+}
+
+fn callback_lane(origin: &str) -> String {
+    format!("callback {origin}")
+}
+
+/// Exactly one delivery: the callback's row remembers it, and a later event of the operation finds it taken.
+async fn call_back(tx: &mut Tx, event: &NewEvent, operation: OperationId) -> Result<(), Error> {
+    let row =
+        sqlx::query("select origin from webhook_callbacks where operation_id = $1 and delivery_id is null")
+            .bind(operation.to_string())
+            .fetch_optional(tx.connection())
+            .await?;
+    let Some(row) = row else { return Ok(()) };
+    let to = Addressee::Callback {
+        operation,
+        origin: row.text("origin")?,
+    };
+    let delivery = insert(tx, event, &to, true).await?;
+    sqlx::query("update webhook_callbacks set delivery_id = $1 where operation_id = $2")
+        .bind(delivery.to_string())
+        .bind(operation.to_string())
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+impl Tx {
+    /// Remembers where the end of an operation is to be told, once. The URL was checked; it and the secret are sealed.
+    ///
+    /// # Errors
+    /// [`Error::Database`], also for a second callback of the same operation.
+    pub async fn add_callback(
+        &mut self,
+        operation: OperationId,
+        url: &url::Url,
+        secret: &SecretString,
+    ) -> Result<(), Error> {
+        let url_text = SecretString::from(url.as_str());
+        let sealer = self.sealer();
+        let now = micros(self.clock().now());
+        sqlx::query(
+            "insert into webhook_callbacks (operation_id, url, origin, secret, created_at) values ($1, $2, $3, $4, $5)",
+        )
+        .bind(operation.to_string())
+        .bind(sealer.seal(purpose::CALLBACK_URL, &url_text)?)
+        .bind(url.origin().ascii_serialization())
+        .bind(sealer.seal(purpose::CALLBACK_SECRET, secret)?)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
+
+/// Opens a sealed column.
+fn opened(sealer: &super::seal::Sealer, purpose: &str, sealed: &str) -> Result<String, Error> {
+    Ok(sealer.open_sealed(purpose, sealed)?.expose_secret().to_owned())
+}

@@ -1,0 +1,591 @@
+//! What the dispatcher does with due deliveries: finds the lanes that have some, claims them, and writes what came of
+//! each attempt.
+//!
+//! A claim sets owner and attempt number; every later write names both, so that whoever lost a delivery changes
+//! nothing. A lane is what shares a bound on concurrency: an endpoint, or the origin of callbacks. Order within a
+//! session is kept by `blocked`: of a session's waiting deliveries at an endpoint, all are blocked but those that may
+//! be passed and the first of the others.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+
+use super::super::row::{Columns as _, micros};
+use super::super::{Error, Store, Tx};
+use super::{endpoints, opened, purpose};
+use crate::domain::event::EventType;
+use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::webhook::endpoint::{Headers, SigningSecret};
+use crate::domain::webhook::rules::{PASS_AFTER, PASS_FAILURES, Progress, earlier};
+use crate::domain::webhook::target::TargetUrl;
+use crate::domain::webhook::{AttemptError, DeliveryState, Format};
+
+/// How many callbacks to one origin may be under way at once.
+const CALLBACK_CONCURRENCY: usize = 4;
+
+/// Something with deliveries that wait.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// Its key in the rows.
+    pub key: String,
+    /// The endpoint; none for callbacks.
+    pub endpoint: Option<EndpointId>,
+    /// How many deliveries may be under way at once.
+    pub cap: usize,
+    /// Whether only a probe may go out.
+    pub down: bool,
+    /// When something may go out next.
+    pub due: Timestamp,
+    /// When something may go out that ignores the endpoint's pauses.
+    pub urgent: Option<Timestamp>,
+    /// Until when the endpoint asked for silence.
+    pub paused_until: Option<Timestamp>,
+}
+
+/// Where a delivery goes and what signs it.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The address.
+    pub target: TargetUrl,
+    /// The signing secret.
+    pub secret: SigningSecret,
+    /// What is sent along.
+    pub headers: Headers,
+    /// How the body looks.
+    pub format: Format,
+}
+
+/// A delivery that is this process' to send.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The number of this attempt, which fences off earlier ones.
+    pub number: i64,
+    /// Its lane.
+    pub lane: String,
+    /// The event.
+    pub event: EventId,
+    /// What the event says.
+    pub kind: EventType,
+    /// The bytes to send.
+    pub body: String,
+    /// When the delivery was written.
+    pub created_at: Timestamp,
+    /// Whether it probes an endpoint that is down.
+    pub probe: bool,
+    /// Where it goes.
+    pub to: Destination,
+}
+
+/// A delivery whose attempt has ended, as its row stands.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The number of the attempt.
+    pub number: i64,
+    /// The process that claimed it.
+    pub owner: String,
+    /// Its lane.
+    pub lane: String,
+    /// The endpoint; none for a callback.
+    pub endpoint: Option<EndpointId>,
+    /// The session it is ordered in.
+    pub order_key: Option<String>,
+    /// Whether a later one of its session may go first.
+    pub passed: bool,
+    /// Whether the attempt was a probe.
+    pub probe: bool,
+    /// How far it has come.
+    pub progress: Progress,
+    /// When it was written.
+    pub created_at: Timestamp,
+}
+
+/// How an attempt ended, for the log of attempts.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptEnd {
+    /// How long it took; none when that is not known.
+    pub duration: Option<Duration>,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub error: Option<AttemptError>,
+    /// Where the receiver pointed, masked.
+    pub location: Option<String>,
+    /// The beginning of the answer.
+    pub response: Option<String>,
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It waits for its next attempt.
+    Waits(Timestamp),
+    /// It waits until its endpoint is enabled.
+    Held,
+    /// It reached an end.
+    Ended(DeliveryState),
+}
+
+const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, \
+     (select min(d.due_at) from webhook_deliveries d where d.lane = e.id and d.state = 'pending' and d.blocked = 0) as due, \
+     (select min(u.due_at) from webhook_deliveries u where u.lane = e.id and u.state = 'pending' and u.urgent = 1) as urgent \
+     from webhook_endpoints e where e.enabled = 1";
+
+const CALLBACK_LANES: &str = "select lane, min(due_at) as due from webhook_deliveries \
+     where endpoint_id is null and state = 'pending' group by lane";
+
+/// Every lane in which something waits.
+async fn lanes(connection: &mut sqlx::AnyConnection) -> Result<Vec<Lane>, Error> {
+    let mut found = Vec::new();
+    for row in sqlx::query(ENDPOINT_LANES).fetch_all(&mut *connection).await? {
+        if let Some(due) = row.opt_at("due")? {
+            found.push(endpoint_lane(&row, due)?);
+        }
+    }
+    for row in sqlx::query(CALLBACK_LANES).fetch_all(&mut *connection).await? {
+        found.push(Lane {
+            key: row.text("lane")?,
+            endpoint: None,
+            cap: CALLBACK_CONCURRENCY,
+            down: false,
+            due: row.at("due")?,
+            urgent: None,
+            paused_until: None,
+        });
+    }
+    Ok(found)
+}
+
+fn endpoint_lane(row: &AnyRow, due: Timestamp) -> Result<Lane, Error> {
+    let paused_until = row.opt_at("paused_until")?;
+    let urgent = row.opt_at("urgent")?;
+    let down = row.opt_int("down_since")?.is_some();
+    // The probe's time, not the row's, counts for an endpoint that is down.
+    let own = if down {
+        row.opt_at("next_probe_at")?.unwrap_or(due)
+    } else {
+        due
+    };
+    let unhurried = paused_until.map_or(own, |until| until.max(own));
+    Ok(Lane {
+        key: row.text("id")?,
+        endpoint: Some(row.parsed("id")?),
+        cap: usize::try_from(row.int("max_concurrency")?).unwrap_or(1),
+        down,
+        due: urgent.map_or(unhurried, |at| at.min(unhurried)),
+        urgent,
+        paused_until,
+    })
+}
+
+impl Store {
+    /// Every lane in which something waits, read without a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn waiting_lanes(&self) -> Result<Vec<Lane>, Error> {
+        lanes(&mut *self.reader().acquire().await?).await
+    }
+}
+
+impl Tx {
+    /// Every lane in which something waits.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn waiting_lanes(&mut self) -> Result<Vec<Lane>, Error> {
+        lanes(self.connection()).await
+    }
+
+    /// Claims up to `limit` deliveries of a lane for `owner` and writes the beginning of an attempt for each. What is
+    /// urgent comes first; an endpoint that is down gets one probe, and only when `probe` allows.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
+    pub async fn claim(
+        &mut self,
+        lane: &Lane,
+        limit: usize,
+        probe: bool,
+        owner: &str,
+    ) -> Result<Vec<Claimed>, Error> {
+        let now = self.clock().now();
+        let mut chosen: Vec<(String, bool)> = Vec::new();
+        if lane.urgent.is_some_and(|at| at <= now) {
+            let ids = self.urgent(lane, now, limit).await?;
+            chosen.extend(ids.into_iter().map(|id| (id, false)));
+        }
+        let paused = lane.paused_until.is_some_and(|until| until > now);
+        if chosen.len() < limit && !paused {
+            if lane.down {
+                if probe && chosen.is_empty() {
+                    let id = self.probe(lane, now).await?;
+                    chosen.extend(id.map(|id| (id, true)));
+                }
+            } else {
+                for id in self.due(lane, now, limit - chosen.len()).await? {
+                    if !chosen.iter().any(|(known, _)| *known == id) {
+                        chosen.push((id, false));
+                    }
+                }
+            }
+        }
+        let mut claimed = Vec::with_capacity(chosen.len());
+        let mut shared = None;
+        for (id, probe) in chosen {
+            claimed.extend(
+                self.begin_attempt(lane, &id, probe, owner, now, &mut shared)
+                    .await?,
+            );
+        }
+        Ok(claimed)
+    }
+
+    async fn urgent(&mut self, lane: &Lane, now: Timestamp, limit: usize) -> Result<Vec<String>, Error> {
+        let rows = sqlx::query(
+            "select id from webhook_deliveries \
+             where lane = $1 and state = 'pending' and urgent = 1 and due_at <= $2 order by due_at, place limit $3",
+        )
+        .bind(lane.key.clone())
+        .bind(micros(now))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter().map(|row| row.text("id")).collect()
+    }
+
+    /// Due deliveries, at most one of each session, and none of a session that has one under way.
+    async fn due(&mut self, lane: &Lane, now: Timestamp, limit: usize) -> Result<Vec<String>, Error> {
+        let rows = sqlx::query(
+            "select d.id, d.order_key, d.place from webhook_deliveries d \
+             where d.lane = $1 and d.state = 'pending' and d.blocked = 0 and d.due_at <= $2 \
+               and (d.order_key is null or not exists (select 1 from webhook_deliveries s \
+                    where s.lane = $1 and s.order_key = d.order_key and s.state = 'sending')) \
+             order by d.due_at, d.place limit $3",
+        )
+        .bind(lane.key.clone())
+        .bind(micros(now))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.connection())
+        .await?;
+        let mut found = rows
+            .iter()
+            .map(|row| Ok((row.int("place")?, row.opt_text("order_key")?, row.text("id")?)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        found.sort();
+        let mut sessions = HashSet::new();
+        found.retain(|(_, session, _)| {
+            session
+                .as_ref()
+                .is_none_or(|session| sessions.insert(session.clone()))
+        });
+        Ok(found.into_iter().map(|(_, _, id)| id).collect())
+    }
+
+    /// The delivery that probes an endpoint which is down: of the first of each session and those without one, the one
+    /// that was tried longest ago, so that one poisonous body cannot keep the endpoint down. Where the first of a
+    /// session keeps failing, the next of that session takes its turn as well.
+    async fn probe(&mut self, lane: &Lane, now: Timestamp) -> Result<Option<String>, Error> {
+        let row = sqlx::query(
+            "select d.id from webhook_deliveries d \
+             where d.lane = $1 and d.state = 'pending' \
+               and (d.blocked = 0 or (\
+                    not exists (select 1 from webhook_deliveries b where b.lane = $1 and b.order_key = d.order_key \
+                         and b.state = 'pending' and b.blocked = 1 and b.place < d.place) \
+                    and exists (select 1 from webhook_deliveries p where p.lane = $1 and p.order_key = d.order_key \
+                         and p.state = 'pending' and p.blocked = 0 and p.passed = 0 and p.failures >= $2 \
+                         and p.first_failed_at <= $3))) \
+               and (d.order_key is null or not exists (select 1 from webhook_deliveries s \
+                    where s.lane = $1 and s.order_key = d.order_key and s.state = 'sending')) \
+             order by coalesce(d.last_attempt_at, 0), d.place limit 1",
+        )
+        .bind(lane.key.clone())
+        .bind(PASS_FAILURES)
+        .bind(micros(earlier(now, PASS_AFTER)))
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|row| row.text("id")).transpose()
+    }
+
+    async fn begin_attempt(
+        &mut self,
+        lane: &Lane,
+        id: &str,
+        probe: bool,
+        owner: &str,
+        now: Timestamp,
+        shared: &mut Option<Destination>,
+    ) -> Result<Option<Claimed>, Error> {
+        let row = sqlx::query(
+            "update webhook_deliveries set state = 'sending', due_at = null, urgent = 0, owner = $1, probe = $2, \
+                 since = case when attempts = 0 then $3 else since end, attempts = attempts + 1, last_attempt_at = $3 \
+             where id = $4 and state = 'pending' \
+             returning attempts, event_id, event_type, operation_id, created_at",
+        )
+        .bind(owner)
+        .bind(i64::from(probe))
+        .bind(micros(now))
+        .bind(id)
+        .fetch_optional(self.connection())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let number = row.int("attempts")?;
+        sqlx::query("insert into webhook_attempts (delivery_id, number, at) values ($1, $2, $3)")
+            .bind(id)
+            .bind(number)
+            .bind(micros(now))
+            .execute(self.connection())
+            .await?;
+        let event: EventId = row.parsed("event_id")?;
+        let body = sqlx::query("select body from events where id = $1")
+            .bind(event.to_string())
+            .fetch_one(self.connection())
+            .await?
+            .text("body")?;
+        let to = match (shared.as_ref(), lane.endpoint) {
+            (Some(known), _) => known.clone(),
+            (None, Some(endpoint)) => shared.insert(self.endpoint_destination(endpoint).await?).clone(),
+            // Callbacks of one origin differ in path and secret.
+            (None, None) => self.callback_destination(&row.text("operation_id")?).await?,
+        };
+        Ok(Some(Claimed {
+            id: id.parse().map_err(|_| Error::Corrupt {
+                what: "webhook_deliveries.id",
+            })?,
+            number,
+            lane: lane.key.clone(),
+            event,
+            kind: EventType::parse(&row.text("event_type")?).ok_or(Error::Corrupt {
+                what: "webhook_deliveries.event_type",
+            })?,
+            body,
+            created_at: row.at("created_at")?,
+            probe,
+            to,
+        }))
+    }
+
+    async fn endpoint_destination(&mut self, id: EndpointId) -> Result<Destination, Error> {
+        let row = sqlx::query("select url, secret, headers, format from webhook_endpoints where id = $1")
+            .bind(id.to_string())
+            .fetch_one(self.connection())
+            .await?;
+        let sealer = self.sealer();
+        let url = opened(&sealer, purpose::ENDPOINT_URL, &row.text("url")?)?;
+        let secret = opened(&sealer, purpose::ENDPOINT_SECRET, &row.text("secret")?)?;
+        Ok(Destination {
+            target: target(&url)?,
+            secret: signing(&secret)?,
+            headers: endpoints::headers_from(&row.text("headers")?, &sealer)?,
+            format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
+                what: "webhook_endpoints.format",
+            })?,
+        })
+    }
+
+    async fn callback_destination(&mut self, operation: &str) -> Result<Destination, Error> {
+        let row = sqlx::query("select url, secret from webhook_callbacks where operation_id = $1")
+            .bind(operation)
+            .fetch_one(self.connection())
+            .await?;
+        let sealer = self.sealer();
+        let url = opened(&sealer, purpose::CALLBACK_URL, &row.text("url")?)?;
+        let secret = opened(&sealer, purpose::CALLBACK_SECRET, &row.text("secret")?)?;
+        Ok(Destination {
+            target: target(&url)?,
+            secret: signing(&secret)?,
+            headers: Headers::default(),
+            format: Format::Standard,
+        })
+    }
+
+    /// A delivery that `owner` sends by this attempt. None when it is somebody else's by now.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn sending(
+        &mut self,
+        id: DeliveryId,
+        number: i64,
+        owner: &str,
+    ) -> Result<Option<Sending>, Error> {
+        let lock = self.engine().for_update();
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select lane, endpoint_id, order_key, passed, probe, step, failures, first_failed_at, crashes, since, created_at \
+             from webhook_deliveries where id = $1 and state = 'sending' and owner = $2 and attempts = $3{lock}",
+        )))
+        .bind(id.to_string())
+        .bind(owner)
+        .bind(number)
+        .fetch_optional(self.connection())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Sending {
+            id,
+            number,
+            owner: owner.to_owned(),
+            lane: row.text("lane")?,
+            endpoint: row.opt_parsed("endpoint_id")?,
+            order_key: row.opt_text("order_key")?,
+            passed: row.flag("passed")?,
+            probe: row.flag("probe")?,
+            progress: Progress {
+                step: row.int("step")?,
+                failures: row.int("failures")?,
+                first_failed_at: row.opt_at("first_failed_at")?,
+                since: row.at("since")?,
+                crashes: row.int("crashes")?,
+            },
+            created_at: row.at("created_at")?,
+        }))
+    }
+
+    /// Writes how an attempt ended.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn end_attempt(&mut self, id: DeliveryId, number: i64, end: &AttemptEnd) -> Result<(), Error> {
+        sqlx::query(
+            "update webhook_attempts set ended = 1, duration_us = $1, status = $2, error = $3, location = $4, response = $5 \
+             where delivery_id = $6 and number = $7 and ended = 0",
+        )
+        .bind(end.duration.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX)))
+        .bind(end.status.map(i64::from))
+        .bind(end.error.map(AttemptError::as_str))
+        .bind(end.location.clone())
+        .bind(end.response.clone())
+        .bind(id.to_string())
+        .bind(number)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Writes what becomes of a delivery, and lets the next of its session go where that is due. `may_be_passed` says
+    /// that a later one may go first from now on. False when it is somebody else's by now, and nothing was written.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn settle(
+        &mut self,
+        delivery: &Sending,
+        settled: Settled,
+        may_be_passed: bool,
+    ) -> Result<bool, Error> {
+        let now = micros(self.clock().now());
+        let (state, due, ended) = match settled {
+            Settled::Waits(due) => (DeliveryState::Pending, Some(micros(due)), None),
+            Settled::Held => (DeliveryState::Held, None, None),
+            Settled::Ended(state) => (state, None, Some(now)),
+        };
+        let passed = delivery.passed || may_be_passed;
+        let progress = &delivery.progress;
+        let changed = sqlx::query(
+            "update webhook_deliveries set state = $1, due_at = $2, ended_at = $3, owner = null, probe = 0, passed = $4, \
+                 step = $5, failures = $6, first_failed_at = $7, crashes = $8, \
+                 blocked = case when $3 is null and $4 = 0 then blocked else 0 end \
+             where id = $9 and state = 'sending' and owner = $10 and attempts = $11",
+        )
+        .bind(state.as_str())
+        .bind(due)
+        .bind(ended)
+        .bind(i64::from(passed))
+        .bind(progress.step)
+        .bind(progress.failures)
+        .bind(progress.first_failed_at.map(micros))
+        .bind(progress.crashes)
+        .bind(delivery.id.to_string())
+        .bind(delivery.owner.clone())
+        .bind(delivery.number)
+        .execute(self.connection())
+        .await?
+        .rows_affected();
+        let makes_way = !delivery.passed && (passed || matches!(settled, Settled::Ended(_)));
+        if let Some(session) = delivery.order_key.as_ref().filter(|_| changed > 0 && makes_way) {
+            self.unblock_next(&delivery.lane, session).await?;
+        }
+        Ok(changed > 0)
+    }
+
+    /// Lets the first blocked delivery of a session go, unless another of the session that may not be passed waits
+    /// before it.
+    pub(super) async fn unblock_next(&mut self, lane: &str, session: &str) -> Result<(), Error> {
+        // An event that is being written at this moment may have found this session still waiting; what it wrote has
+        // to be seen here, or it would stay blocked.
+        if let Some(one_at_a_time) = self.engine().order_events() {
+            sqlx::query(one_at_a_time).execute(self.connection()).await?;
+        }
+        sqlx::query(
+            "update webhook_deliveries set blocked = 0 where id = (\
+                 select b.id from webhook_deliveries b \
+                 where b.lane = $1 and b.order_key = $2 and b.blocked = 1 and b.state in ('pending', 'sending', 'held') \
+                 order by b.place limit 1) \
+               and not exists (select 1 from webhook_deliveries f \
+                 where f.lane = $1 and f.order_key = $2 and f.blocked = 0 and f.passed = 0 \
+                   and f.state in ('pending', 'sending', 'held'))",
+        )
+        .bind(lane)
+        .bind(session)
+        .execute(self.connection())
+        .await?;
+        self.note_deliveries();
+        Ok(())
+    }
+
+    /// Releases every delivery that is claimed and not among `alive`: those of a process that ended. The attempt's end
+    /// is not known, so it may have arrived; it goes out again at once under the same id. Their number.
+    ///
+    /// Whoever holds an SQLite store is the only process, so all that is claimed and not its own is nobody's.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn reclaim(&mut self, alive: &HashSet<(DeliveryId, i64)>) -> Result<usize, Error> {
+        let rows = sqlx::query(
+            "select d.id, d.attempts, d.owner, e.enabled, d.endpoint_id from webhook_deliveries d \
+             left join webhook_endpoints e on e.id = d.endpoint_id where d.state = 'sending'",
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let now = self.clock().now();
+        let mut released = 0;
+        for row in rows {
+            let (id, number): (DeliveryId, i64) = (row.parsed("id")?, row.int("attempts")?);
+            if alive.contains(&(id, number)) {
+                continue;
+            }
+            let owner = row.text("owner")?;
+            let Some(delivery) = self.sending(id, number, &owner).await? else {
+                continue;
+            };
+            let end = AttemptEnd {
+                error: Some(AttemptError::UnknownEnd),
+                ..AttemptEnd::default()
+            };
+            self.end_attempt(id, number, &end).await?;
+            let settled = match (row.opt_text("endpoint_id")?, row.opt_int("enabled")?) {
+                (Some(_), None) => Settled::Ended(DeliveryState::Cancelled),
+                (Some(_), Some(0)) => Settled::Held,
+                _ => Settled::Waits(now),
+            };
+            released += usize::from(self.settle(&delivery, settled, false).await?);
+        }
+        Ok(released)
+    }
+}
+
+fn target(url: &str) -> Result<TargetUrl, Error> {
+    TargetUrl::stored(url).ok_or(Error::Corrupt {
+        what: "the URL of a webhook",
+    })
+}
+
+fn signing(secret: &str) -> Result<SigningSecret, Error> {
+    SigningSecret::parse(secret).map_err(|_| Error::Corrupt {
+        what: "the secret of a webhook",
+    })
+}

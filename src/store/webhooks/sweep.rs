@@ -1,0 +1,147 @@
+//! What happens to the deliveries of a whole endpoint at once: held, released, woken, let past, given up.
+
+use jiff::Timestamp;
+
+use super::super::row::{Columns as _, micros};
+use super::super::{Error, Tx};
+use crate::domain::id::EndpointId;
+use crate::domain::webhook::rules::{PASS_AFTER, PASS_FAILURES, earlier};
+
+/// How many rows one statement of a sweep looks at; the next sweep finds the rest.
+const SWEEP_LIMIT: i64 = 500;
+
+/// How much waits, for the gauges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Deliveries that wait for an attempt.
+    pub deliveries: i64,
+    /// The moment at which the oldest of them was due; in the past when it is late.
+    pub oldest_due: Option<Timestamp>,
+}
+
+impl Tx {
+    /// Holds what waits for an endpoint that was disabled.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn hold_deliveries(&mut self, endpoint: EndpointId) -> Result<(), Error> {
+        sqlx::query(
+            "update webhook_deliveries set state = 'held', due_at = null, urgent = 0 \
+             where lane = $1 and state = 'pending'",
+        )
+        .bind(endpoint.to_string())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Makes due what was held for an endpoint that is enabled again; each begins its schedule anew.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn release_deliveries(&mut self, endpoint: EndpointId) -> Result<(), Error> {
+        let now = micros(self.clock().now());
+        sqlx::query(
+            "update webhook_deliveries set state = 'pending', due_at = $1, since = $1, step = 0, failures = 0, \
+                 first_failed_at = null \
+             where lane = $2 and state = 'held'",
+        )
+        .bind(now)
+        .bind(endpoint.to_string())
+        .execute(self.connection())
+        .await?;
+        self.note_deliveries();
+        Ok(())
+    }
+
+    /// Makes due what waits for its next attempt, because the endpoint takes deliveries again. What is known to be
+    /// refused for itself keeps its own time.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn wake_deliveries(&mut self, endpoint: EndpointId) -> Result<(), Error> {
+        let now = micros(self.clock().now());
+        sqlx::query(
+            "update webhook_deliveries set due_at = $1 \
+             where lane = $2 and state = 'pending' and passed = 0 and due_at > $1",
+        )
+        .bind(now)
+        .bind(endpoint.to_string())
+        .execute(self.connection())
+        .await?;
+        self.note_deliveries();
+        Ok(())
+    }
+
+    /// After a success: deliveries that keep failing although the endpoint takes others may be passed by the next of
+    /// their sessions.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn let_pass(&mut self, endpoint: EndpointId) -> Result<(), Error> {
+        let now = self.clock().now();
+        let rows = sqlx::query(
+            "update webhook_deliveries set passed = 1, blocked = 0 where id in (\
+                 select id from webhook_deliveries where lane = $1 and order_key is not null \
+                   and state in ('pending', 'sending', 'held') and passed = 0 and failures >= $2 and first_failed_at <= $3 \
+                 limit $4) \
+             returning order_key",
+        )
+        .bind(endpoint.to_string())
+        .bind(PASS_FAILURES)
+        .bind(micros(earlier(now, PASS_AFTER)))
+        .bind(SWEEP_LIMIT)
+        .fetch_all(self.connection())
+        .await?;
+        for row in rows {
+            self.unblock_next(&endpoint.to_string(), &row.text("order_key")?)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Gives up what waited for an endpoint that is down since before `before`. Their number.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn exhaust_deliveries(
+        &mut self,
+        endpoint: EndpointId,
+        before: Timestamp,
+    ) -> Result<usize, Error> {
+        let now = micros(self.clock().now());
+        let rows = sqlx::query(
+            "update webhook_deliveries set state = 'exhausted', due_at = null, ended_at = $1, blocked = 0 where id in (\
+                 select id from webhook_deliveries where lane = $2 and state = 'pending' and since <= $3 limit $4) \
+             returning order_key",
+        )
+        .bind(now)
+        .bind(endpoint.to_string())
+        .bind(micros(before))
+        .bind(SWEEP_LIMIT)
+        .fetch_all(self.connection())
+        .await?;
+        for row in &rows {
+            if let Some(session) = row.opt_text("order_key")? {
+                self.unblock_next(&endpoint.to_string(), &session).await?;
+            }
+        }
+        Ok(rows.len())
+    }
+
+    /// How much waits.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn waiting_deliveries(&mut self) -> Result<Waiting, Error> {
+        let row = sqlx::query(
+            "select count(*) as deliveries, min(due_at) as oldest from webhook_deliveries where state = 'pending'",
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(Waiting {
+            deliveries: row.int("deliveries")?,
+            oldest_due: row.opt_at("oldest")?,
+        })
+    }
+}

@@ -1,0 +1,480 @@
+//! What the store promises of webhooks, statement by statement; what comes of it on the wire is in
+//! `tests/it/delivery.rs`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::deliveries::DeliveryFilter;
+use super::outbox::{Claimed, Settled};
+use crate::clock::{Clock as _, ManualClock, SystemClock};
+use crate::domain::event::{EventType, NewEvent, Routing};
+use crate::domain::id::{EmId, EndpointId, EventId, OperationId};
+use crate::domain::webhook::endpoint::{Settings, SigningSecret};
+use crate::domain::webhook::target::TargetUrl;
+use crate::domain::webhook::{AttemptError, Delivery, DeliveryState};
+use crate::store::Store;
+use crate::store::testing::temporary_with;
+
+struct Fixture {
+    store: Store,
+    clock: Arc<ManualClock>,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let clock = ManualClock::at(SystemClock.now());
+        let store = temporary_with(clock.clone()).await;
+        Self { store, clock }
+    }
+
+    async fn endpoint(&self, settings: Settings) -> EndpointId {
+        let id = EndpointId::new(self.clock.id());
+        let target =
+            TargetUrl::parse("https://user:word@receiver.example/hook?key=value", false).expect("a URL");
+        let mut tx = self.store.begin().await.expect("begun");
+        tx.insert_endpoint(id, &target, &SigningSecret::from_key(&[1; 32]), &settings)
+            .await
+            .expect("inserted");
+        tx.commit().await.expect("committed");
+        id
+    }
+
+    async fn event(&self, kind: EventType, routing: Routing) -> EventId {
+        self.clock.advance(Duration::from_millis(1));
+        let event = NewEvent {
+            id: EventId::new(self.clock.id()),
+            kind,
+            at: self.clock.now(),
+            body: r#"{"type":"x"}"#.into(),
+            routing,
+        };
+        let mut tx = self.store.begin().await.expect("begun");
+        tx.append_event(&event).await.expect("appended");
+        tx.commit().await.expect("committed");
+        event.id
+    }
+
+    async fn session_event(&self, session: u8, sequence: i64) -> EventId {
+        let session: EmId = format!("a986d473-0248-4884-9832-17ec982ee39{session}")
+            .parse()
+            .expect("an id");
+        let routing = Routing {
+            session: Some(session),
+            sequence: Some(sequence),
+            ..Routing::default()
+        };
+        self.event(EventType::SessionFinished, routing).await
+    }
+
+    /// Claims whatever is due in any lane.
+    async fn claim(&self) -> Vec<Claimed> {
+        let mut tx = self.store.begin().await.expect("begun");
+        let mut claimed = Vec::new();
+        for lane in tx.waiting_lanes().await.expect("lanes") {
+            claimed.extend(tx.claim(&lane, 10, true, "me").await.expect("claimed"));
+        }
+        tx.commit().await.expect("committed");
+        claimed
+    }
+
+    async fn settle(&self, claimed: &Claimed, settled: Settled, passed: bool) -> bool {
+        let mut tx = self.store.begin().await.expect("begun");
+        let Some(sending) = tx.sending(claimed.id, claimed.number, "me").await.expect("read") else {
+            return false;
+        };
+        let written = tx.settle(&sending, settled, passed).await.expect("settled");
+        tx.commit().await.expect("committed");
+        written
+    }
+
+    async fn all(&self) -> Vec<Delivery> {
+        let mut all = self
+            .store
+            .deliveries(&DeliveryFilter::default(), None, 100)
+            .await
+            .expect("read");
+        all.sort_by_key(|delivery| delivery.created_at);
+        all
+    }
+
+    async fn states(&self) -> Vec<DeliveryState> {
+        self.all().await.iter().map(|delivery| delivery.state).collect()
+    }
+
+    fn later(&self, seconds: u64) -> Timestamp {
+        self.clock.now() + Duration::from_secs(seconds)
+    }
+}
+
+fn events(claimed: &[Claimed]) -> Vec<EventId> {
+    claimed.iter().map(|claimed| claimed.event).collect()
+}
+
+const DELIVERED: Settled = Settled::Ended(DeliveryState::Delivered);
+
+#[tokio::test]
+async fn an_event_makes_a_delivery_for_each_endpoint_that_wants_it_and_holds_it_for_disabled_ones() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    fixture
+        .endpoint(Settings {
+            enabled: false,
+            ..Settings::default()
+        })
+        .await;
+    fixture
+        .endpoint(Settings {
+            event_types: Some(vec![EventType::UpstreamRecovered]),
+            ..Settings::default()
+        })
+        .await;
+    fixture
+        .event(EventType::UpstreamUnavailable, Routing::default())
+        .await;
+    let mut states = fixture.states().await;
+    states.sort();
+    assert_eq!(states, [DeliveryState::Pending, DeliveryState::Held]);
+}
+
+#[tokio::test]
+async fn secrets_and_credentials_are_not_readable_in_the_tables() {
+    let fixture = Fixture::new().await;
+    let id = fixture.endpoint(Settings::default()).await;
+    let row: (String, String, String, String) =
+        sqlx::query_as("select url, secret, headers, shown_url from webhook_endpoints")
+            .fetch_one(fixture.store.reader())
+            .await
+            .expect("read");
+    let text = format!("{row:?}");
+    assert!(
+        !text.contains("word") && !text.contains("whsec") && !text.contains("value"),
+        "{text}"
+    );
+    let endpoint = fixture.store.endpoint(id).await.expect("read").expect("there");
+    assert_eq!(endpoint.shown_url, "https://***@receiver.example/hook?key=***");
+}
+
+#[tokio::test]
+async fn a_callback_gets_exactly_one_delivery_whatever_happens_later() {
+    let fixture = Fixture::new().await;
+    let operation = OperationId::new(fixture.clock.id());
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let url = url::Url::parse("https://receiver.example/once").expect("a URL");
+    let secret = SigningSecret::from_key(&[2; 32]);
+    tx.add_callback(operation, &url, secret.text())
+        .await
+        .expect("added");
+    tx.commit().await.expect("committed");
+    let ends = |ends_operation| Routing {
+        operation: Some(operation),
+        ends_operation,
+        ..Routing::default()
+    };
+    fixture.event(EventType::SessionStarted, ends(false)).await;
+    assert!(fixture.all().await.is_empty());
+    fixture.event(EventType::OperationFinished, ends(true)).await;
+    fixture.event(EventType::SessionFinished, ends(true)).await;
+    let all = fixture.all().await;
+    assert_eq!(all.len(), 1);
+    assert_eq!((all[0].endpoint, all[0].operation), (None, Some(operation)));
+    assert_eq!(all[0].event_type, EventType::OperationFinished);
+    let claimed = fixture.claim().await;
+    assert_eq!(claimed[0].to.target.url(), &url);
+    assert_eq!(claimed[0].to.secret.key(), secret.key());
+}
+
+#[tokio::test]
+async fn a_session_has_one_delivery_under_way_and_the_lowest_goes_first() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    let first = fixture.session_event(1, 1).await;
+    let second = fixture.session_event(1, 2).await;
+    let other = fixture.session_event(2, 1).await;
+    let third = fixture.session_event(1, 3).await;
+    let claimed = fixture.claim().await;
+    assert_eq!(events(&claimed), [first, other]);
+    assert!(fixture.claim().await.is_empty(), "nothing overtakes");
+    assert!(fixture.settle(&claimed[0], DELIVERED, false).await);
+    let claimed = fixture.claim().await;
+    assert_eq!(events(&claimed), [second]);
+    assert!(
+        fixture
+            .settle(&claimed[0], Settled::Waits(fixture.later(60)), false)
+            .await
+    );
+    assert!(
+        fixture.claim().await.is_empty(),
+        "a later one waits for the retry of an earlier one"
+    );
+    fixture.clock.advance(Duration::from_mins(1));
+    let claimed = fixture.claim().await;
+    assert_eq!(events(&claimed), [second]);
+    fixture
+        .settle(&claimed[0], Settled::Ended(DeliveryState::Exhausted), false)
+        .await;
+    assert_eq!(
+        events(&fixture.claim().await),
+        [third],
+        "one that was given up makes way"
+    );
+}
+
+#[tokio::test]
+async fn a_delivery_that_may_be_passed_lets_the_next_go_and_stays_one_at_a_time() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    let mut ids = Vec::new();
+    for sequence in 1..=4 {
+        ids.push(fixture.session_event(1, sequence).await);
+    }
+    let refused = fixture.claim().await;
+    fixture
+        .settle(&refused[0], Settled::Waits(fixture.later(60)), true)
+        .await;
+    let second = fixture.claim().await;
+    assert_eq!(events(&second), ids[1..2]);
+    fixture.clock.advance(Duration::from_mins(2));
+    assert!(
+        fixture.claim().await.is_empty(),
+        "one of the session is under way"
+    );
+    fixture.settle(&second[0], DELIVERED, false).await;
+    let again = fixture.claim().await;
+    assert_eq!(
+        events(&again),
+        ids[..1],
+        "of two that are due the lower goes first"
+    );
+    fixture.settle(&again[0], DELIVERED, false).await;
+    let third = fixture.claim().await;
+    assert_eq!(
+        events(&third),
+        ids[2..3],
+        "the end of a passed one does not let two go"
+    );
+    assert!(fixture.claim().await.is_empty());
+    fixture.settle(&third[0], DELIVERED, false).await;
+    assert_eq!(events(&fixture.claim().await), ids[3..]);
+}
+
+#[tokio::test]
+async fn whoever_lost_a_delivery_changes_nothing() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    fixture
+        .event(EventType::UpstreamUnavailable, Routing::default())
+        .await;
+    let old = fixture.claim().await;
+    let mut tx = fixture.store.begin().await.expect("begun");
+    assert_eq!(tx.reclaim(&HashSet::new()).await.expect("reclaimed"), 1);
+    tx.commit().await.expect("committed");
+    let new = fixture.claim().await;
+    assert_eq!((new[0].id, new[0].number), (old[0].id, 2));
+    assert!(
+        !fixture.settle(&old[0], DELIVERED, false).await,
+        "the earlier attempt is fenced off"
+    );
+    assert!(fixture.settle(&new[0], DELIVERED, false).await);
+    let delivery = fixture.all().await.remove(0);
+    assert_eq!(delivery.attempts[0].error, Some(AttemptError::UnknownEnd));
+    assert_eq!(delivery.attempts[0].duration, None);
+}
+
+#[tokio::test]
+async fn what_is_alive_is_not_reclaimed() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    fixture
+        .event(EventType::UpstreamUnavailable, Routing::default())
+        .await;
+    let claimed = fixture.claim().await;
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let alive = HashSet::from([(claimed[0].id, claimed[0].number)]);
+    assert_eq!(tx.reclaim(&alive).await.expect("reclaimed"), 0);
+}
+
+#[tokio::test]
+async fn held_deliveries_go_out_in_the_order_of_the_log() {
+    let fixture = Fixture::new().await;
+    let id = fixture
+        .endpoint(Settings {
+            enabled: false,
+            ..Settings::default()
+        })
+        .await;
+    let mut ids = Vec::new();
+    for session in 1..=5 {
+        ids.push(fixture.session_event(session, 1).await);
+    }
+    assert!(fixture.claim().await.is_empty());
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let mut endpoint = tx.endpoint(id).await.expect("read").expect("there");
+    endpoint.settings.enabled = true;
+    tx.update_endpoint(&endpoint, None).await.expect("updated");
+    tx.release_deliveries(id).await.expect("released");
+    tx.commit().await.expect("committed");
+    assert_eq!(events(&fixture.claim().await), ids);
+}
+
+#[tokio::test]
+async fn deleting_an_endpoint_calls_off_what_waits_and_lets_finish_what_flies() {
+    let fixture = Fixture::new().await;
+    let id = fixture.endpoint(Settings::default()).await;
+    fixture.session_event(1, 1).await;
+    fixture.session_event(1, 2).await;
+    let flying = fixture.claim().await;
+    let mut tx = fixture.store.begin().await.expect("begun");
+    assert!(tx.delete_endpoint(id).await.expect("deleted"));
+    tx.commit().await.expect("committed");
+    assert_eq!(
+        fixture.states().await,
+        [DeliveryState::Sending, DeliveryState::Cancelled]
+    );
+    assert!(fixture.settle(&flying[0], DELIVERED, false).await);
+    assert!(fixture.store.endpoint(id).await.expect("read").is_none());
+}
+
+#[tokio::test]
+async fn a_test_goes_to_its_endpoint_alone_and_through_its_pauses() {
+    let fixture = Fixture::new().await;
+    let id = fixture.endpoint(Settings::default()).await;
+    fixture
+        .endpoint(Settings {
+            event_types: Some(vec![EventType::WebhookTest]),
+            ..Settings::default()
+        })
+        .await;
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let mut health = tx.endpoint(id).await.expect("read").expect("there").health;
+    health.pause(fixture.later(3600));
+    tx.save_health(id, &health).await.expect("saved");
+    tx.commit().await.expect("committed");
+    fixture
+        .event(EventType::UpstreamUnavailable, Routing::default())
+        .await;
+    assert!(fixture.claim().await.is_empty(), "the endpoint asked for silence");
+    let about = Routing {
+        about_endpoint: Some(id),
+        ..Routing::default()
+    };
+    let test = fixture.event(EventType::WebhookTest, about).await;
+    assert_eq!(events(&fixture.claim().await), [test]);
+}
+
+#[tokio::test]
+async fn probes_take_turns_over_the_sessions_that_wait() {
+    let fixture = Fixture::new().await;
+    let id = fixture.endpoint(Settings::default()).await;
+    let a1 = fixture.session_event(1, 1).await;
+    let a2 = fixture.session_event(1, 2).await;
+    let b1 = fixture.session_event(2, 1).await;
+    let alone = fixture
+        .event(EventType::UpstreamUnavailable, Routing::default())
+        .await;
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let mut health = tx.endpoint(id).await.expect("read").expect("there").health;
+    health.failed(fixture.clock.now(), "timeout");
+    health.down_since = Some(fixture.clock.now());
+    tx.save_health(id, &health).await.expect("saved");
+    tx.commit().await.expect("committed");
+    let mut seen = Vec::new();
+    for _ in 0..9 {
+        fixture.clock.advance(Duration::from_mins(1));
+        let probe = fixture.claim().await;
+        assert_eq!(probe.len(), 1);
+        assert!(probe[0].probe);
+        seen.push(probe[0].event);
+        let mut tx = fixture.store.begin().await.expect("begun");
+        let mut sending = tx
+            .sending(probe[0].id, probe[0].number, "me")
+            .await
+            .expect("read")
+            .expect("ours");
+        sending.progress.failures += 1;
+        sending
+            .progress
+            .first_failed_at
+            .get_or_insert(fixture.clock.now());
+        tx.settle(&sending, Settled::Waits(fixture.later(5)), false)
+            .await
+            .expect("settled");
+        tx.commit().await.expect("committed");
+    }
+    // After three failures over two minutes the next of the session takes its turn as well.
+    assert_eq!(seen[..7], [a1, b1, alone, a1, b1, alone, a1]);
+    assert_eq!(seen[7], a2);
+}
+
+#[tokio::test]
+async fn ended_deliveries_are_pruned_and_waiting_ones_are_kept() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    fixture
+        .event(EventType::UpstreamUnavailable, Routing::default())
+        .await;
+    let claimed = fixture.claim().await;
+    fixture.settle(&claimed[0], DELIVERED, false).await;
+    fixture
+        .event(EventType::UpstreamRecovered, Routing::default())
+        .await;
+    fixture.clock.advance(Duration::from_hours(31 * 24));
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let before = fixture.clock.now() - Duration::from_hours(30 * 24);
+    assert_eq!(tx.prune_deliveries(before, 100).await.expect("pruned"), 1);
+    tx.commit().await.expect("committed");
+    assert_eq!(fixture.states().await, [DeliveryState::Pending]);
+}
+
+#[tokio::test]
+async fn the_due_queries_are_answered_by_an_index() {
+    let fixture = Fixture::new().await;
+    // PostgreSQL chooses by the size of the table, which is nothing here.
+    if fixture.store.0.engine != crate::store::engine::Engine::Sqlite {
+        return;
+    }
+    for (what, text) in [
+        (
+            "due",
+            "select min(d.due_at) from webhook_deliveries d where d.lane = 'x' and d.state = 'pending' and d.blocked = 0",
+        ),
+        (
+            "urgent",
+            "select min(u.due_at) from webhook_deliveries u where u.lane = 'x' and u.state = 'pending' and u.urgent = 1",
+        ),
+        (
+            "session",
+            "select 1 from webhook_deliveries s where s.lane = 'x' and s.order_key = 'y' and s.state = 'sending'",
+        ),
+        (
+            "session",
+            "select 1 from webhook_deliveries e where e.lane = 'x' and e.order_key = 'y' \
+             and e.state in ('pending', 'sending', 'held') and e.passed = 0",
+        ),
+    ] {
+        let rows: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}")))
+                .fetch_all(fixture.store.reader())
+                .await
+                .expect("explained");
+        let plan = rows.into_iter().map(|row| row.3).collect::<Vec<_>>().join("; ");
+        assert!(
+            plan.contains("USING") && plan.contains("webhook_deliveries_"),
+            "{what}: {plan}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_second_callback_of_one_operation_is_refused() {
+    let fixture = Fixture::new().await;
+    let operation = OperationId::new(fixture.clock.id());
+    let url = url::Url::parse("https://receiver.example/once").expect("a URL");
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let secret = SecretString::from("whsec_x");
+    tx.add_callback(operation, &url, &secret).await.expect("added");
+    assert!(tx.add_callback(operation, &url, &secret).await.is_err());
+}
