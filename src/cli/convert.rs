@@ -76,7 +76,6 @@ fn to_json(input: impl BufRead, out: &mut Stdout, compact: bool) -> Result<Anoma
 struct Refused(String);
 
 impl Refused {
-    #[expect(clippy::needless_pass_by_value, reason = "called by map_err")]
     fn new(error: impl std::error::Error) -> Self {
         Self(error.to_string())
     }
