@@ -103,9 +103,13 @@ browser() {
     have chromium || have chromium-browser || have google-chrome || apt_install chromium
 }
 
+image() {
+    { have buildah && have mmdebstrap; } || apt_install buildah mmdebstrap
+}
+
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done
