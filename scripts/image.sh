@@ -46,7 +46,7 @@ in_image emgate --version
 [ "$(in_image id -u)" = 65532 ] || fail "does not run as the user it should"
 in_image sh -c 'touch /var/lib/emgate/probe && rm /var/lib/emgate/probe' || fail "cannot write its store"
 ! in_image sh -c 'touch /usr/local/bin/probe' 2>/dev/null || fail "can write its own program"
-! in_image emgate --help | grep -q simulate || fail "carries the simulator"
+[[ $(in_image emgate --help) != *simulate* ]] || fail "carries the simulator"
 in_image sh -euc '
     export EMGATE_UPSTREAM__URL=http://127.0.0.1:9 EMGATE_UPSTREAM__ACCOUNTS__0__NAME=a \
         EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME=a EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD=a \
