@@ -4,6 +4,8 @@
 //! away: the gateway starts, says so in `/readyz`, and takes no action until the first complete observation. Stop: no
 //! new work, open requests and deliveries finish within their limits, then all logon sessions are logged off.
 
+pub mod check;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

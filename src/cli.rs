@@ -4,6 +4,7 @@
 //! on stderr, with a hint where there is one, and exit code 1 (2 when the command itself was wrong).
 //! Tests: `tests/cli.rs`, which runs the binary as a process.
 
+pub mod check;
 pub mod convert;
 pub mod health;
 pub mod serve;
@@ -14,7 +15,10 @@ use std::{
     path::PathBuf,
 };
 
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    http,
+};
 
 /// Why a command failed, for a person.
 #[derive(Debug)]
@@ -107,6 +111,15 @@ impl ConfigFile {
             Failure::new(error.to_string()).hint(hint)
         })
     }
+}
+
+/// `emgate openapi`: prints the OpenAPI document, as it is served and checked in.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn openapi() -> Result<(), Failure> {
+    let document = http::openapi::document_json();
+    output(document.map_err(|error| Failure::caused_by(&error))?.as_bytes())
 }
 
 /// Writes output to stdout. A reader that went away (`| head`) is no failure.

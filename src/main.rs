@@ -13,7 +13,8 @@ use emgate::{
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 #[command(after_help = "Examples:
-  emgate demo                                       the main job on this machine, nothing else needed
+  emgate demo --fast                                see it work, with nothing else installed
+  emgate check --config emgate.toml                 is everything in place?
   emgate serve --config emgate.toml                 the gateway
   emgate token --subject portal --scope all         a token to try the API with
 
@@ -25,16 +26,23 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show the main job on this machine, with nothing else installed
+    /// Watch the main job on this machine: simulator, gateway and a receiver that verifies the webhook
     #[cfg(feature = "demo")]
     Demo(emgate::demo::Options),
     /// Run a double of Enterprise Manager to develop and test against
     #[cfg(feature = "demo")]
     Simulate(emgate::sim::Options),
-    /// Convert one of Enterprise Manager's XML documents to the JSON of the API
+    /// Try what `serve` needs: configuration, listener, store, and a real logon with every account
+    Check(cli::check::Args),
+    /// Convert one of Enterprise Manager's documents between XML and the JSON of the API
     Convert(cli::convert::Args),
     /// Ask the gateway on this machine whether it lives
     Health(cli::health::Args),
+    /// Print the OpenAPI document of the API
+    #[command(after_help = "Examples:
+  emgate openapi > emgate.v1.json
+  emgate openapi | npx openapi-typescript -o emgate.d.ts")]
+    Openapi,
     /// Run the gateway until SIGTERM or SIGINT
     #[command(after_help = "Examples:
   emgate serve                              ./emgate.toml if present, else the environment alone
@@ -45,20 +53,22 @@ enum Command {
 }
 
 impl Command {
-    /// What is logged when nobody says otherwise.
-    fn usual_logs(&self) -> &'static str {
+    /// What is logged when `EMGATE_LOG` does not say: what runs on tells what it does, what answers and ends does not.
+    fn default_log(&self) -> &'static str {
         match self {
-            // Its picture on the terminal is not to be torn by the log of a gateway that does well.
             #[cfg(feature = "demo")]
             Self::Demo(_) => "warn",
-            _ => "info",
+            #[cfg(feature = "demo")]
+            Self::Simulate(_) => "info",
+            Self::Serve(_) => "info",
+            Self::Check(_) | Self::Convert(_) | Self::Health(_) | Self::Openapi | Self::Token(_) => "error",
         }
     }
 }
 
 fn main() -> ExitCode {
     let command = CommandLine::parse().command;
-    match start_logs(command.usual_logs()).and_then(|()| run(command)) {
+    match start_logs(command.default_log()).and_then(|()| run(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
@@ -75,8 +85,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Simulate(options) => {
             block_on(emgate::sim::run(options))?.map_err(|error| Failure::caused_by(&error))
         }
+        Command::Check(args) => block_on(cli::check::run(&args))?,
         Command::Convert(args) => cli::convert::run(&args),
         Command::Health(args) => block_on(cli::health::run(&args))?,
+        Command::Openapi => cli::openapi(),
         Command::Serve(file) => block_on(cli::serve::run(file))?,
         Command::Token(args) => cli::token::run(&args),
     }
@@ -93,7 +105,7 @@ fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
     clippy::disallowed_methods,
     reason = "the edge of the process, where the environment becomes an argument"
 )]
-fn start_logs(usual: &str) -> Result<(), Failure> {
+fn start_logs(default: &str) -> Result<(), Failure> {
     let filter = std::env::var("EMGATE_LOG").ok();
-    telemetry::init_logs(filter.as_deref(), usual).map_err(|error| Failure::caused_by(&error))
+    telemetry::init_logs(filter.as_deref(), default).map_err(|error| Failure::caused_by(&error))
 }

@@ -86,11 +86,13 @@ fn run_with_input(arguments: &[&str], input: &[u8]) -> Run {
 
 const COMMANDS: &[&str] = &[
     #[cfg(feature = "demo")]
-    "demo",
-    #[cfg(feature = "demo")]
     "simulate",
+    #[cfg(feature = "demo")]
+    "demo",
+    "check",
     "convert",
     "health",
+    "openapi",
     "serve",
     "token",
 ];
@@ -313,7 +315,13 @@ fn convert_reads_a_file_and_can_write_one_line() {
 
 #[test]
 fn convert_ends_with_1_on_a_refused_document() {
-    for input in [SESSION, "", "<html><body>down</body></html>", "<!DOCTYPE a><a/>"] {
+    for input in [
+        SESSION,
+        "",
+        "{\"type\":\"CloudFailoverSession\",\"nonsense\":1}",
+        "<html><body>down</body></html>",
+        "<!DOCTYPE a><a/>",
+    ] {
         let run = run_with_input(&["convert"], input.as_bytes());
         assert_eq!(run.code, Some(1), "{input}");
         assert!(
@@ -345,5 +353,181 @@ fn health_fails_when_nobody_listens() {
             .contains(&format!("http://{free}/healthz does not answer")),
         "{}",
         run.stderr
+    );
+}
+
+#[test]
+fn convert_goes_there_and_back() {
+    let json = run_with_input(&["convert"], session().as_bytes()).stdout;
+    let xml = run_with_input(&["convert", "--type", "CloudFailoverSession"], json.as_bytes());
+    assert_eq!(xml.code, Some(0), "{}", xml.stderr);
+    assert!(xml.stdout.contains("<CloudFailoverSession "), "{}", xml.stdout);
+    let again = run_with_input(&["convert", "--to", "json"], xml.stdout.as_bytes());
+    let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(
+        value(&again.stdout),
+        value(&json),
+        "but for the order of keys, which is free"
+    );
+}
+
+#[test]
+fn convert_wants_to_know_what_json_is() {
+    for (arguments, hint) in [
+        (&["convert"][..], "--type"),
+        (&["convert", "--type", "Nonsense"], "EM's own names"),
+    ] {
+        let run = run_with_input(arguments, b"{}");
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        assert!(run.stderr.contains(hint), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn openapi_prints_the_document() {
+    let run = run(&["openapi"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(document["paths"]["/api/v1/cloud-failover-plans/{planId}/test"]["post"].is_object());
+}
+
+#[test]
+fn check_prints_the_defaults_to_start_from() {
+    let run = run(&["check", "--defaults"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("\n[upstream]\n"), "{}", run.stdout);
+}
+
+#[test]
+fn check_tries_every_part_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let run: Run = emgate(folder.path(), &["check"])
+        .env("EMGATE_SERVER__LISTEN", taken.local_addr().unwrap().to_string())
+        .env("EMGATE_UPSTREAM__URL", "http://127.0.0.1:1")
+        .env("EMGATE_STORE__URL", "sqlite://nowhere/at/all.db")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(run.code, Some(1));
+    let failed = run
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("FAILED"))
+        .count();
+    assert_eq!(failed, 3, "{}", run.stdout);
+    assert!(
+        run.stdout
+            .starts_with("ok      configuration   is in order (1 account)\n"),
+        "{}",
+        run.stdout
+    );
+    for words in ["listener", "store", "em operators", "upstream.ca_file"] {
+        assert!(run.stdout.contains(words), "{words}:\n{}", run.stdout);
+    }
+    assert!(
+        run.stderr.starts_with("error: 3 of 4 steps failed\nhint: "),
+        "{}",
+        run.stderr
+    );
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("word of the account"));
+}
+
+/// A simulator as a process, ended when dropped.
+#[cfg(feature = "demo")]
+struct Simulator {
+    child: std::process::Child,
+    url: String,
+}
+
+#[cfg(feature = "demo")]
+impl Simulator {
+    fn start(folder: &Path) -> Self {
+        use std::io::BufRead as _;
+        let mut child = emgate(
+            folder,
+            &[
+                "simulate",
+                "--listen",
+                "127.0.0.1:0",
+                "--user",
+                "me",
+                "--password",
+                "word",
+            ],
+        )
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+        let log = std::io::BufReader::new(child.stderr.take().unwrap());
+        let listening = log
+            .lines()
+            .map(Result::unwrap)
+            .find(|line| line.contains("listening"))
+            .unwrap();
+        let line: Value = serde_json::from_str(&listening).unwrap();
+        Self {
+            child,
+            url: format!("http://{}", line["listen"].as_str().unwrap()),
+        }
+    }
+
+    /// Logons and logoffs that it has seen.
+    async fn logons(&self) -> (u64, u64) {
+        let stats = reqwest::get(format!("{}/_sim/stats", self.url)).await.unwrap();
+        let stats: Value = stats.json().await.unwrap();
+        (
+            stats["logons"].as_u64().unwrap(),
+            stats["logoffs"].as_u64().unwrap(),
+        )
+    }
+}
+
+#[cfg(feature = "demo")]
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(feature = "demo")]
+#[tokio::test]
+async fn check_logs_on_for_real_and_off_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(folder.path());
+    std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
+    let check = |password: &str| -> Run {
+        emgate(folder.path(), &["check"])
+            .env("EMGATE_SERVER__LISTEN", "127.0.0.1:0")
+            .env("EMGATE_UPSTREAM__URL", &simulator.url)
+            .env("EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME", "me")
+            .env("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", password)
+            .output()
+            .unwrap()
+            .into()
+    };
+    let good = check("word");
+    assert_eq!(good.code, Some(0), "{}{}", good.stdout, good.stderr);
+    assert!(
+        good.stdout
+            .contains("ok      em operators    logged on to http://"),
+        "{}",
+        good.stdout
+    );
+    assert!(good.stderr.is_empty(), "{}", good.stderr);
+    assert_eq!(simulator.logons().await, (1, 1));
+
+    let bad = check("another word");
+    assert_eq!(bad.code, Some(1));
+    assert!(bad.stdout.contains("FAILED  em operators"), "{}", bad.stdout);
+    assert!(bad.stdout.contains("username and password"), "{}", bad.stdout);
+    assert_eq!(
+        simulator.logons().await,
+        (1, 1),
+        "a refused logon leaves nothing open"
     );
 }

@@ -1,9 +1,7 @@
-//! `emgate convert`: the transcoder as a tool, from one of EM's documents to what the API would answer.
+//! `emgate convert`: the transcoder as a tool, from one of EM's documents to what the API would answer, and back.
 //!
-//! Works from stream to stream in constant memory, so what stands on stdout before a refusal is the beginning of a
-//! document and not one; the exit code tells.
-
-mod indent;
+//! Works from stream to stream, so what stands on stdout before a refusal is the beginning of a document and not one;
+//! the exit code tells.
 
 use std::{
     fs::File,
@@ -12,16 +10,22 @@ use std::{
 };
 
 use super::Failure;
-use crate::transcode::{self, Anomalies, AnomalyKind};
-use indent::Indented;
+use crate::transcode::{self, Anomalies, AnomalyKind, ConvertError, EncodeError, Options, Target};
 
 /// Arguments of `emgate convert`.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   emgate convert session.xml
   curl -H \"X-RestSvcSessionId: $ID\" https://em.example:9398/api/cloud/failoverPlans | emgate convert
-  emgate convert --compact < query-result.xml | jq '.items[].name'")]
+  emgate convert --compact query-result.xml | jq '.items[].name'
+  emgate convert --to xml --type CloudFailoverPlan plan.json")]
 pub struct Args {
+    /// What to make; else the other format than the input's
+    #[arg(long, value_enum)]
+    pub to: Option<Format>,
+    /// EM's name for JSON input: a type or document element, such as `CloudFailoverPlan`; else its member "type" counts
+    #[arg(long = "type", value_name = "TYPE")]
+    pub root: Option<String>,
     /// One line without blanks instead of two blanks per level
     #[arg(long)]
     pub compact: bool,
@@ -30,59 +34,54 @@ pub struct Args {
     pub file: PathBuf,
 }
 
+/// The two formats.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub enum Format {
+    Json,
+    Xml,
+}
+
 /// Converts one document to stdout.
 ///
 /// # Errors
-/// When the document cannot be read or is refused.
+/// When the document cannot be read or is refused; a usage failure when nobody says what the JSON is.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let input = open(&args.file)?;
-    let mut out = Stdout::new();
-    let anomalies = to_json(input, &mut out, args.compact);
-    if out.reader_left {
-        return Ok(());
-    }
-    let name = if args.file == Path::new("-") {
+    let stdin = args.file == Path::new("-");
+    let name = if stdin {
         "stdin".to_owned()
     } else {
         args.file.display().to_string()
     };
-    note(&anomalies.map_err(|error| error.of(&name))?);
-    Ok(())
-}
-
-fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
-    if file == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
-    }
-    let opened = File::open(file);
-    let file = opened.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    Ok(Box::new(BufReader::new(file)))
-}
-
-fn to_json(input: impl BufRead, out: &mut Stdout, compact: bool) -> Result<Anomalies, Refused> {
-    let (_, anomalies) = if compact {
-        transcode::decode_stream(input, out)
+    let input: Box<dyn BufRead> = if stdin {
+        Box::new(io::stdin().lock())
     } else {
-        transcode::decode_stream(input, &mut Indented::new(&mut *out))
-    }
-    .map_err(Refused::new)?;
-    out.write_all(b"\n")
-        .and_then(|()| out.flush())
-        .map_err(Refused::new)?;
-    Ok(anomalies)
-}
-
-/// Why there is no document, without its name yet.
-struct Refused(String);
-
-impl Refused {
-    fn new(error: impl std::error::Error) -> Self {
-        Self(error.to_string())
-    }
-
-    fn of(self, name: &str) -> Failure {
-        Failure::new(format!("{name} is refused: {}", self.0))
-            .hint("what was written to stdout is not a whole document")
+        let file = File::open(&args.file);
+        let file = file.map_err(|error| Failure::new(format!("cannot read {name}: {error}")))?;
+        Box::new(BufReader::new(file))
+    };
+    let options = Options {
+        to: args.to.map(|format| match format {
+            Format::Json => Target::Json,
+            Format::Xml => Target::Xml,
+        }),
+        root: args.root.as_deref(),
+        compact: args.compact,
+    };
+    let mut out = Stdout::new();
+    match transcode::convert(input, &mut out, options) {
+        _ if out.reader_left => Ok(()),
+        Ok(converted) => {
+            note(&converted.anomalies);
+            Ok(())
+        }
+        Err(ConvertError::NoRoot) => Err(Failure::usage(format!("{name} does not say what it is"))
+            .hint("name EM's type or document element with --type, for example --type CloudFailoverPlan")),
+        Err(error @ ConvertError::Encode(EncodeError::UnknownRoot(_))) => {
+            Err(Failure::usage(error.to_string())
+                .hint("--type takes EM's own names, such as CloudFailoverPlan or QueryResult"))
+        }
+        Err(error) => Err(Failure::new(format!("{name} is refused: {error}"))
+            .hint("what was written to stdout, if anything, is not a whole document")),
     }
 }
 
@@ -98,6 +97,9 @@ fn note(anomalies: &Anomalies) {
             "note: {}.{} {what} ({} times)",
             anomaly.ty, anomaly.name, anomaly.count
         );
+    }
+    if anomalies.more > 0 {
+        eprintln!("note: and {} more", anomalies.more);
     }
 }
 

@@ -11,5 +11,5 @@ pub async fn run(file: ConfigFile) -> Result<(), Failure> {
     let config = file.load()?;
     bootstrap::serve(config)
         .await
-        .map_err(|error| Failure::caused_by(&error))
+        .map_err(|error| Failure::caused_by(&error).hint("emgate check tries every part and says what to do"))
 }

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose};
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, DecodingKey};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -247,18 +247,35 @@ fn pem_key(s: &mut Section<'_>) -> Option<KeyConfig> {
     let file = s.path("file");
     let file = s.required("file", file);
     let pem = file.and_then(|file| s.file_text("file", &file))?;
+    let algorithm = algorithm?;
     if pem.contains("PRIVATE KEY-----") {
         s.fault(
             "file",
             "names a private key; the gateway needs the public one and no more",
         );
-    } else if !pem.contains("-----BEGIN PUBLIC KEY-----") && !pem.contains("-----BEGIN RSA PUBLIC KEY-----") {
-        s.fault("file", "names a file without a public key in PEM");
+    } else if !is_public_key(algorithm, &pem) {
+        s.fault(
+            "file",
+            &format!("names a file without a public key for {algorithm:?} in PEM"),
+        );
     }
-    Some(KeyConfig::Pem {
-        algorithm: algorithm?,
-        pem,
-    })
+    Some(KeyConfig::Pem { algorithm, pem })
+}
+
+fn is_public_key(algorithm: Algorithm, pem: &str) -> bool {
+    let pem = pem.as_bytes();
+    match algorithm {
+        Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem).is_ok(),
+        Algorithm::EdDSA => DecodingKey::from_ed_pem(pem).is_ok(),
+        Algorithm::RS256
+        | Algorithm::RS384
+        | Algorithm::RS512
+        | Algorithm::PS256
+        | Algorithm::PS384
+        | Algorithm::PS512 => DecodingKey::from_rsa_pem(pem).is_ok(),
+        // The shared secrets, and what a newer library may add.
+        _ => false,
+    }
 }
 
 fn store(mut s: Section<'_>) -> Store {
