@@ -36,8 +36,10 @@ scripts-check:
 	.tools/bin/hadolint Dockerfile
 	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
 
-unit: ## All Rust tests, those of the binary and of the OpenAPI file included
+unit: ## All Rust tests: rooms, gateway, binary, OpenAPI file; the store on SQLite and PostgreSQL
 	cargo test --locked --no-fail-fast
+	@printf '\n=== once more on PostgreSQL\n'
+	scripts/with-postgres.sh cargo test --locked --no-fail-fast --lib
 
 $(BINARY): FORCE
 	cargo build --locked
