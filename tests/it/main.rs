@@ -20,6 +20,8 @@ mod logon_pool; // few logons, none leaked, none of others touched
 #[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]
+mod restarts; // real processes, killed and started again
+#[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer

@@ -4,6 +4,8 @@
 //! session was left behind.
 
 pub mod client;
+pub mod process;
+pub mod world;
 
 use std::time::{Duration, Instant};
 

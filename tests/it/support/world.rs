@@ -1,0 +1,189 @@
+//! The gateway and the simulator as real processes, with a store that outlives the gateway.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::process::{PATIENCE, Process};
+use super::{SECRET, client, token};
+
+/// Simulator and gateway as processes.
+pub struct World {
+    /// Enterprise Manager's double.
+    pub simulator: Process,
+    /// The gateway.
+    pub gateway: Process,
+    token: String,
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    /// Starts both and waits until the gateway is ready.
+    pub async fn start(simulator_options: &[&str]) -> Self {
+        let mut arguments = vec![
+            "simulate",
+            "--listen",
+            "127.0.0.1:0",
+            "--user",
+            "LAB\\svc-emgate",
+            "--password",
+            "pass wörd",
+        ];
+        arguments.extend(simulator_options);
+        let simulator = Process::start(&arguments, &[]);
+        let directory = tempfile::tempdir().expect("a directory");
+        let gateway = gateway(&simulator, &directory);
+        let world = Self {
+            simulator,
+            gateway,
+            token: everything(),
+            directory,
+        };
+        world.wait_until_ready().await;
+        world
+    }
+
+    /// Kills the gateway as a crash would, and starts it again on the same store.
+    pub async fn crash_and_restart(self) -> Self {
+        let Self {
+            simulator,
+            gateway: old,
+            token,
+            directory,
+        } = self;
+        old.kill();
+        let gateway = gateway(&simulator, &directory);
+        let world = Self {
+            simulator,
+            gateway,
+            token,
+            directory,
+        };
+        world.wait_until_ready().await;
+        world
+    }
+
+    /// Stops the gateway in order; the simulator stays.
+    pub fn stop_gateway(self) -> (std::process::ExitStatus, Process) {
+        (self.gateway.terminate(), self.simulator)
+    }
+
+    /// A GET that succeeds.
+    pub async fn get(&self, path: &str) -> Value {
+        let request = client::plain()
+            .get(self.gateway.url(path))
+            .bearer_auth(&self.token);
+        let answer = request.send().await.expect("an answer");
+        assert!(
+            answer.status().is_success(),
+            "{path}: {}",
+            answer.text().await.unwrap_or_default()
+        );
+        json_of(answer).await
+    }
+
+    /// A POST with its status.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = client::plain()
+            .post(self.gateway.url(path))
+            .bearer_auth(&self.token)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), json_of(answer).await)
+    }
+
+    /// A POST without a body, under an idempotency key.
+    pub async fn post_with_key(&self, path: &str, key: &str) -> (u16, Value) {
+        let request = client::plain()
+            .post(self.gateway.url(path))
+            .bearer_auth(&self.token);
+        let answer = request
+            .header("idempotency-key", key)
+            .send()
+            .await
+            .expect("an answer");
+        (answer.status().as_u16(), json_of(answer).await)
+    }
+
+    /// Asks again and again until the answer is as wished.
+    pub async fn until(&self, path: &str, wished: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get(path).await;
+            if wished(&answer) {
+                return answer;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{path} never became as wished: {answer:#}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn wait_until_ready(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = client::plain()
+                .get(self.gateway.url("/readyz"))
+                .send()
+                .await
+                .expect("an answer");
+            if answer.status().is_success() {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not ready: {}",
+                answer.text().await.unwrap_or_default()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// The simulator's counters.
+pub async fn stats(simulator: &Process) -> Value {
+    json_of(
+        client::plain()
+            .get(simulator.url("/_sim/stats"))
+            .send()
+            .await
+            .expect("an answer"),
+    )
+    .await
+}
+
+/// The bodies of answers as JSON.
+pub async fn json_of(answer: reqwest::Response) -> Value {
+    serde_json::from_str(&answer.text().await.expect("a whole answer")).expect("JSON")
+}
+
+fn gateway(simulator: &Process, directory: &tempfile::TempDir) -> Process {
+    let upstream = simulator.url("");
+    let store = format!("sqlite://{}", directory.path().join("emgate.db").display());
+    let environment = [
+        ("EMGATE_SERVER__LISTEN", "127.0.0.1:0"),
+        ("EMGATE_UPSTREAM__URL", upstream.as_str()),
+        ("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "operators"),
+        ("EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME", "LAB\\svc-emgate"),
+        ("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "pass wörd"),
+        ("EMGATE_AUTH__KEYS__0__KIND", "hs256"),
+        ("EMGATE_AUTH__KEYS__0__SECRET", SECRET),
+        ("EMGATE_STORE__URL", store.as_str()),
+        ("EMGATE_WATCH__INTERVAL", "100ms"),
+        ("EMGATE_WATCH__IDLE_INTERVAL", "300ms"),
+        ("EMGATE_WEBHOOKS__ALLOW_NETWORKS__0", "127.0.0.0/8"),
+        ("EMGATE_WEBHOOKS__ALLOW_HTTP", "true"),
+    ];
+    Process::start(&["serve"], &environment)
+}
+
+fn everything() -> String {
+    token(&json!({
+        "sub": "portal",
+        "scope": "plans:read plans:test plans:start plans:undo plans:write sessions:read operations:read \
+                  operations:cancel events:read webhooks:read webhooks:write tenants:all",
+    }))
+}
