@@ -17,6 +17,7 @@ mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod logon_pool; // few logons, none leaked, none of others touched
+mod meta; // probes, metrics, documentation, what every answer carries, the listener
 #[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]

@@ -34,9 +34,12 @@ pub(super) fn around(routes: Router, edge: &Edge) -> Router {
     // The last layer added is the outermost.
     let mut router = routes
         .layer(from_fn_with_state(edge.clone(), auth::authenticate))
-        .layer(from_fn_with_state(edge.clone(), limits::deadline))
-        .layer(from_fn_with_state(edge.clone(), limits::shed))
-        .layer(from_fn_with_state(edge.clone(), limits::body));
+        .layer(from_fn_with_state(
+            edge.config().request_timeout,
+            limits::deadline,
+        ))
+        .layer(from_fn_with_state(edge.in_flight(), limits::shed))
+        .layer(from_fn_with_state(edge.config().max_body, limits::body));
     if let Some(cors) = cors(&edge.config().cors_origins) {
         router = router.layer(cors);
     }
