@@ -18,10 +18,12 @@ use crate::config::Config;
 use crate::domain::id::LogonId;
 use crate::http::{self, Edge};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
+use crate::store::retention::Pruner;
 use crate::store::{self, Store};
 use crate::telemetry;
 use crate::upstream::{self, Em, SavedLogon};
 use crate::watcher::Watcher;
+use crate::webhooks;
 
 /// How long open requests may take to finish when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -87,6 +89,7 @@ impl Gateway {
         let store = Store::open(&config.store, clock.clone()).await?;
         let em = Em::new(&config.upstream, clock.clone())?;
         resume_logons(&store, &em).await?;
+        let guard = webhooks::Guard::new(&config.webhooks, off_limits(addr, &config.upstream.url));
         let (changed, _) = tokio::sync::watch::channel(0);
         let answer = em.longest_write();
         let limits = app::Limits {
@@ -102,6 +105,7 @@ impl Gateway {
             watcher_nudge.clone(),
             changed.clone(),
             limits,
+            guard,
         );
         let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
 
@@ -114,6 +118,7 @@ impl Gateway {
             changed,
         );
         tasks.drive(watcher, watcher_nudge);
+        tasks.drive(Pruner::new(store.clone(), &config.retention), Nudge::default());
         tasks.drive(MetricsUpkeep, Nudge::default());
 
         let stop_serving = CancellationToken::new();
@@ -198,6 +203,18 @@ pub async fn serve(config: Config) -> Result<(), Error> {
             outcome
         }
     }
+}
+
+/// Where webhooks never go, whatever the configuration allows: the gateway itself and EM.
+fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::Forbidden> {
+    let mut places = vec![webhooks::Forbidden::Listener(listener)];
+    if let (Some(host), Some(port)) = (upstream.host_str(), upstream.port_or_known_default()) {
+        places.push(webhooks::Forbidden::Server {
+            host: host.to_owned(),
+            port,
+        });
+    }
+    places
 }
 
 /// One provider of cryptography for TLS in and out. A second call finds it installed already.

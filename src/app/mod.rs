@@ -46,10 +46,11 @@ pub struct App {
     watcher: Nudge,
     changed: tokio::sync::watch::Sender<u64>,
     limits: Limits,
+    webhooks: webhooks::Webhooks,
 }
 
 impl App {
-    /// Verbs over these rooms. `watcher` wakes the watcher; `changed` is bumped whenever an operation or a session
+    /// Verbs over these rooms. `guard` judges the addresses of webhooks; `watcher` wakes the watcher; `changed` is bumped whenever an operation or a session
     /// changed.
     #[must_use]
     pub fn new(
@@ -60,8 +61,11 @@ impl App {
         watcher: Nudge,
         changed: tokio::sync::watch::Sender<u64>,
         limits: Limits,
+        guard: crate::webhooks::Guard,
     ) -> Self {
+        let webhooks = webhooks::Webhooks::new(store.clone(), guard, clock.clone());
         Self {
+            webhooks,
             em,
             store,
             clock,
@@ -70,6 +74,12 @@ impl App {
             changed,
             limits,
         }
+    }
+
+    /// The verbs for webhooks.
+    #[must_use]
+    pub const fn webhooks(&self) -> &webhooks::Webhooks {
+        &self.webhooks
     }
 
     /// Whether the gateway is ready to take work, check by check.

@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod lock;
 pub mod logons;
 pub mod operations;
+pub mod retention;
 pub mod row;
 pub mod seal;
 pub mod sessions;

@@ -1,0 +1,161 @@
+//! Retention: what is old enough is removed, in small steps, so that no write waits long behind a removal.
+
+use std::time::Duration;
+
+use super::config::Retention;
+use super::row::micros;
+use super::{Error, Store};
+use crate::runtime::{Turn, Worker};
+
+/// How many rows one step removes at the most.
+const STEP: i64 = 500;
+
+/// How long to rest between two looks for something old.
+const PAUSE: Duration = Duration::from_mins(10);
+
+/// Ended sessions are remembered longer than EM shows them (30 days), or they would be news again.
+const SESSIONS: Duration = Duration::from_hours(45 * 24);
+
+/// Idempotency keys count for 24 hours.
+const KEYS: Duration = Duration::from_hours(25);
+
+/// One kind of row with the statement that removes up to `$2` of those older than `$1`.
+struct Rule {
+    name: &'static str,
+    age: Duration,
+    sql: &'static str,
+}
+
+/// The worker that removes what is old.
+pub struct Pruner {
+    store: Store,
+    rules: Vec<Rule>,
+}
+
+impl Pruner {
+    /// A worker that keeps rows as long as `retention` says.
+    #[must_use]
+    pub fn new(store: Store, retention: &Retention) -> Self {
+        let rules = vec![
+            Rule {
+                name: "deliveries",
+                age: retention.deliveries,
+                sql: "delete from webhook_deliveries where id in (select id from webhook_deliveries \
+                      where ended_at < $1 order by ended_at limit $2)",
+            },
+            Rule {
+                name: "events",
+                age: retention.events,
+                sql: "delete from events where seq in (select seq from events where at < $1 and not exists \
+                      (select 1 from webhook_deliveries where webhook_deliveries.event_id = events.id) order by seq limit $2)",
+            },
+            Rule {
+                name: "operations",
+                age: retention.operations,
+                sql: "delete from operations where id in (select id from operations where requested_at < $1 \
+                      and state in ('finished', 'unknown') order by id limit $2)",
+            },
+            Rule {
+                name: "idempotency keys",
+                age: KEYS,
+                sql: "delete from idempotency_keys where scope in (select scope from idempotency_keys \
+                      where created_at < $1 order by created_at limit $2)",
+            },
+            Rule {
+                name: "failover sessions",
+                age: SESSIONS,
+                sql: "delete from failover_sessions where key in (select key from failover_sessions \
+                      where first_seen_at < $1 and phase <> 'open' order by first_seen_at limit $2)",
+            },
+        ];
+        Self { store, rules }
+    }
+
+    /// Removes one step of each kind; true when there may be more.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn step(&self) -> Result<bool, Error> {
+        let now = self.store.clock().now();
+        let mut more = false;
+        for rule in &self.rules {
+            let Ok(oldest) = now.checked_sub(rule.age) else {
+                continue;
+            };
+            let mut tx = self.store.begin().await?;
+            let removed = sqlx::query(rule.sql)
+                .bind(micros(oldest))
+                .bind(STEP)
+                .execute(tx.connection())
+                .await?
+                .rows_affected();
+            tx.commit().await?;
+            if removed > 0 {
+                tracing::debug!(rows = removed, kind = rule.name, "old rows were removed");
+            }
+            more |= removed >= STEP.unsigned_abs();
+        }
+        Ok(more)
+    }
+}
+
+impl Worker for Pruner {
+    const NAME: &'static str = "retention";
+
+    async fn activate(&mut self) -> Turn {
+        match self.step().await {
+            // Others get a turn in between.
+            Ok(true) => Turn::Rest(Duration::from_millis(50)),
+            Ok(false) => Turn::Rest(PAUSE),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "old rows could not be removed"
+                );
+                Turn::Rest(PAUSE)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock};
+    use crate::domain::event::{EventType, NewEvent, Routing};
+    use crate::domain::id::EventId;
+    use crate::store::testing::temporary_with;
+
+    #[tokio::test]
+    async fn events_go_when_they_are_old_and_in_steps() {
+        let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
+        let store = temporary_with(clock.clone()).await;
+        let mut tx = store.begin().await.expect("begun");
+        for _ in 0..STEP + 7 {
+            let event = NewEvent {
+                id: EventId::new(clock.id()),
+                kind: EventType::UpstreamRecovered,
+                at: clock.now(),
+                body: "{}".into(),
+                routing: Routing::default(),
+            };
+            tx.append_event(&event).await.expect("appended");
+        }
+        tx.commit().await.expect("committed");
+        let retention = Retention::default();
+        let pruner = Pruner::new(store.clone(), &retention);
+        clock.advance(
+            retention
+                .events
+                .checked_sub(Duration::from_secs(1))
+                .expect("long"),
+        );
+        assert!(!pruner.step().await.expect("nothing is old yet"));
+        assert_eq!(store.events_after(0, 1000).await.expect("read").len(), 507);
+        clock.advance(Duration::from_secs(2));
+        assert!(pruner.step().await.expect("a step"), "more is left");
+        assert_eq!(store.events_after(0, 1000).await.expect("read").len(), 7);
+        assert!(!pruner.step().await.expect("a step"));
+        assert!(store.events_after(0, 1000).await.expect("read").is_empty());
+    }
+}
