@@ -5,6 +5,7 @@
 
 use http::StatusCode;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::call::Change;
 use super::documents::{
@@ -14,8 +15,7 @@ use super::documents::{
 use super::error::{Error, Kind};
 use super::query::{Filter, Freshness, Rows};
 use super::types::{Accepted, Page, PageRequest, Sort, SortField};
-use super::xml::{self, Content};
-use super::{Em, paths, tasks};
+use super::{Em, paths, tasks, xml};
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, Command, Plan, PlanEdit, PlanKind, PlanMachine, PlanRef, Reference};
 
@@ -132,8 +132,8 @@ const fn query_type(kind: PlanKind) -> &'static str {
     }
 }
 
-fn body(root: &str, children: &[(&'static str, Content<'_>)]) -> Result<Vec<u8>, Error> {
-    xml::body(root, children).map_err(|reason| Error::before_sending(Kind::Unsendable { reason }))
+fn body(root: &str, json: &Value) -> Result<Vec<u8>, Error> {
+    xml::body(root, json).map_err(|reason| Error::before_sending(Kind::Unsendable { reason }))
 }
 
 /// EM takes either, never both: now, or restore points up to a moment (contract section 5).
@@ -142,10 +142,11 @@ fn start_spec(kind: PlanKind, before: Option<Timestamp>) -> Result<Vec<u8>, Erro
         PlanKind::Cloud => "CloudFailoverPlanManagementSpec",
         PlanKind::OnPremises => "FailoverPlanManagementSpec",
     };
-    match before {
-        None => body(root, &[("StartNow", Content::Flag(true))]),
-        Some(before) => body(root, &[("StartDate", Content::Text(&before.to_string()))]),
-    }
+    let spec = match before {
+        None => json!({"startNow": true}),
+        Some(before) => json!({"startDate": before.to_string()}),
+    };
+    body(root, &spec)
 }
 
 /// What EM lets one change, and nothing else.
@@ -156,27 +157,15 @@ fn edited(edit: &PlanEdit) -> Result<Vec<u8>, Error> {
             pre_command,
             post_command,
         } => {
-            let (before, after) = (text(pre_command), text(post_command));
-            let options = [
-                (
-                    "PostFailoverPlanCommandEnabled",
-                    Content::Flag(post_command.enabled),
-                ),
-                ("PostFailoverPlanCommand", Content::Text(&after)),
-                (
-                    "PreFailoverPlanCommandEnabled",
-                    Content::Flag(pre_command.enabled),
-                ),
-                ("PreFailoverPlanCommand", Content::Text(&before)),
-            ];
-            body(
-                "CloudFailoverPlan",
-                &[("CloudFailoverPlanOptions", Content::Children(&options))],
-            )
+            let options = json!({
+                "postFailoverPlanCommandEnabled": post_command.enabled,
+                "postFailoverPlanCommand": text(post_command),
+                "preFailoverPlanCommandEnabled": pre_command.enabled,
+                "preFailoverPlanCommand": text(pre_command),
+            });
+            body("CloudFailoverPlan", &json!({"cloudFailoverPlanOptions": options}))
         }
-        PlanEdit::OnPremises { description } => {
-            body("FailoverPlan", &[("Description", Content::Text(description))])
-        }
+        PlanEdit::OnPremises { description } => body("FailoverPlan", &json!({"description": description})),
     }
 }
 

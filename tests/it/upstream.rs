@@ -255,7 +255,7 @@ async fn the_bodies_of_start_are_the_specs_of_the_plans_kind() {
     }
     let spec = |root: &str, choice: &str| {
         format!(
-            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<{root} xmlns=\"http://www.veeam.com/ent/v1.0\">{choice}</{root}>"
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><{root} xmlns=\"http://www.veeam.com/ent/v1.0\">{choice}</{root}>"
         )
     };
     let (now, date) = (
