@@ -33,6 +33,7 @@ pub fn config(url: &str) -> Config {
 pub struct Bench {
     pub sim: Running,
     pub em: Em,
+    client: reqwest::Client,
 }
 
 impl Bench {
@@ -52,7 +53,12 @@ impl Bench {
         let mut config = config(&sim.base_url());
         change(&mut config);
         let em = Em::new(&config, clock).expect("a room");
-        Self { sim, em }
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .danger_accept_invalid_certs(true)
+            .build()
+            .expect("a client");
+        Self { sim, em, client }
     }
 
     /// A second room against the same simulator.
@@ -63,14 +69,9 @@ impl Bench {
     }
 
     pub async fn control(&self, method: &str, path: &str, body: Value) -> Value {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .danger_accept_invalid_certs(true)
-            .build()
-            .expect("a client");
         let method = method.parse().expect("a method");
         let url = format!("{}/_sim/{path}", self.sim.base_url());
-        let request = client.request(method, url).body(body.to_string());
+        let request = self.client.request(method, url).body(body.to_string());
         let answer = request.send().await.expect("an answer");
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         let bytes = answer.bytes().await.expect("a body");
