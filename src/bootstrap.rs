@@ -97,16 +97,16 @@ impl Gateway {
             patience: config.upstream.unknown_after.max(answer),
         };
         let watcher_nudge = Nudge::default();
-        let app = App::new(
-            em.clone(),
-            store.clone(),
-            clock.clone(),
-            tasks.clone(),
-            watcher_nudge.clone(),
-            changed.clone(),
-            limits,
+        let rooms = app::Rooms {
+            em: em.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            watcher: watcher_nudge.clone(),
+            changed: changed.clone(),
             guard,
-        );
+        };
+        let app = App::new(rooms, limits);
         let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
 
         let watcher = Watcher::new(

@@ -36,6 +36,24 @@ pub struct Limits {
     pub patience: Duration,
 }
 
+/// What the verbs are made of.
+pub struct Rooms {
+    /// EM.
+    pub em: Em,
+    /// The store.
+    pub store: Store,
+    /// The clock.
+    pub clock: SharedClock,
+    /// Where work goes that must come to its end.
+    pub tasks: Tasks,
+    /// Wakes the watcher.
+    pub watcher: Nudge,
+    /// Bumped whenever an operation or a session changed.
+    pub changed: tokio::sync::watch::Sender<u64>,
+    /// Judges the addresses of webhooks.
+    pub guard: crate::webhooks::Guard,
+}
+
 /// What the verbs work with; clones share it.
 #[derive(Clone)]
 pub struct App {
@@ -45,33 +63,23 @@ pub struct App {
     tasks: Tasks,
     watcher: Nudge,
     changed: tokio::sync::watch::Sender<u64>,
-    limits: Limits,
     webhooks: webhooks::Webhooks,
+    limits: Limits,
 }
 
 impl App {
-    /// Verbs over these rooms. `guard` judges the addresses of webhooks; `watcher` wakes the watcher; `changed` is bumped whenever an operation or a session
-    /// changed.
+    /// Verbs over these rooms, within these limits.
     #[must_use]
-    pub fn new(
-        em: Em,
-        store: Store,
-        clock: SharedClock,
-        tasks: Tasks,
-        watcher: Nudge,
-        changed: tokio::sync::watch::Sender<u64>,
-        limits: Limits,
-        guard: crate::webhooks::Guard,
-    ) -> Self {
-        let webhooks = webhooks::Webhooks::new(store.clone(), guard, clock.clone());
+    pub fn new(rooms: Rooms, limits: Limits) -> Self {
+        let webhooks = webhooks::Webhooks::new(rooms.store.clone(), rooms.guard, rooms.clock.clone());
         Self {
+            em: rooms.em,
+            store: rooms.store,
+            clock: rooms.clock,
+            tasks: rooms.tasks,
+            watcher: rooms.watcher,
+            changed: rooms.changed,
             webhooks,
-            em,
-            store,
-            clock,
-            tasks,
-            watcher,
-            changed,
             limits,
         }
     }
