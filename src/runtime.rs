@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::telemetry::names;
+
 /// Wakes a worker before its period is over. Nudges given while it works are not lost: they cause one more turn.
 #[derive(Debug, Clone, Default)]
 pub struct Nudge(Arc<Notify>);
@@ -82,7 +84,11 @@ impl Tasks {
         self.tracker.spawn(async move {
             let _guard = guard;
             while !stop.is_cancelled() {
-                match worker.activate().await {
+                let turn = worker.activate().await;
+                let outcome = if turn == Turn::Again { "again" } else { "rest" };
+                metrics::counter!(names::WORKER_TURNS, "worker" => W::NAME, "outcome" => outcome)
+                    .increment(1);
+                match turn {
                     Turn::Again => tokio::task::yield_now().await,
                     Turn::Rest(period) => {
                         tokio::select! {

@@ -21,6 +21,7 @@ use crate::domain::plan::PlanRef;
 use crate::store::idempotency::KeyUse;
 use crate::store::logons::StoredLogon;
 use crate::store::operations::Inserted;
+use crate::telemetry::names;
 use crate::upstream::{self, Accepted, Acted};
 
 /// A one-off webhook that was checked and is ready to be stored.
@@ -196,6 +197,7 @@ impl App {
                 .await?;
         }
         tx.commit().await?;
+        metrics::counter!(names::OPERATIONS_STARTED, "action" => intent.action).increment(1);
         tracing::info!(
             operation = %operation.id, action = intent.action, plan = %intent.plan.id, plan_name = intent.plan.name,
             requested_by = caller.name.as_deref().unwrap_or_default(), "an operation was recorded"
@@ -261,6 +263,10 @@ impl App {
         };
         tx.save_operation(&operation).await?;
         tx.commit().await?;
+        if refusal.is_some() {
+            let action = operation.action.clone();
+            metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => "failed").increment(1);
+        }
         match refusal {
             Some(source) => Err(Error::Refused {
                 operation: id,

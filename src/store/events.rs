@@ -8,6 +8,7 @@ use super::row::{Columns as _, json, micros};
 use super::{Error, Store, Tx, webhooks};
 use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::EventId;
+use crate::telemetry::names;
 
 /// An event as the log holds it.
 #[derive(Debug, Clone)]
@@ -50,6 +51,7 @@ impl Tx {
         .await?;
         webhooks::fan_out(self, event).await?;
         self.note_deliveries();
+        metrics::counter!(names::EVENTS, "type" => event.kind.as_str()).increment(1);
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
 
 use crate::clock::SharedClock;
 use crate::runtime::Nudge;
+use crate::telemetry::names;
 pub use config::Config;
 use engine::{Engine, Place};
 pub use error::Error;
@@ -37,6 +38,7 @@ pub struct Tx {
     inner: sqlx::Transaction<'static, Any>,
     store: Arc<Inner>,
     events_written: bool,
+    begun: std::time::Instant,
 }
 
 /// The database and what belongs to it; clones share it.
@@ -103,6 +105,7 @@ impl Store {
             inner,
             store: self.0.clone(),
             events_written: false,
+            begun: std::time::Instant::now(),
         })
     }
 
@@ -178,6 +181,7 @@ impl Tx {
     /// [`Error::Database`] when the database did not take it; then nothing of it is there.
     pub async fn commit(self) -> Result<(), Error> {
         self.inner.commit().await?;
+        metrics::histogram!(names::STORE_SECONDS).record(self.begun.elapsed());
         if self.events_written {
             self.store.deliveries.now();
         }

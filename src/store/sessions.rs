@@ -46,6 +46,21 @@ impl Tx {
         Ok(())
     }
 
+    /// Records since when EM is away, or that it is not.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn set_outage(&mut self, since: Option<Timestamp>) -> Result<(), Error> {
+        let value = since.map_or_else(String::new, |since| micros(since).to_string());
+        sqlx::query(
+            "insert into meta (key, value) values ('outage', $1) on conflict (key) do update set value = $1",
+        )
+        .bind(value)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
     /// Every session whose end is still awaited or that was lost within reach.
     ///
     /// # Errors
@@ -152,6 +167,18 @@ impl Store {
             oldest_open: oldest.opt_at("started_at")?,
             operations,
         })
+    }
+
+    /// Since when EM is away, as it was told.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn outage(&self) -> Result<Option<Timestamp>, Error> {
+        let row = sqlx::query("select value from meta where key = 'outage' and value <> ''")
+            .fetch_optional(self.reader())
+            .await?;
+        row.map(|row| moment(row.parsed("value")?, "meta.outage"))
+            .transpose()
     }
 
     /// The number of complete observations so far; 0 before the baseline.

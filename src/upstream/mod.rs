@@ -139,6 +139,13 @@ impl Em {
         self.inner.transport.breaker.health()
     }
 
+    /// The name of the account that is used where no other is asked for: the first of the configuration.
+    #[must_use]
+    pub fn default_account(&self) -> &str {
+        // There is one: `new` refuses to be without.
+        self.inner.pools.first().map_or("", |pool| pool.account.as_str())
+    }
+
     /// The longest that a write can take, its logon and its one new attempt included.
     #[must_use]
     pub fn longest_write(&self) -> Duration {

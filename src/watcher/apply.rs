@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use super::Error;
 use super::follow::{self, TaskReport};
 use super::observe::{self, Change, Observation, Step};
-use crate::api_types::events::{operation_event, session_event};
-use crate::domain::event::EventType;
+use crate::api_types::events::{UpstreamEventData, event, operation_event, session_event};
+use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{EmId, EventId, LogonId, OperationId};
-use crate::domain::operation::{Operation, OperationState};
+use crate::domain::operation::{Operation, OperationResult, OperationState};
 use crate::domain::plan::{Plan, PlanRef};
 use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
 use crate::store::{Store, Tx};
+use crate::telemetry::names;
 
 /// What was seen at EM in one turn.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Applied {
     pub changed: bool,
     /// Whether something runs that deserves the short interval.
     pub active: bool,
+    /// How many failover sessions have not stopped.
+    pub running: usize,
     /// Logon sessions that no operation of this turn needs any longer, one entry per operation.
     pub released: Vec<LogonId>,
     /// How many events were written.
@@ -63,6 +66,43 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
         .await?;
     tx.commit().await?;
     Ok(turn.applied)
+}
+
+/// Records that EM is away (`reason`) or back (`None`), and tells each once, also across restarts.
+///
+/// # Errors
+/// [`Error::Store`].
+pub async fn outage(
+    store: &Store,
+    account: &str,
+    since: Timestamp,
+    reason: Option<String>,
+) -> Result<(), Error> {
+    if store.outage().await?.is_some() == reason.is_some() {
+        return Ok(());
+    }
+    let mut tx = store.begin().await?;
+    let (kind, since) = match (&reason, store.outage().await?) {
+        (Some(_), _) => (EventType::UpstreamUnavailable, since),
+        (None, began) => (EventType::UpstreamRecovered, began.unwrap_or(since)),
+    };
+    tx.set_outage(reason.is_some().then_some(since)).await?;
+    let data = UpstreamEventData {
+        account: account.to_owned(),
+        since: since.into(),
+        reason,
+    };
+    let clock = tx.clock();
+    tx.append_event(&event(
+        EventId::new(clock.id()),
+        kind,
+        clock.now(),
+        data,
+        Routing::default(),
+    )?)
+    .await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// One turn's work between the reading and the commit.
@@ -180,9 +220,12 @@ impl Writing {
         for (record, steps) in by_step {
             self.write_session(tx, record, steps).await?;
         }
-        self.applied.active |= current
+        let running = current
             .values()
-            .any(|record| record.phase == SessionPhase::Open && !record.facts.state.is_stopped());
+            .filter(|record| record.phase == SessionPhase::Open && !record.facts.state.is_stopped())
+            .count();
+        self.applied.active |= running > 0;
+        self.applied.running = running;
         Ok(())
     }
 
@@ -264,6 +307,16 @@ impl Writing {
             let before = self.as_read.get(&operation.id);
             let was_open = before.is_some_and(|before| before.state.is_open());
             let ended = was_open && !operation.state.is_open();
+            if ended {
+                let result = operation
+                    .result
+                    .as_ref()
+                    .map_or("unknown", OperationResult::as_str)
+                    .to_owned();
+                let action = operation.action.clone();
+                metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result)
+                    .increment(1);
+            }
             if ended && !self.told.contains(&operation.id) {
                 let event = operation_event(EventId::new(tx.clock().id()), now, &operation)?;
                 tx.append_event(&event).await?;

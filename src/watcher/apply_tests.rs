@@ -296,3 +296,29 @@ async fn a_plan_runs_once_at_a_time() {
         Inserted::PlanBusy
     );
 }
+
+#[tokio::test]
+async fn an_outage_and_its_end_are_told_once_each() {
+    let turns = Turns::new().await;
+    let since = turns.clock.now();
+    for _ in 0..3 {
+        outage(
+            &turns.store,
+            "operators",
+            since,
+            Some("connection refused".into()),
+        )
+        .await
+        .expect("told");
+    }
+    for _ in 0..3 {
+        outage(&turns.store, "operators", turns.clock.now(), None)
+            .await
+            .expect("told");
+    }
+    let events = turns.events().await;
+    let kinds: Vec<&str> = events.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["upstream.unavailable", "upstream.recovered"]);
+    assert_eq!(events[0].1["data"]["reason"], "connection refused");
+    assert_eq!(events[1].1["data"]["since"], events[0].1["data"]["since"]);
+}

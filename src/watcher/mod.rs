@@ -24,6 +24,7 @@ use crate::domain::session::SessionFacts;
 use crate::runtime::{Turn, Worker};
 use crate::store::Store;
 use crate::store::sessions::WatchState;
+use crate::telemetry::names;
 use crate::upstream::{self, Em};
 use apply::{Applied, Look};
 pub use config::Config;
@@ -38,6 +39,9 @@ const SINGLE_READS: usize = 8;
 
 /// The longest pause between two looks at one task; the pauses double from one interval up to this.
 const TASK_PAUSE: Duration = Duration::from_secs(30);
+
+/// How many looks in a row have to fail before an outage is told.
+const FAILURES_UNTIL_TOLD: u32 = 2;
 
 /// How long a list of plans is good for naming the plan of a session.
 const PLANS_TTL: Duration = Duration::from_mins(1);
@@ -66,7 +70,7 @@ pub struct Watcher {
     changed: tokio::sync::watch::Sender<u64>,
     task_pace: HashMap<OperationId, Pace>,
     plans: Option<(Timestamp, Vec<Plan>)>,
-    failing: bool,
+    failures: u32,
 }
 
 /// How far back the query has to reach: to the oldest session whose end is awaited, to what may have happened since the
@@ -107,7 +111,7 @@ impl Watcher {
             changed,
             task_pace: HashMap::new(),
             plans: None,
-            failing: false,
+            failures: 0,
         }
     }
 
@@ -275,22 +279,50 @@ impl Watcher {
         self.known_plans()
     }
 
-    fn note(&mut self, outcome: &Result<Applied, Error>) {
+    #[expect(clippy::cast_precision_loss, reason = "counts and seconds, far below 2^52")]
+    fn measure(&self, outcome: &Result<Applied, Error>, took: Duration) {
+        let word = if outcome.is_ok() { "complete" } else { "failed" };
+        metrics::counter!(names::WATCH_LOOKS, "outcome" => word).increment(1);
+        metrics::histogram!(names::WATCH_SECONDS).record(took);
+        if let Ok(applied) = outcome {
+            metrics::gauge!(names::WATCH_LAST).set(self.clock.now().as_second() as f64);
+            metrics::gauge!(names::SESSIONS_ACTIVE).set(applied.running as f64);
+        }
+    }
+
+    /// Tells an outage of EM once it is more than a hiccup, and its end.
+    async fn note(&mut self, outcome: &Result<Applied, Error>) {
         match outcome {
-            Ok(_) if self.failing => {
-                self.failing = false;
-                tracing::info!("Enterprise Manager is observed again");
+            Ok(_) => {
+                if std::mem::take(&mut self.failures) > 0 {
+                    tracing::info!("Enterprise Manager is observed again");
+                }
+                self.tell_outage(None).await;
             }
-            Ok(_) => {}
             Err(error) => {
-                metrics::counter!("emgate_watch_failures_total").increment(1);
-                if !std::mem::replace(&mut self.failing, true) {
+                self.failures += 1;
+                if self.failures == 1 {
                     tracing::warn!(
                         error = error as &dyn std::error::Error,
                         "Enterprise Manager cannot be observed"
                     );
                 }
+                if let Error::Upstream(cause) = error
+                    && self.failures >= FAILURES_UNTIL_TOLD
+                {
+                    self.tell_outage(Some(cause.public_message())).await;
+                }
             }
+        }
+    }
+
+    async fn tell_outage(&self, reason: Option<String>) {
+        let since = self.em.health().since.unwrap_or_else(|| self.clock.now());
+        if let Err(error) = apply::outage(&self.store, self.em.default_account(), since, reason).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "an event about Enterprise Manager could not be stored"
+            );
         }
     }
 }
@@ -299,8 +331,10 @@ impl Worker for Watcher {
     const NAME: &'static str = "watcher";
 
     async fn activate(&mut self) -> Turn {
+        let begun = std::time::Instant::now();
         let outcome = self.observe().await;
-        self.note(&outcome);
+        self.measure(&outcome, begun.elapsed());
+        self.note(&outcome).await;
         match outcome {
             Ok(applied) if applied.active => Turn::Rest(self.config.interval),
             Ok(_) => Turn::Rest(self.config.idle_interval),
