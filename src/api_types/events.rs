@@ -41,28 +41,6 @@ pub struct FailoverEventData {
     pub virtual_machine: Option<String>,
 }
 
-/// The data of events about a webhook endpoint.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct EndpointEventData {
-    /// The endpoint.
-    pub endpoint: EndpointStanding,
-}
-
-/// How a webhook endpoint stands.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct EndpointStanding {
-    /// Its id.
-    pub id: String,
-    /// What its owner calls it.
-    #[schema(required)]
-    pub description: Option<String>,
-    /// `up`, `degraded` or `down`.
-    pub health: String,
-    /// Why, for people.
-    #[schema(required)]
-    pub reason: Option<String>,
-}
-
 /// The data of events about Enterprise Manager's reachability.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct UpstreamEventData {

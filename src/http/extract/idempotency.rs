@@ -1,8 +1,10 @@
 //! `Idempotency-Key`: read here, judged by the verb (contract section 7, "Idempotency and Prefer").
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::HeaderName;
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
 use crate::app::idempotency::{IdempotencyKey, IdempotentRequest};
@@ -54,5 +56,18 @@ impl FromRequestParts<Edge> for Idempotency {
             method: parts.method.to_string(),
             path: parts.uri.path().to_owned(),
         })
+    }
+}
+
+/// Refuses a key where it would not be honoured: ignoring it would promise what is not kept.
+pub async fn no_idempotency_key(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(IDEMPOTENCY_KEY) {
+        Problem::fault(
+            POINTER,
+            "is not supported here; only requests that make operations take one",
+        )
+        .into_response()
+    } else {
+        next.run(request).await
     }
 }

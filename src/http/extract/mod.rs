@@ -9,7 +9,7 @@ mod query;
 
 pub use body::{JsonBody, OptionalJson};
 pub use conditional::{Conditions, entity_tag};
-pub use idempotency::Idempotency;
+pub use idempotency::{Idempotency, no_idempotency_key};
 pub use path::Id;
 pub use prefer::Wait;
 pub use query::{AnyOf, IdFilter, Moment, One, OpaqueCursor, PageNumber, PageSize, Query, Word, cursor};

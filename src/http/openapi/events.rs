@@ -18,7 +18,8 @@ use utoipa::{PartialSchema as _, ToSchema};
 
 use super::{operations, samples};
 use crate::api_types::Moment;
-use crate::api_types::events::{EndpointEventData, FailoverEventData, TestEventData, UpstreamEventData};
+use crate::api_types::events::{FailoverEventData, TestEventData, UpstreamEventData};
+use crate::api_types::webhooks::EndpointEventData;
 use crate::domain::event::EventType;
 
 const SCHEMAS: &str = "#/components/schemas/";

@@ -7,13 +7,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::api_types::events::{
-    self, EndpointEventData, EndpointStanding, TestEventData, UpstreamEventData, operation_event,
-    session_event,
-};
+use crate::api_types::events::{self, TestEventData, UpstreamEventData, operation_event, session_event};
 use crate::api_types::failover;
+use crate::api_types::webhooks::{
+    EndpointEventData, EndpointSummary, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
+    WebhookEndpointCreated, WebhookFilter,
+};
 use crate::domain::event::{EventType, NewEvent, Routing};
-use crate::domain::id::{EmId, EndpointId, EventId, OperationId, TaskId};
+use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, OperationId, TaskId};
 use crate::domain::operation::{
     HistoryStep, Operation, OperationKind, OperationResult, OperationState, OperationTask, ResultSource,
     TaskState,
@@ -178,12 +179,12 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
         let moment = at(if ended { 114 } else { 4 });
         session_event(id, kind, moment, &session, Some(&operation), sequence, machine).ok()
     };
-    let about_endpoint = |health: &str, reason: Option<&str>| {
+    let about_endpoint = |health: &'static str, reason: Option<&str>| {
         let data = EndpointEventData {
-            endpoint: EndpointStanding {
+            endpoint: EndpointSummary {
                 id: EndpointId::new(gateway_id(0xa)).to_string(),
                 description: Some("Portal".to_owned()),
-                health: health.to_owned(),
+                health,
                 reason: reason.map(ToOwned::to_owned),
             },
         };
@@ -230,6 +231,52 @@ fn plain<D: Serialize>(id: EventId, kind: EventType, data: &D) -> Option<NewEven
     events::event(id, kind, at(114), data, Routing::default()).ok()
 }
 
+fn endpoint() -> WebhookEndpoint {
+    WebhookEndpoint {
+        id: EndpointId::new(gateway_id(0xa)).to_string(),
+        url: "https://portal.example/hooks/failover".to_owned(),
+        description: Some("Portal".to_owned()),
+        event_types: vec![EventType::SessionFinished.as_str()],
+        filter: WebhookFilter {
+            plan_ids: Vec::new(),
+            tenants: vec!["ABC Company".to_owned()],
+            results: Vec::new(),
+        },
+        format: "standard",
+        enabled: true,
+        disabled_reason: None,
+        headers: BTreeMap::new(),
+        max_concurrency: 4,
+        health: "up",
+        last_success_at: Some(at(115).into()),
+        first_failure_at: None,
+        created_at: at(-86_400).into(),
+        updated_at: at(-86_400).into(),
+    }
+}
+
+fn delivery() -> WebhookDelivery {
+    WebhookDelivery {
+        id: DeliveryId::new(gateway_id(0xd)).to_string(),
+        endpoint_id: Some(EndpointId::new(gateway_id(0xa)).to_string()),
+        operation_id: None,
+        event_id: EventId::new(gateway_id(0xe)).to_string(),
+        event_type: EventType::SessionFinished.as_str(),
+        state: "delivered",
+        next_attempt_at: None,
+        created_at: at(114).into(),
+        attempts: vec![WebhookAttempt {
+            number: 1,
+            at: at(114).into(),
+            status: Some(204),
+            duration_ms: Some(38),
+            error: None,
+            location: None,
+            response: None,
+        }],
+    }
+}
+
 /// The body of an event of this type.
 pub(super) fn event(kind: EventType) -> Value {
     event_of(kind)
@@ -249,6 +296,12 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
             &running,
             Some(&under_way),
         ))),
+        "WebhookEndpoint" => value(serde_json::to_value(endpoint())),
+        "WebhookEndpointCreated" => value(serde_json::to_value(WebhookEndpointCreated {
+            endpoint: endpoint(),
+            secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned(),
+        })),
+        "WebhookDelivery" => value(serde_json::to_value(delivery())),
         "EventItem" => {
             let event = event_of(EventType::SessionFinished)?;
             let mut item = json!({ "id": event.id.to_string() });
@@ -276,6 +329,8 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
                 "FailoverSession" => "failover-sessions",
                 "Operation" => "operations",
                 "EventItem" => "events",
+                "WebhookEndpoint" => "webhook-endpoints",
+                "WebhookDelivery" => "webhook-deliveries",
                 _ => "event-types",
             };
             let next = (path != "event-types").then(|| format!("/api/v1/{path}{link}"));

@@ -7,6 +7,7 @@ mod operations;
 mod pages;
 mod plans;
 mod sessions;
+mod webhooks;
 
 use axum::http::{HeaderValue, StatusCode, Uri, header::LOCATION};
 use axum::response::{IntoResponse as _, Response};
@@ -24,6 +25,7 @@ pub(super) fn all() -> OpenApiRouter<Edge> {
         .merge(operations::routes())
         .merge(sessions::routes())
         .merge(events::routes())
+        .merge(webhooks::routes())
         .merge(meta::routes())
 }
 

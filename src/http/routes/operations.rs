@@ -45,14 +45,20 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 }
 
 impl Word for OperationState {
-    const WORDS: &'static [&'static str] = &["submitting", "running", "finished", "unknown"];
+    fn words() -> Vec<&'static str> {
+        OperationState::ALL.iter().map(|state| state.as_str()).collect()
+    }
+
     fn parse(word: &str) -> Option<Self> {
         OperationState::parse(word)
     }
 }
 
 impl Word for OperationKind {
-    const WORDS: &'static [&'static str] = &["failover", "update", "delete", "em"];
+    fn words() -> Vec<&'static str> {
+        OperationKind::ALL.iter().map(|kind| kind.as_str()).collect()
+    }
+
     fn parse(word: &str) -> Option<Self> {
         OperationKind::parse(word)
     }
@@ -63,9 +69,12 @@ impl Word for OperationKind {
 struct Outcome(String);
 
 impl Word for Outcome {
-    const WORDS: &'static [&'static str] = &["success", "warning", "failed", "cancelled"];
+    fn words() -> Vec<&'static str> {
+        vec!["success", "warning", "failed", "cancelled"]
+    }
+
     fn parse(word: &str) -> Option<Self> {
-        Self::WORDS.contains(&word).then(|| Self(word.to_owned()))
+        Self::words().contains(&word).then(|| Self(word.to_owned()))
     }
 }
 

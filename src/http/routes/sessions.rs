@@ -40,9 +40,12 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 struct Phase(String);
 
 impl Word for Phase {
-    const WORDS: &'static [&'static str] = &["starting", "working", "stopping", "stopped"];
+    fn words() -> Vec<&'static str> {
+        vec!["starting", "working", "stopping", "stopped"]
+    }
+
     fn parse(word: &str) -> Option<Self> {
-        Self::WORDS.contains(&word).then(|| Self(word.to_owned()))
+        Self::words().contains(&word).then(|| Self(word.to_owned()))
     }
 }
 
@@ -51,14 +54,20 @@ impl Word for Phase {
 struct Outcome(String);
 
 impl Word for Outcome {
-    const WORDS: &'static [&'static str] = &["success", "warning", "failed"];
+    fn words() -> Vec<&'static str> {
+        vec!["success", "warning", "failed"]
+    }
+
     fn parse(word: &str) -> Option<Self> {
-        Self::WORDS.contains(&word).then(|| Self(word.to_owned()))
+        Self::words().contains(&word).then(|| Self(word.to_owned()))
     }
 }
 
 impl Word for SortField {
-    const WORDS: &'static [&'static str] = &["name", "startedAt", "endedAt", "state", "result"];
+    fn words() -> Vec<&'static str> {
+        vec!["name", "startedAt", "endedAt", "state", "result"]
+    }
+
     fn parse(word: &str) -> Option<Self> {
         match word {
             "name" => Some(Self::Name),

@@ -115,7 +115,7 @@ async fn update_cloud_failover_plan(
         .edit_plan(&caller, PlanKind::Cloud, &id, &body, unchanged(conditions), key)
         .await
         .map_err(Problem::of_action)?;
-    answer(&edge, &submitted, wait).await
+    answer(&edge, &submitted, wait, None).await
 }
 
 /// Delete a cloud failover plan
@@ -143,7 +143,7 @@ async fn delete_cloud_failover_plan(
         .delete_cloud_plan(&caller, &id, unchanged(conditions), key)
         .await
         .map_err(Problem::of_action)?;
-    answer(&edge, &submitted, wait).await
+    answer(&edge, &submitted, wait, None).await
 }
 
 /// Test a cloud failover plan

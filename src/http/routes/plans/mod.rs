@@ -11,7 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -85,7 +85,10 @@ fn editing() -> Vec<Code> {
 struct PlanSort;
 
 impl Word for PlanSort {
-    const WORDS: &'static [&'static str] = &["name"];
+    fn words() -> Vec<&'static str> {
+        vec!["name"]
+    }
+
     fn parse(word: &str) -> Option<Self> {
         (word == "name").then_some(Self)
     }
@@ -175,7 +178,6 @@ pub struct CallbackRequest {
     pub url: String,
     /// What signs it, `whsec_` and base64; made by the gateway and shown once when absent.
     #[schema(nullable = false, value_type = Option<String>)]
-    #[expect(dead_code, reason = "read once callbacks can be stored")]
     pub secret: Option<SecretString>,
 }
 
@@ -253,16 +255,21 @@ struct Act {
 impl Act {
     async fn run(self, edge: &Edge) -> Result<Response, Problem> {
         let options = self.body.typed.unwrap_or_default();
-        if let Some(CallbackRequest { url, secret: _ }) = options.callback {
-            return Err(Problem::fault(
-                "/callback/url",
-                format!("`{url}` cannot be called back yet"),
-            ));
-        }
+        let callback = match options.callback {
+            Some(wanted) => {
+                let secret = wanted.secret.as_ref().map(ExposeSecret::expose_secret);
+                Some(edge.app().webhooks().callback(&wanted.url, secret).await?)
+            }
+            None => None,
+        };
+        let generated = callback
+            .as_ref()
+            .filter(|new| new.generated)
+            .map(|new| new.callback.secret.clone());
         let request = ActionRequest {
             restore_point_given: options.restore_point.is_some(),
             before: options.restore_point.map(|point| point.before),
-            callback: None,
+            callback: callback.map(|new| new.callback),
             metadata: options.metadata.unwrap_or_default().0,
             idempotency: self.idempotency.of(self.body.value),
         };
@@ -271,18 +278,27 @@ impl Act {
             .act(&self.caller, self.kind, &self.id, self.action, request)
             .await
             .map_err(Problem::of_action)?;
-        answer(edge, &submitted, self.wait).await
+        answer(edge, &submitted, self.wait, generated).await
     }
 }
 
-/// Answers with the operation as it stands, or as it stands at the end of the wait that was asked for.
-async fn answer(edge: &Edge, submitted: &Submitted, wait: Wait) -> Result<Response, Problem> {
+/// Answers with the operation as it stands, or as it stands at the end of the wait that was asked for. A secret that
+/// the gateway made for the callback is shown here and never again.
+async fn answer(
+    edge: &Edge,
+    submitted: &Submitted,
+    wait: Wait,
+    secret: Option<SecretString>,
+) -> Result<Response, Problem> {
     let operation = &submitted.operation;
     let view = match wait.left() {
         Some(left) => edge.app().await_operation(operation.id, left).await?,
         None => edge.app().with_session(operation.clone()).await?,
     };
-    let body = Operation::new(&view.operation, view.session.as_ref());
+    let mut body = Operation::new(&view.operation, view.session.as_ref());
+    if let (Some(callback), Some(secret), false) = (&mut body.callback, secret, submitted.replayed) {
+        callback.secret = Some(secret.expose_secret().to_owned());
+    }
     let mut response = wait.applied(accepted(&body));
     if submitted.replayed {
         *response.status_mut() = StatusCode::OK;

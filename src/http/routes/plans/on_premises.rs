@@ -100,7 +100,7 @@ async fn update_failover_plan(
         )
         .await
         .map_err(Problem::of_action)?;
-    answer(&edge, &submitted, wait).await
+    answer(&edge, &submitted, wait, None).await
 }
 
 /// Start an on-premises failover plan
