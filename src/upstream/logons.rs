@@ -16,6 +16,9 @@
 //! Refused credentials are tried again rarely, and more and more so, that no account gets locked.
 //! Tests: `tests/it/logon_pool.rs`.
 
+mod landing;
+mod upkeep;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -24,23 +27,17 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
+use self::landing::LONGEST_REFUSAL;
 use super::config::Account;
 use super::error::{Error, Kind};
-use super::logon::{self, Credentials, Life, Logon, SavedLogon};
+use super::logon::{Credentials, Life, Logon};
 use super::transport::Transport;
 use crate::clock::SharedClock;
 use crate::domain::id::LogonId;
 use crate::telemetry::names;
 
-/// A session that was not used for this long is kept alive or logged off; EM gives it 15 minutes.
-const IDLE: Duration = Duration::from_mins(10);
 /// How long a probe may take.
 pub(super) const PROBE_PATIENCE: Duration = Duration::from_secs(5);
-/// EM grants no further session: how long until it is asked for one again while there are others.
-const GROWTH_PAUSE: Duration = Duration::from_secs(10);
-/// Pauses between logons with refused credentials: the first, and the longest after tripling.
-const FIRST_REFUSAL: Duration = Duration::from_secs(30);
-const LONGEST_REFUSAL: Duration = Duration::from_mins(15);
 
 type Landed = Option<Result<(), Error>>;
 
@@ -322,127 +319,6 @@ impl Pool {
         Ok(Found::Full)
     }
 
-    async fn log_on(&self) -> Result<Logon, Error> {
-        let agreed = self.lock().version;
-        let version = match agreed {
-            Some(version) => version,
-            None => logon::negotiate(&self.transport, &self.account).await?,
-        };
-        self.lock().version = Some(version);
-        let id = LogonId(self.clock.id());
-        let attempt = || {
-            logon::open(
-                &self.transport,
-                &self.account,
-                &self.credentials,
-                version,
-                id,
-                self.slots,
-            )
-        };
-        match attempt().await {
-            Err(error)
-                if matches!(error.kind(), Kind::CredentialsRefused { .. })
-                    && self.credentials.reread().await =>
-            {
-                tracing::info!(
-                    account = self.account,
-                    "the password was changed; logging on with the new one"
-                );
-                attempt().await
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// Takes in what a logon brought: a session, for whoever waits, or for nobody when the pool has been closed.
-    async fn land(&self, outcome: Result<Logon, Error>) -> Result<(), Error> {
-        let label = outcome.as_ref().err().map_or("ok", Error::label);
-        metrics::counter!(names::UPSTREAM_LOGONS, "account" => self.account.clone(), "outcome" => label)
-            .increment(1);
-        let now = self.clock.now();
-        match outcome {
-            Ok(logon) => {
-                let logon = Arc::new(logon);
-                if self.probes.get().is_none() {
-                    // Once for the account, in a session that lives for certain.
-                    match logon.probe(&self.transport, &self.account, PROBE_PATIENCE).await {
-                        Life::Unclear => {}
-                        life => drop(self.probes.set(life == Life::Alive)),
-                    }
-                }
-                let closed = {
-                    let mut state = self.lock();
-                    state.refusal = None;
-                    state.grow_after = None;
-                    if !state.closed {
-                        let entry = Entry {
-                            logon: logon.clone(),
-                            pins: 0,
-                            used_at: now,
-                            proven: self.moment(),
-                            saved: false,
-                        };
-                        state.entries.push(entry);
-                    }
-                    self.count(&state);
-                    state.closed
-                };
-                if closed {
-                    self.log_off(&logon).await;
-                    return Err(Error::before_sending(Kind::ShuttingDown));
-                }
-                tracing::info!(account = self.account, "logged on to Enterprise Manager");
-                Ok(())
-            }
-            Err(error) => {
-                let error = error.of_preparation();
-                let mut state = self.lock();
-                state.grow_after = now.checked_add(GROWTH_PAUSE).ok();
-                let Kind::CredentialsRefused { message, .. } = error.kind() else {
-                    state.version = None;
-                    return Err(error);
-                };
-                let times = state.refusal.as_ref().map_or(0, |refusal| refusal.times);
-                let pause = FIRST_REFUSAL
-                    .saturating_mul(3_u32.saturating_pow(times))
-                    .min(LONGEST_REFUSAL);
-                let until = now.checked_add(pause).unwrap_or(now);
-                state.refusal = Some(Refusal {
-                    times: times.saturating_add(1),
-                    until,
-                    message: message.clone(),
-                });
-                tracing::warn!(
-                    account = self.account,
-                    retry_in_seconds = pause.as_secs(),
-                    "Enterprise Manager refuses the credentials of an account"
-                );
-                Err(Error::before_sending(Kind::CredentialsRefused {
-                    message: message.clone(),
-                    retry_after: pause,
-                }))
-            }
-        }
-    }
-
-    /// Logs on in a session of its own and off again; the version agreed on.
-    ///
-    /// # Errors
-    /// As a logon.
-    pub async fn check(self: &Arc<Self>) -> Result<&'static str, Error> {
-        let pool = self.clone();
-        // In a task of its own, so that whoever stops waiting leaves no session behind.
-        let work = self.tasks.spawn(async move {
-            let logon = pool.log_on().await?;
-            let version = pool.lock().version;
-            logon.close(&pool.transport, &pool.account).await?;
-            version.ok_or_else(|| Error::before_sending(Kind::ShuttingDown))
-        });
-        work.await
-            .unwrap_or(Err(Error::before_sending(Kind::ShuttingDown)))
-    }
-
     /// A good answer came through that session.
     pub fn prove(&self, logon: &Logon) {
         let (moment, now) = (self.moment(), self.clock.now());
@@ -490,141 +366,6 @@ impl Pool {
         match logon.probe(&self.transport, &self.account, PROBE_PATIENCE).await {
             Life::Dead if self.probes.get() != Some(&true) => Life::Unclear,
             life => life,
-        }
-    }
-
-    /// Keeps that session alive for a task; undone by [`Pool::release`]. False when it is gone already.
-    pub fn pin(&self, id: LogonId) -> bool {
-        let mut state = self.lock();
-        let entry = state.entries.iter_mut().find(|entry| entry.logon.id == id);
-        entry
-            .map(|entry| entry.pins = entry.pins.saturating_add(1))
-            .is_some()
-    }
-
-    /// One task less that needs that session. False when it is not one of this account's.
-    pub fn release(&self, id: LogonId) -> bool {
-        let mut state = self.lock();
-        let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == id) else {
-            return false;
-        };
-        entry.pins = entry.pins.saturating_sub(1);
-        // Nobody has a use for it any more, so that it has to be closed like any other.
-        entry.saved &= entry.pins > 0;
-        true
-    }
-
-    /// Whether the session is one of this account's.
-    pub fn holds(&self, id: LogonId) -> bool {
-        self.lock().entries.iter().any(|entry| entry.logon.id == id)
-    }
-
-    /// What is needed to take up that session again later. From now on it is not logged off at the end while a task
-    /// needs it.
-    pub fn save(&self, id: LogonId) -> Option<SavedLogon> {
-        let mut state = self.lock();
-        let entry = state.entries.iter_mut().find(|entry| entry.logon.id == id)?;
-        entry.saved = true;
-        Some(entry.logon.save(&self.account))
-    }
-
-    /// Takes up a session that was saved, pinned once for each call. It counts among the account's sessions.
-    pub fn resume(&self, saved: &SavedLogon) {
-        let logon = Arc::new(Logon::restore(saved, self.slots));
-        let mut state = self.lock();
-        if let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == saved.id) {
-            entry.pins = entry.pins.saturating_add(1);
-        } else {
-            let used_at = self.clock.now();
-            state.entries.push(Entry {
-                logon,
-                pins: 1,
-                used_at,
-                proven: 0,
-                saved: true,
-            });
-        }
-        self.count(&state);
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    /// Keeps pinned sessions alive and logs off others that nobody uses. To be called about once a minute.
-    pub async fn tend(&self) {
-        let now = self.clock.now();
-        let mut pinned = Vec::new();
-        let mut unused = Vec::new();
-        {
-            let mut state = self.lock();
-            state.entries.retain(|entry| {
-                let idle = now.duration_since(entry.used_at).unsigned_abs() >= IDLE;
-                if !idle || entry.logon.slots.available_permits() < self.slots {
-                    return true;
-                }
-                if entry.pins > 0 {
-                    pinned.push(entry.logon.clone());
-                    return true;
-                }
-                unused.push(entry.logon.clone());
-                false
-            });
-            self.count(&state);
-        }
-        for logon in pinned {
-            match self.life(&logon).await {
-                Life::Alive => self.prove(&logon),
-                Life::Dead => {
-                    self.forget(&logon);
-                }
-                Life::Unclear => {}
-            }
-        }
-        for logon in unused {
-            self.log_off(&logon).await;
-        }
-        let refused = self.lock().refusal.is_some();
-        if refused && self.credentials.reread().await {
-            tracing::info!(
-                account = self.account,
-                "the password was changed; the next request logs on with it"
-            );
-            self.lock().refusal = None;
-        }
-    }
-
-    /// Gives out no more sessions and logs off all but the saved ones that tasks need. Returns how many tasks lose theirs.
-    pub async fn close(&self) -> u32 {
-        let entries = {
-            let mut state = self.lock();
-            state.closed = true;
-            std::mem::take(&mut state.entries)
-        };
-        self.turns.close();
-        self.changed.notify_waiters();
-        let (kept, given_up): (Vec<Entry>, Vec<Entry>) = entries
-            .into_iter()
-            .partition(|entry| entry.saved && entry.pins > 0);
-        let log_offs = given_up.iter().map(|entry| self.log_off(&entry.logon));
-        futures_util::future::join_all(log_offs).await;
-        drop(kept);
-        given_up.iter().map(|entry| entry.pins).sum()
-    }
-
-    async fn log_off(&self, logon: &Logon) {
-        let mut outcome = logon.close(&self.transport, &self.account).await;
-        if outcome.as_ref().is_err_and(Error::is_passing) {
-            outcome = logon.close(&self.transport, &self.account).await;
-        }
-        let label = outcome.as_ref().err().map_or("ok", Error::label);
-        metrics::counter!(names::UPSTREAM_LOGOFFS, "account" => self.account.clone(), "outcome" => label)
-            .increment(1);
-        match outcome {
-            Ok(()) => tracing::info!(account = self.account, "logged off from Enterprise Manager"),
-            Err(error) => tracing::warn!(
-                account = self.account,
-                error = &error as &dyn std::error::Error,
-                "a logon session could not be closed; Enterprise Manager drops it after 15 minutes"
-            ),
         }
     }
 

@@ -9,7 +9,7 @@
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `documents`, `paths`, `xml` | how its answers are read |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
-//! | `logons`, `logon` | the pool of logon sessions, and one of them |
+//! | `logons`, `logon` | the pool of logon sessions (`landing`: how one comes in, `upkeep`: what keeps and ends it), and one of them |
 //! | `shield`, `breaker` | sparing EM, and sparing callers the wait |
 //! | `transport`, `tls` | the wire |
 //!

@@ -1,0 +1,150 @@
+//! What keeps logon sessions, and what ends them: pins, saving and resuming, the look after idle ones, logging off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Entry, Pool};
+use crate::domain::id::LogonId;
+use crate::telemetry::names;
+use crate::upstream::error::Error;
+use crate::upstream::logon::{Life, Logon, SavedLogon};
+
+/// A session that was not used for this long is kept alive or logged off; EM gives it 15 minutes.
+const IDLE: Duration = Duration::from_mins(10);
+
+impl Pool {
+    /// Keeps that session alive for a task; undone by [`Pool::release`]. False when it is gone already.
+    pub fn pin(&self, id: LogonId) -> bool {
+        let mut state = self.lock();
+        let entry = state.entries.iter_mut().find(|entry| entry.logon.id == id);
+        entry
+            .map(|entry| entry.pins = entry.pins.saturating_add(1))
+            .is_some()
+    }
+
+    /// One task less that needs that session. False when it is not one of this account's.
+    pub fn release(&self, id: LogonId) -> bool {
+        let mut state = self.lock();
+        let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == id) else {
+            return false;
+        };
+        entry.pins = entry.pins.saturating_sub(1);
+        // Nobody has a use for it any more, so that it has to be closed like any other.
+        entry.saved &= entry.pins > 0;
+        true
+    }
+
+    /// Whether the session is one of this account's.
+    pub fn holds(&self, id: LogonId) -> bool {
+        self.lock().entries.iter().any(|entry| entry.logon.id == id)
+    }
+
+    /// What is needed to take up that session again later. From now on it is not logged off at the end while a task
+    /// needs it.
+    pub fn save(&self, id: LogonId) -> Option<SavedLogon> {
+        let mut state = self.lock();
+        let entry = state.entries.iter_mut().find(|entry| entry.logon.id == id)?;
+        entry.saved = true;
+        Some(entry.logon.save(&self.account))
+    }
+
+    /// Takes up a session that was saved, pinned once for each call. It counts among the account's sessions.
+    pub fn resume(&self, saved: &SavedLogon) {
+        let logon = Arc::new(Logon::restore(saved, self.slots));
+        let mut state = self.lock();
+        if let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == saved.id) {
+            entry.pins = entry.pins.saturating_add(1);
+        } else {
+            let used_at = self.clock.now();
+            state.entries.push(Entry {
+                logon,
+                pins: 1,
+                used_at,
+                proven: 0,
+                saved: true,
+            });
+        }
+        self.count(&state);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Keeps pinned sessions alive and logs off others that nobody uses. To be called about once a minute.
+    pub async fn tend(&self) {
+        let now = self.clock.now();
+        let mut pinned = Vec::new();
+        let mut unused = Vec::new();
+        {
+            let mut state = self.lock();
+            state.entries.retain(|entry| {
+                let idle = now.duration_since(entry.used_at).unsigned_abs() >= IDLE;
+                if !idle || entry.logon.slots.available_permits() < self.slots {
+                    return true;
+                }
+                if entry.pins > 0 {
+                    pinned.push(entry.logon.clone());
+                    return true;
+                }
+                unused.push(entry.logon.clone());
+                false
+            });
+            self.count(&state);
+        }
+        for logon in pinned {
+            match self.life(&logon).await {
+                Life::Alive => self.prove(&logon),
+                Life::Dead => {
+                    self.forget(&logon);
+                }
+                Life::Unclear => {}
+            }
+        }
+        for logon in unused {
+            self.log_off(&logon).await;
+        }
+        let refused = self.lock().refusal.is_some();
+        if refused && self.credentials.reread().await {
+            tracing::info!(
+                account = self.account,
+                "the password was changed; the next request logs on with it"
+            );
+            self.lock().refusal = None;
+        }
+    }
+
+    /// Gives out no more sessions and logs off all but the saved ones that tasks need. Returns how many tasks lose theirs.
+    pub async fn close(&self) -> u32 {
+        let entries = {
+            let mut state = self.lock();
+            state.closed = true;
+            std::mem::take(&mut state.entries)
+        };
+        self.turns.close();
+        self.changed.notify_waiters();
+        let (kept, given_up): (Vec<Entry>, Vec<Entry>) = entries
+            .into_iter()
+            .partition(|entry| entry.saved && entry.pins > 0);
+        let log_offs = given_up.iter().map(|entry| self.log_off(&entry.logon));
+        futures_util::future::join_all(log_offs).await;
+        drop(kept);
+        given_up.iter().map(|entry| entry.pins).sum()
+    }
+
+    pub(super) async fn log_off(&self, logon: &Logon) {
+        let mut outcome = logon.close(&self.transport, &self.account).await;
+        if outcome.as_ref().is_err_and(Error::is_passing) {
+            outcome = logon.close(&self.transport, &self.account).await;
+        }
+        let label = outcome.as_ref().err().map_or("ok", Error::label);
+        metrics::counter!(names::UPSTREAM_LOGOFFS, "account" => self.account.clone(), "outcome" => label)
+            .increment(1);
+        match outcome {
+            Ok(()) => tracing::info!(account = self.account, "logged off from Enterprise Manager"),
+            Err(error) => tracing::warn!(
+                account = self.account,
+                error = &error as &dyn std::error::Error,
+                "a logon session could not be closed; Enterprise Manager drops it after 15 minutes"
+            ),
+        }
+    }
+}
