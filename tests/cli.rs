@@ -390,6 +390,11 @@ fn openapi_prints_the_document() {
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert!(document["paths"]["/api/v1/cloud-failover-plans/{planId}/test"]["post"].is_object());
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/emgate.v1.json");
+    assert!(
+        run.stdout == std::fs::read_to_string(kept).unwrap(),
+        "openapi/emgate.v1.json is stale: make openapi"
+    );
 }
 
 #[test]
