@@ -2,6 +2,14 @@
 //!
 //! Everything is printed and nothing asserted, because machines differ; the goals are printed beside the figures.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a measurement that meets the unexpected shall end loudly"
+)]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

@@ -53,6 +53,7 @@ pub const SOURCES: &[Source] = data![
     "selfservice.toml",
 ];
 
+#[expect(clippy::panic, reason = "the data is part of the program")]
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| match load(SOURCES) {
     Ok(catalogue) => catalogue,
     // The data is part of the program, and a test loads it: this cannot happen in a build that passed.
@@ -83,6 +84,7 @@ impl Catalogue {
     /// If the id comes from another, larger catalogue.
     #[must_use]
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "ids are made here, for what is there")]
     pub fn ty(&self, id: TypeId) -> &TypeDef {
         &self.types[usize::from(id.0)]
     }
@@ -93,6 +95,7 @@ impl Catalogue {
     /// If the id comes from another, larger catalogue.
     #[must_use]
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "ids are made here, for what is there")]
     pub fn enumeration(&self, id: EnumId) -> &EnumDef {
         &self.enums[usize::from(id.0)]
     }

@@ -2,12 +2,10 @@
 
 use super::*;
 
-#[allow(dead_code)]
 fn load_one(text: &'static str) -> Result<Catalogue, CatalogueError> {
     load(&[("one.toml", text)])
 }
 
-#[allow(dead_code)]
 fn only_fault(text: &'static str) -> FaultKind {
     match load_one(text) {
         Err(CatalogueError(faults)) if faults.len() == 1 => faults[0].what.clone(),
@@ -54,4 +52,41 @@ fn the_embedded_catalogue_is_whole() {
         "enumerations, and one that only a query has"
     );
     assert_eq!(c.link_relations().len(), 29, "link relations");
+}
+
+fn a_type(rest: &str) -> String {
+    format!("[types.T]\nkind = \"info\"\n{rest}\n")
+}
+
+#[test]
+fn broken_data_is_refused_with_the_fault_named() {
+    let broken = [
+        (
+            a_type(r#"fields = ["A: Nothing"]"#),
+            FaultKind::UnknownType("Nothing".to_owned()),
+        ),
+        (
+            a_type("extends = \"Nothing\"\nfields = []"),
+            FaultKind::UnknownBase("Nothing".to_owned()),
+        ),
+        (
+            a_type("extends = \"T\"\nfields = []"),
+            FaultKind::Cycle("T".to_owned()),
+        ),
+        (
+            a_type(r#"fields = ["VmId: int", "VMId: int"]"#),
+            FaultKind::NameClash("VmId".to_owned(), "VMId".to_owned(), "vmId".to_owned()),
+        ),
+        (
+            a_type("choice = [[\"B\"]]\nfields = [\"A: int\"]"),
+            FaultKind::UnknownField("B".to_owned()),
+        ),
+    ];
+    for (text, fault) in broken {
+        assert_eq!(only_fault(String::leak(text)), fault);
+    }
+    assert!(matches!(only_fault("types = 1"), FaultKind::Unreadable(_)));
+    let line = a_type(r#"fields = ["no colon"]"#);
+    assert!(matches!(only_fault(String::leak(line)), FaultKind::Line(..)));
+    assert!(load_one(String::leak(a_type(r#"fields = ["A: int"]"#))).is_ok());
 }

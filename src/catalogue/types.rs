@@ -99,6 +99,7 @@ fn flatten(loader: &mut Loader, raw: &Raw, id: TypeId, path: &mut Vec<TypeId>) -
 }
 
 /// The finished type: names without clashes, tables, masks.
+#[expect(clippy::indexing_slicing, reason = "ids are places in this very list")]
 fn define(loader: &mut Loader, raw: &Raw, id: TypeId, mut fields: Vec<Field>) -> TypeDef {
     let (file, name, entry) = &raw[usize::from(id.0)];
     let kind = Kind::from(entry.kind);

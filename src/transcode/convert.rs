@@ -254,11 +254,11 @@ impl<W: Write> Items<'_, W> {
             e.xml.end(root.name);
         })
     }
+}
 
-    fn unknown(&mut self, member: &str, what: FieldFaultKind) -> EncodeError {
-        let pointer = format!("/{}", member.replace('~', "~0").replace('/', "~1"));
-        EncodeError::Invalid(vec![FieldFault { pointer, what }])
-    }
+fn unknown(member: &str, what: FieldFaultKind) -> EncodeError {
+    let pointer = format!("/{}", member.replace('~', "~0").replace('/', "~1"));
+    EncodeError::Invalid(vec![FieldFault { pointer, what }])
 }
 
 /// The members of the document: `items` and `page`, in either order.
@@ -293,11 +293,11 @@ impl<'de, W: Write> Visitor<'de> for Members<'_, '_, W> {
                 "items" | "page" => FieldFaultKind::Twice,
                 _ => FieldFaultKind::Unknown(self.items.ty.name),
             };
-            self.items.error = Some(self.items.unknown(&key, what));
+            self.items.error = Some(unknown(&key, what));
             return Err(stop());
         }
         if !seen {
-            self.items.error = Some(self.items.unknown("items", FieldFaultKind::Missing));
+            self.items.error = Some(unknown("items", FieldFaultKind::Missing));
             return Err(stop());
         }
         Ok(page)

@@ -168,11 +168,11 @@ impl<'a> Encoder<'a> {
     /// Of a choice at most one is given; a null beside another is none.
     fn choices(&mut self, ty: &'static TypeDef, given: &mut [Option<&'a Json<'a>>; 64]) {
         for group in &ty.choices {
-            let is_given = |v: &Option<&Json<'_>>| v.is_some_and(|v| *v != Json::Null);
+            let is_given = |v: Option<&Json<'_>>| v.is_some_and(|v| *v != Json::Null);
             let set: Vec<usize> = group
                 .iter()
                 .map(|i| usize::from(*i))
-                .filter(|i| given.get(*i).is_some_and(is_given))
+                .filter(|i| is_given(given.get(*i).copied().flatten()))
                 .collect();
             let [first, others @ ..] = set.as_slice() else {
                 continue;
@@ -204,7 +204,7 @@ impl<'a> Encoder<'a> {
             }
             (Place::Element, Shape::One) => self.element(field.name, field, value),
             (Place::Element, Shape::Repeated) => {
-                self.each(value, |e, item| e.element(field.name, field, item))
+                self.each(value, |e, item| e.element(field.name, field, item));
             }
             (Place::Element, Shape::Wrapped) => self.wrapped(ty, field, value),
         }

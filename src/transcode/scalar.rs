@@ -258,7 +258,6 @@ pub(super) fn write_date_time(value: DateTime<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Z\"");
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a decimal digit")]
 fn digit(n: u32) -> u8 {
     b'0' + (n % 10) as u8
 }

@@ -388,7 +388,7 @@ impl Node {
         {
             noise(out, dice);
         }
-        text(out, &self.text, dice.as_deref_mut());
+        text(out, &self.text, dice);
         out.push_str(&format!("</{prefix}{}>", self.name));
     }
 }
