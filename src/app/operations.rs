@@ -23,6 +23,14 @@ pub struct OperationView {
     pub session: Option<Session>,
 }
 
+/// What a cancellation is about.
+struct CancelAsked {
+    logon: LogonId,
+    task: TaskId,
+    /// Whether it was asked for before.
+    before: bool,
+}
+
 impl App {
     /// An operation as it stands.
     ///
@@ -122,11 +130,25 @@ impl App {
     pub async fn cancel(&self, id: OperationId) -> Result<OperationView, Error> {
         let app = self.clone();
         let work = async move {
-            let Some((logon, task)) = app.note_cancel(id).await? else {
-                return app.operation(id).await;
-            };
-            app.em.remove_task(logon, &task).await?;
-            app.end_cancelled(id).await?;
+            let asked = app.note_cancel(id).await?;
+            // Asking twice is harmless, so a cancellation that got lost on the way is simply sent again.
+            let removed = app.em.remove_task(asked.logon, &asked.task).await;
+            match removed {
+                Ok(true) => app.end_cancelled(id).await?,
+                Ok(false) if asked.before => {}
+                Ok(false) => {
+                    app.withdraw_cancel(id).await?;
+                    return Err(Error::NotCancellable {
+                        reason: "Enterprise Manager no longer knows its task, so there was nothing to remove",
+                    });
+                }
+                Err(error) => {
+                    if !asked.before {
+                        app.withdraw_cancel(id).await?;
+                    }
+                    return Err(error.into());
+                }
+            }
             app.bump();
             app.watcher.now();
             app.operation(id).await
@@ -137,8 +159,8 @@ impl App {
             .map_err(|_| Error::Internal("the work on a cancellation was broken off"))?
     }
 
-    /// Records that the operation is to be stopped and tells which task to remove; `None` when that was asked before.
-    async fn note_cancel(&self, id: OperationId) -> Result<Option<(LogonId, TaskId)>, Error> {
+    /// Records that the operation is to be stopped and tells which task to remove.
+    async fn note_cancel(&self, id: OperationId) -> Result<CancelAsked, Error> {
         let mut tx = self.store.begin().await?;
         let mut operation = tx.operation(id).await?.ok_or(Error::NotFound {
             what: "the operation",
@@ -157,10 +179,7 @@ impl App {
             }
             OperationState::Running => {}
         }
-        if operation.cancel_requested_at.is_some() {
-            return Ok(None);
-        }
-        let target = operation
+        let (logon, task) = operation
             .task
             .as_ref()
             .filter(|task| task.state != TaskState::Lost)
@@ -168,10 +187,24 @@ impl App {
             .ok_or(Error::NotCancellable {
                 reason: "its task was lost with its logon session; stop the failover in Enterprise Manager",
             })?;
-        operation.cancel_requested_at = Some(self.clock.now());
-        tx.save_operation(&operation).await?;
-        tx.commit().await?;
-        Ok(Some(target))
+        let before = operation.cancel_requested_at.is_some();
+        if !before {
+            operation.cancel_requested_at = Some(self.clock.now());
+            tx.save_operation(&operation).await?;
+            tx.commit().await?;
+        }
+        Ok(CancelAsked { logon, task, before })
+    }
+
+    /// EM did not take the cancellation, so nobody is to believe that it did.
+    async fn withdraw_cancel(&self, id: OperationId) -> Result<(), Error> {
+        let mut tx = self.store.begin().await?;
+        if let Some(mut operation) = tx.operation(id).await? {
+            operation.cancel_requested_at = None;
+            tx.save_operation(&operation).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// EM removed the task. Without a session there is nothing more to be seen, so that ends the operation.
