@@ -20,6 +20,9 @@ mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod logon_pool; // few logons, none leaked, none of others touched
+#[cfg(feature = "demo")]
+mod lists; // paging, filters, sorting, cursors, event types
+#[cfg(feature = "demo")]
 mod meta; // probes, metrics, documentation, what every answer carries, the listener
 #[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
@@ -36,3 +39,5 @@ mod transcode_properties; // what holds for each of them, in both directions
 mod upstream; // plans, actions, tasks and sessions as EM is asked for them
 #[cfg(feature = "demo")]
 mod upstream_faults; // at most one action on the wire, no endless wait, no trust in what comes back
+#[cfg(feature = "demo")]
+mod webhooks; // endpoints, deliveries and callbacks as callers meet them

@@ -579,7 +579,7 @@ async fn wrong_credentials_of_ours_are_502_and_an_unreachable_server_503_and_act
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_own_deadline_is_503_and_a_store_that_is_held_up_503_too() {
+async fn our_own_deadline_is_503() {
     let test = TestGateway::builder()
         .config(|config| config.server.request_timeout = Duration::from_secs(1))
         .start()
@@ -595,5 +595,46 @@ async fn our_own_deadline_is_503_and_a_store_that_is_held_up_503_too() {
         .expect_problem(503, "gateway-timeout");
     test.sim_control(reqwest::Method::DELETE, "faults", Value::Null)
         .await;
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_somebody_else_holds_is_503_and_nothing_is_sent() {
+    use sqlx::Connection as _;
+    let test = TestGateway::start().await;
+    let url = format!("sqlite://{}", test.directory().join("emgate.db").display());
+    sqlx::any::install_default_drivers();
+    let mut other = sqlx::AnyConnection::connect(&url)
+        .await
+        .expect("a second connection");
+    sqlx::query("begin immediate")
+        .execute(&mut other)
+        .await
+        .expect("the write lock");
+    test.client
+        .post(&plan("/test"))
+        .send()
+        .await
+        .expect_problem(503, "store-unavailable");
+    let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+    let sent = stats["requests"]
+        .as_object()
+        .expect("counts")
+        .keys()
+        .any(|key| key.starts_with("POST /api/cloud"));
+    assert!(!sent, "{stats}");
+    sqlx::query("rollback")
+        .execute(&mut other)
+        .await
+        .expect("the lock is let go");
+    other.close().await.expect("closed");
+    let answer = test
+        .client
+        .post(&plan("/test"))
+        .header("prefer", "wait=20")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(answer.body["result"], "success");
     test.stop().await;
 }

@@ -33,7 +33,7 @@ pub struct TestGateway {
     /// A client with every scope.
     pub client: Client,
     gateway: Gateway,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// How a gateway for a test is made.
@@ -78,6 +78,11 @@ impl TestGateway {
     /// Where it listens.
     pub fn addr(&self) -> std::net::SocketAddr {
         self.gateway.addr()
+    }
+
+    /// Where its store is.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
     }
 
     /// Asks the simulator's control API.
@@ -190,7 +195,7 @@ impl Builder {
             sim,
             client,
             gateway,
-            _directory: directory,
+            directory,
         };
         if self.wait {
             test.until("/readyz", |body| body["status"] == "ready").await;

@@ -1,0 +1,282 @@
+//! Webhook endpoints, deliveries and callbacks as callers meet them; how deliveries go is tested with the sender.
+
+use serde_json::{Value, json};
+
+use crate::support::{PLAN, TestGateway};
+
+const ENDPOINTS: &str = "/api/v1/webhook-endpoints";
+
+async fn open_gateway() -> TestGateway {
+    TestGateway::builder()
+        .config(|config| {
+            config.webhooks.allow_private_networks = true;
+            config.webhooks.allow_http = true;
+        })
+        .start()
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_shows_its_secret_once_and_its_credentials_never() {
+    let test = TestGateway::start().await;
+    let wanted = json!({
+        "url": "https://user:word@hooks.example/a?token=abc",
+        "description": "Portal",
+        "headers": {"X-Api-Key": "very-secret", "X-Site": "7"},
+    });
+    let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
+    let id = made.body["id"].as_str().expect("an id").to_owned();
+    assert!(id.starts_with("ep_"), "{id}");
+    assert!(
+        made.body["secret"]
+            .as_str()
+            .is_some_and(|secret| secret.starts_with("whsec_"))
+    );
+    let link = made.header("location").to_owned();
+    assert_eq!(link, format!("{ENDPOINTS}/{id}"));
+    let read = test.client.get(&link).send().await.expect(200);
+    assert!(read.body.get("secret").is_none());
+    let list = test.client.get(ENDPOINTS).send().await.expect(200);
+    for text in [&made.text, &read.text, &list.text] {
+        for secret in ["word@", "abc", "very-secret"] {
+            assert!(!text.contains(secret), "{secret} is shown: {text}");
+        }
+    }
+    assert_eq!(
+        read.body["headers"]["X-Site"]
+            .as_str()
+            .or(read.body["headers"]["x-site"].as_str()),
+        Some("7")
+    );
+    assert_eq!(
+        (
+            &read.body["format"],
+            &read.body["enabled"],
+            &read.body["maxConcurrency"]
+        ),
+        (&json!("standard"), &json!(true), &json!(4))
+    );
+
+    let patch = test
+        .client
+        .request("PATCH", &link)
+        .header("content-type", "application/merge-patch+json");
+    let patched = patch
+        .body(r#"{"enabled": false, "description": null}"#)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(
+        (&patched.body["enabled"], &patched.body["description"]),
+        (&json!(false), &Value::Null)
+    );
+    assert_eq!(patched.body["url"], read.body["url"]);
+
+    test.client.request("DELETE", &link).send().await.expect(204);
+    for method in ["GET", "DELETE"] {
+        test.client
+            .request(method, &link)
+            .send()
+            .await
+            .expect_problem(404, "not-found");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_endpoint_cannot_be_is_422_with_its_place() {
+    let test = TestGateway::start().await;
+    for (wanted, pointer) in [
+        (json!({}), ""),
+        (json!({"url": 7}), "/url"),
+        (json!({"url": "not a url"}), "/url"),
+        (json!({"url": "http://hooks.example/"}), "/url"),
+        (json!({"url": "https://127.0.0.1/"}), "/url"),
+        (json!({"url": "https://169.254.169.254/latest/meta-data"}), "/url"),
+        (json!({"url": "https://[::ffff:10.0.0.1]/"}), "/url"),
+        (json!({"url": "https://hooks.example/", "uri": 1}), "/uri"),
+        (
+            json!({"url": "https://hooks.example/", "format": "slack"}),
+            "/format",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "maxConcurrency": 0}),
+            "/maxConcurrency",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "secret": "short"}),
+            "/secret",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "filter": {"planIds": ["7"]}}),
+            "/filter/planIds/0",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "headers": {"Host": "x"}}),
+            "/headers/Host",
+        ),
+    ] {
+        let answer = test
+            .client
+            .post(ENDPOINTS)
+            .json(&wanted)
+            .send()
+            .await
+            .expect_problem(422, "invalid-request");
+        assert!(
+            answer.pointers()[0].starts_with(pointer),
+            "{wanted}: {:?}",
+            answer.pointers()
+        );
+    }
+    let keyed = test
+        .client
+        .post(ENDPOINTS)
+        .header("idempotency-key", "k")
+        .json(&json!({"url": "https://hooks.example/"}));
+    assert_eq!(
+        keyed
+            .send()
+            .await
+            .expect_problem(422, "invalid-request")
+            .pointers(),
+        ["Idempotency-Key"]
+    );
+    let list = test.client.get(ENDPOINTS).send().await.expect(200);
+    assert_eq!(
+        list.body["items"],
+        json!([]),
+        "nothing of all this may have been made"
+    );
+    for action in ["rotate-secret", "recover", "replay", "secret"] {
+        let path = format!("{ENDPOINTS}/ep_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01/{action}");
+        test.client
+            .post(&path)
+            .send()
+            .await
+            .expect_problem(404, "not-found");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_makes_a_delivery_that_lists_and_filters_find() {
+    let test = open_gateway().await;
+    let wanted = json!({"url": "http://127.0.0.1:9/hook", "enabled": false});
+    let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
+    let id = made.body["id"].as_str().expect("an id").to_owned();
+    let delivery = test
+        .client
+        .post(&format!("{ENDPOINTS}/{id}/test"))
+        .send()
+        .await
+        .expect(202);
+    assert_eq!(
+        delivery.body["state"], "held",
+        "a disabled endpoint gets it when it is enabled"
+    );
+    assert_eq!(delivery.body["eventType"], "webhook.test");
+    assert_eq!(delivery.body["endpointId"], id.as_str());
+    let read = test
+        .client
+        .get(delivery.header("location"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(read.body["id"], delivery.body["id"]);
+    for (query, count) in [
+        (format!("endpointId={id}"), 1),
+        ("state=held,pending".to_owned(), 1),
+        ("state=delivered".to_owned(), 0),
+        ("eventType=webhook.test&state=held".to_owned(), 1),
+        ("eventType=failover.session.finished".to_owned(), 0),
+    ] {
+        let list = test
+            .client
+            .get(&format!("/api/v1/webhook-deliveries?{query}"))
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(
+            list.body["items"].as_array().map(Vec::len),
+            Some(count),
+            "{query}"
+        );
+    }
+    for (query, name) in [
+        ("state=lost", "state"),
+        ("endpointId=7", "endpointId"),
+        ("eventType=test", "eventType"),
+    ] {
+        let answer = test
+            .client
+            .get(&format!("/api/v1/webhook-deliveries?{query}"))
+            .send()
+            .await;
+        assert_eq!(answer.expect_problem(422, "invalid-request").pointers(), [name]);
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_is_judged_before_anything_is_written_and_shows_a_secret_of_ours_once() {
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
+    let test = TestGateway::start().await;
+    for (callback, pointer) in [
+        (json!({"url": "https://10.0.0.1/"}), "/callback/url"),
+        (json!({"url": "ftp://hooks.example/"}), "/callback/url"),
+        (
+            json!({"url": "https://hooks.example/", "secret": "x"}),
+            "/callback/secret",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "format": "slack"}),
+            "/callback/format",
+        ),
+    ] {
+        let answer = test
+            .client
+            .post(&path)
+            .json(&json!({"callback": callback}))
+            .send()
+            .await;
+        assert_eq!(
+            answer.expect_problem(422, "invalid-request").pointers(),
+            [pointer],
+            "{callback}"
+        );
+    }
+    let none = test.client.get("/api/v1/operations").send().await.expect(200);
+    assert_eq!(none.body["items"], json!([]));
+    test.stop().await;
+
+    let test = open_gateway().await;
+    // No webhooks:* scope is needed for a callback.
+    let caller = test.client_with(&["plans:test", "operations:read"]);
+    let body = json!({"callback": {"url": "http://127.0.0.1:9/hook?key=abc"}});
+    let made = caller
+        .post(&path)
+        .header("idempotency-key", "once")
+        .json(&body)
+        .send()
+        .await
+        .expect(202);
+    let secret = made.body["callback"]["secret"]
+        .as_str()
+        .expect("a secret, once")
+        .to_owned();
+    assert!(secret.starts_with("whsec_"));
+    let again = caller
+        .post(&path)
+        .header("idempotency-key", "once")
+        .json(&body)
+        .send()
+        .await
+        .expect(200);
+    let read = caller.get(made.header("location")).send().await.expect(200);
+    for answer in [&again, &read] {
+        assert!(answer.body["callback"].get("secret").is_none(), "{}", answer.text);
+        assert!(!answer.text.contains("abc"), "{}", answer.text);
+    }
+    test.stop().await;
+}
