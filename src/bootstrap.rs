@@ -104,7 +104,7 @@ impl Gateway {
             tasks: tasks.clone(),
             watcher: watcher_nudge.clone(),
             changed: changed.clone(),
-            guard,
+            guard: guard.clone(),
         };
         let app = App::new(rooms, limits);
         let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
@@ -112,13 +112,15 @@ impl Gateway {
         let watcher = Watcher::new(
             em.clone(),
             store.clone(),
-            clock,
+            clock.clone(),
             config.watch,
             limits.patience,
             changed,
         );
         tasks.drive(watcher, watcher_nudge);
         tasks.drive(Pruner::new(store.clone(), &config.retention), Nudge::default());
+        let client = webhooks::Client::new(guard, config.webhooks.timeout);
+        webhooks::Dispatcher::new(store.clone(), client, &config.webhooks, clock, tasks.clone()).start();
         tasks.drive(MetricsUpkeep, Nudge::default());
 
         let stop_serving = CancellationToken::new();

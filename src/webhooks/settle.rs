@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::deliver::Outcome;
 use crate::api_types::events::event;
-use crate::api_types::webhooks::endpoint_event_data;
+use crate::api_types::webhooks::EndpointEventData;
 use crate::clock::SharedClock;
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EventId};
@@ -230,7 +230,7 @@ impl Rules {
         endpoint: &Endpoint,
         reason: Option<String>,
     ) -> Result<(), store::Error> {
-        let data = endpoint_event_data(endpoint, reason);
+        let data = EndpointEventData::new(endpoint, reason);
         let routing = Routing {
             about_endpoint: Some(endpoint.id),
             ..Routing::default()

@@ -19,9 +19,11 @@ mod guard_auth; // every operation of the document: no token, a bad one, a missi
 mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
+mod lists; // paging, filters, sorting, cursors, event types
+#[cfg(feature = "demo")]
 mod logon_pool; // few logons, none leaked, none of others touched
 #[cfg(feature = "demo")]
-mod lists; // paging, filters, sorting, cursors, event types
+mod main_job; // real processes: a plan tested, followed, its end delivered signed
 #[cfg(feature = "demo")]
 mod meta; // probes, metrics, documentation, what every answer carries, the listener
 #[cfg(feature = "demo")]

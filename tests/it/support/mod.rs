@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod process;
+pub mod receiver;
 pub mod world;
 
 use std::time::{Duration, Instant};
