@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::Moment;
+use super::events::{EndpointEventData, EndpointStanding};
 use crate::domain::event::EventType;
 use crate::domain::webhook::endpoint::SigningSecret;
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DisabledReason, Endpoint};
@@ -331,40 +332,16 @@ impl From<&Attempt> for WebhookAttempt {
     }
 }
 
-/// The data of events about webhook endpoints.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct EndpointEventData {
-    /// The endpoint, which does not get the event itself.
-    pub endpoint: EndpointSummary,
-}
-
-/// A webhook endpoint in an event about it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct EndpointSummary {
-    /// Its id.
-    pub id: String,
-    /// The owner's own words.
-    #[schema(required)]
-    pub description: Option<String>,
-    /// How it does: `up`, `degraded` or `down`.
-    pub health: &'static str,
-    /// What happened, for people.
-    #[schema(required)]
-    pub reason: Option<String>,
-}
-
-impl EndpointEventData {
-    /// What is told of an endpoint, and why.
-    #[must_use]
-    pub fn new(endpoint: &Endpoint, reason: Option<String>) -> Self {
-        Self {
-            endpoint: EndpointSummary {
-                id: endpoint.id.to_string(),
-                description: endpoint.settings.description.clone(),
-                health: endpoint.health.state().as_str(),
-                reason,
-            },
-        }
+/// What is told of an endpoint in an event about it, and why.
+#[must_use]
+pub fn endpoint_event_data(endpoint: &Endpoint, reason: Option<String>) -> EndpointEventData {
+    EndpointEventData {
+        endpoint: EndpointStanding {
+            id: endpoint.id.to_string(),
+            description: endpoint.settings.description.clone(),
+            health: endpoint.health.state().as_str().to_owned(),
+            reason,
+        },
     }
 }
 

@@ -77,6 +77,9 @@ metrics_table! {
     WEBHOOK_SECONDS = Histogram "emgate_webhook_attempt_seconds" [] "Time of one attempt, in seconds.";
     WEBHOOK_LAG = Histogram "emgate_webhook_lag_seconds" [] "From the event to its successful delivery, in seconds.";
     WEBHOOK_ENDED = Counter "emgate_webhook_deliveries_total" ["state"] "Deliveries that reached an end, by state.";
+    WEBHOOK_FENCED = Counter "emgate_webhook_fenced_total" [] "Outcomes of attempts that were not written because the delivery was somebody else's by then.";
+    WEBHOOK_FLYING = Gauge "emgate_webhook_deliveries_in_flight" [] "Attempts under way.";
+    WEBHOOK_OLDEST = Gauge "emgate_webhook_oldest_due_seconds" [] "How long the delivery that is due for the longest has been due, in seconds.";
     WEBHOOK_WAITING = Gauge "emgate_webhook_deliveries_waiting" [] "Deliveries that are due or wait for their next attempt.";
 
     STORE_SECONDS = Histogram "emgate_store_transaction_seconds" [] "Time of one writing transaction, in seconds.";

@@ -6,8 +6,16 @@
 //! `tests/it/delivery.rs`, `tests/it/address.rs`.
 
 pub mod address;
+pub mod client;
 pub mod config;
+mod deliver;
+pub mod dispatch;
+mod fairness;
 pub mod guard;
+mod settle;
+pub mod sign;
 
+pub use client::Client;
 pub use config::Config;
+pub use dispatch::Dispatcher;
 pub use guard::{Forbidden, Guard};

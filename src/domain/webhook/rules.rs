@@ -254,10 +254,12 @@ impl EndpointHealth {
         self.paused_until = Some(self.paused_until.map_or(until, |known| known.max(until)));
     }
 
-    /// Forgets what was, because its owner changed where it points or enabled it again.
+    /// Forgets what was, because its owner changed where it points or enabled it again. Those who were told that it
+    /// fails will hear when it recovers.
     pub fn start_over(&mut self) {
         *self = Self {
             last_success_at: self.last_success_at,
+            told_failing: self.told_failing,
             ..Self::default()
         };
     }

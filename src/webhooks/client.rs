@@ -1,0 +1,395 @@
+//! One request to a receiver: addresses judged, dialled and checked, TLS, HTTP/1.1, and a bounded look at the answer.
+//!
+//! A connection serves one request and is closed: nothing is sent twice unseen, and every dial is judged anew. No
+//! redirects, no proxy, no decompression. One deadline holds from the name to the status line, where success is
+//! decided; what follows is a courtesy of 1 KiB or a second. Nothing here reads a secret or writes a row.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use url::Host;
+
+use super::guard::{Guard, NoAddress};
+use crate::domain::webhook::AttemptError;
+use crate::domain::webhook::target::TargetUrl;
+
+/// How long dialling may take, over all addresses of a name.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// The largest head of an answer.
+const HEAD_LIMIT: usize = 16 * 1024;
+/// The most fields in it.
+const FIELDS_LIMIT: usize = 100;
+/// How much of a body is read.
+const BODY_LIMIT: usize = 1024;
+/// How long is waited for it.
+const BODY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Sends requests; clones share what they need.
+#[derive(Clone)]
+pub struct Client {
+    guard: Guard,
+    timeout: Duration,
+    tls: Arc<OnceCell<Arc<ClientConfig>>>,
+}
+
+/// An answer's head, and what was read of its body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// `Location`, as it came.
+    pub location: Option<String>,
+    /// `Retry-After`, as it came.
+    pub retry_after: Option<String>,
+    /// `Date`, as it came.
+    pub date: Option<String>,
+    /// The beginning of the body, where it is text.
+    pub text: Option<String>,
+}
+
+/// How long each part took; none for what was not reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Resolving and judging.
+    pub resolve: Option<Duration>,
+    /// Dialling.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls: Option<Duration>,
+    /// From the request to the answer's head.
+    pub answer: Option<Duration>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Report {
+    /// The answer, or why there is none.
+    pub result: Result<Answer, AttemptError>,
+    /// How long it took until that was known.
+    pub duration: Duration,
+    /// How long each part took.
+    pub phases: Phases,
+    /// Whom we spoke to.
+    pub peer: Option<SocketAddr>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// What is known of an attempt while it runs, so that a deadline leaves it behind.
+#[derive(Default)]
+struct Progress {
+    phases: Phases,
+    peer: Option<SocketAddr>,
+}
+
+impl Client {
+    /// A client that trusts the platform's roots.
+    #[must_use]
+    pub fn new(guard: Guard, timeout: Duration) -> Self {
+        Self {
+            guard,
+            timeout,
+            tls: Arc::new(OnceCell::new()),
+        }
+    }
+
+    /// A client with another idea of whom to trust.
+    #[must_use]
+    pub fn with_tls(guard: Guard, timeout: Duration, tls: ClientConfig) -> Self {
+        Self {
+            guard,
+            timeout,
+            tls: Arc::new(OnceCell::new_with(Some(Arc::new(tls)))),
+        }
+    }
+
+    /// Posts `body`. The deadline covers everything up to the answer's head.
+    pub async fn post(&self, target: &TargetUrl, headers: HeaderMap, body: Bytes) -> Report {
+        let start = Instant::now();
+        let mut progress = Progress::default();
+        let exchange = self.exchange(target, headers, body, start + self.timeout, &mut progress);
+        let result = exchange.await;
+        Report {
+            result,
+            duration: start.elapsed(),
+            phases: progress.phases,
+            peer: progress.peer,
+        }
+    }
+
+    async fn exchange(
+        &self,
+        target: &TargetUrl,
+        headers: HeaderMap,
+        body: Bytes,
+        deadline: Instant,
+        progress: &mut Progress,
+    ) -> Result<Answer, AttemptError> {
+        let request = request(target, headers, body).ok_or(AttemptError::Internal)?;
+        let stream = timeout_at(deadline, self.open(target, progress))
+            .await
+            .unwrap_or_else(|_| Err(unfinished(progress)))?;
+        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+            .max_buf_size(HEAD_LIMIT)
+            .max_headers(FIELDS_LIMIT)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| of_http(&error))?;
+        let phases = &mut progress.phases;
+        let mut speaking = pin!(async move {
+            let start = Instant::now();
+            let response = timeout_at(deadline, sender.send_request(request))
+                .await
+                .map_err(|_| AttemptError::Timeout)?
+                .map_err(|error| of_http(&error))?;
+            phases.answer = Some(start.elapsed());
+            Ok(read(response).await)
+        });
+        // The connection's own end is told to whoever waits for the answer.
+        tokio::select! {
+            biased;
+            answer = &mut speaking => answer,
+            _ = connection => speaking.await,
+        }
+    }
+
+    async fn open(
+        &self,
+        target: &TargetUrl,
+        progress: &mut Progress,
+    ) -> Result<Box<dyn Stream>, AttemptError> {
+        let start = Instant::now();
+        let addresses = self.guard.addresses(target).await;
+        progress.phases.resolve = Some(start.elapsed());
+        let addresses = addresses.map_err(|why| match why {
+            NoAddress::Unresolved | NoAddress::TimedOut => AttemptError::Dns,
+            NoAddress::Closed(_) | NoAddress::Own => AttemptError::RefusedAddress,
+        })?;
+        let start = Instant::now();
+        let tcp = dial(&addresses).await?;
+        progress.phases.connect = Some(start.elapsed());
+        progress.peer = tcp.peer_addr().ok();
+        // Whatever lies between: bytes go only to an address that was judged.
+        if !progress.peer.is_some_and(|peer| addresses.contains(&peer)) {
+            return Err(AttemptError::RefusedAddress);
+        }
+        let _ = tcp.set_nodelay(true);
+        if !target.is_tls() {
+            return Ok(Box::new(tcp));
+        }
+        let start = Instant::now();
+        let name = server_name(target).ok_or(AttemptError::TlsName)?;
+        let tls = self.tls.get_or_try_init(platform_tls).await?.clone();
+        let stream = TlsConnector::from(tls)
+            .connect(name, tcp)
+            .await
+            .map_err(|error| of_tls(&error))?;
+        progress.phases.tls = Some(start.elapsed());
+        Ok(Box::new(stream))
+    }
+}
+
+/// Why there is no connection at the deadline: by the part that was under way.
+const fn unfinished(progress: &Progress) -> AttemptError {
+    match progress.phases {
+        Phases { resolve: None, .. } => AttemptError::Dns,
+        Phases { connect: None, .. } => AttemptError::Connect,
+        _ => AttemptError::Timeout,
+    }
+}
+
+/// Dials the addresses in turn, each with its share of the time.
+async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, AttemptError> {
+    let share = CONNECT_LIMIT / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    for address in addresses {
+        if let Ok(Ok(stream)) = timeout(share, TcpStream::connect(address)).await {
+            return Ok(stream);
+        }
+    }
+    Err(AttemptError::Connect)
+}
+
+fn server_name(target: &TargetUrl) -> Option<ServerName<'static>> {
+    match target.host() {
+        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned()).ok(),
+        Host::Ipv4(address) => Some(ServerName::from(std::net::IpAddr::V4(address))),
+        Host::Ipv6(address) => Some(ServerName::from(std::net::IpAddr::V6(address))),
+    }
+}
+
+/// The platform's roots, read when the first delivery needs them.
+async fn platform_tls() -> Result<Arc<ClientConfig>, AttemptError> {
+    let build = || {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = rustls_platform_verifier::Verifier::new(provider.clone())?;
+        let mut tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok::<_, rustls::Error>(Arc::new(tls))
+    };
+    match tokio::task::spawn_blocking(build).await {
+        Ok(Ok(tls)) => Ok(tls),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the platform's certificate authorities cannot be read; no receiver can be trusted");
+            Err(AttemptError::TlsUntrusted)
+        }
+        Err(_) => Err(AttemptError::Internal),
+    }
+}
+
+fn request(target: &TargetUrl, headers: HeaderMap, body: Bytes) -> Option<Request<Full<Bytes>>> {
+    let url = target.url();
+    let path = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let mut host = url.host_str()?.to_owned();
+    if let Some(port) = url.port() {
+        host.push_str(&format!(":{port}"));
+    }
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(path.parse::<Uri>().ok()?)
+        .body(Full::new(body))
+        .ok()?;
+    *request.headers_mut() = headers;
+    let fixed = request.headers_mut();
+    fixed.insert(header::HOST, host.parse().ok()?);
+    fixed.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+    fixed.insert(
+        header::ACCEPT_ENCODING,
+        http::HeaderValue::from_static("identity"),
+    );
+    Some(request)
+}
+
+async fn read(response: Response<Incoming>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let field = |name| {
+        parts
+            .headers
+            .get(name)
+            .map(|value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    Answer {
+        status: parts.status.as_u16(),
+        location: field(header::LOCATION),
+        retry_after: field(header::RETRY_AFTER),
+        date: field(header::DATE),
+        text: if is_text(&parts.headers) {
+            beginning(body).await
+        } else {
+            None
+        },
+    }
+}
+
+/// Whether a body is worth showing. One without a type often is a line of explanation.
+fn is_text(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    essence.starts_with("text/")
+        || ["json", "xml", "urlencoded"]
+            .iter()
+            .any(|word| essence.ends_with(word))
+}
+
+/// Up to 1 KiB, or what came within a second. The rest is not drained: the connection is closed.
+async fn beginning(mut body: Incoming) -> Option<String> {
+    let mut bytes = Vec::new();
+    let reading = async {
+        while bytes.len() < BODY_LIMIT {
+            let Some(Ok(frame)) = body.frame().await else {
+                break;
+            };
+            if let Ok(data) = frame.into_data() {
+                let room = BODY_LIMIT - bytes.len();
+                bytes.extend_from_slice(data.get(..room).unwrap_or(&data));
+            }
+        }
+    };
+    let _ = timeout(BODY_PATIENCE, reading).await;
+    // PostgreSQL's text knows no NUL, and a log no control characters.
+    let text: String = String::from_utf8_lossy(&bytes)
+        .chars()
+        .map(|letter| {
+            if letter.is_control() && !matches!(letter, '\n' | '\r' | '\t') {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect();
+    (!text.is_empty()).then_some(text)
+}
+
+/// The class of a failure in HTTP, or below it once it was begun.
+fn of_http(error: &hyper::Error) -> AttemptError {
+    if error.is_parse_too_large() {
+        return AttemptError::HeadTooLarge;
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return if inner_tls(io).is_some() {
+                of_tls(io)
+            } else {
+                AttemptError::Reset
+            };
+        }
+        source = cause.source();
+    }
+    if error.is_parse() {
+        AttemptError::Protocol
+    } else if error.is_user() {
+        AttemptError::Internal
+    } else {
+        AttemptError::Reset
+    }
+}
+
+fn inner_tls(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+/// The class of a failed handshake.
+fn of_tls(error: &std::io::Error) -> AttemptError {
+    let Some(rustls::Error::InvalidCertificate(fault)) = inner_tls(error) else {
+        return match error.kind() {
+            std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => AttemptError::Reset,
+            _ => AttemptError::Tls,
+        };
+    };
+    match fault {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => AttemptError::TlsExpired,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            AttemptError::TlsName
+        }
+        // Foreign and growing: whatever else is wrong with a certificate, it is not trusted.
+        _ => AttemptError::TlsUntrusted,
+    }
+}

@@ -1,0 +1,382 @@
+//! The dispatcher: claims what is due, sends it, writes what came of it.
+//!
+//! One turn is one transaction: the outcomes that came in since the last turn are written and new deliveries claimed
+//! with one commit. No transaction is held while a request is under way. An outcome that cannot be written, because
+//! the store does not answer, waits in memory (there are never more than attempts under way) and nothing new is sent.
+//! After a crash the rows of the last process are released at once; the attempt's end is then not known, and the
+//! delivery goes out again under the same id.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Config;
+use super::client::Client;
+use super::deliver::{self, Outcome};
+use super::fairness::{Load, allot};
+use super::settle::{Finished, Rules, Written};
+use crate::clock::SharedClock;
+use crate::domain::id::DeliveryId;
+use crate::domain::webhook::rules::{Schedule, elapsed};
+use crate::domain::webhook::{AttemptError, DeliveryState};
+use crate::runtime::{Nudge, Tasks, Turn, Worker};
+use crate::store::webhooks::outbox::{Claimed, Lane};
+use crate::store::{self, Store};
+use crate::telemetry::names;
+
+/// The longest rest: what a nudge missed is found within it.
+const POLL: Duration = Duration::from_secs(1);
+/// How often stored times are looked at.
+const SWEEP: Duration = Duration::from_secs(15);
+/// How many outcomes are written in one transaction.
+const SETTLE_LIMIT: usize = 64;
+
+/// Sends deliveries until the program stops; what is under way then still ends.
+pub struct Dispatcher(Arc<Engine>);
+
+struct Engine {
+    store: Store,
+    client: Client,
+    rules: Rules,
+    tasks: Tasks,
+    /// This process in the rows that it sends.
+    owner: String,
+    wake: Nudge,
+    /// One turn at a time: the worker's, or the last ones at the end.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    flying: HashMap<DeliveryId, Flight>,
+    finished: Vec<Finished>,
+    /// Whether rows may be claimed that are not under way: at the start, and after a commit of unknown outcome.
+    unsure: bool,
+    swept_at: Option<Timestamp>,
+    /// Where the next turn begins to share out slots.
+    rotation: usize,
+}
+
+struct Flight {
+    number: i64,
+    lane: String,
+}
+
+impl Dispatcher {
+    /// A dispatcher over these rooms.
+    #[must_use]
+    pub fn new(store: Store, client: Client, config: &Config, clock: SharedClock, tasks: Tasks) -> Self {
+        let schedule = Schedule {
+            pauses: config.retry_schedule.clone(),
+            timeout: config.timeout,
+        };
+        Self(Arc::new(Engine {
+            owner: clock.id().to_string(),
+            wake: store.deliveries_nudge(),
+            store,
+            client,
+            rules: Rules { schedule, clock },
+            tasks,
+            turn: tokio::sync::Mutex::default(),
+            state: Mutex::new(State {
+                unsure: true,
+                ..State::default()
+            }),
+        }))
+    }
+
+    /// Runs until the program stops, and until what is under way then has ended and is written.
+    pub fn start(self) {
+        let engine = self.0.clone();
+        let (tasks, wake) = (engine.tasks.clone(), engine.wake.clone());
+        tasks.spawn(async move { engine.finish().await });
+        tasks.drive(self, wake);
+    }
+}
+
+impl Worker for Dispatcher {
+    const NAME: &'static str = "webhooks";
+
+    async fn activate(&mut self) -> Turn {
+        match self.0.turn().await {
+            Ok(turn) => turn,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "webhooks wait for the store"
+                );
+                metrics::counter!(names::WORKER_TURNS, "worker" => Self::NAME, "outcome" => "failed")
+                    .increment(1);
+                Turn::Rest(POLL)
+            }
+        }
+    }
+}
+
+impl Engine {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After the signal to stop: what is under way ends and is written; nothing new is sent.
+    async fn finish(self: &Arc<Self>) {
+        self.tasks.stopping().cancelled().await;
+        loop {
+            // The turn comes first: it waits for one that began before the signal and may still claim.
+            if let Err(error) = self.turn().await {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "webhooks wait for the store"
+                );
+            }
+            if self.state().flying.is_empty() {
+                return;
+            }
+            self.wake.wait(POLL).await;
+        }
+    }
+
+    async fn turn(self: &Arc<Self>) -> Result<Turn, store::Error> {
+        let _one_at_a_time = self.turn.lock().await;
+        let now = self.rules.clock.now();
+        let stopping = self.tasks.stopping().is_cancelled();
+        let (finished, unsure, sweep) = {
+            let state = self.state();
+            let finished: Vec<Finished> = state.finished.iter().take(SETTLE_LIMIT).cloned().collect();
+            // A clock that was set back does not put the sweep off.
+            let sweep = state
+                .swept_at
+                .is_none_or(|at| at > now || elapsed(now, at) >= SWEEP);
+            (finished, state.unsure, sweep && !stopping)
+        };
+        if finished.is_empty() && !unsure && !sweep {
+            let lanes = if stopping {
+                Vec::new()
+            } else {
+                self.store.waiting_lanes().await?
+            };
+            if self.actionable(&lanes, now).is_empty() {
+                return Ok(Turn::Rest(rest(&lanes, now)));
+            }
+        }
+        let result = self.transact(&finished, unsure, sweep, stopping, now).await;
+        let Ok((claimed, written, lanes)) = result else {
+            // The commit's outcome may be unknown: what it claimed without our knowledge is released next time.
+            self.state().unsure = true;
+            return result.map(|_| Turn::Again);
+        };
+        self.committed(&finished, &written, &claimed, sweep.then_some(now));
+        let more = finished.len() == SETTLE_LIMIT || !claimed.is_empty() || !finished.is_empty();
+        for delivery in claimed {
+            self.send(delivery);
+        }
+        Ok(if more {
+            Turn::Again
+        } else {
+            Turn::Rest(rest(&lanes, now))
+        })
+    }
+
+    async fn transact(
+        &self,
+        finished: &[Finished],
+        unsure: bool,
+        sweep: bool,
+        stopping: bool,
+        now: Timestamp,
+    ) -> Result<(Vec<Claimed>, Vec<Written>, Vec<Lane>), store::Error> {
+        let mut tx = self.store.begin().await?;
+        if unsure {
+            let alive: HashSet<(DeliveryId, i64)> = {
+                let state = self.state();
+                state
+                    .flying
+                    .iter()
+                    .map(|(id, flight)| (*id, flight.number))
+                    .collect()
+            };
+            let released = tx.reclaim(&alive).await?;
+            if released > 0 {
+                tracing::info!(
+                    released,
+                    "deliveries whose last attempt has no known end go out again"
+                );
+            }
+        }
+        let mut written = Vec::with_capacity(finished.len());
+        for finished in finished {
+            written.push(self.rules.settle(&mut tx, finished, &self.owner).await?);
+        }
+        if sweep {
+            self.rules.sweep(&mut tx).await?;
+            let waiting = tx.waiting_deliveries().await?;
+            let late = waiting.oldest_due.map_or(Duration::ZERO, |due| elapsed(now, due));
+            metrics::gauge!(names::WEBHOOK_WAITING).set(waiting.deliveries as f64);
+            metrics::gauge!(names::WEBHOOK_OLDEST).set(late.as_secs_f64());
+        }
+        let (mut claimed, mut lanes) = (Vec::new(), Vec::new());
+        if !stopping {
+            lanes = tx.waiting_lanes().await?;
+            let settled: HashSet<DeliveryId> = finished.iter().map(|finished| finished.id).collect();
+            for (lane, limit, probe) in self.shares(&lanes, &settled, now) {
+                claimed.extend(tx.claim(&lane, limit, probe, &self.owner).await?);
+            }
+        }
+        tx.commit().await?;
+        Ok((claimed, written, lanes))
+    }
+
+    /// The lanes that may send something now.
+    fn actionable(&self, lanes: &[Lane], now: Timestamp) -> Vec<Lane> {
+        let flying = self.flying(&HashSet::new());
+        let may_send = |lane: &&Lane| {
+            let flying = flying.get(&lane.key).copied().unwrap_or_default();
+            let urgent = lane.urgent.is_some_and(|at| at <= now);
+            lane.due <= now && flying < lane.cap && (urgent || !lane.down || flying == 0)
+        };
+        lanes.iter().filter(may_send).cloned().collect()
+    }
+
+    /// Who may claim how many, and whether a probe; the lane that begins changes from turn to turn.
+    fn shares(
+        &self,
+        lanes: &[Lane],
+        settled: &HashSet<DeliveryId>,
+        now: Timestamp,
+    ) -> Vec<(Lane, usize, bool)> {
+        let flying = self.flying(settled);
+        let mut due: Vec<Lane> = lanes.iter().filter(|lane| lane.due <= now).cloned().collect();
+        due.sort_by(|one, other| one.key.cmp(&other.key));
+        let rotation = {
+            let mut state = self.state();
+            state.rotation = state.rotation.wrapping_add(1);
+            state.rotation
+        };
+        let begin = rotation % due.len().max(1);
+        due.rotate_left(begin);
+        let of = |lane: &Lane| flying.get(&lane.key).copied().unwrap_or_default();
+        let loads: Vec<Load> = due
+            .iter()
+            .map(|lane| Load {
+                cap: lane.cap,
+                flying: of(lane),
+            })
+            .collect();
+        let limits = allot(&loads, flying.values().sum(), flying.len());
+        due.into_iter()
+            .zip(limits)
+            .filter(|(_, limit)| *limit > 0)
+            .map(|(lane, limit)| {
+                let probe = of(&lane) == 0;
+                (lane, limit, probe)
+            })
+            .collect()
+    }
+
+    /// How many attempts of each lane are under way, without those that this turn settles.
+    fn flying(&self, settled: &HashSet<DeliveryId>) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for (id, flight) in &self.state().flying {
+            if !settled.contains(id) {
+                *counts.entry(flight.lane.clone()).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// Takes note of a commit.
+    fn committed(
+        &self,
+        finished: &[Finished],
+        written: &[Written],
+        claimed: &[Claimed],
+        swept_at: Option<Timestamp>,
+    ) {
+        let mut state = self.state();
+        state.unsure = false;
+        state.swept_at = swept_at.or(state.swept_at);
+        state.finished.drain(..finished.len());
+        for done in finished {
+            state.flying.remove(&done.id);
+        }
+        for delivery in claimed {
+            let flight = Flight {
+                number: delivery.number,
+                lane: delivery.lane.clone(),
+            };
+            state.flying.insert(delivery.id, flight);
+        }
+        metrics::gauge!(names::WEBHOOK_FLYING).set(state.flying.len() as f64);
+        drop(state);
+        let now = self.rules.clock.now();
+        for written in written {
+            match written {
+                Written::Fenced => metrics::counter!(names::WEBHOOK_FENCED).increment(1),
+                Written::GoesOn => {}
+                Written::Ended(state, created_at) => {
+                    metrics::counter!(names::WEBHOOK_ENDED, "state" => state.as_str()).increment(1);
+                    if *state == DeliveryState::Delivered {
+                        metrics::histogram!(names::WEBHOOK_LAG)
+                            .record(elapsed(now, *created_at).as_secs_f64());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends a claimed delivery in a task of its own.
+    fn send(self: &Arc<Self>, delivery: Claimed) {
+        let landing = Landing {
+            engine: self.clone(),
+            id: delivery.id,
+            number: delivery.number,
+            outcome: None,
+        };
+        let engine = self.clone();
+        self.tasks.spawn(async move {
+            let mut landing = landing;
+            let outcome = deliver::attempt(&engine.client, &engine.rules.clock, &delivery).await;
+            let word = outcome.end.error.map_or("delivered", AttemptError::as_str);
+            metrics::counter!(names::WEBHOOK_ATTEMPTS, "outcome" => word).increment(1);
+            if let Some(time) = outcome.end.duration {
+                metrics::histogram!(names::WEBHOOK_SECONDS).record(time.as_secs_f64());
+            }
+            landing.outcome = Some(outcome);
+        });
+    }
+}
+
+/// Hands in an attempt's outcome when its task ends, however it ends: a panic in it must not lose the delivery.
+struct Landing {
+    engine: Arc<Engine>,
+    id: DeliveryId,
+    number: i64,
+    outcome: Option<Outcome>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(Outcome::crashed);
+        let (id, number) = (self.id, self.number);
+        self.engine
+            .state()
+            .finished
+            .push(Finished { id, number, outcome });
+        self.engine.wake.now();
+    }
+}
+
+/// How long nothing is due. Moments are the wall clock's, the rest is not: it is never longer than the poll, so that a
+/// clock that jumps delays nothing.
+fn rest(lanes: &[Lane], now: Timestamp) -> Duration {
+    lanes
+        .iter()
+        .map(|lane| elapsed(lane.due, now))
+        .filter(|pause| !pause.is_zero())
+        .min()
+        .unwrap_or(POLL)
+        .min(POLL)
+}

@@ -1,0 +1,80 @@
+//! How the slots for sending are shared out: no lane can take them all, and none waits for another.
+
+/// How many attempts may be under way at once, over all lanes. Each costs a connection and some 50 KiB.
+pub(super) const IN_FLIGHT_LIMIT: usize = 512;
+
+/// How many deliveries are claimed in one transaction.
+pub(super) const CLAIM_LIMIT: usize = 64;
+
+/// A lane that has something to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    /// How many it may have under way.
+    pub(super) cap: usize,
+    /// How many it has under way.
+    pub(super) flying: usize,
+}
+
+/// How many deliveries each lane may claim now: one each in turn until the claim or the slots are used up. `flying` is
+/// the number of attempts under way over all lanes, `busy` the number of lanes that have any. A lane's share shrinks
+/// with the number of lanes, so that the last to come finds a slot even when all before it hang.
+pub(super) fn allot(lanes: &[Load], flying: usize, busy: usize) -> Vec<usize> {
+    let share = (IN_FLIGHT_LIMIT / (busy.max(lanes.len()) + 1)).max(1);
+    let mut left = CLAIM_LIMIT.min(IN_FLIGHT_LIMIT.saturating_sub(flying));
+    let mut allotted = vec![0; lanes.len()];
+    loop {
+        let before = left;
+        for (lane, given) in lanes.iter().zip(&mut allotted) {
+            if left > 0 && lane.flying + *given < lane.cap.min(share) {
+                *given += 1;
+                left -= 1;
+            }
+        }
+        if left == before {
+            return allotted;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn idle(cap: usize) -> Load {
+        Load { cap, flying: 0 }
+    }
+
+    #[test]
+    fn each_lane_gets_its_turn_before_any_gets_a_second() {
+        let lanes = [idle(32); 100];
+        let allotted = allot(&lanes, 0, 0);
+        assert_eq!(allotted.iter().sum::<usize>(), CLAIM_LIMIT);
+        assert!(allotted.iter().all(|given| *given <= 1));
+    }
+
+    #[test]
+    fn a_lane_never_has_more_under_way_than_its_cap() {
+        assert_eq!(
+            allot(&[Load { cap: 4, flying: 3 }, Load { cap: 4, flying: 4 }], 7, 2),
+            [1, 0]
+        );
+        assert_eq!(allot(&[idle(4)], 0, 0), [4]);
+    }
+
+    #[test]
+    fn hung_lanes_leave_slots_for_the_next_to_come() {
+        let mut flying = 0;
+        for busy in 0..100 {
+            let given = allot(&[idle(32)], flying, busy);
+            assert!(given[0] >= 1, "lane {busy} found nothing at {flying} under way");
+            flying += given[0];
+        }
+        assert!(flying <= IN_FLIGHT_LIMIT);
+    }
+
+    #[test]
+    fn nothing_is_claimed_beyond_the_limit() {
+        assert_eq!(allot(&[idle(4)], IN_FLIGHT_LIMIT, 200), [0]);
+        assert_eq!(allot(&[], 0, 0), Vec::<usize>::new());
+    }
+}
