@@ -44,6 +44,20 @@ impl Pruner {
                       where ended_at < $1 order by ended_at limit $2)",
             },
             Rule {
+                name: "deliveries held for a disabled endpoint",
+                age: retention.deliveries,
+                sql: "delete from webhook_deliveries where id in (select id from webhook_deliveries \
+                      where state = 'held' and created_at < $1 limit $2)",
+            },
+            Rule {
+                name: "callbacks",
+                age: retention.deliveries,
+                sql: "delete from webhook_callbacks where operation_id in (select c.operation_id from webhook_callbacks c \
+                      where c.created_at < $1 and (not exists (select 1 from operations o where o.id = c.operation_id) \
+                      or (c.delivery_id is not null and not exists \
+                         (select 1 from webhook_deliveries d where d.id = c.delivery_id))) limit $2)",
+            },
+            Rule {
                 name: "events",
                 age: retention.events,
                 sql: "delete from events where seq in (select seq from events where at < $1 and not exists \

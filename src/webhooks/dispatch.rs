@@ -265,7 +265,7 @@ impl Engine {
                 flying: of(lane),
             })
             .collect();
-        let limits = allot(&loads, flying.values().sum(), flying.len());
+        let limits = allot(&loads, flying.values().sum());
         due.into_iter()
             .zip(limits)
             .filter(|(_, limit)| *limit > 0)

@@ -15,22 +15,27 @@ pub(super) struct Load {
     pub(super) flying: usize,
 }
 
-/// How many deliveries each lane may claim now: one each in turn until the claim or the slots are used up. `flying` is
-/// the number of attempts under way over all lanes, `busy` the number of lanes that have any. A lane's share shrinks
-/// with the number of lanes, so that the last to come finds a slot even when all before it hang.
-pub(super) fn allot(lanes: &[Load], flying: usize, busy: usize) -> Vec<usize> {
-    let share = (IN_FLIGHT_LIMIT / (busy.max(lanes.len()) + 1)).max(1);
-    let mut left = CLAIM_LIMIT.min(IN_FLIGHT_LIMIT.saturating_sub(flying));
+/// How many deliveries each lane may claim now, `flying` attempts being under way over all lanes: one each in turn, up
+/// to its cap while half of the slots are free. The other half is kept for lanes that have nothing under way, so that
+/// the last to come finds a slot even when all before it hang.
+pub(super) fn allot(lanes: &[Load], flying: usize) -> Vec<usize> {
     let mut allotted = vec![0; lanes.len()];
+    let mut given = 0;
     loop {
-        let before = left;
-        for (lane, given) in lanes.iter().zip(&mut allotted) {
-            if left > 0 && lane.flying + *given < lane.cap.min(share) {
-                *given += 1;
-                left -= 1;
+        let before = given;
+        for (lane, mine) in lanes.iter().zip(&mut allotted) {
+            let used = flying + given;
+            let cap = if used < IN_FLIGHT_LIMIT / 2 {
+                lane.cap
+            } else {
+                lane.cap.min(1)
+            };
+            if given < CLAIM_LIMIT && used < IN_FLIGHT_LIMIT && lane.flying + *mine < cap {
+                *mine += 1;
+                given += 1;
             }
         }
-        if left == before {
+        if given == before {
             return allotted;
         }
     }
@@ -47,7 +52,7 @@ mod tests {
     #[test]
     fn each_lane_gets_its_turn_before_any_gets_a_second() {
         let lanes = [idle(32); 100];
-        let allotted = allot(&lanes, 0, 0);
+        let allotted = allot(&lanes, 0);
         assert_eq!(allotted.iter().sum::<usize>(), CLAIM_LIMIT);
         assert!(allotted.iter().all(|given| *given <= 1));
     }
@@ -55,18 +60,18 @@ mod tests {
     #[test]
     fn a_lane_never_has_more_under_way_than_its_cap() {
         assert_eq!(
-            allot(&[Load { cap: 4, flying: 3 }, Load { cap: 4, flying: 4 }], 7, 2),
+            allot(&[Load { cap: 4, flying: 3 }, Load { cap: 4, flying: 4 }], 7),
             [1, 0]
         );
-        assert_eq!(allot(&[idle(4)], 0, 0), [4]);
+        assert_eq!(allot(&[idle(4)], 0), [4]);
     }
 
     #[test]
     fn hung_lanes_leave_slots_for_the_next_to_come() {
         let mut flying = 0;
-        for busy in 0..100 {
-            let given = allot(&[idle(32)], flying, busy);
-            assert!(given[0] >= 1, "lane {busy} found nothing at {flying} under way");
+        for lane in 0..IN_FLIGHT_LIMIT / 2 {
+            let given = allot(&[idle(32)], flying);
+            assert!(given[0] >= 1, "lane {lane} found nothing at {flying} under way");
             flying += given[0];
         }
         assert!(flying <= IN_FLIGHT_LIMIT);
@@ -74,7 +79,7 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_beyond_the_limit() {
-        assert_eq!(allot(&[idle(4)], IN_FLIGHT_LIMIT, 200), [0]);
-        assert_eq!(allot(&[], 0, 0), Vec::<usize>::new());
+        assert_eq!(allot(&[idle(4)], IN_FLIGHT_LIMIT), [0]);
+        assert_eq!(allot(&[], 0), Vec::<usize>::new());
     }
 }

@@ -1,15 +1,14 @@
-//! Deliveries as people look at them: listed, read with every attempt, pruned when they are old.
+//! Deliveries as people look at them: listed, and read with every attempt.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
 use super::super::operations::Cursor;
-use super::super::row::{Columns as _, micros};
+use super::super::row::Columns as _;
 use super::super::sql::Sql;
-use super::super::{Error, Store, Tx};
+use super::super::{Error, Store};
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DeliveryState};
@@ -34,13 +33,9 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, Error> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from webhook_deliveries where id = $1"
-        )))
-        .bind(id.to_string())
-        .fetch_all(self.reader())
-        .await?;
-        Ok(self.with_attempts(rows).await?.pop())
+        let mut sql = Sql::new(format!("select {COLUMNS} from webhook_deliveries where id = "));
+        sql.bind(id.to_string());
+        Ok(self.with_attempts(sql).await?.pop())
     }
 
     /// The delivery of an event to an endpoint.
@@ -48,14 +43,12 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn delivery_of(&self, event: EventId, endpoint: EndpointId) -> Result<Option<Delivery>, Error> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from webhook_deliveries where event_id = $1 and endpoint_id = $2"
-        )))
-        .bind(event.to_string())
-        .bind(endpoint.to_string())
-        .fetch_all(self.reader())
-        .await?;
-        Ok(self.with_attempts(rows).await?.pop())
+        let mut sql = Sql::new(format!(
+            "select {COLUMNS} from webhook_deliveries where event_id = "
+        ));
+        sql.bind(event.to_string());
+        sql.push(" and endpoint_id = ").bind(endpoint.to_string());
+        Ok(self.with_attempts(sql).await?.pop())
     }
 
     /// Up to `limit` deliveries, newest first.
@@ -69,15 +62,14 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Delivery>, Error> {
         let mut sql = Sql::new(format!("select {COLUMNS} from webhook_deliveries where 1 = 1"));
-        sql.and_one_of("endpoint_id", filter.endpoint.iter().map(ToString::to_string));
+        let endpoint: Vec<String> = filter.endpoint.iter().map(ToString::to_string).collect();
+        sql.and_one_of("endpoint_id", endpoint.into_iter());
         sql.and_one_of(
             "state",
             filter.states.iter().map(|state| state.as_str().to_owned()),
         );
-        sql.and_one_of(
-            "event_type",
-            filter.event_types.iter().map(|kind| kind.as_str().to_owned()),
-        );
+        let types = filter.event_types.iter().map(|kind| kind.as_str().to_owned());
+        sql.and_one_of("event_type", types);
         match cursor {
             None => {}
             Some(Cursor::After(id)) => {
@@ -88,21 +80,23 @@ impl Store {
             }
         }
         let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
-        sql.push(if newest_first {
+        let order = if newest_first {
             " order by id desc limit "
         } else {
             " order by id limit "
-        })
-        .bind(limit);
-        let rows = sql.fetch_all(&mut *self.reader().acquire().await?).await?;
-        let mut deliveries = self.with_attempts(rows).await?;
+        };
+        sql.push(order).bind(limit);
+        let mut deliveries = self.with_attempts(sql).await?;
         if !newest_first {
             deliveries.reverse();
         }
         Ok(deliveries)
     }
 
-    async fn with_attempts(&self, rows: Vec<AnyRow>) -> Result<Vec<Delivery>, Error> {
+    /// The deliveries that a statement finds, each with its attempts as they were at that moment.
+    async fn with_attempts(&self, wanted: Sql) -> Result<Vec<Delivery>, Error> {
+        let mut snapshot = self.reader().begin().await?;
+        let rows = wanted.fetch_all(&mut snapshot).await?;
         let mut attempts: HashMap<String, Vec<Attempt>> = HashMap::new();
         if !rows.is_empty() {
             let mut sql = Sql::new(
@@ -115,47 +109,17 @@ impl Store {
                 .collect::<Result<Vec<_>, _>>()?;
             sql.and_one_of("delivery_id", ids.into_iter());
             sql.push(" order by delivery_id, number");
-            for row in sql.fetch_all(&mut *self.reader().acquire().await?).await? {
+            for row in sql.fetch_all(&mut snapshot).await? {
                 attempts
                     .entry(row.text("delivery_id")?)
                     .or_default()
                     .push(attempt_from(&row)?);
             }
         }
+        snapshot.rollback().await?;
         rows.iter()
             .map(|row| delivery_from(row, attempts.remove(&row.text("id")?).unwrap_or_default()))
             .collect()
-    }
-}
-
-impl Tx {
-    /// Removes up to `limit` deliveries that ended before `before`, or have been held since before then, with their
-    /// attempts and callbacks. Their number. Events are referred to by their deliveries, so these go first.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    pub async fn prune_deliveries(&mut self, before: Timestamp, limit: i64) -> Result<u64, Error> {
-        let mut gone = 0;
-        for text in [
-            "delete from webhook_deliveries where id in \
-                 (select id from webhook_deliveries where ended_at < $1 order by ended_at limit $2)",
-            "delete from webhook_deliveries where id in \
-                 (select id from webhook_deliveries where state = 'held' and created_at < $1 limit $2)",
-        ] {
-            gone += sqlx::query(text)
-                .bind(micros(before))
-                .bind(limit)
-                .execute(self.connection())
-                .await?
-                .rows_affected();
-        }
-        sqlx::query(
-            "delete from webhook_callbacks where delivery_id is not null \
-             and not exists (select 1 from webhook_deliveries d where d.id = webhook_callbacks.delivery_id)",
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(gone)
     }
 }
 

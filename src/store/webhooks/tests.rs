@@ -17,6 +17,8 @@ use crate::domain::webhook::endpoint::{Settings, SigningSecret};
 use crate::domain::webhook::target::TargetUrl;
 use crate::domain::webhook::{AttemptError, Delivery, DeliveryState};
 use crate::store::Store;
+use crate::store::config::Retention;
+use crate::store::retention::Pruner;
 use crate::store::testing::temporary_with;
 
 struct Fixture {
@@ -410,23 +412,49 @@ async fn probes_take_turns_over_the_sessions_that_wait() {
 }
 
 #[tokio::test]
-async fn ended_deliveries_are_pruned_and_waiting_ones_are_kept() {
+async fn old_deliveries_are_removed_with_their_callbacks_and_waiting_ones_are_kept() {
     let fixture = Fixture::new().await;
     fixture.endpoint(Settings::default()).await;
-    fixture
-        .event(EventType::UpstreamUnavailable, Routing::default())
-        .await;
-    let claimed = fixture.claim().await;
-    fixture.settle(&claimed[0], DELIVERED, false).await;
+    let held = Settings {
+        enabled: false,
+        ..Settings::default()
+    };
+    fixture.endpoint(held).await;
+    let operation = OperationId::new(fixture.clock.id());
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let url = url::Url::parse("https://receiver.example/once").expect("a URL");
+    tx.add_callback(operation, &url, SigningSecret::from_key(&[2; 32]).text())
+        .await
+        .expect("added");
+    tx.commit().await.expect("committed");
+    let routing = Routing {
+        operation: Some(operation),
+        ends_operation: true,
+        ..Routing::default()
+    };
+    fixture.event(EventType::OperationFinished, routing).await;
+    for claimed in fixture.claim().await {
+        fixture.settle(&claimed, DELIVERED, false).await;
+    }
+    fixture.clock.advance(Duration::from_hours(31 * 24));
     fixture
         .event(EventType::UpstreamRecovered, Routing::default())
         .await;
-    fixture.clock.advance(Duration::from_hours(31 * 24));
-    let mut tx = fixture.store.begin().await.expect("begun");
-    let before = fixture.clock.now() - Duration::from_hours(30 * 24);
-    assert_eq!(tx.prune_deliveries(before, 100).await.expect("pruned"), 1);
-    tx.commit().await.expect("committed");
-    assert_eq!(fixture.states().await, [DeliveryState::Pending]);
+    fixture.claim().await;
+    let pruner = Pruner::new(fixture.store.clone(), &Retention::default());
+    pruner.step().await.expect("a step");
+    let mut states = fixture.states().await;
+    states.sort();
+    assert_eq!(
+        states,
+        [DeliveryState::Sending, DeliveryState::Held],
+        "those of the last day"
+    );
+    let left: (i64,) = sqlx::query_as("select count(*) from webhook_callbacks")
+        .fetch_one(fixture.store.reader())
+        .await
+        .expect("read");
+    assert_eq!(left.0, 0);
 }
 
 #[tokio::test]
