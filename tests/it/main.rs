@@ -11,7 +11,9 @@
     reason = "a test that meets the unexpected shall end loudly"
 )]
 
+mod address; // where webhooks may go: spellings, doors, answers that change
 mod config; // file, environment, defaults, faults
+mod delivery; // webhooks over real sockets: signatures, bad receivers, order, recovery, restarts
 #[cfg(feature = "demo")]
 mod em_bench; // the upstream room against the simulator, and a server that says what it is told
 #[cfg(feature = "demo")]

@@ -1,0 +1,13 @@
+//! Deliveries over real sockets: what the wire carries, what receivers may do, who waits for whom, what a crash leaves.
+//!
+//! Due times follow a clock that the test moves; sockets and time limits are real.
+
+mod bench;
+mod endings;
+mod order;
+mod peer;
+mod peers;
+mod recovery;
+mod restart;
+mod tls;
+mod wire;

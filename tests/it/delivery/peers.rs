@@ -1,0 +1,217 @@
+//! Receivers that misbehave: each ends as the class of error that the documentation names, within its limits.
+
+use std::time::{Duration, Instant};
+
+use emgate::domain::webhook::{Attempt, AttemptError, DeliveryState};
+
+use super::bench::Bench;
+use super::peer::{Peer, Reply};
+
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n";
+
+/// One delivery to a receiver that answers so; its first attempt.
+async fn attempt(reply: Reply) -> (Attempt, DeliveryState, Duration) {
+    let (bench, peer) = (Bench::start().await, Peer::answering(reply).await);
+    bench.endpoint(&peer.url()).await;
+    let start = Instant::now();
+    let event = bench.event().await;
+    let delivery = super::bench::until("the attempt's end", || async {
+        Some(bench.delivery_of(event).await)
+            .filter(|delivery| delivery.state != DeliveryState::Sending && !delivery.attempts.is_empty())
+    })
+    .await;
+    assert_eq!(peer.count(), 1, "nothing is sent twice unseen");
+    (delivery.attempts[0].clone(), delivery.state, start.elapsed())
+}
+
+#[tokio::test]
+async fn each_fault_of_a_receiver_has_its_class() {
+    let many = |line: &str, count: usize| {
+        let mut bytes = HEAD.to_vec();
+        for number in 0..count {
+            bytes.extend_from_slice(format!("x-{number}: {line}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    };
+    for (what, reply, error) in [
+        ("never answers", Reply::Stall(Vec::new()), AttemptError::Timeout),
+        (
+            "stalls within the status line",
+            Reply::Stall(b"HTTP/1.1 20".to_vec()),
+            AttemptError::Timeout,
+        ),
+        (
+            "stalls within the head",
+            Reply::Stall(HEAD.to_vec()),
+            AttemptError::Timeout,
+        ),
+        (
+            "drips its head",
+            Reply::Drip(b"", many("y", 90)),
+            AttemptError::Timeout,
+        ),
+        (
+            "hangs up without a word",
+            Reply::Bytes(Vec::new()),
+            AttemptError::Reset,
+        ),
+        (
+            "hangs up within the head",
+            Reply::Bytes(HEAD.to_vec()),
+            AttemptError::Reset,
+        ),
+        ("resets the connection", Reply::Reset, AttemptError::Reset),
+        (
+            "speaks no HTTP",
+            Reply::Bytes(b"220 mail.example ESMTP\r\n\r\n".to_vec()),
+            AttemptError::Protocol,
+        ),
+        (
+            "has a bad status",
+            Reply::Bytes(b"HTTP/1.1 9999 X\r\n\r\n".to_vec()),
+            AttemptError::Protocol,
+        ),
+        (
+            "has one field too many",
+            Reply::Bytes(many("y", 101)),
+            AttemptError::HeadTooLarge,
+        ),
+        (
+            "has too long fields",
+            Reply::Bytes(many(&"y".repeat(1000), 20)),
+            AttemptError::HeadTooLarge,
+        ),
+        (
+            "sends fields for ever",
+            Reply::Flood(
+                HEAD.to_vec(),
+                b"x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".to_vec(),
+            ),
+            AttemptError::HeadTooLarge,
+        ),
+        (
+            "says 100 for ever",
+            Reply::Flood(Vec::new(), b"HTTP/1.1 100 Continue\r\n\r\n".repeat(100)),
+            AttemptError::Timeout,
+        ),
+    ] {
+        let (attempt, state, took) = attempt(reply).await;
+        assert_eq!(attempt.error, Some(error), "{what}");
+        assert_eq!((attempt.status, state), (None, DeliveryState::Pending), "{what}");
+        assert!(took < Duration::from_secs(5), "{what}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn statuses_that_are_no_success_are_failures() {
+    for status in [100, 101, 199, 300, 304, 400, 404, 408, 418, 500, 503, 599, 999] {
+        let reply = Reply::Bytes(format!("HTTP/1.1 {status} Word\r\ncontent-length: 0\r\n\r\n").into_bytes());
+        let (attempt, state, _) = attempt(reply).await;
+        assert!(attempt.error.is_some(), "{status}");
+        assert_eq!(state, DeliveryState::Pending, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn success_is_decided_at_the_status_line_whatever_the_body_does() {
+    let body = |length: &str| {
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\nhello")
+    };
+    for (what, reply, response) in [
+        ("any 2xx", Reply::Status(299, ""), None),
+        (
+            "a stalled body",
+            Reply::Stall(body("100").into_bytes()),
+            Some("hello"),
+        ),
+        (
+            "a body cut short",
+            Reply::Bytes(body("100").into_bytes()),
+            Some("hello"),
+        ),
+        (
+            "a dripping body",
+            Reply::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", b"hello".to_vec()),
+            Some("hello"),
+        ),
+        (
+            "garbage in chunks",
+            Reply::Bytes(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzzz\r\n".to_vec()),
+            None,
+        ),
+        (
+            "a binary body",
+            Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\n\r\n\x89PNG".to_vec()),
+            None,
+        ),
+        ("an early answer", Reply::Early, None),
+    ] {
+        let (attempt, state, _) = attempt(reply).await;
+        assert_eq!((attempt.error, state), (None, DeliveryState::Delivered), "{what}");
+        assert_eq!(attempt.response.as_deref(), response, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_10_gigabytes_costs_a_kilobyte() {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 10737418240\r\n\r\n".to_vec();
+    let (attempt, state, took) = attempt(Reply::Flood(head, vec![b'a'; 65536])).await;
+    assert_eq!(state, DeliveryState::Delivered);
+    assert_eq!(attempt.response.map(|text| text.len()), Some(1024));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_is_compressed_is_not_unpacked() {
+    let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-encoding: gzip\r\n\r\n".to_vec();
+    bytes.extend_from_slice(&[0x1f, 0x8b, 8, 0]);
+    let (attempt, _, _) = attempt(Reply::Bytes(bytes)).await;
+    let response = attempt.response.expect("a beginning");
+    assert!(
+        response.starts_with('\u{fffd}') && response.chars().count() == 4,
+        "{response:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_failure_and_is_not_followed() {
+    let other = Peer::answering(super::peer::OK).await;
+    let location = format!("location: http://user:word@{}/stolen?token=x\r\n", other.addr);
+    let (bench, peer) = (
+        Bench::start().await,
+        Peer::start({
+            let location: &'static str = Box::leak(location.into_boxed_str());
+            move |_| Reply::Status(307, location)
+        })
+        .await,
+    );
+    bench.endpoint(&peer.url()).await;
+    let event = bench.event().await;
+    let delivery = bench.attempted(event, 1, DeliveryState::Pending).await;
+    let attempt = &delivery.attempts[0];
+    assert_eq!(
+        (attempt.status, attempt.error),
+        (Some(307), Some(AttemptError::Redirect))
+    );
+    assert_eq!(
+        attempt.location,
+        Some(format!("http://***@{}/stolen?token=***", other.addr))
+    );
+    assert_eq!(other.count(), 0);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_not_there_is_a_failed_connection_and_a_name_without_address_is_dns() {
+    let bench = Bench::start().await;
+    let gone = Peer::answering(super::peer::OK).await.url();
+    bench.endpoint(&gone).await;
+    let event = bench.event().await;
+    let delivery = bench.attempted(event, 1, DeliveryState::Pending).await;
+    assert_eq!(delivery.attempts[0].error, Some(AttemptError::Connect));
+    let other = Bench::start().await;
+    other.endpoint("http://no-such-host.invalid/hook").await;
+    let event = other.event().await;
+    let delivery = other.attempted(event, 1, DeliveryState::Pending).await;
+    assert_eq!(delivery.attempts[0].error, Some(AttemptError::Dns));
+}

@@ -1,0 +1,97 @@
+//! What a stop and a crash leave behind.
+
+use std::time::Duration;
+
+use emgate::domain::webhook::{AttemptError, DeliveryState};
+
+use super::bench::{Bench, holds, lab};
+use super::peer::{OK, Peer, Reply};
+
+#[tokio::test]
+async fn what_was_under_way_at_a_crash_goes_out_again_at_once_under_the_same_id() {
+    let mut config = lab();
+    config.timeout = Duration::from_mins(1);
+    let bench = Bench::idle(config).await;
+    let peer = Peer::answering(Reply::Stall(Vec::new())).await;
+    // A runtime of its own, ended in the middle of a send as a kill would.
+    let endpoint = bench.endpoint(&peer.url()).await;
+    let doomed = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let first = bench.event().await;
+    {
+        let _inside = doomed.enter();
+        bench.dispatch();
+    }
+    holds("a request", || peer.count() == 1).await;
+    doomed.shutdown_background();
+    let bench = bench.reopen().await;
+    let left = bench.delivery_of(first).await;
+    assert_eq!((left.state, left.attempts.len()), (DeliveryState::Sending, 1));
+    peer.now(|_| OK);
+    bench.dispatch();
+    let delivery = bench.settled(first, DeliveryState::Delivered).await;
+    assert_eq!(peer.ids(), [first.to_string(), first.to_string()]);
+    let [lost, taken] = delivery.attempts.try_into().expect("two attempts");
+    assert_eq!(
+        (lost.error, lost.duration),
+        (Some(AttemptError::UnknownEnd), None)
+    );
+    assert_eq!((taken.number, taken.error), (2, None));
+    peer.received()[1].verify(&endpoint.secret);
+}
+
+#[tokio::test]
+async fn at_a_stop_what_is_under_way_ends_and_is_written_and_nothing_new_is_sent() {
+    let (bench, peer) = (
+        Bench::start().await,
+        Peer::start(|_| Reply::Drip(b"", b"HTTP/1.1 200 OK\r\n\r\n".to_vec())).await,
+    );
+    bench
+        .endpoint_with(&peer.url(), serde_json::json!({"maxConcurrency": 2}))
+        .await;
+    for _ in 0..5 {
+        bench.event().await;
+    }
+    holds("two requests", || peer.count() == 2).await;
+    assert!(bench.tasks.stop(Duration::from_secs(10)).await, "in time");
+    let mut states: Vec<_> = bench
+        .deliveries()
+        .await
+        .iter()
+        .map(|delivery| delivery.state)
+        .collect();
+    states.sort();
+    let (pending, delivered) = (DeliveryState::Pending, DeliveryState::Delivered);
+    assert_eq!(states, [pending, pending, pending, delivered, delivered]);
+    assert_eq!(peer.count(), 2);
+}
+
+#[tokio::test]
+async fn what_waited_goes_out_after_a_restart() {
+    let bench = Bench::idle(lab()).await;
+    let peer = Peer::answering(OK).await;
+    bench.endpoint(&peer.url()).await;
+    let event = bench.event().await;
+    let bench = bench.reopen().await;
+    bench.dispatch();
+    bench.settled(event, DeliveryState::Delivered).await;
+    assert_eq!(peer.count(), 1);
+}
+
+#[tokio::test]
+async fn a_dispatcher_that_nobody_wakes_finds_what_is_due() {
+    let (bench, peer) = (
+        Bench::start().await,
+        Peer::answering(Reply::Status(500, "")).await,
+    );
+    bench.endpoint(&peer.url()).await;
+    let event = bench.event().await;
+    bench.attempted(event, 1, DeliveryState::Pending).await;
+    peer.now(|_| OK);
+    // The clock moves, and no nudge tells of it.
+    bench.clock.advance(Duration::from_secs(6));
+    bench.settled(event, DeliveryState::Delivered).await;
+}
