@@ -231,15 +231,15 @@ impl Problem {
         problem
     }
 
-    /// What an action that failed is answered with: never 504, which would leave open whether it was done. A time-out
-    /// that comes here came before anything was sent; one that comes later is answered 202.
+    /// What an action that failed is answered with: never 504, which would leave open whether it was done. Of a plan's
+    /// actions a time-out comes here only before anything was sent; one that comes later is answered 202.
     #[must_use]
     pub fn of_action(error: app::Error) -> Self {
         let mut problem = Self::from(error);
         if problem.0.code == Code::UpstreamTimeout {
             let unavailable = Self::new(
                 Code::UpstreamUnavailable,
-                "Enterprise Manager did not answer in time, before anything was asked of it",
+                "Enterprise Manager did not answer in time",
             );
             problem.0.code = unavailable.0.code;
             problem.0.detail = unavailable.0.detail;

@@ -24,6 +24,16 @@ pub struct OptionalJson<T> {
     pub value: Value,
 }
 
+impl<T> OptionalJson<T> {
+    /// The same body as another type.
+    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> OptionalJson<U> {
+        OptionalJson {
+            typed: self.typed.map(into),
+            value: self.value,
+        }
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest<Edge> for JsonBody<T> {
     type Rejection = Problem;
 

@@ -179,7 +179,11 @@ pub(super) fn add(document: &mut OpenApi) {
 
 fn takes_a_callback(operation: &Operation) -> bool {
     match &operation.request_body {
-        Some(RefOr::T(body)) => serde_json::to_string(body).is_ok_and(|body| body.contains("/ActionOptions")),
+        Some(RefOr::T(body)) => serde_json::to_string(body).is_ok_and(|body| {
+            ["/ActionOptions", "/StartOptions"]
+                .iter()
+                .any(|name| body.contains(name))
+        }),
         _ => false,
     }
 }

@@ -118,13 +118,18 @@ fn finish(mut document: OpenApi) -> OpenApi {
 
 /// Gives every JSON body of ours an example, where its schema names one of the samples.
 fn add_examples(operation: &mut Operation) {
-    for content in tidy::bodies(operation) {
+    // Where 202 tells of an operation under way, 200 tells of one that has ended.
+    let told_apart = operation.responses.responses.contains_key("202");
+    for (place, content) in tidy::bodies(operation) {
         let Some(RefOr::Ref(schema)) = &content.schema else {
             continue;
         };
         let name = schema.ref_location.rsplit('/').next().unwrap_or_default();
         if content.example.is_none() && content.examples.is_empty() {
-            content.example = samples::of_schema(name);
+            content.example = match name {
+                "Operation" if told_apart && place == "200" => samples::ended_operation(),
+                name => samples::of_schema(name),
+            };
         }
     }
 }

@@ -284,6 +284,13 @@ pub(super) fn event(kind: EventType) -> Value {
         .unwrap_or_default()
 }
 
+/// An operation that has ended.
+pub(super) fn ended_operation() -> Option<Value> {
+    let ended = operation(true)?;
+    let session = session(true, Some(ended.id))?;
+    serde_json::to_value(failover::Operation::new(&ended, Some(&session))).ok()
+}
+
 /// An example for a schema of the document, where there is one.
 pub(super) fn of_schema(name: &str) -> Option<Value> {
     let value = |value: Result<Value, serde_json::Error>| value.ok();

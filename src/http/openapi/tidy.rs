@@ -27,32 +27,38 @@ pub(super) fn name_pages(components: &mut Components) {
 
 const PAGE: &str = "Page_";
 
-/// Every JSON body of an operation, asked and answered.
-pub(super) fn bodies(operation: &mut Operation) -> impl Iterator<Item = &mut Content> {
+/// Every body of an operation with its status, which is empty for what is asked.
+pub(super) fn bodies(operation: &mut Operation) -> impl Iterator<Item = (&str, &mut Content)> {
     let answers = operation
         .responses
         .responses
-        .values_mut()
-        .filter_map(|response| match response {
-            RefOr::T(response) => Some(response.content.values_mut()),
-            RefOr::Ref(_) => None,
+        .iter_mut()
+        .flat_map(|(status, response)| {
+            let content = match response {
+                RefOr::T(response) => Some(response.content.values_mut()),
+                RefOr::Ref(_) => None,
+            };
+            content
+                .into_iter()
+                .flatten()
+                .map(move |content| (status.as_str(), content))
         });
-    let asked = operation.request_body.iter_mut().filter_map(|body| match body {
-        RefOr::T(body) => Some(body.content.values_mut()),
-        RefOr::Ref(_) => None,
-    });
-    answers
-        .flatten()
-        .chain(asked.flatten())
-        .filter_map(|content| match content {
-            RefOr::T(content) => Some(content),
+    let asked = operation.request_body.iter_mut().flat_map(|body| {
+        let content = match body {
+            RefOr::T(body) => Some(body.content.values_mut()),
             RefOr::Ref(_) => None,
-        })
+        };
+        content.into_iter().flatten().map(|content| ("", content))
+    });
+    answers.chain(asked).filter_map(|(place, content)| match content {
+        RefOr::T(content) => Some((place, content)),
+        RefOr::Ref(_) => None,
+    })
 }
 
 /// Bodies and parameters that may be left out are left out, not null.
 pub(super) fn operation(operation: &mut Operation) {
-    for content in bodies(operation) {
+    for (_, content) in bodies(operation) {
         if let Some(schema) = &mut content.schema {
             not_null(schema);
             if let RefOr::Ref(reference) = schema

@@ -141,7 +141,7 @@ pub(super) fn one_order(ascending: Option<Sort>, descending: Option<Sort>) -> Re
     }
 }
 
-/// What may be said beside an action.
+/// What may be said beside the start of a failover.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -149,8 +149,8 @@ pub(super) fn one_order(ascending: Option<Sort>, descending: Option<Sort>) -> Re
     "callback": {"url": "https://portal.example/hooks/failover"},
     "metadata": {"ticket": "DR-1042"},
 }))]
-pub struct ActionOptions {
-    /// Which restore points are taken; `start` only. The latest when absent.
+pub struct StartOptions {
+    /// Which restore points are taken; the latest when absent.
     #[schema(nullable = false)]
     pub restore_point: Option<RestorePoint>,
     /// A one-off webhook that tells the operation's end.
@@ -159,6 +159,32 @@ pub struct ActionOptions {
     /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
     #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
+}
+
+/// What may be said beside any other action: these choose their restore points themselves.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "callback": {"url": "https://portal.example/hooks/failover"},
+    "metadata": {"ticket": "DR-1042"},
+}))]
+pub struct ActionOptions {
+    /// A one-off webhook that tells the operation's end.
+    #[schema(nullable = false)]
+    pub callback: Option<CallbackRequest>,
+    /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
+    #[schema(nullable = false)]
+    pub metadata: Option<Metadata>,
+}
+
+impl From<ActionOptions> for StartOptions {
+    fn from(options: ActionOptions) -> Self {
+        Self {
+            restore_point: None,
+            callback: options.callback,
+            metadata: options.metadata,
+        }
+    }
 }
 
 /// Which restore points are taken.
@@ -249,7 +275,7 @@ struct Act {
     id: EmId,
     wait: Wait,
     idempotency: Idempotency,
-    body: OptionalJson<ActionOptions>,
+    body: OptionalJson<StartOptions>,
 }
 
 impl Act {

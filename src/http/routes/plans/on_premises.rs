@@ -8,7 +8,9 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Act, ActionOptions, PlanQuery, READING, acting, answer, editing, get, list, unchanged};
+use super::{
+    Act, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list, unchanged,
+};
 use crate::api_types::failover::{Operation, Page, Plan};
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
@@ -110,7 +112,7 @@ async fn update_failover_plan(
     params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
         ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
-    request_body = Option<ActionOptions>,
+    request_body = Option<StartOptions>,
     responses(
         (status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
             not known yet.", body = Operation, headers(("Location" = String, description = "The operation."))),
@@ -125,7 +127,7 @@ async fn start_failover_plan(
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
-    body: OptionalJson<ActionOptions>,
+    body: OptionalJson<StartOptions>,
 ) -> Result<Response, Problem> {
     let (kind, action) = (PlanKind::OnPremises, ActionKind::Start);
     let act = Act {
@@ -172,7 +174,7 @@ async fn undo_failover_plan(
         id,
         wait,
         idempotency,
-        body,
+        body: body.map(StartOptions::from),
     };
     act.run(&edge).await
 }
