@@ -91,7 +91,7 @@ impl Rules {
             tx.wake_deliveries(endpoint.id).await?;
         }
         if recovery.was_told {
-            let reason = Some("it takes deliveries again".to_owned());
+            let reason = "it takes deliveries again".to_owned();
             self.tell(tx, EventType::EndpointRecovered, &endpoint, reason)
                 .await?;
         }
@@ -215,7 +215,7 @@ impl Rules {
     ) -> Result<(), store::Error> {
         tx.disable_endpoint(endpoint.id, reason).await?;
         let words = match reason {
-            DisabledReason::Gone => Some("it answered 410 Gone".to_owned()),
+            DisabledReason::Gone => "it answered 410 Gone".to_owned(),
             DisabledReason::Silent => since(&endpoint.health, "it has taken nothing for 5 days"),
         };
         tracing::warn!(endpoint = %endpoint.id, reason = reason.as_str(), "a webhook endpoint was disabled; what comes for it is held");
@@ -228,9 +228,9 @@ impl Rules {
         tx: &mut Tx,
         kind: EventType,
         endpoint: &Endpoint,
-        reason: Option<String>,
+        reason: String,
     ) -> Result<(), store::Error> {
-        let data = EndpointEventData::new(endpoint, reason);
+        let data = EndpointEventData::new(endpoint, Some(reason));
         let routing = Routing {
             about_endpoint: Some(endpoint.id),
             ..Routing::default()
@@ -255,9 +255,9 @@ fn pause(outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
         .map(|pause| rules::later(now, pause))
 }
 
-fn since(health: &EndpointHealth, what: &str) -> Option<String> {
-    Some(match &health.last_error {
+fn since(health: &EndpointHealth, what: &str) -> String {
+    match &health.last_error {
         Some(error) => format!("{what}; the last attempt failed: {error}"),
         None => what.to_owned(),
-    })
+    }
 }
