@@ -245,6 +245,36 @@ async fn bodies_too_large_or_of_the_wrong_type_and_wrong_methods_have_their_own_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_arrives_although_the_body_was_not_wanted() {
+    let test = TestGateway::builder()
+        .config(|config| config.server.max_body = 2048)
+        .start()
+        .await;
+    let body = json!({"metadata": {"note": "x".repeat(500_000)}});
+    for _ in 0..20 {
+        test.client
+            .post(&plan("/test"))
+            .json(&body)
+            .send()
+            .await
+            .expect_problem(413, "payload-too-large");
+        test.stranger()
+            .post(&plan("/test"))
+            .json(&body)
+            .send()
+            .await
+            .expect_problem(413, "payload-too-large");
+        let chunks = futures_util::stream::iter((0..500).map(|_| Ok::<_, std::io::Error>("x".repeat(1000))));
+        let chunked = test
+            .stranger()
+            .post(&plan("/test"))
+            .body(reqwest::Body::wrap_stream(chunks));
+        chunked.send().await.expect_problem(401, "unauthenticated");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_empty_is_no_body_whatever_its_type_says() {
     let test = TestGateway::start().await;
     let answer = test

@@ -1,16 +1,19 @@
 //! Bounds of a request: panics end here, bodies have a size, requests in flight a number, work a deadline.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use http_body_util::Limited;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 
 use crate::http::problem::{Code, Problem};
@@ -32,17 +35,76 @@ pub(super) async fn panics(request: Request, next: Next) -> Response {
     }
 }
 
-/// Refuses bodies that say they are too large, and stops reading those that turn out to be.
+/// Refuses bodies that say they are too large, stops reading those that turn out to be, and reads on a little after a
+/// refusal: a connection that is closed with unread bytes is reset, and the caller may then never see the answer.
 pub(super) async fn body(State(limit): State<usize>, request: Request, next: Next) -> Response {
     let declared = request
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
-        return too_large(limit).into_response();
+    // Who expects 100 has sent nothing yet, and reading would ask for it.
+    let sends_at_once = !request.headers().contains_key(EXPECT);
+    let (parts, body) = request.into_parts();
+    let body = SharedBody(Arc::new(Mutex::new(body)));
+    let fits = declared.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= limit));
+    let response = if fits {
+        let limited = Body::new(Limited::new(body.clone(), limit));
+        next.run(Request::from_parts(parts, limited)).await
+    } else {
+        too_large(limit).into_response()
+    };
+    if sends_at_once && (response.status().is_client_error() || response.status().is_server_error()) {
+        body.read_on().await;
     }
-    next.run(request.map(|body| Body::new(Limited::new(body, limit))))
-        .await
+    response
+}
+
+/// Most that is read, and longest that is waited, after a refusal.
+const READ_ON: usize = 1024 * 1024;
+const READ_ON_TIME: Duration = Duration::from_secs(1);
+
+/// A body that can be read on when its reader has let go of it.
+#[derive(Clone)]
+struct SharedBody(Arc<Mutex<Body>>);
+
+impl SharedBody {
+    async fn read_on(mut self) {
+        let reading = async {
+            let mut left = READ_ON;
+            while let Some(Ok(frame)) = self.frame().await {
+                let read = frame.data_ref().map_or(0, Bytes::len);
+                match left.checked_sub(read) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(READ_ON_TIME, reading).await;
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Body> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HttpBody for SharedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut *self.inner()).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner().size_hint()
+    }
 }
 
 /// The refusal of a body over `limit` bytes.
