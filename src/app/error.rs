@@ -41,6 +41,9 @@ pub enum Error {
         /// The kind of thing, for people.
         what: &'static str,
     },
+    /// EM's resource does not take this method; these it takes.
+    #[error("the resource does not take this method")]
+    NoSuchMethod(Vec<crate::catalogue::Method>),
     /// What was sent is well-formed but not acceptable.
     #[error("the request is not valid")]
     Invalid(Vec<FieldError>),

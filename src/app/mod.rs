@@ -3,6 +3,7 @@
 //! A handler at the edge calls one verb and wraps its answer; a verb knows no status code and no header. What changes
 //! EM or the store in more than one step runs in a tracked task, so that a caller who hangs up stops nothing.
 
+pub mod em;
 pub mod error;
 pub mod events;
 pub mod idempotency;

@@ -103,6 +103,12 @@ impl Problem {
         self.0.code
     }
 
+    /// One of its headers.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.0.headers.get(name)
+    }
+
     /// The faults it names.
     #[must_use]
     pub fn faults(&self) -> &[Fault] {
@@ -113,6 +119,24 @@ impl Problem {
     #[must_use]
     pub fn not_found(what: &str) -> Self {
         Self::new(Code::NotFound, format!("{what} was not found"))
+    }
+
+    /// 405 with the methods that Enterprise Manager's resource takes.
+    #[must_use]
+    pub fn no_such_method(methods: &[crate::catalogue::Method]) -> Self {
+        let mut allowed = Vec::new();
+        for method in methods {
+            allowed.push(method.as_str());
+            if *method == crate::catalogue::Method::Get {
+                allowed.push("HEAD");
+            }
+        }
+        let allowed = allowed.join(", ");
+        Self::new(
+            Code::MethodNotAllowed,
+            format!("Enterprise Manager's resource takes {allowed} only"),
+        )
+        .with_header(ALLOW, &allowed)
     }
 
     /// 422 with the given faults.
@@ -290,6 +314,7 @@ impl From<app::Error> for Problem {
         use app::Error as E;
         match error {
             E::NotFound { what } => Self::not_found(what),
+            E::NoSuchMethod(methods) => Self::no_such_method(&methods),
             E::Invalid(faults) => Self::invalid(
                 faults
                     .into_iter()

@@ -36,8 +36,10 @@ pub(super) fn shorten(text: &mut String) {
 
 /// A decoded document.
 pub(super) struct Decoded {
+    /// EM's name for it.
+    pub root: &'static str,
     /// The JSON of contract section 4.
-    pub json: Vec<u8>,
+    pub json: Bytes,
 }
 
 impl Decoded {
@@ -68,10 +70,26 @@ pub(super) async fn decode(body: Bytes, roots: &'static [&'static str]) -> Resul
     } else {
         xml::decode(&body, roots)
     };
-    decoded.map(|json| Decoded { json }).map_err(|mut reason| {
+    let whole = |(root, json): (_, Vec<u8>)| Decoded {
+        root,
+        json: json.into(),
+    };
+    decoded.map(whole).map_err(|mut reason| {
         shorten(&mut reason);
         invalid(reason)
     })
+}
+
+/// XML of any kind to JSON; an error document is none that a success may come with.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) async fn decode_any(body: Bytes) -> Result<Decoded, Error> {
+    let decoded = decode(body, &[]).await?;
+    if decoded.root == "Error" {
+        return Err(invalid("it is an error document under a status of success"));
+    }
+    Ok(decoded)
 }
 
 /// An answer that is a success, or the error that it stands for.
@@ -108,8 +126,8 @@ pub(super) fn message(answer: &Answer) -> Option<String> {
     if answer.body.len() > BIG {
         return None;
     }
-    let json = xml::decode(&answer.body, &["Error"]).ok()?;
-    let error: ErrorDocument = Decoded { json }.read().ok()?;
+    let (_, json) = xml::decode(&answer.body, &["Error"]).ok()?;
+    let error: ErrorDocument = serde_json::from_slice(&json).ok()?;
     let text = [error.message, error.first_chance_exception_message];
     let mut text = text.into_iter().flatten().find(|text| !text.trim().is_empty())?;
     shorten(&mut text);

@@ -7,6 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
+//! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `paths`, `xml` | how its answers are read |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
 //! | `logons`, `logon` | the pool of logon sessions (`landing`: how one comes in, `upkeep`: what keeps and ends it), and one of them |
@@ -23,6 +24,7 @@ mod error;
 mod failover;
 mod logon;
 mod logons;
+pub mod mirror;
 mod paths;
 mod query;
 mod sessions;
@@ -230,6 +232,12 @@ impl Em {
 
     /// A read that EM answers now.
     async fn fetch(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
+        let answer = self.fetch_answer(target).await?;
+        documents::decode(answer.body, roots).await.map(Arc::new)
+    }
+
+    /// A read's answer, asked for again where its connection failed.
+    async fn fetch_answer(&self, target: &str) -> Result<Answer, Error> {
         let Inner {
             transport,
             pools,
@@ -241,9 +249,9 @@ impl Em {
             .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
         let mut pause = READ_PAUSE;
         let mut attempt = 1;
-        let answer = loop {
+        loop {
             match call::authorized(transport, pool, target, Call::Read).await {
-                Ok((answer, _)) => break answer,
+                Ok((answer, _)) => return Ok(answer),
                 Err(error) if error.is_passing() && attempt < READ_ATTEMPTS => {
                     tokio::time::sleep(clock.jittered(pause, 0.5)).await;
                     pause *= 3;
@@ -251,8 +259,7 @@ impl Em {
                 }
                 Err(error) => return Err(error),
             }
-        };
-        documents::decode(answer.body, roots).await.map(Arc::new)
+        }
     }
 
     async fn write(&self, target: &str, change: Change, body: &[u8]) -> Result<(Answer, Lease), Error> {

@@ -54,6 +54,11 @@ pub(super) struct Answer {
     pub body: Bytes,
 }
 
+/// An answer whose body is still on its way.
+pub(super) struct Opened {
+    pub response: reqwest::Response,
+}
+
 /// The wire to one EM.
 pub(super) struct Transport {
     reads: reqwest::Client,
@@ -111,6 +116,42 @@ impl Transport {
     pub async fn read(&self, account: &str, target: &str, auth: Auth<'_>) -> Result<Answer, Error> {
         let request = self.reads.get(self.url(target)?).headers(headers(auth)?);
         self.exchange(account, Method::GET, request).await
+    }
+
+    /// GET `target` up to the headers of the answer; its body is the caller's to read, whatever its size.
+    ///
+    /// # Errors
+    /// No answer; a status that is an error is an answer.
+    pub async fn open(&self, account: &str, target: &str, auth: Auth<'_>) -> Result<Opened, Error> {
+        let request = self.reads.get(self.url(target)?).headers(headers(auth)?);
+        let pass = self.breaker.pass()?;
+        let outcome = match tokio::time::timeout(self.limit, request.send()).await {
+            Ok(outcome) => outcome.map_err(failure),
+            Err(_) => Err(Error::after_sending(Kind::TimedOut)),
+        };
+        pass.done(
+            outcome
+                .as_ref()
+                .map(reqwest::Response::status)
+                .map_err(Error::kind),
+        );
+        let label = match &outcome {
+            Ok(response) => response.status().as_str().to_owned(),
+            Err(error) => error.label().to_owned(),
+        };
+        metrics::counter!(names::UPSTREAM_REQUESTS, "account" => account.to_owned(), "method" => "GET", "outcome" => label)
+            .increment(1);
+        outcome.map(|response| Opened { response })
+    }
+
+    /// The rest of an answer that was opened.
+    ///
+    /// # Errors
+    /// No whole answer.
+    pub async fn rest(&self, opened: Opened) -> Result<Answer, Error> {
+        tokio::time::timeout(self.limit, self.collect(opened.response))
+            .await
+            .unwrap_or(Err(Error::after_sending(Kind::TimedOut)))
     }
 
     /// Sends `method` to `target` once.
@@ -177,7 +218,11 @@ impl Transport {
     }
 
     async fn whole(&self, request: reqwest::RequestBuilder) -> Result<Answer, Error> {
-        let mut response = request.send().await.map_err(failure)?;
+        let response = request.send().await.map_err(failure)?;
+        self.collect(response).await
+    }
+
+    async fn collect(&self, mut response: reqwest::Response) -> Result<Answer, Error> {
         let too_large = || {
             Error::after_sending(Kind::TooLarge {
                 limit: self.max_response,
@@ -237,7 +282,7 @@ fn headers(auth: Auth<'_>) -> Result<HeaderMap, Error> {
 }
 
 /// What an error of the client means. The only case in which nothing was sent is that no connection came about.
-fn failure(error: reqwest::Error) -> Error {
+pub(super) fn failure(error: reqwest::Error) -> Error {
     let error = error.without_url();
     if error.is_connect() {
         return Error::after_sending(Kind::Unreachable {

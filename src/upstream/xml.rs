@@ -5,12 +5,18 @@ use serde_json::Value;
 use crate::telemetry::{count_unknown, names};
 use crate::transcode::{self, AnomalyKind, Mode};
 
-/// One of EM's documents, with one of these roots, as the JSON of contract section 4.
+/// One of EM's documents, with one of these roots (any, when there are none), as the JSON of contract section 4, and
+/// its root.
 ///
 /// # Errors
 /// A sentence about what is wrong with it; it quotes names at the most.
-pub(super) fn decode(xml: &[u8], roots: &[&str]) -> Result<Vec<u8>, String> {
-    let decoded = transcode::decode_expecting(xml, roots).map_err(|error| error.to_string())?;
+pub(super) fn decode(xml: &[u8], roots: &[&str]) -> Result<(&'static str, Vec<u8>), String> {
+    let decoded = if roots.is_empty() {
+        transcode::decode(xml)
+    } else {
+        transcode::decode_expecting(xml, roots)
+    };
+    let decoded = decoded.map_err(|error| error.to_string())?;
     for anomaly in decoded.anomalies.iter() {
         let metric = match anomaly.kind {
             AnomalyKind::UnknownName => names::TRANSCODE_UNKNOWN,
@@ -18,7 +24,7 @@ pub(super) fn decode(xml: &[u8], roots: &[&str]) -> Result<Vec<u8>, String> {
         };
         count_unknown(metric, anomaly.ty, &anomaly.name);
     }
-    Ok(decoded.json)
+    Ok((decoded.root, decoded.json))
 }
 
 /// The body of a request: a document with that root, in EM's order.

@@ -29,6 +29,8 @@ mod main_job; // real processes: a plan tested, followed, its end delivered sign
 #[cfg(feature = "demo")]
 mod meta; // probes, metrics, documentation, what every answer carries, the listener
 #[cfg(feature = "demo")]
+mod mirror; // Enterprise Manager's paths as JSON: reads, files, filters, entity tags
+#[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again

@@ -2,6 +2,7 @@
 
 mod body;
 mod conditional;
+mod digest;
 mod idempotency;
 mod path;
 mod prefer;
@@ -9,6 +10,7 @@ mod query;
 
 pub use body::{JsonBody, OptionalJson};
 pub use conditional::{Conditions, entity_tag};
+pub use digest::value_tag;
 pub use idempotency::{Idempotency, no_idempotency_key};
 pub use path::Id;
 pub use prefer::Wait;

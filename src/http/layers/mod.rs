@@ -49,7 +49,11 @@ pub(super) fn around(routes: Router, edge: &Edge) -> Router {
         .layer(from_fn_with_state(edge.clone(), observe::observe))
 }
 
-/// A strong entity tag names bytes; compressing behind its back would make it name others.
+/// Marks an answer whose bytes, and whose length, are somebody else's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verbatim;
+
+/// A strong entity tag names bytes; compressing behind its back would make it name others. A file passes as it is.
 #[derive(Debug, Clone, Copy)]
 struct Untagged;
 
@@ -58,7 +62,7 @@ impl Predicate for Untagged {
     where
         B: axum::body::HttpBody,
     {
-        !response.headers().contains_key(ETAG)
+        !response.headers().contains_key(ETAG) && response.extensions().get::<Verbatim>().is_none()
     }
 }
 

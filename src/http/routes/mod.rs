@@ -1,6 +1,7 @@
 //! All routes on a page, grouped by noun. Each is registered with its scope and the problems of its own; what every
 //! route may answer is added by `openapi::guarded`.
 
+mod em;
 mod events;
 mod meta;
 mod operations;
@@ -26,6 +27,7 @@ pub(super) fn all() -> OpenApiRouter<Edge> {
         .merge(sessions::routes())
         .merge(events::routes())
         .merge(webhooks::routes())
+        .merge(em::routes())
         .merge(meta::routes())
 }
 

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod process;
 pub mod receiver;
+pub mod stand_in;
 pub mod world;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,52 @@
+//! The mirror: every operation of EM's catalogue, as JSON, both ways (contract section 4, "The mirror").
+//!
+//! `path` and `ask` understand a request by the catalogue, `queries` knows what EM's query service can search, and
+//! the verbs here ask EM. The room below does the transcoding; no document becomes a tree here.
+
+mod ask;
+mod path;
+mod queries;
+
+pub use ask::{Ask, Kind, formats, is_task, known_parameters};
+pub use path::is_mirrored;
+pub use queries::Queryable;
+pub use queries::of as queryable;
+
+use super::{App, Error};
+use crate::catalogue::Method;
+pub use crate::upstream::mirror::{Document, Download};
+
+/// The methods that EM's resource at `path` takes.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn methods(path: &str) -> Result<Vec<Method>, Error> {
+    let place = path::place(path).ok_or(Error::NotFound {
+        what: "what the path names",
+    })?;
+    let mut methods = Vec::new();
+    for operation in &place.resource.operations {
+        if operation.action_in_path == place.action.is_some() && !methods.contains(&operation.method) {
+            methods.push(operation.method);
+        }
+    }
+    Ok(methods)
+}
+
+impl App {
+    /// The document that EM answers to a read, from EM or from a moment ago.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`]; that of EM's 404 included, since EM says best what it does not have.
+    pub async fn em_read(&self, ask: &Ask) -> Result<Document, Error> {
+        Ok(self.em.document(&ask.target).await?)
+    }
+
+    /// A file's bytes, as EM sends them.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`], before the first byte.
+    pub async fn em_download(&self, ask: &Ask) -> Result<Download, Error> {
+        Ok(self.em.download(&ask.target).await?)
+    }
+}

@@ -1,0 +1,148 @@
+//! Whatever EM answers, for the mirror: documents as JSON without knowing their kind, and files as a stream.
+//!
+//! Documents go through the shield like every other read. A download holds its slot in the logon session until the
+//! last byte, so that the session is not logged off under it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use super::documents::{self, Decoded};
+use super::error::{Error, Kind};
+use super::logons::Lease;
+use super::transport::{Opened, Transport};
+use super::{Em, Inner};
+
+/// One of EM's documents.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// EM's name for it, such as `EntityReferences`.
+    pub root: &'static str,
+    /// The JSON of contract section 4, without blanks.
+    pub json: Bytes,
+}
+
+impl Document {
+    fn of(decoded: &Decoded) -> Self {
+        Self {
+            root: decoded.root,
+            json: decoded.json.clone(),
+        }
+    }
+}
+
+/// A file on its way from EM.
+pub struct Download {
+    /// Type, length and name, where EM told them.
+    pub headers: HeaderMap,
+    body: reqwest::Response,
+    lease: Lease,
+    patience: Duration,
+}
+
+impl Download {
+    /// Its bytes as they come. An error means that what came so far is not the whole.
+    pub fn bytes(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+        futures_util::stream::try_unfold(self, |mut download| async move {
+            let chunk = tokio::time::timeout(download.patience, download.body.chunk())
+                .await
+                .map_err(|_| Error::after_sending(Kind::TimedOut))?
+                .map_err(super::transport::failure)?;
+            if chunk.is_none() {
+                download.lease.pool.prove(&download.lease.logon);
+            }
+            Ok(chunk.map(|chunk| (chunk, download)))
+        })
+    }
+}
+
+impl std::fmt::Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").finish_non_exhaustive()
+    }
+}
+
+impl Em {
+    /// The document at `target` (path and query below `/api/`), which may be the answer to the same read of a moment
+    /// ago.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn document(&self, target: &str) -> Result<Document, Error> {
+        let (em, path) = (self.clone(), target.to_owned());
+        let reading = async move { em.document_now(&path).await };
+        // Apart from the gateway's own reads, which insist on a certain kind of document.
+        let decoded = self
+            .inner
+            .shield
+            .read((0, format!("mirror {target}")), reading)
+            .await?;
+        Ok(Document::of(&decoded))
+    }
+
+    async fn document_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {
+        let answer = self.fetch_answer(target).await?;
+        documents::decode_any(answer.body).await.map(Arc::new)
+    }
+
+    /// The file at `target`.
+    ///
+    /// # Errors
+    /// [`Error`], as long as nothing of it has arrived.
+    pub async fn download(&self, target: &str) -> Result<Download, Error> {
+        let Inner { transport, pools, .. } = &*self.inner;
+        let pool = pools
+            .first()
+            .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
+        let latest = Instant::now() + transport.limit();
+        let mut lease = pool.lease().await?;
+        let mut fresh = false;
+        loop {
+            let opened = transport.open(&pool.account, target, lease.logon.auth()).await?;
+            let expired = match opened.response.status() {
+                StatusCode::UNAUTHORIZED => true,
+                StatusCode::FORBIDDEN => pool.expired_behind_403(&lease).await,
+                _ => false,
+            };
+            if !expired {
+                return begun(transport, opened, lease).await;
+            }
+            let moment = pool.forget(&lease.logon);
+            if fresh || Instant::now() >= latest {
+                return Err(Error::after_sending(Kind::CredentialsRefused {
+                    message: None,
+                    retry_after: Duration::from_secs(5),
+                }));
+            }
+            drop(lease);
+            lease = pool.lease_proven(moment).await?;
+            fresh = true;
+        }
+    }
+}
+
+/// The download of an answer that is a success; of any other, the error that it stands for.
+async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Download, Error> {
+    if !opened.response.status().is_success() {
+        let answer = transport.rest(opened).await?;
+        return Err(documents::refusal(&answer));
+    }
+    lease.pool.prove(&lease.logon);
+    let mut headers = HeaderMap::new();
+    for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_DISPOSITION] {
+        if let Some(value) = opened.response.headers().get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    Ok(Download {
+        headers,
+        body: opened.response,
+        lease,
+        patience: transport.limit(),
+    })
+}

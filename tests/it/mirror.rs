@@ -1,0 +1,476 @@
+//! The mirror: Enterprise Manager's own paths, as JSON.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::support::stand_in::{Reply, StandIn};
+use crate::support::{PLAN, TestGateway};
+
+/// A gateway whose Enterprise Manager can be told what to say.
+async fn between() -> (TestGateway, StandIn) {
+    let stand_in = StandIn::start().await;
+    let before = stand_in.clone();
+    let test = TestGateway::builder()
+        .config(move |config| before.step_before(&mut config.upstream))
+        .start()
+        .await;
+    (test, stand_in)
+}
+
+fn plan_path() -> String {
+    format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}")
+}
+
+async fn requests(test: &TestGateway, which: &str) -> u64 {
+    let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+    stats["requests"][which].as_u64().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_is_read_as_entity_and_a_collection_as_references() {
+    let test = TestGateway::start().await;
+    let plan = test.client.get(&plan_path()).send().await.expect(200);
+    assert_eq!(plan.header("content-type"), "application/json");
+    assert_eq!(plan.body["id"], PLAN);
+    assert_eq!(plan.body["name"], "ABC Company Failover Plan");
+    assert!(plan.body["cloudFailoverPlanInfo"]["includes"].is_array());
+    assert!(
+        plan.body["links"]
+            .as_array()
+            .is_some_and(|links| !links.is_empty())
+    );
+
+    let reference = test
+        .client
+        .get(&format!("{}?format=Reference", plan_path()))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(reference.body["type"], "CloudFailoverPlanReference");
+    assert!(reference.body.get("cloudFailoverPlanInfo").is_none());
+
+    let list = "/api/v1/em/cloud/cloudFailoverPlans";
+    let references = test.client.get(list).send().await.expect(200);
+    let first = &references.body["items"][0];
+    assert_eq!(first["type"], "CloudFailoverPlanReference");
+    assert!(references.body["page"]["size"].is_u64());
+    let entities = test
+        .client
+        .get(&format!("{list}?format=Entity"))
+        .send()
+        .await
+        .expect(200);
+    assert!(entities.body["items"][0]["cloudFailoverPlanInfo"].is_object());
+
+    // Every link of the mirror's can be followed as it stands.
+    let href = first["href"].as_str().expect("a link");
+    assert!(href.starts_with("/api/v1/em/"), "{href}");
+    test.client.get(href).send().await.expect(200);
+    let root = test.client.get("/api/v1/em").send().await.expect(200);
+    assert!(root.body["supportedVersions"].is_array());
+    test.client.get("/api/v1/em/").send().await.expect(200);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_is_filtered_sorted_and_paged_by_ems_query_service() {
+    let test = TestGateway::builder().sim(|sim| sim.plans = 5).start().await;
+    let list = "/api/v1/em/cloud/cloudFailoverPlans";
+    let page = test
+        .client
+        .get(&format!("{list}?pageSize=2&sortAsc=name"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(page.body["items"].as_array().map(Vec::len), Some(2));
+    assert_eq!(page.body["page"]["size"], 2);
+    let mut names: Vec<String> = Vec::new();
+    let mut next = Some(format!("{list}?pageSize=2&sortAsc=name"));
+    while let Some(path) = next {
+        let page = test.client.get(&path).send().await.expect(200).body;
+        for item in page["items"].as_array().expect("items") {
+            names.push(item["name"].as_str().expect("a name").to_owned());
+        }
+        next = page["page"]["next"].as_str().map(ToOwned::to_owned);
+        assert!(names.len() < 50, "the pages never end");
+    }
+    assert!(names.len() >= 5 && names.is_sorted(), "{names:?}");
+
+    let found = test
+        .client
+        .get(&format!(
+            "{list}?format=Entity&filter=name==%22ABC%20Company%20Failover%20Plan%22"
+        ))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(found.body["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(found.body["items"][0]["id"], PLAN);
+    let same = test
+        .client
+        .get("/api/v1/em/query?type=CloudFailoverPlan&format=Entities&filter=name==%22ABC%20Company%20Failover%20Plan%22")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(same.body["items"], found.body["items"]);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_is_told_before_anything_is_sent() {
+    let test = TestGateway::start().await;
+    let before = requests(&test, "GET /api/query").await;
+    for (path, pointer, says) in [
+        ("/cloud/cloudFailoverPlans?color=red", "color", "known here"),
+        (
+            "/cloud/cloudFailoverPlans?filter=Colour==red",
+            "filter",
+            "at position 1",
+        ),
+        (
+            "/cloud/cloudFailoverPlans?filter=Name==%22open",
+            "filter",
+            "does not end",
+        ),
+        ("/cloud/cloudFailoverPlans?sortAsc=Colour", "sortAsc", "one of"),
+        ("/cloud/cloudFailoverPlans?page=0", "page", "from 1"),
+        ("/cloud/cloudFailoverPlans?pageSize=1000", "pageSize", "100"),
+        ("/query?type=Nothing", "type", "one of"),
+        ("/query", "type", "is required"),
+    ] {
+        let answer = test
+            .client
+            .get(&format!("/api/v1/em{path}"))
+            .send()
+            .await
+            .expect_problem(422, "invalid-request");
+        assert_eq!(answer.pointers(), [pointer], "{path}: {}", answer.text);
+        assert!(answer.text.contains(says), "{path}: {}", answer.text);
+    }
+    // The watcher asks its own query all the time; none of the above is one of cloud plans.
+    let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+    assert!(
+        stats["requests"]
+            .get("GET /api/cloud/cloudFailoverPlans")
+            .is_none(),
+        "{stats}"
+    );
+    assert!(requests(&test, "GET /api/query").await >= before);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_em_lacks_or_the_mirror_keeps_to_itself_is_404_and_a_wrong_method_names_the_right_ones() {
+    let test = TestGateway::start().await;
+    for path in [
+        "/nothing",
+        "/jobs/1/nothing",
+        "/sessionMngr",
+        "/sessionMngr/?v=latest",
+        "/logonSessions",
+        "/LOGONSESSIONS/4ceb4e03-d23d-4c4e-be05-21580b260243",
+        "/cloud/cloudFailoverPlans/%2e%2e/x",
+        "/cloud/cloudFailoverPlans/00000000-0000-4000-8000-000000000000",
+    ] {
+        let answer = test.client.get(&format!("/api/v1/em{path}")).send().await;
+        answer.expect_problem(404, "not-found");
+    }
+    for (method, path, allow) in [
+        ("DELETE", "/cloud/cloudFailoverPlans", "GET, HEAD"),
+        ("DELETE", "/failoverPlans/1", "GET, HEAD, POST, PUT"),
+        ("PATCH", "/jobs/1", "GET, HEAD, POST, PUT, DELETE"),
+        ("GET", "/nas/jobs/1/start", "POST"),
+    ] {
+        let answer = test
+            .client
+            .request(method, &format!("/api/v1/em{path}"))
+            .send()
+            .await
+            .expect_problem(405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+    }
+    let options = test.client.request("OPTIONS", "/api/v1/em/jobs").send().await;
+    assert_eq!(options.expect(204).header("allow"), "GET, HEAD");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_and_writing_need_their_scope() {
+    let test = TestGateway::start().await;
+    let reader = test.client_with(&["em:read"]);
+    reader.get(&plan_path()).send().await.expect(200);
+    for (client, method, scope) in [
+        (test.client_with(&["em:write"]), "GET", "em:read"),
+        (reader.clone(), "DELETE", "em:write"),
+        (reader.clone(), "PUT", "em:write"),
+        (reader, "POST", "em:write"),
+    ] {
+        let answer = client
+            .request(method, &plan_path())
+            .send()
+            .await
+            .expect_problem(403, "insufficient-scope");
+        assert!(
+            answer
+                .header("www-authenticate")
+                .contains(&format!("scope=\"{scope}\"")),
+            "{method}"
+        );
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_has_a_strong_tag_and_is_not_sent_twice_to_who_has_it() {
+    let test = TestGateway::start().await;
+    let first = test.client.get(&plan_path()).send().await.expect(200);
+    let tag = first.header("etag").to_owned();
+    assert!(tag.starts_with('"'), "{tag}");
+    assert_eq!(first.header("cache-control"), "private, no-cache");
+    let again = test
+        .client
+        .get(&plan_path())
+        .header("if-none-match", &tag)
+        .send()
+        .await
+        .expect(304);
+    assert_eq!((again.text.as_str(), again.header("etag")), ("", tag.as_str()));
+    let reference = test
+        .client
+        .get(&format!("{}?format=Reference", plan_path()))
+        .header("if-none-match", &tag)
+        .send()
+        .await
+        .expect(200);
+    assert_ne!(reference.header("etag"), tag);
+    let head = test.client.request("HEAD", &plan_path()).send().await.expect(200);
+    assert_eq!((head.text.as_str(), head.header("etag")), ("", tag.as_str()));
+    assert!(head.header("content-length").parse::<usize>().expect("a length") > 500);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_readers_of_one_document_cost_em_one_request() {
+    let test = TestGateway::builder()
+        .sim(|sim| sim.latency = 200)
+        .config(|config| config.upstream.cache_ttl = Duration::from_secs(30))
+        .start()
+        .await;
+    let path = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}/includes");
+    let readers = (0..40).map(|_| test.client.get(&path).send());
+    for answer in futures_util::future::join_all(readers).await {
+        answer.expect(200);
+    }
+    test.client.get(&path).send().await.expect(200);
+    let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+    let count: u64 = stats["requests"]
+        .as_object()
+        .expect("counts")
+        .iter()
+        .filter(|(line, _)| line.contains("ncludes"))
+        .map(|(_, count)| count.as_u64().unwrap_or(0))
+        .sum();
+    assert_eq!(count, 1, "{stats}");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_em_says_arrives_whatever_it_is_and_what_cannot_be_trusted_does_not() {
+    let (test, em) = between().await;
+    em.answers(
+        "GET /api/reports/summary/overview",
+        Reply::xml(
+            200,
+            "\u{feff}<?xml version=\"1.0\"?><p:OverviewReportFrame xmlns:p=\"http://www.veeam.com/ent/v1.0\">\
+             <p:BackupServers>3</p:BackupServers><p:Brand&#78;ew/></p:OverviewReportFrame>",
+        ),
+    );
+    test.client
+        .get("/api/v1/em/reports/summary/overview")
+        .send()
+        .await
+        .expect_problem(502, "upstream-invalid-response");
+    em.answers(
+        "GET /api/reports/summary/overview",
+        Reply::xml(
+            200,
+            "\u{feff}<?xml version=\"1.0\"?><p:OverviewReportFrame xmlns:p=\"http://www.veeam.com/ent/v1.0\">\
+             <p:BackupServers>3</p:BackupServers><p:Novelty>x</p:Novelty></p:OverviewReportFrame>",
+        ),
+    );
+    let overview = test
+        .client
+        .get("/api/v1/em/reports/summary/overview")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(overview.body["backupServers"], 3);
+    assert_eq!(overview.body["novelty"], "x");
+    let error = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Status=\"X\" StatusCode=\"1\" Message=\"no right\">\
+                 <StackTrace>at Secret.Place</StackTrace></Error>";
+    for (status, ours, code) in [
+        (400, 422, "upstream-rejected"),
+        (403, 403, "upstream-forbidden"),
+        (404, 404, "not-found"),
+        (405, 502, "upstream-error"),
+        (409, 409, "upstream-conflict"),
+        (429, 503, "upstream-unavailable"),
+        (500, 502, "upstream-error"),
+        (503, 503, "upstream-unavailable"),
+        (200, 502, "upstream-invalid-response"),
+    ] {
+        em.answers("GET /api/reports/summary", Reply::xml(status, error));
+        let answer = test
+            .client
+            .get("/api/v1/em/reports/summary")
+            .send()
+            .await
+            .expect_problem(ours, code);
+        assert_eq!(answer.text.contains("no right"), status != 200, "{status}");
+        assert!(!answer.text.contains("Secret"), "{status}");
+    }
+    for body in ["<html><body>Sign in</body></html>", "<SummaryReport", ""] {
+        em.answers("GET /api/reports/summary", Reply::xml(200, body));
+        test.client
+            .get("/api/v1/em/reports/summary")
+            .send()
+            .await
+            .expect_problem(502, "upstream-invalid-response");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_reach_em_with_the_right_encoding() {
+    let (test, em) = between().await;
+    let entries = "<FileSystemEntries xmlns=\"http://www.veeam.com/ent/v1.0\"/>";
+    em.answers("GET /api/vmRestorePoints/*", Reply::xml(200, entries));
+    em.answers(
+        "GET /api/catalog/vms/*",
+        Reply::xml(
+            200,
+            "<CatalogVm xmlns=\"http://www.veeam.com/ent/v1.0\" Name=\"a/b\"/>",
+        ),
+    );
+    for path in [
+        "C:/Program%20Files/50%25%20%23.txt",
+        "C:%2FProgram%20Files%2F50%25%20%23.txt",
+        "C:%5CProgram%20Files%5C50%25%20%23.txt",
+    ] {
+        let answer = test
+            .client
+            .get(&format!(
+                "/api/v1/em/vmRestorePoints/1/mounts/2/{path}?action=listFiles&page=3&pageSize=10"
+            ))
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(answer.body["files"], json!([]));
+        let seen = em.seen("GET /api/vmRestorePoints/").pop().expect("a request");
+        assert_eq!(
+            seen.target,
+            "/api/vmRestorePoints/1/mounts/2/C:/Program%20Files/50%25%20%23.txt?action=listFiles&pageSize=10&page=3"
+        );
+    }
+    test.client
+        .get("/api/v1/em/CATALOG/vms/a%2Fb%3F%20%C3%A4")
+        .send()
+        .await
+        .expect(200);
+    let seen = em.seen("GET /api/catalog/").pop().expect("a request");
+    assert_eq!(seen.target, "/api/catalog/vms/a%2Fb%3F%20%C3%A4?format=Entity");
+    assert_eq!(seen.headers["accept"], "application/xml");
+    assert!(seen.body.is_empty());
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_passes_as_it_comes() {
+    let (test, em) = between().await;
+    let path = "/api/v1/em/vmRestorePoints/1/mounts/2/C:/disk.bin?action=download";
+    // Larger than any answer that is held, so that it can only pass as a stream.
+    let file = Bytes::from(vec![7_u8; 70 * 1024 * 1024]);
+    let reply = Reply {
+        body: file.clone(),
+        ..Reply::xml(200, "")
+    };
+    em.answers(
+        "GET /api/vmRestorePoints/1/mounts/2/C:/disk.bin?action=download",
+        reply
+            .header("content-type", "application/x-disk")
+            .header("content-disposition", "attachment; filename=\"disk.bin\""),
+    );
+    let raw = |path: &'static str| {
+        crate::support::client::plain()
+            .get(format!("http://{}{path}", test.addr()))
+            .bearer_auth(crate::support::token(
+                &json!({"sub": "tester", "scope": "em:read tenants:all"}),
+            ))
+            .header("accept-encoding", "gzip, br")
+            .send()
+    };
+    let answer = raw(path).await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let header = |name: &str| {
+        answer
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().expect("text").to_owned())
+    };
+    assert_eq!(header("content-type").as_deref(), Some("application/x-disk"));
+    assert_eq!(
+        header("content-disposition").as_deref(),
+        Some("attachment; filename=\"disk.bin\"")
+    );
+    assert_eq!(header("content-length"), Some(file.len().to_string()));
+    assert_eq!(header("content-encoding"), None);
+    assert!(answer.bytes().await.expect("the whole file") == file);
+
+    let error = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"no such file\"/>";
+    em.answers(
+        "GET /api/vmRestorePoints/1/mounts/2/C:/disk.bin?action=download",
+        Reply::xml(404, error),
+    );
+    let answer = test
+        .client
+        .get(path)
+        .send()
+        .await
+        .expect_problem(404, "not-found");
+    assert!(answer.text.contains("no such file"));
+
+    // A file that ends too early must not look whole.
+    let mut broken = Reply::xml(200, "half").header("content-type", "text/plain");
+    broken.cut = true;
+    em.answers(
+        "GET /api/vmRestorePoints/1/mounts/2/C:/disk.bin?action=download",
+        broken,
+    );
+    let answer = raw(path).await.expect("an answer");
+    assert!(answer.bytes().await.is_err());
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_logon_session_is_nobodys_concern() {
+    let (test, em) = between().await;
+    em.answers(
+        "GET /api/vmRestorePoints/1/mounts/2/C:/x?action=download",
+        Reply::xml(200, "bytes").header("content-type", "text/plain"),
+    );
+    test.sim_control(reqwest::Method::POST, "expire", Value::Null)
+        .await;
+    test.client.get(&plan_path()).send().await.expect(200);
+    test.sim_control(reqwest::Method::POST, "expire", Value::Null)
+        .await;
+    let file = test
+        .client
+        .get("/api/v1/em/vmRestorePoints/1/mounts/2/C:/x?action=download")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(file.text, "bytes");
+    test.stop().await;
+}

@@ -1,0 +1,173 @@
+//! A server between gateway and simulator: answers what a test tells it to, passes on all else, and keeps a list.
+//!
+//! For what the simulator cannot say (odd documents, files, statuses) while logons and plans stay the simulator's.
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use futures_util::StreamExt as _;
+
+/// What to answer.
+#[derive(Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// The connection breaks after the body, before the length it announced is reached.
+    pub cut: bool,
+}
+
+impl Reply {
+    pub fn xml(status: u16, body: &str) -> Self {
+        Self {
+            status,
+            headers: vec![("content-type".to_owned(), "application/xml".to_owned())],
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            cut: false,
+        }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A request that came by.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+#[derive(Default)]
+struct Inner {
+    behind: OnceLock<url::Url>,
+    replies: Mutex<Vec<(String, Reply)>>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// The server; clones share it.
+#[derive(Clone)]
+pub struct StandIn {
+    inner: Arc<Inner>,
+    address: std::net::SocketAddr,
+}
+
+impl StandIn {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let inner = Arc::new(Inner::default());
+        let app = axum::Router::new().fallback(answer).with_state(inner.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { inner, address }
+    }
+
+    /// Steps between the gateway that is configured so and the EM it would have asked.
+    pub fn step_before(&self, config: &mut emgate::upstream::Config) {
+        self.inner
+            .behind
+            .set(config.url.clone())
+            .expect("one gateway for each stand-in");
+        config.url = format!("http://{}", self.address).parse().expect("a URL");
+    }
+
+    /// Answers `request` (`GET /api/x?y=z`) from now on; `*` at its end stands for anything.
+    pub fn answers(&self, request: &str, reply: Reply) {
+        let mut replies = self.inner.replies.lock().expect("unpoisoned");
+        replies.retain(|(known, _)| known != request);
+        replies.push((request.to_owned(), reply));
+    }
+
+    /// What came by with a target that begins so.
+    pub fn seen(&self, request: &str) -> Vec<Seen> {
+        let seen = self.inner.seen.lock().expect("unpoisoned");
+        seen.iter()
+            .filter(|seen| format!("{} {}", seen.method, seen.target).starts_with(request))
+            .cloned()
+            .collect()
+    }
+}
+
+async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or_else(String::new, ToString::to_string);
+    let line = format!("{} {target}", parts.method);
+    inner.seen.lock().expect("unpoisoned").push(Seen {
+        method: parts.method.to_string(),
+        target: target.clone(),
+        headers: parts.headers.clone(),
+        body: body.clone(),
+    });
+    let reply = {
+        let replies = inner.replies.lock().expect("unpoisoned");
+        let fits = |(request, _): &&(String, Reply)| match request.strip_suffix('*') {
+            Some(start) => line.starts_with(start),
+            None => line == *request,
+        };
+        replies.iter().find(fits).map(|(_, reply)| reply.clone())
+    };
+    match reply {
+        Some(reply) => told(reply),
+        None => passed_on(&inner, &parts, &target, body).await,
+    }
+}
+
+fn told(reply: Reply) -> Response {
+    let mut response = Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        response = response.header(name, value);
+    }
+    let body = if reply.cut {
+        // Apart, so that the beginning is on the wire before the end fails.
+        let broken = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Err(std::io::Error::other("cut"))
+        };
+        let begun = futures_util::stream::iter([Ok(reply.body)]);
+        Body::from_stream(begun.chain(futures_util::stream::once(broken)))
+    } else {
+        Body::from(reply.body)
+    };
+    response.body(body).expect("a response")
+}
+
+async fn passed_on(inner: &Inner, parts: &axum::http::request::Parts, target: &str, body: Bytes) -> Response {
+    let base = inner.behind.get().expect("somebody behind");
+    let url = base.join(target).expect("a URL");
+    let mut headers = parts.headers.clone();
+    headers.remove("host");
+    let asked = super::client::plain()
+        .request(parts.method.clone(), url)
+        .headers(headers)
+        .body(body)
+        .send();
+    let Ok(answer) = asked.await else {
+        let mut gone = Response::new(Body::empty());
+        *gone.status_mut() = StatusCode::BAD_GATEWAY;
+        return gone;
+    };
+    let mut response = Response::builder().status(answer.status());
+    if let Some(headers) = response.headers_mut() {
+        headers.extend(answer.headers().clone());
+        headers.remove("transfer-encoding");
+    }
+    let body = answer.bytes().await.unwrap_or_default();
+    response.body(Body::from(body)).expect("a response")
+}
