@@ -35,6 +35,8 @@ mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again
 #[cfg(feature = "demo")]
+mod demo; // the demo as a newcomer runs it
+#[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
