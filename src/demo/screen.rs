@@ -263,9 +263,9 @@ impl Screen {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "between 0 and BAR"
+            reason = "between 0 and BAR; rounded down, so that full means done"
         )]
-        let filled = (share * BAR as f64).round() as usize;
+        let filled = (share * BAR as f64).floor() as usize;
         format!(
             "{}{}",
             self.cells.0.repeat(filled),
