@@ -1,6 +1,6 @@
 //! The event log, page by page, oldest first.
 
-use super::{App, Error, LogPage};
+use super::{App, Error, LogPage, one_more};
 use crate::domain::id::EventId;
 use crate::store::events::StoredEvent;
 use crate::store::operations::Cursor;
@@ -24,35 +24,18 @@ impl App {
         cursor: Option<Cursor<EventPlace>>,
         size: usize,
     ) -> Result<LogPage<StoredEvent, Cursor<i64>>, Error> {
-        let more = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+        let more = one_more(size);
         let cursor = match cursor {
             None => None,
             Some(Cursor::After(place)) => Some(Cursor::After(self.place(place, "after").await?)),
             Some(Cursor::Before(place)) => Some(Cursor::Before(self.place(place, "before").await?)),
         };
-        let backwards = matches!(cursor, Some(Cursor::Before(_)));
-        let mut events = match cursor {
+        let events = match cursor {
             Some(Cursor::Before(seq)) => self.store.events_before(seq, more).await?,
             Some(Cursor::After(seq)) => self.store.events_after(seq, more).await?,
             None => self.store.events_after(0, more).await?,
         };
-        let overflows = events.len() > size;
-        if overflows && backwards {
-            events.remove(0);
-        }
-        events.truncate(size);
-        let next = (backwards || overflows)
-            .then(|| events.last().map(|last| Cursor::After(last.seq)))
-            .flatten();
-        let older = if backwards { overflows } else { cursor.is_some() };
-        let previous = older
-            .then(|| events.first().map(|first| Cursor::Before(first.seq)))
-            .flatten();
-        Ok(LogPage {
-            items: events,
-            next,
-            previous,
-        })
+        Ok(LogPage::cut(events, cursor, size, |event| event.seq))
     }
 
     async fn place(&self, place: EventPlace, parameter: &str) -> Result<i64, Error> {

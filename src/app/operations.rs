@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, Error, LogPage};
+use super::{App, Error, LogPage, one_more};
 use crate::api_types::events::operation_event;
 use crate::domain::id::{EventId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
@@ -75,29 +75,16 @@ impl App {
         cursor: Option<Cursor<OperationId>>,
         size: usize,
     ) -> Result<LogPage<OperationView, Cursor<OperationId>>, Error> {
-        let more = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-        let mut operations = self.store.operations(filter, cursor, more).await?;
-        let overflows = operations.len() > size;
-        let backwards = matches!(cursor, Some(Cursor::Before(_)));
-        if overflows && backwards {
-            operations.remove(0);
-        }
-        operations.truncate(size);
-        let next = (backwards || overflows)
-            .then(|| operations.last().map(|last| Cursor::After(last.id)))
-            .flatten();
-        let newer = if backwards { overflows } else { cursor.is_some() };
-        let previous = newer
-            .then(|| operations.first().map(|first| Cursor::Before(first.id)))
-            .flatten();
-        let mut items = Vec::with_capacity(operations.len());
-        for operation in operations {
+        let found = self.store.operations(filter, cursor, one_more(size)).await?;
+        let page = LogPage::cut(found, cursor, size, |operation| operation.id);
+        let mut items = Vec::with_capacity(page.items.len());
+        for operation in page.items {
             items.push(self.with_session(operation).await?);
         }
         Ok(LogPage {
             items,
-            next,
-            previous,
+            next: page.next,
+            previous: page.previous,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::submit::Callback;
-use super::{Error, FieldError, LogPage};
+use super::{Error, FieldError, LogPage, one_more};
 use crate::api_types::events::{TestEventData, event};
 use crate::api_types::webhooks::{
     WebhookEndpointCreate, WebhookEndpointPatch, WebhookFilterInput, WebhookFilterPatch,
@@ -94,7 +94,7 @@ impl Webhooks {
         size: usize,
     ) -> Result<LogPage<Endpoint, Cursor<EndpointId>>, Error> {
         let found = self.store.endpoints(cursor, one_more(size)).await?;
-        Ok(page(found, cursor, size, |endpoint| endpoint.id))
+        Ok(LogPage::cut(found, cursor, size, |endpoint| endpoint.id))
     }
 
     /// An endpoint.
@@ -202,7 +202,7 @@ impl Webhooks {
         size: usize,
     ) -> Result<LogPage<Delivery, Cursor<DeliveryId>>, Error> {
         let found = self.store.deliveries(filter, cursor, one_more(size)).await?;
-        Ok(page(found, cursor, size, |delivery| delivery.id))
+        Ok(LogPage::cut(found, cursor, size, |delivery| delivery.id))
     }
 
     /// A delivery with every attempt.
@@ -372,35 +372,4 @@ fn invalid(faults: Vec<Fault>) -> Error {
             .map(|fault| FieldError::new(fault.pointer, fault.detail))
             .collect(),
     )
-}
-
-fn one_more(size: usize) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1)
-}
-
-/// A page out of one more item than it holds, newest first.
-fn page<T, I: Copy>(
-    mut items: Vec<T>,
-    cursor: Option<Cursor<I>>,
-    size: usize,
-    id: impl Fn(&T) -> I,
-) -> LogPage<T, Cursor<I>> {
-    let overflows = items.len() > size;
-    let backwards = matches!(cursor, Some(Cursor::Before(_)));
-    if overflows && backwards {
-        items.remove(0);
-    }
-    items.truncate(size);
-    let next = (backwards || overflows)
-        .then(|| items.last().map(|last| Cursor::After(id(last))))
-        .flatten();
-    let newer = if backwards { overflows } else { cursor.is_some() };
-    let previous = newer
-        .then(|| items.first().map(|first| Cursor::Before(id(first))))
-        .flatten();
-    LogPage {
-        items,
-        next,
-        previous,
-    }
 }

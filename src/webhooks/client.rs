@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
-use url::Host;
+use url::{Host, Url};
 
 use super::guard::{Guard, NoAddress};
 use crate::domain::webhook::AttemptError;
@@ -178,7 +180,7 @@ impl Client {
         progress.phases.resolve = Some(start.elapsed());
         let addresses = addresses.map_err(|why| match why {
             NoAddress::Unresolved | NoAddress::TimedOut => AttemptError::Dns,
-            NoAddress::Closed(_) | NoAddress::Own => AttemptError::RefusedAddress,
+            NoAddress::Closed(_) | NoAddress::Plain | NoAddress::Own => AttemptError::RefusedAddress,
         })?;
         let start = Instant::now();
         let tcp = dial(&addresses).await?;
@@ -257,17 +259,13 @@ async fn platform_tls() -> Result<Arc<ClientConfig>, AttemptError> {
 
 fn request(target: &TargetUrl, headers: HeaderMap, body: Bytes) -> Option<Request<Full<Bytes>>> {
     let url = target.url();
-    let path = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
     let mut host = url.host_str()?.to_owned();
     if let Some(port) = url.port() {
         host.push_str(&format!(":{port}"));
     }
     let mut request = Request::builder()
         .method(Method::POST)
-        .uri(path.parse::<Uri>().ok()?)
+        .uri(path_and_query(url)?)
         .body(Full::new(body))
         .ok()?;
     *request.headers_mut() = headers;
@@ -279,6 +277,28 @@ fn request(target: &TargetUrl, headers: HeaderMap, body: Bytes) -> Option<Reques
         http::HeaderValue::from_static("identity"),
     );
     Some(request)
+}
+
+/// What a URL's standard leaves as it is and a request line's (RFC 3986) does not know.
+const UNSAFE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+fn path_and_query(url: &Url) -> Option<Uri> {
+    let path = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let path = PathAndQuery::try_from(utf8_percent_encode(&path, UNSAFE).to_string()).ok()?;
+    Some(Uri::from(path))
 }
 
 async fn read(response: Response<Incoming>) -> Answer {
@@ -391,5 +411,52 @@ fn of_tls(error: &std::io::Error) -> AttemptError {
         }
         // Foreign and growing: whatever else is wrong with a certificate, it is not trusted.
         _ => AttemptError::TlsUntrusted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(url: &str) -> Option<String> {
+        let target = TargetUrl::parse(url, true).ok()?;
+        let request = request(&target, HeaderMap::new(), Bytes::new()).expect("a request");
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .expect("a host")
+            .to_str()
+            .expect("text");
+        Some(format!("{host} {}", request.uri()))
+    }
+
+    #[test]
+    fn the_request_line_is_the_urls_path_and_query() {
+        for (url, expected) in [
+            ("https://r.example", "r.example /"),
+            ("https://r.example:443/a?b=c", "r.example /a?b=c"),
+            ("https://r.example:8443//x//y", "r.example:8443 //x//y"),
+            ("https://[2606:2800::1]:8443/", "[2606:2800::1]:8443 /"),
+            (
+                "https://größe.example/ä?ö",
+                "xn--gre-6ka8i.example /%C3%A4?%C3%B6",
+            ),
+            ("https://r.example/%20?%zz", "r.example /%20?%zz"),
+            (
+                "https://r.example/a^b|c?d^e|f`g{h}",
+                "r.example /a%5Eb%7Cc?d%5Ee%7Cf%60g%7Bh%7D",
+            ),
+        ] {
+            assert_eq!(line(url).as_deref(), Some(expected), "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_url_that_is_accepted_can_be_asked_for(path in "[ -~äß€]{0,40}", query in "[ -~äß€]{0,40}") {
+            // Accepted or refused, but never accepted and then impossible.
+            let _ = line(&format!("https://r.example/{path}?{query}"));
+        }
     }
 }

@@ -380,3 +380,88 @@ fn rest(lanes: &[Lane], now: Timestamp) -> Duration {
         .unwrap_or(POLL)
         .min(POLL)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock, SystemClock};
+    use crate::domain::event::{EventType, NewEvent, Routing};
+    use crate::domain::id::{EndpointId, EventId};
+    use crate::domain::webhook::endpoint::{Settings, SigningSecret};
+    use crate::domain::webhook::target::TargetUrl;
+    use crate::store::testing::temporary_with;
+    use crate::store::webhooks::deliveries::DeliveryFilter;
+    use crate::webhooks::Guard;
+
+    async fn fixture() -> (Arc<Engine>, Arc<ManualClock>) {
+        let clock = ManualClock::at(SystemClock.now());
+        let store = temporary_with(clock.clone()).await;
+        let mut tx = store.begin().await.expect("begun");
+        let target = TargetUrl::parse("https://receiver.example/", false).expect("a URL");
+        let id = EndpointId::new(clock.id());
+        tx.insert_endpoint(
+            id,
+            &target,
+            &SigningSecret::from_key(&[1; 32]),
+            &Settings::default(),
+        )
+        .await
+        .expect("inserted");
+        let event = NewEvent {
+            id: EventId::new(clock.id()),
+            kind: EventType::UpstreamUnavailable,
+            at: clock.now(),
+            body: "{}".into(),
+            routing: Routing::default(),
+        };
+        tx.append_event(&event).await.expect("appended");
+        tx.commit().await.expect("committed");
+        let config = Config::default();
+        let client = Client::new(Guard::new(&config, Vec::new()), config.timeout);
+        let dispatcher = Dispatcher::new(store, client, &config, clock.clone(), Tasks::new());
+        (dispatcher.0, clock)
+    }
+
+    #[tokio::test]
+    async fn a_delivery_whose_task_panics_is_tried_again_and_then_quarantined() {
+        let (engine, clock) = fixture().await;
+        for crash in 1..=3 {
+            let now = clock.now();
+            let (claimed, written, _) = engine
+                .transact(&[], false, false, false, now)
+                .await
+                .expect("claimed");
+            engine.committed(&[], &written, &claimed, None);
+            let landing = Landing {
+                engine: engine.clone(),
+                id: claimed[0].id,
+                number: claimed[0].number,
+                outcome: None,
+            };
+            let task = engine.tasks.spawn(async move {
+                let _landing = landing;
+                panic!("as a body that cannot be rendered would");
+            });
+            assert!(task.await.is_err());
+            engine.turn().await.expect("settled");
+            let filter = DeliveryFilter::default();
+            let delivery = engine
+                .store
+                .deliveries(&filter, None, 1)
+                .await
+                .expect("read")
+                .remove(0);
+            let expected = if crash < 3 {
+                DeliveryState::Pending
+            } else {
+                DeliveryState::Quarantined
+            };
+            assert_eq!(delivery.state, expected, "crash {crash}");
+            assert_eq!(
+                delivery.attempts.last().and_then(|attempt| attempt.error),
+                Some(AttemptError::Internal)
+            );
+            clock.advance(Duration::from_mins(2));
+        }
+    }
+}

@@ -49,6 +49,9 @@ pub enum NoAddress {
     /// An address that deliveries may not go to.
     #[error("a {} address; webhooks may not reach it unless webhooks.allow_networks lists its network", .0.word())]
     Closed(Class),
+    /// Plain HTTP, which was allowed when the URL was taken and is not any more.
+    #[error("plain HTTP, which webhooks.allow_http does not allow")]
+    Plain,
     /// The gateway itself, or Enterprise Manager.
     #[error("the gateway's own address or that of Enterprise Manager, which webhooks never reach")]
     Own,
@@ -144,7 +147,7 @@ impl Guard {
             TargetUrl::parse(text, self.0.allow_http).map_err(|detail| Unacceptable(detail.to_owned()))?;
         match self.addresses(&target).await {
             Ok(_) | Err(NoAddress::Unresolved | NoAddress::TimedOut) => Ok(target),
-            Err(refused @ (NoAddress::Closed(_) | NoAddress::Own)) => {
+            Err(refused @ (NoAddress::Closed(_) | NoAddress::Plain | NoAddress::Own)) => {
                 Err(Unacceptable(format!("the URL points to {refused}")))
             }
         }
@@ -155,6 +158,9 @@ impl Guard {
     /// # Errors
     /// Why there is none.
     pub async fn addresses(&self, target: &TargetUrl) -> Result<Vec<SocketAddr>, NoAddress> {
+        if !target.is_tls() && !self.0.allow_http {
+            return Err(NoAddress::Plain);
+        }
         let port = target.port();
         let rivals = self.rivals(port);
         let name = match target.host() {

@@ -367,6 +367,20 @@ async fn the_gateway_itself_and_enterprise_manager_are_never_reached_by_address_
     }
 }
 
+#[tokio::test]
+async fn plain_http_that_was_allowed_once_is_refused_at_the_dial() {
+    let strict = Config {
+        allow_http: false,
+        ..config(true)
+    };
+    let guard = Guard::with_resolver(&strict, Vec::new(), names());
+    assert!(guard.check("http://public.test/").await.is_err());
+    assert_eq!(
+        dialled(guard, "http://public.test/").await,
+        AttemptError::RefusedAddress
+    );
+}
+
 /// A name server that gives another answer each time.
 struct Rebinding(AtomicUsize, Mutex<Vec<IpAddr>>);
 

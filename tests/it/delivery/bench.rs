@@ -80,6 +80,10 @@ impl Bench {
         }
     }
 
+    pub fn store_url(&self) -> String {
+        format!("sqlite://{}", self.directory.path().join("emgate.db").display())
+    }
+
     pub fn dispatch(&self) {
         self.dispatch_with(Client::new(self.guard.clone(), self.config.timeout));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,8 +56,8 @@ pub enum Reply {
     Drip(&'static [u8], Vec<u8>),
     /// The connection is reset.
     Reset,
-    /// An answer before the request was read.
-    Early,
+    /// 204, once this is true.
+    Once(Arc<AtomicBool>),
 }
 
 pub const OK: Reply = Reply::Status(204, "");
@@ -191,10 +191,11 @@ async fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
             Ok(())
         }
         Reply::Reset => stream.set_zero_linger(),
-        Reply::Early => {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                .await
+        Reply::Once(open) => {
+            while !open.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await
         }
     }
 }

@@ -145,7 +145,6 @@ async fn success_is_decided_at_the_status_line_whatever_the_body_does() {
             Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\n\r\n\x89PNG".to_vec()),
             None,
         ),
-        ("an early answer", Reply::Early, None),
     ] {
         let (attempt, state, _) = attempt(reply).await;
         assert_eq!((attempt.error, state), (None, DeliveryState::Delivered), "{what}");

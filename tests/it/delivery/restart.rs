@@ -1,10 +1,13 @@
 //! What a stop and a crash leave behind.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use emgate::domain::webhook::{AttemptError, DeliveryState};
+use sqlx::Connection as _;
 
-use super::bench::{Bench, holds, lab};
+use super::bench::{Bench, holds, lab, until};
 use super::peer::{OK, Peer, Reply};
 
 #[tokio::test]
@@ -94,4 +97,39 @@ async fn a_dispatcher_that_nobody_wakes_finds_what_is_due() {
     // The clock moves, and no nudge tells of it.
     bench.clock.advance(Duration::from_secs(6));
     bench.settled(event, DeliveryState::Delivered).await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_the_store_cannot_take_is_kept_and_written_later_and_nothing_is_sent_twice() {
+    let mut config = lab();
+    config.timeout = Duration::from_secs(30);
+    let bench = Bench::idle(config).await;
+    bench.dispatch();
+    let gate = Arc::new(AtomicBool::new(false));
+    let peer = Peer::answering(Reply::Once(gate.clone())).await;
+    bench.endpoint(&peer.url()).await;
+    let event = bench.event().await;
+    until("the attempt", || async {
+        Some(bench.delivery_of(event).await).filter(|delivery| delivery.state == DeliveryState::Sending)
+    })
+    .await;
+    holds("the request", || peer.count() == 1).await;
+    sqlx::any::install_default_drivers();
+    let mut other = sqlx::AnyConnection::connect(&bench.store_url())
+        .await
+        .expect("connected");
+    sqlx::query("begin immediate")
+        .execute(&mut other)
+        .await
+        .expect("held");
+    gate.store(true, Ordering::SeqCst);
+    // Longer than a writer waits for the store: the first try to write the outcome fails.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(bench.delivery_of(event).await.state, DeliveryState::Sending);
+    sqlx::query("rollback")
+        .execute(&mut other)
+        .await
+        .expect("released");
+    let delivery = bench.settled(event, DeliveryState::Delivered).await;
+    assert_eq!((delivery.attempts.len(), peer.count()), (1, 1));
 }
