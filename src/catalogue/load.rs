@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::error::{CatalogueError, Fault, FaultKind};
 use super::line;
 use super::model::{Auth, Body, EnumDef, EnumId, Field, Kind, Method, Operation, Parameter, Place, Query};
-use super::model::{QueryField, Resource, Role, Root, Scalar, Segment, TaskLink, TypeId, Value};
+use super::model::{QueryField, Resource, Role, Root, Scalar, Segment, Shape, TaskLink, TypeId, Value};
 use super::{Catalogue, types};
 
 /// A data file as TOML has it.
@@ -446,19 +446,30 @@ pub(super) fn area_of(file: &'static str) -> &'static str {
     file.strip_suffix(".toml").unwrap_or(file)
 }
 
+/// The key of a field with what always follows it: `"` of a text, `[` of a list.
+pub(super) fn opening(key: &str, shape: Shape, value: Value, role: Role) -> String {
+    match (shape, value, role) {
+        (Shape::Wrapped | Shape::Repeated, ..) => format!("{key}["),
+        (Shape::One, Value::Scalar(s), Role::Plain) if s.is_text() => format!("{key}\""),
+        _ => key.to_owned(),
+    }
+}
+
 /// A field line that is resolved.
 pub(super) fn field(read: line::FieldLine, value: Value, json: String) -> Field {
-    let key = format!(",{}:", serde_json::Value::String(json.clone()));
     let role = match (read.place, read.name, value) {
         (Place::Attribute, "UID", _) => Role::Uid,
         (Place::Attribute, "Rel", _) => Role::Relation,
         (_, _, Value::Scalar(Scalar::Url)) => Role::Url,
         _ => Role::Plain,
     };
+    let key = format!(",{}:", serde_json::Value::String(json.clone()));
+    let opening = opening(&key, read.shape, value, role);
     Field {
         name: read.name,
         json: json.into(),
         key: key.into(),
+        opening: opening.into(),
         place: read.place,
         shape: read.shape,
         value,

@@ -118,6 +118,8 @@ pub struct Field {
     pub json: Box<str>,
     /// `,"json":` ready to be written.
     pub key: Box<str>,
+    /// The same with the quote or bracket that always follows it, if one does.
+    pub opening: Box<str>,
     pub place: Place,
     pub shape: Shape,
     pub value: Value,

@@ -180,7 +180,9 @@ fn separate(fields: &mut [Field]) {
         .filter(|f| f.place == Place::Attribute && children.contains(&f.json))
     {
         let json = format!("{}Attribute", field.json);
-        field.key = format!(",\"{json}\":").into();
+        let key = format!(",\"{json}\":");
+        field.opening = load::opening(&key, field.shape, field.value, field.role).into();
+        field.key = key.into();
         field.json = json.into();
     }
 }

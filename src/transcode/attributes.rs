@@ -54,53 +54,45 @@ impl<'a> Attributes<'a> {
     pub(super) fn next(&mut self) -> Result<Option<Attribute<'a>>, DecodeError> {
         let bytes = self.raw.as_bytes();
         let blanks = self.skip_blanks();
-        if self.position >= bytes.len() {
+        let begin = self.position;
+        let Some(rest) = bytes.get(begin..).filter(|r| !r.is_empty()) else {
             return Ok(None);
-        }
+        };
         if blanks == 0 {
             return Err(self.malformed("attributes without a blank between them"));
         }
-        let rest = bytes.get(self.position..).unwrap_or_default();
-        let Some(name_len) = rest.iter().position(|b| *b == b'=' || is_blank(*b)) else {
+        let Some(length) = rest.iter().position(|b| *b == b'=' || is_blank(*b)) else {
             return Err(self.malformed("an attribute without a value"));
         };
-        if name_len == 0 {
+        self.position += length;
+        if rest.get(length) != Some(&b'=') {
+            self.skip_blanks();
+        }
+        let name = self.raw.get(begin..begin + length).unwrap_or_default();
+        if name.is_empty() {
             return Err(self.malformed("an attribute without a name"));
         }
-        let name = self
-            .raw
-            .get(self.position..self.position + name_len)
-            .unwrap_or_default();
-        self.position += name_len;
-        self.skip_blanks();
         if bytes.get(self.position) != Some(&b'=') {
             return Err(self.malformed("an attribute without a value"));
         }
         self.position += 1;
-        self.skip_blanks();
+        if !matches!(bytes.get(self.position), Some(b'"' | b'\'')) {
+            self.skip_blanks();
+        }
         let quote = match bytes.get(self.position) {
             Some(quote @ (b'"' | b'\'')) => *quote,
             _ => return Err(self.malformed("an attribute's value without quotes")),
         };
         self.position += 1;
-        let rest = bytes.get(self.position..).unwrap_or_default();
-        let Some(length) = memchr(quote, rest) else {
+        let value = self.raw.get(self.position..).unwrap_or_default();
+        let Some(length) = memchr::memchr(quote, value.as_bytes()) else {
             return Err(self.malformed("an attribute's value without its end"));
         };
-        let value = self
-            .raw
-            .get(self.position..self.position + length)
-            .unwrap_or_default();
+        let value = value.get(..length).unwrap_or_default();
         let at = self.start + self.position as u64;
         self.position += length + 1;
         Ok(Some(Attribute { name, value, at }))
     }
-}
-
-/// Position of `byte`, eight bytes at a time.
-#[inline]
-fn memchr(byte: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|b| *b == byte)
 }
 
 #[cfg(test)]

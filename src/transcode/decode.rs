@@ -30,8 +30,6 @@ pub(super) struct State<'w> {
     depth: u32,
     /// Bytes of unknown elements held.
     held: usize,
-    /// Text of the scalar being read.
-    scratch: String,
 }
 
 impl<'w> State<'w> {
@@ -43,7 +41,6 @@ impl<'w> State<'w> {
             anomalies,
             depth: 0,
             held: 0,
-            scratch: String::new(),
         }
     }
 
@@ -248,7 +245,6 @@ fn attributes(st: &mut State<'_>, frame: &mut Frame, raw: &str, at: u64) -> Resu
             return Err(DecodeError::Malformed { what, at: a.at });
         }
         frame.seen |= 1 << index;
-        frame.key(&field.key, &mut st.out.buf);
         attribute(st, frame, field, a.value, a.at)?;
     }
     Ok(())
@@ -295,52 +291,78 @@ fn attribute(
     raw: &str,
     at: u64,
 ) -> Result<(), DecodeError> {
-    match field.role {
-        Role::Plain => {
-            if let Value::Scalar(s) = field.value
-                && s.is_text()
-            {
-                st.out.buf.push(b'"');
-                text::write_json(raw, Raw::Attribute, at, &mut st.out.buf)?;
-                st.out.buf.push(b'"');
-                return Ok(());
-            }
-            with_plain(st, raw, at, |st, plain| typed_text(st, frame.ty, field, plain))
-        }
-        Role::Uid => with_plain(st, raw, at, |st, plain| {
-            write_plain(plain, &mut st.out.buf);
-            if let Some(id) = unknown::urn_id(plain).filter(|_| frame.ty.has_uid) {
-                st.out.buf.extend_from_slice(b",\"id\":");
-                write_plain(id, &mut st.out.buf);
-                frame.made_id = true;
-            }
-            Ok(())
-        }),
-        Role::Url => with_plain(st, raw, at, |st, plain| {
-            write_url(plain, &mut st.out.buf);
-            Ok(())
-        }),
-        Role::Relation => with_plain(st, raw, at, |st, plain| {
-            write_relation(plain, &mut st.out.buf);
-            Ok(())
-        }),
-    }
-}
-
-/// Calls `then` with the attribute's value without references; borrows it where it has none.
-#[inline]
-fn with_plain<T>(
-    st: &mut State<'_>,
-    raw: &str,
-    at: u64,
-    then: impl FnOnce(&mut State<'_>, &str) -> Result<T, DecodeError>,
-) -> Result<T, DecodeError> {
     if text::is_plain(raw) {
-        return then(st, raw);
+        return plain_attribute(st, frame, field, raw);
     }
     let mut plain = String::with_capacity(raw.len());
     text::push_plain(raw, Raw::Attribute, at, &mut plain)?;
-    then(st, &plain)
+    if text::is_plain(&plain) {
+        return plain_attribute(st, frame, field, &plain);
+    }
+    // Rare: what must be escaped for JSON.
+    let out = &mut st.out.buf;
+    match (field.role, field.value) {
+        (Role::Plain, Value::Scalar(s)) if s.is_text() => {
+            frame.key(&field.key, out);
+            text::write_json_string(&plain, out);
+        }
+        (Role::Plain, _) => {
+            frame.key(&field.key, out);
+            typed_text(st, frame.ty, field, &plain)?;
+        }
+        (Role::Uid, _) => {
+            frame.key(&field.key, out);
+            text::write_json_string(&plain, out);
+            if let Some(id) = unknown::urn_id(&plain).filter(|_| frame.ty.has_uid) {
+                out.extend_from_slice(b",\"id\":");
+                text::write_json_string(id, out);
+                frame.made_id = true;
+            }
+        }
+        (Role::Url, _) => {
+            frame.key(&field.key, out);
+            text::write_json_string(&api_url(&plain), out);
+        }
+        (Role::Relation, _) => {
+            frame.key(&field.key, out);
+            text::write_json_string(&lower_camel(&plain), out);
+        }
+    }
+    Ok(())
+}
+
+/// An attribute whose value needs no escape in either format.
+#[inline]
+fn plain_attribute(
+    st: &mut State<'_>,
+    frame: &mut Frame,
+    field: &'static Field,
+    plain: &str,
+) -> Result<(), DecodeError> {
+    frame.key(&field.opening, &mut st.out.buf);
+    let out = &mut st.out.buf;
+    match field.role {
+        Role::Plain => match field.value {
+            Value::Scalar(s) if s.is_text() => {
+                out.extend_from_slice(plain.as_bytes());
+                out.push(b'"');
+            }
+            _ => return typed_text(st, frame.ty, field, plain),
+        },
+        Role::Uid => {
+            out.push(b'"');
+            out.extend_from_slice(plain.as_bytes());
+            if let Some(id) = unknown::urn_id(plain).filter(|_| frame.ty.has_uid) {
+                out.extend_from_slice(b"\",\"id\":\"");
+                out.extend_from_slice(id.as_bytes());
+                frame.made_id = true;
+            }
+            out.push(b'"');
+        }
+        Role::Url => write_plain_url(plain, out),
+        Role::Relation => write_relation(plain, out),
+    }
+    Ok(())
 }
 
 /// A JSON string of text that mostly needs no escape.
@@ -366,18 +388,17 @@ fn write_relation(plain: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a URL as a JSON string, with our own path if it leads into EM's API.
+/// Writes a URL without escapes as a JSON string, with our own path if it leads into EM's API.
 #[inline]
-fn write_url(plain: &str, out: &mut Vec<u8>) {
-    match below_api(plain) {
-        Some(rest) if text::is_plain(rest) => {
-            out.extend_from_slice(b"\"/api/v1/em");
-            out.extend_from_slice(rest.as_bytes());
-            out.push(b'"');
-        }
-        Some(rest) => text::write_json_string(&format!("/api/v1/em{rest}"), out),
-        None => write_plain(plain, out),
+fn write_plain_url(plain: &str, out: &mut Vec<u8>) {
+    if let Some(rest) = below_api(plain) {
+        out.extend_from_slice(b"\"/api/v1/em");
+        out.extend_from_slice(rest.as_bytes());
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(plain.as_bytes());
     }
+    out.push(b'"');
 }
 
 /// The URL as the gateway offers it: `https://any:9398/api/jobs?x` → `/api/v1/em/jobs?x`; others stay.
@@ -388,14 +409,22 @@ pub(super) fn api_url(url: &str) -> String {
 /// What follows `/api` in a URL into EM's API, whatever host stands there.
 #[inline]
 pub(super) fn below_api(url: &str) -> Option<&str> {
-    let path = match url.split_once("://") {
-        Some((scheme, rest))
-            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
-        {
-            rest.get(rest.bytes().position(|b| matches!(b, b'/' | b'?' | b'#'))?..)?
-        }
-        Some(_) | None => url,
+    let scheme = |name: &[u8]| {
+        url.as_bytes()
+            .get(..name.len())
+            .is_some_and(|s| s.eq_ignore_ascii_case(name))
     };
+    let host = if scheme(b"https://") {
+        8
+    } else if scheme(b"http://") {
+        7
+    } else {
+        0
+    };
+    let mut path = url.get(host..)?;
+    if host > 0 {
+        path = path.get(memchr::memchr3(b'/', b'?', b'#', path.as_bytes())?..)?;
+    }
     let (api, rest) = path.split_at_checked(4)?;
     (api.eq_ignore_ascii_case("/api") && matches!(rest.as_bytes().first(), None | Some(b'/' | b'?' | b'#')))
         .then_some(rest)
@@ -410,12 +439,15 @@ pub(super) enum Next {
     },
     /// A wrapper: its items follow.
     List(&'static Field),
-    Page(result::Page),
-    Unknown {
-        key: String,
-        members: Members,
-        nil: bool,
-    },
+    Page(Box<result::Page>),
+    Unknown(Box<UnknownStart>),
+}
+
+/// An unknown child: its JSON name and its attributes.
+pub(super) struct UnknownStart {
+    key: String,
+    members: Members,
+    nil: bool,
 }
 
 /// A child's start, and where its items must go if its list was closed before.
@@ -503,7 +535,7 @@ fn child(st: &mut State<'_>, frame: &mut Frame, tag: &BytesStart<'_>, at: u64) -
         st.note(AnomalyKind::UnknownName, ty.name, local(name));
         let (key, members, nil) = unknown::open(st, tag, at)?;
         return Ok(Child {
-            next: Next::Unknown { key, members, nil },
+            next: Next::Unknown(Box::new(UnknownStart { key, members, nil })),
             late: None,
         });
     };
@@ -519,10 +551,13 @@ fn child(st: &mut State<'_>, frame: &mut Frame, tag: &BytesStart<'_>, at: u64) -
     let mut late = None;
     if frame.seen & bit == 0 {
         frame.seen |= bit;
-        frame.key(&field.key, &mut st.out.buf);
-        if field.shape == Shape::Repeated {
-            st.out.buf.push(b'[');
-            frame.open = Some(this);
+        if field.is_list() {
+            frame.key(&field.opening, &mut st.out.buf);
+            if field.shape == Shape::Repeated {
+                frame.open = Some(this);
+            }
+        } else {
+            frame.key(&field.key, &mut st.out.buf);
         }
     } else if !field.is_list() {
         return Err(DecodeError::Repeated {
@@ -565,7 +600,7 @@ fn item(
     if ty.form == Form::Page {
         let mut page = result::Page::default();
         page.attributes(st, tag, at)?;
-        return Ok(Next::Page(page));
+        return Ok(Next::Page(Box::new(page)));
     }
     begin(st, ty, tag, at).map(Next::Object)
 }
@@ -645,7 +680,6 @@ fn rest_of_child<S: Source>(
             }
         }
         Next::List(field) => {
-            st.out.buf.push(b'[');
             if !empty {
                 items(src, st, frame, field)?;
             }
@@ -681,8 +715,9 @@ pub(super) fn rest_of_item<S: Source>(
             finish(src, st, inner)
         }
         Next::Scalar { field, nil } => scalar(src, st, frame, field, nil, empty),
-        Next::Page(page) => result::page_field(src, st, page, empty),
-        Next::Unknown { key, members, nil } => {
+        Next::Page(page) => result::page_field(src, st, *page, empty),
+        Next::Unknown(unknown) => {
+            let UnknownStart { key, members, nil } = *unknown;
             let json = unknown::element(src, st, members, nil, empty)?;
             frame.extra().add(st, &key, false, &json)
         }
@@ -777,57 +812,127 @@ fn scalar<S: Source>(
         st.out.buf.extend_from_slice(nothing);
         return Ok(());
     }
-    let direct = as_text && field.role == Role::Plain;
-    let mark = st.out.mark();
-    let mut scratch = std::mem::take(&mut st.scratch);
-    scratch.clear();
-    if direct {
-        st.out.buf.push(b'"');
-    }
-    let mut any = false;
     src.skip_blanks(false);
-    loop {
+    let at = src.position();
+    let (first, alone) = src.next_before_end()?;
+    if alone && let Event::Text(t) = &first {
+        if as_text && field.role == Role::Plain {
+            st.out.buf.push(b'"');
+            text::write_json(t, Raw::Text, at, &mut st.out.buf)?;
+            st.out.buf.push(b'"');
+        } else if text::is_plain(t) {
+            typed_text(st, frame.ty, field, t)?;
+        } else {
+            let mut plain = String::new();
+            text::push_plain(t, Raw::Text, at, &mut plain)?;
+            typed_text(st, frame.ty, field, &plain)?;
+        }
+        // The end tag is there, `alone` says so; whether it is the right one says the reader.
         let at = src.position();
-        match src.next()? {
-            Event::End(_) => break,
-            Event::Text(t) if direct => {
-                text::write_json(&t, Raw::Text, at, &mut st.out.buf)?;
-                any = true;
+        return match src.next()? {
+            Event::End(_) => Ok(()),
+            other => aside(&other, at),
+        };
+    }
+    let mut pieces = Pieces::new(st, as_text && field.role == Role::Plain);
+    let mut step = pieces.take(st, first, at)?;
+    loop {
+        match step {
+            Piece::End => return pieces.finish(st, frame, field, nil),
+            Piece::Child(child) => child_of_scalar(src, st, frame, field, *child)?,
+            Piece::Text => {}
+        }
+        src.skip_blanks(false);
+        let at = src.position();
+        let event = src.next()?;
+        step = pieces.take(st, event, at)?;
+    }
+}
+
+/// A scalar that comes in pieces: text, CDATA, references, comments between them. Text goes straight into the JSON
+/// string, everything else is gathered and parsed at the end.
+struct Pieces {
+    direct: bool,
+    mark: Mark,
+    any: bool,
+    gathered: String,
+}
+
+enum Piece {
+    Text,
+    /// A child where only text should be.
+    Child(Box<(UnknownStart, bool)>),
+    End,
+}
+
+impl Pieces {
+    fn new(st: &mut State<'_>, direct: bool) -> Self {
+        let mark = st.out.mark();
+        if direct {
+            st.out.buf.push(b'"');
+        }
+        Self {
+            direct,
+            mark,
+            any: false,
+            gathered: String::new(),
+        }
+    }
+
+    fn take(&mut self, st: &mut State<'_>, event: Event<'_>, at: u64) -> Result<Piece, DecodeError> {
+        let out = &mut st.out.buf;
+        match event {
+            Event::End(_) => return Ok(Piece::End),
+            Event::Text(t) if self.direct => {
+                text::write_json(&t, Raw::Text, at, out)?;
+                self.any = true;
             }
-            Event::CData(t) if direct => {
-                text::write_json(&t, Raw::CData, at, &mut st.out.buf)?;
-                any |= !t.is_empty();
+            Event::CData(t) if self.direct => {
+                text::write_json(&t, Raw::CData, at, out)?;
+                self.any |= !t.is_empty();
             }
-            Event::GeneralRef(r) if direct => {
-                text::write_json_char(text::reference(&r, at)?, &mut st.out.buf);
-                any = true;
+            Event::GeneralRef(r) if self.direct => {
+                text::write_json_char(text::reference(&r, at)?, out);
+                self.any = true;
             }
             event @ (Event::Text(_) | Event::CData(_) | Event::GeneralRef(_)) => {
-                push_event(&event, at, &mut scratch)?;
+                push_event(&event, at, &mut self.gathered)?;
             }
             event @ (Event::Start(_) | Event::Empty(_)) => {
                 let empty = matches!(event, Event::Empty(_));
                 if let Event::Start(tag) | Event::Empty(tag) = event {
                     let (key, members, nil) = unknown::open(st, &tag, at)?;
-                    child_of_scalar(src, st, frame, field, (key, members, nil, empty))?;
+                    return Ok(Piece::Child(Box::new((
+                        UnknownStart { key, members, nil },
+                        empty,
+                    ))));
                 }
-                src.skip_blanks(false);
             }
             other => aside(&other, at)?,
         }
+        Ok(Piece::Text)
     }
-    if direct {
-        st.out.buf.push(b'"');
-        if nil && !any && st.out.rewind(mark) {
+
+    fn finish(
+        self,
+        st: &mut State<'_>,
+        frame: &Frame,
+        field: &'static Field,
+        nil: bool,
+    ) -> Result<(), DecodeError> {
+        if self.direct {
+            st.out.buf.push(b'"');
+            if nil && !self.any && st.out.rewind(self.mark) {
+                st.out.buf.extend_from_slice(b"null");
+            }
+            Ok(())
+        } else if nil && self.gathered.is_empty() {
             st.out.buf.extend_from_slice(b"null");
+            Ok(())
+        } else {
+            typed_text(st, frame.ty, field, &self.gathered)
         }
-    } else if nil && scratch.is_empty() {
-        st.out.buf.extend_from_slice(b"null");
-    } else {
-        typed_text(st, frame.ty, field, &scratch)?;
     }
-    st.scratch = scratch;
-    Ok(())
 }
 
 #[cold]
@@ -836,7 +941,7 @@ fn child_of_scalar<S: Source>(
     st: &mut State<'_>,
     frame: &mut Frame,
     field: &'static Field,
-    (key, members, nil, empty): (String, Members, bool, bool),
+    (UnknownStart { key, members, nil }, empty): (UnknownStart, bool),
 ) -> Result<(), DecodeError> {
     st.enter(src.position())?;
     let json = unknown::element(src, st, members, nil, empty)?;
@@ -856,7 +961,7 @@ pub(super) fn typed_text(
     let out = &mut st.out.buf;
     let scalar = match field.value {
         Value::Scalar(Scalar::Url) => {
-            write_url(plain, out);
+            write_plain(&api_url(plain), out);
             return Ok(());
         }
         Value::Scalar(s) if s.is_text() => {

@@ -33,7 +33,7 @@ pub use encode::Mode;
 pub use error::{DecodeError, EncodeError, FieldFault, FieldFaultKind};
 
 /// Bytes of JSON that one document in memory may become: many empty elements grow by their empty lists.
-const MAX_JSON: u64 = 512 * 1024 * 1024;
+const MAX_JSON: usize = 512 * 1024 * 1024;
 
 /// Distinct anomalies remembered of one document.
 const MAX_ANOMALIES: usize = 64;
@@ -113,7 +113,15 @@ impl Anomalies {
 /// # Errors
 /// Whatever is not a whole, well-formed document with a root of EM's; see [`DecodeError`].
 pub fn decode(xml: &[u8]) -> Result<Decoded, DecodeError> {
-    decode_any(xml, None)
+    decode_any(xml, None, Vec::new())
+}
+
+/// The same into memory that was used before, which is thrown away first.
+///
+/// # Errors
+/// As [`decode`]; the memory is then lost.
+pub fn decode_into(xml: &[u8], memory: Vec<u8>) -> Result<Decoded, DecodeError> {
+    decode_any(xml, None, memory)
 }
 
 /// Transcodes a document whose root is one of `roots`.
@@ -121,10 +129,10 @@ pub fn decode(xml: &[u8]) -> Result<Decoded, DecodeError> {
 /// # Errors
 /// As [`decode`]; [`DecodeError::UnexpectedRoot`] if it is another document of EM's (such as `Error`).
 pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeError> {
-    decode_any(xml, Some(roots))
+    decode_any(xml, Some(roots), Vec::new())
 }
 
-fn decode_any(xml: &[u8], expect: Option<&[&str]>) -> Result<Decoded, DecodeError> {
+fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Result<Decoded, DecodeError> {
     let text;
     let xml = match source::utf16(xml)? {
         Some(utf8) => {
@@ -133,10 +141,9 @@ fn decode_any(xml: &[u8], expect: Option<&[&str]>) -> Result<Decoded, DecodeErro
         }
         None => xml,
     };
-    let mut st = decode::State::new(
-        catalogue(),
-        out::Out::memory(xml.len() + xml.len() / 4 + 64, MAX_JSON),
-    );
+    // JSON is shorter than XML, but for many empty elements.
+    memory.reserve(xml.len());
+    let mut st = decode::State::new(catalogue(), out::Out::memory(memory, MAX_JSON));
     let root = result::document(&mut source::Slice::new(xml), &mut st, expect)?;
     Ok(Decoded {
         root: root.name,

@@ -13,7 +13,8 @@ pub(super) struct Out<'w> {
     /// Bytes already handed on.
     gone: u64,
     sink: Option<&'w mut dyn Write>,
-    limit: u64,
+    /// Bytes kept before something is done about them: a piece, or all that is allowed.
+    keep: usize,
 }
 
 /// A place in the output, counted from its beginning.
@@ -21,21 +22,24 @@ pub(super) struct Out<'w> {
 pub(super) struct Mark(u64);
 
 impl<'w> Out<'w> {
-    pub(super) fn memory(capacity: usize, limit: u64) -> Self {
+    /// Keeps everything in `buf`, up to `limit` bytes.
+    pub(super) fn memory(mut buf: Vec<u8>, limit: usize) -> Self {
+        buf.clear();
         Self {
-            buf: Vec::with_capacity(capacity),
+            buf,
             gone: 0,
             sink: None,
-            limit,
+            keep: limit,
         }
     }
 
+    /// Hands pieces to `sink`.
     pub(super) fn sink(sink: &'w mut dyn Write) -> Self {
         Self {
             buf: Vec::with_capacity(2 * PIECE),
             gone: 0,
             sink: Some(sink),
-            limit: u64::MAX,
+            keep: PIECE,
         }
     }
 
@@ -52,7 +56,7 @@ impl<'w> Out<'w> {
     /// Called between elements: hands a full piece on, and refuses what outgrows the limit.
     #[inline]
     pub(super) fn breathe(&mut self) -> Result<(), DecodeError> {
-        if self.buf.len() < PIECE {
+        if self.buf.len() < self.keep {
             Ok(())
         } else {
             self.hand_on()
@@ -63,13 +67,11 @@ impl<'w> Out<'w> {
     fn hand_on(&mut self) -> Result<(), DecodeError> {
         if self.sink.is_some() {
             self.flush()
-        } else if self.buf.len() as u64 > self.limit {
+        } else {
             Err(DecodeError::TooLarge {
-                limit: self.limit,
+                limit: self.keep as u64,
                 what: "JSON",
             })
-        } else {
-            Ok(())
         }
     }
 
@@ -224,7 +226,7 @@ mod tests {
     use super::*;
 
     fn with(json: &str) -> (Out<'static>, Mark) {
-        let mut out = Out::memory(0, u64::MAX);
+        let mut out = Out::memory(Vec::new(), usize::MAX);
         out.buf.extend_from_slice(b"[1,");
         let mark = out.mark();
         out.buf.extend_from_slice(json.as_bytes());

@@ -18,6 +18,8 @@ const MAX_PIECE: u64 = 16 * 1024 * 1024;
 pub(super) trait Source {
     /// The next event; the end of input is [`Event::Eof`].
     fn next(&mut self) -> Result<Event<'_>, DecodeError>;
+    /// The next event, and whether an end tag follows it at once; false if that is not known.
+    fn next_before_end(&mut self) -> Result<(Event<'_>, bool), DecodeError>;
     /// Byte position behind the last event.
     fn position(&self) -> u64;
     /// Skip blanks before text: right wherever text means nothing.
@@ -42,6 +44,18 @@ impl Source for Slice<'_> {
         }
     }
 
+    #[inline]
+    fn next_before_end(&mut self) -> Result<(Event<'_>, bool), DecodeError> {
+        match self.0.read_event() {
+            Ok(event) => {
+                let end = self.0.get_ref().starts_with(b"</");
+                Ok((event, end))
+            }
+            Err(e) => Err(translate(&e, self.0.error_position(), self.0.buffer_position())),
+        }
+    }
+
+    #[inline]
     fn position(&self) -> u64 {
         self.0.buffer_position()
     }
@@ -82,6 +96,10 @@ impl<R: BufRead> Source for Stream<R> {
                 self.reader.buffer_position(),
             )),
         }
+    }
+
+    fn next_before_end(&mut self) -> Result<(Event<'_>, bool), DecodeError> {
+        self.next().map(|event| (event, false))
     }
 
     fn position(&self) -> u64 {

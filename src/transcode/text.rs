@@ -43,13 +43,17 @@ fn first_special(bytes: &[u8]) -> Option<usize> {
     chunks
         .remainder()
         .iter()
-        .position(|b| *b < 0x20 || matches!(b, b'"' | b'\\' | b'&' | b'<'))
+        .position(|b| is_special(*b))
         .map(|i| at + i)
 }
 
 /// Appends raw XML text to a JSON string. `at` is where `raw` begins in the document.
 pub(super) fn write_json(raw: &str, kind: Raw, at: u64, out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let bytes = raw.as_bytes();
+    if is_plain(raw) {
+        out.extend_from_slice(bytes);
+        return Ok(());
+    }
     let mut done = 0;
     while let Some(rest) = bytes.get(done..) {
         let Some(next) = first_special(rest) else {
@@ -113,7 +117,7 @@ pub(super) fn write_json_char(c: char, out: &mut Vec<u8>) {
 
 /// Appends raw XML text as plain text.
 pub(super) fn push_plain(raw: &str, kind: Raw, at: u64, out: &mut String) -> Result<(), DecodeError> {
-    if first_special(raw.as_bytes()).is_none() {
+    if is_plain(raw) {
         out.push_str(raw);
         return Ok(());
     }
@@ -220,7 +224,27 @@ pub(super) fn write_json_string(text: &str, out: &mut Vec<u8>) {
 /// Whether text can be copied into JSON and read from XML as it is.
 #[inline]
 pub(super) fn is_plain(text: &str) -> bool {
-    first_special(text.as_bytes()).is_none()
+    let bytes = text.as_bytes();
+    let Some(tail) = bytes.last_chunk::<16>() else {
+        return match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            (Some(first), Some(last)) => !special_in(first) && !special_in(last),
+            _ => !bytes.iter().any(|b| is_special(*b)),
+        };
+    };
+    // Sixteen at a time, the last sixteen once more rather than byte by byte.
+    let (chunks, _) = bytes.as_chunks::<16>();
+    !chunks.iter().any(special_in) && !special_in(tail)
+}
+
+/// Without branches, so that the compiler compares all bytes at once.
+#[inline]
+fn special_in<const N: usize>(chunk: &[u8; N]) -> bool {
+    chunk.iter().fold(false, |found, b| found | is_special(*b))
+}
+
+#[inline]
+fn is_special(b: u8) -> bool {
+    (b < 0x20) | (b == b'"') | (b == b'\\') | (b == b'&') | (b == b'<')
 }
 
 /// Whether text is nothing but XML's blanks.
