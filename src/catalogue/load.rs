@@ -9,8 +9,11 @@ use serde::Deserialize;
 
 use super::error::{CatalogueError, Fault, FaultKind};
 use super::line;
-use super::model::{Auth, Body, EnumDef, EnumId, Field, Kind, Method, Operation, Parameter, Place, Query};
+use super::model::{
+    Auth, Body, EnumDef, EnumId, Field, Key, Kind, Lead, Method, Operation, Parameter, Place, Query,
+};
 use super::model::{QueryField, Resource, Role, Root, Scalar, Segment, Shape, TaskLink, TypeId, Value};
+use super::table::Print;
 use super::{Catalogue, types};
 
 /// A data file as TOML has it.
@@ -201,11 +204,17 @@ fn enums(loader: &mut Loader, catalogue: &mut Catalogue, files: &[(&'static str,
             }
             let listed = listed.iter().map(|v| v.0);
             let (observed, values): (Vec<&'static str>, Vec<_>) = listed.partition(|v| v.starts_with('~'));
-            let observed = observed.iter().map(|v| v.trim_start_matches('~')).collect();
+            let observed: Box<[_]> = observed.iter().map(|v| v.trim_start_matches('~')).collect();
+            let prints = values
+                .iter()
+                .chain(&*observed)
+                .map(|v| Print::of(v.as_bytes()))
+                .collect();
             let area = area_of(file);
             catalogue.enums.push(EnumDef {
                 name,
                 area,
+                prints,
                 values: values.into(),
                 observed,
             });
@@ -468,8 +477,10 @@ pub(super) fn field(read: line::FieldLine, value: Value, json: String) -> Field 
     Field {
         name: read.name,
         json: json.into(),
-        key: key.into(),
-        opening: opening.into(),
+        key: Key::new(key),
+        opening: Key::new(opening),
+        lead: Lead::new(read.name),
+        print: Print::of(read.name.as_bytes()),
         place: read.place,
         shape: read.shape,
         value,

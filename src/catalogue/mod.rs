@@ -24,7 +24,9 @@ use std::sync::LazyLock;
 
 pub use error::{CatalogueError, Fault, FaultKind};
 pub use load::{Source, load};
-pub use model::{Auth, Body, EnumDef, EnumId, Field, Form, Kind, Method, Operation, Parameter, Place, Query};
+pub use model::{
+    Auth, Body, EnumDef, EnumId, Field, Form, Key, Kind, Lead, Method, Operation, Parameter, Place, Query,
+};
 pub use model::{QueryField, Resource, Role, Root, Scalar, Segment, Shape, TaskLink, TypeDef, TypeId, Value};
 pub use paths::{OperationMatch, PathMatch, Refusal};
 

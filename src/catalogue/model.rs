@@ -3,11 +3,20 @@
 //! Plain data without behaviour beyond look-ups; built once by `load.rs` and never changed. Text is borrowed
 //! from the embedded data files, so the whole vocabulary costs well under a megabyte.
 
-use super::table::NameTable;
+use super::table::{NameTable, Print};
 
 /// Index of a type in [`super::Catalogue::types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub(super) u16);
+
+impl TypeId {
+    /// Position in the catalogue, from 0.
+    #[must_use]
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
 
 /// Index of an enumeration in [`super::Catalogue::enums`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,6 +118,88 @@ pub enum Role {
     Relation,
 }
 
+/// Text that is written very often: short ones are copied as one block of fixed size, which is a few instructions.
+#[derive(Debug, Clone)]
+pub struct Key {
+    text: Box<str>,
+    block: [u8; 32],
+}
+
+impl Key {
+    pub(super) fn new(text: String) -> Self {
+        let mut block = [0; 32];
+        if let Some(part) = block.get_mut(..text.len()) {
+            part.copy_from_slice(text.as_bytes());
+        }
+        Self {
+            text: text.into(),
+            block,
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Appends the text.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if self.text.len() <= self.block.len() {
+            let end = out.len() + self.text.len();
+            out.extend_from_slice(&self.block);
+            out.truncate(end);
+        } else {
+            out.extend_from_slice(self.text.as_bytes());
+        }
+    }
+}
+
+/// ` Name="`: what an attribute begins with as a rule.
+#[derive(Debug, Clone)]
+pub struct Lead {
+    text: Box<str>,
+    /// The text as a word, and which bits of a word it is, where it is short enough.
+    word: u64,
+    mask: u64,
+}
+
+impl Lead {
+    pub(super) fn new(name: &str) -> Self {
+        let text = format!(" {name}=\"");
+        let mut bytes = [0; 8];
+        let short = text.len() <= 8;
+        if short && let Some(part) = bytes.get_mut(..text.len()) {
+            part.copy_from_slice(text.as_bytes());
+        }
+        let mask = if short {
+            u64::MAX >> (64 - 8 * text.len())
+        } else {
+            0
+        };
+        Self {
+            word: u64::from_le_bytes(bytes),
+            mask,
+            text: text.into(),
+        }
+    }
+
+    /// What follows the lead, if `raw` begins with it.
+    #[inline]
+    #[must_use]
+    pub fn strip<'a>(&self, raw: &'a str) -> Option<&'a str> {
+        match raw.as_bytes().first_chunk::<8>() {
+            Some(start) if self.mask != 0 => {
+                if u64::from_le_bytes(*start) & self.mask != self.word {
+                    return None;
+                }
+                raw.get(self.text.len()..)
+            }
+            _ => raw.strip_prefix(&*self.text),
+        }
+    }
+}
+
 /// One field of a type, inherited ones included.
 #[derive(Debug)]
 pub struct Field {
@@ -117,9 +208,12 @@ pub struct Field {
     /// The JSON name.
     pub json: Box<str>,
     /// `,"json":` ready to be written.
-    pub key: Box<str>,
+    pub key: Key,
     /// The same with the quote or bracket that always follows it, if one does.
-    pub opening: Box<str>,
+    pub opening: Key,
+    /// ` Name="`, how an attribute usually begins.
+    pub lead: Lead,
+    pub(super) print: Print,
     pub place: Place,
     pub shape: Shape,
     pub value: Value,
@@ -181,6 +275,7 @@ pub enum Form {
 /// A type of EM's documents.
 #[derive(Debug)]
 pub struct TypeDef {
+    pub id: TypeId,
     pub name: &'static str,
     pub area: &'static str,
     pub kind: Kind,
@@ -223,6 +318,22 @@ impl TypeDef {
         self.elements.find(name, |i| self.fields.get(i), |f| f.name)
     }
 
+    /// The same, trying the field at `guess` first.
+    #[must_use]
+    #[inline]
+    pub fn element_near(&self, guess: usize, name: &[u8]) -> Option<(usize, &Field)> {
+        let print = Print::of(name);
+        if let Some(field) = self.fields.get(guess)
+            && field.print == print
+            && field.place == Place::Element
+            && (name.len() <= Print::WHOLE || field.name.as_bytes() == name)
+        {
+            return Some((guess, field));
+        }
+        self.elements
+            .find_print(&print, name, |i| self.fields.get(i), |f| f.name)
+    }
+
     /// The field of this JSON name, with its index.
     #[must_use]
     #[inline]
@@ -237,6 +348,7 @@ impl TypeDef {
 pub struct EnumDef {
     pub name: &'static str,
     pub area: &'static str,
+    pub(super) prints: Box<[Print]>,
     /// Documented values.
     pub values: Box<[&'static str]>,
     /// Values seen in answers though no list has them.
@@ -256,10 +368,9 @@ impl EnumDef {
     /// Whether `value` is spelled exactly as listed or seen.
     #[must_use]
     pub fn knows(&self, value: &[u8]) -> bool {
-        self.values
-            .iter()
-            .chain(&*self.observed)
-            .any(|v| v.as_bytes() == value)
+        let print = Print::of(value);
+        let mut all = self.values.iter().chain(&*self.observed).zip(&self.prints);
+        all.any(|(v, p)| *p == print && (value.len() <= Print::WHOLE || v.as_bytes() == value))
     }
 }
 

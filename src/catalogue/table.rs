@@ -12,6 +12,9 @@ pub(super) struct Print {
 }
 
 impl Print {
+    /// Names up to this long are told apart by their prints alone.
+    pub(super) const WHOLE: usize = 24;
+
     #[inline]
     pub(super) fn of(name: &[u8]) -> Self {
         #[expect(
@@ -127,17 +130,28 @@ impl NameTable {
         get: impl Fn(usize) -> Option<&'a T>,
         name_of: impl Fn(&'a T) -> &'a str,
     ) -> Option<(usize, &'a T)> {
+        self.find_print(&Print::of(name), name, get, name_of)
+    }
+
+    /// The same where the print is known already.
+    #[inline]
+    pub(super) fn find_print<'a, T>(
+        &self,
+        print: &Print,
+        name: &[u8],
+        get: impl Fn(usize) -> Option<&'a T>,
+        name_of: impl Fn(&'a T) -> &'a str,
+    ) -> Option<(usize, &'a T)> {
         if self.slots.is_empty() {
             return None;
         }
-        let print = Print::of(name);
-        let mut at = self.home(&print);
+        let mut at = self.home(print);
         loop {
             let slot = self.slots.get(at)?;
             let index = (slot.index as usize).checked_sub(1)?;
-            if slot.print == print {
+            if slot.print == *print {
                 let entry = get(index)?;
-                if name.len() <= 24 || name_of(entry).as_bytes() == name {
+                if name.len() <= Print::WHOLE || name_of(entry).as_bytes() == name {
                     return Some((index, entry));
                 }
             }

@@ -4,7 +4,7 @@ use super::Catalogue;
 use super::error::FaultKind;
 use super::line;
 use super::load::{self, Loader, RawType};
-use super::model::{Field, Form, Kind, Place, Shape, TypeDef, TypeId, Value};
+use super::model::{Field, Form, Key, Kind, Place, Shape, TypeDef, TypeId, Value};
 use super::table::NameTable;
 
 /// File, name and text of each type, in the order of ids.
@@ -148,6 +148,7 @@ fn define(loader: &mut Loader, raw: &Raw, id: TypeId, mut fields: Vec<Field>) ->
         _ => None,
     });
     TypeDef {
+        id,
         name,
         area: load::area_of(file),
         kind,
@@ -181,8 +182,8 @@ fn separate(fields: &mut [Field]) {
     {
         let json = format!("{}Attribute", field.json);
         let key = format!(",\"{json}\":");
-        field.opening = load::opening(&key, field.shape, field.value, field.role).into();
-        field.key = key.into();
+        field.opening = Key::new(load::opening(&key, field.shape, field.value, field.role));
+        field.key = Key::new(key);
         field.json = json.into();
     }
 }

@@ -4,6 +4,7 @@
 //! well-formed is refused.
 
 use super::error::DecodeError;
+use crate::catalogue::Lead;
 
 /// One attribute: its name with prefix, its value with references still in it.
 #[derive(Clone, Copy)]
@@ -47,6 +48,18 @@ impl<'a> Attributes<'a> {
         let blanks = rest.iter().take_while(|b| is_blank(**b)).count();
         self.position += blanks;
         blanks
+    }
+
+    /// The value of the next attribute if it begins with `lead` (` Name="`), which is the usual spelling.
+    #[inline]
+    pub(super) fn next_if(&mut self, lead: &Lead) -> Option<(&'a str, u64)> {
+        let rest = self.raw.get(self.position..)?;
+        let value = lead.strip(rest)?;
+        let length = memchr::memchr(b'"', value.as_bytes())?;
+        self.position += rest.len() - value.len();
+        let at = self.start + self.position as u64;
+        self.position += length + 1;
+        Some((value.get(..length)?, at))
     }
 
     /// The next attribute, none at the end.

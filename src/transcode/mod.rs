@@ -14,12 +14,15 @@ mod decode;
 mod encode;
 mod error;
 mod json;
+mod leaf;
 mod listing;
 mod out;
+mod page;
 mod pretty;
 mod result;
 mod scalar;
 mod source;
+mod start;
 mod text;
 mod unknown;
 mod xml;
@@ -144,7 +147,7 @@ fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Resul
     // JSON is shorter than XML, but for many empty elements.
     memory.reserve(xml.len());
     let mut st = decode::State::new(catalogue(), out::Out::memory(memory, MAX_JSON));
-    let root = result::document(&mut source::Slice::new(xml), &mut st, expect)?;
+    let root = result::document(&mut source::Slice::new(xml)?, &mut st, expect)?;
     Ok(Decoded {
         root: root.name,
         ty: root.ty,

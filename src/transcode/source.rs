@@ -1,12 +1,12 @@
 //! Where events come from: a document in memory, or a stream read piece by piece.
 //!
-//! Both are quick-xml's reader; this hides the difference, turns its errors into ours with their position, and
-//! checks what it does not (DTDs, declared encodings, well-formedness outside the root element).
+//! Both are quick-xml's reader; this hides the difference, turns its errors into ours with their position, and refuses
+//! what it would let pass (DTDs, declared encodings that are not read).
 
 use std::io::{BufRead, Read};
 
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
 use super::error::{DecodeError, excerpt};
@@ -14,82 +14,108 @@ use super::error::{DecodeError, excerpt};
 /// The largest piece (text, tag, comment) a streamed document may have; bounds the memory of `convert`.
 const MAX_PIECE: u64 = 16 * 1024 * 1024;
 
-/// Events of one document.
+/// A start tag.
+#[derive(Clone, Copy)]
+pub(super) struct Tag<'s> {
+    /// With its prefix.
+    pub name: &'s str,
+    /// What stands behind the name, not yet taken apart.
+    pub attributes: &'s str,
+    /// Where the tag begins in the document.
+    pub at: u64,
+}
+
+impl Tag<'_> {
+    /// Where the attributes begin in the document.
+    pub(super) fn attributes_at(&self) -> u64 {
+        self.at + 1 + self.name.len() as u64
+    }
+}
+
+/// What the reader found next.
+pub(super) enum Token<'s> {
+    Start(Tag<'s>),
+    /// `<a/>`, without an end of its own.
+    Empty(Tag<'s>),
+    End,
+    /// Between tags, without references.
+    Text(&'s str),
+    CData(&'s str),
+    /// The name between `&` and `;`.
+    Reference(&'s str),
+    /// A comment, a processing instruction, the XML declaration: without meaning.
+    Aside,
+    Eof,
+}
+
+/// Tokens of one document.
 pub(super) trait Source {
-    /// The next event; the end of input is [`Event::Eof`].
-    fn next(&mut self) -> Result<Event<'_>, DecodeError>;
-    /// The next event, and whether an end tag follows it at once; false if that is not known.
-    fn next_before_end(&mut self) -> Result<(Event<'_>, bool), DecodeError>;
-    /// Byte position behind the last event.
+    /// The next token. DTDs and misplaced declarations are refused here.
+    fn next(&mut self) -> Result<Token<'_>, DecodeError>;
+    /// Byte position behind the last token.
     fn position(&self) -> u64;
     /// Skip blanks before text: right wherever text means nothing.
     fn skip_blanks(&mut self, skip: bool);
 }
 
-/// A document in memory; events borrow from it.
-pub(super) struct Slice<'a>(Reader<&'a [u8]>);
+/// A document in memory. Tokens are cut out of the text by the reader's position, which costs nothing.
+pub(super) struct Slice<'a> {
+    text: &'a str,
+    reader: Reader<&'a [u8]>,
+}
 
 impl<'a> Slice<'a> {
-    pub(super) fn new(xml: &'a [u8]) -> Self {
-        Self(Reader::from_reader(xml))
+    /// A byte order mark is not part of the text.
+    pub(super) fn new(xml: &'a [u8]) -> Result<Self, DecodeError> {
+        let xml = xml.strip_prefix(UTF8_MARK).unwrap_or(xml);
+        match std::str::from_utf8(xml) {
+            Ok(text) => Ok(Self {
+                text,
+                reader: Reader::from_reader(xml),
+            }),
+            Err(e) => {
+                let at = e.valid_up_to() as u64;
+                Err(DecodeError::Encoding {
+                    encoding: "UTF-8".to_owned(),
+                    at,
+                })
+            }
+        }
+    }
+
+    /// The text of a token that ended `behind` bytes ago.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a position inside a slice")]
+    fn cut(&self, length: usize, behind: usize) -> &'a str {
+        let end = self.reader.buffer_position() as usize - behind;
+        self.text.get(end - length..end).unwrap_or_default()
+    }
+
+    #[inline]
+    fn tag(&self, length: usize, name: usize, behind: usize) -> Tag<'a> {
+        let content = self.cut(length, behind);
+        let at = self.reader.buffer_position() - (length + behind + 1) as u64;
+        let (name, attributes) = content.split_at_checked(name).unwrap_or_default();
+        Tag { name, attributes, at }
     }
 }
+
+const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 impl Source for Slice<'_> {
     #[inline]
-    fn next(&mut self) -> Result<Event<'_>, DecodeError> {
-        match self.0.read_event() {
-            Ok(event) => Ok(event),
-            Err(e) => Err(translate(&e, self.0.error_position(), self.0.buffer_position())),
-        }
-    }
-
-    #[inline]
-    fn next_before_end(&mut self) -> Result<(Event<'_>, bool), DecodeError> {
-        match self.0.read_event() {
-            Ok(event) => {
-                let end = self.0.get_ref().starts_with(b"</");
-                Ok((event, end))
-            }
-            Err(e) => Err(translate(&e, self.0.error_position(), self.0.buffer_position())),
-        }
-    }
-
-    #[inline]
-    fn position(&self) -> u64 {
-        self.0.buffer_position()
-    }
-
-    #[inline]
-    fn skip_blanks(&mut self, skip: bool) {
-        self.0.config_mut().trim_text_start = skip;
-    }
-}
-
-/// A streamed document; events live in one reused buffer.
-pub(super) struct Stream<R> {
-    reader: Reader<Bounded<R>>,
-    buffer: Vec<u8>,
-}
-
-impl<R: BufRead> Stream<R> {
-    pub(super) fn new(input: R) -> Self {
-        Self {
-            reader: Reader::from_reader(Bounded {
-                input,
-                left: MAX_PIECE,
+    fn next(&mut self) -> Result<Token<'_>, DecodeError> {
+        let start = self.reader.buffer_position();
+        match self.reader.read_event() {
+            Ok(event) => Ok(match &event {
+                Event::Start(e) => Token::Start(self.tag(e.len(), e.name().as_ref().len(), 1)),
+                Event::Empty(e) => Token::Empty(self.tag(e.len(), e.name().as_ref().len(), 2)),
+                Event::End(_) => Token::End,
+                Event::Text(t) => Token::Text(self.cut(t.len(), 0)),
+                Event::CData(t) => Token::CData(self.cut(t.len(), 3)),
+                Event::GeneralRef(r) => Token::Reference(self.cut(r.len(), 1)),
+                other => aside(other, start)?,
             }),
-            buffer: Vec::new(),
-        }
-    }
-}
-
-impl<R: BufRead> Source for Stream<R> {
-    fn next(&mut self) -> Result<Event<'_>, DecodeError> {
-        self.buffer.clear();
-        self.reader.get_mut().left = MAX_PIECE;
-        match self.reader.read_event_into(&mut self.buffer) {
-            Ok(event) => Ok(event),
             Err(e) => Err(translate(
                 &e,
                 self.reader.error_position(),
@@ -98,8 +124,86 @@ impl<R: BufRead> Source for Stream<R> {
         }
     }
 
-    fn next_before_end(&mut self) -> Result<(Event<'_>, bool), DecodeError> {
-        self.next().map(|event| (event, false))
+    #[inline]
+    fn position(&self) -> u64 {
+        self.reader.buffer_position()
+    }
+
+    #[inline]
+    fn skip_blanks(&mut self, skip: bool) {
+        self.reader.config_mut().trim_text_start = skip;
+    }
+}
+
+/// A streamed document; the text of a token lives in a reused buffer.
+pub(super) struct Stream<R> {
+    reader: Reader<Bounded<R>>,
+    buffer: Vec<u8>,
+    text: String,
+}
+
+impl<R: BufRead> Stream<R> {
+    pub(super) fn new(input: R) -> Self {
+        let reader = Reader::from_reader(Bounded {
+            input,
+            left: MAX_PIECE,
+        });
+        Self {
+            reader,
+            buffer: Vec::new(),
+            text: String::new(),
+        }
+    }
+}
+
+impl<R: BufRead> Source for Stream<R> {
+    fn next(&mut self) -> Result<Token<'_>, DecodeError> {
+        let start = self.reader.buffer_position();
+        self.buffer.clear();
+        self.text.clear();
+        self.reader.get_mut().left = MAX_PIECE;
+        let event = match self.reader.read_event_into(&mut self.buffer) {
+            Ok(event) => event,
+            Err(e) => {
+                return Err(translate(
+                    &e,
+                    self.reader.error_position(),
+                    self.reader.buffer_position(),
+                ));
+            }
+        };
+        let end = self.reader.buffer_position();
+        let text = &mut self.text;
+        let mut tag = |e: &BytesStart<'_>, behind: usize| {
+            text.push_str(e);
+            (e.name().as_ref().len(), end - (e.len() + behind + 1) as u64)
+        };
+        match event {
+            Event::Start(e) => {
+                let (name, at) = tag(&e, 1);
+                let (name, attributes) = self.text.split_at_checked(name).unwrap_or_default();
+                Ok(Token::Start(Tag { name, attributes, at }))
+            }
+            Event::Empty(e) => {
+                let (name, at) = tag(&e, 2);
+                let (name, attributes) = self.text.split_at_checked(name).unwrap_or_default();
+                Ok(Token::Empty(Tag { name, attributes, at }))
+            }
+            Event::End(_) => Ok(Token::End),
+            Event::Text(t) => {
+                self.text.push_str(&t);
+                Ok(Token::Text(&self.text))
+            }
+            Event::CData(t) => {
+                self.text.push_str(&t);
+                Ok(Token::CData(&self.text))
+            }
+            Event::GeneralRef(r) => {
+                self.text.push_str(&r);
+                Ok(Token::Reference(&self.text))
+            }
+            other => aside(&other, start),
+        }
     }
 
     fn position(&self) -> u64 {
@@ -108,6 +212,39 @@ impl<R: BufRead> Source for Stream<R> {
 
     fn skip_blanks(&mut self, skip: bool) {
         self.reader.config_mut().trim_text_start = skip;
+    }
+}
+
+/// The tokens that carry nothing, and the ones that no document of EM's may have.
+#[cold]
+fn aside(event: &Event<'_>, start: u64) -> Result<Token<'static>, DecodeError> {
+    match event {
+        Event::Comment(_) | Event::PI(_) => Ok(Token::Aside),
+        Event::Eof => Ok(Token::Eof),
+        Event::DocType(_) => Err(DecodeError::Dtd { at: start }),
+        Event::Decl(declaration) if start == 0 => {
+            let encoding = declaration.encoding().and_then(Result::ok);
+            check_encoding(encoding.as_deref())?;
+            Ok(Token::Aside)
+        }
+        _ => {
+            let what = "an XML declaration that is not at the beginning".to_owned();
+            Err(DecodeError::Malformed { what, at: start })
+        }
+    }
+}
+
+/// .NET writes `utf-16` into documents that it then sends as UTF-8, so that name says nothing.
+fn check_encoding(name: Option<&str>) -> Result<(), DecodeError> {
+    const READ: [&str; 7] = [
+        "utf-8", "utf8", "us-ascii", "ascii", "utf-16", "utf-16le", "utf-16be",
+    ];
+    match name {
+        Some(name) if !READ.iter().any(|known| name.eq_ignore_ascii_case(known)) => {
+            let encoding = format!("UTF-8 but {}, which is not read", excerpt(name));
+            Err(DecodeError::Encoding { encoding, at: 0 })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Character data: from XML's escapes to JSON's, without a detour through an owned string where none is needed.
 
 use super::error::{DecodeError, excerpt};
+use super::source::Token;
 
 /// What a run of raw XML text may hold besides plain characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -170,6 +171,24 @@ pub(super) fn push_plain(raw: &str, kind: Raw, at: u64, out: &mut String) -> Res
     Ok(())
 }
 
+/// Appends what a token says as text: nothing for comments; refuses the end of the document and misplaced tags.
+pub(super) fn push_token(token: &Token<'_>, at: u64, out: &mut String) -> Result<(), DecodeError> {
+    match token {
+        Token::Text(t) => push_plain(t, Raw::Text, at, out),
+        Token::CData(t) => push_plain(t, Raw::CData, at, out),
+        Token::Reference(name) => {
+            out.push(reference(name, at)?);
+            Ok(())
+        }
+        Token::Aside => Ok(()),
+        Token::Eof => Err(DecodeError::Truncated { at }),
+        Token::Start(_) | Token::Empty(_) | Token::End => Err(DecodeError::Malformed {
+            what: "a tag where none belongs".to_owned(),
+            at,
+        }),
+    }
+}
+
 /// The character of `&name;`: one of XML's five, or a number that is an XML character.
 pub(super) fn reference(name: &str, at: u64) -> Result<char, DecodeError> {
     match name {
@@ -225,21 +244,32 @@ pub(super) fn write_json_string(text: &str, out: &mut Vec<u8>) {
 #[inline]
 pub(super) fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let Some(tail) = bytes.last_chunk::<16>() else {
-        return match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-            (Some(first), Some(last)) => !special_in(first) && !special_in(last),
-            _ => !bytes.iter().any(|b| is_special(*b)),
-        };
-    };
-    // Sixteen at a time, the last sixteen once more rather than byte by byte.
-    let (chunks, _) = bytes.as_chunks::<16>();
-    !chunks.iter().any(special_in) && !special_in(tail)
+    if let Some(tail) = bytes.last_chunk::<32>() {
+        // The last bytes once more rather than one by one.
+        let (chunks, _) = bytes.as_chunks::<32>();
+        return !chunks.iter().any(special_in) && !special_in(tail);
+    }
+    let mut block = [b' '; 32];
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
+        block[..16].copy_from_slice(first);
+        block[16..].copy_from_slice(last);
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        block[..8].copy_from_slice(first);
+        block[8..16].copy_from_slice(last);
+    } else {
+        return !bytes.iter().any(|b| is_special(*b));
+    }
+    !special_in(&block)
 }
 
-/// Without branches, so that the compiler compares all bytes at once.
+/// Without branches and thirty-two at a time, which the compiler turns into a few vector comparisons.
 #[inline]
-fn special_in<const N: usize>(chunk: &[u8; N]) -> bool {
-    chunk.iter().fold(false, |found, b| found | is_special(*b))
+fn special_in(chunk: &[u8; 32]) -> bool {
+    let mut found = 0_u8;
+    for b in chunk {
+        found |= u8::from(is_special(*b));
+    }
+    found != 0
 }
 
 #[inline]

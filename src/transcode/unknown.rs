@@ -5,14 +5,13 @@
 
 use std::collections::HashMap;
 
-use quick_xml::events::{BytesStart, Event};
-
 use super::attributes::Attributes;
-use super::decode::{self, State, local};
+use super::decode::{State, local};
 use super::error::{DecodeError, excerpt};
-use super::source::Source;
+use super::source::{Source, Tag, Token};
+use super::start;
 use super::text::{self, Raw};
-use crate::catalogue::names::{lower_camel, upper_first};
+use crate::catalogue::names::lower_camel;
 
 /// Bytes of unknown elements held at any time.
 pub(super) const BUDGET: usize = 1024 * 1024;
@@ -132,13 +131,8 @@ impl Members {
     }
 }
 
-/// An attribute that no type knows: its JSON name and value; none for what belongs to namespaces.
-pub(super) fn attribute(
-    st: &mut State<'_>,
-    name: &str,
-    raw: &str,
-    at: u64,
-) -> Result<Option<(String, Vec<u8>)>, DecodeError> {
+/// An attribute that no type knows: its JSON name and value.
+pub(super) fn attribute(name: &str, raw: &str, at: u64) -> Result<(String, Vec<u8>), DecodeError> {
     check_name(name, at)?;
     let name = local(name);
     let key = lower_camel(name);
@@ -146,40 +140,37 @@ pub(super) fn attribute(
     text::push_plain(raw, Raw::Attribute, at, &mut plain)?;
     let mut value = Vec::with_capacity(plain.len() + 2);
     match name {
-        "Href" => text::write_json_string(&decode::api_url(&plain), &mut value),
+        "Href" => text::write_json_string(&start::api_url(&plain), &mut value),
         "Rel" => text::write_json_string(&lower_camel(&plain), &mut value),
         _ => text::write_json_string(&plain, &mut value),
     }
-    st.spend(0)?;
-    Ok(Some((key, value)))
+    Ok((key, value))
 }
 
 /// Reads the attributes of an unknown element into `members`; true if the element is nil.
 pub(super) fn attributes(
     st: &mut State<'_>,
-    tag: &BytesStart<'_>,
-    at: u64,
+    tag: &Tag<'_>,
     members: &mut Members,
 ) -> Result<bool, DecodeError> {
     let mut nil = false;
     let mut seen: Vec<&str> = Vec::new();
     let mut id = None;
-    let mut all = Attributes::new(tag.attributes_raw(), at);
+    let mut all = Attributes::new(tag.attributes, tag.attributes_at());
     while let Some(a) = all.next()? {
         if seen.contains(&a.name) || seen.len() >= 256 {
             let what = format!("attribute {} twice, or too many", excerpt(a.name));
             return Err(DecodeError::Malformed { what, at: a.at });
         }
         seen.push(a.name);
-        if decode::is_namespace_machinery(a.name) {
-            nil |= decode::is_nil(a.name, a.value);
+        if start::is_namespace_machinery(a.name) {
+            nil |= start::is_nil(a.name, a.value);
             continue;
         }
-        if let Some((key, value)) = attribute(st, a.name, a.value, a.at)? {
-            members.add(st, &key, true, &value)?;
-            if local(a.name) == "UID" {
-                id = urn_id(a.value);
-            }
+        let (key, value) = attribute(a.name, a.value, a.at)?;
+        members.add(st, &key, true, &value)?;
+        if local(a.name) == "UID" {
+            id = urn_id(a.value);
         }
     }
     if let Some(id) = id.filter(|_| !members.has("id")) {
@@ -196,7 +187,7 @@ pub(super) fn urn_id(uid: &str) -> Option<&str> {
     rest.split_once(':').map(|(_, id)| id).filter(|id| !id.is_empty())
 }
 
-/// Reads an unknown element to its end; gives its JSON.
+/// Reads an unknown element, whose depth is counted, to its end; gives its JSON.
 pub(super) fn element<S: Source>(
     src: &mut S,
     st: &mut State<'_>,
@@ -206,10 +197,8 @@ pub(super) fn element<S: Source>(
 ) -> Result<Vec<u8>, DecodeError> {
     let mut plain = String::new();
     if !empty {
-        st.enter(src.position())?;
         src.skip_blanks(false);
         children(src, st, &mut members, &mut plain)?;
-        st.leave();
     }
     let mut json = Vec::new();
     if members.is_empty() {
@@ -253,37 +242,30 @@ fn children<S: Source>(
     loop {
         let at = src.position();
         let before = plain.len();
-        match src.next()? {
-            Event::End(_) => return Ok(()),
-            Event::Text(t) => text::push_plain(&t, Raw::Text, at, plain)?,
-            Event::CData(t) => text::push_plain(&t, Raw::CData, at, plain)?,
-            Event::GeneralRef(r) => plain.push(text::reference(&r, at)?),
-            event @ (Event::Start(_) | Event::Empty(_)) => {
-                let empty = matches!(event, Event::Empty(_));
-                let (Event::Start(tag) | Event::Empty(tag)) = event else {
-                    return Ok(());
-                };
-                let (key, inner, nil) = open(st, &tag, at)?;
-                let value = element(src, st, inner, nil, empty)?;
-                members.add(st, &key, false, &value)?;
+        let ((key, inner, nil), empty) = match src.next()? {
+            Token::End => return Ok(()),
+            Token::Start(tag) => (open(st, &tag)?, false),
+            Token::Empty(tag) => (open(st, &tag)?, true),
+            token => {
+                text::push_token(&token, at, plain)?;
+                st.spend(plain.len() - before)?;
+                continue;
             }
-            other => decode::aside(&other, at)?,
-        }
-        st.spend(plain.len() - before)?;
+        };
+        st.enter(at)?;
+        let value = element(src, st, inner, nil, empty)?;
+        st.leave();
+        members.add(st, &key, false, &value)?;
+        src.skip_blanks(false);
     }
 }
 
 /// The start of an unknown element: its JSON name and its attributes.
-pub(super) fn open(
-    st: &mut State<'_>,
-    tag: &BytesStart<'_>,
-    at: u64,
-) -> Result<(String, Members, bool), DecodeError> {
-    let name = tag.name().into_inner();
-    check_name(name, at)?;
-    let key = lower_camel(local(name));
+pub(super) fn open(st: &mut State<'_>, tag: &Tag<'_>) -> Result<(String, Members, bool), DecodeError> {
+    check_name(tag.name, tag.at)?;
+    let key = lower_camel(local(tag.name));
     let mut members = Members::default();
-    let nil = attributes(st, tag, at + 1 + name.len() as u64, &mut members)?;
+    let nil = attributes(st, tag, &mut members)?;
     Ok((key, members, nil))
 }
 
@@ -302,6 +284,5 @@ pub(super) fn check_name(name: &str, at: u64) -> Result<(), DecodeError> {
 
 /// Where a scalar puts attributes and children that it should not have: `nameMore` of the object it stands in.
 pub(super) fn more_key(json: &str) -> String {
-    debug_assert!(!json.is_empty());
-    format!("{json}{}", upper_first("more"))
+    format!("{json}More")
 }
