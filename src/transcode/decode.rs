@@ -27,6 +27,10 @@ pub(super) struct State<'w> {
     /// Per type: the field that was the n-th attribute last time, plus one.
     habits: Vec<[u8; 8]>,
     /// Frames to use again; their `extra` is empty.
+    #[expect(
+        clippy::vec_box,
+        reason = "frames move between here and the stack; their boxes are what is used again"
+    )]
     frames: Vec<Box<Frame>>,
     depth: u32,
     /// Bytes of unknown elements held.
@@ -124,6 +128,7 @@ pub(super) struct Frame {
 
 impl Frame {
     /// Writes the `{`. Frames are used again: moving one about costs more than what is in it.
+    #[expect(clippy::unnecessary_box_returns, reason = "the box is used again")]
     pub(super) fn new(st: &mut State<'_>, ty: &'static TypeDef) -> Box<Self> {
         let start = st.out.mark();
         st.out.buf.push(b'{');

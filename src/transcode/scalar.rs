@@ -188,6 +188,10 @@ pub(super) fn write_plain_date_time(text: &str, out: &mut Vec<u8>) -> bool {
         [b'.', fraction @ .., b'Z'] => fraction,
         _ => return false,
     };
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "every place asked for lies within the 19 bytes"
+    )]
     let digit = |i: usize| head[i].wrapping_sub(b'0');
     let two = |i: usize| digit(i) * 10 + digit(i + 1);
     let mut wrong = false;

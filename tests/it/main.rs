@@ -15,6 +15,8 @@ mod address; // where webhooks may go: spellings, doors, answers that change
 mod config; // file, environment, defaults, faults
 mod delivery; // webhooks over real sockets: signatures, bad receivers, order, recovery, restarts
 #[cfg(feature = "demo")]
+mod demo; // the demo as a newcomer runs it
+#[cfg(feature = "demo")]
 mod em_bench; // the upstream room against the simulator, and a server that says what it is told
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
@@ -34,8 +36,6 @@ mod mirror; // Enterprise Manager's paths as JSON: reads, files, filters, entity
 mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again
-#[cfg(feature = "demo")]
-mod demo; // the demo as a newcomer runs it
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]
