@@ -1,14 +1,15 @@
 //! A double of Enterprise Manager, for tests, demonstrations and development.
 //!
 //! It speaks EM's documented XML over HTTP/1.1 and is strict where EM is known to be strict, so that a wrong
-//! client fails here rather than on the day of the disaster. It shares no code with the program but the clock:
-//! its own XML, its own HTTP, its own reading of the manual.
+//! client fails here rather than on the day of the disaster. It shares no code with the program but the clock
+//! and the catalogue's names and shapes: its own XML, its own HTTP, its own reading of the manual.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `options` | the command line |
 //! | `world`, `seed`, `failover`, `logon` | what EM knows; everything computed from the clock |
 //! | `routes` | which request reaches which part of it |
+//! | `generic` | whatever EM has beyond failover, computed from the catalogue |
 //! | `render`, `times`, `query`, `xml` | documents, the query service, angle brackets |
 //! | `faults`, `control` | what a test may order (`/_sim`) |
 //! | `server`, `wire`, `tls` | sockets |
@@ -22,6 +23,7 @@ mod control;
 mod dice;
 mod failover;
 mod faults;
+mod generic;
 mod logon;
 mod options;
 mod query;

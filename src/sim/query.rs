@@ -19,6 +19,7 @@ const MAX_DEPTH: usize = 32;
 pub enum FieldType {
     Text,
     Number,
+    Decimal,
     Time,
     /// A URN; a filter may name the bare id as well.
     Urn,
@@ -38,6 +39,7 @@ pub struct Field {
 pub enum Value {
     Text(String),
     Number(i64),
+    Decimal(f64),
     Time(Timestamp),
     /// Position in the enumeration; values that EM does not list (None) are -1.
     Choice(i64),
@@ -46,6 +48,15 @@ pub enum Value {
 }
 
 impl Value {
+    /// What a row's text is as a value of that type; text that is none is no value.
+    pub fn of(kind: FieldType, text: Option<&str>) -> Self {
+        let Some(text) = text else { return Self::Absent };
+        match kind {
+            FieldType::Choice(_) => Self::choice(kind, text),
+            kind => typed(kind, "", text).unwrap_or(Self::Absent),
+        }
+    }
+
     /// The value of an enumeration's field.
     pub fn choice(kind: FieldType, name: &str) -> Self {
         let FieldType::Choice(values) = kind else {
@@ -137,6 +148,7 @@ fn compare(left: &Value, right: &Value) -> Option<Ordering> {
         (Value::Number(left), Value::Number(right)) | (Value::Choice(left), Value::Choice(right)) => {
             Some(left.cmp(right))
         }
+        (Value::Decimal(left), Value::Decimal(right)) => left.partial_cmp(right),
         (Value::Time(left), Value::Time(right)) => Some(left.cmp(right)),
         _ => None,
     }
@@ -286,6 +298,7 @@ fn typed(kind: FieldType, name: &str, text: &str) -> Result<Value, String> {
                 .map(|id| Value::Text(id.to_string()))
                 .map_err(|_| bad())
         }
+        FieldType::Decimal => text.parse().map(Value::Decimal).map_err(|_| bad()),
         FieldType::Number => text.parse().map(Value::Number).map_err(|_| bad()),
         FieldType::Time => parse_time(text).map(Value::Time).ok_or_else(bad),
         FieldType::Choice(values) => values

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::failover::{Failover, MachineSnapshot, Tempo};
+use super::generic::Scene;
 use super::logon::{Logon, Task, TaskState, Work};
-use super::seed::replica_time;
 use super::times::{Rounding, spell};
-use super::world::{BackupServer, Kind, Plan, PlanMachine, World};
+use super::world::{Kind, Plan, PlanMachine, World};
 use super::xml::Element;
 
 /// The two forms of a key resource (EM's manual, "Resource Representations").
@@ -25,7 +25,7 @@ pub struct Documents<'a> {
 }
 
 /// A link element; resources carry type and name, actions neither.
-fn link(rel: &str, href: String, name: Option<&str>, kind: Option<&str>) -> Element {
+pub fn link(rel: &str, href: String, name: Option<&str>, kind: Option<&str>) -> Element {
     let mut element = Element::new("Link").attr("Rel", rel).attr("Href", href);
     if let Some(name) = name {
         element = element.attr("Name", name);
@@ -116,19 +116,14 @@ impl Documents<'_> {
     /// `LogonSession`.
     pub fn logon(self, logon: &Logon) -> Element {
         let href = self.href(&format!("/logonSessions/{}", logon.id));
-        let services = [
-            ("/logonSessions", "LogonSessionList"),
-            ("/backupServers", "BackupServerReferenceList"),
-            ("/cloud/cloudFailoverPlans", "CloudFailoverPlanReferenceList"),
-            ("/cloud/failoverSessions", "CloudFailoverSessionReferenceList"),
-            ("/failoverPlans", "FailoverPlanReferenceList"),
-            ("/tasks", "TaskList"),
-        ]
-        .map(|(path, kind)| link("Down", self.href(path), None, Some(kind)));
+        let scene = Scene {
+            world: self.world,
+            now: self.now,
+        };
         Element::new("LogonSession")
             .attr("Type", "LogonSession")
             .attr("Href", href.clone())
-            .child(links(services.into_iter().chain([link(
+            .child(links(scene.services().into_iter().chain([link(
                 "Delete",
                 href,
                 None,
@@ -136,38 +131,6 @@ impl Documents<'_> {
             )])))
             .text_child("UserName", self.world.options.user.as_str())
             .text_child("SessionId", logon.id.to_string())
-    }
-
-    /// A backup server in either form.
-    pub fn backup_server(self, server: &BackupServer, form: Form, list: bool) -> Element {
-        let root = if list { "Ref" } else { "EntityRef" };
-        if form == Form::Reference {
-            return self.reference(
-                root,
-                "BackupServer",
-                "/backupServers",
-                (server.id, &server.name),
-                None,
-            );
-        }
-        let href = self.href(&format!("/backupServers/{}", server.id));
-        let alternate = link(
-            "Alternate",
-            href.clone(),
-            Some(&server.name),
-            Some("BackupServerReference"),
-        );
-        identify(
-            "BackupServer",
-            "BackupServer",
-            format!("{href}?format=Entity"),
-            &server.name,
-            uid("BackupServer", server.id),
-        )
-        .child(links([alternate]))
-        .text_child("Description", server.description.as_str())
-        .text_child("Port", "9392")
-        .text_child("Version", "13.0.1.1071")
     }
 
     /// A failover plan of either kind in either form.
@@ -188,6 +151,10 @@ impl Documents<'_> {
             Some(&format!("{kind}Reference")),
         ));
         all.push(link("Edit", href.clone(), Some(&plan.name), Some(kind)));
+        if plan.kind == Kind::Cloud {
+            let includes = format!("{href}/includes");
+            all.push(link("Down", includes, None, Some("CloudFailoveredVmList")));
+        }
         all.push(action("Start", "start"));
         if plan.kind == Kind::Cloud {
             all.push(action("Test", "test"));
@@ -250,34 +217,6 @@ impl Documents<'_> {
             .text_child("FailoverPlanVMId", machine.id.to_string())
             .text_child("Name", machine.name.as_str())
             .text_child("Order", order.to_string())
-    }
-
-    /// The replica point that a machine of a plan fails over to.
-    pub fn replica_point(self, plan: &Plan, machine: &PlanMachine, form: Form) -> Element {
-        const KIND: &str = "CloudVmReplicaPoint";
-        const PATH: &str = "/cloud/vmReplicaPoints";
-        let (id, up) = (machine.replica_point, self.up_to_server(plan.server));
-        let title = format!("{}@{}", machine.name, replica_time(machine, self.now));
-        if form == Form::Reference {
-            return self.reference("EntityRef", KIND, PATH, (id, &title), up);
-        }
-        let href = self.href(&format!("{PATH}/{id}"));
-        let alternate = link(
-            "Alternate",
-            href.clone(),
-            Some(&title),
-            Some("CloudVmReplicaPointReference"),
-        );
-        identify(KIND, KIND, format!("{href}?format=Entity"), &title, uid(KIND, id))
-            .attr("VmDisplayName", machine.name.as_str())
-            .child(links(up.into_iter().chain([alternate])))
-            .text_child(
-                "CreationTimeUTC",
-                replica_time(machine, self.now).replace(' ', "T") + "Z",
-            )
-            .text_child("VmName", machine.name.as_str())
-            .text_child("PointType", "Increment")
-            .text_child("State", "Ready")
     }
 
     fn local_vm(machine: &PlanMachine, order: usize) -> Element {

@@ -200,8 +200,8 @@ impl Shared {
         let handled = routes::answer(world, request, now);
         let style = self.style(spelling);
         drop(state);
-        let (status, document, headers) = match handled {
-            Ok(answer) => (answer.status, answer.document, answer.headers),
+        let (status, document, bytes, headers) = match handled {
+            Ok(answer) => (answer.status, answer.document, answer.bytes, answer.headers),
             Err(refusal) => {
                 let header = refusal
                     .header
@@ -210,13 +210,15 @@ impl Shared {
                 (
                     refusal.status,
                     Some(refusal.document()),
+                    None,
                     header.into_iter().collect(),
                 )
             }
         };
-        let mut response = match document {
-            None => Response::empty(status),
-            Some(document) => {
+        let mut response = match (document, bytes) {
+            (None, None) => Response::empty(status),
+            (None, Some((content_type, bytes))) => Response::with_body(status, content_type, bytes),
+            (Some(document), _) => {
                 Response::with_body(status, "application/xml; charset=utf-8", document.document(style))
             }
         };

@@ -1,7 +1,7 @@
 //! What EM knows: backup servers, plans of both kinds, failover sessions, logon sessions and their tasks.
 //!
 //! The world holds facts with their moments and computes everything else from the clock. It knows no HTTP and
-//! no XML. Resources that are only shown (jobs, repositories, …) get a home of their own beside it.
+//! no XML. Resources beyond failover (jobs, repositories, …) are computed beside it, in `generic`.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::dice::Dice;
 use super::failover::{Failover, Machine, Outcome, Scenario, Tempo};
+use super::generic::Changes;
 use super::logon::Logons;
 use super::options::Options;
 use super::seed;
@@ -132,6 +133,12 @@ pub struct World {
     pub options: Options,
     pub tempo: Tempo,
     pub dice: Dice,
+    /// What the values of everything beyond failover are thrown with.
+    pub seed: u64,
+    /// When the simulator began; what has a history has it from then backwards.
+    pub born: Timestamp,
+    /// What requests changed of everything beyond failover.
+    pub changes: Changes,
     pub servers: Vec<BackupServer>,
     pub plans: Vec<Plan>,
     pub failovers: Vec<Failover>,
@@ -159,6 +166,9 @@ impl World {
         let mut world = Self {
             tempo,
             dice: Dice::new(seed),
+            seed,
+            born: now,
+            changes: Changes::default(),
             servers,
             plans,
             failovers: Vec::new(),

@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use quick_xml::NsReader;
 use quick_xml::events::Event;
 use quick_xml::name::ResolveResult;
+use quick_xml::{NsReader, XmlVersion};
 
 /// The namespace of every EM document.
 pub const NAMESPACE: &str = "http://www.veeam.com/ent/v1.0";
@@ -79,6 +79,13 @@ impl Element {
     #[must_use]
     pub fn text_child(self, name: &'static str, text: impl Into<String>) -> Self {
         self.child(Self::leaf(name, text))
+    }
+
+    /// The same with that text, for elements with attributes and text.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self
     }
 
     /// The same with more children at the end.
@@ -182,6 +189,8 @@ fn escape(out: &mut String, text: &str, style: Style) {
 pub struct Node {
     /// The local name.
     pub name: String,
+    /// The attributes by their names as written, namespace declarations included.
+    pub attributes: Vec<(String, String)>,
     /// The text directly inside, joined.
     pub text: String,
     /// The child elements in document order.
@@ -218,11 +227,18 @@ pub fn read(body: &[u8]) -> Result<Node, String> {
                 if stack.len() >= MAX_DEPTH {
                     return Err("The request body nests too deeply".to_owned());
                 }
+                let mut attributes = Vec::new();
                 for attribute in start.attributes() {
-                    attribute.map_err(|error| format!("The request body is not XML: {error}"))?;
+                    let attribute =
+                        attribute.map_err(|error| format!("The request body is not XML: {error}"))?;
+                    let value = attribute
+                        .normalized_value(XmlVersion::Implicit1_0)
+                        .map_err(|error| format!("The request body is not XML: {error}"))?;
+                    attributes.push((attribute.key.as_ref().to_owned(), value.into_owned()));
                 }
                 stack.push(Node {
                     name,
+                    attributes,
                     ..Node::default()
                 });
                 if matches!(event, Event::Empty(_)) {

@@ -39,6 +39,8 @@ mod restarts; // real processes, killed and started again
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]
+mod simulator_world; // every operation of the catalogue against the simulator
+#[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 mod transcode_decode; // XML to JSON: fixtures and rules
 mod transcode_generate; // documents that the schema can produce

@@ -2,10 +2,11 @@
 //!
 //! One table: path, method, handler. Whatever EM would refuse before it looks at a resource (no logon, no
 //! length, unknown path, wrong method, JSON wanted) is refused here, in EM's error document.
-//! Rows made from a schema can be appended to the table's search in [`answer`] without touching the rest.
+//! What the table does not have is asked of `generic`, which serves all the rest from the catalogue.
 
 mod logon;
 mod plans;
+pub mod query;
 mod sessions;
 mod tasks;
 
@@ -13,6 +14,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::generic;
 use super::options::ExpiredStatus;
 use super::render::{Documents, Form};
 use super::wire::Request;
@@ -27,31 +29,50 @@ pub const TOKEN: &str = "X-RestSvcSessionId";
 pub struct Answer {
     pub status: StatusCode,
     pub document: Option<Element>,
+    /// A download instead of a document: its content type and its bytes.
+    pub bytes: Option<(&'static str, Vec<u8>)>,
     pub headers: Vec<(String, String)>,
 }
 
 impl Answer {
-    fn new(status: StatusCode, document: Element) -> Self {
+    /// An answer with a document.
+    pub fn new(status: StatusCode, document: Element) -> Self {
         Self {
-            status,
             document: Some(document),
-            headers: Vec::new(),
+            ..Self::empty(status)
         }
     }
 
-    fn ok(document: Element) -> Self {
+    /// 200 with a document.
+    pub fn ok(document: Element) -> Self {
         Self::new(StatusCode::OK, document)
     }
 
-    fn no_content() -> Self {
+    /// 200 with a download.
+    pub fn bytes(content_type: &'static str, bytes: Vec<u8>) -> Self {
         Self {
-            status: StatusCode::NO_CONTENT,
+            bytes: Some((content_type, bytes)),
+            ..Self::empty(StatusCode::OK)
+        }
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self {
+            status,
             document: None,
+            bytes: None,
             headers: Vec::new(),
         }
     }
 
-    fn header(mut self, name: &str, value: String) -> Self {
+    fn no_content() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: String) -> Self {
         self.headers.push((name.to_owned(), value));
         self
     }
@@ -75,11 +96,13 @@ impl Refusal {
         }
     }
 
-    fn bad_request(message: impl Into<String>) -> Self {
+    /// 400: the request says something that it must not.
+    pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    fn not_found(what: &str) -> Self {
+    /// 404: there is no such thing.
+    pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("{what} was not found"))
     }
 
@@ -102,16 +125,17 @@ impl Refusal {
     }
 }
 
-type Handled = Result<Answer, Refusal>;
+/// What a handler gives.
+pub type Handled = Result<Answer, Refusal>;
 type Handler = fn(&mut Call<'_>) -> Handled;
 
 /// One authorized request on its way to a handler.
-struct Call<'a> {
-    world: &'a mut World,
-    request: &'a Request,
-    now: Timestamp,
+pub struct Call<'a> {
+    pub world: &'a mut World,
+    pub request: &'a Request,
+    pub now: Timestamp,
     /// The logon session that asks; the nil id for the two routes that need none.
-    logon: Uuid,
+    pub logon: Uuid,
     /// What the braces of the path matched, in order.
     captured: Vec<String>,
 }
@@ -132,7 +156,7 @@ impl Call<'_> {
     }
 
     /// Which form `?format=` asks for.
-    fn form(&self) -> Result<Form, Refusal> {
+    pub fn form(&self) -> Result<Form, Refusal> {
         match self.request.parameter("format").as_deref() {
             None | Some("") => Ok(Form::Reference),
             Some(value) if value.eq_ignore_ascii_case("Entity") => Ok(Form::Entity),
@@ -141,8 +165,21 @@ impl Call<'_> {
         }
     }
 
+    /// A parameter that is a number above 0.
+    pub fn positive(&self, name: &str, default: usize) -> Result<usize, Refusal> {
+        match self.request.parameter(name) {
+            None => Ok(default),
+            Some(text) => text
+                .trim()
+                .parse()
+                .ok()
+                .filter(|number| *number > 0)
+                .ok_or_else(|| Refusal::bad_request(format!("'{text}' is not a value of '{name}'"))),
+        }
+    }
+
     /// Refuses a request whose body is not announced as XML.
-    fn demand_xml(&self) -> Result<(), Refusal> {
+    pub fn demand_xml(&self) -> Result<(), Refusal> {
         match self.request.media_type().as_deref() {
             Some("application/xml") => Ok(()),
             other => Err(Refusal::new(
@@ -184,8 +221,6 @@ const ROUTES: &[Route] = &[
         "/logonSessions/{}",
         &[("GET", logon::get), ("DELETE", logon::log_off)],
     ),
-    route("/backupServers", &[("GET", sessions::servers)]),
-    route("/backupServers/{}", &[("GET", sessions::server)]),
     route("/cloud/cloudFailoverPlans", &[("GET", plans::cloud_list)]),
     route(
         "/cloud/cloudFailoverPlans/{}",
@@ -206,7 +241,6 @@ const ROUTES: &[Route] = &[
     ),
     route("/cloud/failoverSessions", &[("GET", sessions::list)]),
     route("/cloud/failoverSessions/{}", &[("GET", sessions::get)]),
-    route("/cloud/vmReplicaPoints/{}", &[("GET", plans::replica_point)]),
     route("/failoverPlans", &[("GET", plans::local_list)]),
     route(
         "/failoverPlans/{}",
@@ -216,7 +250,7 @@ const ROUTES: &[Route] = &[
             ("PUT", plans::local_put),
         ],
     ),
-    route("/query", &[("GET", sessions::query)]),
+    route("/query", &[("GET", query::query)]),
     route("/tasks", &[("GET", tasks::list)]),
     route("/tasks/{}", &[("GET", tasks::get), ("DELETE", tasks::delete)]),
 ];
@@ -224,21 +258,24 @@ const ROUTES: &[Route] = &[
 /// EM's answer to one request below `/api`.
 pub fn answer(world: &mut World, request: &Request, now: Timestamp) -> Handled {
     world.expire_logons(now);
-    let path: Vec<String> = segments(request.path());
     // EM reads paths in any letter case and with or without a slash at the end.
-    let found = path
-        .split_first()
-        .filter(|(api, _)| api.eq_ignore_ascii_case("api"))
-        .and_then(|(_, path)| {
-            ROUTES
-                .iter()
-                .find_map(|route| Some((route, captures(route.path, path)?)))
-        });
+    let below = request
+        .path()
+        .get(..4)
+        .filter(|api| api.eq_ignore_ascii_case("/api"))
+        .and_then(|_| request.path().get(4..))
+        .filter(|below| below.is_empty() || below.starts_with('/'));
+    let found = below.and_then(|below| {
+        let path = segments(below);
+        ROUTES
+            .iter()
+            .find_map(|route| Some((route, captures(route.path, &path)?)))
+    });
     let logon = match found {
         Some((route, _)) if !route.needs_logon => Uuid::nil(),
         _ => logon::authorize(world, request, now)?,
     };
-    let Some((route, captured)) = found else {
+    let Some(below) = below else {
         return Err(Refusal::not_found(&format!("Resource '{}'", request.path())));
     };
     if matches!(request.method.as_str(), "POST" | "PUT")
@@ -247,25 +284,39 @@ pub fn answer(world: &mut World, request: &Request, now: Timestamp) -> Handled {
     {
         return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, "Length Required"));
     }
-    let Some((_, handler)) = route.methods.iter().find(|(method, _)| *method == request.method) else {
-        let allowed: Vec<&str> = route.methods.iter().map(|(method, _)| *method).collect();
-        let mut refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
-        refusal.header = Some(("Allow", allowed.join(", ")));
-        return Err(refusal);
-    };
-    if request.header("accept").is_some_and(wants_no_xml) {
+    let download = |action: String| action.eq_ignore_ascii_case("download");
+    if request.header("accept").is_some_and(wants_no_xml)
+        && !request.parameter("action").is_some_and(download)
+    {
         return Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
             "The simulator answers in XML only",
         ));
     }
-    handler(&mut Call {
+    let mut call = Call {
         world,
         request,
         now,
         logon,
-        captured,
-    })
+        captured: Vec::new(),
+    };
+    match found {
+        None => generic::answer(&mut call, below),
+        Some((route, captured)) => {
+            call.captured = captured;
+            let own = route.methods.iter().find(|(method, _)| *method == request.method);
+            match own {
+                Some((_, handler)) => handler(&mut call),
+                None if generic::has_method(&request.method, below) => generic::answer(&mut call, below),
+                None => {
+                    let allowed: Vec<&str> = route.methods.iter().map(|(method, _)| *method).collect();
+                    let mut refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+                    refusal.header = Some(("Allow", allowed.join(", ")));
+                    Err(refusal)
+                }
+            }
+        }
+    }
 }
 
 fn segments(path: &str) -> Vec<String> {

@@ -94,17 +94,6 @@ pub fn include(call: &mut Call<'_>) -> Handled {
     )))
 }
 
-/// `GET /api/cloud/vmReplicaPoints/{id}`
-pub fn replica_point(call: &mut Call<'_>) -> Handled {
-    let (id, form) = (call.id(0, "Replica point")?, call.form()?);
-    let found = call.world.plans_of(Kind::Cloud, call.now).find_map(|plan| {
-        let machine = plan.machines.iter().find(|machine| machine.replica_point == id)?;
-        Some((plan, machine))
-    });
-    let (plan, machine) = found.ok_or_else(|| Refusal::not_found("Replica point"))?;
-    Ok(Answer::ok(call.documents().replica_point(plan, machine, form)))
-}
-
 /// `POST /api/cloud/cloudFailoverPlans/{id}?action=test|start|undo`
 pub fn cloud_act(call: &mut Call<'_>) -> Handled {
     act(call, Kind::Cloud)

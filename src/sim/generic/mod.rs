@@ -1,0 +1,81 @@
+//! Everything that EM shows and does beyond failover: served from the catalogue.
+//!
+//! Which resources, fields and actions there are is read off the catalogue; what belongs to what stands in
+//! `plan`, what must agree in `facts`. Each answer is computed from the path and the seed when it is asked for.
+//! What `routes` has a handler for never comes here.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plan`, `kinds`, `rows`, `facts` | which things there are and how they belong together |
+//! | `names`, `values`, `build`, `links` | their documents |
+//! | `reads`, `files`, `query` | GET, guest file systems and the query service included |
+//! | `changes` | what requests changed |
+//!
+//! Its tests are in `tests/it/simulator_world.rs`.
+
+mod build;
+mod changes;
+mod facts;
+mod files;
+mod kinds;
+mod links;
+mod names;
+mod plan;
+mod query;
+mod reads;
+mod rows;
+mod values;
+
+use http::StatusCode;
+
+pub use self::changes::Changes;
+pub use self::query::answer as query;
+use self::reads::scene;
+pub use self::rows::Scene;
+use super::routes::{Call, Handled, Refusal};
+use crate::catalogue::{Method, Refusal as NoOperation, catalogue};
+
+/// Whether EM has an operation of that method there.
+pub fn has_method(method: &str, path: &str) -> bool {
+    Method::parse(method).is_some_and(|method| {
+        !matches!(
+            catalogue().operation(method, path, None),
+            Err(NoOperation::Path | NoOperation::Method(_))
+        )
+    })
+}
+
+/// The answer to an authorized request; `path` is below `/api`, as sent.
+pub fn answer(call: &mut Call<'_>, path: &str) -> Handled {
+    let not_found = || Refusal::not_found(&format!("Resource '{path}'"));
+    let method = Method::parse(&call.request.method).ok_or_else(|| not_allowed(&[]))?;
+    let action = call.request.parameter("action");
+    let found = catalogue()
+        .operation(method, path, action.as_deref())
+        .map_err(|refusal| match refusal {
+            NoOperation::Path => not_found(),
+            NoOperation::Method(methods) => not_allowed(&methods),
+            NoOperation::Action(known) => {
+                let action = action.clone().unwrap_or_default();
+                Refusal::bad_request(format!(
+                    "Action '{action}' is not supported; expected: {}",
+                    known.join(", ")
+                ))
+            }
+        })?;
+    let place = scene(call).locate(&found.path).ok_or_else(not_found)?;
+    if !files::exists(&place) {
+        return Err(not_found());
+    }
+    match method {
+        Method::Get => reads::get(call, &place, found.operation),
+        Method::Post | Method::Put | Method::Delete => Err(not_allowed(&[])),
+    }
+}
+
+fn not_allowed(methods: &[Method]) -> Refusal {
+    let mut refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+    let names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+    refusal.header = Some(("Allow", names.join(", ")));
+    refusal
+}
