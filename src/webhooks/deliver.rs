@@ -15,7 +15,8 @@ use crate::clock::SharedClock;
 use crate::domain::webhook::AttemptError;
 use crate::domain::webhook::rules::PAUSE_LIMIT;
 use crate::domain::webhook::target::shown_location;
-use crate::store::webhooks::outbox::{AttemptEnd, Claimed};
+use crate::store::webhooks::claims::Claimed;
+use crate::store::webhooks::outcomes::AttemptEnd;
 
 /// How far a receiver's clock and ours may differ before it explains a refusal; receivers tolerate 5 minutes.
 const SKEW_LIMIT: Duration = Duration::from_mins(4);

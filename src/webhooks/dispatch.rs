@@ -22,7 +22,7 @@ use crate::domain::id::DeliveryId;
 use crate::domain::webhook::rules::{Schedule, elapsed};
 use crate::domain::webhook::{AttemptError, DeliveryState};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
-use crate::store::webhooks::outbox::{Claimed, Lane};
+use crate::store::webhooks::claims::{Claimed, Lane};
 use crate::store::{self, Store};
 use crate::telemetry::names;
 

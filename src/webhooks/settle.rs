@@ -11,7 +11,7 @@ use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::webhook::rules::{self, After, EndpointHealth, JITTER, Schedule};
 use crate::domain::webhook::{AttemptError, DeliveryState, DisabledReason, Endpoint, Health};
-use crate::store::webhooks::outbox::{Sending, Settled};
+use crate::store::webhooks::outcomes::{Sending, Settled};
 use crate::store::{self, Tx};
 
 /// An attempt that has ended.

@@ -2,11 +2,13 @@
 //!
 //! Deliveries are written with their event ([`fan_out`]); due rows are the queue, and there is no other. Who reads and
 //! changes endpoints is in [`endpoints`], the lists that people see in [`deliveries`], what the dispatcher does with
-//! due rows in [`outbox`] and, for a whole endpoint at once, in [`sweep`]. URLs, header values and secrets are sealed.
+//! due rows in [`claims`] and [`outcomes`], and with those of a whole endpoint at once in [`sweep`]. URLs, header values
+//! and secrets are sealed.
 
+pub mod claims;
 pub mod deliveries;
 pub mod endpoints;
-pub mod outbox;
+pub mod outcomes;
 pub mod sweep;
 #[cfg(test)]
 mod tests;

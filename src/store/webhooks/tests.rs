@@ -8,8 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::claims::Claimed;
 use super::deliveries::DeliveryFilter;
-use super::outbox::{Claimed, Settled};
+use super::outcomes::Settled;
 use crate::clock::{Clock as _, ManualClock, SystemClock};
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::{EmId, EndpointId, EventId, OperationId};

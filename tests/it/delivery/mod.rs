@@ -4,6 +4,8 @@
 
 mod bench;
 mod endings;
+#[cfg(feature = "demo")]
+mod killed;
 mod order;
 mod peer;
 mod peers;
