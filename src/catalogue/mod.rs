@@ -55,10 +55,12 @@ pub const SOURCES: &[Source] = data![
     "selfservice.toml",
 ];
 
-#[expect(clippy::panic, reason = "the data is part of the program")]
+#[expect(
+    clippy::panic,
+    reason = "the data is part of the program, and a test loads it"
+)]
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| match load(SOURCES) {
     Ok(catalogue) => catalogue,
-    // The data is part of the program, and a test loads it: this cannot happen in a build that passed.
     Err(e) => panic!("{e}"),
 });
 
@@ -86,7 +88,10 @@ impl Catalogue {
     /// If the id comes from another, larger catalogue.
     #[must_use]
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "ids are made here, for what is there")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an id is a position that this catalogue gave out"
+    )]
     pub fn ty(&self, id: TypeId) -> &TypeDef {
         &self.types[usize::from(id.0)]
     }
@@ -97,7 +102,10 @@ impl Catalogue {
     /// If the id comes from another, larger catalogue.
     #[must_use]
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "ids are made here, for what is there")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an id is a position that this catalogue gave out"
+    )]
     pub fn enumeration(&self, id: EnumId) -> &EnumDef {
         &self.enums[usize::from(id.0)]
     }

@@ -13,7 +13,8 @@ type Raw = [(&'static str, &'static str, RawType)];
 /// Builds every type and every document root into `catalogue`.
 #[expect(clippy::cast_possible_truncation, reason = "an index of some hundred entries")]
 pub(super) fn build(loader: &mut Loader, catalogue: &mut Catalogue, raw: &Raw) {
-    for (index, (file, name, entry)) in raw.iter().enumerate() {
+    for (index, entire) in raw.iter().enumerate() {
+        let (file, name, entry) = entire;
         let id = TypeId(index as u16);
         for root in load::roots(entry, id) {
             if catalogue.roots.insert(root.name, root).is_some() {
@@ -22,7 +23,7 @@ pub(super) fn build(loader: &mut Loader, catalogue: &mut Catalogue, raw: &Raw) {
         }
         let mut path = Vec::new();
         let fields = flatten(loader, raw, id, &mut path);
-        catalogue.types.push(define(loader, raw, id, fields));
+        catalogue.types.push(define(loader, entire, id, fields));
     }
 }
 
@@ -54,7 +55,6 @@ fn flatten(loader: &mut Loader, raw: &Raw, id: TypeId, path: &mut Vec<TypeId>) -
     }
     // Only the type's own pass reports its lines, or a base's fault would be told once per heir.
     let report = path.len() == 1;
-    let mut own: Vec<&str> = Vec::new();
     for load::Text(text) in &entry.fields {
         let read = match line::field(text) {
             Ok(read) => read,
@@ -72,10 +72,12 @@ fn flatten(loader: &mut Loader, raw: &Raw, id: TypeId, path: &mut Vec<TypeId>) -
             }
             continue;
         };
-        if own.contains(text) && report {
-            loader.fault(file, format!("{name}.{}", read.name), FaultKind::Duplicate);
+        if let Some(why) = misplaced(raw, read.place, value) {
+            if report {
+                loader.fault(file, *name, FaultKind::Line((*text).to_owned(), why));
+            }
+            continue;
         }
-        own.push(text);
         let json = load::json_name(read.name, read.place);
         let field = load::field(read, value, json);
         let same = |f: &&mut Field| f.name == field.name && f.place == field.place;
@@ -98,10 +100,28 @@ fn flatten(loader: &mut Loader, raw: &Raw, id: TypeId, path: &mut Vec<TypeId>) -
     fields
 }
 
+/// Why a value cannot stand where a line puts it.
+fn misplaced(raw: &Raw, place: Place, value: Value) -> Option<&'static str> {
+    let Value::Type(id) = value else { return None };
+    let kind = raw
+        .get(usize::from(id.0))
+        .map(|(.., entry)| Kind::from(entry.kind));
+    match (place, kind) {
+        (Place::Attribute | Place::Text, _) => Some("an attribute or text holds a scalar"),
+        (Place::Element, Some(Kind::List)) => {
+            Some("a list type is a document; a field says \"Type[] of Item\"")
+        }
+        (Place::Element, _) => None,
+    }
+}
+
 /// The finished type: names without clashes, tables, masks.
-#[expect(clippy::indexing_slicing, reason = "ids are places in this very list")]
-fn define(loader: &mut Loader, raw: &Raw, id: TypeId, mut fields: Vec<Field>) -> TypeDef {
-    let (file, name, entry) = &raw[usize::from(id.0)];
+fn define(
+    loader: &mut Loader,
+    (file, name, entry): &(&'static str, &'static str, RawType),
+    id: TypeId,
+    mut fields: Vec<Field>,
+) -> TypeDef {
     let kind = Kind::from(entry.kind);
     separate(&mut fields);
     if fields.len() > 63 {

@@ -131,17 +131,16 @@ fn to_xml(
     }
     let mut text = Vec::new();
     input.read_to_end(&mut text).map_err(io)?;
-    let root = match root {
-        Some(root) => root,
-        None => {
-            let value = json::parse(&text)?;
-            find(
-                value
-                    .get("type")
-                    .and_then(Json::as_str)
-                    .ok_or(ConvertError::NoRoot)?,
-            )?
-        }
+    let root = if let Some(root) = root {
+        root
+    } else {
+        let value = json::parse(&text)?;
+        find(
+            value
+                .get("type")
+                .and_then(Json::as_str)
+                .ok_or(ConvertError::NoRoot)?,
+        )?
     };
     let xml = encode::document(catalogue(), &text, root, Mode::Document, !options.compact)?;
     output.write_all(&xml).map_err(io)?;
@@ -254,11 +253,11 @@ impl<W: Write> Items<'_, W> {
             e.xml.end(root.name);
         })
     }
-}
 
-fn unknown(member: &str, what: FieldFaultKind) -> EncodeError {
-    let pointer = format!("/{}", member.replace('~', "~0").replace('/', "~1"));
-    EncodeError::Invalid(vec![FieldFault { pointer, what }])
+    fn unknown(member: &str, what: FieldFaultKind) -> EncodeError {
+        let pointer = format!("/{}", member.replace('~', "~0").replace('/', "~1"));
+        EncodeError::Invalid(vec![FieldFault { pointer, what }])
+    }
 }
 
 /// The members of the document: `items` and `page`, in either order.
@@ -293,11 +292,11 @@ impl<'de, W: Write> Visitor<'de> for Members<'_, '_, W> {
                 "items" | "page" => FieldFaultKind::Twice,
                 _ => FieldFaultKind::Unknown(self.items.ty.name),
             };
-            self.items.error = Some(unknown(&key, what));
+            self.items.error = Some(Items::<W>::unknown(&key, what));
             return Err(stop());
         }
         if !seen {
-            self.items.error = Some(unknown("items", FieldFaultKind::Missing));
+            self.items.error = Some(Items::<W>::unknown("items", FieldFaultKind::Missing));
             return Err(stop());
         }
         Ok(page)

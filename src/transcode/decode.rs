@@ -29,7 +29,7 @@ pub(super) struct State<'w> {
     /// Frames to use again; their `extra` is empty.
     #[expect(
         clippy::vec_box,
-        reason = "frames move between here and the stack; their boxes are what is used again"
+        reason = "they move between here and the stack of calls without being copied"
     )]
     frames: Vec<Box<Frame>>,
     depth: u32,
@@ -127,8 +127,8 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    #[expect(clippy::unnecessary_box_returns, reason = "see `State::frames`")]
     /// Writes the `{`. Frames are used again: moving one about costs more than what is in it.
-    #[expect(clippy::unnecessary_box_returns, reason = "the box is used again")]
     pub(super) fn new(st: &mut State<'_>, ty: &'static TypeDef) -> Box<Self> {
         let start = st.out.mark();
         st.out.buf.push(b'{');

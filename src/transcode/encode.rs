@@ -168,12 +168,8 @@ impl<'a> Encoder<'a> {
     /// Of a choice at most one is given; a null beside another is none.
     fn choices(&mut self, ty: &'static TypeDef, given: &mut [Option<&'a Json<'a>>; 64]) {
         for group in &ty.choices {
-            let is_given = |v: Option<&Json<'_>>| v.is_some_and(|v| *v != Json::Null);
-            let set: Vec<usize> = group
-                .iter()
-                .map(|i| usize::from(*i))
-                .filter(|i| is_given(given.get(*i).copied().flatten()))
-                .collect();
+            let is_given = |i: &usize| given.get(*i).is_some_and(|v| v.is_some_and(|v| *v != Json::Null));
+            let set: Vec<usize> = group.iter().map(|i| usize::from(*i)).filter(is_given).collect();
             let [first, others @ ..] = set.as_slice() else {
                 continue;
             };
@@ -288,12 +284,11 @@ impl<'a> Encoder<'a> {
                     return self.refuse(FieldFaultKind::Type("a string"));
                 };
                 let known = self.catalogue.enumeration(id);
-                return match known.find(text) {
-                    Some(value) => Some(value.to_owned()),
-                    None => {
-                        let all = known.values.iter().chain(&*known.observed).copied().collect();
-                        self.refuse(FieldFaultKind::Enum(all))
-                    }
+                return if let Some(value) = known.find(text) {
+                    Some(value.to_owned())
+                } else {
+                    let all = known.values.iter().chain(&*known.observed).copied().collect();
+                    self.refuse(FieldFaultKind::Enum(all))
                 };
             }
             Value::Type(_) => return self.refuse(FieldFaultKind::Type("an object")),

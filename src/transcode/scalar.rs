@@ -18,13 +18,18 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// Whether there is a minus, and what follows the sign.
+fn sign(text: &str) -> (bool, &[u8]) {
+    let bytes = text.as_bytes();
+    match bytes.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, bytes.strip_prefix(b"+").unwrap_or(bytes)),
+    }
+}
+
 /// Writes a 64-bit integer as JSON; false (and nothing written) if it is none.
 pub(super) fn write_integer(text: &str, out: &mut Vec<u8>) -> bool {
-    let (negative, digits) = match text.as_bytes() {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
+    let (negative, digits) = sign(text);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return false;
     }
@@ -53,11 +58,7 @@ pub(super) fn write_integer(text: &str, out: &mut Vec<u8>) -> bool {
 
 /// Writes a decimal as JSON with the digits it has (an exponent, too, as .NET's doubles write it).
 pub(super) fn write_decimal(text: &str, out: &mut Vec<u8>) -> bool {
-    let (negative, rest) = match text.as_bytes() {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
+    let (negative, rest) = sign(text);
     let (mantissa, exponent) = match rest.iter().position(|b| matches!(b, b'e' | b'E')) {
         Some(e) => (rest.get(..e).unwrap_or_default(), rest.get(e + 1..)),
         None => (rest, None),
@@ -188,20 +189,37 @@ pub(super) fn write_plain_date_time(text: &str, out: &mut Vec<u8>) -> bool {
         [b'.', fraction @ .., b'Z'] => fraction,
         _ => return false,
     };
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "every place asked for lies within the 19 bytes"
-    )]
-    let digit = |i: usize| head[i].wrapping_sub(b'0');
+    let digit = |i: usize| head.get(i).map_or(u8::MAX, |b| b.wrapping_sub(b'0'));
     let two = |i: usize| digit(i) * 10 + digit(i + 1);
     let mut wrong = false;
     for i in [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18] {
         wrong |= digit(i) > 9;
     }
-    let separators = [head[4], head[7], head[10], head[13], head[16]];
     // Days 29 to 31, years before 1800, and fractions that must change are left to the careful way.
     if wrong
-        || separators != *b"--T::"
+        || !matches!(
+            head,
+            [
+                _,
+                _,
+                _,
+                _,
+                b'-',
+                _,
+                _,
+                b'-',
+                _,
+                _,
+                b'T',
+                _,
+                _,
+                b':',
+                _,
+                _,
+                b':',
+                ..
+            ]
+        )
         || two(0) < 18
         || !(1..=12).contains(&two(5))
         || !(1..=28).contains(&two(8))
@@ -311,7 +329,7 @@ pub(super) fn write_date_time(value: DateTime<'_>, out: &mut Vec<u8>) {
 }
 
 fn digit(n: u32) -> u8 {
-    b'0' + (n % 10) as u8
+    b"0123456789".get((n % 10) as usize).copied().unwrap_or(b'0')
 }
 
 #[cfg(test)]

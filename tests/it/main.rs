@@ -42,9 +42,11 @@ mod simulator; // the simulator over TCP: right clients are served, wrong ones f
 mod simulator_world; // every operation of the catalogue against the simulator
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
-mod transcode_decode; // XML to JSON: fixtures and rules
+mod transcode_decode; // XML to JSON: fixtures
+mod transcode_encode; // JSON to XML, and convert
 mod transcode_generate; // documents that the schema can produce
 mod transcode_properties; // what holds for each of them, in both directions
+mod transcode_rules; // the rules of XML to JSON one by one
 #[cfg(feature = "demo")]
 mod upstream; // plans, actions, tasks and sessions as EM is asked for them
 #[cfg(feature = "demo")]
