@@ -63,8 +63,8 @@ bench: ## Throughput of the transcoder, size of the binary, start, idle memory
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo run --locked --release -- demo --fast
 
-fuzz: ## Property tests of the transcoder with many more cases (CASES=20000)
-	PROPTEST_CASES=$${CASES:-20000} cargo test --locked --release --lib transcode
+fuzz: ## Fuzz the transcoder and the configuration (TIME=60, seconds for each target)
+	scripts/fuzz.sh $${TIME:-60}
 
 image-check: ## The image's runtime stage, built and run on a base made from Debian packages (needs root)
 	scripts/image.sh

@@ -103,13 +103,20 @@ browser() {
     have chromium || have chromium-browser || have google-chrome || apt_install chromium
 }
 
+cargo-fuzz() {
+    have cargo-fuzz && return
+    [ -x "$tools/cargo/bin/cargo-fuzz" ] && return
+    say "installing cargo-fuzz with cargo"
+    cargo install --quiet --locked --root "$tools/cargo" cargo-fuzz@0.13.2 || fail "cargo could not install cargo-fuzz"
+}
+
 image() {
     { have buildah && have mmdebstrap; } || apt_install buildah mmdebstrap
 }
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser | cargo-fuzz | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done
