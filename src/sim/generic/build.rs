@@ -245,8 +245,8 @@ impl Scene<'_> {
 
     /// Whether a field is the one of its choice that the thing has; fields without a choice always are.
     fn chosen(self, ty: &TypeDef, at: usize, spot: Spot<'_>) -> bool {
-        let inside = |group: &&Box<[u8]>| group.iter().any(|member| usize::from(*member) == at);
-        let Some(group) = ty.choices.iter().find(inside) else {
+        let inside = |group: &[u8]| group.iter().any(|member| usize::from(*member) == at);
+        let Some(group) = ty.choices.iter().find(|group| inside(group)) else {
             return true;
         };
         let name = |member: &u8| ty.fields.get(usize::from(*member)).map_or("", |f| f.name);

@@ -104,7 +104,7 @@ pub fn fits(scene: Scene<'_>, from: &'static Kind, index: usize, target: &'stati
         ("/hierarchyRoots", "/managedServers") => {
             matches!(nth(&SERVER_TYPES, at), "VC" | "HvCluster" | "VcdSystem" | "ESXi")
         }
-        ("/backups", "/jobs") | ("/backupSessions", "/jobs") => job_type(at) != "Replica",
+        ("/backups" | "/backupSessions", "/jobs") => job_type(at) != "Replica",
         ("/backups", "/externalRepositories") => index.is_multiple_of(4),
         ("/replicas" | "/replicaSessions", "/jobs") => job_type(at) == "Replica",
         ("/vmRestorePoints", "/restorePoints") => {
