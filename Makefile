@@ -7,6 +7,8 @@ SHELL := /bin/bash
 .PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi bench demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
+# The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
+export PROPTEST_RNG_SEED ?= 20260506
 BINARY := target/debug/emgate
 
 help: ## List the commands
