@@ -49,8 +49,7 @@ fn compare(name: &str, xml: &[u8], root: &str) {
         bare.push(time(times, || events(xml)));
         forth.push(time(times, || decode(xml).map_or(0, |d| d.json.len())));
         // Fresh memory costs page faults, which say more about the machine than about the transcoder.
-        let mut memory = Vec::with_capacity(2 * xml.len());
-        memory.resize(2 * xml.len(), 0);
+        let mut memory = vec![0; 2 * xml.len()];
         reused.push(time(times, || {
             match decode_into(xml, std::mem::take(&mut memory)) {
                 Ok(done) => {
