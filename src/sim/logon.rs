@@ -43,6 +43,16 @@ pub enum Work {
     Change,
 }
 
+/// Something that a finished task leads to.
+#[derive(Debug, Clone)]
+pub struct Related {
+    pub rel: &'static str,
+    /// Path and query below `/api`.
+    pub path: String,
+    pub name: Option<String>,
+    pub kind: Option<&'static str>,
+}
+
 /// What an accepted request becomes.
 #[derive(Debug, Clone)]
 pub struct Task {
@@ -55,6 +65,8 @@ pub struct Task {
     /// The message of a failed task.
     pub failure: Option<String>,
     pub work: Work,
+    /// What it links when it has succeeded, beyond what it works on.
+    pub links: Vec<Related>,
 }
 
 impl Task {
@@ -107,6 +119,7 @@ impl Logon {
             seconds,
             failure: None,
             work,
+            links: Vec::new(),
         };
         self.tasks.push(task);
         self.tasks.last_mut()

@@ -329,6 +329,12 @@ impl Documents<'_> {
                 Some("CloudFailoverSession"),
             ));
         }
+        if state == TaskState::Finished && task.failure.is_none() {
+            all.extend(task.links.iter().map(|related| {
+                let href = self.href(&related.path);
+                link(related.rel, href, related.name.as_deref(), related.kind)
+            }));
+        }
         let element = Element::new("Task")
             .attr("Type", "Task")
             .attr("Href", href)

@@ -8,7 +8,7 @@ use crate::catalogue::{Field, Form as TypeForm, Place, Shape, TypeDef, TypeId, V
 use crate::sim::dice::Dice;
 use crate::sim::render::{Documents, Form};
 use crate::sim::world::Kind as PlanKind;
-use crate::sim::xml::Element;
+use crate::sim::xml::{Element, Node};
 
 /// Deeper than any type of EM's nests.
 const MAX_DEPTH: usize = 12;
@@ -123,9 +123,7 @@ impl Scene<'_> {
                     }
                 }
                 Place::Element => {
-                    let edited = (spot.depth == 0)
-                        .then(|| self.world.changes.edited(spot.row.key, field))
-                        .flatten();
+                    let edited = (spot.depth == 0).then(|| self.edited(spot.row, field)).flatten();
                     element = match edited {
                         Some(children) => element.children(children),
                         None => self.child(element, field, spot),
@@ -148,9 +146,10 @@ impl Scene<'_> {
                 Value::Type(ty) => {
                     // Whole structures are absent now and then, but for what a thing is about.
                     let absent = field.doubtful && self.dice(spot, field.name).below(2) == 0;
-                    match absent || spot.depth > MAX_DEPTH {
-                        true => element,
-                        false => element.children(self.nested(field.name, ty, inner)),
+                    if absent || spot.depth > MAX_DEPTH {
+                        element
+                    } else {
+                        element.children(self.nested(field.name, ty, inner))
                     }
                 }
                 _ => match self.scalar(spot, field, false) {
@@ -243,6 +242,62 @@ impl Scene<'_> {
         vec![self.content(element, ty, spot)]
     }
 
+    /// A field as a request left it. Things that belong to this one stay what they are.
+    fn edited(self, row: &Row, field: &'static Field) -> Option<Vec<Element>> {
+        let nodes = self.world.changes.edited(row.key, field.name)?;
+        Some(
+            nodes
+                .into_iter()
+                .map(|node| self.copy(node, field.name, field, row))
+                .collect(),
+        )
+    }
+
+    fn copy(self, node: &Node, name: &'static str, field: &'static Field, row: &Row) -> Element {
+        if field.shape != Shape::Wrapped {
+            return self.copy_one(node, name, field, row);
+        }
+        let item = field.items.first().copied().unwrap_or(name);
+        let own = match field.value {
+            Value::Type(ty) => self.owned(row, ty),
+            _ => None,
+        };
+        Element::new(name).children(match own {
+            Some(rows) => rows
+                .iter()
+                .map(|row| self.document(row, Form::Entity, item, true))
+                .collect::<Vec<_>>(),
+            None => node
+                .children
+                .iter()
+                .map(|child| self.copy_one(child, item, field, row))
+                .collect(),
+        })
+    }
+
+    fn copy_one(self, node: &Node, name: &'static str, field: &'static Field, row: &Row) -> Element {
+        let Value::Type(ty) = field.value else {
+            return Element::leaf(name, node.text.as_str());
+        };
+        let ty = catalogue().ty(ty);
+        let mut element = Element::new(name);
+        for (attribute, value) in &node.attributes {
+            if let Some((_, field)) = ty.attribute(attribute.as_bytes()) {
+                element = element.attr(field.name, value.as_str());
+            }
+        }
+        for child in &node.children {
+            if let Some((_, field)) = ty.element(child.name.as_bytes()) {
+                element = element.child(self.copy(child, field.name, field, row));
+            }
+        }
+        if ty.fields.iter().any(|field| field.place == Place::Text) {
+            element.text(node.text.as_str())
+        } else {
+            element
+        }
+    }
+
     /// Whether a field is the one of its choice that the thing has; fields without a choice always are.
     fn chosen(self, ty: &TypeDef, at: usize, spot: Spot<'_>) -> bool {
         let inside = |group: &[u8]| group.iter().any(|member| usize::from(*member) == at);
@@ -250,7 +305,7 @@ impl Scene<'_> {
             return true;
         };
         let name = |member: &u8| ty.fields.get(usize::from(*member)).map_or("", |f| f.name);
-        let wanted = self.preferred(ty.name, spot.row);
+        let wanted = preferred(ty.name, spot.row);
         let position = wanted
             .and_then(|wanted| group.iter().position(|member| name(member) == wanted))
             .unwrap_or_else(|| {
@@ -261,24 +316,24 @@ impl Scene<'_> {
             .get(position)
             .is_some_and(|member| usize::from(*member) == at)
     }
+}
 
-    /// Which alternative agrees with what else is known of the thing.
-    fn preferred(self, ty: &str, row: &Row) -> Option<&'static str> {
-        let job = (row.kind.path == "/jobs").then(|| facts::job_type(row.index));
-        match (ty, job) {
-            ("JobEntityTypeNestedJobInfo", Some("Replica")) => Some("ReplicaJobInfo"),
-            ("JobEntityTypeNestedJobInfo", Some("BackupCopy")) => Some("BackupCopyJobInfo"),
-            ("JobEntityTypeNestedJobInfo", Some("ImmediateBackupCopy")) => Some("ImmediateBackupCopyJobInfo"),
-            ("JobEntityTypeNestedJobInfo", _) => Some("BackupJobInfo"),
-            ("ScheduleOptionsInfoType", Some("ImmediateBackupCopy")) => Some("ImmediateCopyMode"),
-            ("ScheduleOptionsInfoType", _) => Some("Standart"),
-            ("CloudTenantTypeInfoType", _) => Some(match facts::tenant_type(row.index) {
-                "vCD" => "vCloudTenant",
-                "ActiveDirectory" => "ADTenantType",
-                _ => "StandaloneTenant",
-            }),
-            _ => None,
-        }
+/// Which alternative agrees with what else is known of the thing.
+fn preferred(ty: &str, row: &Row) -> Option<&'static str> {
+    let job = (row.kind.path == "/jobs").then(|| facts::job_type(row.index));
+    match (ty, job) {
+        ("JobEntityTypeNestedJobInfo", Some("Replica")) => Some("ReplicaJobInfo"),
+        ("JobEntityTypeNestedJobInfo", Some("BackupCopy")) => Some("BackupCopyJobInfo"),
+        ("JobEntityTypeNestedJobInfo", Some("ImmediateBackupCopy")) => Some("ImmediateBackupCopyJobInfo"),
+        ("JobEntityTypeNestedJobInfo", _) => Some("BackupJobInfo"),
+        ("ScheduleOptionsInfoType", Some("ImmediateBackupCopy")) => Some("ImmediateCopyMode"),
+        ("ScheduleOptionsInfoType", _) => Some("Standart"),
+        ("CloudTenantTypeInfoType", _) => Some(match facts::tenant_type(row.index) {
+            "vCD" => "vCloudTenant",
+            "ActiveDirectory" => "ADTenantType",
+            _ => "StandaloneTenant",
+        }),
+        _ => None,
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use crate::catalogue::{Field, Place, Shape, TypeDef, Value, catalogue};
-use crate::sim::xml::{Element, Node};
+use crate::sim::xml::Node;
+
+/// The most changes that are kept of each sort; what comes later is accepted and forgotten.
+const MAX_CHANGES: usize = 10_000;
 
 /// Everything that requests changed.
 #[derive(Debug, Default)]
@@ -23,14 +25,35 @@ impl Changes {
         self.created.get(collection).copied().unwrap_or(0)
     }
 
+    /// One more thing in a collection.
+    pub fn create(&mut self, collection: &str) {
+        if self.created.values().sum::<usize>() < MAX_CHANGES {
+            *self.created.entry(collection.to_owned()).or_default() += 1;
+        }
+    }
+
     /// Whether a thing is gone.
     pub fn removed(&self, key: Uuid) -> bool {
         self.removed.contains(&key)
     }
 
+    /// Takes a thing away.
+    pub fn remove(&mut self, key: Uuid) {
+        if self.removed.len() < MAX_CHANGES {
+            self.removed.insert(key);
+        }
+    }
+
     /// The name that a request gave to a thing.
     pub fn name(&self, key: Uuid) -> Option<&str> {
         self.names.get(&key).map(String::as_str)
+    }
+
+    /// Gives a thing a name.
+    pub fn rename(&mut self, key: Uuid, name: &str) {
+        if self.names.len() < MAX_CHANGES {
+            self.names.insert(key, name.to_owned());
+        }
     }
 
     /// The text of a field that a request changed.
@@ -39,45 +62,20 @@ impl Changes {
         Some(&node.text)
     }
 
-    /// A changed field as elements of a thing's document.
-    pub fn edited(&self, key: Uuid, field: &'static Field) -> Option<Vec<Element>> {
+    /// Replaces fields of a thing; several elements of one name are one field.
+    pub fn edit(&mut self, key: Uuid, nodes: Vec<Node>) {
+        if self.edits.len() >= MAX_CHANGES && !self.edits.contains_key(&key) {
+            return;
+        }
+        let edits = self.edits.entry(key).or_default();
+        edits.retain(|old| nodes.iter().all(|new| new.name != old.name));
+        edits.extend(nodes);
+    }
+
+    /// The elements of a field that a request changed.
+    pub fn edited(&self, key: Uuid, field: &str) -> Option<Vec<&Node>> {
         let nodes = self.edits.get(&key)?;
-        let mut own = nodes.iter().filter(|node| node.name == field.name).peekable();
-        own.peek()?;
-        Some(own.map(|node| copy(node, field.name, field)).collect())
-    }
-}
-
-fn copy(node: &Node, name: &'static str, field: &'static Field) -> Element {
-    if field.shape == Shape::Wrapped {
-        let item = field.items.first().copied().unwrap_or(name);
-        let items = node.children.iter().map(|child| copy_value(child, item, field));
-        return Element::new(name).children(items);
-    }
-    copy_value(node, name, field)
-}
-
-fn copy_value(node: &Node, name: &'static str, field: &'static Field) -> Element {
-    match field.value {
-        Value::Type(ty) => copy_type(node, name, catalogue().ty(ty)),
-        _ => Element::leaf(name, node.text.as_str()),
-    }
-}
-
-fn copy_type(node: &Node, name: &'static str, ty: &'static TypeDef) -> Element {
-    let mut element = Element::new(name);
-    for (attribute, value) in &node.attributes {
-        if let Some((_, field)) = ty.attribute(attribute.as_bytes()) {
-            element = element.attr(field.name, value.as_str());
-        }
-    }
-    for child in &node.children {
-        if let Some((_, field)) = ty.element(child.name.as_bytes()) {
-            element = element.child(copy(child, field.name, field));
-        }
-    }
-    match ty.fields.iter().find(|field| field.place == Place::Text) {
-        Some(_) => element.text(node.text.as_str()),
-        None => element,
+        let own: Vec<&Node> = nodes.iter().filter(|node| node.name == field).collect();
+        (!own.is_empty()).then_some(own)
     }
 }

@@ -9,10 +9,11 @@
 //! | `plan`, `kinds`, `rows`, `facts` | which things there are and how they belong together |
 //! | `names`, `values`, `build`, `links` | their documents |
 //! | `reads`, `files`, `query` | GET, guest file systems and the query service included |
-//! | `changes` | what requests changed |
+//! | `writes`, `body`, `changes` | POST, PUT and DELETE, their bodies, and what they changed |
 //!
-//! Its tests are in `tests/it/simulator_world.rs`.
+//! Its tests are in `tests/it/simulator_world`.
 
+mod body;
 mod build;
 mod changes;
 mod facts;
@@ -25,6 +26,7 @@ mod query;
 mod reads;
 mod rows;
 mod values;
+mod writes;
 
 use http::StatusCode;
 
@@ -69,7 +71,7 @@ pub fn answer(call: &mut Call<'_>, path: &str) -> Handled {
     }
     match method {
         Method::Get => reads::get(call, &place, found.operation),
-        Method::Post | Method::Put | Method::Delete => Err(not_allowed(&[])),
+        Method::Post | Method::Put | Method::Delete => writes::act(call, &place, found.operation),
     }
 }
 

@@ -70,7 +70,7 @@ impl Scene<'_> {
             "/nas/fileServers" => format!("\\\\filer{number}\\share"),
             "/agents/discoveredComputers" => machine(),
             path if path.ends_with("/includes") => machine(),
-            path if self.names_machine(row) => match path {
+            path if names_machine(row) => match path {
                 "/cdpReplicas/{ID}/vms" | "/cdpReplica/vApps/{ID}/vms" | "/cdpReplica/vApps" => machine(),
                 _ => format!("{}@{}", machine(), self.stamp(row)),
             },
@@ -108,21 +108,21 @@ impl Scene<'_> {
         facts::machine(usize::try_from(number).unwrap_or(0))
     }
 
-    fn names_machine(self, row: &Row) -> bool {
-        let has = |name: &str| row.kind.entity.fields.iter().any(|field| field.name == name);
-        has("VmDisplayName")
-            || has("VAppDisplayName")
-            || has("VmRef")
-            || has("vAppRef")
-            || row.kind.path.ends_with("RestorePoints")
-    }
-
     /// The time in a thing's name.
     fn stamp(self, row: &Row) -> String {
         facts::created(self, row)
             .strftime("%Y-%m-%d %H:%M:%S")
             .to_string()
     }
+}
+
+fn names_machine(row: &Row) -> bool {
+    let has = |name: &str| row.kind.entity.fields.iter().any(|field| field.name == name);
+    has("VmDisplayName")
+        || has("VAppDisplayName")
+        || has("VmRef")
+        || has("vAppRef")
+        || row.kind.path.ends_with("RestorePoints")
 }
 
 /// `CloudGatewayPool` → `Cloud gateway pool`.

@@ -151,7 +151,8 @@ pub fn scene<'a>(call: &'a Call<'_>) -> Scene<'a> {
     }
 }
 
-fn single(scene: Scene<'_>, place: &Place, root: &'static str, ty: &'static TypeDef) -> Option<Element> {
+/// A resource that there is one of, or what an action of a thing answers.
+pub fn single(scene: Scene<'_>, place: &Place, root: &'static str, ty: &'static TypeDef) -> Option<Element> {
     let row = Row {
         kind: kinds::single(place.resource)?,
         index: 0,

@@ -159,6 +159,11 @@ impl<'a> Scene<'a> {
         base + self.world.changes.created(&collection_path(kind, owner))
     }
 
+    /// The number of the thing that is created next in a collection.
+    pub fn next(self, kind: &Kind, owner: Option<&Row>) -> usize {
+        self.count(kind, owner)
+    }
+
     /// The thing of that number, whether it is still there or not.
     pub fn nth(self, kind: &'static Kind, index: usize, owner: Option<&Arc<Row>>) -> Row {
         let above = owner.map_or("", |owner| owner.id.as_str());

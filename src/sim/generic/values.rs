@@ -115,7 +115,7 @@ impl Scene<'_> {
     fn of_type(self, spot: Spot<'_>, field: &Field, scalar: Scalar, dice: &mut Dice) -> String {
         let row = spot.row;
         match scalar {
-            Scalar::String => self.text(field, dice),
+            Scalar::String => text(field, dice),
             Scalar::Urn => hierarchy_ref(row, field.name),
             Scalar::Uuid if field.nillable && dice.below(3) == 0 => String::new(),
             Scalar::Uuid if spot.depth == 0 && row.id.len() == 36 && own_id(field.name) => row.id.clone(),
@@ -140,59 +140,59 @@ impl Scene<'_> {
         let at = self.world.born.checked_add(distance).unwrap_or(self.world.born);
         self.time(at, row, Rounding::Down)
     }
+}
 
-    fn text(self, field: &Field, dice: &mut Dice) -> String {
-        let number = dice.below(250) + 1;
-        let name = field.name;
-        match field.hint {
-            Some("version") => return format!("13.0.1.{}", 1000 + number),
-            Some("ipv4") => return format!("172.17.{number}.{}", dice.below(250)),
-            Some("hour-mask") => {
-                let hours = (0..24).map(|hour| if hour % 24 < number % 24 { "1" } else { "0" });
-                return hours.collect::<Vec<_>>().join(",");
-            }
-            _ => {}
+fn text(field: &Field, dice: &mut Dice) -> String {
+    let number = dice.below(250) + 1;
+    let name = field.name;
+    match field.hint {
+        Some("version") => return format!("13.0.1.{}", 1000 + number),
+        Some("ipv4") => return format!("172.17.{number}.{}", dice.below(250)),
+        Some("hour-mask") => {
+            let hours = (0..24).map(|hour| if hour % 24 < number % 24 { "1" } else { "0" });
+            return hours.collect::<Vec<_>>().join(",");
         }
-        match name {
-            "Description" if dice.below(6) == 0 => String::new(),
-            "Description" => {
-                let authors = ["SRV13\\Administrator", "O'Hara & \"Sons\" <ops>", "Jürgen Groß"];
-                let author = in_turn(&authors, usize::try_from(number).unwrap_or(0)).unwrap_or("");
-                format!("Created by {author} at 5/{}/2026 8:29:45 PM.", 1 + number % 28)
-            }
-            "Username" | "UserName" | "AccountName" | "Account" | "Login" | "DomainAccount" => {
-                format!("LAB\\svc{number:03}")
-            }
-            "Version" | "AgentVersion" => format!("6.3.{}.{number}", dice.below(3)),
-            "OsVersion" => "Microsoft Windows Server 2022 (10.0)".to_owned(),
-            "LastResult" => "Success".to_owned(),
-            "VbrCertificateThumbprint" | "CertSerialNumber" => {
-                format!("{:016X}{:016X}", dice.next(), dice.next())
-            }
-            "UniqueId" | "FamilyGUID" | "BindingID" | "SwitchId" | "ClusterId" => dice.id().to_string(),
-            "FilePath" | "CachePath" | "VolumePath" | "DataPath" | "StorageSnapshotPath" => {
-                format!("D:\\Backup\\Job {number}\\disk #1.vbk")
-            }
-            "Path" | "FileOrFolder" | "RootPath" => format!("\\\\filer{number}\\share & more"),
-            "Domain" | "DomainName" => "lab.example".to_owned(),
-            "Extension" | "FlrExtentionRestrictions" => format!("*.x{number}"),
-            "Tag" => format!("tag-{number}"),
-            "ObjectType" | "HierarchyObjectType" => "Vm".to_owned(),
-            "ObjectName" => facts::machine(usize::try_from(number).unwrap_or(0)),
-            "DayNumberInMonth" => "First".to_owned(),
-            "FullVersion" | "ProductVersion" => "16.0.1000.6".to_owned(),
-            "RecoveryModel" => "SIMPLE".to_owned(),
-            "ReadOnly" => "False".to_owned(),
-            "Hint" => "the usual one".to_owned(),
-            _ if name.ends_with("Link") => {
-                format!("http://em.lab.example:9080/reports?id={number}&view=full")
-            }
-            _ if name.contains("Ip") && name.contains("Address") || name == "ExternalIP" => {
-                format!("203.0.113.{number}")
-            }
-            _ if name == "DnsNameOrIpAddress" => format!("gate{number}.lab.example"),
-            _ => format!("{} {number}", words(name)),
+        _ => {}
+    }
+    match name {
+        "Description" if dice.below(6) == 0 => String::new(),
+        "Description" => {
+            let authors = ["SRV13\\Administrator", "O'Hara & \"Sons\" <ops>", "Jürgen Groß"];
+            let author = in_turn(&authors, usize::try_from(number).unwrap_or(0)).unwrap_or("");
+            format!("Created by {author} at 5/{}/2026 8:29:45 PM.", 1 + number % 28)
         }
+        "Username" | "UserName" | "AccountName" | "Account" | "Login" | "DomainAccount" => {
+            format!("LAB\\svc{number:03}")
+        }
+        "Version" | "AgentVersion" => format!("6.3.{}.{number}", dice.below(3)),
+        "OsVersion" => "Microsoft Windows Server 2022 (10.0)".to_owned(),
+        "LastResult" => "Success".to_owned(),
+        "VbrCertificateThumbprint" | "CertSerialNumber" => {
+            format!("{:016X}{:016X}", dice.next(), dice.next())
+        }
+        "UniqueId" | "FamilyGUID" | "BindingID" | "SwitchId" | "ClusterId" => dice.id().to_string(),
+        "FilePath" | "CachePath" | "VolumePath" | "DataPath" | "StorageSnapshotPath" => {
+            format!("D:\\Backup\\Job {number}\\disk #1.vbk")
+        }
+        "Path" | "FileOrFolder" | "RootPath" => format!("\\\\filer{number}\\share & more"),
+        "Domain" | "DomainName" => "lab.example".to_owned(),
+        "Extension" | "FlrExtentionRestrictions" => format!("*.x{number}"),
+        "Tag" => format!("tag-{number}"),
+        "ObjectType" | "HierarchyObjectType" => "Vm".to_owned(),
+        "ObjectName" => facts::machine(usize::try_from(number).unwrap_or(0)),
+        "DayNumberInMonth" => "First".to_owned(),
+        "FullVersion" | "ProductVersion" => "16.0.1000.6".to_owned(),
+        "RecoveryModel" => "SIMPLE".to_owned(),
+        "ReadOnly" => "False".to_owned(),
+        "Hint" => "the usual one".to_owned(),
+        _ if name.ends_with("Link") => {
+            format!("http://em.lab.example:9080/reports?id={number}&view=full")
+        }
+        _ if name.contains("Ip") && name.contains("Address") || name == "ExternalIP" => {
+            format!("203.0.113.{number}")
+        }
+        _ if name == "DnsNameOrIpAddress" => format!("gate{number}.lab.example"),
+        _ => format!("{} {number}", words(name)),
     }
 }
 

@@ -8,7 +8,7 @@ mod logon;
 mod plans;
 pub mod query;
 mod sessions;
-mod tasks;
+pub mod tasks;
 
 use http::StatusCode;
 use jiff::Timestamp;
