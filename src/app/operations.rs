@@ -209,10 +209,12 @@ impl App {
             source: FailureSource::Gateway,
         });
         operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
-        let logon = operation.task.as_mut().and_then(|task| task.logon.take());
-        let event = operation_event(EventId::new(self.clock.id()), now, &operation)
-            .map_err(|_| Error::Internal("an event could not be represented"))?;
-        tx.append_event(&event).await?;
+        let logon = operation.leave_logon(true);
+        if operation.is_told() {
+            let event = operation_event(EventId::new(self.clock.id()), now, &operation)
+                .map_err(|_| Error::Internal("an event could not be represented"))?;
+            tx.append_event(&event).await?;
+        }
         tx.save_operation(&operation).await?;
         tx.forget_unneeded_logons().await?;
         tx.commit().await?;

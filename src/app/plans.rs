@@ -74,7 +74,8 @@ impl App {
         let intent = Intent {
             kind: OperationKind::Failover,
             action: action.kind().as_str(),
-            plan: plan.clone(),
+            plan: Some(plan.clone()),
+            target: None,
             callback: request.callback,
             metadata: request.metadata,
             idempotency: request.idempotency,
@@ -131,16 +132,31 @@ impl App {
             return Err(Error::PreconditionFailed);
         }
         let edit = edit_of(&plan, body)?;
+        self.submit_edit(caller, plan, edit, idempotency).await
+    }
+
+    /// Records the change of a plan and sends it.
+    ///
+    /// # Errors
+    /// Those of [`App::act`].
+    pub(super) async fn submit_edit(
+        &self,
+        caller: &Caller,
+        plan: Plan,
+        edit: PlanEdit,
+        idempotency: Option<IdempotentRequest>,
+    ) -> Result<Submitted, Error> {
         let intent = Intent {
             kind: OperationKind::Update,
             action: OperationKind::Update.as_str(),
-            plan: plan.reference(),
+            plan: Some(plan.reference()),
+            target: None,
             callback: None,
             metadata: BTreeMap::new(),
             idempotency,
         };
         self.submit(caller, intent, move |em| async move {
-            em.edit_plan(kind, &plan.id, &edit).await
+            em.edit_plan(plan.kind, &plan.id, &edit).await
         })
         .await
     }
@@ -166,7 +182,8 @@ impl App {
         let intent = Intent {
             kind: OperationKind::Delete,
             action: OperationKind::Delete.as_str(),
-            plan: plan.reference(),
+            plan: Some(plan.reference()),
+            target: None,
             callback: None,
             metadata: BTreeMap::new(),
             idempotency,

@@ -15,14 +15,16 @@ use crate::domain::access::Caller;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{
     Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState,
-    OperationTask,
+    OperationTask, TaskState,
 };
 use crate::domain::plan::PlanRef;
+use crate::store::Tx;
 use crate::store::idempotency::KeyUse;
 use crate::store::logons::StoredLogon;
 use crate::store::operations::Inserted;
 use crate::telemetry::names;
-use crate::upstream::{self, Accepted, Acted};
+use crate::upstream::mirror::Taken;
+use crate::upstream::{self, Acted};
 
 /// A one-off webhook that was checked and is ready to be stored.
 #[derive(Debug, Clone)]
@@ -42,8 +44,10 @@ pub struct Intent {
     pub kind: OperationKind,
     /// The action's word.
     pub action: &'static str,
-    /// The plan it acts on.
-    pub plan: PlanRef,
+    /// The plan it acts on, unless it is a write through the mirror.
+    pub plan: Option<PlanRef>,
+    /// The path it acts on, for a write through the mirror.
+    pub target: Option<String>,
     /// The one-off webhook that tells its end.
     pub callback: Option<Callback>,
     /// The caller's own notes.
@@ -59,6 +63,8 @@ pub struct Submitted {
     pub operation: Operation,
     /// Whether it is that of an earlier request under the same key.
     pub replayed: bool,
+    /// EM's answer; none for an earlier request, and where it is not known.
+    pub taken: Option<Taken>,
 }
 
 /// What recording a request found.
@@ -73,7 +79,7 @@ impl App {
     /// # Errors
     /// [`Error::PlanBusy`], [`Error::NotReady`], [`Error::Store`] before anything was sent; [`Error::Refused`] when EM
     /// definitely did not act.
-    pub(super) async fn submit<S, F>(
+    pub(super) async fn submit<S, F, A>(
         &self,
         caller: &Caller,
         intent: Intent,
@@ -81,7 +87,8 @@ impl App {
     ) -> Result<Submitted, Error>
     where
         S: FnOnce(upstream::Em) -> F + Send + 'static,
-        F: Future<Output = Result<Accepted, upstream::Error>> + Send + 'static,
+        F: Future<Output = Result<A, upstream::Error>> + Send + 'static,
+        A: Into<Taken> + Send + 'static,
     {
         let app = self.clone();
         let caller = caller.clone();
@@ -90,14 +97,11 @@ impl App {
                 Recorded::New(operation) => operation,
                 Recorded::Earlier(operation) => return app.earlier(operation).await,
             };
-            let answer = send(app.em.clone()).await;
+            let answer = send(app.em.clone()).await.map(Into::into);
             let outcome = app.settle(operation, answer).await;
             app.bump();
             app.watcher.now();
-            outcome.map(|operation| Submitted {
-                operation,
-                replayed: false,
-            })
+            outcome
         };
         self.tasks
             .spawn(work)
@@ -129,6 +133,7 @@ impl App {
         Ok(Submitted {
             operation,
             replayed: true,
+            taken: None,
         })
     }
 
@@ -151,8 +156,8 @@ impl App {
             id: OperationId::new(self.clock.id()),
             kind: intent.kind,
             action: intent.action.to_owned(),
-            plan: Some(intent.plan.clone()),
-            target: None,
+            plan: intent.plan.clone(),
+            target: intent.target.clone(),
             state: OperationState::Submitting,
             result: None,
             result_source: None,
@@ -176,14 +181,18 @@ impl App {
             }],
         };
         if intent.kind == OperationKind::Failover
-            && let Some(session) = tx.busy_session(&intent.plan).await?
+            && let Some(plan) = &intent.plan
+            && let Some(session) = tx.busy_session(plan).await?
         {
             return Err(Error::PlanBusy(BusyWith::Session(session)));
         }
         if tx.insert_operation(&operation).await? == Inserted::PlanBusy {
             drop(tx);
             let mut tx = self.store.begin().await?;
-            let holder = tx.busy_operation(&intent.plan.id).await?;
+            let holder = match &intent.plan {
+                Some(plan) => tx.busy_operation(&plan.id).await?,
+                None => None,
+            };
             // Whoever held the plan a moment ago may have ended since; the caller may try again at once.
             return Err(Error::PlanBusy(BusyWith::Operation(
                 holder.unwrap_or(operation.id),
@@ -198,18 +207,24 @@ impl App {
         }
         tx.commit().await?;
         metrics::counter!(names::OPERATIONS_STARTED, "action" => intent.action).increment(1);
-        tracing::info!(
-            operation = %operation.id, action = intent.action, plan = %intent.plan.id, plan_name = intent.plan.name,
-            requested_by = caller.name.as_deref().unwrap_or_default(), "an operation was recorded"
-        );
+        let requested_by = caller.name.as_deref().unwrap_or_default();
+        let (id, action) = (operation.id, intent.action);
+        match &intent.plan {
+            Some(plan) => tracing::info!(
+                operation = %id, action, plan = %plan.id, plan_name = plan.name, requested_by, "an operation was recorded"
+            ),
+            None => tracing::info!(
+                operation = %id, action, target = intent.target, requested_by, "an operation was recorded"
+            ),
+        }
         Ok(Recorded::New(operation.id))
     }
 
     async fn settle(
         &self,
         id: OperationId,
-        answer: Result<Accepted, upstream::Error>,
-    ) -> Result<Operation, Error> {
+        answer: Result<Taken, upstream::Error>,
+    ) -> Result<Submitted, Error> {
         let mut tx = self.store.begin().await?;
         let mut operation = tx
             .operation(id)
@@ -218,26 +233,11 @@ impl App {
         let now = self.clock.now();
         // The answer is here: from now on nothing that appears at EM can be the doing of a refused request.
         operation.answer_due = now;
+        let mut taken = None;
         let refusal = match answer {
-            Ok(accepted) => {
-                if let Some(saved) = self.em.save_logon(accepted.logon) {
-                    // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
-                    let kept = StoredLogon {
-                        id: saved.id,
-                        account: saved.account,
-                        token: saved.token,
-                        path: saved.path,
-                    };
-                    tx.keep_logon(&kept).await?;
-                }
-                tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
-                operation.task = Some(OperationTask {
-                    id: accepted.task,
-                    logon: Some(accepted.logon),
-                    state: accepted.state,
-                    message: accepted.message,
-                });
-                operation.step(OperationState::Running, now, None);
+            Ok(answer) => {
+                self.note_taken(&mut tx, &mut operation, &answer).await?;
+                taken = Some(answer);
                 None
             }
             Err(error) if error.acted() == Acted::No => {
@@ -263,16 +263,53 @@ impl App {
         };
         tx.save_operation(&operation).await?;
         tx.commit().await?;
-        if refusal.is_some() {
-            let action = operation.action.clone();
-            metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => "failed").increment(1);
+        if let Some(result) = &operation.result {
+            let (action, result) = (operation.action.clone(), result.as_str().to_owned());
+            metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);
         }
         match refusal {
             Some(source) => Err(Error::Refused {
                 operation: id,
                 source,
             }),
-            None => Ok(operation),
+            None => Ok(Submitted {
+                operation,
+                replayed: false,
+                taken,
+            }),
         }
+    }
+
+    /// Records that EM took the request: what is to be followed now, or that it is done.
+    async fn note_taken(&self, tx: &mut Tx, operation: &mut Operation, taken: &Taken) -> Result<(), Error> {
+        let (id, now) = (operation.id, self.clock.now());
+        let Some(accepted) = &taken.task else {
+            tracing::info!(operation = %id, "Enterprise Manager did what the operation asks for");
+            operation.finish(Some(OperationResult::Success), None, now);
+            return Ok(());
+        };
+        if let Some(saved) = self.em.save_logon(accepted.logon) {
+            // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
+            let kept = StoredLogon {
+                id: saved.id,
+                account: saved.account,
+                token: saved.token,
+                path: saved.path,
+            };
+            tx.keep_logon(&kept).await?;
+        }
+        tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
+        operation.task = Some(OperationTask {
+            id: accepted.task.clone(),
+            logon: Some(accepted.logon),
+            // A task that is over already is looked at once more: how it went stands in its whole document.
+            state: match &accepted.state {
+                TaskState::Finished => TaskState::OperationFinished,
+                other => other.clone(),
+            },
+            message: accepted.message.clone(),
+        });
+        operation.step(OperationState::Running, now, None);
+        Ok(())
     }
 }

@@ -216,6 +216,26 @@ impl Operation {
         }
     }
 
+    /// Whether its end is an event. Writes through the mirror are not told: receivers wait for failovers, and would
+    /// be flooded by every edit of a job.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.kind != OperationKind::Em
+    }
+
+    /// The logon session that its task needs no longer, now that it has ended. `now`: it ended just now.
+    ///
+    /// The task of a write through the mirror keeps its address, since callers go on reading it there for as long as
+    /// that session happens to live.
+    pub fn leave_logon(&mut self, now: bool) -> Option<LogonId> {
+        let task = self.task.as_mut()?;
+        if self.kind == OperationKind::Em && task.state != TaskState::Lost {
+            task.logon.filter(|_| now)
+        } else {
+            task.logon.take()
+        }
+    }
+
     /// Whether EM records a failover session for it.
     #[must_use]
     pub fn expects_session(&self) -> bool {

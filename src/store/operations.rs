@@ -281,6 +281,27 @@ impl Store {
         Ok(operations)
     }
 
+    /// Up to `limit` operations that this caller asked for and whose task may still be there, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn operations_with_tasks(
+        &self,
+        requested_by: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<Operation>, Error> {
+        let mut query = Sql::new(format!(
+            "select {COLUMNS} from operations where task_logon is not null and requested_by "
+        ));
+        match requested_by {
+            Some(name) => query.push("= ").bind(name.to_owned()),
+            None => query.push("is null"),
+        };
+        query.push(" order by id desc limit ").bind(limit);
+        let rows = query.fetch_all(&mut *self.reader().acquire().await?).await?;
+        self.with_history(rows).await
+    }
+
     async fn with_history(&self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
         let mut histories: HashMap<String, Vec<HistoryStep>> = HashMap::new();
         if !rows.is_empty() {

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use super::call::Change;
 use super::documents::{
-    self, InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, TaskDocument, backup_server, id,
-    invalid,
+    self, InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, backup_server, id, invalid,
 };
 use super::error::{Error, Kind};
 use super::query::{Filter, Freshness, Rows};
@@ -117,8 +116,8 @@ impl Em {
         if answer.status == StatusCode::NO_CONTENT {
             return Err(invalid("it accepted the request without naming a task"));
         }
-        let task: TaskDocument = documents::decode(answer.body, &["Task"]).await?.read()?;
-        let accepted = tasks::accepted(task, lease.logon.id)?;
+        let decoded = documents::decode(answer.body, &["Task"]).await?;
+        let accepted = tasks::accepted(&decoded, lease.logon.id)?;
         lease.pool.pin(lease.logon.id);
         Ok(accepted)
     }

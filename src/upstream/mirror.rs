@@ -1,6 +1,6 @@
-//! Whatever EM answers, for the mirror: documents as JSON without knowing their kind, and files as a stream.
+//! Whatever EM has, for the mirror: documents as JSON without knowing their kind, files as a stream, writes.
 //!
-//! Documents go through the shield like every other read. A download holds its slot in the logon session until the
+//! Documents go through the shield like every other read. A write is one request (see `call`). A download holds its slot in the logon session until the
 //! last byte, so that the session is not logged off under it.
 
 use std::sync::Arc;
@@ -12,11 +12,14 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+use super::call::Change;
 use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
 use super::logons::Lease;
 use super::transport::{Opened, Transport};
-use super::{Em, Inner};
+use super::types::Accepted;
+use super::{Em, Inner, tasks};
+use crate::catalogue::Method;
 
 /// One of EM's documents.
 #[derive(Debug, Clone)]
@@ -34,6 +37,43 @@ impl Document {
             json: decoded.json.clone(),
         }
     }
+}
+
+/// EM's answer to a write that it took.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The status, a success.
+    pub status: u16,
+    /// What EM sent along.
+    pub document: Option<Document>,
+    /// The task that does the work, where there is one; the work is done otherwise.
+    pub task: Option<Accepted>,
+}
+
+impl From<Accepted> for Taken {
+    fn from(task: Accepted) -> Self {
+        Self {
+            status: StatusCode::ACCEPTED.as_u16(),
+            document: Some(Document {
+                root: "Task",
+                json: task.document.clone(),
+            }),
+            task: Some(task),
+        }
+    }
+}
+
+/// A write through the mirror.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// POST, PUT or DELETE.
+    pub method: Method,
+    /// Path and query below `/api/`.
+    pub target: String,
+    /// XML, or nothing.
+    pub body: Vec<u8>,
+    /// Whether EM's page promises a task: an answer that should name one and does not leaves open what was done.
+    pub makes_task: bool,
 }
 
 /// A file on its way from EM.
@@ -83,6 +123,59 @@ impl Em {
             .read((0, format!("mirror {target}")), reading)
             .await?;
         Ok(Document::of(&decoded))
+    }
+
+    /// The same as EM has it now, whatever was read before.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn document_fresh(&self, target: &str) -> Result<Document, Error> {
+        Ok(Document::of(&*self.document_now(target).await?))
+    }
+
+    /// Sends a write: one request, whatever happens; [`Error::acted`] tells whether it may have arrived. The logon
+    /// session of a task is pinned, as in [`Accepted`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn send(&self, write: Write) -> Result<Taken, Error> {
+        let change = match write.method {
+            Method::Post => Change::Post,
+            Method::Put => Change::Put,
+            Method::Delete => Change::Delete,
+            Method::Get => {
+                let reason = "GET changes nothing".to_owned();
+                return Err(Error::before_sending(Kind::Unsendable { reason }));
+            }
+        };
+        let (answer, lease) = self.write(&write.target, change, &write.body).await?;
+        let status = answer.status.as_u16();
+        let silent = answer.body.iter().all(u8::is_ascii_whitespace);
+        if answer.status == StatusCode::NO_CONTENT || (silent && !write.makes_task) {
+            return Ok(Taken {
+                status,
+                document: None,
+                task: None,
+            });
+        }
+        let decoded = documents::decode_any(answer.body).await?;
+        let task = if decoded.root == "Task" {
+            Some(tasks::accepted(&decoded, lease.logon.id)?)
+        } else if write.makes_task {
+            return Err(documents::invalid(
+                "it accepted the request without naming a task",
+            ));
+        } else {
+            None
+        };
+        if task.is_some() {
+            lease.pool.pin(lease.logon.id);
+        }
+        Ok(Taken {
+            status,
+            document: Some(Document::of(&decoded)),
+            task,
+        })
     }
 
     async fn document_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {

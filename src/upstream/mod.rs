@@ -277,6 +277,11 @@ impl Em {
         outcome
     }
 
+    /// Ends the memory of all reads: something at EM may have changed since.
+    pub fn forget_reads(&self) {
+        self.inner.shield.forget();
+    }
+
     async fn lease_in(&self, logon: LogonId) -> Result<Option<Lease>, Error> {
         match self.inner.pools.iter().find(|pool| pool.holds(logon)) {
             Some(pool) => pool.lease_in(logon).await,

@@ -125,8 +125,12 @@ impl Shield {
     fn remember(&self, key: Key, generation: u64, decoded: &Arc<Decoded>) {
         let now = self.clock.now();
         let mut state = self.lock();
+        if generation != state.generation {
+            // What is under way by now was asked for after the write, and stays to be shared.
+            return;
+        }
         state.under_way.remove(&key);
-        if self.ttl.is_zero() || generation != state.generation || decoded.json.len() > LARGEST {
+        if self.ttl.is_zero() || decoded.json.len() > LARGEST {
             return;
         }
         let ttl = self.ttl;

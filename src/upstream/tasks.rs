@@ -1,7 +1,9 @@
 //! EM's tasks, each followed in the logon session that made it: `task-1` exists in many.
 
+use bytes::Bytes;
+
 use super::call::{Call, Change};
-use super::documents::{self, TaskDocument, invalid};
+use super::documents::{self, Decoded, TaskDocument, invalid};
 use super::error::Error;
 use super::paths::{self, escaped};
 use super::types::{Accepted, TaskView};
@@ -43,9 +45,44 @@ impl Em {
             return Ok(false);
         };
         let call = Call::Write(Change::Delete, &[]);
-        match call::within(&self.inner.transport, &lease, &target(task), call).await {
+        let outcome = call::within(&self.inner.transport, &lease, &target(task), call).await;
+        self.forget_reads();
+        match outcome {
             Ok(answer) => Ok(answer.is_some()),
             Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A task's document as EM has it now; none when EM does not know the task or its logon session any more.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn task_document(&self, logon: LogonId, task: &TaskId) -> Result<Option<Bytes>, Error> {
+        self.read_in(logon, target(task), &["Task"]).await
+    }
+
+    /// The list of all tasks that live in a logon session; none when that is gone.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn tasks_in(&self, logon: LogonId) -> Result<Option<Bytes>, Error> {
+        self.read_in(logon, "tasks".to_owned(), &["Tasks"]).await
+    }
+
+    async fn read_in(
+        &self,
+        logon: LogonId,
+        target: String,
+        roots: &'static [&'static str],
+    ) -> Result<Option<Bytes>, Error> {
+        let Some(lease) = self.lease_in(logon).await? else {
+            return Ok(None);
+        };
+        match call::within(&self.inner.transport, &lease, &target, Call::Read).await {
+            Ok(None) => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
+            Ok(Some(answer)) => Ok(Some(documents::decode(answer.body, roots).await?.json)),
             Err(error) => Err(error),
         }
     }
@@ -70,7 +107,8 @@ fn state(document: &TaskDocument) -> TaskState {
 ///
 /// # Errors
 /// It names no task.
-pub(super) fn accepted(document: TaskDocument, logon: LogonId) -> Result<Accepted, Error> {
+pub(super) fn accepted(decoded: &Decoded, logon: LogonId) -> Result<Accepted, Error> {
+    let document: TaskDocument = decoded.read()?;
     let state = state(&document);
     let by_href = || {
         let path = paths::below_api(document.href.as_deref()?)?;
@@ -88,6 +126,7 @@ pub(super) fn accepted(document: TaskDocument, logon: LogonId) -> Result<Accepte
         logon,
         state,
         message: message(document.result.and_then(|result| result.message)),
+        document: decoded.json.clone(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What the rooms above ask of this one, as values.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::domain::id::{EmId, LogonId, TaskId};
@@ -26,6 +27,8 @@ pub struct Accepted {
     pub state: TaskState,
     /// EM's message, if it sent one already.
     pub message: Option<String>,
+    /// The task as EM answered it, as JSON.
+    pub document: Bytes,
 }
 
 /// A task as EM describes it.

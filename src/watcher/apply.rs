@@ -11,7 +11,7 @@ use super::observe::{self, Change, Observation, Step};
 use crate::api_types::events::{UpstreamEventData, event, operation_event, session_event};
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{EmId, EventId, LogonId, OperationId};
-use crate::domain::operation::{Operation, OperationResult, OperationState};
+use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
 use crate::domain::plan::{Plan, PlanRef};
 use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
 use crate::store::{Store, Tx};
@@ -39,6 +39,8 @@ pub struct Applied {
     pub changed: bool,
     /// Whether something runs that deserves the short interval.
     pub active: bool,
+    /// Whether an operation ended.
+    pub ended: bool,
     /// How many failover sessions have not stopped.
     pub running: usize,
     /// Logon sessions that no operation of this turn needs any longer, one entry per operation.
@@ -317,13 +319,14 @@ impl Writing {
                 metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result)
                     .increment(1);
             }
-            if ended && !self.told.contains(&operation.id) {
+            self.applied.ended |= ended;
+            if ended && operation.is_told() && !self.told.contains(&operation.id) {
                 let event = operation_event(EventId::new(tx.clock().id()), now, &operation)?;
                 tx.append_event(&event).await?;
                 self.applied.events += 1;
             }
             if !operation.state.is_open()
-                && let Some(logon) = operation.task.as_mut().and_then(|task| task.logon.take())
+                && let Some(logon) = operation.leave_logon(was_open)
             {
                 self.applied.released.push(logon);
             }
@@ -331,10 +334,12 @@ impl Writing {
                 tx.save_operation(&operation).await?;
                 self.applied.changed = true;
             }
-            self.applied.active |= matches!(
-                operation.state,
-                OperationState::Submitting | OperationState::Running
-            );
+            self.applied.active |= match operation.state {
+                OperationState::Running => true,
+                // Nothing at EM tells how a write through the mirror went: there is nothing to be quick about.
+                OperationState::Submitting => operation.kind != OperationKind::Em,
+                OperationState::Finished | OperationState::Unknown => false,
+            };
         }
         Ok(())
     }

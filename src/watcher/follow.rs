@@ -174,6 +174,11 @@ pub fn out_of_time(operation: &mut Operation, now: Timestamp) -> bool {
         return false;
     }
     match (operation.state, operation.task.as_ref().map(|task| &task.state)) {
+        (OperationState::Submitting, _) if operation.kind == OperationKind::Em => give_up(
+            operation,
+            now,
+            "Enterprise Manager's answer to the request was lost; only a look at what it was to change tells whether it acted",
+        ),
         (OperationState::Submitting, _) => give_up(
             operation,
             now,
@@ -208,7 +213,6 @@ fn give_up(operation: &mut Operation, now: Timestamp, reason: &str) -> bool {
 #[must_use]
 pub fn awaits_task(operation: &Operation) -> bool {
     operation.state == OperationState::Running
-        && operation.kind != OperationKind::Em
         && operation.task.as_ref().is_some_and(|task| {
             task.logon.is_some() && !matches!(task.state, TaskState::Finished | TaskState::Lost)
         })

@@ -145,6 +145,10 @@ impl Watcher {
         for logon in &applied.released {
             self.em.release(*logon);
         }
+        if applied.ended {
+            // A task changes things until its end, so what was read before tells nothing.
+            self.em.forget_reads();
+        }
         if applied.changed {
             self.changed.send_modify(|turn| *turn = turn.wrapping_add(1));
         }

@@ -31,7 +31,7 @@ mod main_job; // real processes: a plan tested, followed, its end delivered sign
 #[cfg(feature = "demo")]
 mod meta; // probes, metrics, documentation, what every answer carries, the listener
 #[cfg(feature = "demo")]
-mod mirror; // Enterprise Manager's paths as JSON: reads, files, filters, entity tags
+mod mirror; // Enterprise Manager's paths as JSON: reads, writes, tasks, plans, and all of the catalogue
 #[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]

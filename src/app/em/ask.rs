@@ -54,6 +54,19 @@ pub struct Ask {
     pub values: Vec<String>,
     /// The operation named by `?operation=`.
     pub of: Option<OperationId>,
+    /// What the gateway's own list is to look like.
+    pub listing: Listing,
+}
+
+/// What a list is to look like that the gateway makes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listing {
+    /// Whole entities, not references.
+    pub entities: bool,
+    /// The page, from 1.
+    pub page: u32,
+    /// Items on a page.
+    pub size: u32,
 }
 
 impl Ask {
@@ -84,6 +97,21 @@ impl Ask {
     #[must_use]
     pub fn body(&self) -> Option<Body> {
         self.operation.body
+    }
+
+    /// Path and query by which EM shows what the path names, in the form that the mirror shows by itself; none where
+    /// EM does not show it.
+    #[must_use]
+    pub fn representation(&self) -> Option<String> {
+        let plain = |operation: &&Operation| operation.method == Method::Get && operation.action.is_none();
+        let read = self.resource.operations.iter().find(plain)?;
+        let path = self.path.trim_start_matches('/');
+        let whole = read.reference.is_some() && !self.resource.is_collection(catalogue());
+        Some(if whole {
+            format!("{path}?format=Entity")
+        } else {
+            path.to_owned()
+        })
     }
 
     /// The word for what is done: EM's action, or its relation behind the method.
@@ -290,6 +318,12 @@ impl Reading<'_> {
         for name in missing {
             self.fault(name, "is required");
         }
+        if kind == Kind::Tasks && (self.given.filter.is_some() || self.given.sort.is_some()) {
+            self.fault(
+                "type",
+                "tasks are listed by the gateway, newest first; they cannot be filtered or sorted",
+            );
+        }
         if is_task(self.place.resource) && self.given.of.is_none() && self.faults.is_empty() {
             self.fault(
                 "operation",
@@ -307,6 +341,11 @@ impl Reading<'_> {
             path: format!("/{}", self.place.path),
             values: self.place.values.clone(),
             of: self.given.of,
+            listing: Listing {
+                entities: self.given.entity.unwrap_or(false),
+                page: self.given.page.unwrap_or(1),
+                size: self.given.page_size.unwrap_or(PAGE_SIZE),
+            },
         })
     }
 

@@ -1,20 +1,27 @@
 //! The mirror: every operation of EM's catalogue, as JSON, both ways (contract section 4, "The mirror").
 //!
 //! `path` and `ask` understand a request by the catalogue, `queries` knows what EM's query service can search, and
-//! the verbs here ask EM. The room below does the transcoding; no document becomes a tree here.
+//! the verbs here ask EM. The room below does the transcoding; no document becomes a tree here, but for tasks and
+//! failover plans (`tasks`, `plans`). `writes` is what changes something.
 
 mod ask;
 mod path;
+mod plans;
 mod queries;
+mod tasks;
+mod writes;
 
 pub use ask::{Ask, Kind, formats, is_task, known_parameters};
 pub use path::is_mirrored;
+pub use plans::PlanVerb;
 pub use queries::Queryable;
 pub use queries::of as queryable;
+pub use tasks::addressed;
+pub use writes::{Unchanged, WriteRequest};
 
 use super::{App, Error};
 use crate::catalogue::Method;
-pub use crate::upstream::mirror::{Document, Download};
+pub use crate::upstream::mirror::{Document, Download, Taken};
 
 /// The methods that EM's resource at `path` takes.
 ///

@@ -24,6 +24,14 @@ pub struct OptionalJson<T> {
     pub value: Value,
 }
 
+/// A body of which the bytes count: numbers of any size stay exact. It may be left out.
+pub struct RawJson {
+    /// The bytes, if there are any.
+    pub bytes: Option<Bytes>,
+    /// The body as a JSON value, null when there is none: what an idempotency key stands for.
+    pub value: Value,
+}
+
 impl<T> OptionalJson<T> {
     /// The same body as another type.
     pub fn map<U>(self, into: impl FnOnce(T) -> U) -> OptionalJson<U> {
@@ -49,31 +57,52 @@ impl<T: DeserializeOwned> FromRequest<Edge> for OptionalJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, edge: &Edge) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let bytes = body
-            .collect()
-            .await
-            .map_err(|error| {
-                if error.into_inner().downcast_ref::<LengthLimitError>().is_some() {
-                    too_large(edge.config().max_body)
-                } else {
-                    Problem::new(Code::MalformedRequest, "the body ended before it was complete")
-                }
-            })?
-            .to_bytes();
-        if bytes.is_empty() {
+        let Some(bytes) = collected(request, edge).await? else {
             return Ok(Self {
                 typed: None,
                 value: Value::Null,
             });
-        }
-        check_type(&parts.headers)?;
+        };
         let (value, typed) = parse(&bytes)?;
         Ok(Self {
             typed: Some(typed),
             value,
         })
     }
+}
+
+impl FromRequest<Edge> for RawJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, edge: &Edge) -> Result<Self, Problem> {
+        let bytes = collected(request, edge).await?;
+        let value = match &bytes {
+            Some(bytes) => value_of(bytes)?,
+            None => Value::Null,
+        };
+        Ok(Self { bytes, value })
+    }
+}
+
+/// The whole body; none when it is empty. Anything else must say that it is JSON.
+async fn collected(request: Request, edge: &Edge) -> Result<Option<Bytes>, Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = body
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.into_inner().downcast_ref::<LengthLimitError>().is_some() {
+                too_large(edge.config().max_body)
+            } else {
+                Problem::new(Code::MalformedRequest, "the body ended before it was complete")
+            }
+        })?
+        .to_bytes();
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    check_type(&parts.headers)?;
+    Ok(Some(bytes))
 }
 
 /// JSON under any of its names (RFC 6839 `+json` included), in UTF-8, not compressed.
@@ -112,16 +141,20 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
 /// Two readings: the first sees whether it is JSON at all, so that a fault of syntax at the end is not hidden by a
 /// fault of type at the beginning; the second reads the bytes themselves, so that a key that stands twice is noticed.
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<(Value, T), Problem> {
-    let value = serde_json::from_slice(bytes).map_err(|error| {
-        Problem::new(
-            Code::MalformedRequest,
-            format!("the body cannot be read as JSON: {error}"),
-        )
-    })?;
+    let value = value_of(bytes)?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let typed = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| Problem::fault(pointer(error.path()), plain(error.inner())))?;
     Ok((value, typed))
+}
+
+fn value_of(bytes: &Bytes) -> Result<Value, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Problem::new(
+            Code::MalformedRequest,
+            format!("the body cannot be read as JSON: {error}"),
+        )
+    })
 }
 
 /// The message without the place, which the pointer tells better.

@@ -35,6 +35,15 @@ impl Idempotency {
     }
 }
 
+impl Idempotency {
+    /// The same key for a request whose query counts as well: `target` names what is asked for whole.
+    #[must_use]
+    pub fn on(mut self, target: String) -> Self {
+        self.path = target;
+        self
+    }
+}
+
 impl FromRequestParts<Edge> for Idempotency {
     type Rejection = Problem;
 

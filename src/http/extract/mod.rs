@@ -8,7 +8,7 @@ mod path;
 mod prefer;
 mod query;
 
-pub use body::{JsonBody, OptionalJson};
+pub use body::{JsonBody, OptionalJson, RawJson};
 pub use conditional::{Conditions, entity_tag};
 pub use digest::value_tag;
 pub use idempotency::{Idempotency, no_idempotency_key};

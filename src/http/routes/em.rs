@@ -1,24 +1,25 @@
 //! The mirror: every operation of Enterprise Manager's catalogue under one route, which the catalogue tells apart.
 //!
-//! Documents leave as the bytes that the transcoder made, with a strong entity tag; files pass as they come.
+//! A write answers what Enterprise Manager answered and where its operation is; what became of a write whose outcome
+//! is not known is told by the operation itself. Documents leave as the bytes that the transcoder made, with a strong entity tag; files pass as they come.
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::app::em::{Ask, Document, Download, Kind};
+use crate::app::em::{Ask, Document, Download, Kind, Taken, Unchanged, WriteRequest, addressed};
 use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
+use crate::domain::id::OperationId;
 use crate::http::Edge;
-
-use crate::http::extract::{Conditions, value_tag};
+use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, value_tag};
 use crate::http::layers::Verbatim;
 use crate::http::problem::Problem;
 
@@ -36,6 +37,7 @@ async fn mirror(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
     conditions: Conditions,
+    wait: Wait,
     request: Request,
 ) -> Result<Response, Problem> {
     let method = match *request.method() {
@@ -51,7 +53,13 @@ async fn mirror(
     };
     allowed(&caller, scope)?;
     let ask = asked(method, request.uri())?;
-    read(&edge, &ask, &conditions).await
+    if method == catalogue::Method::Get {
+        return read(&edge, &caller, &ask, &conditions).await;
+    }
+    if let Some(verb) = ask.plan_verb() {
+        allowed(&caller, verb.scope())?;
+    }
+    write(&edge, &caller, &ask, conditions, wait, request).await
 }
 
 /// Refuses a caller who lacks `scope`.
@@ -93,12 +101,91 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
     Err(problem)
 }
 
-async fn read(edge: &Edge, ask: &Ask, conditions: &Conditions) -> Result<Response, Problem> {
+async fn read(edge: &Edge, caller: &Caller, ask: &Ask, conditions: &Conditions) -> Result<Response, Problem> {
     match ask.kind {
         Kind::Document => Ok(document(&edge.app().em_read(ask).await?, conditions)),
         Kind::Download => Ok(download(edge.app().em_download(ask).await?)),
-        Kind::Tasks | Kind::Task => Ok(document(&edge.app().em_read(ask).await?, conditions)),
+        Kind::Tasks => Ok(document(&edge.app().em_tasks(caller, ask).await?, conditions)),
+        Kind::Task => Ok(document(&edge.app().em_task(caller, ask).await?, conditions)),
     }
+}
+
+async fn write(
+    edge: &Edge,
+    caller: &Caller,
+    ask: &Ask,
+    conditions: Conditions,
+    wait: Wait,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let idempotency = Idempotency::from_request_parts(&mut parts, edge).await?;
+    let body = RawJson::from_request(Request::from_parts(parts, body), edge).await?;
+    if ask.kind == Kind::Task {
+        return remove_task(edge, caller, ask, &body).await;
+    }
+    let target = format!("{ROOT}/{}", ask.target);
+    let request = WriteRequest {
+        body: body.bytes,
+        idempotency: idempotency.on(target).of(body.value),
+        unchanged: unchanged(&conditions),
+    };
+    let submitted = edge
+        .app()
+        .em_write(caller, ask, request)
+        .await
+        .map_err(Problem::of_action)?;
+    match &submitted.taken {
+        // Who waits for the end wants to hear of the end, which only the operation tells.
+        Some(taken) if taken.task.is_none() || wait.left().is_none() => {
+            Ok(taken_as(taken, submitted.operation.id))
+        }
+        _ => super::plans::answer(edge, &submitted, wait, None).await,
+    }
+}
+
+/// Removing a task is cancelling its operation, with Enterprise Manager's own answer.
+async fn remove_task(edge: &Edge, caller: &Caller, ask: &Ask, body: &RawJson) -> Result<Response, Problem> {
+    if body.bytes.is_some() {
+        return Err(Problem::fault("", "this takes no body"));
+    }
+    let operation = edge
+        .app()
+        .em_remove_task(caller, ask)
+        .await
+        .map_err(Problem::of_action)?;
+    let response = StatusCode::NO_CONTENT.into_response();
+    Ok(located(response, operation))
+}
+
+/// Enterprise Manager's answer to a write, and where its operation is.
+fn taken_as(taken: &Taken, operation: OperationId) -> Response {
+    let status = StatusCode::from_u16(taken.status).unwrap_or(StatusCode::OK);
+    let response = match &taken.document {
+        Some(document) => {
+            let json = if taken.task.is_some() {
+                addressed(&document.json, operation)
+            } else {
+                document.json.clone()
+            };
+            (status, [(CONTENT_TYPE, "application/json")], Body::from(json)).into_response()
+        }
+        None => status.into_response(),
+    };
+    located(response, operation)
+}
+
+fn located(mut response: Response, operation: OperationId) -> Response {
+    if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/operations/{operation}")) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
+}
+
+/// Whether a document is still what the caller saw; none where the caller does not say.
+fn unchanged(conditions: &Conditions) -> Option<Unchanged> {
+    let tags = conditions.expected()?.to_vec();
+    Some(Box::new(move |json| tags.contains(&value_tag(json))))
 }
 
 /// A document with its entity tag, or 304. It may be kept by the caller and has to be asked for again.

@@ -1,9 +1,9 @@
 //! The simulated world, whole: every operation of the catalogue is reached as a client would reach it, from the
 //! logon by links, and answers what its page promises.
 
-mod client;
+pub mod client;
 mod queries;
-mod writes;
+pub mod writes;
 
 use emgate::catalogue::{Method, catalogue};
 use serde_json::json;

@@ -3,58 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use emgate::catalogue::{
-    Field, Form, Method, Operation, Resource, Scalar, TypeDef, Value as FieldValue, catalogue,
-};
+use emgate::catalogue::{Method, Operation, Resource, catalogue};
 use emgate::transcode::{self, Mode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::client::{Em, roots, tour, walked};
-
-/// The least that a body of that type has to say, as JSON.
-fn least(ty: &TypeDef) -> Value {
-    if ty.form == Form::List {
-        return json!({ "items": least_value(&ty.fields[0]) });
-    }
-    let mut object = Map::new();
-    let mut add = |field: &Field| {
-        object.insert(field.json.to_string(), least_value(field));
-    };
-    for field in &ty.fields {
-        if field.required {
-            add(field);
-        }
-    }
-    for group in &ty.choices {
-        let first = group.first().and_then(|at| ty.fields.get(usize::from(*at)));
-        if let Some(field) = first.filter(|field| !field.required) {
-            add(field);
-        }
-    }
-    Value::Object(object)
-}
-
-fn least_value(field: &Field) -> Value {
-    let id = "3f56fa52-c902-4655-9774-2022fde214d2";
-    let one = match field.value {
-        FieldValue::Type(ty) => least(catalogue().ty(ty)),
-        FieldValue::Enum(id) => json!(catalogue().enumeration(id).values.first()),
-        FieldValue::Scalar(scalar) => match scalar {
-            Scalar::String | Scalar::Url => json!("1.2.3.4"),
-            Scalar::Urn => json!(format!("urn:veeam:Thing:{id}")),
-            Scalar::Uuid => json!(id),
-            Scalar::Time => json!("22:00:00"),
-            Scalar::Int | Scalar::Long => json!(7),
-            Scalar::Decimal => json!(1.5),
-            Scalar::Boolean => json!(true),
-            Scalar::DateTime => json!("2026-01-02T03:04:05Z"),
-        },
-    };
-    if field.is_list() { json!([one]) } else { one }
-}
+use crate::support::least::least;
 
 /// Operations that change something, but for logons and tasks.
-fn changes() -> Vec<(&'static Resource, &'static Operation)> {
+pub fn changes() -> Vec<(&'static Resource, &'static Operation)> {
     let mut all: Vec<_> = catalogue()
         .resources()
         .iter()

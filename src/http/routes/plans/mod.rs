@@ -310,7 +310,7 @@ impl Act {
 
 /// Answers with the operation as it stands, or as it stands at the end of the wait that was asked for. A secret that
 /// the gateway made for the callback is shown here and never again.
-async fn answer(
+pub(super) async fn answer(
     edge: &Edge,
     submitted: &Submitted,
     wait: Wait,

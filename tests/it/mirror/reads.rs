@@ -1,27 +1,11 @@
-//! The mirror: Enterprise Manager's own paths, as JSON.
-
-use std::time::Duration;
+//! Reads through the mirror: documents, files, filters, entity tags, encodings.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::support::stand_in::{Reply, StandIn};
+use super::{between, plan_path};
+use crate::support::stand_in::Reply;
 use crate::support::{PLAN, TestGateway};
-
-/// A gateway whose Enterprise Manager can be told what to say.
-async fn between() -> (TestGateway, StandIn) {
-    let stand_in = StandIn::start().await;
-    let before = stand_in.clone();
-    let test = TestGateway::builder()
-        .config(move |config| before.step_before(&mut config.upstream))
-        .start()
-        .await;
-    (test, stand_in)
-}
-
-fn plan_path() -> String {
-    format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}")
-}
 
 async fn requests(test: &TestGateway, which: &str) -> u64 {
     let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
@@ -248,31 +232,6 @@ async fn a_document_has_a_strong_tag_and_is_not_sent_twice_to_who_has_it() {
     let head = test.client.request("HEAD", &plan_path()).send().await.expect(200);
     assert_eq!((head.text.as_str(), head.header("etag")), ("", tag.as_str()));
     assert!(head.header("content-length").parse::<usize>().expect("a length") > 500);
-    test.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn many_readers_of_one_document_cost_em_one_request() {
-    let test = TestGateway::builder()
-        .sim(|sim| sim.latency = 200)
-        .config(|config| config.upstream.cache_ttl = Duration::from_secs(30))
-        .start()
-        .await;
-    let path = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}/includes");
-    let readers = (0..40).map(|_| test.client.get(&path).send());
-    for answer in futures_util::future::join_all(readers).await {
-        answer.expect(200);
-    }
-    test.client.get(&path).send().await.expect(200);
-    let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
-    let count: u64 = stats["requests"]
-        .as_object()
-        .expect("counts")
-        .iter()
-        .filter(|(line, _)| line.contains("ncludes"))
-        .map(|(_, count)| count.as_u64().unwrap_or(0))
-        .sum();
-    assert_eq!(count, 1, "{stats}");
     test.stop().await;
 }
 

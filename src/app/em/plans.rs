@@ -1,0 +1,189 @@
+//! Failover plans through the mirror: EM's paths and bodies, the verbs of the curated routes.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Ask;
+use crate::app::idempotency::IdempotentRequest;
+use crate::app::plans::ActionRequest;
+use crate::app::submit::Submitted;
+use crate::app::{App, Error, FieldError};
+use crate::catalogue::Method;
+use crate::domain::access::{Caller, Scope};
+use crate::domain::id::EmId;
+use crate::domain::plan::{ActionKind, Command, Plan, PlanEdit, PlanKind};
+
+/// What a write through the mirror does to a failover plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanVerb {
+    kind: PlanKind,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Act(ActionKind),
+    Edit,
+    Delete,
+}
+
+impl PlanVerb {
+    /// What the curated route for the same thing asks for.
+    #[must_use]
+    pub const fn scope(self) -> Scope {
+        match self.what {
+            What::Act(ActionKind::Test) => Scope::PlansTest,
+            What::Act(ActionKind::Start) => Scope::PlansStart,
+            What::Act(ActionKind::Undo) => Scope::PlansUndo,
+            What::Edit | What::Delete => Scope::PlansWrite,
+        }
+    }
+}
+
+/// `CloudFailoverPlanManagementSpec` and `FailoverPlanManagementSpec`, which the catalogue has checked already.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct StartSpec {
+    start_now: Option<bool>,
+    start_date: Option<Timestamp>,
+}
+
+impl Ask {
+    /// What this does to a failover plan, if it is one of the writes that have a verb of their own.
+    #[must_use]
+    pub fn plan_verb(&self) -> Option<PlanVerb> {
+        let kind = match self.resource.path {
+            "/cloud/cloudFailoverPlans/{ID}" => PlanKind::Cloud,
+            "/failoverPlans/{ID}" => PlanKind::OnPremises,
+            _ => return None,
+        };
+        let what = match self.operation.method {
+            Method::Get => return None,
+            Method::Post => What::Act(ActionKind::parse(self.operation.action?)?),
+            Method::Put => What::Edit,
+            Method::Delete => What::Delete,
+        };
+        Some(PlanVerb { kind, what })
+    }
+}
+
+impl App {
+    pub(super) async fn em_plan(
+        &self,
+        caller: &Caller,
+        ask: &Ask,
+        verb: PlanVerb,
+        body: Option<&[u8]>,
+        idempotency: Option<IdempotentRequest>,
+    ) -> Result<Submitted, Error> {
+        let missing = Error::NotFound {
+            what: "the failover plan",
+        };
+        let id: EmId = ask.values.first().and_then(|id| id.parse().ok()).ok_or(missing)?;
+        match verb.what {
+            What::Act(action) => {
+                let before = match action {
+                    ActionKind::Start => self.bound(body)?,
+                    ActionKind::Test | ActionKind::Undo => None,
+                };
+                let request = ActionRequest {
+                    before,
+                    restore_point_given: before.is_some(),
+                    idempotency,
+                    ..ActionRequest::default()
+                };
+                self.act(caller, verb.kind, &id, action, request).await
+            }
+            What::Edit => {
+                let body: Value = serde_json::from_slice(body.unwrap_or_default())
+                    .map_err(|_| Error::invalid("", "cannot be read as JSON"))?;
+                let plan = self.plan(verb.kind, &id).await?;
+                let current = match ask.representation() {
+                    Some(target) => self.em.document(&target).await?.json,
+                    None => return Err(Error::Internal("a failover plan cannot be read")),
+                };
+                let current: Value = serde_json::from_slice(&current)
+                    .map_err(|_| Error::Internal("a failover plan is no JSON"))?;
+                let edit = edit_of(&plan, &current, &body)?;
+                self.submit_edit(caller, plan, edit, idempotency).await
+            }
+            What::Delete => self.delete_cloud_plan(caller, &id, |_| true, idempotency).await,
+        }
+    }
+
+    /// `StartDate` is the bound of the restore points, not a schedule (contract section 5).
+    fn bound(&self, body: Option<&[u8]>) -> Result<Option<Timestamp>, Error> {
+        let spec: StartSpec = serde_json::from_slice(body.unwrap_or_default())
+            .map_err(|_| Error::invalid("", "must hold startNow or startDate"))?;
+        match (spec.start_now, spec.start_date) {
+            (_, Some(before)) if before > self.clock.now() => {
+                Err(Error::invalid("/startDate", "must not lie in the future"))
+            }
+            (_, Some(before)) => Ok(Some(before)),
+            (Some(true), None) => Ok(None),
+            (Some(false) | None, None) => Err(Error::invalid(
+                "/startNow",
+                "must be true, unless startDate bounds the restore points",
+            )),
+        }
+    }
+}
+
+/// What `body` changes on a plan, both in EM's shape. What is left out stays; a field that may not change must be
+/// as it was read.
+fn edit_of(plan: &Plan, current: &Value, body: &Value) -> Result<PlanEdit, Error> {
+    let editable = match plan.kind {
+        PlanKind::Cloud => "cloudFailoverPlanOptions",
+        PlanKind::OnPremises => "description",
+    };
+    let faults: Vec<FieldError> = body
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| {
+            // Addresses and links are read over in every body.
+            let ignored = matches!(name.as_str(), "links" | "href" | "type") || *name == editable;
+            !ignored && current.get(name) != Some(value)
+        })
+        .map(|(name, _)| {
+            FieldError::new(
+                format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+                format!("cannot be changed here; {editable} can"),
+            )
+        })
+        .collect();
+    if !faults.is_empty() {
+        return Err(Error::Invalid(faults));
+    }
+    let given = body.get(editable);
+    Ok(match plan.kind {
+        PlanKind::Cloud => PlanEdit::Cloud {
+            pre_command: command(given, "preFailoverPlanCommand", plan.pre_command.as_ref())?,
+            post_command: command(given, "postFailoverPlanCommand", plan.post_command.as_ref())?,
+        },
+        PlanKind::OnPremises => PlanEdit::OnPremises {
+            description: match given {
+                None => plan.description.clone().unwrap_or_default(),
+                Some(text) => text.as_str().unwrap_or_default().to_owned(),
+            },
+        },
+    })
+}
+
+fn command(options: Option<&Value>, name: &str, current: Option<&Command>) -> Result<Command, Error> {
+    let mut command = current.cloned().unwrap_or_default();
+    if let Some(enabled) = options.and_then(|options| options.get(format!("{name}Enabled"))) {
+        command.enabled = enabled.as_bool().unwrap_or(false);
+    }
+    if let Some(text) = options.and_then(|options| options.get(name)) {
+        command.command = text.as_str().map(ToOwned::to_owned);
+    }
+    if command.enabled && command.command.as_deref().is_none_or(str::is_empty) {
+        return Err(Error::invalid(
+            format!("/cloudFailoverPlanOptions/{name}"),
+            "is needed when the command is enabled",
+        ));
+    }
+    Ok(command)
+}

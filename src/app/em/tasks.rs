@@ -1,0 +1,202 @@
+//! EM's tasks as a caller sees them: only those of the operations that the caller asked for.
+//!
+//! A task is known within its logon session only, so every address of one carries `?operation=`: the operation knows
+//! the session. A task that ended stays readable for as long as its session happens to live; the operation itself
+//! tells how it ended for good.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{Ask, Document};
+use crate::app::{App, Error};
+use crate::domain::access::Caller;
+use crate::domain::id::{LogonId, OperationId};
+use crate::domain::operation::{Operation, OperationState, OperationTask};
+
+/// The most operations whose tasks are listed, newest first.
+const MOST: i64 = 500;
+/// Where tasks are.
+const TASKS: &str = "/api/v1/em/tasks/";
+
+const GONE: Error = Error::NotFound {
+    what: "the task (it is gone, or of somebody else's operation; an operation tells how its task ended)",
+};
+
+impl App {
+    /// The task that `ask` names by its id and its operation, as EM has it now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is gone or not the caller's; [`Error::Upstream`], [`Error::Store`].
+    pub async fn em_task(&self, caller: &Caller, ask: &Ask) -> Result<Document, Error> {
+        let operation = self.own_operation(caller, ask).await?;
+        let (id, task) = (operation.id, operation.task.ok_or(GONE)?);
+        let logon = task.logon.ok_or(GONE)?;
+        let json = self.em.task_document(logon, &task.id).await?.ok_or(GONE)?;
+        Ok(Document {
+            root: "Task",
+            json: addressed(&json, id),
+        })
+    }
+
+    /// Removes the task that `ask` names: cancels its operation, as `POST /operations/{id}/cancel` does, or tidies up
+    /// when that has ended.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is gone or not the caller's, and those of [`App::cancel`].
+    pub async fn em_remove_task(&self, caller: &Caller, ask: &Ask) -> Result<OperationId, Error> {
+        let operation = self.own_operation(caller, ask).await?;
+        if operation.state != OperationState::Finished {
+            return Ok(self.cancel(operation.id).await?.operation.id);
+        }
+        let task = operation.task.ok_or(GONE)?;
+        let logon = task.logon.ok_or(GONE)?;
+        if self.em.remove_task(logon, &task.id).await? {
+            Ok(operation.id)
+        } else {
+            Err(GONE)
+        }
+    }
+
+    /// The caller's own tasks that EM still has, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`], [`Error::Store`].
+    pub async fn em_tasks(&self, caller: &Caller, ask: &Ask) -> Result<Document, Error> {
+        let operations = self
+            .store
+            .operations_with_tasks(caller.name.as_deref(), MOST)
+            .await?;
+        let there = self.tasks_of(&operations).await?;
+        let own: Vec<Value> = operations
+            .iter()
+            .filter_map(|operation| {
+                let task = operation.task.as_ref()?;
+                let mut found = there.get(&key(task)?)?.clone();
+                point(&mut found, operation.id);
+                Some(found)
+            })
+            .collect();
+        let document = if ask.operation.query.is_some() {
+            query_result(ask, &own)
+        } else {
+            json!({"items": own, "page": {"size": own.len(), "next": null, "previous": null}})
+        };
+        Ok(Document {
+            root: if ask.operation.query.is_some() {
+                "QueryResult"
+            } else {
+                "Tasks"
+            },
+            json: document.to_string().into(),
+        })
+    }
+
+    /// EM is asked once for each logon session that has some.
+    async fn tasks_of(&self, operations: &[Operation]) -> Result<HashMap<(LogonId, String), Value>, Error> {
+        let mut logons: Vec<LogonId> = Vec::new();
+        for logon in operations
+            .iter()
+            .filter_map(|operation| operation.task.as_ref()?.logon)
+        {
+            if !logons.contains(&logon) {
+                logons.push(logon);
+            }
+        }
+        let mut there = HashMap::new();
+        for logon in logons {
+            let Some(json) = self.em.tasks_in(logon).await? else {
+                continue;
+            };
+            let list: Value =
+                serde_json::from_slice(&json).map_err(|_| Error::Internal("a list of tasks is no JSON"))?;
+            for task in list.get("items").and_then(Value::as_array).into_iter().flatten() {
+                if let Some(id) = task.get("taskId").and_then(Value::as_str) {
+                    there.insert((logon, id.to_lowercase()), task.clone());
+                }
+            }
+        }
+        Ok(there)
+    }
+
+    async fn own_operation(&self, caller: &Caller, ask: &Ask) -> Result<Operation, Error> {
+        let named = match ask.of {
+            Some(id) => self.store.operation(id).await?,
+            None => None,
+        };
+        let own = |operation: &Operation| {
+            let task = operation.task.as_ref();
+            let id = ask.values.first();
+            operation.requested_by == caller.name
+                && task
+                    .zip(id)
+                    .is_some_and(|(task, id)| task.id.0.eq_ignore_ascii_case(id))
+        };
+        named.filter(own).ok_or(GONE)
+    }
+}
+
+fn key(task: &OperationTask) -> Option<(LogonId, String)> {
+    Some((task.logon?, task.id.0.to_lowercase()))
+}
+
+/// A page of a query for tasks, in the form that was asked for.
+fn query_result(ask: &Ask, own: &[Value]) -> Value {
+    let (size, number) = (ask.listing.size, ask.listing.page);
+    let total = own.len().div_ceil(size as usize);
+    let form = if ask.listing.entities {
+        "Entities"
+    } else {
+        "References"
+    };
+    let at = |page: usize| format!("/api/v1/em/query?type=Task&format={form}&pageSize={size}&page={page}");
+    let number = number as usize;
+    let items: Vec<Value> = own
+        .iter()
+        .skip((number - 1).saturating_mul(size as usize))
+        .take(size as usize)
+        .map(|task| {
+            if ask.listing.entities {
+                task.clone()
+            } else {
+                json!({"name": task.get("taskId"), "href": task.get("href"), "type": "TaskReference", "links": []})
+            }
+        })
+        .collect();
+    json!({"items": items, "page": {
+        "size": size, "number": number, "total": total,
+        "next": (number < total).then(|| at(number + 1)),
+        "previous": (number > 1 && total > 0).then(|| at((number - 1).min(total))),
+    }})
+}
+
+/// The document with the operation in every address of a task; as it is, should it be no JSON.
+#[must_use]
+pub fn addressed(json: &Bytes, operation: OperationId) -> Bytes {
+    match serde_json::from_slice::<Value>(json) {
+        Ok(mut value) => {
+            point(&mut value, operation);
+            value.to_string().into()
+        }
+        Err(_) => json.clone(),
+    }
+}
+
+fn point(value: &mut Value, operation: OperationId) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(href) if name == "href" && href.starts_with(TASKS) => {
+                        let mark = if href.contains('?') { '&' } else { '?' };
+                        href.push_str(&format!("{mark}operation={operation}"));
+                    }
+                    other => point(other, operation),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| point(item, operation)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,127 @@
+//! Writes through the mirror: checked by the catalogue, recorded before they are sent, sent once.
+//!
+//! Their life is that of every other operation (`app/submit`). Actions on failover plans and changes of them are not
+//! told apart here but in `plans`, which runs the same verbs as the curated routes.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::Ask;
+use crate::app::idempotency::IdempotentRequest;
+use crate::app::submit::{Intent, Submitted};
+use crate::app::{App, Error, FieldError};
+use crate::catalogue::catalogue;
+use crate::domain::access::Caller;
+use crate::domain::operation::OperationKind;
+use crate::transcode::{self, EncodeError, Mode};
+use crate::upstream::mirror::Write;
+
+/// Says of a document's JSON whether it is what the caller saw.
+pub type Unchanged = Box<dyn FnOnce(&[u8]) -> bool + Send>;
+
+/// What comes with a write, beside its path and query.
+pub struct WriteRequest {
+    /// The body as JSON, if there is one.
+    pub body: Option<Bytes>,
+    /// The key under which the same request is the same operation.
+    pub idempotency: Option<IdempotentRequest>,
+    /// Judges the document that is to be changed, where the caller named its entity tag.
+    pub unchanged: Option<Unchanged>,
+}
+
+impl App {
+    /// Does what `ask` asks for: one request at the most, whatever happens.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with a pointer for each fault of the body, [`Error::PreconditionFailed`],
+    /// [`Error::Refused`], and those of [`App::act`] for failover plans.
+    pub async fn em_write(
+        &self,
+        caller: &Caller,
+        ask: &Ask,
+        request: WriteRequest,
+    ) -> Result<Submitted, Error> {
+        let body = encoded(ask, request.body.as_deref())?;
+        if let Some(earlier) = self.replay(caller, request.idempotency.as_ref()).await? {
+            return Ok(earlier);
+        }
+        if let Some(unchanged) = request.unchanged {
+            self.expect_unchanged(ask, unchanged).await?;
+        }
+        if let Some(plan) = ask.plan_verb() {
+            return self
+                .em_plan(caller, ask, plan, request.body.as_deref(), request.idempotency)
+                .await;
+        }
+        let write = Write {
+            method: ask.operation.method,
+            target: ask.target.clone(),
+            body,
+            makes_task: ask.makes_task(),
+        };
+        let intent = Intent {
+            kind: OperationKind::Em,
+            action: ask.action(),
+            plan: None,
+            target: Some(ask.path.clone()),
+            callback: None,
+            metadata: BTreeMap::new(),
+            idempotency: request.idempotency,
+        };
+        self.submit(caller, intent, move |em| async move { em.send(write).await })
+            .await
+    }
+
+    /// Between this look and the write somebody else may change the thing: EM has no conditional requests. It spares
+    /// callers the usual lost update, which is minutes old and not milliseconds.
+    async fn expect_unchanged(&self, ask: &Ask, unchanged: Unchanged) -> Result<(), Error> {
+        let target = ask.representation().ok_or(Error::PreconditionFailed)?;
+        let current = self.em.document_fresh(&target).await.map_err(|error| {
+            if error.is_not_found() {
+                Error::PreconditionFailed
+            } else {
+                Error::Upstream(error)
+            }
+        })?;
+        if unchanged(&current.json) {
+            Ok(())
+        } else {
+            Err(Error::PreconditionFailed)
+        }
+    }
+}
+
+/// The body as EM wants it; nothing where EM wants none.
+fn encoded(ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+    match (ask.body(), json) {
+        (None, None) => Ok(Vec::new()),
+        (None, Some(_)) => Err(Error::invalid("", "this takes no body")),
+        (Some(body), None) if body.optional => Ok(Vec::new()),
+        (Some(_), None) => Err(Error::invalid("", "a JSON body is required")),
+        (Some(body), Some(json)) => {
+            transcode::encode(json, body.root.name, Mode::Request).map_err(|error| match error {
+                EncodeError::Invalid(faults) => Error::Invalid(
+                    faults
+                        .into_iter()
+                        .map(|fault| FieldError::new(fault.pointer, fault.what.to_string()))
+                        .collect(),
+                ),
+                EncodeError::Syntax { what, at } => {
+                    Error::invalid("", format!("cannot be read as JSON: {what} (byte {at})"))
+                }
+                EncodeError::UnknownRoot(_) | EncodeError::Io(_) => {
+                    Error::Internal("a body could not be written as XML")
+                }
+            })
+        }
+    }
+}
+
+impl Ask {
+    /// Whether EM's page promises a task for it.
+    fn makes_task(&self) -> bool {
+        let answers_task = |ty| catalogue().ty(ty).name == "TaskType";
+        self.operation.status != 204 && self.operation.answer.is_some_and(answers_task)
+    }
+}

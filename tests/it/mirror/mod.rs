@@ -1,0 +1,51 @@
+//! The mirror: Enterprise Manager's own paths, as JSON.
+
+mod plans; // failover plans: the verbs and scopes of the curated routes
+mod reads; // documents, files, filters, entity tags, encodings
+mod sparing; // many readers, one request; nobody reads what was before a write
+mod table; // every operation of the catalogue, once
+mod tasks; // listed, read, removed, by those who asked for them
+mod writes; // bodies, statuses, operations, at most one request on the wire
+
+use serde_json::Value;
+
+use crate::support::stand_in::StandIn;
+use crate::support::{PLAN, TestGateway};
+
+/// A gateway whose Enterprise Manager can be told what to say.
+async fn between() -> (TestGateway, StandIn) {
+    let stand_in = StandIn::start().await;
+    let before = stand_in.clone();
+    let test = TestGateway::builder()
+        .config(move |config| before.step_before(&mut config.upstream))
+        .start()
+        .await;
+    (test, stand_in)
+}
+
+fn plan_path() -> String {
+    format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}")
+}
+
+/// The id of the first thing in a collection of the mirror.
+async fn first(test: &TestGateway, collection: &str) -> String {
+    let list = test
+        .client
+        .get(&format!("/api/v1/em{collection}"))
+        .send()
+        .await
+        .expect(200);
+    list.body["items"][0]["id"].as_str().expect("an id").to_owned()
+}
+
+/// How often Enterprise Manager was asked with a line that holds these words.
+async fn asked(test: &TestGateway, method: &str, part: &str) -> u64 {
+    let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+    stats["requests"]
+        .as_object()
+        .expect("counts")
+        .iter()
+        .filter(|(line, _)| line.starts_with(method) && line.contains(part))
+        .map(|(_, count)| count.as_u64().unwrap_or(0))
+        .sum()
+}

@@ -1,0 +1,148 @@
+//! Failover plans through the mirror: the verbs and scopes of the curated routes.
+
+use serde_json::{Value, json};
+
+use super::{asked, first, plan_path};
+use crate::support::{PLAN, TestGateway};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_runs_the_verb_of_the_curated_route_and_answers_ems_task() {
+    let test = TestGateway::start().await;
+    let made = test
+        .client
+        .post(&format!("{}?action=test", plan_path()))
+        .send()
+        .await
+        .expect(202);
+    assert_eq!(made.body["operation"], "StartCloudFailoverPlan");
+    let id = made
+        .header("location")
+        .rsplit('/')
+        .next()
+        .expect("an id")
+        .to_owned();
+    assert!(made.body["href"].as_str().is_some_and(|href| href.ends_with(&id)));
+    // Whatever is asked of the plan by either door while it runs is refused.
+    for path in [
+        format!("{}?action=undo", plan_path()),
+        format!("/api/v1/cloud-failover-plans/{PLAN}/undo"),
+    ] {
+        let busy = test
+            .client
+            .post(&path)
+            .send()
+            .await
+            .expect_problem(409, "plan-busy");
+        assert_eq!(busy.body["operationId"], id.as_str());
+    }
+    let operation = test
+        .until(made.header("location"), |operation| {
+            operation["state"] == "finished"
+        })
+        .await;
+    assert_eq!(operation["kind"], "failover");
+    assert_eq!(operation["action"], "test");
+    assert_eq!(operation["plan"]["id"], PLAN);
+    assert_eq!(operation["resultSource"], "session");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_takes_ems_own_words_for_the_bound_of_the_restore_points() {
+    let test = TestGateway::start().await;
+    let start = format!("{}?action=start", plan_path());
+    for (body, pointer) in [
+        (json!({"startDate": "2199-01-01T00:00:00Z"}), "/startDate"),
+        (json!({"startNow": false}), "/startNow"),
+        (json!({}), "/startNow"),
+        (
+            json!({"startNow": true, "startDate": "2026-01-01T00:00:00Z"}),
+            "/startDate",
+        ),
+        (json!({"startDate": "soon"}), "/startDate"),
+    ] {
+        let answer = test.client.post(&start).json(&body).send().await;
+        let answer = answer.expect_problem(422, "invalid-request");
+        assert_eq!(answer.pointers(), [pointer], "{body}");
+    }
+    assert_eq!(asked(&test, "POST", "/cloud/cloudFailoverPlans/").await, 0);
+    let body = json!({"startDate": "2026-01-31T12:00:00Z"});
+    let made = test.client.post(&start).json(&body).send().await.expect(202);
+    let operation = test.client.get(made.header("location")).send().await.expect(200);
+    assert_eq!(operation.body["action"], "start");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_changed_and_deleted_by_the_same_verbs() {
+    let test = TestGateway::start().await;
+    let mut plan = test.client.get(&plan_path()).send().await.expect(200).body;
+    // Put back as it was read, it is accepted.
+    let put = |body: Value| test.client.request("PUT", &plan_path()).json(&body).send();
+    let same = put(plan.clone()).await.expect(202);
+    test.until(same.header("location"), |operation| {
+        operation["state"] == "finished"
+    })
+    .await;
+    plan["cloudFailoverPlanOptions"] =
+        json!({"preFailoverPlanCommandEnabled": true, "preFailoverPlanCommand": "x.bat"});
+    let put_again = put(plan.clone()).await.expect(202);
+    let operation = test
+        .client
+        .get(put_again.header("location"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(operation.body["kind"], "update");
+    let seen = test.client.get(&plan_path()).send().await.expect(200);
+    assert_eq!(
+        seen.body["cloudFailoverPlanOptions"]["preFailoverPlanCommand"],
+        "x.bat"
+    );
+    plan["name"] = json!("Another");
+    let refused = put(plan).await.expect_problem(422, "invalid-request");
+    assert_eq!(refused.pointers(), ["/name"]);
+
+    let gone = test
+        .client
+        .request("DELETE", &plan_path())
+        .send()
+        .await
+        .expect(202);
+    let operation = test.client.get(gone.header("location")).send().await.expect(200);
+    assert_eq!(operation.body["kind"], "delete");
+
+    let own = first(&test, "/failoverPlans").await;
+    let path = format!("/api/v1/em/failoverPlans/{own}");
+    let request = test
+        .client
+        .request("PUT", &path)
+        .json(&json!({"description": "new"}));
+    request.send().await.expect(202);
+    let seen = test.client.get(&path).send().await.expect(200);
+    assert_eq!(seen.body["description"], "new");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_to_a_plan_needs_the_scope_of_its_curated_route_too() {
+    let test = TestGateway::start().await;
+    for (method, query, scope) in [
+        ("POST", "?action=test", "plans:test"),
+        ("POST", "?action=start", "plans:start"),
+        ("POST", "?action=undo", "plans:undo"),
+        ("PUT", "", "plans:write"),
+        ("DELETE", "", "plans:write"),
+    ] {
+        let path = format!("{}{query}", plan_path());
+        for (scopes, missing) in [(["em:write"], scope), ([scope], "em:write")] {
+            let client = test.client_with(&scopes);
+            let answer = client.request(method, &path).send().await;
+            let answer = answer.expect_problem(403, "insufficient-scope");
+            let challenge = answer.header("www-authenticate");
+            assert!(challenge.contains(&format!("scope=\"{missing}\"")), "{challenge}");
+        }
+    }
+    assert_eq!(asked(&test, "POST", "/cloud/cloudFailoverPlans/").await, 0);
+    test.stop().await;
+}

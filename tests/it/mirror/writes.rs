@@ -1,0 +1,295 @@
+//! Writes through the mirror: bodies, statuses, operations, at most one request on the wire.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{asked, between, first};
+use crate::support::TestGateway;
+use crate::support::stand_in::Reply;
+
+async fn job(test: &TestGateway) -> String {
+    format!("/api/v1/em/jobs/{}", first(test, "/jobs").await)
+}
+
+async fn ended(test: &TestGateway, location: &str) -> Value {
+    test.until(location, |operation| operation["state"] == "finished")
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_read_edited_put_back_and_its_task_followed_without_the_caller() {
+    let test = TestGateway::start().await;
+    let job = job(&test).await;
+    let mut document = test.client.get(&job).send().await.expect(200).body;
+    document["description"] = json!("Said by <me> & nobody else");
+    let put = test
+        .client
+        .request("PUT", &format!("{job}?action=edit"))
+        .json(&document)
+        .send()
+        .await
+        .expect(202);
+    let task = put.body["taskId"].as_str().expect("a task").to_owned();
+    let id = put
+        .header("location")
+        .rsplit('/')
+        .next()
+        .expect("an id")
+        .to_owned();
+    assert_eq!(
+        put.body["href"],
+        format!("/api/v1/em/tasks/{task}?operation={id}")
+    );
+    assert_eq!(put.body["operation"], "EditJob");
+    assert_eq!(put.body["state"], "Running");
+
+    let operation = ended(&test, put.header("location")).await;
+    assert_eq!(operation["kind"], "em");
+    assert_eq!(operation["action"], "edit");
+    assert_eq!(operation["plan"], Value::Null);
+    assert_eq!(
+        operation["target"],
+        job.strip_prefix("/api/v1/em").expect("a path")
+    );
+    assert_eq!(operation["result"], "success");
+    assert_eq!(operation["resultSource"], "task");
+    assert_eq!(operation["task"]["id"], task);
+    let states: Vec<&Value> = operation["history"]
+        .as_array()
+        .expect("steps")
+        .iter()
+        .map(|step| &step["state"])
+        .collect();
+    assert_eq!(states, ["submitting", "running", "finished"]);
+    let after = test.client.get(&job).send().await.expect(200).body;
+    assert_eq!(after["description"], "Said by <me> & nobody else");
+
+    // Receivers of webhooks wait for failovers: no event tells the end of an edit.
+    let events = test.client.get("/api/v1/events").send().await.expect(200);
+    assert!(!events.text.contains(&id), "{}", events.text);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_without_a_task_is_over_with_its_answer() {
+    let test = TestGateway::start().await;
+    let server = first(&test, "/backupServers").await;
+    let made = test
+        .client
+        .post(&format!(
+            "/api/v1/em/backupServers/{server}/credentials?action=create"
+        ))
+        .json(&json!({"username": "LAB\\svc", "password": "pass", "description": "x"}))
+        .send()
+        .await;
+    assert_eq!((made.status, made.text.as_str()), (201, ""), "{}", made.text);
+    let operation = test
+        .client
+        .get(made.header("location"))
+        .send()
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(operation["state"], "finished");
+    assert_eq!(operation["result"], "success");
+    assert_eq!(operation["resultSource"], Value::Null);
+    assert_eq!(operation["task"], Value::Null);
+    assert_eq!(operation["action"], "create");
+    let gone = test
+        .client
+        .request("DELETE", &format!("/api/v1/em/backupServers/{server}"))
+        .send()
+        .await
+        .expect(204);
+    assert_eq!(gone.text, "");
+    let operation = test
+        .client
+        .get(gone.header("location"))
+        .send()
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(operation["action"], "delete");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_checked_before_anything_is_recorded_or_sent() {
+    let test = TestGateway::start().await;
+    let job = job(&test).await;
+    let (edit, start) = (format!("{job}?action=edit"), format!("{job}?action=start"));
+    let tenants = "/api/v1/em/cloud/tenants".to_owned();
+    let send = |method: &str, path: &str, kind: &str, body: &str| {
+        let request = test.client.request(method, path).header("content-type", kind);
+        request.body(body.to_owned()).send()
+    };
+    for (method, path, kind, body, status, code) in [
+        (
+            "PUT",
+            &edit,
+            "application/json",
+            "{\"name\":",
+            400,
+            "malformed-request",
+        ),
+        (
+            "PUT",
+            &edit,
+            "application/xml",
+            "<Job/>",
+            415,
+            "unsupported-media-type",
+        ),
+        ("PUT", &edit, "application/json", "", 422, "invalid-request"),
+        ("PUT", &edit, "application/json", "[]", 422, "invalid-request"),
+        ("POST", &start, "application/json", "{}", 422, "invalid-request"),
+    ] {
+        let answer = send(method, path, kind, body).await;
+        answer.expect_problem(status, code);
+    }
+    for (body, pointers) in [
+        (json!({}), vec!["/name", "/backupServerUid"]),
+        (json!({"colour": 1}), vec!["/colour"]),
+        (json!({"name": 7}), vec!["/name"]),
+        (json!({"enabled": "yes"}), vec!["/enabled"]),
+    ] {
+        let answer = test.client.post(&tenants).json(&body).send().await;
+        let answer = answer.expect_problem(422, "invalid-request");
+        let told = answer.pointers();
+        let known = pointers.iter().any(|pointer| told.contains(pointer));
+        assert!(known, "{body}: {}", answer.text);
+    }
+    let none = test.client.get("/api/v1/operations").send().await.expect(200);
+    assert_eq!(none.body["items"], json!([]));
+    assert_eq!(
+        asked(&test, "PUT", "/jobs").await + asked(&test, "POST", "/cloud/tenants").await,
+        0
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_of_unknown_outcome_is_one_request_on_the_wire_and_stays_submitting() {
+    for kind in [
+        "executeThenClose",
+        "hang",
+        "status",
+        "close",
+        "garbage",
+        "truncate",
+    ] {
+        let test = TestGateway::builder()
+            .config(|config| config.upstream.request_timeout = Duration::from_millis(800))
+            .start()
+            .await;
+        let job = job(&test).await;
+        test.fault(json!({"kind": kind, "path": "/api/jobs/", "method": "POST", "status": 500}))
+            .await;
+        let answer = test
+            .client
+            .post(&format!("{job}?action=start"))
+            .send()
+            .await
+            .expect(202);
+        assert_eq!(answer.body["state"], "submitting", "{kind}: {}", answer.text);
+        assert_eq!(answer.body["kind"], "em", "{kind}");
+        let location = answer.header("location").to_owned();
+        assert_eq!(answer.body["links"]["self"], location, "{kind}");
+        assert_eq!(asked(&test, "POST", "/jobs/").await, 1, "{kind}");
+        test.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definite_refusal_is_the_problem_with_its_operation_and_frees_the_key() {
+    let (test, em) = between().await;
+    let job = job(&test).await;
+    let line = format!("POST {}?action=start", job.replace("/api/v1/em", "/api"));
+    let error = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"no right\"/>";
+    for (status, ours, code) in [
+        (400, 422, "upstream-rejected"),
+        (403, 403, "upstream-forbidden"),
+        (404, 404, "not-found"),
+        (409, 409, "upstream-conflict"),
+    ] {
+        em.answers(&line, Reply::xml(status, error));
+        let refused = test
+            .client
+            .post(&format!("{job}?action=start"))
+            .header("idempotency-key", "one")
+            .send()
+            .await
+            .expect_problem(ours, code);
+        assert!(refused.text.contains("no right"), "{}", refused.text);
+        let id = refused.body["operationId"].as_str().expect("an operation");
+        let operation = test
+            .client
+            .get(&format!("/api/v1/operations/{id}"))
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(operation.body["result"], "failed");
+    }
+    assert_eq!(em.seen(&line).len(), 4);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_is_the_same_write_and_another_action_is_another_request() {
+    let test = TestGateway::start().await;
+    let job = job(&test).await;
+    let post = |action: &str| {
+        let request = test.client.post(&format!("{job}?action={action}"));
+        request.header("idempotency-key", "k-1").send()
+    };
+    let made = post("start").await.expect(202);
+    let again = post("start").await.expect(200);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.header("location"), made.header("location"));
+    assert_eq!(again.body["kind"], "em");
+    post("retry").await.expect_problem(422, "idempotency-key-reused");
+    assert_eq!(asked(&test, "POST", "/jobs/").await, 1);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_told_how_the_task_ended() {
+    let test = TestGateway::start().await;
+    let job = job(&test).await;
+    let done = test
+        .client
+        .post(&format!("{job}?action=toggleScheduleEnabled"))
+        .header("prefer", "wait=20")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(done.body["state"], "finished");
+    assert_eq!(done.body["result"], "success");
+    assert_eq!(done.header("preference-applied"), "wait=20");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_with_an_old_entity_tag_changes_nothing() {
+    let test = TestGateway::start().await;
+    let job = job(&test).await;
+    let read = test.client.get(&job).send().await.expect(200);
+    let tag = read.header("etag").to_owned();
+    let put = |tag: &str, text: &str| {
+        let mut document = read.body.clone();
+        document["description"] = json!(text);
+        let request = test.client.request("PUT", &format!("{job}?action=edit"));
+        request.header("if-match", tag).json(&document).send()
+    };
+    put("\"other\"", "first")
+        .await
+        .expect_problem(412, "precondition-failed");
+    put(&tag, "second").await.expect(202);
+    put(&tag, "third")
+        .await
+        .expect_problem(412, "precondition-failed");
+    let after = test.client.get(&job).send().await.expect(200);
+    assert_eq!(after.body["description"], "second");
+    test.stop().await;
+}
