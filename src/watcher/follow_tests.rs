@@ -258,3 +258,43 @@ fn a_lost_session_makes_the_operation_unknown_once() {
     assert!(!session_seen(&mut test, &lost, at(11)));
     assert_eq!(test.state, OperationState::Unknown);
 }
+
+#[test]
+fn a_write_through_the_mirror_ends_by_its_task_or_is_called_unknown_and_never_takes_a_session() {
+    let write = || Operation {
+        kind: OperationKind::Em,
+        plan: None,
+        target: Some("/jobs/1".into()),
+        ..operation("edit", "A")
+    };
+    for (success, result) in [
+        (Some(true), OperationResult::Success),
+        (Some(false), OperationResult::Failed),
+    ] {
+        let mut done = write();
+        assert!(awaits_task(&done));
+        task_seen(&mut done, &report(TaskState::Finished, success), at(6), PATIENCE);
+        assert_eq!(
+            (done.result.clone(), done.result_source),
+            (Some(result), Some(ResultSource::Task))
+        );
+        assert!(!done.is_told());
+        // Its task can still be read, but holds the logon session no longer.
+        assert!(done.leave_logon(true).is_some() && done.leave_logon(false).is_none());
+        assert!(done.task.is_some_and(|task| task.logon.is_some()));
+    }
+    let mut lost = write();
+    lost.state = OperationState::Submitting;
+    lost.task = None;
+    let mut operations = [lost];
+    join(&mut operations, &[session(1, "A", 6)], at(100));
+    let [mut lost] = operations;
+    assert_eq!(lost.session, None);
+    assert!(!out_of_time(&mut lost, at(1199)));
+    assert!(out_of_time(&mut lost, at(1200)));
+    assert_eq!(lost.state, OperationState::Unknown);
+    assert!(
+        lost.failure
+            .is_some_and(|failure| failure.message.contains("only a look at"))
+    );
+}
