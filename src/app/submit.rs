@@ -182,9 +182,14 @@ impl App {
         };
         if intent.kind == OperationKind::Failover
             && let Some(plan) = &intent.plan
-            && let Some(session) = tx.busy_session(plan).await?
         {
-            return Err(Error::PlanBusy(BusyWith::Session(session)));
+            // The operation tells more than the session that it led to.
+            if let Some(holder) = tx.busy_operation(&plan.id).await? {
+                return Err(Error::PlanBusy(BusyWith::Operation(holder)));
+            }
+            if let Some(session) = tx.busy_session(plan).await? {
+                return Err(Error::PlanBusy(BusyWith::Session(session)));
+            }
         }
         if tx.insert_operation(&operation).await? == Inserted::PlanBusy {
             drop(tx);
