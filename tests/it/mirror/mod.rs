@@ -1,7 +1,8 @@
 //! The mirror: Enterprise Manager's own paths, as JSON.
 
+mod files; // guest files: encodings of their paths, their bytes as a stream
 mod plans; // failover plans: the verbs and scopes of the curated routes
-mod reads; // documents, files, filters, entity tags, encodings
+mod reads; // documents, filters, entity tags, refusals
 mod sparing; // many readers, one request; nobody reads what was before a write
 mod table; // every operation of the catalogue, once
 mod tasks; // listed, read, removed, by those who asked for them
