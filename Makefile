@@ -54,8 +54,9 @@ browser: $(BINARY) ## The documentation page in a real browser
 helm: $(BINARY) ## Lint, render and validate the chart
 	scripts/helm.sh $(BINARY)
 
-openapi: ## Write openapi/emgate.v1.json anew
+openapi: ## Record the examples of the mirror and write openapi/emgate.v1.json anew
 	mkdir -p openapi
+	EMGATE_RECORD_EXAMPLES=1 cargo test --locked --quiet --test it em_examples
 	cargo run --locked --quiet -- openapi > openapi/emgate.v1.json.new
 	mv openapi/emgate.v1.json.new openapi/emgate.v1.json
 

@@ -103,6 +103,48 @@ browser() {
     have chromium || have chromium-browser || have google-chrome || apt_install chromium
 }
 
+# npm_install FOLDER PACKAGE@VERSION...: below .tools/FOLDER, once for each list of packages.
+npm_install() {
+    local folder=$tools/$1 wanted
+    shift
+    wanted="$*"
+    [ "$(cat "$folder/.wanted" 2>/dev/null)" = "$wanted" ] && return
+    have node || apt_install nodejs
+    have npm || apt_install npm
+    say "installing $wanted with npm"
+    mkdir -p "$folder"
+    npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix "$folder" "$@" >"$tools/npm.log" 2>&1 || {
+        tail -n 20 "$tools/npm.log" >&2
+        fail "npm could not install $wanted"
+    }
+    printf '%s' "$wanted" >"$folder/.wanted"
+}
+
+# pip_venv FOLDER PACKAGE==VERSION...: in an environment of its own below .tools.
+pip_venv() {
+    local folder=$tools/$1 wanted
+    shift
+    wanted="$*"
+    [ "$(cat "$folder/.wanted" 2>/dev/null)" = "$wanted" ] && return
+    python_venv
+    say "installing $wanted with pip"
+    "$tools/python/bin/python" -m venv "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@" || fail "pip could not install $wanted"
+    printf '%s' "$wanted" >"$folder/.wanted"
+}
+
+# The judges of the OpenAPI document.
+openapi() {
+    npm_install openapi @redocly/cli@2.77.0 @stoplight/spectral-cli@6.16.3
+    pip_venv openapi-python openapi-spec-validator==0.9.0
+}
+
+# The generators of clients, and what their code needs to run.
+sdk() {
+    npm_install sdk openapi-typescript@7.13.0 openapi-fetch@0.17.0 @hey-api/openapi-ts@0.99.0 typescript@5.9.3
+    pip_venv sdk-python openapi-python-client==0.29.1
+}
+
 cargo-fuzz() {
     have cargo-fuzz && return
     [ -x "$tools/cargo/bin/cargo-fuzz" ] && return
@@ -116,7 +158,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | cargo-fuzz | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | cargo-fuzz | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

@@ -19,6 +19,8 @@ mod demo; // the demo as a newcomer runs it
 #[cfg(feature = "demo")]
 mod em_bench; // the upstream room against the simulator, and a server that says what it is told
 #[cfg(feature = "demo")]
+mod em_examples; // the document's examples of EM's answers, produced
+#[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
 mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit

@@ -2,9 +2,10 @@
 //!
 //! Registering a route documents it: [`guarded`] puts the scope on the route and into the document by one call, and
 //! adds the error answers that follow from what the route takes. What cannot be derived (webhooks, callbacks, tags)
-//! is added by `finish`. A test compares the file, another judges the document.
+//! is added by `finish`, the mirror by [`em`] from the catalogue. A test compares the file, another judges the document.
 
 mod answers;
+mod em;
 mod events;
 mod samples;
 mod tidy;
@@ -25,19 +26,15 @@ use crate::domain::access::Scope;
 /// The name of the security scheme.
 const BEARER: &str = "bearer";
 
-/// The whole document, without a running gateway.
-#[must_use]
-pub fn document() -> OpenApi {
-    let (_, document) = routes::all().split_for_parts();
-    finish(document)
-}
-
-/// The document as it is served and checked in: indented by two, with a line end.
+/// The whole document as it is served and checked in, made anew: indented by two, with a line end.
 ///
 /// # Errors
 /// In theory, when it cannot be written as JSON.
 pub fn document_json() -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(&document()).map(|json| json + "\n")
+    let (_, document) = routes::all().split_for_parts();
+    let mut document = serde_json::to_value(finish(document))?;
+    em::add(&mut document);
+    serde_json::to_string_pretty(&document).map(|json| json + "\n")
 }
 
 /// Registers routes that need `scope`, and documents that along with the error answers: those that every guarded

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use emgate::catalogue::{Method, Operation, Resource, catalogue};
+use emgate::clock::{SharedClock, SystemClock};
 use emgate::sim::{Options, Running, Simulator};
 use emgate::transcode;
 use reqwest::{Client, Response};
@@ -27,6 +28,10 @@ pub struct Answer {
 
 impl Em {
     pub async fn start(seed: u64, plain: bool) -> Self {
+        Self::start_at(seed, plain, SystemClock::shared()).await
+    }
+
+    pub async fn start_at(seed: u64, plain: bool, clock: SharedClock) -> Self {
         let options = Options {
             seed: Some(seed),
             plain,
@@ -37,7 +42,7 @@ impl Em {
             ..Options::on_any_port()
         };
         let (user, password) = (options.user.clone(), options.password.clone());
-        let running = Simulator::start(options).await.unwrap();
+        let running = Simulator::start_at(options, clock).await.unwrap();
         let client = Client::builder().no_proxy().build().unwrap();
         let logon = client
             .post(format!("{}/api/sessionMngr/?v=latest", running.base_url()))

@@ -36,7 +36,7 @@ pub fn changes() -> Vec<(&'static Resource, &'static Operation)> {
     all
 }
 
-fn target(path: &str, operation: &Operation) -> String {
+pub fn target(path: &str, operation: &Operation) -> String {
     match operation.action {
         Some(action) if operation.action_in_path => format!("{path}/{action}"),
         Some(action) => format!("{path}?action={action}"),
@@ -44,7 +44,7 @@ fn target(path: &str, operation: &Operation) -> String {
     }
 }
 
-fn body(operation: &Operation) -> Option<Vec<u8>> {
+pub fn body(operation: &Operation) -> Option<Vec<u8>> {
     let root = operation.body?.root;
     let json = least(catalogue().ty(root.ty));
     let encoded = transcode::encode(json.to_string().as_bytes(), root.name, Mode::Request);

@@ -1,0 +1,300 @@
+//! The mirror's operations: one for each path and method, whatever EM tells apart behind it.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::schemas::{Schemas, Way, put, sentence};
+use super::{examples, names, parameters, problems, samples};
+use crate::app::em::is_mirrored;
+use crate::catalogue::{Method, Operation, Resource, catalogue};
+use crate::domain::access::Scope;
+
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
+
+/// What one method on one path does.
+pub(super) struct Endpoint {
+    pub resource: &'static Resource,
+    pub method: Method,
+    pub path: String,
+    /// Names of the path's parameters.
+    pub parameters: Vec<String>,
+    pub operations: Vec<&'static Operation>,
+}
+
+impl Endpoint {
+    pub fn reads(&self) -> bool {
+        self.method == Method::Get
+    }
+
+    /// The query parameter that tells EM's operations apart.
+    pub fn choice(&self) -> Option<&'static str> {
+        if self.operations.iter().any(|o| o.query.is_some()) {
+            Some("type")
+        } else if self
+            .operations
+            .iter()
+            .any(|o| o.action.is_some() && !o.action_in_path)
+        {
+            Some("action")
+        } else {
+            None
+        }
+    }
+}
+
+/// Every endpoint of the mirror, in the catalogue's order.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let mut all: Vec<Endpoint> = Vec::new();
+    for resource in catalogue()
+        .resources()
+        .iter()
+        .filter(|resource| is_mirrored(resource))
+    {
+        for operation in &resource.operations {
+            let action = operation.action.filter(|_| operation.action_in_path);
+            let (path, parameters) = names::path(resource, action);
+            let same = |known: &&mut Endpoint| known.path == path && known.method == operation.method;
+            match all.iter_mut().find(same) {
+                Some(known) => known.operations.push(operation),
+                None => all.push(Endpoint {
+                    resource,
+                    method: operation.method,
+                    path,
+                    parameters,
+                    operations: vec![operation],
+                }),
+            }
+        }
+    }
+    all
+}
+
+/// The endpoint as an OpenAPI operation.
+pub(super) fn operation(
+    endpoint: &Endpoint,
+    schemas: &mut Schemas,
+    problems: &mut problems::Problems,
+) -> Value {
+    let is_list = endpoint.reads() && endpoint.resource.is_collection(catalogue());
+    let (id, title) = names::of_operations(endpoint.resource, endpoint.method, &endpoint.operations, is_list);
+    let mut operation = json!({
+        "tags": [names::tag(endpoint.resource.area)],
+        "summary": title,
+        "description": description(endpoint),
+        "operationId": id,
+        "parameters": parameters::of(endpoint, schemas),
+    });
+    if let Some(body) = request_body(endpoint, schemas) {
+        put(&mut operation, "requestBody", body);
+    }
+    let mut responses = responses(endpoint, schemas);
+    responses.extend(problems.of(endpoint));
+    put(&mut operation, "responses", Value::Object(responses));
+    put(&mut operation, "security", security(endpoint));
+    operation
+}
+
+fn description(endpoint: &Endpoint) -> String {
+    let resource = endpoint.resource;
+    let method = endpoint.method.as_str();
+    let mut text = format!("Enterprise Manager's `{method} {}`.", resource.path);
+    if let Some(about) = resource.about {
+        let _ = write!(text, " {}", sentence(about));
+    }
+    if let Some(days) = resource.window_days {
+        let _ = write!(text, " Reaches back {days} days.");
+    }
+    if endpoint.choice() == Some("action") {
+        text.push('\n');
+        for operation in &endpoint.operations {
+            let word = operation
+                .action
+                .map_or_else(|| "no action".to_owned(), |word| format!("`{word}`"));
+            let _ = write!(text, "\n- {word}");
+            if let Some(task) = operation.task {
+                let _ = write!(text, ": a task `{task}`");
+            }
+            if let Some(body) = operation.body {
+                let may = if body.optional { "may take" } else { "takes" };
+                let _ = write!(text, "; {may} a `{}`", body.root.name);
+            }
+            if let Some(scope) = plan_scope(resource, operation) {
+                let _ = write!(text, "; needs `{scope}` as well");
+            }
+        }
+    }
+    text
+}
+
+/// What a change of a failover plan needs beside `em:write`.
+fn plan_scope(resource: &Resource, operation: &Operation) -> Option<Scope> {
+    if !matches!(
+        resource.path,
+        "/cloud/cloudFailoverPlans/{ID}" | "/failoverPlans/{ID}"
+    ) {
+        return None;
+    }
+    match (operation.method, operation.action) {
+        (Method::Get, _) => None,
+        (Method::Post, Some("test")) => Some(Scope::PlansTest),
+        (Method::Post, Some("start")) => Some(Scope::PlansStart),
+        (Method::Post, Some("undo")) => Some(Scope::PlansUndo),
+        (Method::Post | Method::Put | Method::Delete, _) => Some(Scope::PlansWrite),
+    }
+}
+
+/// One requirement, or one for each action where they differ.
+fn security(endpoint: &Endpoint) -> Value {
+    let own = if endpoint.reads() {
+        Scope::EmRead
+    } else {
+        Scope::EmWrite
+    };
+    let mut all: Vec<Value> = Vec::new();
+    for operation in &endpoint.operations {
+        let more = plan_scope(endpoint.resource, operation);
+        let scopes: Vec<&str> = [Some(own), more]
+            .into_iter()
+            .flatten()
+            .map(Scope::as_str)
+            .collect();
+        let requirement = json!({super::super::BEARER: scopes});
+        if !all.contains(&requirement) {
+            all.push(requirement);
+        }
+    }
+    Value::Array(all)
+}
+
+fn request_body(endpoint: &Endpoint, schemas: &mut Schemas) -> Option<Value> {
+    let mut choices: Vec<Value> = Vec::new();
+    let mut examples = Map::new();
+    for operation in &endpoint.operations {
+        let Some(body) = operation.body else { continue };
+        let schema = schemas.of(Way::Request, body.root.ty);
+        if !choices.contains(&schema) {
+            choices.push(schema);
+        }
+        let name = operation.action.unwrap_or(body.root.name);
+        examples.insert(name.to_owned(), json!({"value": samples::of(body.root.ty)}));
+    }
+    let schema = match choices.as_slice() {
+        [] => return None,
+        [one] => one.clone(),
+        _ => json!({ "oneOf": choices }),
+    };
+    let required = endpoint
+        .operations
+        .iter()
+        .all(|o| o.body.is_some_and(|body| !body.optional));
+    Some(json!({"required": required, "content": {JSON: {"schema": schema, "examples": examples}}}))
+}
+
+/// What EM's operations answer, by status.
+fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, Value> {
+    let mut statuses: Vec<u16> = endpoint.operations.iter().map(|o| o.status).collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    let mut all = Map::new();
+    for status in statuses {
+        let of_status: Vec<&Operation> = endpoint
+            .operations
+            .iter()
+            .copied()
+            .filter(|o| o.status == status)
+            .collect();
+        let about = match status {
+            200 if endpoint.reads() => "Enterprise Manager's answer.",
+            201 => "Made.",
+            202 => "Taken: a task, which the gateway follows as an operation.",
+            204 => "Done.",
+            _ => "Enterprise Manager's answer.",
+        };
+        let mut response = json!({"description": about, "headers": headers(endpoint, &of_status)});
+        let content = content(endpoint, &of_status, schemas);
+        if status != 204 && !content.is_empty() {
+            put(&mut response, "content", Value::Object(content));
+        }
+        all.insert(status.to_string(), response);
+    }
+    if endpoint.reads() {
+        let response = json!({
+            "description": "The caller has this state already (`If-None-Match`).",
+            "headers": {"x-request-id": header("RequestId")},
+        });
+        all.insert("304".to_owned(), response);
+    }
+    all
+}
+
+fn headers(endpoint: &Endpoint, operations: &[&Operation]) -> Value {
+    let mut headers = json!({});
+    if endpoint.reads() {
+        put(&mut headers, "ETag", header("EmEntityTag"));
+    }
+    if operations.iter().any(|o| o.is_task() && o.status == 202) {
+        put(&mut headers, "Location", header("EmOperation"));
+    }
+    put(&mut headers, "x-request-id", header("RequestId"));
+    headers
+}
+
+fn header(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+/// The forms of the answer, entities before references, each with its example.
+fn content(endpoint: &Endpoint, operations: &[&Operation], schemas: &mut Schemas) -> Map<String, Value> {
+    let mut forms: Vec<Value> = Vec::new();
+    let mut examples = Map::new();
+    let mut bytes = false;
+    for operation in operations {
+        for (id, is_reference) in [(operation.answer, false), (operation.reference, true)] {
+            let Some(id) = id else { continue };
+            let schema = schemas.of(Way::Answer, id);
+            if !forms.contains(&schema) {
+                forms.push(schema);
+            }
+            let key = example_key(endpoint.resource, operation, is_reference);
+            if let Some(example) = examples::of(&key) {
+                let form = if is_reference { "reference" } else { "entity" };
+                let name = operation.action.or(operation.query).unwrap_or(form);
+                examples.insert(name.to_owned(), json!({ "value": example }));
+            }
+        }
+        let mut actions = operation.parameters.iter().filter(|own| own.name == "action");
+        bytes |= actions.any(|own| own.values.contains(&"download"));
+    }
+    let schema = match forms.as_slice() {
+        [] => return Map::new(),
+        [one] => one.clone(),
+        _ => json!({ "anyOf": forms }),
+    };
+    let mut body = json!({ "schema": schema });
+    if !examples.is_empty() {
+        put(&mut body, "examples", Value::Object(examples));
+    }
+    let mut content = Map::from_iter([(JSON.to_owned(), body)]);
+    if bytes {
+        let file = json!({"schema": {"type": "string", "format": "binary", "description": "The file, for `action=download`."}});
+        content.insert(BYTES.to_owned(), file);
+    }
+    content
+}
+
+/// Under which name an answer is recorded.
+fn example_key(resource: &Resource, operation: &Operation, is_reference: bool) -> String {
+    let mut key = format!("{} {}", operation.method.as_str(), resource.path);
+    if let Some(word) = operation.action {
+        let _ = write!(key, "?action={word}");
+    }
+    if let Some(word) = operation.query {
+        let _ = write!(key, "?type={word}");
+    }
+    if is_reference {
+        key.push_str(" as reference");
+    }
+    key
+}

@@ -1,0 +1,78 @@
+//! The mirror's error answers: from the one table of codes, shared as components because they are the same everywhere.
+
+use serde_json::{Map, Value, json};
+use utoipa::openapi::path::Operation;
+
+use super::super::answers;
+use super::paths::Endpoint;
+use crate::http::codes::Code;
+
+/// What every operation may answer beside that of every guarded route.
+const ALWAYS: &[Code] = &[
+    Code::NotFound,
+    Code::InvalidRequest,
+    Code::UpstreamForbidden,
+    Code::UpstreamRejected,
+    Code::UpstreamAuthFailed,
+    Code::UpstreamError,
+    Code::UpstreamInvalidResponse,
+    Code::UpstreamUnavailable,
+];
+
+const READ: &[Code] = &[Code::UpstreamTimeout];
+
+const WRITE: &[Code] = &[
+    Code::UpstreamConflict,
+    Code::IdempotencyKeyReused,
+    Code::StoreUnavailable,
+];
+
+const BODY: &[Code] = &[
+    Code::MalformedRequest,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
+];
+
+const PLAN: &[Code] = &[Code::PlanBusy];
+
+/// Error answers written so far, by their name in the components.
+#[derive(Default)]
+pub(super) struct Problems(pub Map<String, Value>);
+
+impl Problems {
+    /// References to the error answers of an endpoint, by status.
+    pub(super) fn of(&mut self, endpoint: &Endpoint) -> Map<String, Value> {
+        let is_plan = matches!(
+            endpoint.resource.path,
+            "/cloud/cloudFailoverPlans/{ID}" | "/failoverPlans/{ID}"
+        );
+        let groups: &[&[Code]] = match (endpoint.reads(), is_plan) {
+            (true, _) => &[answers::GUARDED, ALWAYS, READ],
+            (false, false) => &[answers::GUARDED, ALWAYS, WRITE, BODY],
+            (false, true) => &[answers::GUARDED, ALWAYS, WRITE, BODY, PLAN],
+        };
+        let mut operation = Operation::new();
+        answers::document(&mut operation, &groups.concat());
+        answers::complete(&mut operation);
+        let mut references = Map::new();
+        for (status, response) in &operation.responses.responses {
+            let Ok(response) = serde_json::to_value(response) else {
+                continue;
+            };
+            references.insert(status.clone(), self.reference(status, response));
+        }
+        references
+    }
+
+    /// Answers that are alike have one name: `EmProblem409`, and `EmProblem409B` for what differs.
+    fn reference(&mut self, status: &str, response: Value) -> Value {
+        for suffix in ["", "B", "C", "D"] {
+            let name = format!("EmProblem{status}{suffix}");
+            let known = self.0.entry(name.clone()).or_insert_with(|| response.clone());
+            if *known == response {
+                return json!({ "$ref": format!("#/components/responses/{name}") });
+            }
+        }
+        response
+    }
+}

@@ -1,0 +1,300 @@
+//! EM's types as JSON Schemas, named as the transcoder names their fields.
+//!
+//! An answer says what is always there: lists are, everything else may be absent. A request says what EM wants to
+//! have. A type that stands in both has two schemas, the second with the suffix `Input`.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::names;
+use crate::catalogue::{
+    self, Field, Form, Kind, Place, Query, Role, Scalar, Shape, TypeDef, TypeId, catalogue,
+};
+
+/// The direction in which a type is used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    Answer,
+    Request,
+}
+
+/// Everything that was referred to, and what is still to be written.
+#[derive(Default)]
+pub(super) struct Schemas {
+    wanted: BTreeSet<(Way, TypeId)>,
+    enums: BTreeSet<&'static str>,
+    queries: BTreeSet<&'static str>,
+}
+
+impl Schemas {
+    /// A reference to a type; the type will be written.
+    pub(super) fn of(&mut self, way: Way, id: TypeId) -> Value {
+        let ty = catalogue().ty(id);
+        if ty.form == Form::Page {
+            return reference("EmPage");
+        }
+        self.wanted.insert((way, id));
+        reference(&self.name(way, ty))
+    }
+
+    /// A reference to the names a query may be sorted by.
+    pub(super) fn fields_of(&mut self, query: &'static Query) -> Value {
+        self.queries.insert(query.name);
+        reference(&names::of_fields(query))
+    }
+
+    /// Bodies that only requests have need no suffix.
+    fn name(&self, way: Way, ty: &TypeDef) -> String {
+        if way == Way::Answer || ty.kind == Kind::Spec {
+            names::of_type(ty)
+        } else {
+            names::of_input(ty)
+        }
+    }
+
+    /// Every schema that was referred to, and those that they refer to.
+    pub(super) fn write(mut self) -> Map<String, Value> {
+        let mut all: std::collections::BTreeMap<String, Value> = std::collections::BTreeMap::new();
+        while let Some((way, id)) = self.wanted.iter().copied().find(|(way, id)| {
+            let name = self.name(*way, catalogue().ty(*id));
+            !all.contains_key(&name)
+        }) {
+            let ty = catalogue().ty(id);
+            let name = self.name(way, ty);
+            let schema = match ty.form {
+                Form::List => self.list(way, ty),
+                Form::QueryResult => self.query_result(ty),
+                Form::Object | Form::Page | Form::QueryPart => self.object(way, ty),
+            };
+            all.insert(name, schema);
+        }
+        for of in catalogue()
+            .enums()
+            .iter()
+            .filter(|of| self.enums.contains(of.name))
+        {
+            all.insert(names::of_enum(of), enumeration(of));
+        }
+        for query in catalogue()
+            .queries()
+            .iter()
+            .filter(|query| self.queries.contains(query.name))
+        {
+            let fields: Vec<&str> = query.fields.iter().map(|field| field.name).collect();
+            let about = format!("What `{}` can be filtered and sorted by.", query.name);
+            all.insert(
+                names::of_fields(query),
+                json!({"type": "string", "description": about, "enum": fields}),
+            );
+        }
+        all.insert("EmPage".to_owned(), page());
+        all.into_iter().collect()
+    }
+
+    fn list(&mut self, way: Way, ty: &TypeDef) -> Value {
+        let item = ty.fields.iter().find(|field| field.is_list());
+        let items = item.map_or(json!({}), |field| self.value(way, field.value));
+        listing(about(ty), &items)
+    }
+
+    /// The items of all lists in all parts of the result: references first, then whole entities.
+    fn query_result(&mut self, ty: &TypeDef) -> Value {
+        let mut items = Vec::new();
+        for field in &ty.fields {
+            let catalogue::Value::Type(id) = field.value else {
+                continue;
+            };
+            match catalogue().ty(id).form {
+                Form::QueryPart => {
+                    let inner = catalogue().ty(id).fields.iter();
+                    items.extend(inner.map(|field| self.value(Way::Answer, field.value)));
+                }
+                Form::Object if field.is_list() && field.name == "Refs" => {
+                    items.push(self.value(Way::Answer, field.value));
+                }
+                Form::Object | Form::List | Form::QueryResult | Form::Page => {}
+            }
+        }
+        let mut once: Vec<Value> = Vec::new();
+        for item in items {
+            if !once.contains(&item) {
+                once.push(item);
+            }
+        }
+        listing(about(ty), &json!({ "anyOf": once }))
+    }
+
+    fn object(&mut self, way: Way, ty: &TypeDef) -> Value {
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for field in &ty.fields {
+            let mut schema = self.field(way, field);
+            if way == Way::Request && is_ignored(field) {
+                put(&mut schema, "readOnly", json!(true));
+            }
+            let always = match way {
+                Way::Answer => field.is_list() || field.place == Place::Text,
+                Way::Request => field.required && !is_ignored(field),
+            };
+            if always {
+                required.push(json!(field.json));
+            }
+            properties.insert(field.json.to_string(), schema);
+            if field.role == Role::Uid && ty.has_uid {
+                let mut id = json!({"type": "string", "description": "The last part of `uid`."});
+                if way == Way::Request {
+                    put(&mut id, "readOnly", json!(true));
+                }
+                properties.insert("id".to_owned(), id);
+            }
+        }
+        let mut schema = json!({"type": "object", "description": description(ty)});
+        if !properties.is_empty() {
+            put(&mut schema, "properties", Value::Object(properties));
+        }
+        if !required.is_empty() {
+            put(&mut schema, "required", Value::Array(required));
+        }
+        // An answer may hold what no schema knows; a request may not.
+        if way == Way::Request {
+            put(&mut schema, "additionalProperties", json!(false));
+        }
+        schema
+    }
+
+    fn field(&mut self, way: Way, field: &Field) -> Value {
+        let mut schema = match field.shape {
+            Shape::One => {
+                let plain = self.value(way, field.value);
+                if may_be_null(field) { or_null(plain) } else { plain }
+            }
+            Shape::Wrapped | Shape::Repeated => {
+                json!({"type": "array", "items": self.value(way, field.value)})
+            }
+        };
+        if let Some(about) = field.about {
+            put(&mut schema, "description", json!(sentence(about)));
+        }
+        schema
+    }
+
+    fn value(&mut self, way: Way, value: catalogue::Value) -> Value {
+        match value {
+            catalogue::Value::Type(id) => self.of(way, id),
+            catalogue::Value::Enum(id) => {
+                let of = catalogue().enumeration(id);
+                self.enums.insert(of.name);
+                reference(&names::of_enum(of))
+            }
+            catalogue::Value::Scalar(scalar) => scalar_schema(scalar),
+        }
+    }
+}
+
+/// What a request may carry and EM never takes: it is dropped on the way.
+pub(super) fn is_ignored(field: &Field) -> bool {
+    field.name == "Links"
+        || field.name == "Href"
+        || (field.writable == Some(false) && !field.required && field.name != "Id")
+}
+
+/// Empty text is null but for strings, and so is EM's "never"; a string is null only where that was seen.
+fn may_be_null(field: &Field) -> bool {
+    match field.value {
+        catalogue::Value::Scalar(scalar) => !scalar.is_text() || field.nillable,
+        catalogue::Value::Enum(_) => true,
+        catalogue::Value::Type(_) => field.nillable,
+    }
+}
+
+fn or_null(mut schema: Value) -> Value {
+    match schema["type"].as_str().map(ToOwned::to_owned) {
+        Some(kind) => {
+            put(&mut schema, "type", json!([kind, "null"]));
+            schema
+        }
+        None => json!({"anyOf": [schema, {"type": "null"}]}),
+    }
+}
+
+fn scalar_schema(scalar: Scalar) -> Value {
+    match scalar {
+        // Text passes as EM writes it, so that a format would promise more than is known.
+        Scalar::String | Scalar::Urn | Scalar::Uuid | Scalar::Url | Scalar::Time => json!({"type": "string"}),
+        Scalar::Int => json!({"type": "integer", "format": "int32"}),
+        Scalar::Long => json!({"type": "integer", "format": "int64"}),
+        Scalar::Decimal => json!({"type": "number"}),
+        Scalar::Boolean => json!({"type": "boolean"}),
+        Scalar::DateTime => json!({"type": "string", "format": "date-time"}),
+    }
+}
+
+/// Open: the values that are known, and any other word.
+fn enumeration(of: &catalogue::EnumDef) -> Value {
+    let known: Vec<&str> = of.values.iter().chain(&*of.observed).copied().collect();
+    json!({
+        "description": "Other words may come.",
+        "anyOf": [{"type": "string", "enum": known}, {"type": "string"}],
+    })
+}
+
+fn listing(about: String, items: &Value) -> Value {
+    json!({
+        "type": "object",
+        "description": about,
+        "properties": {"items": {"type": "array", "items": items}, "page": reference("EmPage")},
+        "required": ["items", "page"],
+    })
+}
+
+fn page() -> Value {
+    let link = |about: &str| json!({"type": ["string", "null"], "description": about});
+    json!({
+        "type": "object",
+        "description": "Where a page stands in its list.",
+        "properties": {
+            "size": {"type": "integer", "format": "int64", "description": "Items asked for, or all that there are."},
+            "next": link("The page behind this one; null on the last."),
+            "previous": link("The page before this one; null on the first."),
+            "number": {"type": "integer", "format": "int64", "description": "Counted from 1."},
+            "total": {"type": "integer", "format": "int64", "description": "How many pages there are."},
+        },
+        "required": ["size", "next", "previous"],
+    })
+}
+
+fn about(ty: &TypeDef) -> String {
+    ty.about
+        .map_or_else(|| format!("Enterprise Manager's `{}`.", ty.name), sentence)
+}
+
+fn description(ty: &TypeDef) -> String {
+    let mut text = about(ty);
+    for choice in &ty.choices {
+        let names: Vec<String> = choice
+            .iter()
+            .filter_map(|at| ty.fields.get(usize::from(*at)))
+            .map(|field| format!("`{}`", field.json))
+            .collect();
+        text.push_str(&format!(" At most one of {}.", names.join(", ")));
+    }
+    text
+}
+
+/// Catalogue texts begin small and end without a full stop.
+pub(super) fn sentence(text: &str) -> String {
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    catalogue::names::upper_first(text) + end
+}
+
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// Puts a member into an object.
+pub(super) fn put(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(members) = object {
+        members.insert(name.to_owned(), value);
+    }
+}
