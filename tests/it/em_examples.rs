@@ -79,7 +79,7 @@ async fn answers() -> Answers {
         .filter(|resource| is_mirrored(resource))
     {
         let path = match resource.path {
-            "/" | "/query" | "/tasks" => resource.path.to_owned(),
+            "/" | "/query" | "/tasks" | "/lookup" => resource.path.to_owned(),
             "/tasks/{ID}" => task.clone(),
             path => match tour.paths.get(path).and_then(|paths| paths.first()) {
                 Some(path) => path.clone(),

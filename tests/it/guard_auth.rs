@@ -1,6 +1,7 @@
 //! Every operation of the document is tried without a token, with a bad one, and without its scope. What the document
 //! lists is what the router serves, so that a new route is covered by being registered.
 
+use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
 use crate::support::{Client, TestGateway, seconds_now, token};
@@ -11,27 +12,43 @@ struct Operation {
     scopes: Vec<String>,
 }
 
+/// Every operation, and every action of one where these need different scopes.
 async fn operations(test: &TestGateway) -> Vec<Operation> {
     let document = test.stranger().get("/openapi.json").send().await.expect(200).body;
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("a path item") {
-            let scopes = operation["security"][0]["bearer"]
-                .as_array()
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            operations.push(Operation {
-                method: method.to_uppercase(),
-                path: filled(path),
-                scopes: scopes
-                    .iter()
-                    .map(|scope| scope.as_str().expect("a scope").to_owned())
-                    .collect(),
-            });
+            let none = vec![json!({})];
+            let security = operation["security"].as_array().filter(|all| !all.is_empty());
+            for (nth, requirement) in security.unwrap_or(&none).iter().enumerate() {
+                let scopes = requirement["bearer"].as_array().into_iter().flatten();
+                operations.push(Operation {
+                    method: method.to_uppercase(),
+                    path: filled(path) + &query(operation, nth),
+                    scopes: scopes
+                        .map(|scope| scope.as_str().expect("a scope").to_owned())
+                        .collect(),
+                });
+            }
         }
     }
-    assert!(operations.len() > 20, "the document has lost its operations");
+    assert!(operations.len() > 300, "the document has lost its operations");
     operations
+}
+
+/// The parameters that must be there; of words to choose from, the one that `nth` requirement is about.
+fn query(operation: &Value, nth: usize) -> String {
+    let mut query = String::new();
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    for parameter in
+        parameters.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
+    {
+        let mark = if query.is_empty() { '?' } else { '&' };
+        let word = parameter["schema"]["enum"][nth].as_str();
+        let word = word.unwrap_or("0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01");
+        query += &format!("{mark}{}={word}", parameter["name"].as_str().expect("a name"));
+    }
+    query
 }
 
 /// The path with ids that could exist.
@@ -69,77 +86,91 @@ async fn every_guarded_operation_needs_a_token_that_is_valid_and_carries_its_sco
         &json!({"scope": all.join(" "), "tenants": ["ABC Company"]}),
     );
     let nobodys = client(&test, &json!({"scope": all.join(" ").replace("tenants:all", "")}));
-    for Operation { method, path, scopes } in operations(&test).await {
-        let place = format!("{method} {path}");
-        if scopes.is_empty() {
-            let answer = test.stranger().request(&method, &path).send().await;
-            assert!(
-                answer.status < 400,
-                "{place} is open and answers {}",
-                answer.status
-            );
-            continue;
-        }
-        let answer = test
-            .stranger()
-            .request(&method, &path)
-            .send()
-            .await
-            .expect_problem(401, "unauthenticated");
-        assert_eq!(
-            answer.header("www-authenticate"),
-            "Bearer realm=\"emgate\"",
-            "{place}"
-        );
-        let answer = expired
-            .request(&method, &path)
-            .send()
-            .await
-            .expect_problem(401, "unauthenticated");
+    let tried = operations(&test)
+        .await
+        .into_iter()
+        .map(|operation| try_one(&test, operation, &all, &expired, &confined, &nobodys));
+    // One after the other they take long, all at once more than the gateway takes.
+    let () = stream::iter(tried).buffer_unordered(8).collect().await;
+    test.stop().await;
+}
+
+async fn try_one(
+    test: &TestGateway,
+    Operation { method, path, scopes }: Operation,
+    all: &[&str],
+    expired: &Client,
+    confined: &Client,
+    nobodys: &Client,
+) {
+    let place = format!("{method} {path}");
+    if scopes.is_empty() {
+        let answer = test.stranger().request(&method, &path).send().await;
         assert!(
-            answer
-                .header("www-authenticate")
-                .contains("error=\"invalid_token\""),
-            "{place}"
+            answer.status < 400,
+            "{place} is open and answers {}",
+            answer.status
         );
-        confined
+        return;
+    }
+    let answer = test
+        .stranger()
+        .request(&method, &path)
+        .send()
+        .await
+        .expect_problem(401, "unauthenticated");
+    assert_eq!(
+        answer.header("www-authenticate"),
+        "Bearer realm=\"emgate\"",
+        "{place}"
+    );
+    let answer = expired
+        .request(&method, &path)
+        .send()
+        .await
+        .expect_problem(401, "unauthenticated");
+    assert!(
+        answer
+            .header("www-authenticate")
+            .contains("error=\"invalid_token\""),
+        "{place}"
+    );
+    confined
+        .request(&method, &path)
+        .send()
+        .await
+        .expect_problem(403, "insufficient-scope");
+    nobodys
+        .request(&method, &path)
+        .send()
+        .await
+        .expect_problem(403, "insufficient-scope");
+    for scope in &scopes {
+        let others: Vec<&str> = all.iter().copied().filter(|other| other != scope).collect();
+        let without = test.client_with(&others);
+        let answer = without
             .request(&method, &path)
             .send()
             .await
             .expect_problem(403, "insufficient-scope");
-        nobodys
-            .request(&method, &path)
-            .send()
-            .await
-            .expect_problem(403, "insufficient-scope");
-        for scope in &scopes {
-            let others: Vec<&str> = all.iter().copied().filter(|other| other != scope).collect();
-            let without = test.client_with(&others);
-            let answer = without
-                .request(&method, &path)
-                .send()
-                .await
-                .expect_problem(403, "insufficient-scope");
-            let challenge = answer.header("www-authenticate");
-            assert!(
-                challenge.contains("error=\"insufficient_scope\""),
-                "{place}: {challenge}"
-            );
-            assert!(
-                challenge.contains(&format!("scope=\"{scope}\"")),
-                "{place}: {challenge}"
-            );
-        }
-        // The other half, without which the above would also hold of a gateway that refuses everybody.
-        let named: Vec<&str> = scopes.iter().map(String::as_str).collect();
-        let answer = test.client_with(&named).request(&method, &path).send().await;
+        let challenge = answer.header("www-authenticate");
         assert!(
-            ![401, 403].contains(&answer.status),
-            "{place} with its scope: {}",
-            answer.text
+            challenge.contains("error=\"insufficient_scope\""),
+            "{place}: {challenge}"
+        );
+        assert!(
+            challenge.contains(&format!("scope=\"{scope}\"")),
+            "{place}: {challenge}"
         );
     }
-    test.stop().await;
+    // The other half, without which the above would also hold of a gateway that refuses everybody.
+    let named: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    let answer = test.client_with(&named).request(&method, &path).send().await;
+    assert!(
+        ![401, 403].contains(&answer.status),
+        "{place} with its scope: {}",
+        answer.text
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

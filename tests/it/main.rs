@@ -23,6 +23,7 @@ mod em_examples; // the document's examples of EM's answers, produced
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
 mod guard_imports; // who may import whom, and which crates stay in one room
+#[cfg(feature = "demo")]
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod lists; // paging, filters, sorting, cursors, event types

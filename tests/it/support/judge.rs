@@ -12,6 +12,11 @@ pub struct Judge {
     validators: Mutex<HashMap<String, &'static Validator>>,
 }
 
+/// The program's own document, made once for all tests.
+pub fn document() -> &'static Value {
+    &Judge::of_the_program().document
+}
+
 /// A path without the names of its parameters, below the mirror's root where it is one of Enterprise Manager's.
 pub fn bare(path: &str) -> String {
     path.split('/')

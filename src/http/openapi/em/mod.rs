@@ -96,7 +96,7 @@ fn headers() -> Map<String, Value> {
         ("EmEntityTag", header("Names this state, for `If-None-Match`.")),
         (
             "EmOperation",
-            header("The gateway's operation that follows the task."),
+            header("The gateway's operation for this request, which follows the task to its end."),
         ),
     ]
     .into_iter()

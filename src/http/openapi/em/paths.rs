@@ -212,7 +212,7 @@ fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, Value> {
             204 => "Done.",
             _ => "Enterprise Manager's answer.",
         };
-        let mut response = json!({"description": about, "headers": headers(endpoint, &of_status)});
+        let mut response = json!({"description": about, "headers": headers(endpoint)});
         let content = content(endpoint, &of_status, schemas);
         if status != 204 && !content.is_empty() {
             put(&mut response, "content", Value::Object(content));
@@ -229,12 +229,12 @@ fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, Value> {
     all
 }
 
-fn headers(endpoint: &Endpoint, operations: &[&Operation]) -> Value {
+fn headers(endpoint: &Endpoint) -> Value {
     let mut headers = json!({});
     if endpoint.reads() {
         put(&mut headers, "ETag", header("EmEntityTag"));
     }
-    if operations.iter().any(|o| o.is_task() && o.status == 202) {
+    if !endpoint.reads() {
         put(&mut headers, "Location", header("EmOperation"));
     }
     put(&mut headers, "x-request-id", header("RequestId"));

@@ -16,7 +16,7 @@ pub(super) fn of(id: TypeId) -> Value {
 fn of_type(ty: &TypeDef, depth: usize) -> Value {
     if ty.form == Form::List {
         let item = ty.fields.iter().find(|field| field.is_list());
-        return json!({"items": item.map(|field| one(field, depth)), "page": {"size": 1, "next": null, "previous": null}});
+        return json!({"items": item.map(|field| one(field, depth)).into_iter().collect::<Vec<_>>()});
     }
     let mut object = Map::new();
     for (at, field) in ty.fields.iter().enumerate() {

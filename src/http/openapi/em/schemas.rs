@@ -95,7 +95,11 @@ impl Schemas {
     fn list(&mut self, way: Way, ty: &TypeDef) -> Value {
         let item = ty.fields.iter().find(|field| field.is_list());
         let items = item.map_or(json!({}), |field| self.value(way, field.value));
-        listing(about(ty), &items)
+        let mut list = listing(about(ty), &items);
+        if way == Way::Request {
+            put(&mut list, "required", json!(["items"]));
+        }
+        list
     }
 
     /// The items of all lists in all parts of the result: references first, then whole entities.
