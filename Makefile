@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi bench demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check bench demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -17,8 +17,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, documentation page in a browser
-	@scripts/steps.sh lint unit helm browser
+test: ## Everything CI runs: lint, tests, chart, OpenAPI document, generated clients, documentation page in a browser
+	@scripts/steps.sh lint unit helm openapi-check sdk-check browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -59,6 +59,13 @@ openapi: ## Record the examples of the mirror and write openapi/emgate.v1.json a
 	EMGATE_RECORD_EXAMPLES=1 cargo test --locked --quiet --test it em_examples
 	cargo run --locked --quiet -- openapi > openapi/emgate.v1.json.new
 	mv openapi/emgate.v1.json.new openapi/emgate.v1.json
+
+openapi-check: ## The OpenAPI document before Redocly, Spectral and openapi-spec-validator
+	scripts/tools.sh openapi
+	scripts/openapi.sh
+
+sdk-check: $(BINARY) ## Clients generated from the document, compiled, and used against a gateway
+	scripts/sdk.sh $(BINARY)
 
 bench: ## Throughput of the transcoder, size of the binary, start, idle memory
 	cargo bench --locked

@@ -141,7 +141,8 @@ openapi() {
 
 # The generators of clients, and what their code needs to run.
 sdk() {
-    npm_install sdk openapi-typescript@7.13.0 openapi-fetch@0.17.0 @hey-api/openapi-ts@0.99.0 typescript@5.9.3
+    npm_install sdk openapi-typescript@7.13.0 openapi-fetch@0.17.0 @hey-api/openapi-ts@0.99.0 typescript@5.9.3 \
+        esbuild@0.25.12
     pip_venv sdk-python openapi-python-client==0.29.1
 }
 

@@ -16,7 +16,7 @@ pub mod problem;
 mod routes;
 mod server;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -46,26 +46,22 @@ struct Inner {
     authenticator: Authenticator,
     clock: SharedClock,
     in_flight: Arc<Semaphore>,
-    document: Bytes,
-    document_tag: String,
+    document_tag: OnceLock<String>,
 }
 
 impl Edge {
-    /// Reads the keys and prepares the document.
+    /// Reads the keys.
     ///
     /// # Errors
     /// When a key of `[auth]` cannot be used.
     pub fn new(app: App, config: Config, auth: &AuthConfig, clock: SharedClock) -> Result<Self, KeyError> {
-        // Serialising our own document cannot fail; a test reads it.
-        let document = openapi::document_json().unwrap_or_default();
         Ok(Self(Arc::new(Inner {
             app,
             config,
             authenticator: Authenticator::new(auth, clock.clone())?,
             clock,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
-            document_tag: extract::entity_tag(document.as_bytes()),
-            document: document.into(),
+            document_tag: OnceLock::new(),
         })))
     }
 
@@ -89,8 +85,11 @@ impl Edge {
         self.0.in_flight.clone()
     }
 
+    /// The OpenAPI document and its entity tag, which nobody pays for who does not ask.
     fn document(&self) -> (Bytes, &str) {
-        (self.0.document.clone(), &self.0.document_tag)
+        let tag = || extract::entity_tag(openapi::DOCUMENT.as_bytes());
+        let tag = self.0.document_tag.get_or_init(tag);
+        (Bytes::from_static(openapi::DOCUMENT.as_bytes()), tag)
     }
 }
 

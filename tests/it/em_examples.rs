@@ -35,6 +35,18 @@ fn target_path(path: &str, action: Option<&str>) -> String {
     action.map_or_else(|| path.to_owned(), |action| format!("{path}/{action}"))
 }
 
+/// A task's address as the mirror writes it: with the operation that knows its logon session.
+fn address_tasks(value: &mut Value) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(address_tasks),
+        Value::Array(items) => items.iter_mut().for_each(address_tasks),
+        Value::String(text) if text.starts_with("/api/v1/em/tasks/") => {
+            text.push_str("?operation=0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01");
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// What was answered, whole, by the operation and form it belongs to.
 struct Answers(BTreeMap<String, (String, u16, Value)>);
 
@@ -137,6 +149,7 @@ async fn every_answer_fits_its_schema_and_the_recorded_examples_are_these() {
         faults.extend(judge.faults(method, &path, status, &json));
         let mut example = json;
         cut(&mut example);
+        address_tasks(&mut example);
         faults.extend(judge.faults(method, &path, status, &example));
         recorded.push(format!("{}: {example}", Value::from(key)));
     }

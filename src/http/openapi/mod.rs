@@ -26,6 +26,9 @@ use crate::domain::access::Scope;
 /// The name of the security scheme.
 const BEARER: &str = "bearer";
 
+/// The document as it is served: the checked-in file, part of the program's text and so never in memory unless read.
+pub(super) const DOCUMENT: &str = include_str!("../../../openapi/emgate.v1.json");
+
 /// The whole document as it is served and checked in, made anew: indented by two, with a line end.
 ///
 /// # Errors

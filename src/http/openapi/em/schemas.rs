@@ -236,7 +236,13 @@ fn scalar_schema(scalar: Scalar) -> Value {
 
 /// Open: the values that are known, and any other word.
 fn enumeration(of: &catalogue::EnumDef) -> Value {
-    let known: Vec<&str> = of.values.iter().chain(&*of.observed).copied().collect();
+    let mut known: Vec<&str> = Vec::new();
+    for value in of.values.iter().chain(&*of.observed) {
+        // Another spelling of a known word would be a second constant of one name in generated code.
+        if !known.iter().any(|known| known.eq_ignore_ascii_case(value)) {
+            known.push(value);
+        }
+    }
     json!({
         "description": "Other words may come.",
         "anyOf": [{"type": "string", "enum": known}, {"type": "string"}],
