@@ -12,6 +12,8 @@ use crate::domain::access::Scope;
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
+/// Said of an answer that only some of several actions have a body for.
+const EMPTY: &str = "Not every action answers with a body.";
 
 /// What one method on one path does.
 pub(super) struct Endpoint {
@@ -215,6 +217,9 @@ fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, Value> {
         let mut response = json!({"description": about, "headers": headers(endpoint)});
         let content = content(endpoint, &of_status, schemas);
         if status != 204 && !content.is_empty() {
+            if of_status.iter().any(|o| o.answer.is_none()) {
+                put(&mut response, "description", json!(format!("{about} {EMPTY}")));
+            }
             put(&mut response, "content", Value::Object(content));
         }
         all.insert(status.to_string(), response);
