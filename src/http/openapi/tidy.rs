@@ -75,12 +75,7 @@ pub(super) fn operation(operation: &mut Operation) {
     if let Some(RefOr::T(body)) = &mut operation.request_body
         && body.required.is_none()
     {
-        // A body that may be left out is an `Option` for the macro; one of several kinds it says nothing of.
-        body.required = Some(if body.content.len() > 1 {
-            Required::True
-        } else {
-            Required::False
-        });
+        body.required = Some(Required::False);
     }
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(Parameter {

@@ -132,7 +132,8 @@ async fn get_webhook_endpoint(
 #[utoipa::path(patch, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "updateWebhookEndpoint",
     tag = "webhooks",
     params(("endpointId" = String, Path, description = "The endpoint's id.", example = "ep_019c55e5-9d00-7a1c-9f60-2f3f1d0c000a")),
-    request_body(content((WebhookEndpointPatch = "application/merge-patch+json"), (WebhookEndpointPatch = "application/json"))),
+    request_body(content = WebhookEndpointPatch, content_type = "application/merge-patch+json",
+        description = "A JSON Merge Patch; declared as `application/json` it is taken as well."),
     responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint)))]
 async fn update_webhook_endpoint(
     State(edge): State<Edge>,
