@@ -95,7 +95,7 @@ impl Schemas {
     fn list(&mut self, way: Way, ty: &TypeDef) -> Value {
         let item = ty.fields.iter().find(|field| field.is_list());
         let items = item.map_or(json!({}), |field| self.value(way, field.value));
-        let mut list = listing(about(ty), &items);
+        let mut list = listing(&about(ty), &items);
         if way == Way::Request {
             put(&mut list, "required", json!(["items"]));
         }
@@ -126,7 +126,7 @@ impl Schemas {
                 once.push(item);
             }
         }
-        listing(about(ty), &json!({ "anyOf": once }))
+        listing(&about(ty), &json!({ "anyOf": once }))
     }
 
     fn object(&mut self, way: Way, ty: &TypeDef) -> Value {
@@ -213,7 +213,7 @@ fn may_be_null(field: &Field) -> bool {
 }
 
 fn or_null(mut schema: Value) -> Value {
-    match schema["type"].as_str().map(ToOwned::to_owned) {
+    match schema.get("type").and_then(Value::as_str).map(ToOwned::to_owned) {
         Some(kind) => {
             put(&mut schema, "type", json!([kind, "null"]));
             schema
@@ -249,7 +249,7 @@ fn enumeration(of: &catalogue::EnumDef) -> Value {
     })
 }
 
-fn listing(about: String, items: &Value) -> Value {
+fn listing(about: &str, items: &Value) -> Value {
     json!({
         "type": "object",
         "description": about,
