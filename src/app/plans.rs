@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -46,6 +47,18 @@ impl App {
     pub async fn plan(&self, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
         self.em
             .plan(kind, id)
+            .await
+            .map_err(|error| not_found(error, "the failover plan"))
+    }
+
+    /// A plan as EM has it at this moment, and its document as the mirror shows it: for whoever compares with what a
+    /// caller saw, which must not be the memory of the caller's own read.
+    ///
+    /// # Errors
+    /// As [`App::plan`].
+    pub(super) async fn plan_fresh(&self, kind: PlanKind, id: &EmId) -> Result<(Plan, Bytes), Error> {
+        self.em
+            .plan_fresh(kind, id)
             .await
             .map_err(|error| not_found(error, "the failover plan"))
     }
@@ -127,7 +140,7 @@ impl App {
         if let Some(earlier) = self.replay(caller, idempotency.as_ref()).await? {
             return Ok(earlier);
         }
-        let plan = self.plan(kind, id).await?;
+        let (plan, _) = self.plan_fresh(kind, id).await?;
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
         }
@@ -175,7 +188,7 @@ impl App {
         if let Some(earlier) = self.replay(caller, idempotency.as_ref()).await? {
             return Ok(earlier);
         }
-        let plan = self.plan(PlanKind::Cloud, id).await?;
+        let (plan, _) = self.plan_fresh(PlanKind::Cloud, id).await?;
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
         }

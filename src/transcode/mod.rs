@@ -34,6 +34,7 @@ use crate::catalogue::{Root, TypeId, catalogue};
 pub use convert::{ConvertError, Converted, Options, Target, convert};
 pub use encode::Mode;
 pub use error::{DecodeError, EncodeError, FieldFault, FieldFaultKind};
+pub use scalar::{Moment, moment};
 
 /// Bytes of JSON that one document in memory may become: many empty elements grow by their empty lists.
 const MAX_JSON: usize = 512 * 1024 * 1024;

@@ -116,6 +116,28 @@ pub(super) enum DateTime<'a> {
     },
 }
 
+/// What a date-time stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// EM's "never".
+    Never,
+    /// This one.
+    At(jiff::Timestamp),
+}
+
+/// What a text stands for where a body may hold a date-time: the same texts are taken, and the same moment is meant.
+#[must_use]
+pub fn moment(text: &str) -> Option<Moment> {
+    let at = date_time(text)?;
+    if at == DateTime::Never {
+        return Some(Moment::Never);
+    }
+    let mut json = Vec::new();
+    write_date_time(at, &mut json);
+    let text = std::str::from_utf8(&json).ok()?.trim_matches('"');
+    text.parse().ok().map(Moment::At)
+}
+
 /// Reads EM's date-times: 0 and more fraction digits, `Z`, an offset, or no zone (then UTC).
 pub(super) fn date_time(text: &str) -> Option<DateTime<'_>> {
     let b = text.as_bytes();

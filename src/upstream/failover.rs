@@ -1,20 +1,21 @@
 //! Failover plans of both kinds: read, run, changed, deleted.
 //!
-//! Every write is one POST, PUT or DELETE (see `call`), answered by a task that lives in the logon session it was
+//! Every write is one POST, PUT or DELETE (see `mirror`), answered by a task that lives in the logon session it was
 //! sent in. That session is pinned before the answer goes up, so that the task outlives the moment.
 
-use http::StatusCode;
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::call::Change;
 use super::documents::{
-    self, InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, backup_server, id, invalid,
+    InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, backup_server, id, invalid,
 };
 use super::error::{Error, Kind};
+use super::mirror::{Promise, Taken, Write};
 use super::query::{Filter, Freshness, Rows};
 use super::types::{Accepted, Page, PageRequest, Sort, SortField};
 use super::{Em, paths, tasks, xml};
+use crate::catalogue::Method;
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, Command, Plan, PlanEdit, PlanKind, PlanMachine, PlanRef, Reference};
 
@@ -70,10 +71,17 @@ impl Em {
     /// # Errors
     /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
     pub async fn plan(&self, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
-        let decoded = self
-            .read(&format!("{}?format=Entity", paths::plan(kind, id)), &PLAN_ROOTS)
-            .await?;
+        let decoded = self.read(&whole(kind, id), &PLAN_ROOTS).await?;
         plan(kind, decoded.read()?)
+    }
+
+    /// A plan as EM has it at this moment, whatever was read before, and its document as the mirror shows it.
+    ///
+    /// # Errors
+    /// As [`Em::plan`].
+    pub async fn plan_fresh(&self, kind: PlanKind, id: &EmId) -> Result<(Plan, Bytes), Error> {
+        let decoded = self.fetch(&whole(kind, id), &PLAN_ROOTS).await?;
+        Ok((plan(kind, decoded.read()?)?, decoded.json.clone()))
     }
 
     /// Asks EM to run an action. One POST, whatever happens; [`Error::acted`] tells whether it may have arrived.
@@ -90,37 +98,47 @@ impl Em {
             paths::plan(plan.kind, &plan.id),
             action.kind().as_str()
         );
-        self.change(&target, Change::Post, &body).await
+        let taken = self.send(Write {
+            method: Method::Post,
+            target,
+            body,
+            promise: Promise::Failover,
+        });
+        taken.await?.task.ok_or_else(tasks::unnamed)
     }
 
     /// Changes a plan: one PUT.
     ///
     /// # Errors
     /// As [`Em::act`].
-    pub async fn edit_plan(&self, kind: PlanKind, id: &EmId, edit: &PlanEdit) -> Result<Accepted, Error> {
-        let body = edited(edit)?;
-        self.change(&paths::plan(kind, id), Change::Put, &body).await
+    pub async fn edit_plan(&self, kind: PlanKind, id: &EmId, edit: &PlanEdit) -> Result<Taken, Error> {
+        let write = Write {
+            method: Method::Put,
+            target: paths::plan(kind, id),
+            body: edited(edit)?,
+            promise: Promise::Task,
+        };
+        self.send(write).await
     }
 
     /// Deletes a cloud plan: one DELETE. EM cannot delete on-premises plans.
     ///
     /// # Errors
     /// As [`Em::act`].
-    pub async fn delete_plan(&self, id: &EmId) -> Result<Accepted, Error> {
-        self.change(&paths::plan(PlanKind::Cloud, id), Change::Delete, &[])
-            .await
+    pub async fn delete_plan(&self, id: &EmId) -> Result<Taken, Error> {
+        let write = Write {
+            method: Method::Delete,
+            target: paths::plan(PlanKind::Cloud, id),
+            body: Vec::new(),
+            promise: Promise::Task,
+        };
+        self.send(write).await
     }
+}
 
-    async fn change(&self, target: &str, change: Change, body: &[u8]) -> Result<Accepted, Error> {
-        let (answer, lease) = self.write(target, change, body).await?;
-        if answer.status == StatusCode::NO_CONTENT {
-            return Err(invalid("it accepted the request without naming a task"));
-        }
-        let decoded = documents::decode(answer.body, &["Task"]).await?;
-        let accepted = tasks::accepted(&decoded, lease.logon.id)?;
-        lease.pool.pin(lease.logon.id);
-        Ok(accepted)
-    }
+/// Where EM shows a plan whole.
+fn whole(kind: PlanKind, id: &EmId) -> String {
+    format!("{}?format=Entity", paths::plan(kind, id))
 }
 
 /// The plan's type, which is also its root and the word in queries.

@@ -1,7 +1,8 @@
 //! Whatever EM has, for the mirror: documents as JSON without knowing their kind, files as a stream, writes.
 //!
-//! Documents go through the shield like every other read. A write is one request (see `call`). A download holds its slot in the logon session until the
-//! last byte, so that the session is not logged off under it.
+//! Documents go through the shield like every other read. A write is one request (see `call`), and what its answer
+//! means is said here, for the curated verbs too. A download holds its slot in the logon session until the last byte,
+//! so that the session is not logged off under it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +64,33 @@ impl From<Accepted> for Taken {
     }
 }
 
-/// A write through the mirror.
+/// What EM's page promises as the answer to a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// Nothing that would have to be followed; a task that comes all the same is.
+    Nothing,
+    /// A task.
+    Task,
+    /// The task of an action on a failover plan.
+    Failover,
+}
+
+impl Promise {
+    /// Whether a success without a document says that all is done; it leaves open what was done otherwise.
+    ///
+    /// 204 is EM's word for "done, nothing to tell", and what changes a setting may be done at once although the page
+    /// promises a task. An action on a plan never is: it starts what runs for hours, and to call that over would tell
+    /// everybody a success that nobody has seen. Its session is looked for instead.
+    const fn is_kept_by_silence(self, status: StatusCode) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Task => status.as_u16() == StatusCode::NO_CONTENT.as_u16(),
+            Self::Failover => false,
+        }
+    }
+}
+
+/// A write.
 #[derive(Debug, Clone)]
 pub struct Write {
     /// POST, PUT or DELETE.
@@ -72,8 +99,8 @@ pub struct Write {
     pub target: String,
     /// XML, or nothing.
     pub body: Vec<u8>,
-    /// Whether EM's page promises a task: an answer that should name one and does not leaves open what was done.
-    pub makes_task: bool,
+    /// What the answer should be.
+    pub promise: Promise,
 }
 
 /// A file on its way from EM.
@@ -150,23 +177,24 @@ impl Em {
         };
         let (answer, lease) = self.write(&write.target, change, &write.body).await?;
         let status = answer.status.as_u16();
-        let silent = answer.body.iter().all(u8::is_ascii_whitespace);
-        if answer.status == StatusCode::NO_CONTENT || (silent && !write.makes_task) {
-            return Ok(Taken {
-                status,
-                document: None,
-                task: None,
-            });
+        let silent =
+            answer.status == StatusCode::NO_CONTENT || answer.body.iter().all(u8::is_ascii_whitespace);
+        if silent {
+            return if write.promise.is_kept_by_silence(answer.status) {
+                Ok(Taken {
+                    status,
+                    document: None,
+                    task: None,
+                })
+            } else {
+                Err(tasks::unnamed())
+            };
         }
         let decoded = documents::decode_any(answer.body).await?;
-        let task = if decoded.root == "Task" {
-            Some(tasks::accepted(&decoded, lease.logon.id)?)
-        } else if write.makes_task {
-            return Err(documents::invalid(
-                "it accepted the request without naming a task",
-            ));
-        } else {
-            None
+        let task = match (decoded.root, write.promise) {
+            ("Task", _) => Some(tasks::accepted(&decoded, lease.logon.id)?),
+            (_, Promise::Nothing) => None,
+            (_, Promise::Task | Promise::Failover) => return Err(tasks::unnamed()),
         };
         if task.is_some() {
             lease.pool.pin(lease.logon.id);

@@ -62,6 +62,12 @@ impl Em {
         self.read_in(logon, target(task), &["Task"]).await
     }
 
+    /// The logon sessions in which tasks can still be found.
+    #[must_use]
+    pub fn held_logons(&self) -> Vec<LogonId> {
+        self.inner.pools.iter().flat_map(|pool| pool.held()).collect()
+    }
+
     /// The list of all tasks that live in a logon session; none when that is gone.
     ///
     /// # Errors
@@ -103,6 +109,11 @@ fn state(document: &TaskDocument) -> TaskState {
     }
 }
 
+/// EM took a write and owes the task that does the work: nobody knows what was done.
+pub(super) fn unnamed() -> Error {
+    invalid("it accepted the request without naming a task")
+}
+
 /// What EM's answer to a write says.
 ///
 /// # Errors
@@ -122,7 +133,7 @@ pub(super) fn accepted(decoded: &Decoded, logon: LogonId) -> Result<Accepted, Er
     };
     let task = document.task_id.clone().or_else(by_href).map(TaskId);
     Ok(Accepted {
-        task: task.ok_or_else(|| invalid("it accepted the request without naming a task"))?,
+        task: task.ok_or_else(unnamed)?,
         logon,
         state,
         message: message(document.result.and_then(|result| result.message)),

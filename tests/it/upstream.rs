@@ -313,7 +313,7 @@ async fn plans_are_changed_and_deleted_and_read_as_they_are_then() {
         .edit_plan(PlanKind::Cloud, &cloud.id, &edit)
         .await
         .expect("accepted");
-    finished(&bench.em, &accepted).await;
+    finished(&bench.em, &accepted.task.expect("a task")).await;
     let after = bench.em.plan(PlanKind::Cloud, &cloud.id).await.expect("a plan");
     let PlanEdit::Cloud {
         pre_command,
@@ -353,7 +353,7 @@ async fn plans_are_changed_and_deleted_and_read_as_they_are_then() {
     assert_eq!(after.description.as_deref(), Some("für den Notfall"));
 
     let accepted = bench.em.delete_plan(&cloud.id).await.expect("accepted");
-    finished(&bench.em, &accepted).await;
+    finished(&bench.em, &accepted.task.expect("a task")).await;
     let accepted = bench.em.delete_plan(&cloud.id).await;
     assert!(accepted.expect_err("it is gone").is_not_found());
     assert!(

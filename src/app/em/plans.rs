@@ -1,7 +1,6 @@
 //! Failover plans through the mirror: EM's paths and bodies, the verbs of the curated routes.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::Ask;
@@ -13,6 +12,7 @@ use crate::catalogue::Method;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, Command, Plan, PlanEdit, PlanKind};
+use crate::transcode::{self, Moment};
 
 /// What a write through the mirror does to a failover plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +39,6 @@ impl PlanVerb {
             What::Edit | What::Delete => Scope::PlansWrite,
         }
     }
-}
-
-/// `CloudFailoverPlanManagementSpec` and `FailoverPlanManagementSpec`, which the catalogue has checked already.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct StartSpec {
-    start_now: Option<bool>,
-    start_date: Option<Timestamp>,
 }
 
 impl Ask {
@@ -98,11 +90,7 @@ impl App {
             What::Edit => {
                 let body: Value = serde_json::from_slice(body.unwrap_or_default())
                     .map_err(|_| Error::invalid("", "cannot be read as JSON"))?;
-                let plan = self.plan(verb.kind, &id).await?;
-                let current = match ask.representation() {
-                    Some(target) => self.em.document(&target).await?.json,
-                    None => return Err(Error::Internal("a failover plan cannot be read")),
-                };
+                let (plan, current) = self.plan_fresh(verb.kind, &id).await?;
                 let current: Value = serde_json::from_slice(&current)
                     .map_err(|_| Error::Internal("a failover plan is no JSON"))?;
                 let edit = edit_of(&plan, &current, &body)?;
@@ -112,11 +100,25 @@ impl App {
         }
     }
 
-    /// `StartDate` is the bound of the restore points, not a schedule (contract section 5).
+    /// `StartDate` is the bound of the restore points, not a schedule (contract section 5). The catalogue has checked
+    /// the body already; a date-time is what the transcoder takes for one, or EM would be sent another moment than
+    /// the one that was judged here.
     fn bound(&self, body: Option<&[u8]>) -> Result<Option<Timestamp>, Error> {
-        let spec: StartSpec = serde_json::from_slice(body.unwrap_or_default())
+        let spec: Value = serde_json::from_slice(body.unwrap_or_default())
             .map_err(|_| Error::invalid("", "must hold startNow or startDate"))?;
-        match (spec.start_now, spec.start_date) {
+        let start_now = spec.get("startNow").and_then(Value::as_bool);
+        let start_date = match spec.get("startDate") {
+            None | Some(Value::Null) => None,
+            Some(value) => match value.as_str().and_then(transcode::moment) {
+                Some(Moment::At(at)) => Some(at),
+                Some(Moment::Never) => None,
+                None => {
+                    let detail = "must be a date-time such as 2026-01-31T12:00:00Z";
+                    return Err(Error::invalid("/startDate", detail));
+                }
+            },
+        };
+        match (start_now, start_date) {
             (_, Some(before)) if before > self.clock.now() => {
                 Err(Error::invalid("/startDate", "must not lie in the future"))
             }

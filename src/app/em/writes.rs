@@ -15,7 +15,7 @@ use crate::catalogue::catalogue;
 use crate::domain::access::Caller;
 use crate::domain::operation::OperationKind;
 use crate::transcode::{self, EncodeError, Mode};
-use crate::upstream::mirror::Write;
+use crate::upstream::mirror::{Promise, Write};
 
 /// Says of a document's JSON whether it is what the caller saw.
 pub type Unchanged = Box<dyn FnOnce(&[u8]) -> bool + Send>;
@@ -58,7 +58,7 @@ impl App {
             method: ask.operation.method,
             target: ask.target.clone(),
             body,
-            makes_task: ask.makes_task(),
+            promise: ask.promise(),
         };
         let intent = Intent {
             kind: OperationKind::Em,
@@ -119,9 +119,13 @@ fn encoded(ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Error> {
 }
 
 impl Ask {
-    /// Whether EM's page promises a task for it.
-    fn makes_task(&self) -> bool {
+    /// What EM's page promises for it. Actions on failover plans do not come here.
+    fn promise(&self) -> Promise {
         let answers_task = |ty| catalogue().ty(ty).name == "TaskType";
-        self.operation.status != 204 && self.operation.answer.is_some_and(answers_task)
+        if self.operation.status != 204 && self.operation.answer.is_some_and(answers_task) {
+            Promise::Task
+        } else {
+            Promise::Nothing
+        }
     }
 }

@@ -39,6 +39,11 @@ impl Pool {
         self.lock().entries.iter().any(|entry| entry.logon.id == id)
     }
 
+    /// Every session of this account's.
+    pub fn held(&self) -> Vec<LogonId> {
+        self.lock().entries.iter().map(|entry| entry.logon.id).collect()
+    }
+
     /// What is needed to take up that session again later. From now on it is not logged off at the end while a task
     /// needs it.
     pub fn save(&self, id: LogonId) -> Option<SavedLogon> {

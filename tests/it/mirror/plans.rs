@@ -1,9 +1,14 @@
 //! Failover plans through the mirror: the verbs and scopes of the curated routes.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{asked, first, plan_path};
+use super::{asked, between, first, plan_path};
+use crate::support::stand_in::{Reply, StandIn};
 use crate::support::{PLAN, TestGateway};
+
+const REFUSED: &str = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"no\"/>";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_action_runs_the_verb_of_the_curated_route_and_answers_ems_task() {
@@ -70,6 +75,137 @@ async fn a_start_takes_ems_own_words_for_the_bound_of_the_restore_points() {
     let made = test.client.post(&start).json(&body).send().await.expect(202);
     let operation = test.client.get(made.header("location")).send().await.expect(200);
     assert_eq!(operation.body["action"], "start");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_date_is_read_as_every_date_time_of_the_mirror() {
+    let (test, em) = between().await;
+    let line = format!("POST /api/cloud/cloudFailoverPlans/{PLAN}?action=start");
+    // Refused, so that the plan is free for the next.
+    em.answers(&line, Reply::xml(403, REFUSED));
+    let start = format!("{}?action=start", plan_path());
+    let date = |text: &str| format!("<StartDate>{text}</StartDate>");
+    for (body, sent) in [
+        (
+            json!({"startDate": "2026-01-31T12:00:00"}),
+            date("2026-01-31T12:00:00Z"),
+        ),
+        (
+            json!({"startDate": "2026-01-31T12:00:00.2500000+02:00"}),
+            date("2026-01-31T10:00:00.250Z"),
+        ),
+        (
+            json!({"startNow": true, "startDate": "1753-01-01T00:00:00"}),
+            "<StartNow>true</StartNow>".to_owned(),
+        ),
+        (
+            json!({"startNow": true, "startDate": null}),
+            "<StartNow>true</StartNow>".to_owned(),
+        ),
+    ] {
+        let answer = test.client.post(&start).json(&body).send().await;
+        answer.expect_problem(403, "upstream-forbidden");
+        let seen = em.seen(&line);
+        let last = seen.last().expect("a request");
+        let text = String::from_utf8_lossy(&last.body).into_owned();
+        assert!(text.contains(&sent), "{body}: {text}");
+    }
+    for (body, pointer) in [
+        (json!({"startDate": "1753-01-01T00:00:00Z"}), "/startNow"),
+        (json!({"startDate": null}), "/startNow"),
+        (json!({"startNow": null, "startDate": null}), "/startNow"),
+        (json!({"startDate": "2199-01-01T00:00:00"}), "/startDate"),
+        (json!({"startDate": "9999-12-31T23:59:59"}), "/startDate"),
+        (json!({"startDate": "2026-01-31 12:00:00"}), "/startDate"),
+        (json!({"startDate": 7}), "/startDate"),
+    ] {
+        let answer = test.client.post(&start).json(&body).send().await;
+        let answer = answer.expect_problem(422, "invalid-request");
+        assert_eq!(answer.pointers(), [pointer], "{body}");
+    }
+    assert_eq!(em.seen(&line).len(), 4);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_plan_is_compared_with_what_em_has_now_not_with_a_read_of_before() {
+    let em = StandIn::start().await;
+    let before = em.clone();
+    let test = TestGateway::builder()
+        .config(move |config| {
+            before.step_before(&mut config.upstream);
+            config.upstream.cache_ttl = Duration::from_mins(10);
+        })
+        .start()
+        .await;
+    let curated = format!("/api/v1/cloud-failover-plans/{PLAN}");
+    let name = test.client.get(&plan_path()).send().await.expect(200).body["name"].clone();
+    test.client.get(&curated).send().await.expect(200);
+    let renamed = format!(
+        "<CloudFailoverPlan xmlns=\"http://www.veeam.com/ent/v1.0\" Name=\"Renamed\" \
+         UID=\"urn:veeam:CloudFailoverPlan:{PLAN}\"/>"
+    );
+    let line = format!("GET /api/cloud/cloudFailoverPlans/{PLAN}?format=Entity");
+    em.answers(&line, Reply::xml(200, &renamed));
+    for path in [plan_path(), curated] {
+        let put = test.client.request("PUT", &path).json(&json!({"name": name}));
+        let refused = put.send().await.expect_problem(422, "invalid-request");
+        assert_eq!(refused.pointers(), ["/name"], "{path}");
+    }
+    assert_eq!(
+        em.seen(&format!("PUT /api/cloud/cloudFailoverPlans/{PLAN}"))
+            .len(),
+        0
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_its_task_ends_a_change_and_leaves_an_action_open_by_either_door() {
+    let (test, em) = between().await;
+    let curated = format!("/api/v1/cloud-failover-plans/{PLAN}");
+    let line = format!("/api/cloud/cloudFailoverPlans/{PLAN}");
+    em.answers(&format!("PUT {line}"), Reply::xml(204, ""));
+    for path in [plan_path(), curated.clone()] {
+        let put = test.client.request("PUT", &path).json(&json!({})).send().await;
+        assert!(put.status < 300, "{path}: {}", put.text);
+        let operation = test
+            .client
+            .get(put.header("location"))
+            .send()
+            .await
+            .expect(200)
+            .body;
+        assert_eq!(
+            (&operation["state"], &operation["result"]),
+            (&json!("finished"), &json!("success")),
+            "{path}: {operation}"
+        );
+    }
+    let other = test
+        .client
+        .get("/api/v1/cloud-failover-plans")
+        .send()
+        .await
+        .expect(200)
+        .body["items"]
+        .as_array()
+        .expect("plans")
+        .iter()
+        .filter_map(|plan| plan["id"].as_str())
+        .find(|id| *id != PLAN)
+        .expect("a second plan")
+        .to_owned();
+    em.answers("POST /api/cloud/cloudFailoverPlans/*", Reply::xml(204, ""));
+    for path in [
+        format!("{}?action=test", plan_path()),
+        format!("/api/v1/cloud-failover-plans/{other}/test"),
+    ] {
+        let open = test.client.post(&path).send().await.expect(202);
+        assert_eq!(open.body["state"], "submitting", "{path}: {}", open.text);
+    }
+    assert_eq!(em.seen("POST /api/cloud/cloudFailoverPlans/").len(), 2);
     test.stop().await;
 }
 

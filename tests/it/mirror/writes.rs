@@ -115,6 +115,26 @@ async fn a_write_without_a_task_is_over_with_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_204_in_place_of_a_task_is_a_success_and_any_other_silence_is_not() {
+    let (test, em) = between().await;
+    let job = job(&test).await;
+    let line = format!("POST {}?action=start", job.replace("/api/v1/em", "/api"));
+    let start = || test.client.post(&format!("{job}?action=start")).send();
+    em.answers(&line, Reply::xml(204, ""));
+    let done = start().await.expect(204);
+    let operation = test.client.get(done.header("location")).send().await;
+    let operation = operation.expect(200).body;
+    assert_eq!(operation["result"], "success");
+    assert_eq!(operation["task"], Value::Null);
+    for status in [200, 202] {
+        em.answers(&line, Reply::xml(status, ""));
+        let open = start().await.expect(202);
+        assert_eq!(open.body["state"], "submitting", "{status}: {}", open.text);
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_checked_before_anything_is_recorded_or_sent() {
     let test = TestGateway::start().await;
     let job = job(&test).await;
