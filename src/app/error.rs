@@ -1,5 +1,6 @@
 //! Why a verb could not do what was asked; `http::problem` gives each its status and code.
 
+use crate::domain::access::Scope;
 use crate::domain::id::{EmId, OperationId};
 use crate::store;
 
@@ -56,6 +57,9 @@ pub enum Error {
     /// EM has not been observed completely yet, so that what runs there is not known.
     #[error("Enterprise Manager has not been observed completely yet")]
     NotReady,
+    /// The caller lacks a scope that depends on what the request is about.
+    #[error("this needs the scope {0}")]
+    NeedsScope(Scope),
     /// What the caller saw is no longer what is there.
     #[error("the resource has changed since it was read")]
     PreconditionFailed,

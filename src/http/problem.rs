@@ -349,6 +349,7 @@ impl From<app::Error> for Problem {
             E::OperationFinished(id) => {
                 Self::new(Code::OperationFinished, format!("operation {id} has ended")).about_operation(id)
             }
+            E::NeedsScope(scope) => Self::needs_scope(scope, format!("this needs the scope {scope}")),
             E::NotCancellable { reason } => Self::new(Code::NotCancellable, reason),
             E::Refused { operation, source } => Self::from(E::Upstream(source)).about_operation(operation),
             E::Upstream(error) => upstream(&error),

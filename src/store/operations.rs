@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
 use super::{Error, Store, Tx};
-use crate::domain::id::{EmId, OperationId, TaskId};
+use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState,
     OperationTask, ResultSource, TaskState,
@@ -281,23 +281,26 @@ impl Store {
         Ok(operations)
     }
 
-    /// Up to `limit` operations that this caller asked for and whose task may still be there, newest first.
+    /// Up to `limit` operations that this caller asked for and whose task lives in one of these logon sessions, newest
+    /// first.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operations_with_tasks(
         &self,
-        requested_by: Option<&str>,
+        requested_by: &str,
+        logons: &[LogonId],
         limit: i64,
     ) -> Result<Vec<Operation>, Error> {
-        let mut query = Sql::new(format!(
-            "select {COLUMNS} from operations where task_logon is not null and requested_by "
-        ));
-        match requested_by {
-            Some(name) => query.push("= ").bind(name.to_owned()),
-            None => query.push("is null"),
-        };
-        query.push(" order by id desc limit ").bind(limit);
+        if logons.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = Sql::new(format!("select {COLUMNS} from operations where requested_by = "));
+        query
+            .bind(requested_by.to_owned())
+            .and_one_of("task_logon", logons.iter().map(ToString::to_string))
+            .push(" order by id desc limit ")
+            .bind(limit);
         let rows = query.fetch_all(&mut *self.reader().acquire().await?).await?;
         self.with_history(rows).await
     }

@@ -3,6 +3,9 @@
 //! A task is known within its logon session only, so every address of one carries `?operation=`: the operation knows
 //! the session. A task that ended stays readable for as long as its session happens to live; the operation itself
 //! tells how it ended for good.
+//!
+//! Nobody's name is no name in common: a caller whose token names nobody is shown no list of tasks, and reaches the
+//! tasks of nameless callers by their operations only, with the scopes that operations themselves ask for.
 
 use std::collections::HashMap;
 
@@ -11,9 +14,9 @@ use serde_json::{Value, json};
 
 use super::{Ask, Document};
 use crate::app::{App, Error};
-use crate::domain::access::Caller;
+use crate::domain::access::{Caller, Scope};
 use crate::domain::id::{LogonId, OperationId};
-use crate::domain::operation::{Operation, OperationState, OperationTask};
+use crate::domain::operation::{Operation, OperationKind, OperationState, OperationTask};
 
 /// The most operations whose tasks are listed, newest first.
 const MOST: i64 = 500;
@@ -30,7 +33,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's; [`Error::Upstream`], [`Error::Store`].
     pub async fn em_task(&self, caller: &Caller, ask: &Ask) -> Result<Document, Error> {
-        let operation = self.own_operation(caller, ask).await?;
+        let operation = self.own_operation(caller, ask, Scope::OperationsRead).await?;
         let (id, task) = (operation.id, operation.task.ok_or(GONE)?);
         let logon = task.logon.ok_or(GONE)?;
         let json = self.em.task_document(logon, &task.id).await?.ok_or(GONE)?;
@@ -44,9 +47,15 @@ impl App {
     /// when that has ended.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it is gone or not the caller's, and those of [`App::cancel`].
+    /// [`Error::NotFound`] when it is gone or not the caller's, [`Error::NeedsScope`] when it is that of an operation
+    /// which was not asked for through the mirror alone, and those of [`App::cancel`].
     pub async fn em_remove_task(&self, caller: &Caller, ask: &Ask) -> Result<OperationId, Error> {
-        let operation = self.own_operation(caller, ask).await?;
+        let operation = self.own_operation(caller, ask, Scope::OperationsCancel).await?;
+        // What the mirror's scope could start, it can stop; a failover needs the scope of the curated route, as its
+        // start did.
+        if operation.kind != OperationKind::Em && !caller.may(Scope::OperationsCancel) {
+            return Err(Error::NeedsScope(Scope::OperationsCancel));
+        }
         if operation.state != OperationState::Finished {
             return Ok(self.cancel(operation.id).await?.operation.id);
         }
@@ -64,10 +73,14 @@ impl App {
     /// # Errors
     /// [`Error::Upstream`], [`Error::Store`].
     pub async fn em_tasks(&self, caller: &Caller, ask: &Ask) -> Result<Document, Error> {
-        let operations = self
-            .store
-            .operations_with_tasks(caller.name.as_deref(), MOST)
-            .await?;
+        let operations = match &caller.name {
+            Some(name) => {
+                // EM has forgotten the tasks of all other sessions.
+                let held = self.em.held_logons();
+                self.store.operations_with_tasks(name, &held, MOST).await?
+            }
+            None => Vec::new(),
+        };
         let there = self.tasks_of(&operations).await?;
         let own: Vec<Value> = operations
             .iter()
@@ -120,7 +133,9 @@ impl App {
         Ok(there)
     }
 
-    async fn own_operation(&self, caller: &Caller, ask: &Ask) -> Result<Operation, Error> {
+    /// The operation that `ask` names, if it is the caller's and has that task. Where neither has a name, `nameless`
+    /// is the scope that lets the caller at any operation.
+    async fn own_operation(&self, caller: &Caller, ask: &Ask, nameless: Scope) -> Result<Operation, Error> {
         let named = match ask.of {
             Some(id) => self.store.operation(id).await?,
             None => None,
@@ -128,7 +143,12 @@ impl App {
         let own = |operation: &Operation| {
             let task = operation.task.as_ref();
             let id = ask.values.first();
-            operation.requested_by == caller.name
+            let by_caller = match (&operation.requested_by, &caller.name) {
+                (Some(name), Some(caller)) => name == caller,
+                (None, None) => caller.may(nameless),
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            by_caller
                 && task
                     .zip(id)
                     .is_some_and(|(task, id)| task.id.0.eq_ignore_ascii_case(id))

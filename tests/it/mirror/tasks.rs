@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::first;
+use super::{first, plan_path};
 use crate::support::{Client, TestGateway, token};
 
 fn other(test: &TestGateway) -> Client {
@@ -86,5 +86,65 @@ async fn a_task_that_ended_can_still_be_read_where_it_was() {
         .send()
         .await
         .expect_problem(404, "not-found");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_of_a_failover_is_removed_by_those_only_who_may_stop_operations() {
+    let test = TestGateway::builder().sim(|sim| sim.speed = 0.05).start().await;
+    let run = format!("{}?action=test", plan_path());
+    let made = test.client.post(&run).send().await.expect(202);
+    let href = made.body["href"].as_str().expect("an address");
+    let writer = test.client_with(&["em:write"]);
+    let refused = writer.request("DELETE", href).send().await;
+    let refused = refused.expect_problem(403, "insufficient-scope");
+    let challenge = refused.header("www-authenticate");
+    assert!(challenge.contains("scope=\"operations:cancel\""), "{challenge}");
+    let running = test.client.get(made.header("location")).send().await.expect(200);
+    assert_eq!(running.body["cancelRequestedAt"], serde_json::Value::Null);
+
+    let both = test.client_with(&["em:write", "operations:cancel"]);
+    both.request("DELETE", href).send().await.expect(204);
+    let asked = test.client.get(made.header("location")).send().await.expect(200);
+    assert_ne!(asked.body["cancelRequestedAt"], serde_json::Value::Null);
+
+    // What the mirror's scope could start by itself, it can stop.
+    let job = first(&test, "/jobs").await;
+    let start = format!("/api/v1/em/jobs/{job}?action=start");
+    let made = writer.post(&start).send().await.expect(202);
+    let href = made.body["href"].as_str().expect("an address");
+    writer.request("DELETE", href).send().await.expect(204);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_without_a_name_have_no_tasks_in_common() {
+    let test = TestGateway::builder().sim(|sim| sim.speed = 0.05).start().await;
+    let nameless = |scopes: &str| {
+        let claims = json!({"scope": format!("{scopes} tenants:all")});
+        Client::new(test.addr(), Some(token(&claims)))
+    };
+    let job = first(&test, "/jobs").await;
+    let start = format!("/api/v1/em/jobs/{job}?action=start");
+    let mirror = nameless("em:read em:write");
+    let made = mirror.post(&start).send().await.expect(202);
+    let href = made.body["href"].as_str().expect("an address");
+    for list in ["/api/v1/em/tasks", "/api/v1/em/query?type=Task"] {
+        let none = mirror.get(list).send().await.expect(200);
+        assert_eq!(none.body["items"], json!([]), "{list}");
+    }
+    mirror.get(href).send().await.expect_problem(404, "not-found");
+    let refused = mirror.request("DELETE", href).send().await;
+    refused.expect_problem(404, "not-found");
+    test.client
+        .get(href)
+        .send()
+        .await
+        .expect_problem(404, "not-found");
+
+    // Who may read and stop any operation may do so by this address too.
+    let operator = nameless("em:read em:write operations:read operations:cancel");
+    operator.get(href).send().await.expect(200);
+    operator.request("DELETE", href).send().await.expect(204);
     test.stop().await;
 }
