@@ -36,6 +36,35 @@ async fn a_task_is_followed_on_in_its_own_logon_session_after_a_crash() {
 }
 
 #[tokio::test]
+async fn a_write_through_the_mirror_is_followed_on_after_a_crash_and_not_sent_again() {
+    let world = World::start(&["--speed", "10", "--collect-delay", "20"]).await;
+    let jobs = world.get("/api/v1/em/jobs").await;
+    let job = jobs["items"][0]["id"].as_str().expect("a job").to_owned();
+    let (status, task) = world
+        .post_with_key(&format!("/api/v1/em/jobs/{job}?action=start"), "nightly-1")
+        .await;
+    assert_eq!(status, 202, "{task}");
+    let world = world.crash_and_restart().await;
+    let href = task["href"].as_str().expect("an address");
+    let operation = href.split("operation=").nth(1).expect("its operation");
+    let ended = world
+        .until(&format!("/api/v1/operations/{operation}"), |operation| {
+            operation["state"] == "finished"
+        })
+        .await;
+    assert_eq!(ended["kind"], "em", "{ended}");
+    assert_eq!(ended["resultSource"], "task", "{ended}");
+    assert_eq!(ended["result"], "success", "{ended}");
+    assert_eq!(ended["task"]["id"], task["taskId"], "{ended}");
+    let counted = stats(&world.simulator).await;
+    assert_eq!(
+        counted["requests"][format!("POST /api/jobs/{job}")],
+        1,
+        "{counted}"
+    );
+}
+
+#[tokio::test]
 async fn a_failover_that_ends_while_the_gateway_is_down_is_reported_once() {
     let world = World::start(&["--speed", "40"]).await;
     let (status, test) = world
