@@ -1,10 +1,11 @@
 //! The mirror: every operation of EM's catalogue, as JSON, both ways (contract section 4, "The mirror").
 //!
-//! `path` and `ask` understand a request by the catalogue, `queries` knows what EM's query service can search, and
-//! the verbs here ask EM. The room below does the transcoding; no document becomes a tree here, but for tasks and
-//! failover plans (`tasks`, `plans`). `writes` is what changes something.
+//! `path`, `ask` and `parameters` understand a request by the catalogue, `queries` knows what EM's query service can
+//! search, and the verbs here ask EM. The room below does the transcoding; no document becomes a tree here, but for
+//! tasks and failover plans (`tasks`, `plans`). `writes` is what changes something.
 
 mod ask;
+mod parameters;
 mod path;
 mod plans;
 mod queries;

@@ -1,0 +1,308 @@
+//! The query of a request through the mirror: each parameter judged by the catalogue, and what EM is to be sent.
+//!
+//! All faults are collected before any is told.
+
+use std::fmt::Write as _;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::ask::{Ask, Kind, Listing, formats, is_task, known_parameters};
+use super::path::Place;
+use super::queries::{self, Queryable};
+use crate::app::{Error, FieldError};
+use crate::catalogue::{self, Method, Operation, Parameter, catalogue, filter};
+use crate::domain::id::OperationId;
+
+/// RFC 3986's unreserved characters stay, all others are escaped.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Items on a page where the caller names no number.
+const PAGE_SIZE: u32 = 50;
+/// Most items on a page.
+const LARGEST_PAGE: u32 = 100;
+
+/// What these query parameters make of `operation` at `place`.
+///
+/// # Errors
+/// [`Error::Invalid`] naming each parameter.
+pub(super) fn read(
+    operation: &'static Operation,
+    place: &Place,
+    query: &[(String, String)],
+) -> Result<Ask, Error> {
+    let mut reading = Reading {
+        operation,
+        place,
+        listing: queries::of(place.resource),
+        seen: Vec::new(),
+        faults: Vec::new(),
+        given: Given::default(),
+    };
+    for (name, value) in query {
+        reading.parameter(name, value);
+    }
+    reading.finish()
+}
+
+/// What was given, each already checked and in EM's spelling.
+#[derive(Default)]
+struct Given {
+    entity: Option<bool>,
+    filter: Option<String>,
+    sort: Option<(&'static str, &'static str)>,
+    page: Option<u32>,
+    page_size: Option<u32>,
+    /// EM's own parameters of this operation.
+    own: Vec<(&'static str, String)>,
+    of: Option<OperationId>,
+}
+
+/// A query on its way to an [`Ask`].
+struct Reading<'a> {
+    operation: &'static Operation,
+    place: &'a Place,
+    listing: Option<Queryable>,
+    seen: Vec<String>,
+    faults: Vec<FieldError>,
+    given: Given,
+}
+
+impl Reading<'_> {
+    fn fault(&mut self, name: &str, detail: impl Into<String>) {
+        self.faults.push(FieldError::new(name, detail));
+    }
+
+    /// The query behind this read, if it has one: that of `/query`, or of the collection.
+    fn query(&self) -> Option<&'static catalogue::Query> {
+        if self.operation.method != Method::Get {
+            return None;
+        }
+        match self.operation.query {
+            Some(name) => catalogue().query(name),
+            None => self.listing.map(|listing| listing.query),
+        }
+    }
+
+    fn parameter(&mut self, name: &str, value: &str) {
+        let known = known_parameters(self.place.resource, self.operation);
+        // EM's own links write `Format` as well as `format`.
+        let Some(name) = known
+            .iter()
+            .copied()
+            .find(|known| known.eq_ignore_ascii_case(name))
+        else {
+            let detail = if known.is_empty() {
+                "there is no such parameter; none are known here".to_owned()
+            } else {
+                format!("there is no such parameter; known here: {}", known.join(", "))
+            };
+            return self.fault(name, detail);
+        };
+        if self.seen.iter().any(|seen| seen == name) {
+            return self.fault(name, "stands twice");
+        }
+        self.seen.push(name.to_owned());
+        let own = self.operation.parameters.iter().find(|own| own.name == name);
+        match (name, own) {
+            ("filter", _) => self.filter(value),
+            ("sortAsc" | "sortDesc", _) => self.sort(name, value),
+            ("page", _) => self.given.page = self.number(name, value, 1, i32::MAX.unsigned_abs()),
+            ("pageSize", _) => self.given.page_size = self.number(name, value, 1, LARGEST_PAGE),
+            ("format", _) => self.format(value),
+            ("operation", None) => match value.parse() {
+                Ok(id) => self.given.of = Some(id),
+                Err(_) => self.fault(name, "is not the id of an operation"),
+            },
+            (_, Some(own)) => self.own(own, value),
+            // `type` and `action` chose the operation.
+            ("action", None) => {
+                if let Some(action) = self.operation.action {
+                    self.given.own.push(("action", action.to_owned()));
+                }
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn filter(&mut self, value: &str) {
+        let Some(query) = self.query() else { return };
+        match filter::rewrite(catalogue(), query, value) {
+            Ok(filter) => self.given.filter = Some(filter),
+            Err(error) => self.fault("filter", error.to_string()),
+        }
+    }
+
+    fn sort(&mut self, name: &'static str, value: &str) {
+        if self.given.sort.is_some() {
+            return self.fault(name, "sortAsc and sortDesc cannot stand beside each other");
+        }
+        let Some(query) = self.query() else { return };
+        match query.field(value) {
+            Some(field) => self.given.sort = Some((name, field.name)),
+            None => self.fault(name, format!("must be one of {}", filter::field_names(query))),
+        }
+    }
+
+    fn number(&mut self, name: &str, value: &str, least: u32, most: u32) -> Option<u32> {
+        match value.parse() {
+            Ok(number) if (least..=most).contains(&number) => Some(number),
+            _ => {
+                let bound = if most == LARGEST_PAGE {
+                    format!(" to {most}")
+                } else {
+                    String::new()
+                };
+                self.fault(name, format!("must be a whole number from {least}{bound}"));
+                None
+            }
+        }
+    }
+
+    fn format(&mut self, value: &str) {
+        match value.to_ascii_lowercase().as_str() {
+            "entity" | "entities" => self.given.entity = Some(true),
+            "reference" | "references" => self.given.entity = Some(false),
+            _ => {
+                let words = formats(self.operation).join(" or ");
+                self.fault("format", format!("must be {words}"));
+            }
+        }
+    }
+
+    fn own(&mut self, own: &'static Parameter, value: &str) {
+        let values: &[&'static str] = if own.boolean {
+            &["true", "false"]
+        } else {
+            &own.values
+        };
+        let written = match values.iter().find(|known| known.eq_ignore_ascii_case(value)) {
+            Some(known) => (*known).to_owned(),
+            None if values.is_empty() => value.to_owned(),
+            None => {
+                return self.fault(own.name, format!("must be one of {}", values.join(", ")));
+            }
+        };
+        self.given.own.push((own.name, written));
+    }
+
+    fn finish(mut self) -> Result<Ask, Error> {
+        let kind = self.kind();
+        let missing: Vec<&str> = self
+            .operation
+            .parameters
+            .iter()
+            .filter(|own| own.required && !self.seen.iter().any(|seen| seen == own.name))
+            .map(|own| own.name)
+            .collect();
+        for name in missing {
+            self.fault(name, "is required");
+        }
+        if kind == Kind::Tasks && (self.given.filter.is_some() || self.given.sort.is_some()) {
+            self.fault(
+                "type",
+                "tasks are listed by the gateway, newest first; they cannot be filtered or sorted",
+            );
+        }
+        if is_task(self.place.resource) && self.given.of.is_none() && self.faults.is_empty() {
+            self.fault(
+                "operation",
+                "is required: a task is known by its operation, whose id stands in every link to it",
+            );
+        }
+        if !self.faults.is_empty() {
+            return Err(Error::Invalid(self.faults));
+        }
+        Ok(Ask {
+            resource: self.place.resource,
+            operation: self.operation,
+            kind,
+            target: self.target(),
+            path: format!("/{}", self.place.path),
+            values: self.place.values.clone(),
+            of: self.given.of,
+            listing: Listing {
+                entities: self.given.entity.unwrap_or(false),
+                page: self.given.page.unwrap_or(1),
+                size: self.given.page_size.unwrap_or(PAGE_SIZE),
+            },
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        let downloads = self
+            .given
+            .own
+            .iter()
+            .any(|(name, value)| *name == "action" && value == "download");
+        match (self.place.resource.path, self.operation.query) {
+            ("/tasks", _) | (_, Some("Task")) => Kind::Tasks,
+            ("/tasks/{ID}", _) => Kind::Task,
+            _ if downloads && self.operation.method == Method::Get => Kind::Download,
+            _ => Kind::Document,
+        }
+    }
+
+    fn target(&self) -> String {
+        let given = &self.given;
+        let asked = given.filter.is_some()
+            || given.sort.is_some()
+            || ((given.page.is_some() || given.page_size.is_some()) && self.listing.is_some());
+        if let Some(query) = self.query().filter(|_| self.operation.query.is_some() || asked) {
+            return self.query_target(query);
+        }
+        let mut pairs: Vec<(&str, String)> = given.own.clone();
+        let has_forms = self.operation.reference.is_some();
+        let is_list = self.place.resource.is_collection(catalogue());
+        if has_forms && given.entity.unwrap_or(!is_list) {
+            pairs.push(("format", "Entity".to_owned()));
+        }
+        for (name, number) in [("pageSize", given.page_size), ("page", given.page)] {
+            pairs.extend(number.map(|number| (name, number.to_string())));
+        }
+        joined(&self.place.path, &pairs)
+    }
+
+    fn query_target(&self, query: &catalogue::Query) -> String {
+        let given = &self.given;
+        // A collection that has one form only keeps it when it is searched.
+        let whole = self.operation.query.is_none() && self.operation.reference.is_none();
+        let format = if given.entity.unwrap_or(whole) {
+            "Entities"
+        } else {
+            "References"
+        };
+        let size = given.page_size.unwrap_or(PAGE_SIZE);
+        let mut pairs = vec![
+            ("type", query.name.to_owned()),
+            ("format", format.to_owned()),
+            ("pageSize", size.to_string()),
+            ("page", given.page.unwrap_or(1).to_string()),
+        ];
+        if let Some((direction, field)) = given.sort {
+            pairs.push((direction, field.to_owned()));
+        }
+        let within = self
+            .listing
+            .filter(|_| self.operation.query.is_none())
+            .and_then(|listing| listing.within(&self.place.values));
+        let filter = match (within, &given.filter) {
+            (Some(within), Some(filter)) => Some(format!("({filter});{within}")),
+            (within, filter) => within.or_else(|| filter.clone()),
+        };
+        pairs.extend(filter.map(|filter| ("filter", filter)));
+        joined("query", &pairs)
+    }
+}
+
+fn joined(path: &str, pairs: &[(&str, String)]) -> String {
+    let mut target = path.to_owned();
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        let mark = if index == 0 { '?' } else { '&' };
+        let _ = write!(target, "{mark}{name}={}", utf8_percent_encode(value, VALUE));
+    }
+    target
+}
