@@ -95,14 +95,6 @@ async fn a_start_date_is_read_as_every_date_time_of_the_mirror() {
             json!({"startDate": "2026-01-31T12:00:00.2500000+02:00"}),
             date("2026-01-31T10:00:00.250Z"),
         ),
-        (
-            json!({"startNow": true, "startDate": "1753-01-01T00:00:00"}),
-            "<StartNow>true</StartNow>".to_owned(),
-        ),
-        (
-            json!({"startNow": true, "startDate": null}),
-            "<StartNow>true</StartNow>".to_owned(),
-        ),
     ] {
         let answer = test.client.post(&start).json(&body).send().await;
         answer.expect_problem(403, "upstream-forbidden");
@@ -113,6 +105,8 @@ async fn a_start_date_is_read_as_every_date_time_of_the_mirror() {
     }
     for (body, pointer) in [
         (json!({"startDate": "1753-01-01T00:00:00Z"}), "/startNow"),
+        // The schema has the one or the other, whatever it holds.
+        (json!({"startNow": true, "startDate": null}), "/startDate"),
         (json!({"startDate": null}), "/startNow"),
         (json!({"startNow": null, "startDate": null}), "/startNow"),
         (json!({"startDate": "2199-01-01T00:00:00"}), "/startDate"),
@@ -124,7 +118,7 @@ async fn a_start_date_is_read_as_every_date_time_of_the_mirror() {
         let answer = answer.expect_problem(422, "invalid-request");
         assert_eq!(answer.pointers(), [pointer], "{body}");
     }
-    assert_eq!(em.seen(&line).len(), 4);
+    assert_eq!(em.seen(&line).len(), 2);
     test.stop().await;
 }
 
