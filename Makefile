@@ -59,13 +59,14 @@ openapi: ## Write openapi/emgate.v1.json anew
 	cargo run --locked --quiet -- openapi > openapi/emgate.v1.json.new
 	mv openapi/emgate.v1.json.new openapi/emgate.v1.json
 
-bench: ## Throughput of the transcoder, size of the binary, start, idle memory
+bench: ## The transcoder beside other converters; size of the binary, start, idle memory
+	scripts/tools.sh converters
 	cargo bench --locked
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo run --locked --release -- demo --fast
 
-fuzz: ## Fuzz the transcoder and the configuration (TIME=60, seconds for each target)
+fuzz: ## Fuzz the transcoder, the filters and the configuration (TIME=60, seconds for each target)
 	scripts/fuzz.sh $${TIME:-60}
 
 image-check: ## The image's runtime stage, built and run on a base made from Debian packages (needs root)

@@ -16,7 +16,7 @@ fail() {
     printf 'tools: %s\n' "$*" >&2
     exit 1
 }
-have() { command -v "$1" >/dev/null 2>&1; }
+have() { type -P "$1" >/dev/null; }
 
 python() {
     have python3 || apt_install python3 python3-venv
@@ -103,6 +103,46 @@ browser() {
     have chromium || have chromium-browser || have google-chrome || apt_install chromium
 }
 
+# npm_install FOLDER PACKAGE@VERSION...: below .tools/FOLDER, once for each list of packages.
+npm_install() {
+    local folder=$tools/$1 wanted
+    shift
+    wanted="$*"
+    [ "$(cat "$folder/.wanted" 2>/dev/null)" = "$wanted" ] && return
+    have node || apt_install nodejs
+    have npm || apt_install npm
+    say "installing $wanted with npm"
+    mkdir -p "$folder"
+    npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix "$folder" "$@" >"$tools/npm.log" 2>&1 || {
+        tail -n 20 "$tools/npm.log" >&2
+        fail "npm could not install $wanted"
+    }
+    printf '%s' "$wanted" >"$folder/.wanted"
+}
+
+# pip_venv FOLDER PACKAGE==VERSION...: in an environment of its own below .tools.
+pip_venv() {
+    local folder=$tools/$1 wanted
+    shift
+    wanted="$*"
+    [ "$(cat "$folder/.wanted" 2>/dev/null)" = "$wanted" ] && return
+    python_venv
+    say "installing $wanted with pip"
+    "$tools/python/bin/python" -m venv "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@" || fail "pip could not install $wanted"
+    printf '%s' "$wanted" >"$folder/.wanted"
+}
+
+# The converters that others use, for the benchmark to stand beside.
+converters() {
+    npm_install converters fast-xml-parser@5.3.2 xml2js@0.6.2
+    pip_venv converters-python xmltodict==1.0.2 lxml==6.0.2
+    if [ ! -x "$bin/convert-mxj" ]; then
+        { have go && [ -d /usr/share/gocode/src/github.com/clbanning/mxj ]; } || apt_install golang-go golang-github-clbanning-mxj-dev
+        GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$tools/go-cache" go build -o "$bin/convert-mxj" benches/transcode/others/convert.go
+    fi
+}
+
 cargo-fuzz() {
     have cargo-fuzz && return
     [ -x "$tools/cargo/bin/cargo-fuzz" ] && return
@@ -116,7 +156,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | cargo-fuzz | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser | converters | cargo-fuzz | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done
