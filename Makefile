@@ -67,13 +67,14 @@ openapi-check: ## The OpenAPI document before Redocly, Spectral and openapi-spec
 sdk-check: $(BINARY) ## Clients generated from the document, compiled, and used against a gateway
 	scripts/sdk.sh $(BINARY)
 
-bench: ## Throughput of the transcoder, size of the binary, start, idle memory
+bench: ## The transcoder beside other converters; size of the binary, start, idle memory
+	scripts/tools.sh converters
 	cargo bench --locked
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo run --locked --release -- demo --fast
 
-fuzz: ## Fuzz the transcoder and the configuration (TIME=60, seconds for each target)
+fuzz: ## Fuzz the transcoder, the filters and the configuration (TIME=60, seconds for each target)
 	scripts/fuzz.sh $${TIME:-60}
 
 image-check: ## The image's runtime stage, built and run on a base made from Debian packages (needs root)

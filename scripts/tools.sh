@@ -16,7 +16,7 @@ fail() {
     printf 'tools: %s\n' "$*" >&2
     exit 1
 }
-have() { command -v "$1" >/dev/null 2>&1; }
+have() { type -P "$1" >/dev/null; }
 
 python() {
     have python3 || apt_install python3 python3-venv
@@ -146,6 +146,16 @@ sdk() {
     pip_venv sdk-python openapi-python-client==0.29.1
 }
 
+# The converters that others use, for the benchmark to stand beside.
+converters() {
+    npm_install converters fast-xml-parser@5.3.2 xml2js@0.6.2
+    pip_venv converters-python xmltodict==1.0.2 lxml==6.0.2
+    if [ ! -x "$bin/convert-mxj" ]; then
+        { have go && [ -d /usr/share/gocode/src/github.com/clbanning/mxj ]; } || apt_install golang-go golang-github-clbanning-mxj-dev
+        GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$tools/go-cache" go build -o "$bin/convert-mxj" benches/transcode/others/convert.go
+    fi
+}
+
 cargo-fuzz() {
     have cargo-fuzz && return
     [ -x "$tools/cargo/bin/cargo-fuzz" ] && return
@@ -159,7 +169,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | cargo-fuzz | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | converters | cargo-fuzz | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

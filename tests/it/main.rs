@@ -18,6 +18,7 @@ mod delivery; // webhooks over real sockets: signatures, bad receivers, order, r
 mod demo; // the demo as a newcomer runs it
 #[cfg(feature = "demo")]
 mod em_bench; // the upstream room against the simulator, and a server that says what it is told
+mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod em_examples; // the document's examples of EM's answers, produced
 #[cfg(feature = "demo")]

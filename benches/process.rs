@@ -1,0 +1,100 @@
+//! The binary as a process, for the benchmarks that measure it from outside.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+/// What is measured.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_emgate");
+
+/// Signs the tokens of the gateways that are measured.
+pub const SECRET: &str = "a secret of the benchmark, 32 bytes long";
+
+/// A running `emgate`; killed when dropped.
+pub struct Running {
+    pub child: Child,
+    /// Where it listens.
+    pub addr: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts `emgate` and waits for the address in its log.
+pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+    let mut child = Command::new(BINARY)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let addr = loop {
+        let line = lines.next().expect("a log").expect("text");
+        let Some((_, rest)) = line.split_once("\"listen\":\"") else {
+            continue;
+        };
+        break rest.split('"').next().unwrap_or_default().to_owned();
+    };
+    std::thread::spawn(move || lines.for_each(drop));
+    Running { child, addr }
+}
+
+/// Whether the gateway at `addr` is ready.
+pub fn is_ready(addr: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(addr) else {
+        return false;
+    };
+    let request = format!("GET /readyz HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n");
+    let mut answer = String::new();
+    stream.write_all(request.as_bytes()).is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200")
+}
+
+/// Its resident memory in KiB.
+pub fn resident_kib(process: &Running) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).ok()?;
+    status.lines().find_map(|line| {
+        line.strip_prefix("VmRSS:")?
+            .trim()
+            .split(' ')
+            .next()?
+            .parse()
+            .ok()
+    })
+}
+
+/// What a gateway before the simulator at `upstream` needs, with its store at `store`.
+pub fn settings<'a>(upstream: &'a str, store: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("EMGATE_SERVER__LISTEN", "127.0.0.1:0"),
+        ("EMGATE_UPSTREAM__URL", upstream),
+        ("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "operators"),
+        ("EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME", "u"),
+        ("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "p"),
+        ("EMGATE_AUTH__KEYS__0__KIND", "hs256"),
+        ("EMGATE_AUTH__KEYS__0__SECRET", SECRET),
+        ("EMGATE_STORE__URL", store),
+    ]
+}
+
+/// The simulator, with these options beside its credentials.
+pub fn simulator(options: &[&str]) -> Running {
+    let own = [
+        "simulate",
+        "--listen",
+        "127.0.0.1:0",
+        "--user",
+        "u",
+        "--password",
+        "p",
+    ];
+    start(&[&own[..], options].concat(), &[])
+}

@@ -1,0 +1,11 @@
+//! JSON to XML.
+
+#![no_main]
+
+#[path = "../checks.rs"]
+#[allow(dead_code, reason = "each target uses its own")]
+mod checks;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| checks::encoding(input));
