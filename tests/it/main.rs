@@ -55,4 +55,6 @@ mod upstream; // plans, actions, tasks and sessions as EM is asked for them
 #[cfg(feature = "demo")]
 mod upstream_faults; // at most one action on the wire, no endless wait, no trust in what comes back
 #[cfg(feature = "demo")]
+mod upstream_table; // docs/upstream-faults.md, row by row
+#[cfg(feature = "demo")]
 mod webhooks; // endpoints, deliveries and callbacks as callers meet them
