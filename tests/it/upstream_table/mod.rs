@@ -2,16 +2,27 @@
 //! what was seen at a real gateway.
 
 mod answers;
+mod logons;
+mod runs;
 mod stage;
 mod table;
+mod ways;
 
 use std::collections::BTreeSet;
 
+use futures_util::future::{LocalBoxFuture, join_all};
 use stage::Observed;
+
+/// A row's key and what is done for it, with a gateway of its own.
+type Scenario = (&'static str, fn() -> LocalBoxFuture<'static, Observed>);
 
 /// The scenarios of all chapters.
 fn keys() -> Vec<&'static str> {
-    [answers::keys()].concat()
+    let own = [ways::SCENARIOS, logons::SCENARIOS, runs::SCENARIOS].concat();
+    answers::keys()
+        .into_iter()
+        .chain(own.into_iter().map(|(key, _)| key))
+        .collect()
 }
 
 #[test]
@@ -40,4 +51,14 @@ fn compare(seen: Vec<(&'static str, Observed)>) {
         "docs/upstream-faults.md is not true:\n{}",
         lies.join("\n")
     );
+}
+
+/// What each of the scenarios saw, all at the same time.
+async fn together(scenarios: &'static [Scenario]) -> Vec<(&'static str, Observed)> {
+    join_all(
+        scenarios
+            .iter()
+            .map(|(key, scenario)| async move { (*key, scenario().await) }),
+    )
+    .await
 }
