@@ -12,6 +12,8 @@
 )]
 
 mod address; // where webhooks may go: spellings, doors, answers that change
+#[cfg(feature = "demo")]
+mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
 mod config; // file, environment, defaults, faults
 mod delivery; // webhooks over real sockets: signatures, bad receivers, order, recovery, restarts
 #[cfg(feature = "demo")]
