@@ -10,6 +10,7 @@ use crate::domain::operation::{
 };
 use crate::domain::session::Session;
 use crate::store::operations::{Cursor, OperationFilter};
+use crate::upstream::Acted;
 
 /// How often an operation is looked at while it is waited for, in case another process changed it.
 const WAIT_STEP: Duration = Duration::from_secs(1);
@@ -130,7 +131,8 @@ impl App {
                     });
                 }
                 Err(error) => {
-                    if !asked.before {
+                    // One that may have arrived stays noted: it may be why the task is gone.
+                    if !asked.before && error.acted() == Acted::No {
                         app.withdraw_cancel(id).await?;
                     }
                     return Err(error.into());

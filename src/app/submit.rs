@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -25,6 +26,11 @@ use crate::store::operations::Inserted;
 use crate::telemetry::names;
 use crate::upstream::mirror::Taken;
 use crate::upstream::{self, Acted};
+
+/// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. Nobody waits
+/// that long; the work goes on without a caller.
+const SETTLE_PATIENCE: Duration = Duration::from_mins(1);
+const SETTLE_PAUSE: Duration = Duration::from_millis(300);
 
 /// A one-off webhook that was checked and is ready to be stored.
 #[derive(Debug, Clone)]
@@ -98,7 +104,7 @@ impl App {
                 Recorded::Earlier(operation) => return app.earlier(operation).await,
             };
             let answer = send(app.em.clone()).await.map(Into::into);
-            let outcome = app.settle(operation, answer).await;
+            let outcome = app.settle_in_time(operation, &answer).await;
             app.bump();
             app.watcher.now();
             outcome
@@ -225,10 +231,32 @@ impl App {
         Ok(Recorded::New(operation.id))
     }
 
+    /// Records EM's answer, again where the store is away for a moment: an answer that is not written down names a task
+    /// that nobody follows.
+    async fn settle_in_time(
+        &self,
+        id: OperationId,
+        answer: &Result<Taken, upstream::Error>,
+    ) -> Result<Submitted, Error> {
+        let latest = tokio::time::Instant::now() + SETTLE_PATIENCE;
+        let stopping = self.tasks.stopping();
+        loop {
+            match self.settle(id, answer).await {
+                Err(Error::Store(error))
+                    if tokio::time::Instant::now() < latest && !stopping.is_cancelled() =>
+                {
+                    tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "the outcome of an operation cannot be stored yet");
+                    tokio::time::sleep(self.clock.jittered(SETTLE_PAUSE, 0.5)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     async fn settle(
         &self,
         id: OperationId,
-        answer: Result<Taken, upstream::Error>,
+        answer: &Result<Taken, upstream::Error>,
     ) -> Result<Submitted, Error> {
         let mut tx = self.store.begin().await?;
         let mut operation = tx
@@ -241,12 +269,12 @@ impl App {
         let mut taken = None;
         let refusal = match answer {
             Ok(answer) => {
-                self.note_taken(&mut tx, &mut operation, &answer).await?;
-                taken = Some(answer);
+                self.note_taken(&mut tx, &mut operation, answer).await?;
+                taken = Some(answer.clone());
                 None
             }
             Err(error) if error.acted() == Acted::No => {
-                tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "Enterprise Manager refused the operation");
+                tracing::warn!(operation = %id, error = error as &dyn std::error::Error, "Enterprise Manager refused the operation");
                 operation.failure = Some(Failure {
                     message: error.public_message(),
                     source: FailureSource::Gateway,
@@ -254,10 +282,10 @@ impl App {
                 operation.finish(Some(OperationResult::Failed), None, now);
                 // EM never acted, so the caller may try again under the same key.
                 tx.free_key(id).await?;
-                Some(error)
+                Some(error.clone())
             }
             Err(error) => {
-                tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "the outcome of the operation is not known; it is looked for and not sent again");
+                tracing::warn!(operation = %id, error = error as &dyn std::error::Error, "the outcome of the operation is not known; it is looked for and not sent again");
                 let reason = format!(
                     "the outcome of the request is not known: {}",
                     error.public_message()

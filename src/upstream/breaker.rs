@@ -60,9 +60,8 @@ impl Breaker {
         let trial = match state.closed_until {
             None => false,
             Some(until) => {
-                // A clock that was set back must not keep the circuit open for longer than its longest pause.
-                let left = Duration::try_from(until.duration_since(now)).unwrap_or_default();
-                if state.trial || (!left.is_zero() && left <= LONGEST_PAUSE * 2) {
+                let left = left(until, now);
+                if state.trial || !left.is_zero() {
                     let retry_after = left.max(FIRST_PAUSE);
                     return Err(Error::before_sending(Kind::CircuitOpen { retry_after }));
                 }
@@ -105,7 +104,7 @@ impl Breaker {
         let now = self.clock.now();
         let mut state = self.lock();
         state.failures = state.failures.saturating_add(1);
-        if state.failures >= PATIENCE && state.closed_until.is_none_or(|until| until <= now) {
+        if state.failures >= PATIENCE && state.closed_until.is_none_or(|until| left(until, now).is_zero()) {
             let pause = FIRST_PAUSE
                 .saturating_mul(1 << state.pauses.min(5))
                 .min(LONGEST_PAUSE);
@@ -125,6 +124,16 @@ impl Breaker {
             state.since = Some(self.clock.now());
             metrics::gauge!(names::UPSTREAM_AVAILABLE).set(f64::from(u8::from(up)));
         }
+    }
+}
+
+/// What is left of a pause. A clock that was set back must not keep the circuit open for longer than its longest pause.
+fn left(until: Timestamp, now: Timestamp) -> Duration {
+    let left = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+    if left <= LONGEST_PAUSE * 2 {
+        left
+    } else {
+        Duration::ZERO
     }
 }
 
@@ -230,5 +239,22 @@ mod tests {
         clock.advance(Duration::from_secs(2));
         drop(breaker.pass().expect("half open"));
         assert!(breaker.pass().is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_or_forward_neither_opens_it_for_long_nor_keeps_it_from_opening_again() {
+        let (clock, breaker) = breaker();
+        for _ in 0..5 {
+            fail(&breaker);
+        }
+        clock.set(Timestamp::UNIX_EPOCH - Duration::from_hours(1));
+        fail(&breaker);
+        assert!(
+            breaker.pass().is_err(),
+            "the trial failed, so there is a new pause"
+        );
+        clock.set(Timestamp::UNIX_EPOCH + Duration::from_hours(1));
+        breaker.pass().expect("half open").done(Ok(StatusCode::OK));
+        assert!(breaker.pass().is_ok() && breaker.pass().is_ok());
     }
 }

@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
-use self::landing::LONGEST_REFUSAL;
+use self::landing::{GROWTH_PAUSE, LONGEST_REFUSAL};
 use super::config::Account;
 use super::error::{Error, Kind};
 use super::logon::{Credentials, Life, Logon};
@@ -298,7 +298,10 @@ impl Pool {
                 return Ok(Found::Full);
             }
         }
-        let may_grow = state.entries.is_empty() || state.grow_after.is_none_or(|at| at <= now);
+        let pause = state.grow_after.map_or(Duration::ZERO, |at| {
+            Duration::try_from(at.duration_since(now)).unwrap_or_default()
+        });
+        let may_grow = state.entries.is_empty() || pause.is_zero() || pause > GROWTH_PAUSE;
         if state.entries.len() < self.max_sessions && may_grow {
             let (sender, receiver) = watch::channel(None);
             state.flight = Some(receiver.clone());

@@ -59,8 +59,8 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     turn.follow_tasks();
     let changes = turn.compare();
     turn.join(&changes);
-    turn.write_sessions(&mut tx, changes).await?;
-    turn.end_operations(&mut tx).await?;
+    let seen = turn.write_sessions(&mut tx, changes).await?;
+    turn.end_operations(&mut tx, &seen).await?;
     if !turn.applied.released.is_empty() {
         tx.forget_unneeded_logons().await?;
     }
@@ -198,7 +198,8 @@ impl Writing {
         follow::join(&mut self.operations, &sessions, self.observation.at);
     }
 
-    async fn write_sessions(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<(), Error> {
+    /// Writes what changed and what it means for operations; the sessions that have been observed, now or before.
+    async fn write_sessions(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<HashSet<EmId>, Error> {
         let mut current = self.known.clone();
         let mut ending: HashSet<EmId> = HashSet::new();
         let mut by_step: Vec<(SessionRecord, Vec<Step>)> = Vec::with_capacity(changes.len());
@@ -228,7 +229,7 @@ impl Writing {
             .count();
         self.applied.active |= running > 0;
         self.applied.running = running;
-        Ok(())
+        Ok(current.into_keys().collect())
     }
 
     /// The newest operation that is joined to the session, ended ones included.
@@ -302,10 +303,11 @@ impl Writing {
         Ok(())
     }
 
-    async fn end_operations(&mut self, tx: &mut Tx) -> Result<(), Error> {
+    async fn end_operations(&mut self, tx: &mut Tx, seen: &HashSet<EmId>) -> Result<(), Error> {
         let now = self.observation.at;
         for mut operation in std::mem::take(&mut self.operations) {
-            follow::out_of_time(&mut operation, now);
+            let session_seen = operation.session.as_ref().is_some_and(|id| seen.contains(id));
+            follow::out_of_time(&mut operation, session_seen, now);
             let before = self.as_read.get(&operation.id);
             let was_open = before.is_some_and(|before| before.state.is_open());
             let ended = was_open && !operation.state.is_open();

@@ -262,6 +262,31 @@ async fn a_session_that_vanishes_is_told_as_lost_and_its_operation_as_unknown() 
 }
 
 #[tokio::test]
+async fn an_operation_whose_linked_session_never_shows_ends_unknown_and_is_told() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.running("test").await;
+    let linked = TaskReport {
+        state: TaskState::Finished,
+        success: Some(true),
+        message: None,
+        session: Some(working(1).id),
+    };
+    turns.look_with(vec![], HashMap::from([(id, linked)])).await;
+    turns.clock.advance(PATIENCE);
+    let applied = turns.look(vec![]).await;
+    assert_eq!(turns.kinds().await, ["failover.operation.finished"]);
+    assert_eq!(
+        applied.released.len(),
+        1,
+        "nobody needs its logon session any more"
+    );
+    turns.look(vec![working(1)]).await;
+    let found = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(found.state, OperationState::Running, "it showed after all");
+}
+
+#[tokio::test]
 async fn the_numbers_of_a_sessions_events_have_no_gaps() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;

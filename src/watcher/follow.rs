@@ -14,6 +14,10 @@ use crate::domain::operation::{
 };
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord, SessionResult};
 
+/// How long after its time for evidence an operation may still be joined by name. What comes up later than that was
+/// started by somebody else.
+const LATE: Duration = Duration::from_hours(24);
+
 /// What EM says of an operation's task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskReport {
@@ -43,6 +47,10 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
         operation.evidence_deadline = later(now, patience);
     }
     if let Some(session) = &report.session {
+        if operation.session.is_none() {
+            // From here on the session is the evidence, and it has to show itself in time.
+            operation.evidence_deadline = operation.evidence_deadline.max(later(now, patience));
+        }
         operation.session = Some(session.clone());
     }
     if report.state == TaskState::Finished && operation.session.is_none() {
@@ -68,7 +76,8 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
 }
 
 /// Joins operations without a session with the sessions that may be theirs. A pair is made only when neither
-/// side has a second candidate.
+/// side has a second candidate. An operation that was called unknown is no rival of one that still waits: it had its
+/// time, and would else keep every later request of that plan from being found.
 pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Timestamp) {
     let waiting = |operation: &Operation| {
         operation.session.is_none()
@@ -90,6 +99,8 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Times
                 Some(own) => own.id == plan.id,
                 None => session.facts.may_run(plan),
             })
+            && (operation.state.is_open()
+                || session.first_seen_at <= later(operation.evidence_deadline, LATE))
     };
     let pairs: Vec<(usize, EmId)> = operations
         .iter()
@@ -101,6 +112,7 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Times
             let rivals = operations
                 .iter()
                 .filter(|other| waiting(other) && fits(other, only))
+                .filter(|other| other.state.is_open() || !operation.state.is_open())
                 .count();
             (candidates.next().is_none() && rivals == 1).then(|| (at, only.facts.id.clone()))
         })
@@ -168,10 +180,18 @@ fn failure_of(facts: &SessionFacts) -> Option<Failure> {
     })
 }
 
-/// Ends what no evidence was found for in time; true when the operation's end is to be told.
-pub fn out_of_time(operation: &mut Operation, now: Timestamp) -> bool {
-    if operation.session.is_some() || now < operation.evidence_deadline {
+/// Ends what no evidence was found for in time; true when the operation's end is to be told. `seen`: the session it is
+/// joined with has been observed, so that the session decides.
+pub fn out_of_time(operation: &mut Operation, seen: bool, now: Timestamp) -> bool {
+    if seen || now < operation.evidence_deadline {
         return false;
+    }
+    if operation.session.is_some() && operation.state.is_open() {
+        return give_up(
+            operation,
+            now,
+            "its task named a failover session that Enterprise Manager does not show; how it ended is not known",
+        );
     }
     match (operation.state, operation.task.as_ref().map(|task| &task.state)) {
         (OperationState::Submitting, _) if operation.kind == OperationKind::Em => give_up(

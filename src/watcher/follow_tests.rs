@@ -195,8 +195,8 @@ fn a_finished_task_waits_for_its_session_and_then_counts_by_itself() {
         PATIENCE,
     );
     assert_eq!(test.state, OperationState::Running);
-    assert!(!out_of_time(&mut test, at(1199)));
-    assert!(out_of_time(&mut test, at(1200)));
+    assert!(!out_of_time(&mut test, false, at(1199)));
+    assert!(out_of_time(&mut test, false, at(1200)));
     assert_eq!(
         (test.state, test.result_source),
         (OperationState::Finished, Some(ResultSource::Task))
@@ -229,10 +229,10 @@ fn the_session_decides_the_result_whatever_the_task_says() {
 fn a_lost_task_is_given_time_and_then_called_unknown() {
     let mut undo = operation("undo", "A");
     task_seen(&mut undo, &report(TaskState::Lost, None), at(4000), PATIENCE);
-    assert!(!out_of_time(&mut undo, at(4000)));
-    assert!(out_of_time(&mut undo, at(4000 + 1200)));
+    assert!(!out_of_time(&mut undo, false, at(4000)));
+    assert!(out_of_time(&mut undo, false, at(4000 + 1200)));
     assert_eq!(undo.state, OperationState::Unknown);
-    assert!(!out_of_time(&mut undo, at(9000)), "it is told once");
+    assert!(!out_of_time(&mut undo, false, at(9000)), "it is told once");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn an_unanswered_request_becomes_unknown_and_runs_again_when_its_session_appears
     let mut lost = operation("test", "A");
     lost.state = OperationState::Submitting;
     lost.task = None;
-    assert!(out_of_time(&mut lost, at(1200)));
+    assert!(out_of_time(&mut lost, false, at(1200)));
     assert_eq!(lost.state, OperationState::Unknown);
     let mut operations = [lost];
     join(&mut operations, &[session(1, "A", 6)], at(1300));
@@ -290,11 +290,51 @@ fn a_write_through_the_mirror_ends_by_its_task_or_is_called_unknown_and_never_ta
     join(&mut operations, &[session(1, "A", 6)], at(100));
     let [mut lost] = operations;
     assert_eq!(lost.session, None);
-    assert!(!out_of_time(&mut lost, at(1199)));
-    assert!(out_of_time(&mut lost, at(1200)));
+    assert!(!out_of_time(&mut lost, false, at(1199)));
+    assert!(out_of_time(&mut lost, false, at(1200)));
     assert_eq!(lost.state, OperationState::Unknown);
     assert!(
         lost.failure
             .is_some_and(|failure| failure.message.contains("only a look at"))
     );
+}
+
+#[test]
+fn an_operation_that_was_called_unknown_is_no_rival_of_one_that_waits() {
+    let mut old = operation("test", "A");
+    old.state = OperationState::Unknown;
+    let mut new = operation("test", "A");
+    new.state = OperationState::Submitting;
+    let mut operations = [old, new];
+    join(&mut operations, &[session(1, "A", 6)], at(100));
+    assert_eq!(operations[0].session, None);
+    assert_eq!(operations[1].session, Some(session(1, "A", 6).facts.id));
+}
+
+#[test]
+fn a_session_that_comes_up_days_later_is_not_that_of_an_unknown_operation() {
+    let mut lost = operation("test", "A");
+    lost.state = OperationState::Unknown;
+    let mut day_later = session(1, "A", 6);
+    day_later.first_seen_at = at(1200 + 24 * 3600);
+    let mut much_later = day_later.clone();
+    much_later.first_seen_at = at(1201 + 24 * 3600);
+    let mut operations = [lost];
+    join(&mut operations, &[much_later], at(200_000));
+    assert_eq!(operations[0].session, None);
+    join(&mut operations, &[day_later], at(200_000));
+    assert!(operations[0].session.is_some());
+}
+
+#[test]
+fn a_session_that_a_task_named_has_to_show_itself_in_time() {
+    let mut test = operation("test", "A");
+    let mut linked = report(TaskState::Finished, Some(true));
+    linked.session = Some(session(1, "A", 6).facts.id);
+    task_seen(&mut test, &linked, at(4000), PATIENCE);
+    assert!(!out_of_time(&mut test, true, at(9000)), "the session decides");
+    assert!(!out_of_time(&mut test, false, at(4000 + 1199)));
+    assert!(out_of_time(&mut test, false, at(4000 + 1200)));
+    assert_eq!(test.state, OperationState::Unknown);
+    assert!(!out_of_time(&mut test, false, at(9999)), "it is told once");
 }

@@ -125,7 +125,7 @@ impl Watcher {
         let since = reach(&before, asked_at);
         let mut sessions = self.em.sessions_since(since).await?;
         let tasks = self.ask_tasks(&before.operations).await;
-        self.add_linked(&mut sessions, &tasks).await;
+        self.add_linked(&mut sessions, &tasks, &before.operations).await?;
         let new = self
             .complete_new(&mut sessions, before.observed_at.is_some())
             .await?;
@@ -174,7 +174,9 @@ impl Watcher {
             else {
                 continue;
             };
-            if pace.due <= now {
+            // A clock that was set back must not keep a task from being looked at.
+            let left = Duration::try_from(pace.due.duration_since(now)).unwrap_or_default();
+            if left.is_zero() || left > TASK_PAUSE {
                 pace.due = now.checked_add(pace.pause).unwrap_or(now);
                 pace.pause = (pace.pause * 2).min(TASK_PAUSE);
                 questions.push((operation.id, logon, task.id.clone()));
@@ -205,14 +207,29 @@ impl Watcher {
             .await
     }
 
-    /// Adds sessions that tasks link and the query did not show.
-    async fn add_linked(&self, sessions: &mut Vec<SessionFacts>, tasks: &HashMap<OperationId, TaskReport>) {
+    /// Adds sessions that tasks link and the query did not show: those linked now, and those linked before that could
+    /// not be read then.
+    async fn add_linked(
+        &self,
+        sessions: &mut Vec<SessionFacts>,
+        tasks: &HashMap<OperationId, TaskReport>,
+        operations: &[Operation],
+    ) -> Result<(), Error> {
         let seen: HashSet<&EmId> = sessions.iter().map(|facts| &facts.id).collect();
-        let missing: Vec<EmId> = tasks
-            .values()
-            .filter_map(|task| task.session.clone())
+        let mut missing: HashSet<EmId> = operations
+            .iter()
+            .filter(|operation| operation.state.is_open())
+            .filter_map(|operation| operation.session.clone())
             .filter(|id| !seen.contains(id))
             .collect();
+        if !missing.is_empty() {
+            let awaited: Vec<EmId> = missing.iter().cloned().collect();
+            for record in self.store.sessions_known(&awaited).await? {
+                missing.remove(&record.facts.id);
+            }
+        }
+        let linked = tasks.values().filter_map(|task| task.session.clone());
+        missing.extend(linked.filter(|id| !seen.contains(id)));
         for id in missing {
             match self.em.session(&id).await {
                 Ok(facts) => sessions.push(facts),
@@ -221,6 +238,7 @@ impl Watcher {
                 }
             }
         }
+        Ok(())
     }
 
     /// Reads once, by a GET of their own, what rows of the query lack: the backup server of sessions not known
@@ -321,7 +339,10 @@ impl Watcher {
     }
 
     async fn tell_outage(&self, reason: Option<String>) {
-        let since = self.em.health().since.unwrap_or_else(|| self.clock.now());
+        let health = self.em.health();
+        // An EM that answers nonsense is there, and since when it is says nothing about the nonsense.
+        let away = health.since.filter(|_| !health.up);
+        let since = away.unwrap_or_else(|| self.clock.now());
         if let Err(error) = apply::outage(&self.store, self.em.default_account(), since, reason).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

@@ -12,6 +12,8 @@
 )]
 
 mod address; // where webhooks may go: spellings, doors, answers that change
+#[cfg(feature = "demo")]
+mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
 mod config; // file, environment, defaults, faults
 mod delivery; // webhooks over real sockets: signatures, bad receivers, order, recovery, restarts
 #[cfg(feature = "demo")]
@@ -55,5 +57,7 @@ mod transcode_rules; // the rules of XML to JSON one by one
 mod upstream; // plans, actions, tasks and sessions as EM is asked for them
 #[cfg(feature = "demo")]
 mod upstream_faults; // at most one action on the wire, no endless wait, no trust in what comes back
+#[cfg(feature = "demo")]
+mod upstream_table; // docs/upstream-faults.md, row by row
 #[cfg(feature = "demo")]
 mod webhooks; // endpoints, deliveries and callbacks as callers meet them

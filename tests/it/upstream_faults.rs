@@ -425,7 +425,7 @@ impl ResolvesServerCert for Always {
 }
 
 /// A server that shows `certificate` and signs with `key`, fitting or not.
-fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Arc<rustls::ServerConfig> {
+pub fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Arc<rustls::ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let signer = provider.key_provider.load_private_key(key).expect("a signer");

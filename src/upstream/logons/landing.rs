@@ -10,7 +10,7 @@ use crate::upstream::error::{Error, Kind};
 use crate::upstream::logon::{self, Life, Logon};
 
 /// EM grants no further session: how long until it is asked for one again while there are others.
-const GROWTH_PAUSE: Duration = Duration::from_secs(10);
+pub(super) const GROWTH_PAUSE: Duration = Duration::from_secs(10);
 /// The first pause after refused credentials; each further one is three times as long.
 const FIRST_REFUSAL: Duration = Duration::from_secs(30);
 /// The longest.

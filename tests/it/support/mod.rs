@@ -4,6 +4,7 @@
 //! session was left behind.
 
 pub mod client;
+pub mod door;
 pub mod judge;
 pub mod least;
 pub mod process;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 
@@ -53,8 +53,12 @@ pub struct Seen {
 struct Inner {
     behind: OnceLock<url::Url>,
     replies: Mutex<Vec<(String, Reply)>>,
+    twists: Mutex<Vec<(String, Twist)>>,
     seen: Mutex<Vec<Seen>>,
 }
+
+/// What becomes of a true answer on its way back.
+pub type Twist = fn(Reply) -> Response;
 
 /// The server; clones share it.
 #[derive(Clone)]
@@ -91,6 +95,18 @@ impl StandIn {
         replies.push((request.to_owned(), reply));
     }
 
+    /// Passes `request` on, and gives back what `twist` makes of the answer: EM acted, whatever its caller hears.
+    pub fn twists(&self, request: &str, twist: Twist) {
+        let mut twists = self.inner.twists.lock().expect("unpoisoned");
+        twists.push((request.to_owned(), twist));
+    }
+
+    /// Answers nothing by itself any more.
+    pub fn steps_aside(&self) {
+        self.inner.replies.lock().expect("unpoisoned").clear();
+        self.inner.twists.lock().expect("unpoisoned").clear();
+    }
+
     /// What came by with a target that begins so.
     pub fn seen(&self, request: &str) -> Vec<Seen> {
         let seen = self.inner.seen.lock().expect("unpoisoned");
@@ -115,21 +131,28 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         headers: parts.headers.clone(),
         body: body.clone(),
     });
-    let reply = {
-        let replies = inner.replies.lock().expect("unpoisoned");
-        let fits = |(request, _): &&(String, Reply)| match request.strip_suffix('*') {
-            Some(start) => line.starts_with(start),
-            None => line == *request,
-        };
-        replies.iter().find(fits).map(|(_, reply)| reply.clone())
-    };
-    match reply {
-        Some(reply) => told(reply),
-        None => passed_on(&inner, &parts, &target, body).await,
+    if let Some(reply) = meant(&inner.replies, &line) {
+        return told(reply);
+    }
+    let answer = passed_on(&inner, &parts, &target, body).await;
+    match meant(&inner.twists, &line) {
+        Some(twist) => twist(answer),
+        None => told(answer),
     }
 }
 
-fn told(reply: Reply) -> Response {
+/// What is said about the first request that fits.
+fn meant<T: Clone>(said: &Mutex<Vec<(String, T)>>, line: &str) -> Option<T> {
+    let said = said.lock().expect("unpoisoned");
+    let fits = |(request, _): &&(String, T)| match request.strip_suffix('*') {
+        Some(start) => line.starts_with(start),
+        None => line == *request,
+    };
+    said.iter().find(fits).map(|(_, meant)| meant.clone())
+}
+
+/// The reply on the wire.
+pub fn told(reply: Reply) -> Response {
     let mut response = Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(name, value);
@@ -148,7 +171,7 @@ fn told(reply: Reply) -> Response {
     response.body(body).expect("a response")
 }
 
-async fn passed_on(inner: &Inner, parts: &axum::http::request::Parts, target: &str, body: Bytes) -> Response {
+async fn passed_on(inner: &Inner, parts: &axum::http::request::Parts, target: &str, body: Bytes) -> Reply {
     let base = inner.behind.get().expect("somebody behind");
     let url = base.join(target).expect("a URL");
     let mut headers = parts.headers.clone();
@@ -159,15 +182,17 @@ async fn passed_on(inner: &Inner, parts: &axum::http::request::Parts, target: &s
         .body(body)
         .send();
     let Ok(answer) = asked.await else {
-        let mut gone = Response::new(Body::empty());
-        *gone.status_mut() = StatusCode::BAD_GATEWAY;
-        return gone;
+        return Reply::xml(502, "");
     };
-    let mut response = Response::builder().status(answer.status());
-    if let Some(headers) = response.headers_mut() {
-        headers.extend(answer.headers().clone());
-        headers.remove("transfer-encoding");
+    let headers = answer.headers().iter();
+    let headers =
+        headers.filter(|(name, _)| !["transfer-encoding", "content-length"].contains(&name.as_str()));
+    Reply {
+        status: answer.status().as_u16(),
+        headers: headers
+            .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
+            .collect(),
+        body: answer.bytes().await.expect("a whole answer"),
+        cut: false,
     }
-    let body = answer.bytes().await.unwrap_or_default();
-    response.body(Body::from(body)).expect("a response")
 }
