@@ -189,7 +189,7 @@ fn parse(text: &str, kind: &str) -> (Vec<(Row, String)>, usize) {
         match reader.read_event().expect("XML") {
             Event::Eof => return (rows, pages),
             Event::Start(start) | Event::Empty(start) => {
-                within = start.local_name().as_ref().to_owned();
+                start.local_name().as_ref().clone_into(&mut within);
                 let attribute = |name: &str| {
                     let found = start.attributes().flatten().find(|one| one.key.as_ref() == name);
                     found.map(|one| {
@@ -212,7 +212,7 @@ fn parse(text: &str, kind: &str) -> (Vec<(Row, String)>, usize) {
             }
             Event::Text(text) if within == "State" => {
                 if let Some((_, state)) = rows.last_mut().filter(|(_, state)| state.is_empty()) {
-                    *state = text.trim().to_owned();
+                    text.trim().clone_into(state);
                 }
             }
             Event::End(_) => within.clear(),
