@@ -105,6 +105,11 @@ impl Em {
         self.control(reqwest::Method::GET, "stats", &Value::Null).await
     }
 
+    /// One of the simulator's counters.
+    pub async fn count(&self, name: &str) -> u64 {
+        self.stats().await[name].as_u64().expect("a count")
+    }
+
     async fn control(&self, method: reqwest::Method, path: &str, body: &Value) -> Value {
         let request = http().request(method, format!("{}/_sim/{path}", self.base));
         let answer = request
@@ -128,7 +133,7 @@ impl Em {
     }
 
     async fn try_query(&self, kind: &str) -> Option<Vec<(Row, String)>> {
-        let limit = std::time::Duration::from_secs(2);
+        let limit = std::time::Duration::from_secs(4);
         let pair = base64::engine::general_purpose::STANDARD.encode("LAB\\svc-emgate:simulated");
         let request = http()
             .post(format!("{}/api/sessionMngr/?v=latest", self.base))

@@ -18,6 +18,7 @@ pub type Address = Arc<Mutex<SocketAddr>>;
 
 /// What runs as processes.
 pub struct House {
+    /// Enterprise Manager's double. It drops no logon session by itself, so that its counts tell who left one.
     pub simulator: Process,
     pub kills: usize,
     gateway: Option<Process>,
@@ -38,6 +39,8 @@ impl House {
             "6",
             "--vms",
             "1",
+            "--idle",
+            "86400",
         ];
         let simulator = Process::start(&arguments, &[]);
         let directory = tempfile::tempdir().expect("a directory");
@@ -59,16 +62,45 @@ impl House {
 
     /// SIGKILL, and the next start on the same store.
     pub async fn kill_and_restart(&mut self) {
-        let old = self.gateway.take().expect("a gateway");
+        self.kill();
+        self.start_again().await;
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.gateway.take().expect("a gateway").kill();
+        self.kills += 1;
+    }
+
+    /// SIGTERM, and an orderly end.
+    pub fn stop(&mut self) {
+        let status = self.gateway.take().expect("a gateway").terminate();
+        assert!(status.success(), "{status}");
+    }
+
+    /// The next start on the same store.
+    pub async fn start_again(&mut self) {
+        assert!(self.gateway.is_none(), "one gateway at a time");
         let (upstream, store) = (self.simulator.url(""), self.store.clone());
-        let next = tokio::task::spawn_blocking(move || {
-            old.kill();
-            gateway(&upstream, &store)
-        });
+        let next = tokio::task::spawn_blocking(move || gateway(&upstream, &store));
         let next = next.await.expect("the gateway starts again");
         *self.address.lock().unwrap() = next.addr;
         self.gateway = Some(next);
-        self.kills += 1;
+    }
+
+    /// How many logon sessions the store keeps for unfinished tasks; to be asked while no gateway runs.
+    pub async fn kept_logons(&self) -> u64 {
+        assert!(self.gateway.is_none(), "the store is in use");
+        let config = emgate::store::config::Config {
+            url: self.store.clone(),
+            encryption_key_file: None,
+        };
+        let store = emgate::store::Store::open(&config, SystemClock::shared())
+            .await
+            .expect("the store opens");
+        let kept = store.kept_logons().await.expect("the store answers").len();
+        store.close().await;
+        kept as u64
     }
 
     pub async fn wait_until_ready(&self) {
@@ -109,13 +141,6 @@ impl House {
             next = page["page"]["next"].as_str().map(str::to_owned);
         }
         items
-    }
-
-    /// Ends the gateway in order; the simulator stays.
-    pub fn stop(mut self) -> Process {
-        let status = self.gateway.take().expect("a gateway").terminate();
-        assert!(status.success(), "{status}");
-        self.simulator
     }
 
     fn url(&self, path: &str) -> String {

@@ -19,6 +19,7 @@ mod caller; // a good client: one key per wish, asked again until it is answered
 mod dice; // chance that can be repeated
 mod em; // Enterprise Manager as its own client sees it, and its weather
 mod house; // gateways, simulator and store as processes
+mod logons; // which logon sessions may be left at Enterprise Manager, and which may not
 #[path = "../it/support/process.rs"]
 mod process;
 mod receiver; // a receiver that fails now and then
@@ -78,18 +79,13 @@ async fn nothing_is_lost_and_nothing_done_twice_however_often_the_gateway_is_kil
     caller.no_more_wishes();
     em.clear_faults().await;
     receiver.behave();
+    let left = logons::Left::by_a_last_kill(&mut house, &em).await;
     for task in callers {
         task.await.expect("the caller ends");
     }
     let books = books::Books::at_rest(&house, &em).await;
     let line = books.check(&caller, &receiver, &em, house.kills).await;
-    println!("chaos: seed {seed}, {rounds} rounds, {line}");
-    let held = em.stats().await["activeSessions"].as_u64().expect("a count");
-    let _simulator = house.stop();
-    let left = em.stats().await["activeSessions"].as_u64().expect("a count");
-    // What a killed process had open and no task needed is nobody's: Enterprise Manager drops it when it is idle.
-    assert!(
-        left < held && left <= rounds * 2,
-        "{left} of {held} logon sessions are left"
-    );
+    let left = left.check(&mut house, &em).await;
+    logons::a_fresh_gateway_logs_off_as_often_as_it_logs_on(&mut house, &em).await;
+    println!("chaos: seed {seed}, {rounds} rounds, {line}, {left}");
 }
