@@ -33,7 +33,7 @@ use em::Em;
 use house::House;
 use receiver::Receiver;
 
-const SHORT_ROUNDS: u64 = 8;
+const SHORT_ROUNDS: u64 = 6;
 const SHORT_SEED: u64 = 20_260_506;
 const CALLERS: u64 = 3;
 
@@ -67,7 +67,7 @@ async fn nothing_is_lost_and_nothing_done_twice_however_often_the_gateway_is_kil
     let caller = Caller::new(house.address(), Arc::clone(&receiver), em.plans().await);
     let callers: Vec<_> = (0..CALLERS).map(|_| caller.spawn(dice.fork())).collect();
     for _ in 0..rounds {
-        tokio::time::sleep(Duration::from_millis(200 + dice.below(900))).await;
+        tokio::time::sleep(Duration::from_millis(100 + dice.below(700))).await;
         for _ in 0..dice.below(3) {
             em.start_at_console(&mut dice).await;
         }
