@@ -231,6 +231,7 @@ impl Books {
             );
             duplicates += bodies.len() - 1;
         }
+        // A kill makes at most those arrive again that were being sent, and an endpoint has no more under way.
         assert!(
             duplicates <= kills * CONCURRENCY,
             "{duplicates} duplicates at {kills} kills"

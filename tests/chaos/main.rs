@@ -33,7 +33,7 @@ use em::Em;
 use house::House;
 use receiver::Receiver;
 
-const SHORT_ROUNDS: u64 = 6;
+const SHORT_ROUNDS: u64 = 5;
 const SHORT_SEED: u64 = 20_260_506;
 const CALLERS: u64 = 3;
 
