@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check bench demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check bench chaos demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -70,6 +70,9 @@ sdk-check: $(BINARY) ## Clients generated from the document, compiled, and used 
 bench: ## The transcoder beside other converters; size of the binary, start, idle memory
 	scripts/tools.sh converters
 	cargo bench --locked
+
+chaos: ## Kills the gateway again and again, then holds the books against each other (ROUNDS=200 SEED=1)
+	ROUNDS=$${ROUNDS:-200} SEED=$${SEED:-1} cargo test --locked --test chaos -- --nocapture
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo run --locked --release -- demo --fast

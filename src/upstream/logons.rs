@@ -14,7 +14,7 @@
 //!
 //! A session is pinned while a task in it is followed; pins are counted, one for each accepted action.
 //! Refused credentials are tried again rarely, and more and more so, that no account gets locked.
-//! Tests: `tests/it/logon_pool.rs`.
+//! Tests: `tests/it/logon_pool.rs`; for whole processes `tests/it/logon_counts.rs` and `tests/chaos`.
 
 mod landing;
 mod upkeep;

@@ -31,6 +31,8 @@ mod guard_openapi; // the checked-in document is the own one, complete, and its 
 #[cfg(feature = "demo")]
 mod lists; // paging, filters, sorting, cursors, event types
 #[cfg(feature = "demo")]
+mod logon_counts; // logons and log-offs of whole processes: bursts, expiry, limits, kills
+#[cfg(feature = "demo")]
 mod logon_pool; // few logons, none leaked, none of others touched
 #[cfg(feature = "demo")]
 mod main_job; // real processes: a plan tested, followed, its end delivered signed

@@ -20,6 +20,13 @@ pub struct World {
 impl World {
     /// Starts both and waits until the gateway is ready.
     pub async fn start(simulator_options: &[&str]) -> Self {
+        let world = Self::begin(simulator_options);
+        world.wait_until_ready().await;
+        world
+    }
+
+    /// Starts both; the gateway listens, no more.
+    pub fn begin(simulator_options: &[&str]) -> Self {
         let mut arguments = vec![
             "simulate",
             "--listen",
@@ -33,18 +40,23 @@ impl World {
         let simulator = Process::start(&arguments, &[]);
         let directory = tempfile::tempdir().expect("a directory");
         let gateway = gateway(&simulator, &directory);
-        let world = Self {
+        Self {
             simulator,
             gateway,
             token: everything(),
             directory,
-        };
+        }
+    }
+
+    /// Kills the gateway as a crash would, starts it again on the same store, and waits until it is ready.
+    pub async fn crash_and_restart(self) -> Self {
+        let world = self.crash();
         world.wait_until_ready().await;
         world
     }
 
-    /// Kills the gateway as a crash would, and starts it again on the same store.
-    pub async fn crash_and_restart(self) -> Self {
+    /// Kills the gateway as a crash would, and starts it again on the same store; it listens, no more.
+    pub fn crash(self) -> Self {
         let Self {
             simulator,
             gateway: old,
@@ -53,14 +65,12 @@ impl World {
         } = self;
         old.kill();
         let gateway = gateway(&simulator, &directory);
-        let world = Self {
+        Self {
             simulator,
             gateway,
             token,
             directory,
-        };
-        world.wait_until_ready().await;
-        world
+        }
     }
 
     /// Stops the gateway in order; the simulator stays.

@@ -1,0 +1,256 @@
+//! The books, once everything is at rest: EM's, the gateway's, the caller's and the receiver's have to agree.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::caller::Caller;
+use crate::em::{Em, Session};
+use crate::house::{CONCURRENCY, House};
+use crate::receiver::Receiver;
+
+const FINISHED: &str = "failover.session.finished";
+/// How long coming to rest may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Books {
+    sessions: Vec<Session>,
+    events: Vec<Value>,
+    operations: Vec<Value>,
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn count_by<'a, T>(of: &'a [T], key: impl Fn(&'a T) -> &'a str) -> HashMap<&'a str, usize> {
+    let mut counts = HashMap::new();
+    for one in of {
+        *counts.entry(key(one)).or_default() += 1;
+    }
+    counts
+}
+
+impl Books {
+    /// Waits until nothing runs, nothing is awaited and nothing is to be sent.
+    pub async fn at_rest(house: &House, em: &Em) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let sessions = em.sessions().await;
+            let events = house.all("/api/v1/events?pageSize=100").await;
+            let told = events.iter().filter(|event| event["type"] == FINISHED).count();
+            let open = house
+                .all("/api/v1/operations?state=submitting,running&pageSize=100")
+                .await
+                .len();
+            let unsent = house
+                .all("/api/v1/webhook-deliveries?state=pending,sending&pageSize=100")
+                .await
+                .len();
+            let running = sessions.iter().filter(|session| !session.stopped).count();
+            if running + open + unsent == 0 && told >= sessions.len() {
+                let operations = house.all("/api/v1/operations?pageSize=100").await;
+                let events = house.all("/api/v1/events?pageSize=100").await;
+                return Self {
+                    sessions,
+                    events,
+                    operations,
+                };
+            }
+            assert!(
+                Instant::now() < deadline,
+                "no rest: {running} sessions run, {open} operations are open, {unsent} deliveries wait, \
+                 {told} of {} ends are told",
+                sessions.len()
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Checks everything; the counts as a line.
+    pub async fn check(&self, caller: &Caller, receiver: &Receiver, em: &Em, kills: usize) -> String {
+        assert_eq!(receiver.faults(), Vec::<String>::new(), "signatures");
+        self.every_end_is_told_once();
+        self.sequences_have_no_gap();
+        self.nothing_was_started_twice(em).await;
+        self.acknowledged_operations_exist_and_ended(caller);
+        let duplicates = self.events_arrived(receiver, kills);
+        self.callbacks_got_one_event(caller, receiver);
+        let diary = caller.diary();
+        let unknown = self
+            .operations
+            .iter()
+            .filter(|one| one["state"] == "unknown")
+            .count();
+        let mut line = format!(
+            "{kills} kills, {} actions asked in {} requests, ",
+            diary.asked, diary.requests
+        );
+        let _ = write!(
+            line,
+            "{} acknowledged, {} refused, {} operations ({unknown} unknown), {} sessions at EM ({} from its console), \
+             {} events, {} deliveries taken, {duplicates} duplicates (bound {}), {} callbacks",
+            diary.acknowledged.len(),
+            diary.refused,
+            self.operations.len(),
+            self.sessions.len(),
+            em.at_console().len(),
+            self.events.len(),
+            receiver.taken().len(),
+            kills * CONCURRENCY,
+            diary.callbacks.len()
+        );
+        line
+    }
+
+    fn every_end_is_told_once(&self) {
+        let ends: Vec<&Value> = self
+            .events
+            .iter()
+            .filter(|event| event["type"] == FINISHED)
+            .collect();
+        let told = count_by(&ends, |event| text(event, "/data/session/id"));
+        for session in &self.sessions {
+            assert_eq!(told.get(session.id.as_str()), Some(&1), "the end of {session:?}");
+        }
+        assert_eq!(
+            told.len(),
+            self.sessions.len(),
+            "ends of sessions that EM does not know"
+        );
+    }
+
+    fn sequences_have_no_gap(&self) {
+        let mut last: HashMap<&str, i64> = HashMap::new();
+        for event in self
+            .events
+            .iter()
+            .filter(|event| event["data"]["session"].is_object())
+        {
+            let sequence = last.entry(text(event, "/data/session/id")).or_default();
+            *sequence += 1;
+            assert_eq!(event["data"]["sequence"], *sequence, "{event:#}");
+        }
+    }
+
+    /// One POST for an operation at the most, one operation that EM may have taken for a key, one session for it.
+    async fn nothing_was_started_twice(&self, em: &Em) {
+        let may_have_acted =
+            |one: &&Value| text(one, "/failure/source") != "gateway" || one["result"] != "failed";
+        let acted: Vec<&Value> = self.operations.iter().filter(may_have_acted).collect();
+        for (key, count) in count_by(&acted, |one| text(one, "/metadata/key")) {
+            assert_eq!(count, 1, "operations under {key}");
+        }
+        let stats = em.stats().await;
+        let mut operations: BTreeMap<&str, u64> = BTreeMap::new();
+        for operation in &self.operations {
+            *operations.entry(text(operation, "/plan/id")).or_default() += 1;
+        }
+        for (request, count) in stats["requests"].as_object().expect("counters") {
+            if let Some((_, plan)) = request.split_once("ailoverPlans/")
+                && request.starts_with("POST ")
+            {
+                let recorded = operations.get(plan).copied().unwrap_or_default();
+                assert!(
+                    count.as_u64() <= Some(recorded),
+                    "{request}: {count} for {recorded} operations"
+                );
+            }
+        }
+        let console = em.at_console();
+        let ours: Vec<&Session> = self
+            .sessions
+            .iter()
+            .filter(|one| !console.contains(&one.id))
+            .collect();
+        let starts: Vec<&Value> = acted
+            .iter()
+            .copied()
+            .filter(|one| one["plan"]["kind"] == "cloud" && one["action"] != "undo")
+            .collect();
+        let wished = count_by(&starts, |one| text(one, "/plan/name"));
+        for (name, count) in count_by(&ours, |one| one.plan_name.as_str()) {
+            assert!(
+                Some(&count) <= wished.get(name),
+                "{count} sessions of {name}, wished {wished:?}"
+            );
+        }
+        let joined: Vec<&Value> = self
+            .operations
+            .iter()
+            .filter(|one| one["session"].is_object())
+            .collect();
+        for (session, count) in count_by(&joined, |one| text(one, "/session/id")) {
+            assert_eq!(count, 1, "operations of session {session}");
+        }
+    }
+
+    fn acknowledged_operations_exist_and_ended(&self, caller: &Caller) {
+        let known: HashMap<&str, &Value> = self
+            .operations
+            .iter()
+            .map(|one| (text(one, "/id"), one))
+            .collect();
+        for (key, ids) in &caller.diary().acknowledged {
+            assert_eq!(ids.len(), 1, "{key} stands for {ids:?}");
+            for id in ids {
+                let operation = known
+                    .get(id.as_str())
+                    .unwrap_or_else(|| panic!("{key}: {id} is lost"));
+                assert_eq!(text(operation, "/metadata/key"), key);
+                assert!(
+                    matches!(text(operation, "/state"), "finished" | "unknown"),
+                    "{operation:#}"
+                );
+            }
+        }
+    }
+
+    /// Every event arrived at the endpoint with its own bytes; how often one arrived again.
+    fn events_arrived(&self, receiver: &Receiver, kills: usize) -> usize {
+        let mut arrived: HashMap<String, Vec<Vec<u8>>> = HashMap::new();
+        for taken in receiver
+            .taken()
+            .into_iter()
+            .filter(|taken| taken.path == "/endpoint")
+        {
+            arrived.entry(taken.id).or_default().push(taken.body);
+        }
+        for event in self.events.iter().filter(|event| event["type"] == FINISHED) {
+            let bodies = arrived.get(text(event, "/id"));
+            assert!(bodies.is_some(), "never arrived: {event:#}");
+        }
+        let mut duplicates = 0;
+        for (id, bodies) in &arrived {
+            assert_eq!(
+                bodies.iter().collect::<HashSet<_>>().len(),
+                1,
+                "{id} came with other bytes"
+            );
+            duplicates += bodies.len() - 1;
+        }
+        // A kill makes at most those arrive again that were being sent, and an endpoint has no more under way.
+        assert!(
+            duplicates <= kills * CONCURRENCY,
+            "{duplicates} duplicates at {kills} kills"
+        );
+        duplicates
+    }
+
+    fn callbacks_got_one_event(&self, caller: &Caller, receiver: &Receiver) {
+        let mut ids: HashMap<String, HashSet<String>> = HashMap::new();
+        for taken in receiver.taken() {
+            if let Some(key) = taken.path.strip_prefix("/callback/") {
+                ids.entry(key.to_owned()).or_default().insert(taken.id);
+            }
+        }
+        let diary = caller.diary();
+        for key in &diary.callbacks {
+            let count = ids.get(key).map_or(0, HashSet::len);
+            let wanted = usize::from(diary.acknowledged.contains_key(key));
+            assert_eq!(count, wanted, "events at the callback of {key}");
+        }
+    }
+}

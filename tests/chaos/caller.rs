@@ -1,0 +1,137 @@
+//! A good client: every wish has a key of its own and is asked for again under it until there is an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::dice::Dice;
+use crate::em::Plan;
+use crate::house::{Address, http, token};
+use crate::receiver::Receiver;
+
+const CALLBACK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// How long one wish may go unanswered.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the client holds the gateway to.
+#[derive(Default)]
+pub struct Diary {
+    /// Keys with the operations that were acknowledged under them.
+    pub acknowledged: BTreeMap<String, BTreeSet<String>>,
+    /// Keys that asked for a callback.
+    pub callbacks: BTreeSet<String>,
+    pub asked: usize,
+    pub requests: usize,
+    pub refused: usize,
+}
+
+#[derive(Clone)]
+pub struct Caller {
+    address: Address,
+    receiver: Arc<Receiver>,
+    plans: Arc<Vec<Plan>>,
+    diary: Arc<Mutex<Diary>>,
+    ended: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+}
+
+impl Caller {
+    pub fn new(address: Address, receiver: Arc<Receiver>, plans: Vec<Plan>) -> Self {
+        Self {
+            address,
+            receiver,
+            plans: Arc::new(plans),
+            diary: Arc::default(),
+            ended: Arc::default(),
+            count: Arc::default(),
+        }
+    }
+
+    pub fn no_more_wishes(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    pub fn diary(&self) -> std::sync::MutexGuard<'_, Diary> {
+        self.diary.lock().unwrap()
+    }
+
+    /// Asks for one thing after the other until there shall be no more wishes.
+    pub fn spawn(&self, mut dice: Dice) -> JoinHandle<()> {
+        let caller = self.clone();
+        tokio::spawn(async move {
+            while !caller.ended.load(Ordering::Relaxed) {
+                caller.wish(&mut dice).await;
+                tokio::time::sleep(Duration::from_millis(20 + dice.below(200))).await;
+            }
+        })
+    }
+
+    async fn wish(&self, dice: &mut Dice) {
+        let key = format!("wish-{}", self.count.fetch_add(1, Ordering::Relaxed));
+        let plan = dice.one(&self.plans).clone();
+        let (noun, actions): (_, &[&str]) = if plan.cloud {
+            ("cloud-failover-plans", &["test", "start", "undo"])
+        } else {
+            ("failover-plans", &["start", "undo"])
+        };
+        let path = format!("/api/v1/{noun}/{}/{}", plan.id, dice.one(actions));
+        let mut body = json!({"metadata": {"key": key}});
+        if dice.below(3) == 0 {
+            let hook = format!("/callback/{key}");
+            self.receiver.expect_signature(&hook, CALLBACK_SECRET);
+            body["callback"] = json!({"url": self.receiver.url(&hook), "secret": CALLBACK_SECRET});
+            self.diary().callbacks.insert(key.clone());
+        }
+        self.diary().asked += 1;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.diary().requests += 1;
+            if let Some((status, answer)) = self.ask(&path, &key, &body).await
+                && self.is_answer(&key, status, &answer)
+            {
+                // Now and then the answer is forgotten and asked for again: it has to be the same operation.
+                if status >= 300 || dice.below(4) > 0 {
+                    return;
+                }
+            }
+            assert!(Instant::now() < deadline, "no answer to {path} under {key}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Takes note of an answer; false when it says to try again.
+    fn is_answer(&self, key: &str, status: u16, answer: &Value) -> bool {
+        let mut diary = self.diary();
+        match status {
+            200 | 202 => {
+                let id = answer["id"].as_str().expect("an id").to_owned();
+                diary.acknowledged.entry(key.to_owned()).or_default().insert(id);
+                true
+            }
+            409 | 422 => {
+                assert_ne!(answer["code"], "idempotency-key-reused", "{answer}");
+                diary.refused += 1;
+                true
+            }
+            500.. => false,
+            other => panic!("{other} to {key}: {answer}"),
+        }
+    }
+
+    async fn ask(&self, path: &str, key: &str, body: &Value) -> Option<(u16, Value)> {
+        let address = *self.address.lock().unwrap();
+        let request = http()
+            .post(format!("http://{address}{path}"))
+            .bearer_auth(token());
+        let request = request
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        let answer = request.body(body.to_string()).send().await.ok()?;
+        let status = answer.status().as_u16();
+        Some((status, answer.json().await.ok()?))
+    }
+}

@@ -1,0 +1,56 @@
+//! Who leaves logon sessions at Enterprise Manager: a killed process those that it had not saved for a task, which
+//! nobody can log off any more, and nobody else any.
+
+use crate::em::Em;
+use crate::house::House;
+
+/// What killed gateways left, when the last one of the storm is about to start.
+pub struct Left {
+    open: u64,
+    kept: u64,
+}
+
+impl Left {
+    /// Kills once more, looks, and starts the last gateway. No fault may be ordered any more: a false 401 makes the
+    /// gateway give up a session that lives.
+    pub async fn by_a_last_kill(house: &mut House, em: &Em) -> Self {
+        house.kill();
+        let kept = house.kept_logons().await;
+        let open = em.count("activeSessions").await;
+        house.start_again().await;
+        Self { open, kept }
+    }
+
+    /// Stops the last gateway in order once its tasks have ended: what it opened is gone, and what it took up from
+    /// the store as well, so that exactly the unsaved ones of the killed are left. The counts as text.
+    pub async fn check(self, house: &mut House, em: &Em) -> String {
+        house.stop();
+        let Self { open, kept } = self;
+        let left = em.count("activeSessions").await;
+        assert_eq!(
+            left,
+            open - kept,
+            "logon sessions left: the killed had left {open}, of which {kept} were kept for tasks and taken up again"
+        );
+        assert_eq!(
+            house.kept_logons().await,
+            0,
+            "sessions kept although no task needs one"
+        );
+        format!(
+            "{left} logon sessions left by the killed, {kept} kept ones taken up by the last and logged off"
+        )
+    }
+}
+
+/// With nothing unfinished in the store a gateway takes up nothing, and leaves nothing.
+pub async fn a_fresh_gateway_logs_off_as_often_as_it_logs_on(house: &mut House, em: &Em) {
+    let (logons, logoffs) = (em.count("logons").await, em.count("logoffs").await);
+    house.start_again().await;
+    house.wait_until_ready().await;
+    house.stop();
+    let opened = em.count("logons").await - logons;
+    let closed = em.count("logoffs").await - logoffs;
+    assert!(opened > 0, "a gateway that is ready has logged on");
+    assert_eq!(closed, opened, "log-offs and logons of one process");
+}
