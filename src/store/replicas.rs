@@ -278,18 +278,20 @@ impl Heart {
         }
         let mut pace = tokio::time::interval(BEAT);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
         loop {
             pace.tick().await;
-            match tokio::time::timeout(BEAT_LIMIT, self.beat()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "this replica could not beat"
-                    );
-                }
-                Err(_) => tracing::warn!("this replica could not beat in time"),
+            let beat = tokio::time::timeout(BEAT_LIMIT, self.beat()).await;
+            let beat = beat.unwrap_or(Err(Error::TooSlow));
+            match &beat {
+                Ok(()) if failing => tracing::info!("this replica beats again"),
+                Err(error) if !failing => tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    "this replica cannot beat; it claims nothing until it can"
+                ),
+                Ok(()) | Err(_) => {}
             }
+            failing = beat.is_err();
         }
     }
 }

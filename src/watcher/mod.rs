@@ -8,8 +8,8 @@
 pub mod apply;
 pub mod config;
 pub mod follow;
-mod logons;
 pub mod observe;
+mod replicas;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -81,6 +81,8 @@ pub struct Watcher {
     failures: u32,
     /// Logon sessions of other replicas that were taken up.
     adopted: HashSet<LogonId>,
+    /// When EM was asked something while another replica observed.
+    greeted: Option<std::time::Instant>,
 }
 
 /// How far back the query has to reach: to the oldest session whose end is awaited, to what may have happened since the
@@ -123,6 +125,7 @@ impl Watcher {
             plans: None,
             failures: 0,
             adopted: HashSet::new(),
+            greeted: None,
         }
     }
 
@@ -354,14 +357,11 @@ impl Worker for Watcher {
         let lease = match store::in_time(self.store.lease(Lease::WATCH)).await {
             Ok(Some(lease)) => lease,
             Ok(None) => {
-                self.failures = 0;
-                if let Ok(operations) = self.store.unfinished_operations().await {
-                    self.align_pins(&operations);
-                }
+                self.stand_by().await;
                 return Turn::Rest(STAND_BY);
             }
             Err(error) => {
-                tracing::warn!(
+                tracing::debug!(
                     error = &error as &dyn std::error::Error,
                     "the observation waits for the store"
                 );

@@ -1,7 +1,8 @@
-//! Logon sessions that other replicas opened: taken up by the one that observes, because a task is only seen in the
-//! session that made it.
+//! What comes with several replicas: the one that observes takes up the logon sessions of the others, because a task is
+//! only seen in the session that made it; the others stand by.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use super::Watcher;
 use crate::domain::id::LogonId;
@@ -9,7 +10,24 @@ use crate::domain::operation::Operation;
 use crate::store;
 use crate::upstream::SavedLogon;
 
+/// How often a replica that does not observe asks EM something, to know whether it answers.
+const GREETING: Duration = Duration::from_secs(15);
+
 impl Watcher {
+    /// What a replica does that does not observe.
+    pub(super) async fn stand_by(&mut self) {
+        self.failures = 0;
+        if let Ok(operations) = self.store.unfinished_operations().await {
+            self.align_pins(&operations);
+        }
+        let due = self.greeted.is_none_or(|at| at.elapsed() >= GREETING);
+        if due || !self.em.health().up {
+            self.greeted = Some(Instant::now());
+            // Its outcome is noted where requests are made.
+            let _ = self.em.sessions_since(Some(self.clock.now())).await;
+        }
+    }
+
     /// Takes up the sessions that are needed and not this replica's own: for good when their replica is no more, as a
     /// guest while it lives. Each once, because one that was taken up and is gone is lost.
     pub(super) async fn adopt_logons(&mut self, operations: &[Operation]) -> Result<(), store::Error> {
