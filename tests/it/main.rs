@@ -40,6 +40,8 @@ mod postgres_server; // the PostgreSQL server that tests start
 #[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]
+mod replicas; // real processes on one PostgreSQL: one job each, takeover, fencing, the database gone
+#[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
