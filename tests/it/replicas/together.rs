@@ -1,6 +1,9 @@
 //! Two replicas that are both well: everything happens once, whoever is asked.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -45,6 +48,44 @@ async fn each_end_is_told_and_delivered_once() {
     let mut expected: Vec<String> = awaited.into_iter().collect();
     expected.sort();
     assert_eq!(arrived, expected, "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoints_bound_holds_for_all_replicas_together() {
+    let shared = Shared::start(&["--speed", "20"]).await;
+    let (one, _other) = (shared.replica().await, shared.replica().await);
+    let (url, most) = slow_receiver().await;
+    let endpoint = json!({"url": url, "maxConcurrency": 2, "eventTypes": ["failover.session.finished"]});
+    let (status, endpoint) = one.post("/api/v1/webhook-endpoints", &[], &endpoint).await;
+    assert_eq!(status, 201, "{endpoint}");
+    for _ in 0..12 {
+        shared.failover_elsewhere().await;
+    }
+    let delivered = |list: &serde_json::Value| {
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        items.len() == 12 && items.iter().all(|delivery| delivery["state"] == "delivered")
+    };
+    one.until("/api/v1/webhook-deliveries?pageSize=100", delivered)
+        .await;
+    assert_eq!(most.load(Ordering::SeqCst), 2, "as many as it takes, and no more");
+}
+
+/// A receiver that takes its time, and the most requests that it had at once.
+async fn slow_receiver() -> (String, Arc<AtomicUsize>) {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = most.clone();
+    let router = axum::Router::new().fallback(async move || {
+        seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        now.fetch_sub(1, Ordering::SeqCst);
+        axum::http::StatusCode::NO_CONTENT
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("served") });
+    (url, most)
 }
 
 #[tokio::test(flavor = "multi_thread")]
