@@ -149,7 +149,7 @@ impl App {
     }
 
     /// Takes up the logon session in which a task lives, where another replica opened it.
-    async fn reach(&self, logon: LogonId) -> Result<(), Error> {
+    pub(in crate::app) async fn reach(&self, logon: LogonId) -> Result<(), Error> {
         if !self.store.is_shared() || self.em.holds_logon(logon) {
             return Ok(());
         }

@@ -12,6 +12,9 @@ const CHANNEL: &str = "emgate";
 /// How long to rest before listening again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// After how much silence to listen on a new connection: one that was cut off is silent for ever.
+const SILENCE: Duration = Duration::from_mins(1);
+
 /// Hears what other replicas wrote.
 pub struct Ear<F> {
     store: Store,
@@ -67,8 +70,11 @@ impl<F: Fn() + Send + Sync> Ear<F> {
         let mut listener = PgListener::connect(url.as_str()).await?;
         listener.listen(CHANNEL).await?;
         self.hear("do");
-        // None: the connection broke, and what was told in the meantime is not known.
-        while let Some(heard) = listener.try_recv().await? {
+        // None: the connection broke or was silent, and what was told in the meantime is not known.
+        while let Some(heard) = tokio::time::timeout(SILENCE, listener.try_recv())
+            .await
+            .unwrap_or(Ok(None))?
+        {
             match heard.payload().split_once(' ') {
                 Some((replica, _)) if replica == self.store.replica() => {}
                 Some((_, what)) => self.hear(what),
