@@ -39,6 +39,7 @@ scripts-check:
 	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
 
 unit: ## All Rust tests: rooms, gateway, binary, OpenAPI file; the store on SQLite and PostgreSQL
+	scripts/tools.sh postgres
 	cargo test --locked --no-fail-fast
 	@printf '\n=== once more on PostgreSQL\n'
 	scripts/with-postgres.sh cargo test --locked --no-fail-fast --lib

@@ -163,13 +163,17 @@ cargo-fuzz() {
     cargo install --quiet --locked --root "$tools/cargo" cargo-fuzz@0.13.2 || fail "cargo could not install cargo-fuzz"
 }
 
+postgres() {
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || apt_install postgresql
+}
+
 image() {
     { have buildah && have mmdebstrap; } || apt_install buildah mmdebstrap
 }
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | converters | cargo-fuzz | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | converters | cargo-fuzz | postgres | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

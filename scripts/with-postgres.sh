@@ -3,11 +3,8 @@
 # The command finds the server's URL in EMGATE_TEST_POSTGRES.
 set -euo pipefail
 
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
-if [ -z "$bin" ] || [ ! -x "$bin/initdb" ]; then
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null
-    bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
-fi
+"$(dirname "$0")/tools.sh" postgres
+bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 
 home=$(mktemp -d)
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

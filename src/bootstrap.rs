@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{self, App};
 use crate::clock::{SharedClock, SystemClock};
@@ -18,6 +19,8 @@ use crate::config::Config;
 use crate::domain::id::LogonId;
 use crate::http::{self, Edge};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
+use crate::store::news::Ear;
+use crate::store::replicas::Heart;
 use crate::store::retention::Pruner;
 use crate::store::{self, Store};
 use crate::telemetry;
@@ -66,6 +69,8 @@ pub struct Gateway {
     em: Em,
     store: Store,
     tasks: Tasks,
+    heart: AbortOnDropHandle<()>,
+    _ear: AbortOnDropHandle<()>,
     stop_serving: CancellationToken,
     server: JoinHandle<Result<(), http::ServerError>>,
 }
@@ -77,7 +82,7 @@ impl Gateway {
     /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the server's task is held and awaited by stop"
+        reason = "the tasks of the server, the heart and the ear are held, and ended by stop"
     )]
     pub async fn start(config: Config) -> Result<Self, Error> {
         install_tls_provider();
@@ -87,6 +92,7 @@ impl Gateway {
         let clock: SharedClock = SystemClock::shared();
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
+        let heart = AbortOnDropHandle::new(tokio::spawn(Heart::new(store.clone()).run()));
         let em = Em::new(&config.upstream, clock.clone())?;
         resume_logons(&store, &em).await?;
         let guard = webhooks::Guard::new(&config.webhooks, off_limits(addr, &config.upstream.url));
@@ -109,6 +115,13 @@ impl Gateway {
         let app = App::new(rooms, limits);
         let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
 
+        let ear = {
+            let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
+            Ear::new(store.clone(), move || {
+                nudge.now();
+                changed.send_modify(|turn| *turn = turn.wrapping_add(1));
+            })
+        };
         let watcher = Watcher::new(
             em.clone(),
             store.clone(),
@@ -133,6 +146,8 @@ impl Gateway {
             em,
             store,
             tasks,
+            heart,
+            _ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
             stop_serving,
             server,
         })
@@ -148,6 +163,8 @@ impl Gateway {
     async fn broken(&mut self) -> Error {
         tokio::select! {
             () = self.tasks.worker_failed() => Error::Worker,
+            // It beats as long as it is not dropped.
+            _ = &mut self.heart => Error::Worker,
             ended = &mut self.server => match ended {
                 Ok(Err(error)) => Error::Server(error),
                 Ok(Ok(())) | Err(_) => Error::ServerEnded,
@@ -175,6 +192,7 @@ impl Gateway {
             );
         }
         self.em.shutdown(LOGOFF).await;
+        drop(self.heart);
         self.store.close().await;
         tracing::info!("stopped");
         match served {
@@ -224,7 +242,8 @@ pub fn install_tls_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-/// Takes up the logon sessions that the last process, however it ended, kept for unfinished tasks.
+/// Takes up the logon sessions that the last process, however it ended, kept for unfinished tasks; those of a replica
+/// that lives are left to it.
 async fn resume_logons(store: &Store, em: &Em) -> Result<(), Error> {
     let needed: Vec<LogonId> = store
         .unfinished_operations()
@@ -233,6 +252,9 @@ async fn resume_logons(store: &Store, em: &Em) -> Result<(), Error> {
         .filter_map(|operation| operation.task.as_ref().and_then(|task| task.logon))
         .collect();
     for kept in store.kept_logons().await? {
+        if !store.take_logon(kept.id).await? {
+            continue;
+        }
         let pins = needed.iter().filter(|id| **id == kept.id).count();
         let saved = SavedLogon {
             id: kept.id,
@@ -241,14 +263,14 @@ async fn resume_logons(store: &Store, em: &Em) -> Result<(), Error> {
             path: kept.path,
         };
         for _ in 0..pins {
-            if !em.resume_logon(&saved) {
+            if !em.resume_logon(&saved, true) {
                 tracing::warn!(
                     account = saved.account,
                     "a logon session was kept for an account that is not configured"
                 );
             }
         }
-        if pins == 0 && em.resume_logon(&saved) {
+        if pins == 0 && em.resume_logon(&saved, true) {
             // Nobody needs it any more; as an ordinary session of the pool it is used and logged off like the others.
             em.release(saved.id);
         }

@@ -10,7 +10,7 @@ use crate::domain::operation::{
 };
 use crate::domain::session::Session;
 use crate::store::operations::{Cursor, OperationFilter};
-use crate::upstream::Acted;
+use crate::upstream::{Acted, SavedLogon};
 
 /// How often an operation is looked at while it is waited for, in case another process changed it.
 const WAIT_STEP: Duration = Duration::from_secs(1);
@@ -119,6 +119,7 @@ impl App {
         let app = self.clone();
         let work = async move {
             let asked = app.note_cancel(id).await?;
+            app.reach(asked.logon).await?;
             // Asking twice is harmless, so a cancellation that got lost on the way is simply sent again.
             let removed = app.em.remove_task(asked.logon, &asked.task).await;
             match removed {
@@ -146,6 +147,25 @@ impl App {
             .spawn(work)
             .await
             .map_err(|_| Error::Internal("the work on a cancellation was broken off"))?
+    }
+
+    /// Takes up the logon session in which a task lives, where another replica opened it.
+    pub(in crate::app) async fn reach(&self, logon: LogonId) -> Result<(), Error> {
+        if !self.store.is_shared() || self.em.holds_logon(logon) {
+            return Ok(());
+        }
+        for kept in self.store.kept_logons().await? {
+            if kept.id == logon {
+                let saved = SavedLogon {
+                    id: kept.id,
+                    account: kept.account,
+                    token: kept.token,
+                    path: kept.path,
+                };
+                self.em.resume_logon(&saved, false);
+            }
+        }
+        Ok(())
     }
 
     /// Records that the operation is to be stopped and tells which task to remove.

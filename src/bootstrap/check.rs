@@ -78,7 +78,8 @@ async fn store(config: &store::Config, clock: SharedClock) -> Result<String, Fau
         store::Error::File { .. } | store::Error::Database(_) => {
             Some("does the folder exist, and may this user write there?")
         }
-        store::Error::Newer { .. }
+        store::Error::TooSlow
+        | store::Error::Newer { .. }
         | store::Error::Migration(_)
         | store::Error::UnsupportedUrl
         | store::Error::BadKey
@@ -92,7 +93,12 @@ async fn store(config: &store::Config, clock: SharedClock) -> Result<String, Fau
     let answered = store.ping().await;
     store.close().await;
     answered.map_err(|error| fault(&error, hint(&error)))?;
-    Ok(format!("{} opens and is up to date", config.url))
+    // The address of a database server may carry a password.
+    let place = match config.url.rsplit_once('@') {
+        Some((_, place)) if !config.url.starts_with("sqlite:") => place,
+        _ => config.url.as_str(),
+    };
+    Ok(format!("{place} opens and is up to date"))
 }
 
 async fn logon(config: &upstream::Config, clock: SharedClock) -> Result<String, Fault> {

@@ -281,13 +281,13 @@ fn is_public_key(algorithm: Algorithm, pem: &str) -> bool {
 fn store(mut s: Section<'_>) -> Store {
     let default = Store::default();
     let url = s.parsed("url", store_url);
-    if url.as_ref().is_some_and(|url| !url.starts_with("sqlite:")) {
-        s.fault(
-            "url",
-            "asks for PostgreSQL, which is not supported yet; use \"sqlite://…\"",
-        );
-    }
     let encryption_key_file = s.path("encryption_key_file");
+    let shared = url.as_ref().is_some_and(|url| !url.starts_with("sqlite:"));
+    if shared && encryption_key_file.is_none() && !s.is_faulty("encryption_key_file") {
+        let message =
+            "is needed with PostgreSQL, the same for every replica; `openssl rand -base64 32` makes one";
+        s.fault("encryption_key_file", message);
+    }
     let content = encryption_key_file
         .as_ref()
         .and_then(|file| s.file_text("encryption_key_file", file));

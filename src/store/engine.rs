@@ -16,8 +16,23 @@ use super::Error;
 /// How long a statement waits for another process or connection that holds the database.
 const BUSY_TIMEOUT_MS: u32 = 5_000;
 
-/// How long a caller waits for a free connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection; on PostgreSQL that is also how long one waits for a server that is away.
+const FILE_PATIENCE: Duration = Duration::from_secs(10);
+const SERVER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a worker's turn at the store may take. The server ends statements by itself; this is for one that is out of
+/// reach, so that nothing comes back at all.
+const TURN_LIMIT: Duration = Duration::from_secs(15);
+
+/// Gives up work on the store that takes too long. What it had begun is undone, or its outcome unknown.
+///
+/// # Errors
+/// [`Error::TooSlow`], or the work's own.
+pub async fn in_time<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    tokio::time::timeout(TURN_LIMIT, work)
+        .await
+        .unwrap_or_else(|_| Err(Error::TooSlow.into()))
+}
 
 /// Connections to PostgreSQL of one replica.
 const POSTGRES_CONNECTIONS: u32 = 10;
@@ -121,13 +136,13 @@ impl Place {
             Engine::Postgres => {
                 let pool = AnyPoolOptions::new()
                     .max_connections(POSTGRES_CONNECTIONS)
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .acquire_timeout(SERVER_PATIENCE)
                     .after_connect(|connection, _| {
                         Box::pin(async move {
                             connection
                                 .execute(sqlx::raw_sql(
                                     "set statement_timeout = '10s'; set lock_timeout = '5s'; \
-                                     set idle_in_transaction_session_timeout = '10s'",
+                                     set idle_in_transaction_session_timeout = '4s'",
                                 ))
                                 .await?;
                             Ok(())
@@ -144,7 +159,7 @@ impl Place {
 fn sqlite_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT * 2)
+        .acquire_timeout(FILE_PATIENCE)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // FULL, because the product is for the day the power fails: a commit that was answered must survive it.

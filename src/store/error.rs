@@ -6,6 +6,9 @@ pub enum Error {
     /// The database did not do it: gone, full, read-only, or too slow.
     #[error("the database did not answer as it should")]
     Database(#[from] sqlx::Error),
+    /// The database took too long.
+    #[error("the database did not answer in time")]
+    TooSlow,
     /// Its tables could not be brought up to date.
     #[error("the store's tables could not be brought up to date")]
     Migration(#[source] sqlx::migrate::MigrateError),

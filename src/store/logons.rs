@@ -29,9 +29,9 @@ impl Tx {
     /// [`Error::Database`], [`Error::Unsealable`].
     pub async fn keep_logon(&mut self, logon: &StoredLogon) -> Result<(), Error> {
         let sealer = self.sealer();
-        let now = micros(self.clock().now());
+        let (now, owner) = (micros(self.clock().now()), self.replica().to_owned());
         sqlx::query(
-            "insert into upstream_logons (id, account, token, path, created_at) values ($1, $2, $3, $4, $5) \
+            "insert into upstream_logons (id, account, token, path, created_at, owner) values ($1, $2, $3, $4, $5, $6) \
              on conflict (id) do nothing",
         )
         .bind(logon.id.to_string())
@@ -39,6 +39,7 @@ impl Tx {
         .bind(sealer.seal(TOKEN, &logon.token)?)
         .bind(sealer.seal(PATH, &logon.path)?)
         .bind(now)
+        .bind(owner)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -60,16 +61,19 @@ impl Tx {
 }
 
 impl Store {
-    /// The logon sessions that were kept. One that cannot be opened with the key at hand is left out: the tasks in
+    /// The logon sessions that another process kept, earlier ones on this store included. One that cannot be opened with the key at hand is left out: the tasks in
     /// it count as lost, and their sessions decide.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn kept_logons(&self) -> Result<Vec<StoredLogon>, Error> {
         let rows =
-            sqlx::query("select id, account, token, path from upstream_logons order by created_at, id")
-                .fetch_all(self.reader())
-                .await?;
+            sqlx::query(
+                "select id, account, token, path from upstream_logons where coalesce(owner, '') <> $1 order by created_at, id",
+            )
+            .bind(self.replica().to_owned())
+            .fetch_all(self.reader())
+            .await?;
         let mut kept = Vec::with_capacity(rows.len());
         for row in rows {
             let opened = (self.sealer().open_sealed(TOKEN, &row.text("token")?))
@@ -92,6 +96,25 @@ impl Store {
             }
         }
         Ok(kept)
+    }
+
+    /// Makes a kept logon session this process' own, which then closes it in the end. False while its replica lives.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn take_logon(&self, id: LogonId) -> Result<bool, Error> {
+        let mut tx = self.begin().await?;
+        let taken = sqlx::query(
+            "update upstream_logons set owner = $1 \
+             where id = $2 and (owner is null or owner not in (select id from replicas))",
+        )
+        .bind(self.replica().to_owned())
+        .bind(id.to_string())
+        .execute(tx.connection())
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        Ok(taken > 0)
     }
 }
 
@@ -122,12 +145,43 @@ mod tests {
             .expect("a row");
         // The whole token: two letters of it turn up in base64 by chance.
         assert!(!row.text("token").expect("text").contains("a token of EM"));
+        assert!(
+            store.kept_logons().await.expect("read").is_empty(),
+            "its own is known to the process"
+        );
+        let mut tx = store.begin().await.expect("begun");
+        for sql in [
+            "insert into replicas (id, started_at, beat_at) values ('another', 1, 1)",
+            "update upstream_logons set owner = 'another'",
+        ] {
+            sqlx::query(sql).execute(tx.connection()).await.expect("written");
+        }
+        tx.commit().await.expect("committed");
         let kept = store.kept_logons().await.expect("read");
         assert_eq!(kept.len(), 1);
+        assert!(
+            !store.take_logon(logon.id).await.expect("asked"),
+            "its replica lives"
+        );
+        let mut tx = store.begin().await.expect("begun");
+        tx.remove_replica("another").await.expect("removed");
+        tx.commit().await.expect("committed");
+        assert!(store.take_logon(logon.id).await.expect("taken"));
+        assert!(
+            store.kept_logons().await.expect("read").is_empty(),
+            "it is its own now"
+        );
         assert_eq!(kept[0].token.expose_secret(), "a token of EM");
+        let rows = async || {
+            let row = sqlx::query("select count(*) as kept from upstream_logons")
+                .fetch_one(store.reader())
+                .await;
+            row.expect("a row").int("kept").expect("a number")
+        };
+        assert_eq!(rows().await, 1);
         let mut tx = store.begin().await.expect("begun");
         tx.forget_unneeded_logons().await.expect("forgotten");
         tx.commit().await.expect("committed");
-        assert!(store.kept_logons().await.expect("read").is_empty());
+        assert_eq!(rows().await, 0);
     }
 }

@@ -11,7 +11,9 @@ pub mod events;
 pub mod idempotency;
 pub mod lock;
 pub mod logons;
+pub mod news;
 pub mod operations;
+pub mod replicas;
 pub mod retention;
 pub mod row;
 pub mod seal;
@@ -28,6 +30,7 @@ use crate::clock::SharedClock;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
 pub use config::Config;
+pub use engine::in_time;
 use engine::{Engine, Place};
 pub use error::Error;
 use lock::ProcessLock;
@@ -38,6 +41,7 @@ pub struct Tx {
     inner: sqlx::Transaction<'static, Any>,
     store: Arc<Inner>,
     events_written: bool,
+    operations_written: bool,
     begun: std::time::Instant,
 }
 
@@ -52,6 +56,8 @@ struct Inner {
     sealer: Sealer,
     clock: SharedClock,
     deliveries: Nudge,
+    /// This process among those that share the database.
+    replica: String,
     _lock: Option<ProcessLock>,
 }
 
@@ -60,6 +66,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "webhooks", include_str!("migrations/0002_webhooks.sql")),
     (3, "idempotency", include_str!("migrations/0003_idempotency.sql")),
     (4, "logons", include_str!("migrations/0004_logons.sql")),
+    (5, "replicas", include_str!("migrations/0005_replicas.sql")),
 ];
 
 impl Store {
@@ -81,7 +88,8 @@ impl Store {
         let engine = place.engine();
         let (write, read) = place.connect().await?;
         migrate(&write, engine).await?;
-        Ok(Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
+            replica: clock.id().to_string(),
             engine,
             write,
             read,
@@ -89,7 +97,9 @@ impl Store {
             clock,
             deliveries: Nudge::default(),
             _lock: lock,
-        })))
+        }));
+        store.enrol().await?;
+        Ok(store)
     }
 
     /// Begins a transaction that may write; on SQLite it holds the write lock from the start, so that what it
@@ -105,6 +115,7 @@ impl Store {
             inner,
             store: self.0.clone(),
             events_written: false,
+            operations_written: false,
             begun: std::time::Instant::now(),
         })
     }
@@ -141,8 +152,14 @@ impl Store {
         Ok(())
     }
 
-    /// Closes all connections after what runs has ended.
+    /// Closes all connections after what runs has ended; other replicas take over at once.
     pub async fn close(&self) {
+        if let Err(error) = self.leave().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "other replicas find out by themselves that this one has ended"
+            );
+        }
         self.0.read.close().await;
         self.0.write.close().await;
     }
@@ -170,16 +187,34 @@ impl Tx {
         self.store.engine
     }
 
+    /// From here on no other transaction appends to the event log or moves deliveries until this one has ended; so on
+    /// SQLite from the start.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn one_at_a_time(&mut self) -> Result<(), Error> {
+        if let Some(lock) = self.engine().order_events() {
+            sqlx::query(lock).execute(self.connection()).await?;
+        }
+        Ok(())
+    }
+
     /// Remembers that this transaction may have made deliveries due.
     pub(in crate::store) fn note_deliveries(&mut self) {
         self.events_written = true;
+    }
+
+    /// Remembers that this transaction changed an operation or a session.
+    pub(in crate::store) fn note_operations(&mut self) {
+        self.operations_written = true;
     }
 
     /// Makes it durable, then wakes whom it concerns.
     ///
     /// # Errors
     /// [`Error::Database`] when the database did not take it; then nothing of it is there.
-    pub async fn commit(self) -> Result<(), Error> {
+    pub async fn commit(mut self) -> Result<(), Error> {
+        self.notify().await?;
         self.inner.commit().await?;
         metrics::histogram!(names::STORE_SECONDS).record(self.begun.elapsed());
         if self.events_written {

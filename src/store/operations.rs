@@ -122,6 +122,7 @@ impl Tx {
     }
 
     async fn write_history(&mut self, operation: &Operation) -> Result<(), Error> {
+        self.note_operations();
         for (position, step) in (1i64..).zip(&operation.history) {
             sqlx::query(
                 "insert into operation_history (operation_id, position, state, at, reason) values ($1, $2, $3, $4, $5) \

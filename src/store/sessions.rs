@@ -61,6 +61,14 @@ impl Tx {
         Ok(())
     }
 
+    /// Since when EM is away, as it was told.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn outage(&mut self) -> Result<Option<Timestamp>, Error> {
+        outage(self.connection()).await
+    }
+
     /// Every session whose end is still awaited or that was lost within reach.
     ///
     /// # Errors
@@ -97,6 +105,7 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`].
     pub async fn save_session(&mut self, record: &SessionRecord) -> Result<(), Error> {
+        self.note_operations();
         sqlx::query(
             "insert into failover_sessions (key, facts, plan, plan_key, started_at, first_seen_at, first_observation, \
              stopped_seen_at, missed, sequence, phase) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
@@ -174,11 +183,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn outage(&self) -> Result<Option<Timestamp>, Error> {
-        let row = sqlx::query("select value from meta where key = 'outage' and value <> ''")
-            .fetch_optional(self.reader())
-            .await?;
-        row.map(|row| moment(row.parsed("value")?, "meta.outage"))
-            .transpose()
+        outage(&mut *self.reader().acquire().await?).await
     }
 
     /// The number of complete observations so far; 0 before the baseline.
@@ -227,6 +232,14 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+async fn outage(connection: &mut sqlx::AnyConnection) -> Result<Option<Timestamp>, Error> {
+    let row = sqlx::query("select value from meta where key = 'outage' and value <> ''")
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| moment(row.parsed("value")?, "meta.outage"))
+        .transpose()
 }
 
 fn record_from(row: &AnyRow) -> Result<SessionRecord, Error> {

@@ -80,6 +80,8 @@ struct Entry {
     proven: u64,
     /// It was saved to be taken up again, so that it is not logged off at the end.
     saved: bool,
+    /// Another replica opened it and closes it.
+    guest: bool,
 }
 
 struct Refusal {

@@ -35,6 +35,7 @@ mod transport;
 pub mod types;
 mod xml;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,10 +172,24 @@ impl Em {
         self.inner.pools.iter().find_map(|pool| pool.save(logon))
     }
 
-    /// Takes up a logon session that was saved, pinned once for each call. False when its account is not configured any more.
-    pub fn resume_logon(&self, saved: &SavedLogon) -> bool {
+    /// Takes up a logon session that was saved, pinned once for each call. Unless it is its `own` from now on, it is
+    /// dropped and not logged off when nobody needs it. False when its account is not configured any more.
+    pub fn resume_logon(&self, saved: &SavedLogon, own: bool) -> bool {
         let pool = self.inner.pools.iter().find(|pool| pool.account == saved.account);
-        pool.map(|pool| pool.resume(saved)).is_some()
+        pool.map(|pool| pool.resume(saved, own)).is_some()
+    }
+
+    /// Sets how many tasks need each saved logon session, where operations may end without this process.
+    pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>) {
+        for pool in &self.inner.pools {
+            pool.keep_pins(needed);
+        }
+    }
+
+    /// Whether a logon session is in reach.
+    #[must_use]
+    pub fn holds_logon(&self, logon: LogonId) -> bool {
+        self.inner.pools.iter().any(|pool| pool.holds(logon))
     }
 
     /// Keeps pinned logon sessions alive, logs off unused ones. Happens by itself every minute.

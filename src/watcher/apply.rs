@@ -14,12 +14,15 @@ use crate::domain::id::{EmId, EventId, LogonId, OperationId};
 use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
 use crate::domain::plan::{Plan, PlanRef};
 use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
+use crate::store::replicas::Lease;
 use crate::store::{Store, Tx};
 use crate::telemetry::names;
 
 /// What was seen at EM in one turn.
 #[derive(Debug, Clone)]
 pub struct Look {
+    /// What gave the right to look.
+    pub lease: Lease,
     /// When, by the gateway's clock.
     pub at: Timestamp,
     /// How far back the query reached; `None` = as far as EM's window.
@@ -52,9 +55,9 @@ pub struct Applied {
 /// Writes what `look` means.
 ///
 /// # Errors
-/// [`Error::Store`]; nothing was written then.
+/// [`Error::Store`], [`Error::Displaced`]; nothing was written then.
 pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Applied, Error> {
-    let mut tx = store.begin().await?;
+    let mut tx = begin_under(&look.lease, store).await?;
     let mut turn = Writing::read(&mut tx, look, patience).await?;
     turn.follow_tasks();
     let changes = turn.compare();
@@ -70,12 +73,23 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     Ok(turn.applied)
 }
 
+/// A transaction in which no other replica observes.
+async fn begin_under(lease: &Lease, store: &Store) -> Result<Tx, Error> {
+    let mut tx = store.begin().await?;
+    if tx.holds(lease).await? {
+        Ok(tx)
+    } else {
+        Err(Error::Displaced)
+    }
+}
+
 /// Records that EM is away (`reason`) or back (`None`), and tells each once, also across restarts.
 ///
 /// # Errors
-/// [`Error::Store`].
+/// [`Error::Store`], [`Error::Displaced`].
 pub async fn outage(
     store: &Store,
+    lease: &Lease,
     account: &str,
     since: Timestamp,
     reason: Option<String>,
@@ -83,8 +97,13 @@ pub async fn outage(
     if store.outage().await?.is_some() == reason.is_some() {
         return Ok(());
     }
-    let mut tx = store.begin().await?;
-    let (kind, since) = match (&reason, store.outage().await?) {
+    let mut tx = begin_under(lease, store).await?;
+    // Read again: what was read without the lease may have been told by another replica since.
+    let told = tx.outage().await?;
+    if told.is_some() == reason.is_some() {
+        return Ok(());
+    }
+    let (kind, since) = match (&reason, told) {
         (Some(_), _) => (EventType::UpstreamUnavailable, since),
         (None, began) => (EventType::UpstreamRecovered, began.unwrap_or(since)),
     };

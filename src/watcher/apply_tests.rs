@@ -40,6 +40,7 @@ impl Turns {
     ) -> Applied {
         self.clock.advance(Duration::from_secs(2));
         let look = Look {
+            lease: self.lease().await,
             at: self.clock.now(),
             since: None,
             sessions,
@@ -47,6 +48,11 @@ impl Turns {
             plans: vec![plan()],
         };
         apply(&self.store, look, PATIENCE).await.expect("applied")
+    }
+
+    async fn lease(&self) -> Lease {
+        let lease = self.store.lease(Lease::WATCH).await.expect("taken");
+        lease.expect("free")
     }
 
     async fn events(&self) -> Vec<(String, serde_json::Value)> {
@@ -329,6 +335,7 @@ async fn an_outage_and_its_end_are_told_once_each() {
     for _ in 0..3 {
         outage(
             &turns.store,
+            &turns.lease().await,
             "operators",
             since,
             Some("connection refused".into()),
@@ -337,7 +344,8 @@ async fn an_outage_and_its_end_are_told_once_each() {
         .expect("told");
     }
     for _ in 0..3 {
-        outage(&turns.store, "operators", turns.clock.now(), None)
+        let lease = turns.lease().await;
+        outage(&turns.store, &lease, "operators", turns.clock.now(), None)
             .await
             .expect("told");
     }

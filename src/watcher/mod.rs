@@ -9,6 +9,7 @@ pub mod apply;
 pub mod config;
 pub mod follow;
 pub mod observe;
+mod replicas;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -17,13 +18,14 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
 use crate::clock::SharedClock;
-use crate::domain::id::{EmId, OperationId};
+use crate::domain::id::{EmId, LogonId, OperationId};
 use crate::domain::operation::Operation;
 use crate::domain::plan::{Plan, PlanKind};
 use crate::domain::session::SessionFacts;
 use crate::runtime::{Turn, Worker};
-use crate::store::Store;
+use crate::store::replicas::Lease;
 use crate::store::sessions::WatchState;
+use crate::store::{self, Store};
 use crate::telemetry::names;
 use crate::upstream::{self, Em};
 use apply::{Applied, Look};
@@ -46,6 +48,9 @@ const FAILURES_UNTIL_TOLD: u32 = 2;
 /// How long a list of plans is good for naming the plan of a session.
 const PLANS_TTL: Duration = Duration::from_mins(1);
 
+/// How often a replica that does not observe looks whether it has to.
+const STAND_BY: Duration = Duration::from_secs(1);
+
 /// Why a turn could not observe.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,6 +60,9 @@ pub enum Error {
     /// The store did not take it.
     #[error("the observation could not be stored")]
     Store(#[from] crate::store::Error),
+    /// Another replica observes by now.
+    #[error("another replica took over the observation")]
+    Displaced,
     /// An event's body could not be made.
     #[error(transparent)]
     Event(#[from] crate::api_types::events::Unrepresentable),
@@ -71,6 +79,10 @@ pub struct Watcher {
     task_pace: HashMap<OperationId, Pace>,
     plans: Option<(Timestamp, Vec<Plan>)>,
     failures: u32,
+    /// Logon sessions of other replicas that were taken up.
+    adopted: HashSet<LogonId>,
+    /// When EM was asked something while another replica observed.
+    greeted: Option<std::time::Instant>,
 }
 
 /// How far back the query has to reach: to the oldest session whose end is awaited, to what may have happened since the
@@ -112,16 +124,20 @@ impl Watcher {
             task_pace: HashMap::new(),
             plans: None,
             failures: 0,
+            adopted: HashSet::new(),
+            greeted: None,
         }
     }
 
-    /// Observes once.
+    /// Observes once, as the one replica that does.
     ///
     /// # Errors
     /// [`Error`]; nothing was written then.
-    pub async fn observe(&mut self) -> Result<Applied, Error> {
+    async fn observe(&mut self, lease: Lease) -> Result<Applied, Error> {
         let asked_at = self.clock.now();
-        let before = self.store.watch_state().await?;
+        let before = store::in_time(self.store.watch_state()).await?;
+        self.adopt_logons(&before.operations).await?;
+        self.align_pins(&before.operations);
         let since = reach(&before, asked_at);
         let mut sessions = self.em.sessions_since(since).await?;
         let tasks = self.ask_tasks(&before.operations).await;
@@ -135,13 +151,14 @@ impl Watcher {
             self.known_plans()
         };
         let look = Look {
+            lease,
             at: self.clock.now(),
             since,
             sessions,
             tasks,
             plans,
         };
-        let applied = apply::apply(&self.store, look, self.patience).await?;
+        let applied = store::in_time(apply::apply(&self.store, look, self.patience)).await?;
         for logon in &applied.released {
             self.em.release(*logon);
         }
@@ -313,13 +330,13 @@ impl Watcher {
     }
 
     /// Tells an outage of EM once it is more than a hiccup, and its end.
-    async fn note(&mut self, outcome: &Result<Applied, Error>) {
+    async fn note(&mut self, lease: Lease, outcome: &Result<Applied, Error>) {
         match outcome {
             Ok(_) => {
                 if std::mem::take(&mut self.failures) > 0 {
                     tracing::info!("Enterprise Manager is observed again");
                 }
-                self.tell_outage(None).await;
+                self.tell_outage(lease, None).await;
             }
             Err(error) => {
                 self.failures += 1;
@@ -332,18 +349,19 @@ impl Watcher {
                 if let Error::Upstream(cause) = error
                     && self.failures >= FAILURES_UNTIL_TOLD
                 {
-                    self.tell_outage(Some(cause.public_message())).await;
+                    self.tell_outage(lease, Some(cause.public_message())).await;
                 }
             }
         }
     }
 
-    async fn tell_outage(&self, reason: Option<String>) {
+    async fn tell_outage(&self, lease: Lease, reason: Option<String>) {
         let health = self.em.health();
         // An EM that answers nonsense is there, and since when it is says nothing about the nonsense.
         let away = health.since.filter(|_| !health.up);
         let since = away.unwrap_or_else(|| self.clock.now());
-        if let Err(error) = apply::outage(&self.store, self.em.default_account(), since, reason).await {
+        if let Err(error) = apply::outage(&self.store, &lease, self.em.default_account(), since, reason).await
+        {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "an event about Enterprise Manager could not be stored"
@@ -357,9 +375,25 @@ impl Worker for Watcher {
 
     async fn activate(&mut self) -> Turn {
         let begun = std::time::Instant::now();
-        let outcome = self.observe().await;
+        let lease = match store::in_time(self.store.lease(Lease::WATCH)).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => {
+                self.stand_by().await;
+                return Turn::Rest(STAND_BY);
+            }
+            Err(error) => {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "the observation waits for the store"
+                );
+                return Turn::Rest(STAND_BY);
+            }
+        };
+        let outcome = self.observe(lease).await;
         self.measure(&outcome, begun.elapsed());
-        self.note(&outcome).await;
+        if !matches!(outcome, Err(Error::Displaced)) {
+            self.note(lease, &outcome).await;
+        }
         match outcome {
             Ok(applied) if applied.active => Turn::Rest(self.config.interval),
             Ok(_) => Turn::Rest(self.config.idle_interval),

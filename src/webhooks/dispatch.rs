@@ -74,7 +74,7 @@ impl Dispatcher {
             timeout: config.timeout,
         };
         Self(Arc::new(Engine {
-            owner: clock.id().to_string(),
+            owner: store.replica().to_owned(),
             wake: store.deliveries_nudge(),
             store,
             client,
@@ -156,13 +156,13 @@ impl Engine {
             let lanes = if stopping {
                 Vec::new()
             } else {
-                self.store.waiting_lanes().await?
+                store::in_time(self.store.waiting_lanes()).await?
             };
             if self.actionable(&lanes, now).is_empty() {
                 return Ok(Turn::Rest(rest(&lanes, now)));
             }
         }
-        let result = self.transact(&finished, unsure, sweep, stopping, now).await;
+        let result = store::in_time(self.transact(&finished, unsure, sweep, stopping, now)).await;
         let Ok((claimed, written, lanes)) = result else {
             // The commit's outcome may be unknown: what it claimed without our knowledge is released next time.
             self.state().unsure = true;
@@ -189,6 +189,8 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(Vec<Claimed>, Vec<Written>, Vec<Lane>), store::Error> {
         let mut tx = self.store.begin().await?;
+        // Of several replicas one at a time, so that what is counted here stays true until the commit.
+        tx.one_at_a_time().await?;
         if unsure {
             let alive: HashSet<(DeliveryId, i64)> = {
                 let state = self.state();
@@ -218,10 +220,12 @@ impl Engine {
             metrics::gauge!(names::WEBHOOK_OLDEST).set(late.as_secs_f64());
         }
         let (mut claimed, mut lanes) = (Vec::new(), Vec::new());
-        if !stopping {
+        if !stopping && tx.is_alive().await? {
             lanes = tx.waiting_lanes().await?;
             let settled: HashSet<DeliveryId> = finished.iter().map(|finished| finished.id).collect();
-            for (lane, limit, probe) in self.shares(&lanes, &settled, now) {
+            let own = self.flying(&settled).values().sum();
+            let under_way = tx.under_way().await?;
+            for (lane, limit, probe) in self.shares(&lanes, &under_way, own, now) {
                 claimed.extend(tx.claim(&lane, limit, probe, &self.owner).await?);
             }
         }
@@ -240,14 +244,15 @@ impl Engine {
         lanes.iter().filter(may_send).cloned().collect()
     }
 
-    /// Who may claim how many, and whether a probe; the lane that begins changes from turn to turn.
+    /// Who may claim how many, and whether a probe: of what is `under_way` in all replicas the lanes' own bounds
+    /// count, of this process' `own` the total. The lane that begins changes from turn to turn.
     fn shares(
         &self,
         lanes: &[Lane],
-        settled: &HashSet<DeliveryId>,
+        under_way: &HashMap<String, usize>,
+        own: usize,
         now: Timestamp,
     ) -> Vec<(Lane, usize, bool)> {
-        let flying = self.flying(settled);
         let mut due: Vec<Lane> = lanes.iter().filter(|lane| lane.due <= now).cloned().collect();
         due.sort_by(|one, other| one.key.cmp(&other.key));
         let rotation = {
@@ -257,7 +262,7 @@ impl Engine {
         };
         let begin = rotation % due.len().max(1);
         due.rotate_left(begin);
-        let of = |lane: &Lane| flying.get(&lane.key).copied().unwrap_or_default();
+        let of = |lane: &Lane| under_way.get(&lane.key).copied().unwrap_or_default();
         let loads: Vec<Load> = due
             .iter()
             .map(|lane| Load {
@@ -265,7 +270,7 @@ impl Engine {
                 flying: of(lane),
             })
             .collect();
-        let limits = allot(&loads, flying.values().sum());
+        let limits = allot(&loads, own);
         due.into_iter()
             .zip(limits)
             .filter(|(_, limit)| *limit > 0)

@@ -21,6 +21,7 @@ mod em; // Enterprise Manager as its own client sees it, and its weather
 mod house; // gateways, simulator and store as processes
 mod logons; // which logon sessions may be left at Enterprise Manager, and which may not
 #[path = "../it/support/process.rs"]
+#[allow(dead_code, reason = "other tests freeze processes as well")]
 mod process;
 mod receiver; // a receiver that fails now and then
 

@@ -302,8 +302,23 @@ fn what_is_not_built_yet_is_refused_in_plain_words() {
         "auth.keys[1].kind",
         "not supported yet",
     );
-    let store = with("[store]\nurl = \"postgres://emgate@db.example/emgate\"");
-    assert_refused(&store, &[], "store.url", "not supported yet");
+}
+
+#[test]
+fn a_shared_database_needs_a_key_that_all_replicas_have() {
+    let store = format!("{MINIMAL}\n[store]\nurl = \"postgres://emgate@db.example/emgate\"");
+    assert_refused(
+        &store,
+        &[],
+        "store.encryption_key_file",
+        "the same for every replica",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
+    let path = file.to_str().unwrap();
+    let config = parse(&store, &[("EMGATE_STORE__ENCRYPTION_KEY_FILE", path)]).expect("complete");
+    assert_eq!(config.store.url, "postgres://emgate@db.example/emgate");
 }
 
 #[test]

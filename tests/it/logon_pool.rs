@@ -440,7 +440,7 @@ async fn a_saved_session_outlives_the_room_and_is_closed_once_its_task_is_done()
     assert_eq!(bench.stats().await.number("activeSessions"), 1);
 
     let next = bench.another(|_| {});
-    assert!(next.resume_logon(&saved));
+    assert!(next.resume_logon(&saved, true));
     let view = next.task(accepted.logon, &accepted.task).await.expect("a task");
     assert_ne!(view.state, TaskState::Lost);
     next.release(accepted.logon);

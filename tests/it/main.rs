@@ -20,9 +20,9 @@ mod delivery; // webhooks over real sockets: signatures, bad receivers, order, r
 mod demo; // the demo as a newcomer runs it
 #[cfg(feature = "demo")]
 mod em_bench; // the upstream room against the simulator, and a server that says what it is told
-mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod em_examples; // the document's examples of EM's answers, produced
+mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
 mod guard_imports; // who may import whom, and which crates stay in one room
@@ -41,7 +41,11 @@ mod meta; // probes, metrics, documentation, what every answer carries, the list
 #[cfg(feature = "demo")]
 mod mirror; // Enterprise Manager's paths as JSON: reads, writes, tasks, plans, and all of the catalogue
 #[cfg(feature = "demo")]
+mod postgres_server; // the PostgreSQL server that tests start
+#[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
+#[cfg(feature = "demo")]
+mod replicas; // real processes on one PostgreSQL: one job each, takeover, fencing, the database gone
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again
 #[cfg(feature = "demo")]

@@ -50,3 +50,9 @@ written as such, where a template would write 1e+06. */ -}}
 {{ $prefix }}: {{ toString .value | quote }}
 {{- end -}}
 {{- end -}}
+
+{{- /* Not empty when the store is a PostgreSQL database, which several pods may share. */ -}}
+{{- define "emgate.shared" -}}
+{{- $url := default "" (dig "store" "url" "" .Values.config) -}}
+{{- if regexMatch "^postgres(ql)?://" $url -}}yes{{- end -}}
+{{- end -}}

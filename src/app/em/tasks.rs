@@ -36,6 +36,7 @@ impl App {
         let operation = self.own_operation(caller, ask, Scope::OperationsRead).await?;
         let (id, task) = (operation.id, operation.task.ok_or(GONE)?);
         let logon = task.logon.ok_or(GONE)?;
+        self.reach(logon).await?;
         let json = self.em.task_document(logon, &task.id).await?.ok_or(GONE)?;
         Ok(Document {
             root: "Task",
@@ -119,6 +120,7 @@ impl App {
         }
         let mut there = HashMap::new();
         for logon in logons {
+            self.reach(logon).await?;
             let Some(json) = self.em.tasks_in(logon).await? else {
                 continue;
             };

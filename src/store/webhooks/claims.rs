@@ -3,7 +3,7 @@
 //! A claim sets owner and attempt number; every later write names both ([`super::outcomes`]), so that whoever lost a
 //! delivery changes nothing. A lane is what shares a bound on concurrency: an endpoint, or the origin of callbacks.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
@@ -145,6 +145,26 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn waiting_lanes(&mut self) -> Result<Vec<Lane>, Error> {
         lanes(self.connection()).await
+    }
+
+    /// How many attempts of each lane are under way, those of other replicas included.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn under_way(&mut self) -> Result<HashMap<String, usize>, Error> {
+        let rows = sqlx::query(
+            "select lane, count(*) as attempts from webhook_deliveries where state = 'sending' group by lane",
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.text("lane")?,
+                    usize::try_from(row.int("attempts")?).unwrap_or(0),
+                ))
+            })
+            .collect()
     }
 
     /// Claims up to `limit` deliveries of a lane for `owner` and writes the beginning of an attempt for each. What is

@@ -179,9 +179,7 @@ impl Tx {
     pub(super) async fn unblock_next(&mut self, lane: &str, session: &str) -> Result<(), Error> {
         // An event that is being written at this moment may have found this session still waiting; what it wrote has
         // to be seen here, or it would stay blocked.
-        if let Some(one_at_a_time) = self.engine().order_events() {
-            sqlx::query(one_at_a_time).execute(self.connection()).await?;
-        }
+        self.one_at_a_time().await?;
         sqlx::query(
             "update webhook_deliveries set blocked = 0 where id = (\
                  select b.id from webhook_deliveries b \
@@ -199,18 +197,29 @@ impl Tx {
         Ok(())
     }
 
-    /// Releases every delivery that is claimed and not among `alive`: those of a process that ended. The attempt's end
-    /// is not known, so it may have arrived; it goes out again at once under the same id. Their number.
-    ///
-    /// Whoever holds an SQLite store is the only process, so all that is claimed and not its own is nobody's.
+    /// Releases every delivery that this process, or one that is no more, has claimed and that is not among `alive`.
+    /// The attempt's end is not known, so it may have arrived; it goes out again at once under the same id. Their
+    /// number. Of a file, where no replica is registered, all that is claimed is this process' or nobody's.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn reclaim(&mut self, alive: &HashSet<(DeliveryId, i64)>) -> Result<usize, Error> {
+        let own = self.replica().to_owned();
+        self.reclaim_of(&own, alive).await
+    }
+
+    /// The same with another process' claims in place of the own ones.
+    pub(in crate::store) async fn reclaim_of(
+        &mut self,
+        replica: &str,
+        alive: &HashSet<(DeliveryId, i64)>,
+    ) -> Result<usize, Error> {
         let rows = sqlx::query(
             "select d.id, d.attempts, d.owner, e.enabled, d.endpoint_id from webhook_deliveries d \
-             left join webhook_endpoints e on e.id = d.endpoint_id where d.state = 'sending'",
+             left join webhook_endpoints e on e.id = d.endpoint_id \
+             where d.state = 'sending' and (d.owner = $1 or d.owner not in (select id from replicas))",
         )
+        .bind(replica)
         .fetch_all(self.connection())
         .await?;
         let now = self.clock().now();

@@ -288,6 +288,30 @@ async fn whoever_lost_a_delivery_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_registered_replica_sends_is_left_to_it_until_it_is_no_more() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    fixture
+        .event(EventType::UpstreamUnavailable, Routing::default())
+        .await;
+    let mut tx = fixture.store.begin().await.expect("begun");
+    sqlx::query("insert into replicas (id, started_at, beat_at) values ('me', 1, 1)")
+        .execute(tx.connection())
+        .await
+        .expect("registered");
+    tx.commit().await.expect("committed");
+    let claimed = fixture.claim().await;
+    let mut tx = fixture.store.begin().await.expect("begun");
+    let under_way = tx.under_way().await.expect("counted");
+    assert_eq!(under_way[&claimed[0].lane], 1, "others' attempts count as well");
+    assert_eq!(tx.reclaim(&HashSet::new()).await.expect("looked"), 0);
+    tx.remove_replica("me").await.expect("removed");
+    tx.commit().await.expect("committed");
+    assert_eq!(fixture.claim().await[0].number, 2, "released with it");
+    assert!(!fixture.settle(&claimed[0], DELIVERED, false).await, "fenced off");
+}
+
+#[tokio::test]
 async fn what_is_alive_is_not_reclaimed() {
     let fixture = Fixture::new().await;
     fixture.endpoint(Settings::default()).await;

@@ -77,6 +77,7 @@ impl Pool {
                             used_at: now,
                             proven: self.moment(),
                             saved: false,
+                            guest: false,
                         };
                         state.entries.push(entry);
                     }

@@ -1,9 +1,10 @@
 //! What keeps logon sessions, and what ends them: pins, saving and resuming, the look after idle ones, logging off.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entry, Pool};
+use super::{Entry, Pool, State};
 use crate::domain::id::LogonId;
 use crate::telemetry::names;
 use crate::upstream::error::Error;
@@ -31,7 +32,27 @@ impl Pool {
         entry.pins = entry.pins.saturating_sub(1);
         // Nobody has a use for it any more, so that it has to be closed like any other.
         entry.saved &= entry.pins > 0;
+        self.drop_unneeded_guests(&mut state);
         true
+    }
+
+    /// Sets how many tasks need each session, those aside that have not been saved yet.
+    pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>) {
+        let mut state = self.lock();
+        for entry in &mut state.entries {
+            let pins = needed.get(&entry.logon.id).copied().unwrap_or_default();
+            if entry.saved || pins > 0 {
+                entry.pins = pins;
+                entry.saved = pins > 0;
+            }
+        }
+        self.drop_unneeded_guests(&mut state);
+    }
+
+    /// The replica that opened such a session has it as well, and closes it.
+    fn drop_unneeded_guests(&self, state: &mut State) {
+        state.entries.retain(|entry| !entry.guest || entry.pins > 0);
+        self.count(state);
     }
 
     /// Whether the session is one of this account's.
@@ -53,12 +74,14 @@ impl Pool {
         Some(entry.logon.save(&self.account))
     }
 
-    /// Takes up a session that was saved, pinned once for each call. It counts among the account's sessions.
-    pub fn resume(&self, saved: &SavedLogon) {
+    /// Takes up a session that was saved, pinned once for each call. It counts among the account's sessions; unless it
+    /// is its `own` from now on, another replica closes it.
+    pub fn resume(&self, saved: &SavedLogon, own: bool) {
         let logon = Arc::new(Logon::restore(saved, self.slots));
         let mut state = self.lock();
         if let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == saved.id) {
             entry.pins = entry.pins.saturating_add(1);
+            entry.guest &= !own;
         } else {
             let used_at = self.clock.now();
             state.entries.push(Entry {
@@ -67,6 +90,7 @@ impl Pool {
                 used_at,
                 proven: 0,
                 saved: true,
+                guest: !own,
             });
         }
         self.count(&state);
@@ -128,7 +152,7 @@ impl Pool {
         self.changed.notify_waiters();
         let (kept, given_up): (Vec<Entry>, Vec<Entry>) = entries
             .into_iter()
-            .partition(|entry| entry.saved && entry.pins > 0);
+            .partition(|entry| entry.guest || entry.saved && entry.pins > 0);
         let log_offs = given_up.iter().map(|entry| self.log_off(&entry.logon));
         futures_util::future::join_all(log_offs).await;
         drop(kept);

@@ -7,6 +7,7 @@ pub mod client;
 pub mod door;
 pub mod judge;
 pub mod least;
+pub mod postgres;
 pub mod process;
 pub mod receiver;
 pub mod stand_in;

@@ -1,0 +1,297 @@
+//! Who shares this store: every replica beats, the silent are taken for dead, what they had claimed is given back.
+//!
+//! Only PostgreSQL is shared. There a replica holds an advisory lock on a connection of its own, so that a killed one
+//! is told from one that is slow: silent for 3 s with the lock free is dead, silent for 8 s is dead in any case. All
+//! times are the database server's. A file has one process, and everything in it is that process' own.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use sqlx::{AnyConnection, ConnectOptions as _};
+
+use super::engine::Engine;
+use super::row::Columns as _;
+use super::{Error, Store, Tx};
+
+/// How often a replica beats and looks after the others.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long a beat may take before its connection is given up.
+const BEAT_LIMIT: Duration = Duration::from_secs(3);
+/// How long a replica's own connection has to be up before it takes others for dead: after a restart of the database
+/// all were silent, and have to get the time to come back.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// The server's time in microseconds since 1970.
+macro_rules! now {
+    () => {
+        "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
+    };
+}
+
+const BEAT_SQL: &str = concat!(
+    "insert into replicas (id, started_at, beat_at) values ($1, ",
+    now!(),
+    ", ",
+    now!(),
+    ") on conflict (id) do update set beat_at = excluded.beat_at"
+);
+
+/// Held while a connection lives, for as long as the process does.
+const LOCK_SQL: &str = "select pg_try_advisory_lock(hashtextextended($1, 7310868735))::text";
+
+/// Whether anybody is silent at all.
+const SILENT_SQL: &str = concat!(
+    "select id from replicas where id <> $1 and beat_at < ",
+    now!(),
+    " - 3000000 limit 1"
+);
+
+/// Those taken for dead. A replica that claims something at this moment holds its row, and is left for the next look.
+const DEAD_SQL: &str = concat!(
+    "select id from replicas where id <> $1 and case when beat_at < ",
+    now!(),
+    " - 8000000 then true when beat_at < ",
+    now!(),
+    " - 3000000 then pg_try_advisory_xact_lock(hashtextextended(id, 7310868735)) else false end \
+     for update skip locked"
+);
+
+/// Finds this replica alive, and keeps it from being taken for dead until the transaction has ended.
+const ALIVE_SQL: &str = concat!(
+    "select id from replicas where id = $1 and beat_at > ",
+    now!(),
+    " - 6000000 for key share"
+);
+
+/// A lease is free when it is nobody's, one's own, or that of a replica that is no more.
+const LEASE_SQL: &str = "insert into leases (name, owner, token) values ($1, $2, 1) \
+     on conflict (name) do update set owner = $2, \
+         token = case when leases.owner = $2 then leases.token else leases.token + 1 end \
+     where leases.owner = $2 or leases.owner not in (select id from replicas) \
+     returning token";
+
+/// A lease as it was taken: every write under it has to find it unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    name: &'static str,
+    token: i64,
+}
+
+impl Lease {
+    /// To observe EM.
+    pub const WATCH: &'static str = "watch";
+}
+
+impl Store {
+    /// This process in the rows that are its own.
+    #[must_use]
+    pub fn replica(&self) -> &str {
+        &self.0.replica
+    }
+
+    /// Whether several replicas may work on it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.engine == Engine::Postgres
+    }
+
+    /// Takes or keeps a lease; none while another replica has it or this one cannot beat. The only process of a file
+    /// always has it.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn lease(&self, name: &'static str) -> Result<Option<Lease>, Error> {
+        if self.0.engine == Engine::Sqlite {
+            return Ok(Some(Lease { name, token: 0 }));
+        }
+        let mut tx = self.begin().await?;
+        if !tx.is_alive().await? {
+            return Ok(None);
+        }
+        let row = sqlx::query(LEASE_SQL)
+            .bind(name)
+            .bind(self.replica().to_owned())
+            .fetch_optional(tx.connection())
+            .await?;
+        tx.commit().await?;
+        row.map(|row| {
+            let token = row.int("token")?;
+            Ok(Lease { name, token })
+        })
+        .transpose()
+    }
+
+    /// Writes this replica's row; on a shared store only.
+    pub(super) async fn enrol(&self) -> Result<(), Error> {
+        if self.0.engine == Engine::Postgres {
+            sqlx::query(BEAT_SQL)
+                .bind(self.replica().to_owned())
+                .execute(&self.0.write)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves: what is still this replica's is anybody's at once.
+    pub(super) async fn leave(&self) -> Result<(), Error> {
+        if self.0.engine == Engine::Postgres {
+            let mut tx = self.begin().await?;
+            tx.one_at_a_time().await?;
+            tx.remove_replica(self.replica()).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes replicas that are taken for dead. Their number.
+    async fn bury(&self) -> Result<usize, Error> {
+        let silent = sqlx::query(SILENT_SQL)
+            .bind(self.replica().to_owned())
+            .fetch_optional(self.reader())
+            .await?;
+        if silent.is_none() {
+            return Ok(0);
+        }
+        let mut tx = self.begin().await?;
+        // Before the rows: whoever claims takes the two in this order.
+        tx.one_at_a_time().await?;
+        let rows = sqlx::query(DEAD_SQL)
+            .bind(self.replica().to_owned())
+            .fetch_all(tx.connection())
+            .await?;
+        let dead = rows
+            .iter()
+            .map(|row| row.text("id"))
+            .collect::<Result<Vec<_>, _>>()?;
+        if dead.is_empty() {
+            return Ok(0);
+        }
+        for id in &dead {
+            tx.remove_replica(id).await?;
+        }
+        tx.commit().await?;
+        Ok(dead.len())
+    }
+}
+
+impl Tx {
+    /// This process in the rows that are its own.
+    pub(super) fn replica(&self) -> &str {
+        &self.store.replica
+    }
+
+    /// Whether this replica counts as alive; if so, until the transaction has ended. The only process of a file does.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn is_alive(&mut self) -> Result<bool, Error> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(true);
+        }
+        let id = self.replica().to_owned();
+        let row = sqlx::query(ALIVE_SQL)
+            .bind(id)
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether a lease is still as it was taken; if so, until the transaction has ended.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn holds(&mut self, lease: &Lease) -> Result<bool, Error> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(true);
+        }
+        let row = sqlx::query("select name from leases where name = $1 and token = $2 for update")
+            .bind(lease.name)
+            .bind(lease.token)
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Removes a replica and gives back what it had claimed, all or nothing.
+    pub(in crate::store) async fn remove_replica(&mut self, id: &str) -> Result<(), Error> {
+        sqlx::query("delete from replicas where id = $1")
+            .bind(id.to_owned())
+            .execute(self.connection())
+            .await?;
+        self.reclaim_of(id, &HashSet::new()).await?;
+        self.note_deliveries();
+        Ok(())
+    }
+}
+
+/// Keeps this replica alive and removes dead ones.
+pub struct Heart {
+    store: Store,
+    /// With the lock on it, and since when.
+    connection: Option<(AnyConnection, Instant)>,
+}
+
+impl Heart {
+    /// The heart of this process.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self {
+            store,
+            connection: None,
+        }
+    }
+
+    async fn beat(&mut self) -> Result<(), Error> {
+        let id = self.store.replica().to_owned();
+        let (mut connection, since) = match self.connection.take() {
+            Some(known) => known,
+            None => {
+                let mut connection = self.store.0.write.connect_options().connect().await?;
+                sqlx::query(LOCK_SQL)
+                    .bind(id.clone())
+                    .fetch_one(&mut connection)
+                    .await?;
+                (connection, Instant::now())
+            }
+        };
+        sqlx::query(BEAT_SQL).bind(id).execute(&mut connection).await?;
+        // Put back only when it works: the next beat makes a new one otherwise.
+        self.connection = Some((connection, since));
+        if since.elapsed() >= SETTLED {
+            let dead = self.store.bury().await?;
+            if dead > 0 {
+                tracing::warn!(
+                    replicas = dead,
+                    "a replica was silent for too long; its work is taken over"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Heart {
+    /// Beats until it is dropped: also while the program stops, because what is under way then is still its own.
+    pub async fn run(mut self) {
+        if self.store.0.engine == Engine::Sqlite {
+            return std::future::pending().await;
+        }
+        let mut pace = tokio::time::interval(BEAT);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            pace.tick().await;
+            let beat = tokio::time::timeout(BEAT_LIMIT, self.beat()).await;
+            let beat = beat.unwrap_or(Err(Error::TooSlow));
+            match &beat {
+                Ok(()) if failing => tracing::info!("this replica beats again"),
+                Err(error) if !failing => tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    "this replica cannot beat; it claims nothing until it can"
+                ),
+                Ok(()) | Err(_) => {}
+            }
+            failing = beat.is_err();
+        }
+    }
+}

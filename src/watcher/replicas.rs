@@ -1,0 +1,75 @@
+//! What comes with several replicas: the one that observes takes up the logon sessions of the others, because a task is
+//! only seen in the session that made it; the others stand by.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::Watcher;
+use crate::domain::id::LogonId;
+use crate::domain::operation::Operation;
+use crate::store;
+use crate::upstream::SavedLogon;
+
+/// How often a replica that does not observe asks EM something, to know whether it answers.
+const GREETING: Duration = Duration::from_secs(15);
+
+impl Watcher {
+    /// What a replica does that does not observe.
+    pub(super) async fn stand_by(&mut self) {
+        self.failures = 0;
+        if let Ok(operations) = self.store.unfinished_operations().await {
+            self.align_pins(&operations);
+        }
+        let due = self.greeted.is_none_or(|at| at.elapsed() >= GREETING);
+        if due || !self.em.health().up {
+            self.greeted = Some(Instant::now());
+            // Its outcome is noted where requests are made.
+            let _ = self.em.sessions_since(Some(self.clock.now())).await;
+        }
+    }
+
+    /// Takes up the sessions that are needed and not this replica's own: for good when their replica is no more, as a
+    /// guest while it lives. Each once, because one that was taken up and is gone is lost.
+    pub(super) async fn adopt_logons(&mut self, operations: &[Operation]) -> Result<(), store::Error> {
+        let needed = needed(operations);
+        self.adopted.retain(|id| needed.contains_key(id));
+        if needed.is_empty() {
+            return Ok(());
+        }
+        for kept in self.store.kept_logons().await? {
+            if !needed.contains_key(&kept.id) {
+                continue;
+            }
+            let own = self.store.take_logon(kept.id).await?;
+            if own || self.adopted.insert(kept.id) {
+                let saved = SavedLogon {
+                    id: kept.id,
+                    account: kept.account,
+                    token: kept.token,
+                    path: kept.path,
+                };
+                self.em.resume_logon(&saved, own);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the pins in line with the operations: where several replicas share the store, an operation may have been
+    /// asked for here and ended elsewhere.
+    pub(super) fn align_pins(&self, operations: &[Operation]) {
+        if self.store.is_shared() {
+            self.em.keep_pins(&needed(operations));
+        }
+    }
+}
+
+fn needed(operations: &[Operation]) -> HashMap<LogonId, u32> {
+    let mut needed = HashMap::new();
+    for logon in operations
+        .iter()
+        .filter_map(|operation| operation.task.as_ref()?.logon)
+    {
+        *needed.entry(logon).or_default() += 1;
+    }
+    needed
+}

@@ -1,0 +1,123 @@
+//! A replica ends, or is silent for a while: the other goes on with its work, and what the first writes later is void.
+
+use std::time::Instant;
+
+use axum::http::StatusCode;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use super::world::{Shared, path_of};
+use crate::support::PLAN;
+use crate::support::receiver::WebhookReceiver;
+use crate::support::world::stats;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_replicas_observation_and_its_tasks_are_taken_over() {
+    let shared = Shared::start(&["--speed", "5", "--collect-delay", "60"]).await;
+    let (killed, left) = (shared.replica().await, shared.replica().await);
+    let mut receiver = WebhookReceiver::start().await;
+    let (status, endpoint) = left
+        .post("/api/v1/webhook-endpoints", &[], &json!({"url": receiver.url()}))
+        .await;
+    assert_eq!(status, 201, "{endpoint}");
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/undo");
+    let (status, undo) = killed.post(&path, &[], &json!({})).await;
+    assert_eq!(status, 202, "{undo}");
+    killed.process.kill();
+    let begun = Instant::now();
+    shared.failover_elsewhere().await;
+    receiver.next_of("failover.session.finished").await;
+    eprintln!(
+        "taken over and delivered {:?} after the kill, a second of failover included",
+        begun.elapsed()
+    );
+    assert_eq!(left.events("failover.session.finished", 1).await.len(), 1);
+    let ended = left
+        .until(&path_of(&undo), |operation| operation["state"] == "finished")
+        .await;
+    assert_eq!(
+        (&ended["resultSource"], &ended["task"]["state"]),
+        (&json!("task"), &json!("finished")),
+        "the task is followed in the session of the one that was killed: {ended}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_stops_hands_over_and_leaves_no_session_behind() {
+    let shared = Shared::start(&["--speed", "5", "--collect-delay", "2"]).await;
+    let (stopped, left) = (shared.replica().await, shared.replica().await);
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/undo");
+    let (status, undo) = stopped.post(&path, &[], &json!({})).await;
+    assert_eq!(status, 202, "{undo}");
+    assert!(stopped.process.terminate().success());
+    let ended = left.wait_for(&undo).await;
+    assert_eq!(ended["resultSource"], "task", "{ended}");
+    assert!(left.process.terminate().success());
+    let counted = stats(&shared.simulator).await;
+    assert_eq!(counted["activeSessions"], 0, "{counted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
+    let shared = Shared::start(&["--speed", "20"]).await;
+    let frozen = shared.replica().await;
+    let (url, mut requests) = held_receiver().await;
+    let (status, endpoint) = frozen
+        .post(
+            "/api/v1/webhook-endpoints",
+            &[],
+            &json!({"url": url, "eventTypes": ["failover.session.finished"]}),
+        )
+        .await;
+    assert_eq!(status, 201, "{endpoint}");
+    shared.failover_elsewhere().await;
+    let (first, answer_first) = requests.recv().await.expect("the first attempt");
+    frozen.process.freeze();
+    let begun = Instant::now();
+    let other = shared.replica().await;
+    let (second, answer_second) = requests.recv().await.expect("the other one's attempt");
+    eprintln!("sent by the other {:?} after the freeze", begun.elapsed());
+    assert_eq!(first, second, "the same delivery");
+    answer_second.send(StatusCode::NO_CONTENT).expect("it waits");
+    let delivered = |list: &serde_json::Value| list["items"][0]["state"] == "delivered";
+    let list = "/api/v1/webhook-deliveries";
+    let before = other.until(list, delivered).await;
+    // The frozen one would now write a failure over it.
+    answer_first
+        .send(StatusCode::INTERNAL_SERVER_ERROR)
+        .expect("it waits");
+    frozen.process.thaw();
+    let fenced = "emgate_webhook_fenced_total";
+    let deadline = Instant::now() + crate::support::process::PATIENCE;
+    while frozen.counter(fenced).await < 1.0 {
+        assert!(Instant::now() < deadline, "it never came to its write");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(other.get(list).await, before);
+    // It is back among the living, and nothing is told twice.
+    shared.failover_elsewhere().await;
+    let (_, answer) = requests.recv().await.expect("the next delivery");
+    answer.send(StatusCode::NO_CONTENT).expect("it waits");
+    assert_eq!(frozen.events("failover.session.finished", 2).await.len(), 2);
+    frozen.until_ready().await;
+}
+
+/// A receiver whose answers the test gives: the delivery's id and where the status goes.
+async fn held_receiver() -> (
+    String,
+    mpsc::UnboundedReceiver<(String, oneshot::Sender<StatusCode>)>,
+) {
+    let (sender, requests) = mpsc::unbounded_channel();
+    let router = axum::Router::new().fallback(async move |headers: axum::http::HeaderMap| {
+        let id = headers["webhook-id"].to_str().expect("text").to_owned();
+        let (answer, given) = oneshot::channel();
+        sender.send((id, answer)).expect("the test listens");
+        given.await.unwrap_or(StatusCode::GONE)
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("served") });
+    (url, requests)
+}
