@@ -106,6 +106,14 @@ impl App {
             required: false,
             since: health.since,
         });
+        // EM that refuses the credentials is there and of no use.
+        let refused = self.em.refused_since();
+        checks.push(Check {
+            name: "logon",
+            ok: refused.is_none(),
+            required: false,
+            since: refused,
+        });
         Readiness { checks }
     }
 

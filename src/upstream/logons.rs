@@ -86,6 +86,7 @@ struct Entry {
 
 struct Refusal {
     times: u32,
+    since: Timestamp,
     until: Timestamp,
     message: Option<String>,
 }
@@ -149,6 +150,11 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when EM refuses the account's credentials, if it does.
+    pub fn refused_since(&self) -> Option<Timestamp> {
+        self.lock().refusal.as_ref().map(|refusal| refusal.since)
     }
 
     fn moment(&self) -> u64 {

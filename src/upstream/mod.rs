@@ -142,6 +142,16 @@ impl Em {
         self.inner.transport.breaker.health()
     }
 
+    /// Since when EM refuses the credentials of an account, if it does; of several the first.
+    #[must_use]
+    pub fn refused_since(&self) -> Option<jiff::Timestamp> {
+        self.inner
+            .pools
+            .iter()
+            .filter_map(|pool| pool.refused_since())
+            .min()
+    }
+
     /// The name of the account that is used where no other is asked for: the first of the configuration.
     #[must_use]
     pub fn default_account(&self) -> &str {

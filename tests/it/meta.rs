@@ -56,6 +56,26 @@ async fn readiness_tells_degraded_while_enterprise_manager_is_away_and_unavailab
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readiness_tells_that_the_credentials_are_refused_although_enterprise_manager_answers() {
+    let test = TestGateway::start().await;
+    test.fault(json!({"kind": "status", "status": 401, "count": 1000, "path": "/api/sessionMngr"}))
+        .await;
+    test.sim_control(reqwest::Method::POST, "expire", Value::Null)
+        .await;
+    let degraded = test.until("/readyz", |body| body["status"] == "degraded").await;
+    let failed: Vec<&Value> = degraded["checks"]
+        .as_array()
+        .expect("checks")
+        .iter()
+        .filter(|check| check["status"] == "failed")
+        .collect();
+    assert_eq!(failed.len(), 1, "{degraded}");
+    assert_eq!(failed[0]["name"], "logon");
+    assert!(failed[0]["since"].is_string(), "{degraded}");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_prometheus_text_and_count_requests_by_route_and_never_by_path() {
     let test = TestGateway::start().await;
     let path = "/api/v1/operations/0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";

@@ -56,7 +56,8 @@ pub struct Readiness {
 /// One thing that was looked at.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReadinessCheck {
-    /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`, `upstream`.
+    /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
+    /// `upstream` (it can be reached), `logon` (it takes the credentials).
     #[schema(example = "upstream")]
     pub name: &'static str,
     /// `ok` or `failed`.

@@ -99,13 +99,15 @@ impl Pool {
                     state.version = None;
                     return Err(error);
                 };
-                let times = state.refusal.as_ref().map_or(0, |refusal| refusal.times);
+                let before = state.refusal.as_ref();
+                let (times, since) = before.map_or((0, now), |refusal| (refusal.times, refusal.since));
                 let pause = FIRST_REFUSAL
                     .saturating_mul(3_u32.saturating_pow(times))
                     .min(LONGEST_REFUSAL);
                 let until = now.checked_add(pause).unwrap_or(now);
                 state.refusal = Some(Refusal {
                     times: times.saturating_add(1),
+                    since,
                     until,
                     message: message.clone(),
                 });

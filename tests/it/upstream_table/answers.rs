@@ -250,20 +250,20 @@ async fn undo(test: &TestGateway, stand_in: &StandIn) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statuses_are_answered_as_the_table_says() {
-    super::compare(observe(STATUSES, 50.0).await);
+    super::compare(&observe(STATUSES, 50.0).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_that_cannot_be_read_are_answered_as_the_table_says() {
-    super::compare(observe(DOCUMENTS, 50.0).await);
+    super::compare(&observe(DOCUMENTS, 50.0).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_and_silent_connections_are_answered_as_the_table_says() {
-    super::compare(observe(CONNECTIONS, 50.0).await);
+    super::compare(&observe(CONNECTIONS, 50.0).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_never_end_are_answered_as_the_table_says() {
-    super::compare(observe(SILENCE, 5.0).await);
+    super::compare(&observe(SILENCE, 5.0).await);
 }

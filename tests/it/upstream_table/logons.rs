@@ -25,7 +25,7 @@ pub const SCENARIOS: &[Scenario] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_with_logon_sessions_is_answered_as_the_table_says() {
-    super::compare(super::together(SCENARIOS).await);
+    super::compare(&super::together(SCENARIOS).await);
 }
 
 fn gateway() -> Builder {

@@ -35,7 +35,7 @@ fn every_row_has_a_scenario_and_every_scenario_a_row() {
 }
 
 /// Fails with everything that the table says otherwise than it was seen.
-fn compare(seen: Vec<(&'static str, Observed)>) {
+fn compare(seen: &[(&'static str, Observed)]) {
     let rows = table::read();
     let lies: Vec<String> = seen
         .iter()

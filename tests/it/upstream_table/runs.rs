@@ -29,7 +29,7 @@ pub const SCENARIOS: &[Scenario] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_while_a_failover_runs_is_told_as_the_table_says() {
-    super::compare(super::together(SCENARIOS).await);
+    super::compare(&super::together(SCENARIOS).await);
 }
 
 fn gateway() -> Builder {

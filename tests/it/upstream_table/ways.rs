@@ -23,7 +23,7 @@ pub const SCENARIOS: &[Scenario] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_ways_to_em_are_answered_as_the_table_says() {
-    super::compare(super::together(SCENARIOS).await);
+    super::compare(&super::together(SCENARIOS).await);
 }
 
 /// A gateway whose EM is behind a door.
