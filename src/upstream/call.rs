@@ -73,6 +73,7 @@ pub(super) async fn authorized(
     let mut lease = pool.lease().await?;
     let mut fresh = false;
     loop {
+        let sent = pool.moment();
         let outcome = once(transport, &lease, target, call).await;
         let again = !fresh && Instant::now() < latest;
         let expired = match &outcome {
@@ -87,7 +88,7 @@ pub(super) async fn authorized(
         };
         let answer = outcome?;
         if !expired {
-            pool.prove(&lease.logon);
+            pool.prove(&lease.logon, sent);
             return Ok((documents::accept(answer)?, lease));
         }
         let moment = pool.forget(&lease.logon);
@@ -114,6 +115,7 @@ pub(super) async fn within(
     target: &str,
     call: Call<'_>,
 ) -> Result<Option<Answer>, Error> {
+    let sent = lease.pool.moment();
     let answer = once(transport, lease, target, call).await?;
     let expired = match answer.status {
         StatusCode::UNAUTHORIZED => true,
@@ -124,6 +126,6 @@ pub(super) async fn within(
         lease.pool.forget(&lease.logon);
         return Ok(None);
     }
-    lease.pool.prove(&lease.logon);
+    lease.pool.prove(&lease.logon, sent);
     documents::accept(answer).map(Some)
 }

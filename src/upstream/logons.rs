@@ -76,7 +76,7 @@ struct Entry {
     logon: Arc<Logon>,
     pins: u32,
     used_at: Timestamp,
-    /// The moment of the last good answer.
+    /// The moment at which the last request was sent that got a good answer.
     proven: u64,
     /// It was saved to be taken up again, so that it is not logged off at the end.
     saved: bool,
@@ -157,7 +157,8 @@ impl Pool {
         self.lock().refusal.as_ref().map(|refusal| refusal.since)
     }
 
-    fn moment(&self) -> u64 {
+    /// The next moment.
+    pub fn moment(&self) -> u64 {
         self.moments.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -330,16 +331,17 @@ impl Pool {
         Ok(Found::Full)
     }
 
-    /// A good answer came through that session.
-    pub fn prove(&self, logon: &Logon) {
-        let (moment, now) = (self.moment(), self.clock.now());
+    /// A good answer came through that session to a request sent at the moment `sent`. When the answer came says less:
+    /// EM may have dropped the session while it was on its way.
+    pub fn prove(&self, logon: &Logon, sent: u64) {
+        let now = self.clock.now();
         if let Some(entry) = self
             .lock()
             .entries
             .iter_mut()
             .find(|entry| entry.logon.id == logon.id)
         {
-            entry.proven = moment;
+            entry.proven = entry.proven.max(sent);
             entry.used_at = now;
         }
     }

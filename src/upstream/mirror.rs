@@ -121,7 +121,7 @@ impl Download {
                 .map_err(|_| Error::after_sending(Kind::TimedOut))?
                 .map_err(super::transport::failure)?;
             if chunk.is_none() {
-                download.lease.pool.prove(&download.lease.logon);
+                download.lease.pool.prove(&download.lease.logon, 0); // lives, since when is not known
             }
             Ok(chunk.map(|chunk| (chunk, download)))
         })
@@ -253,7 +253,7 @@ async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Do
         let answer = transport.rest(opened).await?;
         return Err(documents::refusal(&answer));
     }
-    lease.pool.prove(&lease.logon);
+    lease.pool.prove(&lease.logon, 0); // lives, since when is not known
     let mut headers = HeaderMap::new();
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_DISPOSITION] {
         if let Some(value) = opened.response.headers().get(&name) {

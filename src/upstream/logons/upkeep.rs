@@ -120,8 +120,9 @@ impl Pool {
             self.count(&state);
         }
         for logon in pinned {
+            let sent = self.moment();
             match self.life(&logon).await {
-                Life::Alive => self.prove(&logon),
+                Life::Alive => self.prove(&logon, sent),
                 Life::Dead => {
                     self.forget(&logon);
                 }
