@@ -33,11 +33,22 @@ fn late(reply: Reply) -> Response {
 
 /// A gateway before a server that holds back EM's answers to actions.
 async fn with_late_answers(twist: fn(Reply) -> Response, speed: f64) -> (TestGateway, StandIn) {
+    with_late_answers_and(twist, speed, |_| {}).await
+}
+
+async fn with_late_answers_and(
+    twist: fn(Reply) -> Response,
+    speed: f64,
+    change: fn(&mut emgate::config::Config),
+) -> (TestGateway, StandIn) {
     let stand_in = StandIn::start().await;
     let between = stand_in.clone();
     let test = TestGateway::builder()
         .sim(move |sim| sim.speed = speed)
-        .config(move |config| between.step_before(&mut config.upstream))
+        .config(move |config| {
+            between.step_before(&mut config.upstream);
+            change(config);
+        })
         .start()
         .await;
     stand_in.twists("POST /api/cloud/*", twist);
@@ -81,7 +92,12 @@ async fn the_same_key_while_the_first_request_is_under_way_is_the_same_operation
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_comes_while_the_store_is_away_is_recorded_when_it_is_back() {
     use sqlx::Connection as _;
-    let (test, stand_in) = with_late_answers(late, 1.0).await;
+    let (test, stand_in) = with_late_answers_and(late, 1.0, |config| {
+        // No turn of the watcher stands in the queue for the store before the answer.
+        config.watch.interval = Duration::from_hours(1);
+        config.watch.idle_interval = Duration::from_hours(1);
+    })
+    .await;
     let url = format!("sqlite://{}", test.directory().join("emgate.db").display());
     sqlx::any::install_default_drivers();
     let mut other = sqlx::AnyConnection::connect(&url)
@@ -92,8 +108,8 @@ async fn an_answer_that_comes_while_the_store_is_away_is_recorded_when_it_is_bac
         .execute(&mut other)
         .await
         .expect("the write lock");
-    // Longer than the store waits for a lock: at least one attempt to record the answer fails.
-    let early = tokio::time::timeout(Duration::from_secs(8), &mut asked).await;
+    // Longer than one turn in the queue and one wait for the lock: at least one attempt to record the answer fails.
+    let early = tokio::time::timeout(Duration::from_secs(12), &mut asked).await;
     assert!(
         early.is_err(),
         "answered without a record: {:?}",
