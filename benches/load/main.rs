@@ -9,6 +9,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a measurement that meets the unexpected shall end loudly"
 )]
 
