@@ -374,3 +374,23 @@ fn only_fault_of_a_list_field_that_holds_lists() {
                 [types.A]\nkind = \"info\"\nfields = [\"B: L\"]";
     assert!(matches!(only_fault(text), FaultKind::Line(..)));
 }
+
+#[test]
+fn every_description_is_one_short_clause() {
+    let c = catalogue();
+    let types = c.types().filter_map(|(_, t)| t.about.map(|a| (t.name, a)));
+    let fields = c
+        .types()
+        .flat_map(|(_, t)| t.fields.iter().filter_map(|f| f.about.map(|a| (f.name, a))));
+    let all: Vec<_> = types.chain(fields).collect();
+    assert!(all.len() >= 300, "only {} descriptions", all.len());
+    for (name, about) in all {
+        assert!(!about.is_empty() && about.trim() == about, "{name}: {about:?}");
+        assert!(about.chars().count() <= 90, "{name} says too much: {about}");
+        // The OpenAPI writer makes a sentence of it.
+        assert!(
+            !about.contains('\n') && !about.ends_with('.'),
+            "{name}: {about:?}"
+        );
+    }
+}
