@@ -58,7 +58,9 @@ mod transcode_decode; // XML to JSON: fixtures
 mod transcode_encode; // JSON to XML, and convert
 mod transcode_generate; // documents that the schema can produce
 mod transcode_properties; // what holds for each of them, in both directions
+mod transcode_roots; // every document that EM has, in both directions, also through the binary
 mod transcode_rules; // the rules of XML to JSON one by one
+mod transcode_seventeen; // what converters in the field get wrong, p01 to p17
 #[cfg(feature = "demo")]
 mod upstream; // plans, actions, tasks and sessions as EM is asked for them
 #[cfg(feature = "demo")]

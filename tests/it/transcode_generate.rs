@@ -307,7 +307,7 @@ impl Node {
     /// The document in one plain spelling.
     pub fn plain(&self) -> String {
         let mut out = String::new();
-        self.write(&mut out, None, true);
+        self.write(&mut out, None, "", true);
         out
     }
 
@@ -322,7 +322,8 @@ impl Node {
             out.push_str("<?xml version='1.0' encoding='UTF-8' standalone=\"yes\"?>");
         }
         noise(&mut out, &mut dice);
-        self.write(&mut out, Some(&mut dice), true);
+        let prefix = dice.pick(&["", "v", "ns0", "Veeam.Ent-1"]);
+        self.write(&mut out, Some(&mut dice), prefix, true);
         noise(&mut out, &mut dice);
         if dice.roll(6) == 0 {
             let units = out.trim_start_matches('\u{feff}').encode_utf16();
@@ -334,13 +335,15 @@ impl Node {
         out.into_bytes()
     }
 
-    fn write(&self, out: &mut String, mut dice: Option<&mut Dice>, root: bool) {
-        let prefix = if dice.is_some() { "v:" } else { "" };
-        out.push_str(&format!("<{prefix}{}", self.name));
+    fn write(&self, out: &mut String, mut dice: Option<&mut Dice>, prefix: &str, root: bool) {
+        let (colon, declared) = match prefix {
+            "" => (String::new(), "xmlns".to_owned()),
+            prefix => (format!("{prefix}:"), format!("xmlns:{prefix}")),
+        };
+        out.push_str(&format!("<{colon}{}", self.name));
         let mut attributes = self.attributes.clone();
         if root {
-            let declared = if dice.is_some() { "xmlns:v" } else { "xmlns" };
-            attributes.push((declared.to_owned(), "http://www.veeam.com/ent/v1.0".to_owned()));
+            attributes.push((declared, "http://www.veeam.com/ent/v1.0".to_owned()));
             attributes.push((
                 "xmlns:xsi".to_owned(),
                 "http://www.w3.org/2001/XMLSchema-instance".to_owned(),
@@ -381,7 +384,7 @@ impl Node {
             if let Some(dice) = &mut dice {
                 noise(out, dice);
             }
-            child.write(out, dice.as_deref_mut(), false);
+            child.write(out, dice.as_deref_mut(), prefix, false);
         }
         if !self.children.is_empty()
             && let Some(dice) = &mut dice
@@ -389,7 +392,7 @@ impl Node {
             noise(out, dice);
         }
         text(out, &self.text, dice);
-        out.push_str(&format!("</{prefix}{}>", self.name));
+        out.push_str(&format!("</{colon}{}>", self.name));
     }
 }
 
