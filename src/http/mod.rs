@@ -85,9 +85,10 @@ impl Edge {
         self.0.in_flight.clone()
     }
 
-    /// The OpenAPI document and its entity tag, which nobody pays for who does not ask.
+    /// The OpenAPI document and its entity tag, which nobody pays for who does not ask. The tag is weak: the document
+    /// may be compressed on its way.
     fn document(&self) -> (Bytes, &str) {
-        let tag = || extract::entity_tag(openapi::DOCUMENT.as_bytes());
+        let tag = || format!("W/{}", extract::entity_tag(openapi::DOCUMENT.as_bytes()));
         let tag = self.0.document_tag.get_or_init(tag);
         (Bytes::from_static(openapi::DOCUMENT.as_bytes()), tag)
     }

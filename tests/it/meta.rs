@@ -151,6 +151,16 @@ async fn the_documentation_is_served_whole_and_may_not_call_anybody_else() {
         .send()
         .await
         .expect(304);
+    let small = client::plain()
+        .get(format!("http://{}/openapi.json", test.addr()))
+        .header("accept-encoding", "gzip")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(small.headers()["content-encoding"], "gzip");
+    assert_eq!(small.headers()["etag"], tag);
+    let small = small.bytes().await.unwrap().len();
+    assert!(small * 5 < own.len(), "{small} of {} bytes", own.len());
     test.stop().await;
 }
 

@@ -26,12 +26,12 @@ impl Conditions {
         (!tags.iter().any(|tag| tag == "*")).then_some(tags)
     }
 
-    /// Tags `response`, or answers 304 when the caller has these bytes already.
+    /// Tags `response`, or answers 304 when the caller has it already (weak comparison, RFC 9110 section 8.8.3.2).
     #[must_use]
     pub fn tagged(&self, tag: &str, response: Response) -> Response {
         let known = self.if_none_match.as_ref().is_some_and(|tags| {
             tags.iter()
-                .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+                .any(|known| known == "*" || opaque(known) == opaque(tag))
         });
         let mut response = if known {
             StatusCode::NOT_MODIFIED.into_response()
@@ -43,6 +43,11 @@ impl Conditions {
         }
         response
     }
+}
+
+/// What a tag says besides its strength.
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 /// A strong entity tag: the hash of the representation.

@@ -45,7 +45,7 @@ pub(super) fn around(routes: Router, edge: &Edge) -> Router {
     }
     router
         .layer(from_fn(limits::panics))
-        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(Untagged)))
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(Compressible)))
         .layer(from_fn_with_state(edge.clone(), observe::observe))
 }
 
@@ -55,14 +55,16 @@ pub(super) struct Verbatim;
 
 /// A strong entity tag names bytes; compressing behind its back would make it name others. A file passes as it is.
 #[derive(Debug, Clone, Copy)]
-struct Untagged;
+struct Compressible;
 
-impl Predicate for Untagged {
+impl Predicate for Compressible {
     fn should_compress<B>(&self, response: &axum::http::Response<B>) -> bool
     where
         B: axum::body::HttpBody,
     {
-        !response.headers().contains_key(ETAG) && response.extensions().get::<Verbatim>().is_none()
+        let names_bytes = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
+        !response.headers().get(ETAG).is_some_and(names_bytes)
+            && response.extensions().get::<Verbatim>().is_none()
     }
 }
 
