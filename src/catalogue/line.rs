@@ -20,12 +20,17 @@ pub(super) struct FieldLine {
     pub about: Option<&'static str>,
 }
 
-/// Reads `[@]Name: TYPE[[] of Item|…or *] [flags] [as HINT] [-- meaning]`.
-pub(super) fn field(line: &'static str) -> Result<FieldLine, &'static str> {
-    let (body, about) = match line.split_once(" -- ") {
+/// Reads `… [-- meaning]`.
+pub(super) fn described(line: &'static str) -> (&'static str, Option<&'static str>) {
+    match line.split_once(" -- ") {
         Some((body, about)) => (body, Some(about.trim())),
         None => (line, None),
-    };
+    }
+}
+
+/// Reads `[@]Name: TYPE[[] of Item|…or *] [flags] [as HINT] [-- meaning]`.
+pub(super) fn field(line: &'static str) -> Result<FieldLine, &'static str> {
+    let (body, about) = described(line);
     let (name, rest) = body.split_once(": ").ok_or("a field is written \"Name: type\"")?;
     let (name, place) = match name.strip_prefix('@') {
         Some(name) => (name, Place::Attribute),

@@ -202,7 +202,12 @@ fn enums(loader: &mut Loader, catalogue: &mut Catalogue, files: &[(&'static str,
             if listed.is_empty() {
                 loader.fault(file, *name, FaultKind::Empty);
             }
-            let listed = listed.iter().map(|v| v.0);
+            let mut meanings = Vec::new();
+            let listed = listed.iter().map(|Text(line)| {
+                let (word, meaning) = line::described(line);
+                meanings.extend(meaning.map(|meaning| (word.trim_start_matches('~'), meaning)));
+                word
+            });
             let (observed, values): (Vec<&'static str>, Vec<_>) = listed.partition(|v| v.starts_with('~'));
             let observed: Box<[_]> = observed.iter().map(|v| v.trim_start_matches('~')).collect();
             let prints = values
@@ -217,6 +222,7 @@ fn enums(loader: &mut Loader, catalogue: &mut Catalogue, files: &[(&'static str,
                 prints,
                 values: values.into(),
                 observed,
+                meanings: meanings.into(),
             });
         }
     }
@@ -286,6 +292,7 @@ fn queries(loader: &mut Loader, catalogue: &mut Catalogue, files: &[(&'static st
                                 name: l.name,
                                 value,
                                 doubtful: l.doubtful,
+                                about: l.about,
                             });
                         }
                         _ => loader.fault(file, at(), FaultKind::UnknownType(l.value.to_owned())),

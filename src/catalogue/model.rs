@@ -353,6 +353,8 @@ pub struct EnumDef {
     pub values: Box<[&'static str]>,
     /// Values seen in answers though no list has them.
     pub observed: Box<[&'static str]>,
+    /// What those words mean that do not say it themselves.
+    pub meanings: Box<[(&'static str, &'static str)]>,
 }
 
 impl EnumDef {
@@ -538,6 +540,7 @@ pub struct QueryField {
     pub name: &'static str,
     pub value: Value,
     pub doubtful: bool,
+    pub about: Option<&'static str>,
 }
 
 /// What `/query?type=` can ask for.

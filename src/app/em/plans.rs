@@ -8,7 +8,7 @@ use crate::app::idempotency::IdempotentRequest;
 use crate::app::plans::ActionRequest;
 use crate::app::submit::Submitted;
 use crate::app::{App, Error, FieldError};
-use crate::catalogue::Method;
+use crate::catalogue::{Method, Operation, Resource};
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, Command, Plan, PlanEdit, PlanKind};
@@ -29,6 +29,23 @@ enum What {
 }
 
 impl PlanVerb {
+    /// What that operation does to a failover plan, if it is one of the writes that have a verb of their own.
+    #[must_use]
+    pub fn of(resource: &Resource, operation: &Operation) -> Option<Self> {
+        let kind = match resource.path {
+            "/cloud/cloudFailoverPlans/{ID}" => PlanKind::Cloud,
+            "/failoverPlans/{ID}" => PlanKind::OnPremises,
+            _ => return None,
+        };
+        let what = match operation.method {
+            Method::Get => return None,
+            Method::Post => What::Act(ActionKind::parse(operation.action?)?),
+            Method::Put => What::Edit,
+            Method::Delete => What::Delete,
+        };
+        Some(Self { kind, what })
+    }
+
     /// What the curated route for the same thing asks for.
     #[must_use]
     pub const fn scope(self) -> Scope {
@@ -45,18 +62,7 @@ impl Ask {
     /// What this does to a failover plan, if it is one of the writes that have a verb of their own.
     #[must_use]
     pub fn plan_verb(&self) -> Option<PlanVerb> {
-        let kind = match self.resource.path {
-            "/cloud/cloudFailoverPlans/{ID}" => PlanKind::Cloud,
-            "/failoverPlans/{ID}" => PlanKind::OnPremises,
-            _ => return None,
-        };
-        let what = match self.operation.method {
-            Method::Get => return None,
-            Method::Post => What::Act(ActionKind::parse(self.operation.action?)?),
-            Method::Put => What::Edit,
-            Method::Delete => What::Delete,
-        };
-        Some(PlanVerb { kind, what })
+        PlanVerb::of(self.resource, self.operation)
     }
 }
 

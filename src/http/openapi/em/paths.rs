@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::schemas::{Schemas, Way, put, sentence};
 use super::{examples, names, parameters, problems, samples};
-use crate::app::em::is_mirrored;
+use crate::app::em::{PlanVerb, is_mirrored};
 use crate::catalogue::{Method, Operation, Resource, catalogue};
 use crate::domain::access::Scope;
 
@@ -101,8 +101,13 @@ pub(super) fn operation(
 fn description(endpoint: &Endpoint) -> String {
     let resource = endpoint.resource;
     let method = endpoint.method.as_str();
-    let mut text = format!("Enterprise Manager's `{method} {}`.", resource.path);
-    if let Some(about) = resource.about {
+    let action = endpoint.operations.iter().find(|own| own.action_in_path);
+    let action = action
+        .and_then(|own| own.action)
+        .map_or_else(String::new, |word| format!("/{word}"));
+    let mut text = format!("Enterprise Manager's `{method} {}{action}`.", resource.path);
+    let entity = || catalogue().ty(resource.entity?).about;
+    if let Some(about) = resource.about.or_else(entity) {
         let _ = write!(text, " {}", sentence(about));
     }
     if let Some(days) = resource.window_days {
@@ -132,19 +137,7 @@ fn description(endpoint: &Endpoint) -> String {
 
 /// What a change of a failover plan needs beside `em:write`.
 fn plan_scope(resource: &Resource, operation: &Operation) -> Option<Scope> {
-    if !matches!(
-        resource.path,
-        "/cloud/cloudFailoverPlans/{ID}" | "/failoverPlans/{ID}"
-    ) {
-        return None;
-    }
-    match (operation.method, operation.action) {
-        (Method::Get, _) => None,
-        (Method::Post, Some("test")) => Some(Scope::PlansTest),
-        (Method::Post, Some("start")) => Some(Scope::PlansStart),
-        (Method::Post, Some("undo")) => Some(Scope::PlansUndo),
-        (Method::Post | Method::Put | Method::Delete, _) => Some(Scope::PlansWrite),
-    }
+    PlanVerb::of(resource, operation).map(PlanVerb::scope)
 }
 
 /// One requirement, or one for each action where they differ.

@@ -82,7 +82,13 @@ impl Schemas {
             .filter(|query| self.queries.contains(query.name))
         {
             let fields: Vec<&str> = query.fields.iter().map(|field| field.name).collect();
-            let about = format!("What `{}` can be filtered and sorted by.", query.name);
+            let mut about = format!("What `{}` can be filtered and sorted by.", query.name);
+            about += &meanings(
+                query
+                    .fields
+                    .iter()
+                    .filter_map(|field| Some((field.name, field.about?))),
+            );
             all.insert(
                 names::of_fields(query),
                 json!({"type": "string", "description": about, "enum": fields}),
@@ -244,9 +250,19 @@ fn enumeration(of: &catalogue::EnumDef) -> Value {
         }
     }
     json!({
-        "description": "Other words may come.",
+        "description": format!("Other words may come.{}", meanings(of.meanings.iter().copied())),
         "anyOf": [{"type": "string", "enum": known}, {"type": "string"}],
     })
+}
+
+/// What words mean that do not say it themselves, behind a sentence.
+fn meanings(of: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+    let each: Vec<String> = of.map(|(word, meaning)| format!("`{word}`: {meaning}")).collect();
+    if each.is_empty() {
+        String::new()
+    } else {
+        format!(" {}.", each.join("; "))
+    }
 }
 
 fn listing(about: &str, items: &Value) -> Value {
