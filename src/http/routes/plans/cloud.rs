@@ -8,10 +8,11 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::document::{Acted, ActionHeaders, EditHeaders, Edited, WhichPlan};
 use super::{
     Act, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list, unchanged,
 };
-use crate::api_types::failover::{Operation, Page, Plan};
+use crate::api_types::failover::{Page, Plan};
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
@@ -74,7 +75,7 @@ async fn list_cloud_failover_plans(
 
 /// Read a cloud failover plan
 #[utoipa::path(get, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "getCloudFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2")),
+    params(WhichPlan),
     responses(
         (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "Names this state of the plan, for `If-Match`."))),
         (status = 304, description = "The caller has this state already (`If-None-Match`)."),
@@ -92,16 +93,9 @@ async fn get_cloud_failover_plan(
 /// Takes the plan as it was read, with the changes in it. `preFailoverCommand` and `postFailoverCommand` may change; a
 /// change of another field is refused. Fields that are left out stay as they are.
 #[utoipa::path(put, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "updateCloudFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
-        ("If-Match" = Option<String>, Header, description = "The entity tag of the state that was read."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    params(WhichPlan, EditHeaders),
     request_body = Plan,
-    responses(
-        (status = 202, description = "Recorded and sent; the operation tells how it ends.", body = Operation,
-            headers(("Location" = String, description = "The operation."))),
-        (status = 200, description = "Done within the wait that was asked for.", body = Operation,
-            headers(("Location" = String, description = "The operation."))),
-    ))]
+    responses(Edited))]
 async fn update_cloud_failover_plan(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
@@ -121,16 +115,14 @@ async fn update_cloud_failover_plan(
 }
 
 /// Delete a cloud failover plan
-#[utoipa::path(delete, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "deleteCloudFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
-        ("If-Match" = Option<String>, Header, description = "The entity tag of the state that was read."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
-    responses(
-        (status = 202, description = "Recorded and sent; the operation tells how it ends.", body = Operation,
-            headers(("Location" = String, description = "The operation."))),
-        (status = 200, description = "Done within the wait that was asked for.", body = Operation,
-            headers(("Location" = String, description = "The operation."))),
-    ))]
+#[utoipa::path(
+    delete,
+    path = "/api/v1/cloud-failover-plans/{planId}",
+    operation_id = "deleteCloudFailoverPlan",
+    tag = "plans",
+    params(WhichPlan, EditHeaders),
+    responses(Edited)
+)]
 async fn delete_cloud_failover_plan(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
@@ -152,18 +144,9 @@ async fn delete_cloud_failover_plan(
 ///
 /// Fails over into the test network and cleans up again. The failover session that follows is joined to the operation.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/test", operation_id = "testCloudFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
-        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    params(WhichPlan, ActionHeaders),
     request_body = Option<ActionOptions>,
-    responses(
-        (status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
-            not known yet.", body = Operation, headers(("Location" = String, description = "The operation."))),
-        (status = 200, description = "Ended within the wait that was asked for, or asked for before under the same key.", body = Operation,
-            headers(("Location" = String, description = "The operation."),
-                ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
-                ("Preference-Applied" = String, description = "The wait that was granted."))),
-    ))]
+    responses(Acted))]
 async fn test_cloud_failover_plan(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
@@ -189,18 +172,9 @@ async fn test_cloud_failover_plan(
 ///
 /// Fails over in earnest, to the latest restore points or to those before `restorePoint.before`. The failover session that follows is joined to the operation.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/start", operation_id = "startCloudFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
-        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    params(WhichPlan, ActionHeaders),
     request_body = Option<StartOptions>,
-    responses(
-        (status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
-            not known yet.", body = Operation, headers(("Location" = String, description = "The operation."))),
-        (status = 200, description = "Ended within the wait that was asked for, or asked for before under the same key.", body = Operation,
-            headers(("Location" = String, description = "The operation."),
-                ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
-                ("Preference-Applied" = String, description = "The wait that was granted."))),
-    ))]
+    responses(Acted))]
 async fn start_cloud_failover_plan(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
@@ -226,18 +200,9 @@ async fn start_cloud_failover_plan(
 ///
 /// Switches back to the source machines and discards what the replicas did since. Enterprise Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/undo", operation_id = "undoCloudFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
-        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    params(WhichPlan, ActionHeaders),
     request_body = Option<ActionOptions>,
-    responses(
-        (status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
-            not known yet.", body = Operation, headers(("Location" = String, description = "The operation."))),
-        (status = 200, description = "Ended within the wait that was asked for, or asked for before under the same key.", body = Operation,
-            headers(("Location" = String, description = "The operation."),
-                ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
-                ("Preference-Applied" = String, description = "The wait that was granted."))),
-    ))]
+    responses(Acted))]
 async fn undo_cloud_failover_plan(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,

@@ -1,6 +1,7 @@
 //! Failover plans of both kinds: read, run, edited, deleted. What the two kinds share is here.
 
 mod cloud;
+mod document;
 mod on_premises;
 
 use std::collections::BTreeMap;

@@ -8,10 +8,11 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::document::{Acted, ActionHeaders, EditHeaders, Edited, WhichPlan};
 use super::{
     Act, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list, unchanged,
 };
-use crate::api_types::failover::{Operation, Page, Plan};
+use crate::api_types::failover::{Page, Plan};
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
@@ -52,7 +53,7 @@ async fn list_failover_plans(
 
 /// Read an on-premises failover plan
 #[utoipa::path(get, path = "/api/v1/failover-plans/{planId}", operation_id = "getFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2")),
+    params(WhichPlan),
     responses(
         (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "Names this state of the plan, for `If-Match`."))),
         (status = 304, description = "The caller has this state already (`If-None-Match`)."),
@@ -70,16 +71,9 @@ async fn get_failover_plan(
 /// Takes the plan as it was read, with the changes in it. `description` may change; a
 /// change of another field is refused. Fields that are left out stay as they are.
 #[utoipa::path(put, path = "/api/v1/failover-plans/{planId}", operation_id = "updateFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
-        ("If-Match" = Option<String>, Header, description = "The entity tag of the state that was read."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    params(WhichPlan, EditHeaders),
     request_body = Plan,
-    responses(
-        (status = 202, description = "Recorded and sent; the operation tells how it ends.", body = Operation,
-            headers(("Location" = String, description = "The operation."))),
-        (status = 200, description = "Done within the wait that was asked for.", body = Operation,
-            headers(("Location" = String, description = "The operation."))),
-    ))]
+    responses(Edited))]
 async fn update_failover_plan(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
@@ -109,18 +103,9 @@ async fn update_failover_plan(
 ///
 /// Fails over in earnest, to the latest restore points or to those before `restorePoint.before`. Enterprise Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/start", operation_id = "startFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
-        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    params(WhichPlan, ActionHeaders),
     request_body = Option<StartOptions>,
-    responses(
-        (status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
-            not known yet.", body = Operation, headers(("Location" = String, description = "The operation."))),
-        (status = 200, description = "Ended within the wait that was asked for, or asked for before under the same key.", body = Operation,
-            headers(("Location" = String, description = "The operation."),
-                ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
-                ("Preference-Applied" = String, description = "The wait that was granted."))),
-    ))]
+    responses(Acted))]
 async fn start_failover_plan(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
@@ -146,18 +131,9 @@ async fn start_failover_plan(
 ///
 /// Switches back to the source machines and discards what the replicas did since. Enterprise Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/undo", operation_id = "undoFailoverPlan", tag = "plans",
-    params(("planId" = String, Path, description = "The plan's id, bare or as URN.", example = "3f56fa52-c902-4655-9774-2022fde214d2"),
-        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key is the same operation for 24 hours.")),
+    params(WhichPlan, ActionHeaders),
     request_body = Option<ActionOptions>,
-    responses(
-        (status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
-            not known yet.", body = Operation, headers(("Location" = String, description = "The operation."))),
-        (status = 200, description = "Ended within the wait that was asked for, or asked for before under the same key.", body = Operation,
-            headers(("Location" = String, description = "The operation."),
-                ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
-                ("Preference-Applied" = String, description = "The wait that was granted."))),
-    ))]
+    responses(Acted))]
 async fn undo_failover_plan(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
