@@ -6,7 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Moment;
-use super::failover::{FailoverSession, Operation};
+use super::operations::Operation;
+use super::sessions::FailoverSession;
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::EventId;
 use crate::domain::operation::Operation as DomainOperation;

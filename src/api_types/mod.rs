@@ -4,8 +4,11 @@
 //! written here, but nobody may depend on it.
 
 pub mod events;
-pub mod failover;
 pub mod moment;
+pub mod operations;
+pub mod page;
+pub mod plans;
+pub mod sessions;
 pub mod webhooks;
 
 pub use moment::Moment;

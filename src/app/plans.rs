@@ -227,7 +227,7 @@ fn edit_of(plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
             "must be an object: the plan as it was read, with the changes in it",
         ));
     };
-    let current = serde_json::to_value(api_types::failover::Plan::from(plan))
+    let current = serde_json::to_value(api_types::plans::Plan::from(plan))
         .map_err(|_| Error::Internal("a plan could not be represented"))?;
     let editable: &[&str] = match plan.kind {
         PlanKind::Cloud => &["preFailoverCommand", "postFailoverCommand"],

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::api_types::events::{self, TestEventData, UpstreamEventData, operation_event, session_event};
-use crate::api_types::failover;
 use crate::api_types::webhooks::{
     EndpointEventData, EndpointSummary, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
     WebhookEndpointCreated, WebhookFilter,
 };
+use crate::api_types::{operations, plans, sessions};
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, OperationId, TaskId};
 use crate::domain::operation::{
@@ -288,7 +288,7 @@ pub(super) fn event(kind: EventType) -> Value {
 pub(super) fn ended_operation() -> Option<Value> {
     let ended = operation(true)?;
     let session = session(true, Some(ended.id))?;
-    serde_json::to_value(failover::Operation::new(&ended, Some(&session))).ok()
+    serde_json::to_value(operations::Operation::new(&ended, Some(&session))).ok()
 }
 
 /// An example for a schema of the document, where there is one.
@@ -297,9 +297,9 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
     let running = operation(false)?;
     let under_way = session(false, Some(running.id))?;
     match name {
-        "Plan" => value(serde_json::to_value(failover::Plan::from(&plan()?))),
-        "FailoverSession" => value(serde_json::to_value(failover::FailoverSession::from(&under_way))),
-        "Operation" => value(serde_json::to_value(failover::Operation::new(
+        "Plan" => value(serde_json::to_value(plans::Plan::from(&plan()?))),
+        "FailoverSession" => value(serde_json::to_value(sessions::FailoverSession::from(&under_way))),
+        "Operation" => value(serde_json::to_value(operations::Operation::new(
             &running,
             Some(&under_way),
         ))),

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::by_cursor;
 use crate::api_types::events::EventItem;
-use crate::api_types::failover::{Page, PageInfo};
+use crate::api_types::page::{Page, PageInfo};
 use crate::app::StoredEvent;
 use crate::app::events::EventPlace;
 use crate::domain::access::Scope;

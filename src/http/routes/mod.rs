@@ -16,7 +16,8 @@ use url::form_urlencoded::{Serializer, parse};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Edge;
-use crate::api_types::failover::{Operation, PageInfo};
+use crate::api_types::operations::Operation;
+use crate::api_types::page::PageInfo;
 use crate::app;
 
 /// Every route with its documentation.

@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 
 use super::by_cursor;
 use super::plans::WRITING;
-use crate::api_types::failover::{Operation, Page};
+use crate::api_types::operations::Operation;
+use crate::api_types::page::Page;
 use crate::app::OperationFilter;
 use crate::domain::access::Scope;
 use crate::domain::id::{EmId, OperationId};

@@ -10,7 +10,8 @@ use utoipa_axum::routes;
 
 use super::numbered;
 use super::plans::{READING, one_order};
-use crate::api_types::failover::{FailoverSession, Page};
+use crate::api_types::page::Page;
+use crate::api_types::sessions::FailoverSession;
 use crate::app::{PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;

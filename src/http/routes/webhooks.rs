@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::by_cursor;
 use crate::api_types::BASE;
-use crate::api_types::failover::Page;
+use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
     WebhookDelivery, WebhookEndpoint, WebhookEndpointCreate, WebhookEndpointCreated, WebhookEndpointPatch,
 };

@@ -12,7 +12,8 @@ use super::document::{Acted, ActionHeaders, EditHeaders, Edited, WhichPlan};
 use super::{
     Act, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list, unchanged,
 };
-use crate::api_types::failover::{Page, Plan};
+use crate::api_types::page::Page;
+use crate::api_types::plans::Plan;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};

@@ -2,7 +2,7 @@
 
 use utoipa::{IntoParams, IntoResponses};
 
-use crate::api_types::failover::Operation;
+use crate::api_types::operations::Operation;
 
 /// Which plan.
 #[derive(IntoParams)]

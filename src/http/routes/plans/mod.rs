@@ -18,7 +18,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{accepted, numbered};
-use crate::api_types::failover::{Operation, Page, Plan};
+use crate::api_types::operations::Operation;
+use crate::api_types::page::Page;
+use crate::api_types::plans::Plan;
 use crate::app::plans::ActionRequest;
 use crate::app::submit::Submitted;
 use crate::app::{PageRequest, Sort, SortField};

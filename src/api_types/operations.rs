@@ -1,0 +1,203 @@
+//! Operations as JSON (contract section 4, "Failover (the core)").
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::plans::{PlanReference, plan_link};
+use super::sessions::FailoverSession;
+use super::{BASE, Moment};
+use crate::domain::name::lower_camel;
+use crate::domain::operation::{Failure, Operation as DomainOperation, OperationTask};
+use crate::domain::session::Session;
+
+/// Enterprise Manager's task behind an operation.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Task {
+    /// Its id within its logon session.
+    pub id: String,
+    /// `running`, `operationFinished`, `finished` or `lost`.
+    pub state: String,
+    /// Enterprise Manager's message with the task's result.
+    #[schema(required)]
+    pub message: Option<String>,
+}
+
+impl From<&OperationTask> for Task {
+    fn from(task: &OperationTask) -> Self {
+        Self {
+            id: task.id.to_string(),
+            state: lower_camel(task.state.as_str()),
+            message: task.message.clone(),
+        }
+    }
+}
+
+/// Why an operation failed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OperationFailure {
+    /// For people; Enterprise Manager's words are quoted.
+    pub message: String,
+    /// Who says so: `task`, `session` or `gateway`.
+    pub source: &'static str,
+}
+
+impl From<&Failure> for OperationFailure {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            message: failure.message.clone(),
+            source: failure.source.as_str(),
+        }
+    }
+}
+
+/// A step in an operation's life.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct HistoryStep {
+    /// The state it went into.
+    pub state: &'static str,
+    /// When.
+    pub at: Moment,
+    /// Why, where that is not plain.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
+/// Where an operation's one-off webhook goes.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Callback {
+    /// The address, masked where it is a credential.
+    pub url: String,
+    /// The secret that signs it; only in the answer to the request that left the choice to the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// Where to go from an operation.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OperationLinks {
+    /// The operation itself.
+    #[serde(rename = "self")]
+    pub this: String,
+    /// Its plan.
+    #[schema(required)]
+    pub plan: Option<String>,
+    /// Its failover session.
+    #[schema(required)]
+    pub session: Option<String>,
+    /// Where to stop it, while that is possible.
+    #[schema(required)]
+    pub cancel: Option<String>,
+}
+
+/// Something the gateway was asked to do.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// Its id, a UUID version 7.
+    pub id: String,
+    /// `failover`, `update`, `delete` or `em`.
+    pub kind: &'static str,
+    /// `test`, `start`, `undo`, `update`, `delete`, or Enterprise Manager's own word.
+    pub action: String,
+    /// The plan it acts on.
+    #[schema(required)]
+    pub plan: Option<PlanReference>,
+    /// The path it acts on, for writes through the mirror.
+    #[schema(required)]
+    pub target: Option<String>,
+    /// `submitting`, `running`, `finished` or `unknown`.
+    pub state: &'static str,
+    /// `success`, `warning`, `failed` or `cancelled`; null until finished.
+    #[schema(required)]
+    pub result: Option<String>,
+    /// `session` (the failover ended) or `task` (Enterprise Manager finished the task; what the machines do is not known).
+    #[schema(required)]
+    pub result_source: Option<&'static str>,
+    /// Percent; the session's, 100 when finished.
+    pub progress: i64,
+    /// Enterprise Manager's task.
+    #[schema(required)]
+    pub task: Option<Task>,
+    /// The failover session, once the two are joined.
+    #[schema(required)]
+    pub session: Option<FailoverSession>,
+    /// Why it failed.
+    #[schema(required)]
+    pub failure: Option<OperationFailure>,
+    /// Who asked, by the token.
+    #[schema(required)]
+    pub requested_by: Option<String>,
+    /// When.
+    pub requested_at: Moment,
+    /// When it ended.
+    #[schema(required)]
+    pub finished_at: Option<Moment>,
+    /// When a caller asked to stop it.
+    #[schema(required)]
+    pub cancel_requested_at: Option<Moment>,
+    /// Its one-off webhook.
+    #[schema(required)]
+    pub callback: Option<Callback>,
+    /// The caller's own notes.
+    pub metadata: BTreeMap<String, String>,
+    /// Its life so far, oldest first.
+    pub history: Vec<HistoryStep>,
+    /// Where to go from here.
+    pub links: OperationLinks,
+}
+
+impl Operation {
+    /// The JSON of `operation`; `session` is the joined session, where the reader is to get it.
+    #[must_use]
+    pub fn new(operation: &DomainOperation, session: Option<&Session>) -> Self {
+        let this = format!("{BASE}/operations/{}", operation.id);
+        Self {
+            id: operation.id.to_string(),
+            kind: operation.kind.as_str(),
+            action: operation.action.clone(),
+            plan: operation.plan.as_ref().map(Into::into),
+            target: operation.target.clone(),
+            state: operation.state.as_str(),
+            result: operation
+                .result
+                .as_ref()
+                .map(|result| lower_camel(result.as_str())),
+            result_source: operation
+                .result_source
+                .map(crate::domain::operation::ResultSource::as_str),
+            progress: operation.progress,
+            task: operation.task.as_ref().map(Into::into),
+            session: session.map(Into::into),
+            failure: operation.failure.as_ref().map(Into::into),
+            requested_by: operation.requested_by.clone(),
+            requested_at: operation.requested_at.into(),
+            finished_at: operation.finished_at.map(Moment),
+            cancel_requested_at: operation.cancel_requested_at.map(Moment),
+            callback: operation
+                .callback_url
+                .clone()
+                .map(|url| Callback { url, secret: None }),
+            metadata: operation.metadata.clone(),
+            history: operation
+                .history
+                .iter()
+                .map(|step| HistoryStep {
+                    state: step.state.as_str(),
+                    at: step.at.into(),
+                    reason: step.reason.clone(),
+                })
+                .collect(),
+            links: OperationLinks {
+                plan: operation.plan.as_ref().map(plan_link),
+                session: operation
+                    .session
+                    .as_ref()
+                    .map(|id| format!("{BASE}/failover-sessions/{id}")),
+                cancel: operation.state.is_open().then(|| format!("{this}/cancel")),
+                this,
+            },
+        }
+    }
+}

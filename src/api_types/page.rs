@@ -1,0 +1,32 @@
+//! A page of a list and its place among the others (contract section 4).
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A page's place among the others; follow `next` until it is null.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PageInfo {
+    /// How many items a page holds at most.
+    pub size: u64,
+    /// The next page.
+    #[schema(required)]
+    pub next: Option<String>,
+    /// The page before.
+    #[schema(required)]
+    pub previous: Option<String>,
+    /// This page's number, where Enterprise Manager numbers them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// How many pages there are, where Enterprise Manager numbers them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Its place among the others.
+    pub page: PageInfo,
+}

@@ -1,0 +1,179 @@
+//! Failover plans as JSON (contract section 4, "Failover (the core)").
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::BASE;
+use crate::domain::plan::{
+    Command as DomainCommand, Plan as DomainPlan, PlanRef as DomainPlanRef, Reference,
+};
+
+/// An object of Enterprise Manager that is mentioned by another.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct NamedReference {
+    /// Its id.
+    pub id: String,
+    /// Its name, where Enterprise Manager tells it.
+    #[schema(required)]
+    pub name: Option<String>,
+}
+
+impl From<&Reference> for NamedReference {
+    fn from(reference: &Reference) -> Self {
+        Self {
+            id: reference.id.to_string(),
+            name: reference.name.clone(),
+        }
+    }
+}
+
+/// A machine within a plan.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanVirtualMachine {
+    /// Its id within the plan.
+    #[schema(required)]
+    pub id: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its place in the start order.
+    #[schema(required)]
+    pub order: Option<i64>,
+}
+
+/// A script that runs before or after the failover.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Command {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// What runs.
+    #[schema(required)]
+    pub command: Option<String>,
+}
+
+impl From<&DomainCommand> for Command {
+    fn from(command: &DomainCommand) -> Self {
+        Self {
+            enabled: command.enabled,
+            command: command.command.clone(),
+        }
+    }
+}
+
+/// Where to go from a plan.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PlanLinks {
+    /// The plan itself.
+    #[serde(rename = "self")]
+    pub this: String,
+    /// Its operations.
+    pub operations: String,
+    /// The sessions that ran a plan of this name.
+    pub sessions: String,
+    /// The plan as Enterprise Manager describes it.
+    pub em: String,
+}
+
+/// A failover plan.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Its id.
+    pub id: String,
+    /// Enterprise Manager's URN for it.
+    #[schema(required)]
+    pub uid: Option<String>,
+    /// `cloud` or `onPremises`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The free text beside the name.
+    #[schema(required)]
+    pub description: Option<String>,
+    /// The tenant it belongs to; cloud plans only.
+    #[schema(required)]
+    pub tenant: Option<NamedReference>,
+    /// The backup server that runs it.
+    #[schema(required)]
+    pub backup_server: Option<NamedReference>,
+    /// The machines it fails over.
+    pub virtual_machines: Vec<PlanVirtualMachine>,
+    /// The script before the failover; cloud plans only.
+    #[schema(required)]
+    pub pre_failover_command: Option<Command>,
+    /// The script after the failover; cloud plans only.
+    #[schema(required)]
+    pub post_failover_command: Option<Command>,
+    /// What it can be asked to do: `test`, `start`, `undo`.
+    pub actions: Vec<&'static str>,
+    /// Where to go from here.
+    pub links: PlanLinks,
+}
+
+impl From<&DomainPlan> for Plan {
+    fn from(plan: &DomainPlan) -> Self {
+        let collection = plan.kind.collection();
+        Self {
+            id: plan.id.to_string(),
+            uid: plan.uid.clone(),
+            kind: plan.kind.as_str(),
+            name: plan.name.clone(),
+            description: plan.description.clone(),
+            tenant: plan.tenant.as_ref().map(Into::into),
+            backup_server: plan.backup_server.as_ref().map(Into::into),
+            virtual_machines: plan
+                .machines
+                .iter()
+                .map(|machine| PlanVirtualMachine {
+                    id: machine.id.as_ref().map(ToString::to_string),
+                    name: machine.name.clone(),
+                    order: machine.order,
+                })
+                .collect(),
+            pre_failover_command: plan.pre_command.as_ref().map(Into::into),
+            post_failover_command: plan.post_command.as_ref().map(Into::into),
+            actions: plan.kind.actions().iter().map(|action| action.as_str()).collect(),
+            links: PlanLinks {
+                this: format!("{BASE}/{collection}/{}", plan.id),
+                operations: format!("{BASE}/operations?planId={}", plan.id),
+                sessions: format!("{BASE}/failover-sessions?{}", query("planName", &plan.name)),
+                em: format!("{BASE}/em/{}/{}", plan.kind.em_collection(), plan.id),
+            },
+        }
+    }
+}
+
+/// What an operation or a session remembers of its plan.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PlanReference {
+    /// Its id.
+    pub id: String,
+    /// `cloud` or `onPremises`.
+    pub kind: &'static str,
+    /// Its name when it was last read.
+    pub name: String,
+    /// The tenant it belongs to.
+    #[schema(required)]
+    pub tenant: Option<NamedReference>,
+}
+
+impl From<&DomainPlanRef> for PlanReference {
+    fn from(plan: &DomainPlanRef) -> Self {
+        Self {
+            id: plan.id.to_string(),
+            kind: plan.kind.as_str(),
+            name: plan.name.clone(),
+            tenant: plan.tenant.as_ref().map(Into::into),
+        }
+    }
+}
+
+pub(super) fn plan_link(plan: &DomainPlanRef) -> String {
+    format!("{BASE}/{}/{}", plan.kind.collection(), plan.id)
+}
+
+fn query(name: &str, value: &str) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .append_pair(name, value)
+        .finish()
+}

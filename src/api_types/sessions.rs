@@ -1,0 +1,160 @@
+//! Failover sessions as JSON (contract section 4, "Failover (the core)").
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::plans::{NamedReference, PlanReference, plan_link};
+use super::{BASE, Moment};
+use crate::domain::name::lower_camel;
+use crate::domain::session::{MachineFacts, Session};
+
+/// One machine within a failover session.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionVirtualMachine {
+    /// Its name.
+    pub name: String,
+    /// `starting`, `working`, `stopping` or `stopped`.
+    pub state: String,
+    /// `success`, `warning` or `failed`; null until it ended.
+    #[schema(required)]
+    pub result: Option<String>,
+    /// Percent.
+    #[schema(required)]
+    pub progress: Option<i64>,
+    /// When it was begun, by Enterprise Manager's clock.
+    #[schema(required)]
+    pub started_at: Option<Moment>,
+    /// When it ended, by Enterprise Manager's clock.
+    #[schema(required)]
+    pub ended_at: Option<Moment>,
+    /// Why it failed, in Enterprise Manager's words.
+    #[schema(required)]
+    pub failure_message: Option<String>,
+    /// The restore point it came up from.
+    #[schema(required)]
+    pub replica_point: Option<NamedReference>,
+}
+
+impl From<&MachineFacts> for SessionVirtualMachine {
+    fn from(machine: &MachineFacts) -> Self {
+        Self {
+            name: machine.name.clone(),
+            state: machine.state.word(),
+            result: machine
+                .result
+                .as_ref()
+                .map(crate::domain::session::SessionResult::word),
+            progress: machine.progress,
+            started_at: machine.started_at.map(Moment),
+            ended_at: machine.ended_at.map(Moment),
+            failure_message: machine.failure_message.clone(),
+            replica_point: machine.replica_point.as_ref().map(Into::into),
+        }
+    }
+}
+
+/// Where to go from a failover session.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SessionLinks {
+    /// The session itself.
+    #[serde(rename = "self")]
+    pub this: String,
+    /// Its plan.
+    #[schema(required)]
+    pub plan: Option<String>,
+    /// The operation that asked for it.
+    #[schema(required)]
+    pub operation: Option<String>,
+    /// The session as Enterprise Manager describes it.
+    pub em: String,
+}
+
+/// A failover session, wherever it was started.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailoverSession {
+    /// Its id.
+    pub id: String,
+    /// Enterprise Manager's URN for it.
+    #[schema(required)]
+    pub uid: Option<String>,
+    /// The name of the plan it runs.
+    pub plan_name: String,
+    /// The plan it runs, when that is certain.
+    #[schema(required)]
+    pub plan: Option<PlanReference>,
+    /// The tenant it belongs to; follows the plan.
+    #[schema(required)]
+    pub tenant: Option<NamedReference>,
+    /// The backup server it runs on.
+    #[schema(required)]
+    pub backup_server: Option<NamedReference>,
+    /// Enterprise Manager's kind of job: `failoverPlan`.
+    #[schema(required)]
+    pub job_type: Option<String>,
+    /// `starting`, `working`, `stopping` or `stopped`.
+    pub state: String,
+    /// `success`, `warning` or `failed`; null until it ended.
+    #[schema(required)]
+    pub result: Option<String>,
+    /// Percent; may stay 0 to the end.
+    #[schema(required)]
+    pub progress: Option<i64>,
+    /// When it was created, by Enterprise Manager's clock.
+    #[schema(required)]
+    pub started_at: Option<Moment>,
+    /// When it ended, by Enterprise Manager's clock.
+    #[schema(required)]
+    pub ended_at: Option<Moment>,
+    /// Why it failed, in Enterprise Manager's words.
+    #[schema(required)]
+    pub failure_message: Option<String>,
+    /// Its machines.
+    pub virtual_machines: Vec<SessionVirtualMachine>,
+    /// `test` or `start`; null when it was not started through the gateway.
+    #[schema(required)]
+    pub action: Option<&'static str>,
+    /// The operation that asked for it.
+    #[schema(required)]
+    pub operation_id: Option<String>,
+    /// Where to go from here.
+    pub links: SessionLinks,
+}
+
+impl From<&Session> for FailoverSession {
+    fn from(session: &Session) -> Self {
+        let facts = &session.facts;
+        Self {
+            id: facts.id.to_string(),
+            uid: facts.uid.clone(),
+            plan_name: facts.plan_name.clone(),
+            plan: session.plan.as_ref().map(Into::into),
+            tenant: session
+                .plan
+                .as_ref()
+                .and_then(|plan| plan.tenant.as_ref())
+                .map(Into::into),
+            backup_server: facts.backup_server.as_ref().map(Into::into),
+            job_type: facts.job_type.as_deref().map(lower_camel),
+            state: facts.state.word(),
+            result: facts
+                .result
+                .as_ref()
+                .map(crate::domain::session::SessionResult::word),
+            progress: facts.progress,
+            started_at: facts.started_at.map(Moment),
+            ended_at: facts.ended_at.map(Moment),
+            failure_message: facts.failure_message.clone(),
+            virtual_machines: facts.machines.iter().map(Into::into).collect(),
+            action: session.action.map(crate::domain::plan::ActionKind::as_str),
+            operation_id: session.operation.map(|id| id.to_string()),
+            links: SessionLinks {
+                this: format!("{BASE}/failover-sessions/{}", facts.id),
+                plan: session.plan.as_ref().map(plan_link),
+                operation: session.operation.map(|id| format!("{BASE}/operations/{id}")),
+                em: format!("{BASE}/em/cloud/failoverSessions/{}", facts.id),
+            },
+        }
+    }
+}
