@@ -4,4 +4,5 @@ mod database;
 mod lease;
 mod takeover;
 mod together;
+mod turns;
 mod world;
