@@ -61,7 +61,7 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     let mut turn = Writing::read(&mut tx, look, patience).await?;
     turn.follow_tasks();
     let changes = turn.compare();
-    turn.join(&changes);
+    turn.join(&mut tx, &changes).await?;
     let seen = turn.write_sessions(&mut tx, changes).await?;
     turn.end_operations(&mut tx, &seen).await?;
     if !turn.applied.released.is_empty() {
@@ -206,7 +206,18 @@ impl Writing {
         changes
     }
 
-    fn join(&mut self, changes: &[Change]) {
+    async fn join(&mut self, tx: &mut Tx, changes: &[Change]) -> Result<(), Error> {
+        let now = self.observation.at;
+        let plans: HashSet<&EmId> = self
+            .operations
+            .iter()
+            .filter(|operation| follow::waits_for_session(operation, now))
+            .filter_map(|operation| Some(&operation.plan.as_ref()?.id))
+            .collect();
+        let mut had = HashSet::new();
+        for plan in plans {
+            had.extend(tx.sessions_of_plan(plan).await?);
+        }
         let mut sessions: HashMap<&EmId, &SessionRecord> = self.known.iter().collect();
         sessions.extend(
             changes
@@ -214,7 +225,8 @@ impl Writing {
                 .map(|change| (&change.record.facts.id, &change.record)),
         );
         let sessions: Vec<SessionRecord> = sessions.into_values().cloned().collect();
-        follow::join(&mut self.operations, &sessions, self.observation.at);
+        follow::join(&mut self.operations, &sessions, &had, now);
+        Ok(())
     }
 
     /// Writes what changed and what it means for operations; the sessions that have been observed, now or before.

@@ -183,7 +183,11 @@ impl Books {
             .filter(|one| one["session"].is_object())
             .collect();
         for (session, count) in count_by(&joined, |one| text(one, "/session/id")) {
-            assert_eq!(count, 1, "operations of session {session}");
+            let of_it: Vec<_> = joined
+                .iter()
+                .filter(|one| text(one, "/session/id") == session)
+                .collect();
+            assert_eq!(count, 1, "operations of session {session}: {of_it:#?}");
         }
     }
 
