@@ -134,10 +134,10 @@ impl Watcher {
     /// # Errors
     /// [`Error`]; nothing was written then.
     async fn observe(&mut self, lease: Lease) -> Result<Applied, Error> {
-        let asked_at = self.clock.now();
+        let (asked_at, asked) = (self.clock.now(), std::time::Instant::now());
         let before = store::in_time(self.store.watch_state()).await?;
         self.adopt_logons(&before.operations).await?;
-        self.align_pins(&before.operations);
+        self.align_pins(&before.operations, asked);
         let since = reach(&before, asked_at);
         let mut sessions = self.em.sessions_since(since).await?;
         let tasks = self.ask_tasks(&before.operations).await;
