@@ -1,6 +1,7 @@
 //! Several replicas on one PostgreSQL database: real processes, killed, frozen, and with the database gone.
 
 mod database;
+mod guards;
 mod lease;
 mod takeover;
 mod together;

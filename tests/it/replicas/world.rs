@@ -43,20 +43,12 @@ impl Shared {
 
     /// The store that they share, opened by the test as one more of them.
     pub async fn store(&self) -> Store {
-        let config = Config {
-            url: self.database.url.clone(),
-            encryption_key_file: Some(self.database.key_file.clone()),
-        };
-        Store::open(&config, SystemClock::shared())
-            .await
-            .expect("the store opens")
+        store_on(&self.database).await
     }
 
     /// A connection of the test's own to the database.
     pub async fn connection(&self) -> sqlx::PgConnection {
-        sqlx::PgConnection::connect(&self.database.url)
-            .await
-            .expect("connected")
+        connection_to(&self.database).await
     }
 
     /// One more replica, ready. The first of a database observes.
@@ -181,18 +173,18 @@ impl Replica {
         of_kind(&log)
     }
 
-    /// The value of a counter without labels.
-    pub async fn counter(&self, name: &str) -> f64 {
+    /// What it counts, as text.
+    pub async fn metrics(&self) -> String {
         let request = client::plain()
             .get(self.process.url("/metrics"))
             .bearer_auth(&self.token);
-        let text = request
-            .send()
-            .await
-            .expect("an answer")
-            .text()
-            .await
-            .expect("text");
+        let answer = request.send().await.expect("an answer");
+        answer.text().await.expect("text")
+    }
+
+    /// The value of a counter without labels.
+    pub async fn counter(&self, name: &str) -> f64 {
+        let text = self.metrics().await;
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -220,6 +212,24 @@ pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
         json_of(answer).await
     };
     (status, body)
+}
+
+/// The store on that database, opened by the test as one more replica; it does not beat by itself.
+pub async fn store_on(database: &Database) -> Store {
+    let config = Config {
+        url: database.url.clone(),
+        encryption_key_file: Some(database.key_file.clone()),
+    };
+    Store::open(&config, SystemClock::shared())
+        .await
+        .expect("the store opens")
+}
+
+/// A connection of the test's own.
+pub async fn connection_to(database: &Database) -> sqlx::PgConnection {
+    sqlx::PgConnection::connect(&database.url)
+        .await
+        .expect("connected")
 }
 
 /// Waits until so many transactions of this database wait for another one; `over` says that none ever will.
