@@ -3,6 +3,8 @@
 //! Rules of the contract, section 7 "Joining" and "Actions". EM's clock is not used: a session belongs to an operation
 //! by the task's link, else by the plan's name when exactly one session came up since the request.
 
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -78,7 +80,7 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
 /// Joins operations without a session with the sessions that may be theirs. A pair is made only when neither
 /// side has a second candidate. An operation that was called unknown is no rival of one that still waits: it had its
 /// time, and would else keep every later request of that plan from being found.
-pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Timestamp) {
+pub fn join<S: Borrow<SessionRecord>>(operations: &mut [Operation], sessions: &[S], now: Timestamp) {
     let waiting = |operation: &Operation| {
         operation.session.is_none()
             && operation.expects_session()
@@ -88,7 +90,7 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Times
                 OperationState::Finished => false,
             }
     };
-    let taken: Vec<EmId> = operations
+    let taken: HashSet<EmId> = operations
         .iter()
         .filter_map(|operation| operation.session.clone())
         .collect();
@@ -107,7 +109,8 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Times
         .enumerate()
         .filter(|(_, operation)| waiting(operation))
         .filter_map(|(at, operation)| {
-            let mut candidates = sessions.iter().filter(|session| fits(operation, session));
+            let sessions = sessions.iter().map(Borrow::borrow);
+            let mut candidates = sessions.filter(|session| fits(operation, session));
             let only = candidates.next()?;
             let rivals = operations
                 .iter()
