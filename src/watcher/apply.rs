@@ -144,16 +144,17 @@ impl Writing {
             number: tx.observation().await? + 1,
             at: look.at,
         };
-        let ids: Vec<EmId> = look.sessions.iter().map(|facts| facts.id.clone()).collect();
-        let mut known: HashMap<EmId, SessionRecord> = HashMap::new();
-        for record in tx
-            .sessions_known(&ids)
-            .await?
-            .into_iter()
-            .chain(tx.open_sessions().await?)
-        {
-            known.insert(record.facts.id.clone(), record);
-        }
+        let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
+        let mut known: HashMap<EmId, SessionRecord> =
+            tx.open_sessions().await?.into_iter().map(by_id).collect();
+        let others: Vec<EmId> = look
+            .sessions
+            .iter()
+            .map(|facts| &facts.id)
+            .filter(|id| !known.contains_key(*id))
+            .cloned()
+            .collect();
+        known.extend(tx.sessions_known(&others).await?.into_iter().map(by_id));
         let operations = tx.unfinished_operations().await?;
         let as_read = operations
             .iter()
@@ -224,14 +225,36 @@ impl Writing {
                 .iter()
                 .map(|change| (&change.record.facts.id, &change.record)),
         );
-        let sessions: Vec<SessionRecord> = sessions.into_values().cloned().collect();
+        let sessions: Vec<&SessionRecord> = sessions
+            .into_values()
+            .filter(|record| !self.is_anybodys(record))
+            .collect();
         follow::join(&mut self.operations, &sessions, &had, now);
         Ok(())
     }
 
+    /// Whether the session's name is all that is known of its plan, and several plans have it.
+    fn is_anybodys(&self, record: &SessionRecord) -> bool {
+        let facts = &record.facts;
+        record.plan.is_none()
+            && facts.backup_server.is_none()
+            && self
+                .look
+                .plans
+                .iter()
+                .filter(|plan| plan.name == facts.plan_name)
+                .count()
+                > 1
+            && !self
+                .look
+                .plans
+                .iter()
+                .any(|plan| facts.job.as_ref() == Some(&plan.id))
+    }
+
     /// Writes what changed and what it means for operations; the sessions that have been observed, now or before.
     async fn write_sessions(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<HashSet<EmId>, Error> {
-        let mut current = self.known.clone();
+        let mut current = std::mem::take(&mut self.known);
         let mut ending: HashSet<EmId> = HashSet::new();
         let mut by_step: Vec<(SessionRecord, Vec<Step>)> = Vec::with_capacity(changes.len());
         for Change { mut record, steps } in changes {

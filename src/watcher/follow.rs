@@ -3,6 +3,7 @@
 //! Rules of the contract, section 7 "Joining" and "Actions". EM's clock is not used: a session belongs to an operation
 //! by the task's link, else by the plan's name when exactly one session came up since the request.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -80,7 +81,12 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
 /// side has a second candidate. An operation that was called unknown is no rival of one that still waits: it had its
 /// time, and would else keep every later request of that plan from being found. `had`: the sessions that operations
 /// have which are not among `operations`, because they ended.
-pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], had: &HashSet<EmId>, now: Timestamp) {
+pub fn join<S: Borrow<SessionRecord>>(
+    operations: &mut [Operation],
+    sessions: &[S],
+    had: &HashSet<EmId>,
+    now: Timestamp,
+) {
     // What was called unknown would run again and keep its plan busy, which another may be doing at this moment.
     let busy: HashSet<EmId> = operations
         .iter()
@@ -116,7 +122,8 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], had: &Hash
         .enumerate()
         .filter(|(_, operation)| waiting(operation) && may_run(operation))
         .filter_map(|(at, operation)| {
-            let mut candidates = sessions.iter().filter(|session| fits(operation, session));
+            let sessions = sessions.iter().map(Borrow::borrow);
+            let mut candidates = sessions.filter(|session| fits(operation, session));
             let only = candidates.next()?;
             let rivals = operations
                 .iter()
