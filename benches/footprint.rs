@@ -30,7 +30,7 @@ fn main() {
         let store = format!("sqlite://{}", directory.join("emgate.db").display());
         let begun = Instant::now();
         let gateway = start(&["serve"], &settings(&upstream, &store));
-        while !is_ready(&gateway.addr) {
+        while !is_ready(gateway.addr) {
             assert!(
                 begun.elapsed() < Duration::from_secs(30),
                 "the gateway did not become ready"
@@ -45,7 +45,7 @@ fn main() {
     }
     times.sort_unstable();
     memory.sort_unstable();
-    let size = std::fs::metadata(process::BINARY).map_or(0, |file| file.len());
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_emgate")).map_or(0, |file| file.len());
     println!(
         "binary size            {:>8.1} MB  (simulator and demo included)",
         size as f64 / 1e6

@@ -1,53 +1,24 @@
 //! The binary as a process, for the benchmarks that measure it from outside.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 
-/// What is measured.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_emgate");
+#[path = "../tests/support/process.rs"]
+#[expect(dead_code, reason = "tests signal processes and read their logs as well")]
+mod shared;
+
+pub use shared::Process as Running;
 
 /// Signs the tokens of the gateways that are measured.
 pub const SECRET: &str = "a secret of the benchmark, 32 bytes long";
 
-/// A running `emgate`; killed when dropped.
-pub struct Running {
-    pub child: Child,
-    /// Where it listens.
-    pub addr: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Starts `emgate` and waits for the address in its log.
 pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Running {
-    let mut child = Command::new(BINARY)
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-    let addr = loop {
-        let line = lines.next().expect("a log").expect("text");
-        let Some((_, rest)) = line.split_once("\"listen\":\"") else {
-            continue;
-        };
-        break rest.split('"').next().unwrap_or_default().to_owned();
-    };
-    std::thread::spawn(move || lines.for_each(drop));
-    Running { child, addr }
+    Running::start(arguments, environment)
 }
 
 /// Whether the gateway at `addr` is ready.
-pub fn is_ready(addr: &str) -> bool {
+pub fn is_ready(addr: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(addr) else {
         return false;
     };
@@ -60,7 +31,7 @@ pub fn is_ready(addr: &str) -> bool {
 
 /// Its resident memory in KiB.
 pub fn resident_kib(process: &Running) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).ok()?;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
     status.lines().find_map(|line| {
         line.strip_prefix("VmRSS:")?
             .trim()

@@ -113,7 +113,7 @@ pub fn gateway(simulator: &Running, directory: &Path, more: &[(&str, &str)]) -> 
 /// Waits until the gateway is ready.
 pub async fn ready(gateway: &Running) {
     let deadline = Instant::now() + PATIENCE;
-    while !process::is_ready(&gateway.addr) {
+    while !process::is_ready(gateway.addr) {
         assert!(Instant::now() < deadline, "the gateway did not become ready");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -121,7 +121,7 @@ pub async fn ready(gateway: &Running) {
 
 /// The seconds of processor time that a process has used; ticks are hundredths on Linux.
 pub fn processor_seconds(process: &Running) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.child.id())).unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap_or_default();
     let behind = stat.rsplit(')').next().unwrap_or_default();
     let ticks: f64 = behind
         .split_whitespace()

@@ -296,6 +296,9 @@ impl App {
         };
         tx.save_operation(&operation).await?;
         tx.commit().await?;
+        if let Some(logon) = taken.as_ref().and_then(|taken| Some(taken.task.as_ref()?.logon)) {
+            self.em.note_committed(logon);
+        }
         if let Some(result) = &operation.result {
             let (action, result) = (operation.action.clone(), result.as_str().to_owned());
             metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);

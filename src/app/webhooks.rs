@@ -16,9 +16,9 @@ use crate::domain::webhook::endpoint::{
 };
 use crate::domain::webhook::target::{MASK, TargetUrl};
 use crate::domain::webhook::{Delivery, Endpoint, Filter, Format};
-use crate::store::Store;
 use crate::store::operations::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
+use crate::store::{Store, Tx};
 use crate::webhooks::Guard;
 
 const NO_ENDPOINT: Error = Error::NotFound {
@@ -73,7 +73,7 @@ impl Webhooks {
             return Err(invalid(faults));
         };
         let id = EndpointId::new(self.clock.id());
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin().await?;
         if tx.count_endpoints().await? >= ENDPOINTS_LIMIT {
             let detail = format!("there may be at most {ENDPOINTS_LIMIT} endpoints; delete one first");
             return Err(Error::invalid("", detail));
@@ -123,7 +123,7 @@ impl Webhooks {
             Some(Some(url)) if *url == before.shown_url && url.contains(MASK) => None,
             Some(Some(url)) => self.target(url, "/url", &mut faults).await,
         };
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin().await?;
         let mut endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
         let was = endpoint.settings.clone();
         apply(patch, &mut endpoint.settings, &mut faults);
@@ -158,7 +158,7 @@ impl Webhooks {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn delete(&self, id: EndpointId) -> Result<(), Error> {
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin().await?;
         if !tx.delete_endpoint(id).await? {
             return Err(NO_ENDPOINT);
         }
@@ -171,7 +171,7 @@ impl Webhooks {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn test(&self, id: EndpointId) -> Result<Delivery, Error> {
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
         let event_id = EventId::new(self.clock.id());
         let data = TestEventData {
@@ -235,6 +235,14 @@ impl Webhooks {
             },
             generated: secret.is_none(),
         })
+    }
+
+    /// A transaction that changes an endpoint or writes about it. It waits for its turn before it locks anything: an
+    /// event that is being written has read the endpoints as they are, and the dispatcher locks them in its own turn.
+    async fn begin(&self) -> Result<Tx, Error> {
+        let mut tx = self.store.begin().await?;
+        tx.one_at_a_time().await?;
+        Ok(tx)
     }
 
     fn secret(&self, given: Option<&str>, pointer: &str, faults: &mut Vec<Fault>) -> SigningSecret {

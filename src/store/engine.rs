@@ -73,6 +73,15 @@ impl Engine {
         }
     }
 
+    /// A statement that lets one transaction at a time ask what a key stands for, where the engine does not do so by
+    /// itself: of two requests with one key, the second must find what the first made of it.
+    pub(super) const fn order_keys(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("select pg_advisory_xact_lock(hashtextextended($1, 7310868736))::text"),
+        }
+    }
+
     /// A migration in this engine's dialect.
     pub(super) fn dialect(self, sql: &'static str) -> String {
         match self {

@@ -49,11 +49,17 @@ impl Store {
 }
 
 impl Tx {
-    /// What a key stands for, as seen by this transaction.
+    /// What a key stands for; nobody else asks that in order to write until this transaction has ended.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn key_use(&mut self, key: &KeyDigests) -> Result<KeyUse, Error> {
+        if let Some(lock) = self.engine().order_keys() {
+            sqlx::query(lock)
+                .bind(key.scope.clone())
+                .execute(self.connection())
+                .await?;
+        }
         let oldest = self.clock().now().checked_sub(KEPT).unwrap_or_default();
         let row = sqlx::query(SELECT)
             .bind(key.scope.clone())

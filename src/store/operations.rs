@@ -167,6 +167,19 @@ impl Tx {
         self.with_history(rows).await
     }
 
+    /// The sessions that operations on a plan are joined to, ended ones included.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn sessions_of_plan(&mut self, plan: &EmId) -> Result<Vec<EmId>, Error> {
+        let rows =
+            sqlx::query("select session_id from operations where plan_key = $1 and session_id is not null")
+                .bind(plan.key())
+                .fetch_all(self.connection())
+                .await?;
+        rows.iter().map(|row| row.parsed("session_id")).collect()
+    }
+
     /// The operations that are joined to a session, newest first.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Failover sessions as the gateway last saw them, and the count of observations.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
@@ -208,6 +210,40 @@ impl Store {
             query.and_one_of("key", chunk.iter().map(EmId::key));
             for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
                 known.push(record_from(&row)?);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The sessions whose end is awaited and of which it is not known where they run.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn open_sessions_without_server(&self) -> Result<HashSet<EmId>, Error> {
+        let rows = sqlx::query("select facts from failover_sessions where phase = 'open'")
+            .fetch_all(self.reader())
+            .await?;
+        let mut found = HashSet::new();
+        for row in &rows {
+            let facts: SessionFacts = row.document("facts")?;
+            if facts.backup_server.is_none() {
+                found.insert(facts.id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The keys of those among these sessions that are known.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn session_keys_known(&self, ids: &[EmId]) -> Result<HashSet<String>, Error> {
+        let mut known = HashSet::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let mut query = Sql::new("select key from failover_sessions where 1 = 1");
+            query.and_one_of("key", chunk.iter().map(EmId::key));
+            for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
+                known.insert(row.text("key")?);
             }
         }
         Ok(known)

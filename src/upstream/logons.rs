@@ -21,7 +21,7 @@ mod upkeep;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -82,6 +82,10 @@ struct Entry {
     saved: bool,
     /// Another replica opened it and closes it.
     guest: bool,
+    /// How many of the pins are for tasks that no other replica can know of yet, because they are not committed.
+    uncommitted: u32,
+    /// When the last one was.
+    committed_at: Option<Instant>,
 }
 
 struct Refusal {

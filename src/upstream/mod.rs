@@ -37,7 +37,7 @@ mod xml;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -189,10 +189,18 @@ impl Em {
         pool.map(|pool| pool.resume(saved, own)).is_some()
     }
 
-    /// Sets how many tasks need each saved logon session, where operations may end without this process.
-    pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>) {
+    /// A task in that logon session is in the store from now on.
+    pub fn note_committed(&self, logon: LogonId) {
         for pool in &self.inner.pools {
-            pool.keep_pins(needed);
+            pool.note_committed(logon);
+        }
+    }
+
+    /// Sets how many tasks need each saved logon session, where operations may end without this process. `asked`: when
+    /// the store began to be asked; what was committed later, or not yet, it could not tell of.
+    pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>, asked: Instant) {
+        for pool in &self.inner.pools {
+            pool.keep_pins(needed, asked);
         }
     }
 

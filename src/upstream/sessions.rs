@@ -1,7 +1,8 @@
 //! Failover sessions as EM shows them: one page, one session, or all since a moment.
 //!
 //! Invariant of [`Em::sessions_since`]: a session that existed when the walk began and falls into it is in the
-//! result, whatever is created, ended or aged out of EM's 30 days meanwhile.
+//! result, whatever is created, ended or aged out of EM's 30 days meanwhile. (Where a page holds less than about two
+//! seconds, one that leaves the list in that moment may hide others from this walk; the next one finds them.)
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -70,20 +71,21 @@ impl Em {
         let mut all: Vec<SessionFacts> = Vec::new();
         let mut known = HashSet::new();
         // Page numbers shift when rows age out meanwhile; a window that begins at the last row's time does not. Page
-        // numbers are used within a window only: for rows of the same second, and rows without a time.
+        // numbers are used within a window only: for rows without a time, and where rows stand so densely that the
+        // next window would mostly show what is known, so that a burst of thousands were read over and over.
         let (mut window, mut number) = (since, 1);
         for _ in 0..MOST_PAGES {
             let Rows { page, more } = self.window(window, number).await?;
             let rows = page.items.into_iter().map(facts).collect::<Result<Vec<_>, _>>()?;
             let last = rows.iter().filter_map(|row| row.started_at).max();
-            let before = all.len();
-            let empty = rows.is_empty();
+            let begin = last.and_then(|last| last.checked_sub(OVERLAP).ok());
+            let (before, shown) = (all.len(), rows.len());
+            let again = rows.iter().filter(|row| row.started_at >= begin).count();
             all.extend(rows.into_iter().filter(|row| known.insert(row.id.key())));
-            if empty || !more {
+            if shown == 0 || !more {
                 return Ok(all);
             }
-            let begin = last.and_then(|last| last.checked_sub(OVERLAP).ok());
-            if begin > window {
+            if begin > window && again * 2 <= shown {
                 (window, number) = (begin, 1);
             } else if all.len() == before && page.number != number {
                 // Not the page that was asked for, and nothing new on it: EM runs in circles.

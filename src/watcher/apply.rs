@@ -61,7 +61,7 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     let mut turn = Writing::read(&mut tx, look, patience).await?;
     turn.follow_tasks();
     let changes = turn.compare();
-    turn.join(&changes);
+    turn.join(&mut tx, &changes).await?;
     let seen = turn.write_sessions(&mut tx, changes).await?;
     turn.end_operations(&mut tx, &seen).await?;
     if !turn.applied.released.is_empty() {
@@ -144,16 +144,17 @@ impl Writing {
             number: tx.observation().await? + 1,
             at: look.at,
         };
-        let ids: Vec<EmId> = look.sessions.iter().map(|facts| facts.id.clone()).collect();
-        let mut known: HashMap<EmId, SessionRecord> = HashMap::new();
-        for record in tx
-            .sessions_known(&ids)
-            .await?
-            .into_iter()
-            .chain(tx.open_sessions().await?)
-        {
-            known.insert(record.facts.id.clone(), record);
-        }
+        let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
+        let mut known: HashMap<EmId, SessionRecord> =
+            tx.open_sessions().await?.into_iter().map(by_id).collect();
+        let others: Vec<EmId> = look
+            .sessions
+            .iter()
+            .map(|facts| &facts.id)
+            .filter(|id| !known.contains_key(*id))
+            .cloned()
+            .collect();
+        known.extend(tx.sessions_known(&others).await?.into_iter().map(by_id));
         let operations = tx.unfinished_operations().await?;
         let as_read = operations
             .iter()
@@ -206,20 +207,54 @@ impl Writing {
         changes
     }
 
-    fn join(&mut self, changes: &[Change]) {
+    async fn join(&mut self, tx: &mut Tx, changes: &[Change]) -> Result<(), Error> {
+        let now = self.observation.at;
+        let plans: HashSet<&EmId> = self
+            .operations
+            .iter()
+            .filter(|operation| follow::waits_for_session(operation, now))
+            .filter_map(|operation| Some(&operation.plan.as_ref()?.id))
+            .collect();
+        let mut had = HashSet::new();
+        for plan in plans {
+            had.extend(tx.sessions_of_plan(plan).await?);
+        }
         let mut sessions: HashMap<&EmId, &SessionRecord> = self.known.iter().collect();
         sessions.extend(
             changes
                 .iter()
                 .map(|change| (&change.record.facts.id, &change.record)),
         );
-        let sessions: Vec<SessionRecord> = sessions.into_values().cloned().collect();
-        follow::join(&mut self.operations, &sessions, self.observation.at);
+        let sessions: Vec<&SessionRecord> = sessions
+            .into_values()
+            .filter(|record| !self.is_anybodys(record))
+            .collect();
+        follow::join(&mut self.operations, &sessions, &had, now);
+        Ok(())
+    }
+
+    /// Whether the session's name is all that is known of its plan, and several plans have it.
+    fn is_anybodys(&self, record: &SessionRecord) -> bool {
+        let facts = &record.facts;
+        record.plan.is_none()
+            && facts.backup_server.is_none()
+            && self
+                .look
+                .plans
+                .iter()
+                .filter(|plan| plan.name == facts.plan_name)
+                .count()
+                > 1
+            && !self
+                .look
+                .plans
+                .iter()
+                .any(|plan| facts.job.as_ref() == Some(&plan.id))
     }
 
     /// Writes what changed and what it means for operations; the sessions that have been observed, now or before.
     async fn write_sessions(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<HashSet<EmId>, Error> {
-        let mut current = self.known.clone();
+        let mut current = std::mem::take(&mut self.known);
         let mut ending: HashSet<EmId> = HashSet::new();
         let mut by_step: Vec<(SessionRecord, Vec<Step>)> = Vec::with_capacity(changes.len());
         for Change { mut record, steps } in changes {

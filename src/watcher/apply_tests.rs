@@ -197,6 +197,27 @@ async fn a_session_started_elsewhere_is_told_with_its_plan_and_tenant_and_withou
 }
 
 #[tokio::test]
+async fn a_session_that_ended_one_operation_is_never_that_of_another_that_was_called_unknown() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let lost = turns.running("test").await;
+    let mut tx = turns.store.begin().await.expect("begun");
+    let mut operation = tx.operation(lost).await.expect("read").expect("there");
+    operation.step(OperationState::Unknown, turns.clock.now(), None);
+    tx.save_operation(&operation).await.expect("saved");
+    tx.commit().await.expect("committed");
+    let next = turns.running("test").await;
+    turns.look(vec![working(1)]).await;
+    turns.look(vec![done(1)]).await;
+    turns.look(vec![done(1)]).await;
+    let read = async |id| turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(read(next).await.session, Some(working(1).id));
+    assert_eq!(read(next).await.state, OperationState::Finished);
+    assert_eq!(read(lost).await.session, None);
+    assert_eq!(read(lost).await.state, OperationState::Unknown);
+}
+
+#[tokio::test]
 async fn an_operation_is_joined_followed_and_ended_by_its_session() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;

@@ -3,6 +3,8 @@
 //! Rules of the contract, section 7 "Joining" and "Actions". EM's clock is not used: a session belongs to an operation
 //! by the task's link, else by the plan's name when exactly one session came up since the request.
 
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -77,21 +79,34 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
 
 /// Joins operations without a session with the sessions that may be theirs. A pair is made only when neither
 /// side has a second candidate. An operation that was called unknown is no rival of one that still waits: it had its
-/// time, and would else keep every later request of that plan from being found.
-pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Timestamp) {
-    let waiting = |operation: &Operation| {
-        operation.session.is_none()
-            && operation.expects_session()
-            && match operation.state {
-                OperationState::Submitting => now >= operation.answer_due,
-                OperationState::Running | OperationState::Unknown => true,
-                OperationState::Finished => false,
-            }
-    };
-    let taken: Vec<EmId> = operations
+/// time, and would else keep every later request of that plan from being found. `had`: the sessions that operations
+/// have which are not among `operations`, because they ended.
+pub fn join<S: Borrow<SessionRecord>>(
+    operations: &mut [Operation],
+    sessions: &[S],
+    had: &HashSet<EmId>,
+    now: Timestamp,
+) {
+    // What was called unknown would run again and keep its plan busy, which another may be doing at this moment.
+    let busy: HashSet<EmId> = operations
         .iter()
-        .filter_map(|operation| operation.session.clone())
+        .filter(|operation| operation.state.is_open())
+        .filter_map(|operation| Some(operation.plan.as_ref()?.id.clone()))
         .collect();
+    let may_run = |operation: &Operation| {
+        operation.state.is_open()
+            || operation
+                .plan
+                .as_ref()
+                .is_none_or(|plan| !busy.contains(&plan.id))
+    };
+    let waiting = |operation: &Operation| waits_for_session(operation, now);
+    let mut taken = had.clone();
+    taken.extend(
+        operations
+            .iter()
+            .filter_map(|operation| operation.session.clone()),
+    );
     let fits = |operation: &Operation, session: &SessionRecord| {
         session.first_observation > operation.seen_observation
             && !taken.contains(&session.facts.id)
@@ -105,9 +120,10 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Times
     let pairs: Vec<(usize, EmId)> = operations
         .iter()
         .enumerate()
-        .filter(|(_, operation)| waiting(operation))
+        .filter(|(_, operation)| waiting(operation) && may_run(operation))
         .filter_map(|(at, operation)| {
-            let mut candidates = sessions.iter().filter(|session| fits(operation, session));
+            let sessions = sessions.iter().map(Borrow::borrow);
+            let mut candidates = sessions.filter(|session| fits(operation, session));
             let only = candidates.next()?;
             let rivals = operations
                 .iter()
@@ -122,6 +138,17 @@ pub fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Times
             operation.session = Some(session);
         }
     }
+}
+
+/// Whether an operation may be joined with a session by name.
+pub fn waits_for_session(operation: &Operation, now: Timestamp) -> bool {
+    operation.session.is_none()
+        && operation.expects_session()
+        && match operation.state {
+            OperationState::Submitting => now >= operation.answer_due,
+            OperationState::Running | OperationState::Unknown => true,
+            OperationState::Finished => false,
+        }
 }
 
 /// Takes over what its session says; true when the operation ended by it.

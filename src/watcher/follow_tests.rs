@@ -89,6 +89,11 @@ fn report(state: TaskState, success: Option<bool>) -> TaskReport {
     }
 }
 
+/// Where no operation that ended has a session.
+fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Timestamp) {
+    super::join(operations, sessions, &HashSet::new(), now);
+}
+
 #[test]
 fn the_only_session_of_the_name_seen_since_the_request_is_joined() {
     let mut operations = [operation("test", "A")];
@@ -309,6 +314,21 @@ fn an_operation_that_was_called_unknown_is_no_rival_of_one_that_waits() {
     join(&mut operations, &[session(1, "A", 6)], at(100));
     assert_eq!(operations[0].session, None);
     assert_eq!(operations[1].session, Some(session(1, "A", 6).facts.id));
+}
+
+#[test]
+fn an_operation_that_was_called_unknown_does_not_run_again_beside_another_of_its_plan() {
+    let mut old = operation("test", "A");
+    old.state = OperationState::Unknown;
+    let mut new = operation("test", "A");
+    new.session = Some(session(2, "A", 7).facts.id);
+    let sessions = [session(1, "A", 6), session(2, "A", 7)];
+    let mut operations = [old, new];
+    join(&mut operations, &sessions, at(100));
+    assert_eq!(operations[0].session, None, "its plan is busy");
+    let had = HashSet::from([session(2, "A", 7).facts.id]);
+    super::join(&mut operations[..1], &sessions, &had, at(200));
+    assert_eq!(operations[0].session, Some(session(1, "A", 6).facts.id));
 }
 
 #[test]

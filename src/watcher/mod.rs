@@ -39,6 +39,9 @@ const CLOCK_SLACK: Duration = Duration::from_mins(15);
 /// How many single reads run at a time beside the one query.
 const SINGLE_READS: usize = 8;
 
+/// How many sessions are asked for once more in a turn, where EM did not tell at first what rows lack.
+const MOST_AGAIN: usize = 50;
+
 /// The longest pause between two looks at one task; the pauses double from one interval up to this.
 const TASK_PAUSE: Duration = Duration::from_secs(30);
 
@@ -79,6 +82,8 @@ pub struct Watcher {
     task_pace: HashMap<OperationId, Pace>,
     plans: Option<(Timestamp, Vec<Plan>)>,
     failures: u32,
+    /// Sessions whose backup server could not be read when they came up; none until they were looked for.
+    incomplete: Option<HashSet<EmId>>,
     /// Logon sessions of other replicas that were taken up.
     adopted: HashSet<LogonId>,
     /// When EM was asked something while another replica observed.
@@ -124,6 +129,7 @@ impl Watcher {
             task_pace: HashMap::new(),
             plans: None,
             failures: 0,
+            incomplete: None,
             adopted: HashSet::new(),
             greeted: None,
         }
@@ -134,17 +140,15 @@ impl Watcher {
     /// # Errors
     /// [`Error`]; nothing was written then.
     async fn observe(&mut self, lease: Lease) -> Result<Applied, Error> {
-        let asked_at = self.clock.now();
+        let (asked_at, asked) = (self.clock.now(), std::time::Instant::now());
         let before = store::in_time(self.store.watch_state()).await?;
         self.adopt_logons(&before.operations).await?;
-        self.align_pins(&before.operations);
+        self.align_pins(&before.operations, asked);
         let since = reach(&before, asked_at);
         let mut sessions = self.em.sessions_since(since).await?;
         let tasks = self.ask_tasks(&before.operations).await;
         self.add_linked(&mut sessions, &tasks, &before.operations).await?;
-        let new = self
-            .complete_new(&mut sessions, before.observed_at.is_some())
-            .await?;
+        let new = self.complete(&mut sessions, before.observed_at.is_some()).await?;
         let plans = if new {
             self.plans_for(&sessions).await
         } else {
@@ -258,33 +262,64 @@ impl Watcher {
         Ok(())
     }
 
-    /// Reads once, by a GET of their own, what rows of the query lack: the backup server of sessions not known
-    /// yet. True when there are any such sessions. The baseline's stopped sessions are left as they are.
-    async fn complete_new(&self, sessions: &mut [SessionFacts], baseline_done: bool) -> Result<bool, Error> {
+    /// Reads by a GET of their own what rows of the query lack, the backup server: once of each session not known yet,
+    /// and again where that failed. True when there are any such sessions. The baseline's stopped sessions are left as
+    /// they are.
+    async fn complete(&mut self, sessions: &mut [SessionFacts], baseline_done: bool) -> Result<bool, Error> {
         let ids: Vec<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
-        let known: HashSet<EmId> = self
-            .store
-            .sessions_known(&ids)
-            .await?
-            .into_iter()
-            .map(|record| record.facts.id)
+        let known = self.store.session_keys_known(&ids).await?;
+        let mut again = match self.incomplete.take() {
+            Some(incomplete) => incomplete,
+            // Left behind by the process before, or by the replica that observed until now.
+            None => self.store.open_sessions_without_server().await?,
+        };
+        let new = |facts: &SessionFacts| {
+            !known.contains(&facts.id.key()) && (baseline_done || !facts.state.is_stopped())
+        };
+        let any_new = sessions.iter().any(new);
+        let lacking = |facts: &&SessionFacts| facts.backup_server.is_none();
+        let failed_before = sessions
+            .iter()
+            .filter(lacking)
+            .filter(|facts| !new(facts) && again.contains(&facts.id))
+            .take(MOST_AGAIN);
+        let wanted: Vec<EmId> = sessions
+            .iter()
+            .filter(lacking)
+            .filter(|facts| new(facts))
+            .chain(failed_before)
+            .map(|facts| facts.id.clone())
             .collect();
-        let new =
-            |facts: &SessionFacts| !known.contains(&facts.id) && (baseline_done || !facts.state.is_stopped());
-        let any = sessions.iter().any(new);
+        let any = any_new || !wanted.is_empty();
         let em = &self.em;
-        futures_util::stream::iter(
-            sessions
-                .iter_mut()
-                .filter(|facts| facts.backup_server.is_none() && new(facts)),
-        )
-        .for_each_concurrent(SINGLE_READS, |facts| async move {
-            if let Ok(whole) = em.session(&facts.id).await {
+        let mut whole: HashMap<EmId, SessionFacts> = HashMap::new();
+        let mut answers = futures_util::stream::iter(wanted)
+            .map(|id| async move { (em.session(&id).await, id) })
+            .buffer_unordered(SINGLE_READS);
+        while let Some((answer, id)) = answers.next().await {
+            match answer {
+                Err(error) if !error.is_not_found() => {
+                    again.insert(id);
+                }
+                Err(_) => {
+                    again.remove(&id);
+                }
+                Ok(facts) => {
+                    again.remove(&id);
+                    whole.insert(id, facts);
+                }
+            }
+        }
+        drop(answers);
+        for facts in sessions.iter_mut() {
+            if let Some(whole) = whole.remove(&facts.id) {
                 facts.backup_server = whole.backup_server;
                 facts.job = facts.job.take().or(whole.job);
             }
-        })
-        .await;
+        }
+        let shown: HashSet<&EmId> = ids.iter().collect();
+        again.retain(|id| shown.contains(id));
+        self.incomplete = Some(again);
         Ok(any)
     }
 

@@ -17,8 +17,9 @@ impl Watcher {
     /// What a replica does that does not observe.
     pub(super) async fn stand_by(&mut self) {
         self.failures = 0;
+        let asked = Instant::now();
         if let Ok(operations) = self.store.unfinished_operations().await {
-            self.align_pins(&operations);
+            self.align_pins(&operations, asked);
         }
         let due = self.greeted.is_none_or(|at| at.elapsed() >= GREETING);
         if due || !self.em.health().up {
@@ -54,11 +55,11 @@ impl Watcher {
         Ok(())
     }
 
-    /// Brings the pins in line with the operations: where several replicas share the store, an operation may have been
+    /// Brings the pins in line with the operations, which were read after `asked`: where several replicas share the store, an operation may have been
     /// asked for here and ended elsewhere.
-    pub(super) fn align_pins(&self, operations: &[Operation]) {
+    pub(super) fn align_pins(&self, operations: &[Operation], asked: Instant) {
         if self.store.is_shared() {
-            self.em.keep_pins(&needed(operations));
+            self.em.keep_pins(&needed(operations), asked);
         }
     }
 }

@@ -10,12 +10,14 @@ use tokio::task::JoinHandle;
 
 use crate::dice::Dice;
 use crate::em::Plan;
-use crate::house::{Address, http, token};
+use crate::house::{Addresses, http, token};
 use crate::receiver::Receiver;
 
 const CALLBACK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// How long one wish may go unanswered.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one gateway may take to answer before the next one is asked.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What the client holds the gateway to.
 #[derive(Default)]
@@ -27,11 +29,20 @@ pub struct Diary {
     pub asked: usize,
     pub requests: usize,
     pub refused: usize,
+    /// Answers 503, each with the time to come again.
+    pub put_off: usize,
+}
+
+/// An answer as it came.
+struct Answer {
+    status: u16,
+    pause: Option<String>,
+    body: Value,
 }
 
 #[derive(Clone)]
 pub struct Caller {
-    address: Address,
+    addresses: Addresses,
     receiver: Arc<Receiver>,
     plans: Arc<Vec<Plan>>,
     diary: Arc<Mutex<Diary>>,
@@ -40,9 +51,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn new(address: Address, receiver: Arc<Receiver>, plans: Vec<Plan>) -> Self {
+    pub fn new(addresses: Addresses, receiver: Arc<Receiver>, plans: Vec<Plan>) -> Self {
         Self {
-            address,
+            addresses,
             receiver,
             plans: Arc::new(plans),
             diary: Arc::default(),
@@ -88,13 +99,14 @@ impl Caller {
         }
         self.diary().asked += 1;
         let deadline = Instant::now() + PATIENCE;
-        loop {
+        // Whoever does not answer is passed over for the next one, under the same key.
+        for turn in dice.below(8).. {
             self.diary().requests += 1;
-            if let Some((status, answer)) = self.ask(&path, &key, &body).await
-                && self.is_answer(&key, status, &answer)
+            if let Some(answer) = self.ask(turn, &path, &key, &body).await
+                && self.is_answer(&key, &answer)
             {
                 // Now and then the answer is forgotten and asked for again: it has to be the same operation.
-                if status >= 300 || dice.below(4) > 0 {
+                if answer.status >= 300 || dice.below(4) > 0 {
                     return;
                 }
             }
@@ -104,34 +116,49 @@ impl Caller {
     }
 
     /// Takes note of an answer; false when it says to try again.
-    fn is_answer(&self, key: &str, status: u16, answer: &Value) -> bool {
+    fn is_answer(&self, key: &str, answer: &Answer) -> bool {
+        let Answer { status, pause, body } = answer;
         let mut diary = self.diary();
         match status {
             200 | 202 => {
-                let id = answer["id"].as_str().expect("an id").to_owned();
+                let id = body["id"].as_str().expect("an id").to_owned();
                 diary.acknowledged.entry(key.to_owned()).or_default().insert(id);
                 true
             }
             409 | 422 => {
-                assert_ne!(answer["code"], "idempotency-key-reused", "{answer}");
+                assert_ne!(body["code"], "idempotency-key-reused", "{body}");
                 diary.refused += 1;
                 true
             }
-            500.. => false,
-            other => panic!("{other} to {key}: {answer}"),
+            503 => {
+                assert!(pause.is_some(), "no Retry-After: {body}");
+                diary.put_off += 1;
+                false
+            }
+            // What Enterprise Manager's faults make of it.
+            502 | 504 => false,
+            other => panic!("{other} to {key}: {body}"),
         }
     }
 
-    async fn ask(&self, path: &str, key: &str, body: &Value) -> Option<(u16, Value)> {
-        let address = *self.address.lock().unwrap();
+    async fn ask(&self, turn: u64, path: &str, key: &str, body: &Value) -> Option<Answer> {
+        let address = {
+            let addresses = self.addresses.lock().unwrap();
+            addresses[turn as usize % addresses.len()]
+        };
         let request = http()
             .post(format!("http://{address}{path}"))
+            .timeout(ANSWER)
             .bearer_auth(token());
         let request = request
             .header("content-type", "application/json")
             .header("idempotency-key", key);
         let answer = request.body(body.to_string()).send().await.ok()?;
-        let status = answer.status().as_u16();
-        Some((status, answer.json().await.ok()?))
+        let pause = answer.headers().get("retry-after");
+        Some(Answer {
+            status: answer.status().as_u16(),
+            pause: pause.map(|value| value.to_str().expect("text").to_owned()),
+            body: answer.json().await.ok()?,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The gateway, the simulator and the store: what is killed and started again.
+//! The gateways, the simulator and the store: what is killed, stopped and started again.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -6,29 +6,75 @@ use std::time::{Duration, Instant};
 
 use emgate::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
+use tokio::task::block_in_place;
 
+use crate::dice::Dice;
+use crate::postgres::{Database, Server};
 use crate::process::{PATIENCE, Process};
+use crate::scene::{Blow, Keeping, Scene};
 
 const SECRET: &str = "the secret with which tests sign their tokens";
-/// Deliveries of one endpoint at a time.
+/// Deliveries of one endpoint at a time, of all gateways together.
 pub const CONCURRENCY: usize = 4;
+/// A replica that says nothing for 8 s is dead to the others, who look once a second.
+const DEATH: Duration = Duration::from_millis(9_200);
 
-/// Where the gateway listens now; each start chooses another port.
-pub type Address = Arc<Mutex<SocketAddr>>;
+/// Where the gateways listen now; each start chooses another port.
+pub type Addresses = Arc<Mutex<Vec<SocketAddr>>>;
+
+/// How often what happened.
+#[derive(Default)]
+pub struct Counts {
+    pub kills: usize,
+    pub freezes: usize,
+    pub outages: usize,
+}
 
 /// What runs as processes.
 pub struct House {
     /// Enterprise Manager's double. It drops no logon session by itself, so that its counts tell who left one.
     pub simulator: Process,
-    pub kills: usize,
-    gateway: Option<Process>,
-    address: Address,
-    store: String,
-    _directory: tempfile::TempDir,
+    pub counts: Counts,
+    /// One for each place; none while it is to be started.
+    gateways: Vec<Option<Process>>,
+    addresses: Addresses,
+    store: Store,
+}
+
+enum Store {
+    File(tempfile::TempDir),
+    Server { server: Server, database: Database },
+}
+
+impl Store {
+    async fn of(scene: &Scene) -> Self {
+        match scene.keeping {
+            Keeping::File => Self::File(tempfile::tempdir().expect("a directory")),
+            Keeping::Server => {
+                let server = block_in_place(Server::start);
+                let database = server.database().await;
+                Self::Server { server, database }
+            }
+        }
+    }
+
+    fn config(&self) -> emgate::store::config::Config {
+        let (url, encryption_key_file) = match self {
+            Self::File(directory) => (
+                format!("sqlite://{}", directory.path().join("emgate.db").display()),
+                None,
+            ),
+            Self::Server { database, .. } => (database.url.clone(), Some(database.key_file.clone())),
+        };
+        emgate::store::config::Config {
+            url,
+            encryption_key_file,
+        }
+    }
 }
 
 impl House {
-    pub fn start() -> Self {
+    pub async fn start(scene: &Scene) -> Self {
         let arguments = [
             "simulate",
             "--listen",
@@ -42,60 +88,128 @@ impl House {
             "--idle",
             "86400",
         ];
-        let simulator = Process::start(&arguments, &[]);
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = format!("sqlite://{}", directory.path().join("emgate.db").display());
-        let gateway = gateway(&simulator.url(""), &store);
-        Self {
-            address: Arc::new(Mutex::new(gateway.addr)),
-            gateway: Some(gateway),
-            simulator,
-            kills: 0,
-            store,
-            _directory: directory,
+        let mut house = Self {
+            simulator: Process::start(&arguments, &[]),
+            counts: Counts::default(),
+            gateways: (0..scene.replicas).map(|_| None).collect(),
+            addresses: Addresses::default(),
+            store: Store::of(scene).await,
+        };
+        house.start_again().await;
+        house
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        Arc::clone(&self.addresses)
+    }
+
+    /// One round's blow, and what it hit on its feet again.
+    pub async fn strike(&mut self, blow: Blow, dice: &mut Dice) {
+        let hit = dice.below(self.gateways.len() as u64) as usize;
+        match blow {
+            Blow::Kill => {
+                self.kill(hit);
+                self.start_again().await;
+            }
+            Blow::Freeze => self.freeze(hit, None, dice).await,
+            Blow::FreezeAndKill => {
+                let other = (hit + 1) % self.gateways.len();
+                self.freeze(hit, Some(other), dice).await;
+            }
+            Blow::DatabaseEnds => self.outage(Server::kill, Server::restart, dice).await,
+            Blow::DatabaseKilled => self.outage(Server::crash, Server::restart, dice).await,
+            Blow::DatabaseFrozen => {
+                self.outage(|server| server.freeze(), |server| server.thaw(), dice)
+                    .await
+            }
         }
     }
 
-    pub fn address(&self) -> Address {
-        Arc::clone(&self.address)
+    /// Stops a gateway until the others have replaced it; another may be killed and started in the meantime.
+    async fn freeze(&mut self, hit: usize, killed: Option<usize>, dice: &mut Dice) {
+        let frozen = self.gateways[hit].take().expect("a gateway");
+        frozen.freeze();
+        self.counts.freezes += 1;
+        let mut left = DEATH + Duration::from_millis(dice.below(1_500));
+        if let Some(other) = killed {
+            let before = Duration::from_millis(dice.below(3_000));
+            tokio::time::sleep(before).await;
+            left -= before;
+            let begun = Instant::now();
+            self.kill(other);
+            self.start_at(other).await;
+            left = left.saturating_sub(begun.elapsed());
+        }
+        tokio::time::sleep(left).await;
+        frozen.thaw();
+        self.gateways[hit] = Some(frozen);
     }
 
-    /// SIGKILL, and the next start on the same store.
-    pub async fn kill_and_restart(&mut self) {
-        self.kill();
-        self.start_again().await;
+    async fn outage(&mut self, begin: impl Fn(&mut Server), end: impl Fn(&mut Server), dice: &mut Dice) {
+        let Store::Server { server, .. } = &mut self.store else {
+            panic!("a file has no server");
+        };
+        block_in_place(|| begin(server));
+        tokio::time::sleep(Duration::from_millis(dice.below(5_000))).await;
+        block_in_place(|| end(server));
+        self.counts.outages += 1;
     }
 
-    /// SIGKILL.
-    pub fn kill(&mut self) {
-        self.gateway.take().expect("a gateway").kill();
-        self.kills += 1;
+    /// SIGKILL for one.
+    fn kill(&mut self, place: usize) {
+        let mut gateway = self.gateways[place].take().expect("a gateway");
+        assert!(
+            gateway.is_alive(),
+            "a gateway ended by itself:\n{}",
+            gateway.log()
+        );
+        keep_log(&mut gateway);
+        gateway.kill();
+        self.counts.kills += 1;
     }
 
-    /// SIGTERM, and an orderly end.
+    /// SIGKILL for all.
+    pub fn kill_all(&mut self) {
+        for place in 0..self.gateways.len() {
+            self.kill(place);
+        }
+    }
+
+    /// SIGTERM for one after the other, and an orderly end.
     pub fn stop(&mut self) {
-        let status = self.gateway.take().expect("a gateway").terminate();
-        assert!(status.success(), "{status}");
+        for gateway in &mut self.gateways {
+            let mut gateway = gateway.take().expect("a gateway");
+            keep_log(&mut gateway);
+            let status = gateway.terminate();
+            assert!(status.success(), "{status}");
+        }
     }
 
-    /// The next start on the same store.
+    /// The next start of those that do not run, on the same store.
     pub async fn start_again(&mut self) {
-        assert!(self.gateway.is_none(), "one gateway at a time");
-        let (upstream, store) = (self.simulator.url(""), self.store.clone());
+        for place in 0..self.gateways.len() {
+            if self.gateways[place].is_none() {
+                self.start_at(place).await;
+            }
+        }
+    }
+
+    async fn start_at(&mut self, place: usize) {
+        let (upstream, store) = (self.simulator.url(""), self.store.config());
         let next = tokio::task::spawn_blocking(move || gateway(&upstream, &store));
-        let next = next.await.expect("the gateway starts again");
-        *self.address.lock().unwrap() = next.addr;
-        self.gateway = Some(next);
+        let next = next.await.expect("the gateway starts");
+        {
+            let mut addresses = self.addresses.lock().unwrap();
+            addresses.resize(self.gateways.len(), next.addr);
+            addresses[place] = next.addr;
+        }
+        self.gateways[place] = Some(next);
     }
 
     /// How many logon sessions the store keeps for unfinished tasks; to be asked while no gateway runs.
     pub async fn kept_logons(&self) -> u64 {
-        assert!(self.gateway.is_none(), "the store is in use");
-        let config = emgate::store::config::Config {
-            url: self.store.clone(),
-            encryption_key_file: None,
-        };
-        let store = emgate::store::Store::open(&config, SystemClock::shared())
+        assert!(self.gateways.iter().all(Option::is_none), "the store is in use");
+        let store = emgate::store::Store::open(&self.store.config(), SystemClock::shared())
             .await
             .expect("the store opens");
         let kept = store.kept_logons().await.expect("the store answers").len();
@@ -103,15 +217,16 @@ impl House {
         kept as u64
     }
 
+    /// Waits until every gateway is ready.
     pub async fn wait_until_ready(&self) {
         let deadline = Instant::now() + PATIENCE;
-        let url = self.url("/readyz");
-        while !reqwest::get(&url)
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
-        {
-            assert!(Instant::now() < deadline, "never ready");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let addresses = self.addresses.lock().unwrap().clone();
+        for address in addresses {
+            let ask = async || http().get(format!("http://{address}/readyz")).send().await;
+            while !ask().await.is_ok_and(|answer| answer.status().is_success()) {
+                assert!(Instant::now() < deadline, "never ready");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
     }
 
@@ -144,7 +259,7 @@ impl House {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address.lock().unwrap())
+        format!("http://{}{path}", self.addresses.lock().unwrap()[0])
     }
 }
 
@@ -169,8 +284,21 @@ pub fn token() -> String {
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("signing works")
 }
 
-fn gateway(upstream: &str, store: &str) -> Process {
-    let environment = [
+/// Keeps the log of a gateway that is about to end, where somebody looks for a cause.
+fn keep_log(gateway: &mut Process) {
+    if let Ok(directory) = std::env::var("LOGS") {
+        let _ = std::fs::create_dir_all(&directory);
+        let file = std::path::Path::new(&directory).join(format!("{}.log", gateway.id()));
+        let _ = std::fs::write(file, gateway.log());
+    }
+}
+
+fn gateway(upstream: &str, store: &emgate::store::config::Config) -> Process {
+    let key = store
+        .encryption_key_file
+        .as_ref()
+        .map(|file| file.display().to_string());
+    let mut environment = vec![
         ("EMGATE_SERVER__LISTEN", "127.0.0.1:0"),
         ("EMGATE_UPSTREAM__URL", upstream),
         ("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "operators"),
@@ -181,7 +309,7 @@ fn gateway(upstream: &str, store: &str) -> Process {
         ("EMGATE_UPSTREAM__UNKNOWN_AFTER", "5s"),
         ("EMGATE_AUTH__KEYS__0__KIND", "hs256"),
         ("EMGATE_AUTH__KEYS__0__SECRET", SECRET),
-        ("EMGATE_STORE__URL", store),
+        ("EMGATE_STORE__URL", store.url.as_str()),
         ("EMGATE_WATCH__INTERVAL", "100ms"),
         ("EMGATE_WATCH__IDLE_INTERVAL", "300ms"),
         ("EMGATE_WEBHOOKS__ALLOW_NETWORKS__0", "127.0.0.0/8"),
@@ -192,5 +320,8 @@ fn gateway(upstream: &str, store: &str) -> Process {
             r#"["100ms","200ms","400ms","800ms","1s","1s","2s","2s","5s","5s","5s","5s"]"#,
         ),
     ];
+    if let Some(file) = &key {
+        environment.push(("EMGATE_STORE__ENCRYPTION_KEY_FILE", file));
+    }
     Process::start(&["serve"], &environment)
 }

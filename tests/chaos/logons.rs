@@ -11,10 +11,10 @@ pub struct Left {
 }
 
 impl Left {
-    /// Kills once more, looks, and starts the last gateway. No fault may be ordered any more: a false 401 makes the
+    /// Kills once more, looks, and starts the last gateways. No fault may be ordered any more: a false 401 makes a
     /// gateway give up a session that lives.
     pub async fn by_a_last_kill(house: &mut House, em: &Em) -> Self {
-        house.kill();
+        house.kill_all();
         let kept = house.kept_logons().await;
         let open = em.count("activeSessions").await;
         house.start_again().await;

@@ -1,7 +1,8 @@
-//! Chaos: the real binary is killed at random moments while failovers run and are asked for; then the books of
-//! Enterprise Manager, the gateway, the caller and the receiver are held against each other.
+//! Chaos: the real binary, its replicas or their database are killed at random moments while failovers run and are
+//! asked for; then the books of Enterprise Manager, the gateways, the caller and the receiver are held against each other.
 //!
-//! `make chaos ROUNDS=200 SEED=7` runs the long form; without `ROUNDS` this is the short form of `make test`.
+//! `make chaos ROUNDS=200 SEED=7` runs the long form of every scene; without `ROUNDS` this is the short form of `make
+//! test`. `LOGS=directory` keeps the gateways' logs.
 
 #![cfg(feature = "demo")]
 #![allow(
@@ -20,73 +21,91 @@ mod dice; // chance that can be repeated
 mod em; // Enterprise Manager as its own client sees it, and its weather
 mod house; // gateways, simulator and store as processes
 mod logons; // which logon sessions may be left at Enterprise Manager, and which may not
-#[path = "../it/support/process.rs"]
-#[allow(dead_code, reason = "other tests freeze processes as well")]
+#[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "other tests share one server")]
+mod postgres;
+#[path = "../support/process.rs"]
 mod process;
 mod receiver; // a receiver that fails now and then
+mod scene; // what is built, and what happens to it
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use caller::Caller;
 use dice::Dice;
 use em::Em;
 use house::House;
 use receiver::Receiver;
+use scene::Scene;
 
-const SHORT_ROUNDS: u64 = 5;
 const SHORT_SEED: u64 = 20_260_506;
 const CALLERS: u64 = 3;
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("a number"))
 }
 
 /// Tells how to see the same again, when a check fails.
-struct Repeat(u64, u64);
+struct Repeat(u64, Option<u64>);
 
 impl Drop for Repeat {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("to repeat: SEED={} ROUNDS={}", self.0, self.1);
+            let rounds = self.1.map(|rounds| format!(" ROUNDS={rounds}"));
+            eprintln!("to repeat: SEED={}{}", self.0, rounds.unwrap_or_default());
         }
     }
 }
 
+#[rstest::rstest]
+#[case::one_gateway_on_sqlite_is_killed(&scene::ONE_ON_A_FILE)]
+#[case::replicas_on_postgresql_are_killed_and_frozen(&scene::TWO_REPLICAS)]
+#[case::replicas_lose_their_database(&scene::DATABASE)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_lost_and_nothing_done_twice_however_often_the_gateway_is_killed() {
-    let (seed, rounds) = (number("SEED", SHORT_SEED), number("ROUNDS", SHORT_ROUNDS));
+async fn nothing_is_lost_and_nothing_done_twice_however_often(#[case] scene: &Scene) {
+    let (seed, rounds) = (number("SEED").unwrap_or(SHORT_SEED), number("ROUNDS"));
     let _repeat = Repeat(seed, rounds);
+    let begun = Instant::now();
     let mut dice = Dice::new(seed);
+    let blows = scene.blows(rounds, &mut dice);
     let receiver = Receiver::start(dice.fork()).await;
-    let mut house = House::start();
+    let mut house = House::start(scene).await;
     let em = Arc::new(Em::new(house.simulator.url("")));
     house.wait_until_ready().await;
     let secret = house.register(&receiver.url("/endpoint")).await;
     receiver.expect_signature("/endpoint", &secret);
 
-    let caller = Caller::new(house.address(), Arc::clone(&receiver), em.plans().await);
+    let caller = Caller::new(house.addresses(), Arc::clone(&receiver), em.plans().await);
     let callers: Vec<_> = (0..CALLERS).map(|_| caller.spawn(dice.fork())).collect();
-    for _ in 0..rounds {
-        tokio::time::sleep(Duration::from_millis(100 + dice.below(700))).await;
+    for blow in &blows {
+        tokio::time::sleep(scene.pause(&mut dice)).await;
         for _ in 0..dice.below(3) {
             em.start_at_console(&mut dice).await;
         }
         if dice.below(3) == 0 {
             em.order_fault(&mut dice).await;
         }
-        house.kill_and_restart().await;
+        house.strike(*blow, &mut dice).await;
     }
     caller.no_more_wishes();
     em.clear_faults().await;
     receiver.behave();
+    // Whatever happened, they come back by themselves.
+    house.wait_until_ready().await;
     let left = logons::Left::by_a_last_kill(&mut house, &em).await;
     for task in callers {
         task.await.expect("the caller ends");
     }
     let books = books::Books::at_rest(&house, &em).await;
-    let line = books.check(&caller, &receiver, &em, house.kills).await;
+    let line = books.check(&caller, &receiver, &em, &house.counts).await;
     let left = left.check(&mut house, &em).await;
     logons::a_fresh_gateway_logs_off_as_often_as_it_logs_on(&mut house, &em).await;
-    println!("chaos: seed {seed}, {rounds} rounds, {line}, {left}");
+    println!(
+        "chaos, {}: seed {seed}, {} rounds in {:.0?}, {line}, {left}",
+        scene.name,
+        blows.len(),
+        begun.elapsed()
+    );
 }

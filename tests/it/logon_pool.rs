@@ -1,7 +1,8 @@
 //! The pool of logon sessions: few logons, none leaked, none of others touched, expiry never seen by callers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use emgate::clock::{ManualClock, SystemClock};
 use emgate::domain::operation::TaskState;
@@ -451,6 +452,43 @@ async fn a_saved_session_outlives_the_room_and_is_closed_once_its_task_is_done()
         (0, 1),
         "{stats:?}"
     );
+}
+
+#[tokio::test]
+async fn a_store_that_was_asked_before_a_task_was_committed_does_not_unpin_its_session() {
+    let bench = Bench::new().await;
+    let accepted = bench
+        .em
+        .act(&bench.plan().await, Action::Test)
+        .await
+        .expect("accepted");
+    let nothing = HashMap::new();
+    let before = Instant::now();
+    let _saved = bench.em.save_logon(accepted.logon).expect("it lives");
+    bench.em.keep_pins(&nothing, Instant::now());
+    bench.em.note_committed(accepted.logon);
+    bench.em.keep_pins(&nothing, before);
+    assert!(bench.em.shutdown(Duration::from_secs(10)).await);
+    assert_eq!(
+        bench.stats().await.number("activeSessions"),
+        1,
+        "it is kept for the task"
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_know_a_committed_task_unpins_its_session() {
+    let bench = Bench::new().await;
+    let accepted = bench
+        .em
+        .act(&bench.plan().await, Action::Test)
+        .await
+        .expect("accepted");
+    let _saved = bench.em.save_logon(accepted.logon).expect("it lives");
+    bench.em.note_committed(accepted.logon);
+    bench.em.keep_pins(&HashMap::new(), Instant::now());
+    assert!(bench.em.shutdown(Duration::from_secs(10)).await);
+    assert_eq!(bench.stats().await.number("activeSessions"), 0);
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ mod meta; // probes, metrics, documentation, what every answer carries, the list
 #[cfg(feature = "demo")]
 mod mirror; // Enterprise Manager's paths as JSON: reads, writes, tasks, plans, and all of the catalogue
 #[cfg(feature = "demo")]
+mod observation; // turns of the watcher: pages that shift, looks that fail, namesakes, an EM that forgets
+#[cfg(feature = "demo")]
 mod postgres_server; // the PostgreSQL server that tests start
 #[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row

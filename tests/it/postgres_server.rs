@@ -33,6 +33,10 @@ async fn a_server_of_ones_own_can_be_killed_stopped_and_frozen_and_keeps_its_dat
     assert!(count(&url).await.is_err(), "nothing answers");
     server.restart();
     assert_eq!(count(&url).await.expect("read"), 1);
+    server.crash();
+    assert!(count(&url).await.is_err(), "nothing answers");
+    server.restart();
+    assert_eq!(count(&url).await.expect("read"), 1);
     server.stop();
     server.restart();
     server.freeze();

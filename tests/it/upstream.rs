@@ -409,6 +409,22 @@ async fn sessions_of_one_second_are_all_found_although_they_fill_pages() {
 }
 
 #[tokio::test]
+async fn a_burst_of_sessions_is_read_once_and_not_page_by_page_anew() {
+    // A page holds less than two seconds of these.
+    for pause in [Duration::from_millis(4), Duration::from_millis(15)] {
+        let bench = with_sessions(450, pause).await;
+        let before = bench.stats().await.requests("GET /api/query");
+        let all = bench.em.sessions_since(None).await.expect("sessions");
+        assert_eq!(all.len(), 450);
+        assert_eq!(
+            bench.stats().await.requests("GET /api/query") - before,
+            5,
+            "{pause:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn rows_that_age_out_between_two_pages_take_no_other_with_them() {
     // EM answers page 2 as if the ten oldest rows had gone since page 1.
     let rows: Vec<String> = (0..150)

@@ -74,6 +74,8 @@ impl Pool {
                         let entry = Entry {
                             logon: logon.clone(),
                             pins: 0,
+                            uncommitted: 0,
+                            committed_at: None,
                             used_at: now,
                             proven: self.moment(),
                             saved: false,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Entry, Pool, State};
 use crate::domain::id::LogonId;
@@ -18,9 +18,20 @@ impl Pool {
     pub fn pin(&self, id: LogonId) -> bool {
         let mut state = self.lock();
         let entry = state.entries.iter_mut().find(|entry| entry.logon.id == id);
-        entry
-            .map(|entry| entry.pins = entry.pins.saturating_add(1))
-            .is_some()
+        let pinned = entry.map(|entry| {
+            entry.pins = entry.pins.saturating_add(1);
+            entry.uncommitted = entry.uncommitted.saturating_add(1);
+        });
+        pinned.is_some()
+    }
+
+    /// The task of one of its pins is in the store from now on.
+    pub fn note_committed(&self, id: LogonId) {
+        let mut state = self.lock();
+        if let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == id) {
+            entry.uncommitted = entry.uncommitted.saturating_sub(1);
+            entry.committed_at = Some(Instant::now());
+        }
     }
 
     /// One task less that needs that session. False when it is not one of this account's.
@@ -36,11 +47,15 @@ impl Pool {
         true
     }
 
-    /// Sets how many tasks need each session, those aside that have not been saved yet.
-    pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>) {
+    /// Sets how many tasks need each session, as the store was found after `asked`; those aside that it could not tell of.
+    pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>, asked: Instant) {
         let mut state = self.lock();
         for entry in &mut state.entries {
-            let pins = needed.get(&entry.logon.id).copied().unwrap_or_default();
+            if entry.committed_at.is_some_and(|at| at >= asked) {
+                continue;
+            }
+            let needed = needed.get(&entry.logon.id).copied().unwrap_or_default();
+            let pins = needed.saturating_add(entry.uncommitted);
             if entry.saved || pins > 0 {
                 entry.pins = pins;
                 entry.saved = pins > 0;
@@ -87,6 +102,8 @@ impl Pool {
             state.entries.push(Entry {
                 logon,
                 pins: 1,
+                uncommitted: 0,
+                committed_at: None,
                 used_at,
                 proven: 0,
                 saved: true,

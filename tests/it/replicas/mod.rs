@@ -1,7 +1,9 @@
 //! Several replicas on one PostgreSQL database: real processes, killed, frozen, and with the database gone.
 
 mod database;
+mod guards;
 mod lease;
 mod takeover;
 mod together;
+mod turns;
 mod world;

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use emgate::clock::SystemClock;
+use emgate::store::{Config, Store};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::support::postgres::{Database, database};
 use crate::support::process::{PATIENCE, Process};
@@ -38,6 +41,16 @@ impl Shared {
         }
     }
 
+    /// The store that they share, opened by the test as one more of them.
+    pub async fn store(&self) -> Store {
+        store_on(&self.database).await
+    }
+
+    /// A connection of the test's own to the database.
+    pub async fn connection(&self) -> sqlx::PgConnection {
+        connection_to(&self.database).await
+    }
+
     /// One more replica, ready. The first of a database observes.
     pub async fn replica(&self) -> Replica {
         let upstream = self.simulator.url("");
@@ -58,7 +71,7 @@ impl Shared {
             ("EMGATE_WEBHOOKS__ALLOW_HTTP", "true"),
         ];
         let scope = "plans:read plans:test plans:start plans:undo sessions:read operations:read operations:cancel \
-                     events:read webhooks:read webhooks:write tenants:all";
+                     events:read webhooks:read webhooks:write em:read em:write tenants:all";
         let replica = Replica {
             process: Process::start(&["serve"], &environment),
             token: token(&json!({"sub": "portal", "scope": scope})),
@@ -112,16 +125,24 @@ impl Replica {
 
     /// A POST with headers.
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
-        let mut request = client::plain()
-            .post(self.process.url(path))
-            .bearer_auth(&self.token)
-            .header("content-type", "application/json")
-            .body(body.to_string());
+        let mut request = self.request(reqwest::Method::POST, path, body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send().await.expect("an answer");
-        (answer.status().as_u16(), json_of(answer).await)
+        answer(request).await
+    }
+
+    /// Any request; null stands for no body.
+    pub fn request(&self, method: reqwest::Method, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        let request = client::plain()
+            .request(method, self.process.url(path))
+            .bearer_auth(&self.token);
+        if body.is_null() {
+            return request;
+        }
+        request
+            .header("content-type", "application/json")
+            .body(body.to_string())
     }
 
     /// Asks again and again until the answer is as wished; what fails in between is asked again as well.
@@ -152,18 +173,18 @@ impl Replica {
         of_kind(&log)
     }
 
-    /// The value of a counter without labels.
-    pub async fn counter(&self, name: &str) -> f64 {
+    /// What it counts, as text.
+    pub async fn metrics(&self) -> String {
         let request = client::plain()
             .get(self.process.url("/metrics"))
             .bearer_auth(&self.token);
-        let text = request
-            .send()
-            .await
-            .expect("an answer")
-            .text()
-            .await
-            .expect("text");
+        let answer = request.send().await.expect("an answer");
+        answer.text().await.expect("text")
+    }
+
+    /// The value of a counter without labels.
+    pub async fn counter(&self, name: &str) -> f64 {
+        let text = self.metrics().await;
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -179,4 +200,55 @@ impl Replica {
 /// Where an operation is read.
 pub fn path_of(operation: &Value) -> String {
     format!("/api/v1/operations/{}", operation["id"].as_str().expect("an id"))
+}
+
+/// What comes back; null for no body.
+pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let answer = request.send().await.expect("an answer");
+    let status = answer.status().as_u16();
+    let body = if status == 204 {
+        Value::Null
+    } else {
+        json_of(answer).await
+    };
+    (status, body)
+}
+
+/// The store on that database, opened by the test as one more replica; it does not beat by itself.
+pub async fn store_on(database: &Database) -> Store {
+    let config = Config {
+        url: database.url.clone(),
+        encryption_key_file: Some(database.key_file.clone()),
+    };
+    Store::open(&config, SystemClock::shared())
+        .await
+        .expect("the store opens")
+}
+
+/// A connection of the test's own.
+pub async fn connection_to(database: &Database) -> sqlx::PgConnection {
+    sqlx::PgConnection::connect(&database.url)
+        .await
+        .expect("connected")
+}
+
+/// Waits until so many transactions of this database wait for another one; `over` says that none ever will.
+pub async fn until_waiting(connection: &mut sqlx::PgConnection, count: i64, over: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .expect("asked");
+        if waiting >= count || over() {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{waiting} transactions wait, not {count}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

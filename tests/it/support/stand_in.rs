@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 
 /// What to answer.
 #[derive(Clone)]
@@ -49,12 +50,21 @@ pub struct Seen {
     pub body: Bytes,
 }
 
-#[derive(Default)]
 struct Inner {
+    /// One for all requests: to make one takes longer than to ask.
+    client: reqwest::Client,
     behind: OnceLock<url::Url>,
     replies: Mutex<Vec<(String, Reply)>>,
     twists: Mutex<Vec<(String, Twist)>>,
+    interludes: Mutex<Vec<Interlude>>,
     seen: Mutex<Vec<Seen>>,
+}
+
+/// What happens once, before the request of that number that begins so is passed on.
+struct Interlude {
+    request: String,
+    left: usize,
+    work: BoxFuture<'static, ()>,
 }
 
 /// What becomes of a true answer on its way back.
@@ -73,7 +83,14 @@ impl StandIn {
             .await
             .expect("a port");
         let address = listener.local_addr().expect("an address");
-        let inner = Arc::new(Inner::default());
+        let inner = Arc::new(Inner {
+            client: super::client::plain(),
+            behind: OnceLock::new(),
+            replies: Mutex::default(),
+            twists: Mutex::default(),
+            interludes: Mutex::default(),
+            seen: Mutex::default(),
+        });
         let app = axum::Router::new().fallback(answer).with_state(inner.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { inner, address }
@@ -99,6 +116,16 @@ impl StandIn {
     pub fn twists(&self, request: &str, twist: Twist) {
         let mut twists = self.inner.twists.lock().expect("unpoisoned");
         twists.push((request.to_owned(), twist));
+    }
+
+    /// Lets `work` happen before the `number`th request from now on that begins so is passed on.
+    pub fn before(&self, request: &str, number: usize, work: impl Future<Output = ()> + Send + 'static) {
+        let mut interludes = self.inner.interludes.lock().expect("unpoisoned");
+        interludes.push(Interlude {
+            request: request.to_owned(),
+            left: number,
+            work: Box::pin(work),
+        });
     }
 
     /// Answers nothing by itself any more.
@@ -131,6 +158,9 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         headers: parts.headers.clone(),
         body: body.clone(),
     });
+    for work in due(&inner, &line) {
+        work.await;
+    }
     if let Some(reply) = meant(&inner.replies, &line) {
         return told(reply);
     }
@@ -139,6 +169,16 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         Some(twist) => twist(answer),
         None => told(answer),
     }
+}
+
+/// What is to happen before this request.
+fn due(inner: &Inner, line: &str) -> Vec<BoxFuture<'static, ()>> {
+    let mut interludes = inner.interludes.lock().expect("unpoisoned");
+    for interlude in interludes.iter_mut().filter(|own| line.starts_with(&own.request)) {
+        interlude.left = interlude.left.saturating_sub(1);
+    }
+    let due = interludes.extract_if(.., |interlude| interlude.left == 0);
+    due.map(|interlude| interlude.work).collect()
 }
 
 /// What is said about the first request that fits.
@@ -176,7 +216,8 @@ async fn passed_on(inner: &Inner, parts: &axum::http::request::Parts, target: &s
     let url = base.join(target).expect("a URL");
     let mut headers = parts.headers.clone();
     headers.remove("host");
-    let asked = super::client::plain()
+    let asked = inner
+        .client
         .request(parts.method.clone(), url)
         .headers(headers)
         .body(body)

@@ -90,7 +90,7 @@ impl Server {
         server
     }
 
-    /// Starts it again on the same data and port, after [`Server::kill`] or [`Server::stop`].
+    /// Starts it again on the same data and port, after [`Server::kill`], [`Server::crash`] or [`Server::stop`].
     pub fn restart(&mut self) {
         assert!(self.process.is_none(), "it runs");
         let log = self.home.path().join("log");
@@ -125,6 +125,26 @@ impl Server {
         // SIGQUIT lets the postmaster take its children along; SIGKILL would leave them holding the shared memory.
         signal("-QUIT", process.id());
         process.wait().expect("gone");
+    }
+
+    /// Kills it and all that it started without warning, as the kernel does when memory runs out.
+    pub fn crash(&mut self) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        let mut ids = children(process.id());
+        ids.push(process.id());
+        signal_all("-KILL", &ids);
+        process.wait().expect("gone");
+        // Whoever is still there holds the shared memory, and the next start would refuse.
+        let deadline = Instant::now() + PATIENCE;
+        while ids.iter().any(|id| is_alive(*id)) {
+            assert!(
+                Instant::now() < deadline,
+                "a killed process of the server lives on"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends it in order.
@@ -207,12 +227,7 @@ impl Server {
         let Some(process) = &self.process else { return };
         let mut ids = vec![process.id()];
         ids.extend(children(process.id()));
-        // One that ended in between is no fault.
-        let _ = Command::new("kill")
-            .arg(name)
-            .args(ids.iter().map(ToString::to_string))
-            .stderr(Stdio::null())
-            .status();
+        signal_all(name, &ids);
     }
 }
 
@@ -286,6 +301,22 @@ fn signal(name: &str, id: u32) {
         .status()
         .expect("kill runs");
     assert!(status.success(), "{name} {id}");
+}
+
+fn signal_all(name: &str, ids: &[u32]) {
+    // One that ended in between is no fault.
+    let _ = Command::new("kill")
+        .arg(name)
+        .args(ids.iter().map(ToString::to_string))
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// Whether a process runs; one that only waits to be collected does not.
+fn is_alive(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+    !state.is_empty() && !state.starts_with(['Z', 'X'])
 }
 
 fn run(command: &mut Command) {

@@ -1,4 +1,4 @@
-//! The real binary as a process: started, its address read from its log, ended by id.
+//! The real binary as a process: started, its address read from its log, ended by id. Tests and benchmarks share it.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -77,6 +77,22 @@ impl Process {
     /// The base URL.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("the process can be asked").is_none()
+    }
+
+    /// Its log so far.
+    pub fn log(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.join("\n")
     }
 
     /// Asks it to end and waits for that.

@@ -1,0 +1,156 @@
+//! What the watcher makes of lists that move while they are read, of looks that fail half way, of sessions that cannot
+//! be told apart by their names, and of an EM that forgets: turn by turn, on a clock that the test moves.
+
+mod looks;
+mod namesakes;
+mod pages;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use emgate::clock::ManualClock;
+use emgate::domain::plan::PlanKind;
+use emgate::runtime::Worker as _;
+use emgate::sim::{Options, Running, Simulator};
+use emgate::store::{self, Store};
+use emgate::upstream::Em;
+use emgate::watcher::{self, Watcher};
+use serde_json::{Value, json};
+
+use crate::em_bench::config;
+use crate::support::client;
+use crate::support::stand_in::StandIn;
+
+/// The query that observes.
+const QUERY: &str = "GET /api/query?type=CloudFailoverSession";
+
+/// EM, a watcher of it, and the store it writes to.
+struct Observatory {
+    sim: Running,
+    /// Between the two.
+    stand_in: StandIn,
+    clock: Arc<ManualClock>,
+    store: Store,
+    watcher: Watcher,
+    plans: Vec<String>,
+    _directory: tempfile::TempDir,
+}
+
+impl Observatory {
+    async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let clock = ManualClock::at("2026-05-06T08:00:00Z".parse().expect("a time"));
+        let mut options = Options {
+            vms: 1,
+            ..Options::on_any_port()
+        };
+        change(&mut options);
+        let sim = Simulator::start_at(options, clock.clone())
+            .await
+            .expect("a simulator");
+        let stand_in = StandIn::start().await;
+        let mut config = config(&sim.base_url());
+        stand_in.step_before(&mut config);
+        let em = Em::new(&config, clock.clone()).expect("a room");
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = store::Config {
+            url: format!("sqlite://{}", directory.path().join("emgate.db").display()),
+            encryption_key_file: None,
+        };
+        let store = Store::open(&place, clock.clone()).await.expect("a store");
+        let plans = em.all_plans(PlanKind::Cloud).await.expect("plans");
+        let watcher = Watcher::new(
+            em,
+            store.clone(),
+            clock.clone(),
+            watcher::Config::default(),
+            Duration::from_mins(20),
+            tokio::sync::watch::Sender::new(0),
+        );
+        Self {
+            sim,
+            stand_in,
+            clock,
+            store,
+            watcher,
+            plans: plans.into_iter().map(|plan| plan.id.to_string()).collect(),
+            _directory: directory,
+        }
+    }
+
+    /// Looks once, two seconds after the last look. True when the observation was complete.
+    async fn look(&mut self) -> bool {
+        self.clock.advance(Duration::from_secs(2));
+        let before = self.observations().await;
+        self.watcher.activate().await;
+        self.observations().await > before
+    }
+
+    async fn observations(&self) -> i64 {
+        self.store.observation().await.expect("a number")
+    }
+
+    /// A failover of that plan from EM's console; its session.
+    async fn begin(&self, plan: usize, seconds: u32) -> String {
+        begin(&self.sim.base_url(), &self.plans[plan], seconds).await
+    }
+
+    /// One session for each plan, begun with that pause in between, none of which ends by itself in a test's time.
+    async fn begin_all(&self, pause: Duration) -> Vec<String> {
+        let mut sessions = Vec::new();
+        for plan in 0..self.plans.len() {
+            sessions.push(self.begin(plan, 1_000_000).await);
+            self.clock.advance(pause);
+        }
+        sessions
+    }
+
+    /// What was told of each session, in order, progress left out.
+    async fn told(&self) -> BTreeMap<String, Vec<String>> {
+        let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for event in self.events().await {
+            let kind = event["type"].as_str().expect("a type");
+            if let Some(step) = kind
+                .strip_prefix("failover.session.")
+                .filter(|step| *step != "progressed")
+            {
+                let session = event["data"]["session"]["id"]
+                    .as_str()
+                    .expect("an id")
+                    .to_lowercase();
+                told.entry(session).or_default().push(step.to_owned());
+            }
+        }
+        told
+    }
+
+    async fn events(&self) -> Vec<Value> {
+        let log = self.store.events_after(0, 100_000).await.expect("the log");
+        log.iter()
+            .map(|event| serde_json::from_str(&event.body).expect("JSON"))
+            .collect()
+    }
+
+    async fn control(&self, method: &str, path: &str, body: Value) -> Value {
+        control(&self.sim.base_url(), method, path, body).await
+    }
+}
+
+/// Starts a failover at that simulator; its session.
+async fn begin(sim: &str, plan: &str, seconds: u32) -> String {
+    let wish = json!({"planId": plan, "action": "test", "seconds": seconds});
+    let made = control(sim, "POST", "failovers", wish).await;
+    made["sessionId"].as_str().expect("an id").to_lowercase()
+}
+
+async fn control(sim: &str, method: &str, path: &str, body: Value) -> Value {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(client::plain);
+    let answer = CLIENT
+        .request(method.parse().expect("a method"), format!("{sim}/_sim/{path}"))
+        .body(body.to_string())
+        .send()
+        .await
+        .expect("an answer");
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    serde_json::from_str(&answer.text().await.expect("a body")).unwrap_or(Value::Null)
+}
