@@ -21,10 +21,13 @@ mod page;
 mod pretty;
 mod result;
 mod scalar;
+mod slice;
 mod source;
 mod start;
 mod text;
 mod unknown;
+mod utf16;
+mod words;
 mod xml;
 
 use std::io::{BufRead, Write};
@@ -138,7 +141,7 @@ pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeErr
 
 fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Result<Decoded, DecodeError> {
     let text;
-    let xml = match source::utf16(xml)? {
+    let xml = match utf16::whole(xml)? {
         Some(utf8) => {
             text = utf8;
             text.as_bytes()
@@ -148,7 +151,7 @@ fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Resul
     // JSON is shorter than XML, but for many empty elements.
     memory.reserve(xml.len());
     let mut st = decode::State::new(catalogue(), out::Out::memory(memory, MAX_JSON));
-    let root = result::document(&mut source::Slice::new(xml)?, &mut st, expect)?;
+    let root = result::document(&mut slice::Slice::new(xml)?, &mut st, expect)?;
     Ok(Decoded {
         root: root.name,
         ty: root.ty,
@@ -167,9 +170,9 @@ pub fn decode_stream(
 ) -> Result<(&'static str, Anomalies), DecodeError> {
     let mut st = decode::State::new(catalogue(), out::Out::sink(output));
     let io = |e: std::io::Error| DecodeError::Io(e.to_string());
-    let Root { name, .. } = match source::detect(input).map_err(io)? {
-        source::Text::Utf8(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
-        source::Text::Utf16(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
+    let Root { name, .. } = match utf16::detect(input).map_err(io)? {
+        utf16::Text::Utf8(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
+        utf16::Text::Utf16(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
     };
     Ok((name, st.anomalies))
 }

@@ -2,6 +2,7 @@
 
 use super::error::{DecodeError, excerpt};
 use super::source::Token;
+use super::words::{below, equal, first};
 
 /// What a run of raw XML text may hold besides plain characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,16 +15,6 @@ pub(super) enum Raw {
     CData,
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Bytes of `chunk` equal to `byte`, as high bits (may mark one too many after a true one, never one too few).
-#[inline]
-fn equal(chunk: u64, byte: u8) -> u64 {
-    let x = chunk ^ (LOW * u64::from(byte));
-    x.wrapping_sub(LOW) & !x & HIGH
-}
-
 /// Where the first byte stands that cannot be copied as it is.
 #[inline]
 fn first_special(bytes: &[u8]) -> Option<usize> {
@@ -34,10 +25,13 @@ fn first_special(bytes: &[u8]) -> Option<usize> {
             break;
         };
         let word = u64::from_le_bytes(word);
-        let control = word.wrapping_sub(LOW * 0x20) & !word & HIGH;
-        let found = control | equal(word, b'"') | equal(word, b'\\') | equal(word, b'&') | equal(word, b'<');
-        if found != 0 {
-            return Some(at + (found.trailing_zeros() / 8) as usize);
+        let found = below(word, 0x20)
+            | equal(word, b'"')
+            | equal(word, b'\\')
+            | equal(word, b'&')
+            | equal(word, b'<');
+        if let Some(first) = first(found) {
+            return Some(at + first);
         }
         at += 8;
     }
