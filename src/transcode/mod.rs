@@ -13,6 +13,7 @@ mod convert;
 mod decode;
 mod encode;
 mod error;
+mod frame;
 mod json;
 mod leaf;
 mod listing;
@@ -24,6 +25,7 @@ mod scalar;
 mod slice;
 mod source;
 mod start;
+mod state;
 mod text;
 mod unknown;
 mod utf16;
@@ -150,7 +152,7 @@ fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Resul
     };
     // JSON is shorter than XML, but for many empty elements.
     memory.reserve(xml.len());
-    let mut st = decode::State::new(catalogue(), out::Out::memory(memory, MAX_JSON));
+    let mut st = state::State::new(catalogue(), out::Out::memory(memory, MAX_JSON));
     let root = result::document(&mut slice::Slice::new(xml)?, &mut st, expect)?;
     Ok(Decoded {
         root: root.name,
@@ -168,7 +170,7 @@ pub fn decode_stream(
     input: impl BufRead,
     output: &mut dyn Write,
 ) -> Result<(&'static str, Anomalies), DecodeError> {
-    let mut st = decode::State::new(catalogue(), out::Out::sink(output));
+    let mut st = state::State::new(catalogue(), out::Out::sink(output));
     let io = |e: std::io::Error| DecodeError::Io(e.to_string());
     let Root { name, .. } = match utf16::detect(input).map_err(io)? {
         utf16::Text::Utf8(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
