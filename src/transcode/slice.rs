@@ -9,7 +9,7 @@ use quick_xml::reader::Reader;
 
 use super::error::DecodeError;
 use super::source::{Source, Tag, Token, aside, translate};
-use super::words::{below, equal, first};
+use super::words::{self, below, equal};
 
 const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -180,46 +180,22 @@ impl Source for Slice<'_> {
 /// Where the first byte stands that is a blank, a quote, `/`, `>`, or one that names seldom have.
 #[inline]
 fn name_length(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*word);
-        if let Some(found) = first(below(word, b'0') | equal(word, b'>')) {
-            return Some(at + found);
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|b| *b < b'0' || *b == b'>').map(|i| at + i)
+    words::find(bytes, |word| below(word, b'0') | equal(word, b'>'))
 }
 
 /// Where the `>` of a tag stands whose attributes begin at `at`; none if there is a single quote.
 #[inline]
 fn tag_length(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        at += quote_or_end(bytes.get(at..)?)?;
+        at += words::find(bytes.get(at..)?, |word| {
+            equal(word, b'"') | equal(word, b'>') | equal(word, b'\'')
+        })?;
         match bytes.get(at)? {
             b'>' => return Some(at),
             b'"' => at += memchr::memchr(b'"', bytes.get(at + 1..)?)? + 2,
             _ => return None,
         }
     }
-}
-
-/// Where the first quote or `>` stands; it is near as a rule.
-#[inline]
-fn quote_or_end(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*word);
-        if let Some(found) = first(equal(word, b'"') | equal(word, b'>') | equal(word, b'\'')) {
-            return Some(at + found);
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter()
-        .position(|b| matches!(b, b'"' | b'\'' | b'>'))
-        .map(|i| at + i)
 }
 
 #[cfg(test)]
