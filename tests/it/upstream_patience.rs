@@ -156,9 +156,15 @@ async fn downloaded(announced: usize, pieces: usize) -> Result<usize, Error> {
         usual(request).unwrap_or_else(|| Reply::Drip(Duration::from_millis(500), parts.clone()))
     })
     .await;
-    let download = em.download("vmRestorePoints/1/mounts/2/file").await?;
-    let bytes = std::pin::pin!(download.bytes());
-    bytes.try_fold(0, async |sum, piece| Ok(sum + piece.len())).await
+    let whole = async {
+        let download = em.download("vmRestorePoints/1/mounts/2/file").await?;
+        let bytes = std::pin::pin!(download.bytes());
+        bytes.try_fold(0, async |sum, piece| Ok(sum + piece.len())).await
+    };
+    // Whatever keeps a silent download any longer keeps it for ever.
+    tokio::time::timeout(Duration::from_secs(60), whole)
+        .await
+        .expect("an end")
 }
 
 #[tokio::test]
