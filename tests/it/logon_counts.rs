@@ -87,7 +87,7 @@ async fn a_cold_burst_of_500_reads_costs_as_many_logons_as_sessions_are_allowed_
 #[tokio::test]
 async fn a_storm_of_dead_sessions_costs_one_logon_for_each_and_no_caller_sees_it() {
     for status in ["401", "403"] {
-        let world = World::start(&["--latency", "5", "--expired-status", status]).await;
+        let world = World::start(&["--latency", "20", "--expired-status", status]).await;
         let (readers, ended) = (Readers::of(&world), AtomicBool::new(false));
         let done: Vec<AtomicU64> = (0..40).map(|_| AtomicU64::new(0)).collect();
         let crowd = join_all(done.iter().map(|done| async {
