@@ -59,7 +59,8 @@ async fn surplus_sessions_are_logged_off_and_come_back_when_the_share_grows() {
 #[tokio::test]
 async fn a_share_that_changes_under_load_is_kept_to_and_no_caller_notices() {
     let bench = bench().await;
-    let crowd = reads(&bench.em, 600);
+    // Few enough that on a busy machine the last one's turn comes before its patience ends.
+    let crowd = reads(&bench.em, 200);
     let changes = async {
         for share in [1, 4, 2, 3, 1] {
             bench.em.allow_logons(ACCOUNT, share);
