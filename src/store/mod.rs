@@ -56,6 +56,8 @@ struct Inner {
     sealer: Sealer,
     clock: SharedClock,
     deliveries: Nudge,
+    /// Given when there may be another replica, or one less.
+    replicas: Nudge,
     /// This process among those that share the database.
     replica: String,
     _lock: Option<ProcessLock>,
@@ -67,6 +69,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "idempotency", include_str!("migrations/0003_idempotency.sql")),
     (4, "logons", include_str!("migrations/0004_logons.sql")),
     (5, "replicas", include_str!("migrations/0005_replicas.sql")),
+    (6, "claims", include_str!("migrations/0006_claims.sql")),
 ];
 
 impl Store {
@@ -96,6 +99,7 @@ impl Store {
             sealer,
             clock,
             deliveries: Nudge::default(),
+            replicas: Nudge::default(),
             _lock: lock,
         }));
         store.enrol().await?;
