@@ -36,6 +36,9 @@ const BEAT_SQL: &str = concat!(
     ") on conflict (id) do update set beat_at = excluded.beat_at"
 );
 
+const OPENED_SQL: &str = "insert into meta (key, value) values ('opened_by', $1) \
+     on conflict (key) do update set value = excluded.value";
+
 /// Held while a connection lives, for as long as the process does.
 const LOCK_SQL: &str = "select pg_try_advisory_lock(hashtextextended($1, 7310868735))::text";
 
@@ -121,15 +124,18 @@ impl Store {
         .transpose()
     }
 
-    /// Writes this replica's row; on a shared store only.
+    /// Writes this replica's row, or, in a file, who opened it last: a store that takes no writes is of no use, and is
+    /// found out here and not at the first request.
     pub(super) async fn enrol(&self) -> Result<(), Error> {
-        if self.0.engine == Engine::Postgres {
-            sqlx::query(BEAT_SQL)
-                .bind(self.replica().to_owned())
-                .execute(&self.0.write)
-                .await?;
-        }
-        Ok(())
+        let mut tx = self.begin().await?;
+        let (sql, value) = match self.0.engine {
+            Engine::Postgres => (BEAT_SQL, self.replica().to_owned()),
+            // With the time, because SQLite does not write what is there already.
+            Engine::Sqlite => (OPENED_SQL, format!("{} {}", self.replica(), self.clock().now())),
+        };
+        sqlx::query(sql).bind(value).execute(tx.connection()).await?;
+        tx.note_writing();
+        tx.commit().await
     }
 
     /// Leaves: what is still this replica's is anybody's at once.
