@@ -88,11 +88,6 @@ impl Process {
         format!("http://{}{path}", self.addr)
     }
 
-    /// Its id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Whether it runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("the process can be asked").is_none()
