@@ -81,7 +81,7 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
 /// side has a second candidate. An operation that was called unknown is no rival of one that still waits: it had its
 /// time, and would else keep every later request of that plan from being found. `had`: the sessions that operations
 /// have which are not among `operations`, because they ended.
-pub fn join<S: Borrow<SessionRecord>>(
+pub(super) fn join<S: Borrow<SessionRecord>>(
     operations: &mut [Operation],
     sessions: &[S],
     had: &HashSet<EmId>,
