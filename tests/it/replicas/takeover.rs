@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::world::{Shared, path_of};
 use crate::support::PLAN;
+use crate::support::process::PATIENCE;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::stats;
 
@@ -72,11 +73,11 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
         .await;
     assert_eq!(status, 201, "{endpoint}");
     shared.failover_elsewhere().await;
-    let (first, answer_first) = requests.recv().await.expect("the first attempt");
+    let (first, answer_first) = next(&mut requests).await;
     frozen.process.freeze();
     let begun = Instant::now();
     let other = shared.replica().await;
-    let (second, answer_second) = requests.recv().await.expect("the other one's attempt");
+    let (second, answer_second) = next(&mut requests).await;
     eprintln!("sent by the other {:?} after the freeze", begun.elapsed());
     assert_eq!(first, second, "the same delivery");
     answer_second.send(StatusCode::NO_CONTENT).expect("it waits");
@@ -89,7 +90,7 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
         .expect("it waits");
     frozen.process.thaw();
     let fenced = "emgate_webhook_fenced_total";
-    let deadline = Instant::now() + crate::support::process::PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while frozen.counter(fenced).await < 1.0 {
         assert!(Instant::now() < deadline, "it never came to its write");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -97,7 +98,7 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
     assert_eq!(other.get(list).await, before);
     // It is back among the living, and nothing is told twice.
     shared.failover_elsewhere().await;
-    let (_, answer) = requests.recv().await.expect("the next delivery");
+    let (_, answer) = next(&mut requests).await;
     answer.send(StatusCode::NO_CONTENT).expect("it waits");
     assert_eq!(frozen.events("failover.session.finished", 2).await.len(), 2);
     frozen.until_ready().await;
@@ -153,6 +154,16 @@ async fn a_send_that_takes_longer_than_a_silent_replica_is_waited_for_is_not_tak
     for replica in [&one, &other] {
         assert_eq!(replica.counter("emgate_webhook_fenced_total").await as u64, 0);
     }
+}
+
+/// The next attempt.
+async fn next(
+    requests: &mut mpsc::UnboundedReceiver<(String, oneshot::Sender<StatusCode>)>,
+) -> (String, oneshot::Sender<StatusCode>) {
+    tokio::time::timeout(PATIENCE, requests.recv())
+        .await
+        .expect("an attempt in time")
+        .expect("the receiver lives")
 }
 
 /// A receiver whose answers the test gives: the delivery's id and where the status goes.
