@@ -84,6 +84,8 @@ async fn store(config: &store::Config, clock: SharedClock) -> Result<String, Fau
         | store::Error::UnsupportedUrl
         | store::Error::BadKey
         | store::Error::KeyMissing
+        | store::Error::WrongKey { .. }
+        | store::Error::KeyGone { .. }
         | store::Error::Unsealable
         | store::Error::Corrupt { .. } => None,
     };

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod idempotency;
+mod keyring;
 pub mod lock;
 pub mod logons;
 pub mod news;
@@ -33,6 +34,7 @@ pub use config::Config;
 pub use engine::in_time;
 use engine::{Engine, Place};
 pub use error::Error;
+use keyring::Keyring;
 use lock::ProcessLock;
 use seal::Sealer;
 
@@ -73,21 +75,20 @@ impl Store {
     /// Opens the database, takes its process lock, brings its tables up to date.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process has it, [`Error::Newer`] when a newer program wrote it, otherwise
-    /// what the database says.
+    /// [`Error::Locked`] when another process has it, [`Error::Newer`] when a newer program wrote it,
+    /// [`Error::WrongKey`] and [`Error::KeyGone`] when its secrets cannot be opened, otherwise what the database says.
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let place = Place::parse(&config.url)?;
-        let (lock, sealer) = match &place {
-            Place::File(path) => (
-                Some(ProcessLock::take(path)?),
-                Sealer::open(config, Some(path), clock.as_ref())?,
-            ),
-            Place::Server(_) => (None, Sealer::open(config, None, clock.as_ref())?),
+        let keyring = Keyring::new(config, &place)?;
+        let lock = match &place {
+            Place::File(path) => Some(ProcessLock::take(path)?),
+            Place::Server(_) => None,
         };
         let engine = place.engine();
         let (write, read) = place.connect().await?;
         migrate(&write, engine).await?;
+        let sealer = keyring.open(&write, clock.as_ref()).await?;
         let store = Self(Arc::new(Inner {
             replica: clock.id().to_string(),
             engine,
