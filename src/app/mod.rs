@@ -53,6 +53,8 @@ pub struct Rooms {
     pub changed: tokio::sync::watch::Sender<u64>,
     /// Judges the addresses of webhooks.
     pub guard: crate::webhooks::Guard,
+    /// How the sending of webhooks does.
+    pub pulse: crate::webhooks::Pulse,
 }
 
 /// What the verbs work with; clones share it.
@@ -65,6 +67,7 @@ pub struct App {
     watcher: Nudge,
     changed: tokio::sync::watch::Sender<u64>,
     webhooks: webhooks::Webhooks,
+    pulse: crate::webhooks::Pulse,
     limits: Limits,
 }
 
@@ -81,6 +84,7 @@ impl App {
             watcher: rooms.watcher,
             changed: rooms.changed,
             webhooks,
+            pulse: rooms.pulse,
             limits,
         }
     }
@@ -114,6 +118,9 @@ impl App {
             required: false,
             since: refused,
         });
+        let unsent = self.pulse.trouble();
+        checks.push(Check::advisory("webhooks", unsent));
+        checks.push(Check::advisory("clock", self.store.clock_doubted()));
         Readiness { checks }
     }
 
@@ -136,6 +143,16 @@ pub struct Check {
 }
 
 impl Check {
+    /// Something without which the gateway works on, and since when it is not well.
+    const fn advisory(name: &'static str, trouble: Option<Timestamp>) -> Self {
+        Self {
+            name,
+            ok: trouble.is_none(),
+            required: false,
+            since: trouble,
+        }
+    }
+
     const fn required(name: &'static str, ok: bool) -> Self {
         Self {
             name,

@@ -9,12 +9,14 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyPool, Executor as _};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Executor as _};
 
 use super::Error;
 
-/// How long a statement waits for another process or connection that holds the database.
-const BUSY_TIMEOUT_MS: u32 = 5_000;
+/// How long a statement waits for another connection that holds the database, and what else holds for each. FULL,
+/// because the product is for the day the power fails: a commit that was answered must survive it.
+const SQLITE_SETTINGS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
+     pragma foreign_keys = on;";
 
 /// How long a caller waits for a connection; on PostgreSQL that is also how long one waits for a server that is away.
 const FILE_PATIENCE: Duration = Duration::from_secs(10);
@@ -80,6 +82,21 @@ impl Engine {
             Self::Sqlite => None,
             Self::Postgres => Some("select pg_advisory_xact_lock(hashtextextended($1, 7310868736))::text"),
         }
+    }
+
+    /// A connection of its own for migrations, which may take longer than anything else is allowed to: tables are
+    /// rewritten, and of replicas that start together the others wait for the one that does it.
+    pub(super) async fn migrating(self, pool: &AnyPool) -> Result<AnyConnection, Error> {
+        let mut connection = pool.connect_options().connect().await?;
+        let settings = match self {
+            Self::Sqlite => SQLITE_SETTINGS,
+            Self::Postgres => {
+                "set statement_timeout = '30min'; set lock_timeout = '30min'; \
+                 set idle_in_transaction_session_timeout = '5min'"
+            }
+        };
+        connection.execute(sqlx::raw_sql(settings)).await?;
+        Ok(connection)
     }
 
     /// A migration in this engine's dialect.
@@ -171,13 +188,7 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
         .acquire_timeout(FILE_PATIENCE)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // FULL, because the product is for the day the power fails: a commit that was answered must survive it.
-                connection
-                    .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
-                        "pragma busy_timeout = {BUSY_TIMEOUT_MS}; pragma journal_mode = wal; \
-                         pragma synchronous = full; pragma foreign_keys = on;"
-                    ))))
-                    .await?;
+                connection.execute(sqlx::raw_sql(SQLITE_SETTINGS)).await?;
                 Ok(())
             })
         })

@@ -82,6 +82,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is about one value that cannot be read, and not about the database: whatever else it holds is there.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unsealable | Self::Corrupt { .. })
+    }
+
     /// The name of the unique or check constraint that refused the write, in the engine's words, if one did.
     pub(in crate::store) fn violates_unique(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())

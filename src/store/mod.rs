@@ -4,6 +4,7 @@
 //! migrations, the process lock) is in this file. Moments are stored as microseconds since 1970, documents as JSON
 //! text, secrets sealed. Invariant: whatever is acknowledged to a caller or seen at EM was committed first.
 
+mod calendar;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -22,7 +23,7 @@ pub mod sessions;
 mod sql;
 pub mod webhooks;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
@@ -30,6 +31,8 @@ use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
 use crate::clock::SharedClock;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
+use calendar::Calendar;
+pub use calendar::Timekeeper;
 pub use config::Config;
 pub use engine::in_time;
 use engine::{Engine, Place};
@@ -57,6 +60,7 @@ struct Inner {
     read: AnyPool,
     sealer: Sealer,
     clock: SharedClock,
+    calendar: Mutex<Calendar>,
     deliveries: Nudge,
     /// This process among those that share the database.
     replica: String,
@@ -96,9 +100,11 @@ impl Store {
             read,
             sealer,
             clock,
+            calendar: Mutex::default(),
             deliveries: Nudge::default(),
             _lock: lock,
         }));
+        store.recall_time().await?;
         store.enrol().await?;
         Ok(store)
     }
@@ -238,26 +244,28 @@ async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
             )
         })
         .collect::<Vec<_>>();
-    let mut connection = pool.acquire().await?;
+    let mut connection = engine.migrating(pool).await?;
     Migrator::with_migrations(migrations)
-        .run(&mut *connection)
+        .run(&mut connection)
         .await
         .map_err(|error| match error {
             sqlx::migrate::MigrateError::VersionMissing(version) => Error::Newer { version },
             other => Error::Migration(other),
         })?;
-    connection.ping().await?;
+    connection.close().await?;
     Ok(())
 }
 
 /// Temporary stores for tests of this room and of those above it.
 #[cfg(test)]
 pub mod testing {
+    use std::time::Duration;
+
     use base64::Engine as _;
     use sqlx::{AnyPool, AssertSqlSafe};
 
     use super::{Config, Store};
-    use crate::clock::{SharedClock, SystemClock};
+    use crate::clock::{ManualClock, SharedClock, SystemClock};
 
     /// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
     /// runs the suite on both.
@@ -273,6 +281,17 @@ pub mod testing {
         Store::open(&temporary_config().await, clock)
             .await
             .expect("a fresh store")
+    }
+
+    /// Lets time pass as it does: in steps that the store takes note of.
+    pub fn pass(store: &Store, clock: &ManualClock, time: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(Duration::from_mins(30));
+            clock.advance(step);
+            let _ = store.believed_now();
+            left -= step;
+        }
     }
 
     /// The configuration of a fresh store, to open it more than once.
