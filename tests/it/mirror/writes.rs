@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{asked, between, first};
+use super::{asked, between, first, table};
 use crate::support::TestGateway;
 use crate::support::stand_in::Reply;
 
@@ -86,7 +86,7 @@ async fn a_write_without_a_task_is_over_with_its_answer() {
     assert_eq!((made.status, made.text.as_str()), (201, ""), "{}", made.text);
     let operation = test
         .client
-        .get(made.header("location"))
+        .get(&table::place_of_operation(&made))
         .send()
         .await
         .expect(200)
