@@ -5,6 +5,7 @@
 //! new work, open requests and deliveries finish within their limits, then all logon sessions are logged off.
 
 pub mod check;
+mod shares;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -92,8 +93,9 @@ impl Gateway {
         let clock: SharedClock = SystemClock::shared();
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
-        let heart = AbortOnDropHandle::new(tokio::spawn(Heart::new(store.clone()).run()));
         let em = Em::new(&config.upstream, clock.clone())?;
+        let heart = Heart::new(store.clone(), shares::LogonShares::of(&em, &store));
+        let heart = AbortOnDropHandle::new(tokio::spawn(heart.run()));
         resume_logons(&store, &em).await?;
         let guard = webhooks::Guard::new(&config.webhooks, off_limits(addr, &config.upstream.url));
         let (changed, _) = tokio::sync::watch::channel(0);

@@ -62,6 +62,8 @@ struct Inner {
     clock: SharedClock,
     calendar: Mutex<Calendar>,
     deliveries: Nudge,
+    /// Given when there may be another replica, or one less.
+    replicas: Nudge,
     /// This process among those that share the database.
     replica: String,
     _lock: Option<ProcessLock>,
@@ -73,6 +75,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "idempotency", include_str!("migrations/0003_idempotency.sql")),
     (4, "logons", include_str!("migrations/0004_logons.sql")),
     (5, "replicas", include_str!("migrations/0005_replicas.sql")),
+    (6, "claims", include_str!("migrations/0006_claims.sql")),
 ];
 
 impl Store {
@@ -102,6 +105,7 @@ impl Store {
             clock,
             calendar: Mutex::default(),
             deliveries: Nudge::default(),
+            replicas: Nudge::default(),
             _lock: lock,
         }));
         store.recall_time().await?;

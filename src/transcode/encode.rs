@@ -12,7 +12,7 @@ use super::scalar;
 use super::xml::{self, Xml};
 use crate::catalogue::names::upper_first;
 use crate::catalogue::{
-    Catalogue, Field, Form, Kind, NAMESPACE, Place, Role, Root, Scalar, Shape, TypeDef, Value,
+    Catalogue, Field, Form, Kind, NAMESPACE, Place, Role, Root, Scalar, Shape, TypeDef, TypeId, Value,
 };
 
 /// How much of the JSON becomes XML.
@@ -43,6 +43,8 @@ pub(super) struct Encoder<'a> {
     strict: bool,
     pub path: Vec<Step<'a>>,
     faults: Vec<FieldFault>,
+    /// What EM shows of the thing, where the root is only what it takes.
+    shown: Option<&'static TypeDef>,
 }
 
 /// Encodes a whole JSON text.
@@ -52,9 +54,11 @@ pub(super) fn document(
     root: Root,
     mode: Mode,
     indent: bool,
+    shown: Option<TypeId>,
 ) -> Result<Vec<u8>, EncodeError> {
     let value = json::parse(bytes)?;
     let mut encoder = Encoder::new(catalogue, root, mode, indent);
+    encoder.shown = shown.map(|id| catalogue.ty(id));
     encoder.root(root, &value);
     encoder.finish()
 }
@@ -70,7 +74,16 @@ impl<'a> Encoder<'a> {
             strict,
             path: Vec::new(),
             faults: Vec::new(),
+            shown: None,
         }
+    }
+
+    /// Whether the document was read with this member, which EM does not take back.
+    fn is_only_shown(&self, name: &str) -> bool {
+        self.path.is_empty()
+            && self
+                .shown
+                .is_some_and(|ty| ty.by_json(name).is_some() || (ty.has_uid && name == "id"))
     }
 
     fn root(&mut self, root: Root, value: &'a Json<'a>) {
@@ -145,6 +158,7 @@ impl<'a> Encoder<'a> {
                 }
                 // Made from `uid`, and made again when the document is read.
                 None if ty.has_uid && name == "id" => {}
+                None if self.is_only_shown(name) => {}
                 None => self.fault_at(name, FieldFaultKind::Unknown(ty.name)),
             }
         }
@@ -202,7 +216,7 @@ impl<'a> Encoder<'a> {
             }
             (Place::Element, Shape::One) => self.element(field.name, field, value),
             (Place::Element, Shape::Repeated) => {
-                self.each(value, |e, item| e.element(field.name, field, item));
+                self.each(value, |e, item| e.item(field.name, field, item));
             }
             (Place::Element, Shape::Wrapped) => self.wrapped(ty, field, value),
         }
@@ -222,8 +236,17 @@ impl<'a> Encoder<'a> {
         }
         let item = field.items.first().copied().unwrap_or(field.name);
         self.xml.start(field.name);
-        self.each(value, |e, value| e.element(item, field, value));
+        self.each(value, |e, value| e.item(item, field, value));
         self.xml.end(field.name);
+    }
+
+    /// One element of a list. A word of a list is there or not, so that null is none.
+    fn item(&mut self, name: &'static str, field: &'static Field, value: &'a Json<'a>) {
+        let word = matches!(field.value, Value::Enum(_));
+        if word && self.mode == Mode::Request && *value == Json::Null {
+            return self.fault(FieldFaultKind::Type("a string"));
+        }
+        self.element(name, field, value);
     }
 
     pub(super) fn each(&mut self, value: &'a Json<'a>, mut one: impl FnMut(&mut Self, &'a Json<'a>)) {

@@ -187,5 +187,14 @@ pub fn encode(json: &[u8], root: &str, mode: Mode) -> Result<Vec<u8>, EncodeErro
     let found = catalogue()
         .root_or_type(root)
         .ok_or_else(|| EncodeError::UnknownRoot(error::excerpt(root)))?;
-    encode::document(catalogue(), json, found, mode, false)
+    encode::document(catalogue(), json, found, mode, false, None)
+}
+
+/// Makes the body of a request that changes a thing which EM shows as `shown`: what it shows and `root` does not take
+/// is left out, so that a document can be put back as it was read (contract section 4, JSON to XML).
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_edit(json: &[u8], root: Root, shown: Option<TypeId>) -> Result<Vec<u8>, EncodeError> {
+    encode::document(catalogue(), json, root, Mode::Request, false, shown)
 }

@@ -163,7 +163,8 @@ pub(super) fn push_token(token: &Token<'_>, at: u64, out: &mut String) -> Result
     }
 }
 
-/// The character of `&name;`: one of XML's five, or a number that is an XML character.
+/// The character of `&name;`: one of XML's five, or a number. One that XML does not have becomes U+FFFD: the writers of
+/// .NET put the colours of a script's output into messages so, and a whole page must not be lost for them.
 pub(super) fn reference(name: &str, at: u64) -> Result<char, DecodeError> {
     match name {
         "amp" => return Ok('&'),
@@ -191,7 +192,8 @@ pub(super) fn reference(name: &str, at: u64) -> Result<char, DecodeError> {
     };
     match char::from_u32(code) {
         Some(c) if is_xml_char(c) => Ok(c),
-        _ => Err(DecodeError::Character { code, at }),
+        Some(_) => Ok(char::REPLACEMENT_CHARACTER),
+        None => Err(DecodeError::Character { code, at }),
     }
 }
 

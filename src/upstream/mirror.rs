@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::call::Change;
 use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
+use super::limits::Class;
 use super::logons::Lease;
 use super::transport::{Opened, Transport};
 use super::types::Accepted;
@@ -153,14 +154,14 @@ pub struct Download {
     pub headers: HeaderMap,
     body: reqwest::Response,
     lease: Lease,
-    patience: Duration,
+    pause: Duration,
 }
 
 impl Download {
     /// Its bytes as they come. An error means that what came so far is not the whole.
     pub fn bytes(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
         futures_util::stream::try_unfold(self, |mut download| async move {
-            let chunk = tokio::time::timeout(download.patience, download.body.chunk())
+            let chunk = tokio::time::timeout(download.pause, download.body.chunk())
                 .await
                 .map_err(|_| Error::after_sending(Kind::TimedOut))?
                 .map_err(super::transport::failure)?;
@@ -251,7 +252,7 @@ impl Em {
     }
 
     async fn document_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {
-        let answer = self.fetch_answer(target).await?;
+        let answer = self.fetch_answer(Class::Read, target).await?;
         documents::decode_any(answer.body).await.map(Arc::new)
     }
 
@@ -264,7 +265,7 @@ impl Em {
         let pool = pools
             .first()
             .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
-        let latest = Instant::now() + transport.limit();
+        let latest = Instant::now() + transport.limits.again();
         let mut lease = pool.lease().await?;
         let mut fresh = false;
         loop {
@@ -320,6 +321,6 @@ async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Do
         headers,
         body: opened.response,
         lease,
-        patience: transport.limit(),
+        pause: transport.limits.pause(),
     })
 }

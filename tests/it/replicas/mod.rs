@@ -3,6 +3,7 @@
 mod database;
 mod guards;
 mod lease;
+mod shares;
 mod takeover;
 mod together;
 mod turns;
