@@ -109,7 +109,7 @@ impl Calendar {
             self.doubt = None;
             return now;
         }
-        if !self.doubt.is_some_and(|known| known.needed == doubt.needed) {
+        if self.doubt.is_none_or(|known| known.needed != doubt.needed) {
             tell(&doubt, mark, now);
         }
         self.doubt = Some(doubt);

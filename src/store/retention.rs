@@ -211,7 +211,7 @@ mod tests {
         drop((store, pruner));
         let store = Store::open(&config, clock.clone()).await.expect("a store");
         let pruner = Pruner::new(store.clone(), &Retention::default());
-        pass(&store, &clock, day - day / 12);
+        pass(&store, &clock, day / 24 * 22);
         pruner.step().await.expect("a step");
         assert_eq!(store.events_after(0, 10).await.expect("read").len(), 1);
         pass(&store, &clock, day / 24);
