@@ -98,8 +98,17 @@ impl App {
     /// Whether the gateway is ready to take work, check by check.
     pub async fn readiness(&self) -> Readiness {
         let mut checks = Vec::new();
-        let store = self.store.ping().await;
-        checks.push(Check::required("store", store.is_ok()));
+        let answers = self.store.ping().await.is_ok();
+        let refused = self.store.refuses_writes();
+        checks.push(Check {
+            since: refused.map(|(since, _)| since),
+            reason: match refused {
+                _ if !answers => Some("it does not answer"),
+                Some((_, refusal)) => Some(refusal.reason()),
+                None => None,
+            },
+            ..Check::required("store", answers && refused.is_none())
+        });
         let baseline = self.store.observation().await.is_ok_and(|number| number > 0);
         checks.push(Check::required("baseline", baseline));
         checks.push(Check::required("running", !self.tasks.stopping().is_cancelled()));
@@ -109,6 +118,7 @@ impl App {
             ok: health.up,
             required: false,
             since: health.since,
+            reason: None,
         });
         // EM that refuses the credentials is there and of no use.
         let refused = self.em.refused_since();
@@ -117,10 +127,13 @@ impl App {
             ok: refused.is_none(),
             required: false,
             since: refused,
+            reason: None,
         });
         let unsent = self.pulse.trouble();
         checks.push(Check::advisory("webhooks", unsent));
-        checks.push(Check::advisory("clock", self.store.clock_doubted()));
+        let ahead = "it is ahead of what the store remembers by more than an absence explains";
+        let doubted = self.store.clock_doubted().map(|since| (since, ahead));
+        checks.push(Check::advisory("clock", doubted));
         Readiness { checks }
     }
 
@@ -140,16 +153,20 @@ pub struct Check {
     pub required: bool,
     /// Since when it is as it is, where that is known.
     pub since: Option<Timestamp>,
+    /// Why it is not well, where that is known.
+    pub reason: Option<&'static str>,
 }
 
 impl Check {
-    /// Something without which the gateway works on, and since when it is not well.
-    const fn advisory(name: &'static str, trouble: Option<Timestamp>) -> Self {
+    /// Something without which the gateway works on, and since when and why it is not well.
+    fn advisory(name: &'static str, trouble: Option<(Timestamp, &'static str)>) -> Self {
+        let (since, reason) = trouble.unzip();
         Self {
             name,
-            ok: trouble.is_none(),
+            ok: since.is_none(),
             required: false,
-            since: trouble,
+            since,
+            reason,
         }
     }
 
@@ -159,6 +176,7 @@ impl Check {
             ok,
             required: true,
             since: None,
+            reason: None,
         }
     }
 }

@@ -9,14 +9,10 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Executor as _};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Error;
-
-/// How long a statement waits for another connection that holds the database, and what else holds for each. FULL,
-/// because the product is for the day the power fails: a commit that was answered must survive it.
-const SQLITE_SETTINGS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
-     pragma foreign_keys = on;";
+use super::limited::silent;
 
 /// How long a caller waits for a connection; on PostgreSQL that is also how long one waits for a server that is away.
 const FILE_PATIENCE: Duration = Duration::from_secs(10);
@@ -89,7 +85,7 @@ impl Engine {
     pub(super) async fn migrating(self, pool: &AnyPool) -> Result<AnyConnection, Error> {
         let mut connection = pool.connect_options().connect().await?;
         let settings = match self {
-            Self::Sqlite => SQLITE_SETTINGS,
+            Self::Sqlite => PRAGMAS,
             Self::Postgres => {
                 "set statement_timeout = '30min'; set lock_timeout = '30min'; \
                  set idle_in_transaction_session_timeout = '5min'"
@@ -142,6 +138,17 @@ impl Place {
         }
     }
 
+    /// What could not be done with it, named where the name tells no secret.
+    pub(super) fn named(&self, error: Error) -> Error {
+        match self {
+            Self::File(path) => Error::At {
+                path: path.display().to_string(),
+                source: Box::new(error),
+            },
+            Self::Server(_) => error,
+        }
+    }
+
     fn options(&self) -> Result<AnyConnectOptions, Error> {
         let url = match self {
             Self::File(path) => format!("sqlite://{}?mode=rwc", path.display()),
@@ -154,20 +161,35 @@ impl Place {
     pub(super) async fn connect(&self) -> Result<(AnyPool, AnyPool), Error> {
         let options = self.options()?;
         match self.engine() {
-            // SQLite has one writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
-            Engine::Sqlite => Ok((
-                sqlite_pool(1).connect_with(options.clone()).await?,
-                sqlite_pool(4).connect_lazy_with(options),
-            )),
+            Engine::Sqlite => {
+                // The pool goes on trying where a connection cannot be set up, and forgets why.
+                let mut first = options.connect().await?;
+                first.execute(sqlx::raw_sql(PRAGMAS)).await?;
+                // One writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
+                let pools = (
+                    sqlite_pool(1).connect_with(options.clone()).await?,
+                    sqlite_pool(4).connect_lazy_with(options),
+                );
+                first.close().await?;
+                Ok(pools)
+            }
             Engine::Postgres => {
                 let pool = AnyPoolOptions::new()
                     .max_connections(POSTGRES_CONNECTIONS)
                     .acquire_timeout(SERVER_PATIENCE)
+                    .after_release(|connection, _| {
+                        // Without a limit a server that says nothing would keep the place of the connection taken for
+                        // as long as the system repeats what was sent, a quarter of an hour.
+                        Box::pin(async move {
+                            let answered = tokio::time::timeout(SERVER_PATIENCE, connection.ping()).await;
+                            answered.unwrap_or_else(|_| Err(silent())).map(|()| true)
+                        })
+                    })
                     .after_connect(|connection, _| {
                         Box::pin(async move {
                             connection
                                 .execute(sqlx::raw_sql(
-                                    "set statement_timeout = '10s'; set lock_timeout = '5s'; \
+                                    "set statement_timeout = '7s'; set lock_timeout = '5s'; \
                                      set idle_in_transaction_session_timeout = '4s'",
                                 ))
                                 .await?;
@@ -182,14 +204,30 @@ impl Place {
     }
 }
 
+/// FULL, because the product is for the day the power fails: a commit that was answered must survive it. The time is how
+/// long a statement waits for another process or connection that holds the database, in milliseconds.
+const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
+     pragma foreign_keys = on;";
+
 fn sqlite_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(FILE_PATIENCE)
+        // A file does not age, and to open it anew needs room that a full disk does not have.
+        .max_lifetime(None)
+        .idle_timeout(None)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                connection.execute(sqlx::raw_sql(SQLITE_SETTINGS)).await?;
+                connection.execute(sqlx::raw_sql(PRAGMAS)).await?;
                 Ok(())
+            })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Where a disk fails SQLite ends the transaction by itself; the driver still counts it, and would never
+                // begin another one.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
             })
         })
 }

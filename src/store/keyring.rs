@@ -80,6 +80,9 @@ impl Keyring {
                 "the store's key was declared lost; what was sealed with it is of no use any more"
             );
         }
+        if let Some(known) = canary.filter(|_| !lost) {
+            return self.proven(sealer, &known);
+        }
         // Of replicas that start together one writes it; the others find it.
         sqlx::query(
             "insert into meta (key, value) values ($1, $2) \
@@ -91,10 +94,14 @@ impl Keyring {
         .execute(&mut *connection)
         .await?;
         let written = self::canary(&mut connection).await?.unwrap_or_default();
-        sealer
-            .open_sealed(PURPOSE, &written)
-            .map_err(|_| Error::WrongKey { file: self.shown() })?;
-        Ok(sealer)
+        self.proven(sealer, &written)
+    }
+
+    fn proven(&self, sealer: Sealer, canary: &str) -> Result<Sealer, Error> {
+        match sealer.open_sealed(PURPOSE, canary) {
+            Ok(_) => Ok(sealer),
+            Err(_) => Err(Error::WrongKey { file: self.shown() }),
+        }
     }
 
     fn shown(&self) -> String {

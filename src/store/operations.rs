@@ -287,7 +287,7 @@ impl Store {
                 " order by id limit "
             })
             .bind(limit);
-        let rows = query.fetch_all(&mut *self.reader().acquire().await?).await?;
+        let rows = query.fetch_all(self.reader()).await?;
         let mut operations = self.with_history(rows).await?;
         if !newest_first {
             operations.reverse();
@@ -315,7 +315,7 @@ impl Store {
             .and_one_of("task_logon", logons.iter().map(ToString::to_string))
             .push(" order by id desc limit ")
             .bind(limit);
-        let rows = query.fetch_all(&mut *self.reader().acquire().await?).await?;
+        let rows = query.fetch_all(self.reader()).await?;
         self.with_history(rows).await
     }
 
@@ -331,7 +331,7 @@ impl Store {
             query
                 .and_one_of("operation_id", ids.into_iter())
                 .push(" order by operation_id, position");
-            for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
+            for row in query.fetch_all(self.reader()).await? {
                 histories
                     .entry(row.text("operation_id")?)
                     .or_default()

@@ -22,11 +22,15 @@ struct State {
 }
 
 impl Pulse {
-    /// Since when deliveries cannot be claimed, those of some endpoints or all.
+    /// Since when deliveries cannot be claimed, those of some endpoints or all, and why.
     #[must_use]
-    pub fn trouble(&self) -> Option<Timestamp> {
+    pub fn trouble(&self) -> Option<(Timestamp, &'static str)> {
         let state = self.state();
-        state.failing.or(state.unreadable)
+        let failing = state.failing.map(|since| (since, "no delivery can be claimed"));
+        let unreadable = state
+            .unreadable
+            .map(|since| (since, "an endpoint does not open with the encryption key"));
+        failing.or(unreadable)
     }
 
     /// Takes note of a turn that failed. True when that is to be logged.
