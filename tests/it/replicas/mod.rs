@@ -2,6 +2,7 @@
 
 mod database;
 mod guards;
+mod kept;
 mod lease;
 mod takeover;
 mod together;
