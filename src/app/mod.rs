@@ -7,9 +7,11 @@ pub mod em;
 pub mod error;
 pub mod events;
 pub mod idempotency;
+pub mod mark;
 pub mod operations;
 pub mod plans;
 pub mod sessions;
+mod settle;
 pub mod submit;
 pub mod webhooks;
 

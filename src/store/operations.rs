@@ -240,6 +240,19 @@ impl Store {
         Ok(self.with_history(rows).await?.into_iter().next())
     }
 
+    /// Whether a new operation is there whose commit was not answered.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`]; it is not known then.
+    pub async fn is_recorded(&self, operation: &Operation) -> Result<bool, Error> {
+        let mut tx = self.begin().await?;
+        // A look would not see a commit that is still under way; the same row once more has to wait for it.
+        let absent = tx.insert_operation(operation).await? == Inserted::Done;
+        drop(tx);
+        // The plan may also be another's by now.
+        Ok(!absent && self.operation(operation.id).await?.is_some())
+    }
+
     /// Every operation that may still change: not finished, or unknown and possibly found again.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Several replicas on one PostgreSQL database: real processes, killed, frozen, and with the database gone.
 
+mod commits;
 mod database;
 mod guards;
 mod kept;
@@ -7,4 +8,5 @@ mod lease;
 mod takeover;
 mod together;
 mod turns;
+mod wire;
 mod world;
