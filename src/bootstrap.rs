@@ -92,7 +92,8 @@ impl Gateway {
         let clock: SharedClock = SystemClock::shared();
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
-        let heart = AbortOnDropHandle::new(tokio::spawn(Heart::new(store.clone()).run()));
+        let of_workers = store.for_workers();
+        let heart = AbortOnDropHandle::new(tokio::spawn(Heart::new(of_workers.clone()).run()));
         let em = Em::new(&config.upstream, clock.clone())?;
         resume_logons(&store, &em).await?;
         let guard = webhooks::Guard::new(&config.webhooks, off_limits(addr, &config.upstream.url));
@@ -117,23 +118,26 @@ impl Gateway {
 
         let ear = {
             let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
-            Ear::new(store.clone(), move || {
+            Ear::new(of_workers.clone(), move || {
                 nudge.now();
                 changed.send_modify(|turn| *turn = turn.wrapping_add(1));
             })
         };
         let watcher = Watcher::new(
             em.clone(),
-            store.clone(),
+            of_workers.clone(),
             clock.clone(),
             config.watch,
             limits.patience,
             changed,
         );
         tasks.drive(watcher, watcher_nudge);
-        tasks.drive(Pruner::new(store.clone(), &config.retention), Nudge::default());
+        tasks.drive(
+            Pruner::new(of_workers.clone(), &config.retention),
+            Nudge::default(),
+        );
         let client = webhooks::Client::new(guard, config.webhooks.timeout);
-        webhooks::Dispatcher::new(store.clone(), client, &config.webhooks, clock, tasks.clone()).start();
+        webhooks::Dispatcher::new(of_workers, client, &config.webhooks, clock, tasks.clone()).start();
         tasks.drive(MetricsUpkeep, Nudge::default());
 
         let stop_serving = CancellationToken::new();

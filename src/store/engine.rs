@@ -34,8 +34,20 @@ pub async fn in_time<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>
         .unwrap_or_else(|_| Err(Error::TooSlow.into()))
 }
 
-/// Connections to PostgreSQL of one replica.
-const POSTGRES_CONNECTIONS: u32 = 10;
+/// Connections to PostgreSQL of one replica: for requests, and for the few things that workers do at a time. Two more
+/// beat and listen.
+const REQUEST_CONNECTIONS: u32 = 10;
+const WORKER_CONNECTIONS: u32 = 4;
+
+/// Connections that read from a file.
+const REQUEST_READERS: u32 = 4;
+const WORKER_READERS: u32 = 2;
+
+/// Where writes go and where reads go.
+pub(super) struct Pools {
+    pub(super) write: AnyPool,
+    pub(super) read: AnyPool,
+}
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,36 +145,50 @@ impl Place {
         Ok(AnyConnectOptions::from_str(&url)?)
     }
 
-    /// The connection pools: where writes go and where reads go.
-    pub(super) async fn connect(&self) -> Result<(AnyPool, AnyPool), Error> {
+    /// The connection pools: those of requests, and those of workers.
+    pub(super) async fn connect(&self) -> Result<(Pools, Pools), Error> {
         let options = self.options()?;
         match self.engine() {
-            // SQLite has one writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
-            Engine::Sqlite => Ok((
-                sqlite_pool(1).connect_with(options.clone()).await?,
-                sqlite_pool(4).connect_lazy_with(options),
-            )),
+            Engine::Sqlite => {
+                // SQLite has one writer at a time: a pool of one queues them fairly, where many would only meet
+                // SQLITE_BUSY.
+                let write = sqlite_pool(1).connect_with(options.clone()).await?;
+                let of = |readers: u32| Pools {
+                    write: write.clone(),
+                    read: sqlite_pool(readers).connect_lazy_with(options.clone()),
+                };
+                Ok((of(REQUEST_READERS), of(WORKER_READERS)))
+            }
             Engine::Postgres => {
-                let pool = AnyPoolOptions::new()
-                    .max_connections(POSTGRES_CONNECTIONS)
-                    .acquire_timeout(SERVER_PATIENCE)
-                    .after_connect(|connection, _| {
-                        Box::pin(async move {
-                            connection
-                                .execute(sqlx::raw_sql(
-                                    "set statement_timeout = '10s'; set lock_timeout = '5s'; \
-                                     set idle_in_transaction_session_timeout = '4s'",
-                                ))
-                                .await?;
-                            Ok(())
-                        })
-                    })
-                    .connect_with(options)
+                let requests = postgres_pool(REQUEST_CONNECTIONS)
+                    .connect_with(options.clone())
                     .await?;
-                Ok((pool.clone(), pool))
+                let workers = postgres_pool(WORKER_CONNECTIONS).connect_lazy_with(options);
+                let of = |pool: AnyPool| Pools {
+                    write: pool.clone(),
+                    read: pool,
+                };
+                Ok((of(requests), of(workers)))
             }
         }
     }
+}
+
+fn postgres_pool(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(SERVER_PATIENCE)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection
+                    .execute(sqlx::raw_sql(
+                        "set statement_timeout = '10s'; set lock_timeout = '5s'; \
+                         set idle_in_transaction_session_timeout = '4s'",
+                    ))
+                    .await?;
+                Ok(())
+            })
+        })
 }
 
 fn sqlite_pool(connections: u32) -> AnyPoolOptions {

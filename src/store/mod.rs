@@ -47,12 +47,20 @@ pub struct Tx {
 
 /// The database and what belongs to it; clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Lane);
+
+/// Whose connections are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Requests,
+    Workers,
+}
 
 struct Inner {
     engine: Engine,
     write: AnyPool,
     read: AnyPool,
+    workers: engine::Pools,
     sealer: Sealer,
     clock: SharedClock,
     deliveries: Nudge,
@@ -86,20 +94,28 @@ impl Store {
             Place::Server(_) => (None, Sealer::open(config, None, clock.as_ref())?),
         };
         let engine = place.engine();
-        let (write, read) = place.connect().await?;
+        let (engine::Pools { write, read }, workers) = place.connect().await?;
         migrate(&write, engine).await?;
-        let store = Self(Arc::new(Inner {
+        let inner = Inner {
             replica: clock.id().to_string(),
             engine,
             write,
             read,
+            workers,
             sealer,
             clock,
             deliveries: Nudge::default(),
             _lock: lock,
-        }));
+        };
+        let store = Self(Arc::new(inner), Lane::Requests);
         store.enrol().await?;
         Ok(store)
+    }
+
+    /// The same store over connections of the workers' own: a crowd of requests does not keep them waiting.
+    #[must_use]
+    pub fn for_workers(&self) -> Self {
+        Self(self.0.clone(), Lane::Workers)
     }
 
     /// Begins a transaction that may write; on SQLite it holds the write lock from the start, so that what it
@@ -108,7 +124,11 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] when the database does not answer in time.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        let connection = self.0.write.acquire().await?;
+        let pool = match self.1 {
+            Lane::Requests => &self.0.write,
+            Lane::Workers => &self.0.workers.write,
+        };
+        let connection = pool.acquire().await?;
         let begin = sqlx::SqlStr::from_static(self.0.engine.begin());
         let inner = sqlx::Transaction::begin(connection, Some(begin)).await?;
         Ok(Tx {
@@ -122,7 +142,10 @@ impl Store {
 
     /// Where statements that only read go.
     pub(in crate::store) fn reader(&self) -> &AnyPool {
-        &self.0.read
+        match self.1 {
+            Lane::Requests => &self.0.read,
+            Lane::Workers => &self.0.workers.read,
+        }
     }
 
     /// Seals and opens secrets kept in the store.
@@ -160,8 +183,14 @@ impl Store {
                 "other replicas find out by themselves that this one has ended"
             );
         }
-        self.0.read.close().await;
-        self.0.write.close().await;
+        for pool in [
+            &self.0.workers.read,
+            &self.0.workers.write,
+            &self.0.read,
+            &self.0.write,
+        ] {
+            pool.close().await;
+        }
     }
 }
 

@@ -8,5 +8,6 @@ mod lease;
 mod takeover;
 mod together;
 mod turns;
+mod waiters;
 mod wire;
 mod world;
