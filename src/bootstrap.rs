@@ -5,6 +5,7 @@
 //! new work, open requests and deliveries finish within their limits, then all logon sessions are logged off.
 
 pub mod check;
+mod shares;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -93,8 +94,9 @@ impl Gateway {
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
-        let heart = AbortOnDropHandle::new(tokio::spawn(Heart::new(of_workers.clone()).run()));
         let em = Em::new(&config.upstream, clock.clone())?;
+        let heart = Heart::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
+        let heart = AbortOnDropHandle::new(tokio::spawn(heart.run()));
         resume_logons(&store, &em).await?;
         let guard = webhooks::Guard::new(&config.webhooks, off_limits(addr, &config.upstream.url));
         let (changed, _) = tokio::sync::watch::channel(0);

@@ -135,6 +135,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock as _, SystemClock};
+    use crate::runtime::Tasks;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -149,14 +150,15 @@ mod tests {
         let (changed, changes) = watch::channel(0u64);
         let lookout = Lookout::default();
         let (still, count) = (open.clone(), asked.clone());
-        let looking = tokio::spawn(lookout.clone().run(changes, async move |ids: Vec<OperationId>| {
+        let tasks = Tasks::new();
+        let looking = tasks.spawn(lookout.clone().run(changes, async move |ids: Vec<OperationId>| {
             count.fetch_add(1, Ordering::Relaxed);
             assert!(ids.len() <= 2, "each once: {ids:?}");
             Ok::<_, std::io::Error>(still.lock().expect("unpoisoned").clone())
         }));
         let wait = |id| {
             let waited = lookout.watch(id);
-            tokio::spawn(async move { waited.over().await })
+            tasks.spawn(async move { waited.over().await })
         };
         let waiting: Vec<_> = (0..300).map(|_| wait(here)).collect();
         let other = wait(there);

@@ -227,14 +227,18 @@ fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('"', "\"\""))
 }
 
+/// Numbers and moments are printed anew: what a lenient reader here takes, EM may not.
 fn scalar_value(scalar: Scalar, value: &str) -> Option<String> {
     match scalar {
-        Scalar::String | Scalar::Urn | Scalar::Uuid | Scalar::Url | Scalar::Time => Some(quoted(value)),
-        Scalar::Int | Scalar::Long => value.parse::<i64>().ok().map(|_| {
-            if value.starts_with('-') {
-                quoted(value)
+        Scalar::String | Scalar::Url | Scalar::Time => Some(quoted(value)),
+        Scalar::Uuid => is_uuid(value).then(|| quoted(value)),
+        // EM takes the bare GUID as well as the URN (catalogue: quirks, query).
+        Scalar::Urn => is_id(value).then(|| quoted(value)),
+        Scalar::Int | Scalar::Long => value.parse::<i64>().ok().map(|number| {
+            if number < 0 {
+                quoted(&number.to_string())
             } else {
-                value.to_owned()
+                number.to_string()
             }
         }),
         Scalar::Decimal => value
@@ -247,18 +251,49 @@ fn scalar_value(scalar: Scalar, value: &str) -> Option<String> {
             "false" | "0" => Some("False".to_owned()),
             _ => None,
         },
-        Scalar::DateTime => {
-            let moment = value.parse::<jiff::Timestamp>().is_ok()
-                || value.parse::<jiff::civil::DateTime>().is_ok()
-                || value.parse::<jiff::civil::Date>().is_ok();
-            moment.then(|| quoted(value))
-        }
+        Scalar::DateTime => moment(value).map(|moment| quoted(&moment)),
     }
+}
+
+/// A day, a local time or a moment, printed anew. A day stays a day: EM gives it a meaning of its own.
+fn moment(value: &str) -> Option<String> {
+    // A time zone in brackets (RFC 9557) would be dropped unheard.
+    if value.contains('[') {
+        return None;
+    }
+    if let Ok(moment) = value.parse::<jiff::Timestamp>() {
+        return Some(moment.to_string());
+    }
+    if value.contains(['T', 't', ' ', ':']) {
+        let local = value.parse::<jiff::civil::DateTime>().ok();
+        return local.map(|local| local.to_string());
+    }
+    let day = value.parse::<jiff::civil::Date>().ok();
+    day.map(|day| day.to_string())
+}
+
+/// Whether EM takes `value` as the id of something in a filter.
+#[must_use]
+pub fn is_id(value: &str) -> bool {
+    is_uuid(value) || is_urn(value)
+}
+
+fn is_uuid(value: &str) -> bool {
+    value.len() == 36 && uuid::Uuid::try_parse(value).is_ok()
+}
+
+/// `urn:NAMESPACE:TYPE:ID`, as EM writes all of its own.
+fn is_urn(value: &str) -> bool {
+    let mut parts = value.splitn(4, ':');
+    let scheme = parts.next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("urn") && parts.filter(|part| !part.is_empty()).count() == 3
 }
 
 const fn expected(scalar: Scalar) -> &'static str {
     match scalar {
-        Scalar::String | Scalar::Urn | Scalar::Uuid | Scalar::Url | Scalar::Time => "text",
+        Scalar::String | Scalar::Url | Scalar::Time => "text",
+        Scalar::Uuid => "a UUID such as \"3f56fa52-c902-4655-9774-2022fde214d2\"",
+        Scalar::Urn => "a UUID or a URN such as \"urn:veeam:Job:3f56fa52-c902-4655-9774-2022fde214d2\"",
         Scalar::Int | Scalar::Long => "a whole number",
         Scalar::Decimal => "a number",
         Scalar::Boolean => "true or false",
@@ -296,6 +331,52 @@ mod tests {
         ] {
             assert_eq!(sessions(given).as_deref(), Ok(sent), "{given}");
         }
+    }
+
+    #[test]
+    fn numbers_moments_and_ids_are_printed_anew_or_refused() {
+        let repositories = |filter: &str| {
+            let query = catalogue().query("Repository").expect("a query");
+            rewrite(catalogue(), query, filter)
+        };
+        for (given, sent) in [
+            ("FreeSpace>=\"+5\"", "FreeSpace>=5"),
+            ("FreeSpace>=\"-5\"", "FreeSpace>=\"-5\""),
+            ("FreeSpace==007", "FreeSpace==7"),
+            (
+                "UID==\"urn:veeam:Repository:3f56fa52-c902-4655-9774-2022fde214d2\"",
+                "UID==\"urn:veeam:Repository:3f56fa52-c902-4655-9774-2022fde214d2\"",
+            ),
+            (
+                "uid==\"3f56fa52-c902-4655-9774-2022fde214d2\"",
+                "UID==\"3f56fa52-c902-4655-9774-2022fde214d2\"",
+            ),
+        ] {
+            assert_eq!(repositories(given).as_deref(), Ok(sent), "{given}");
+        }
+        for wrong in [
+            "UID==2afceca8",
+            "UID==\"\"",
+            "UID==\"urn:veeam:Repository:\"",
+            "FreeSpace==\"5 GB\"",
+        ] {
+            let error = repositories(wrong).expect_err(wrong);
+            assert!(error.message.contains(" takes a "), "{wrong}: {error}");
+        }
+        for (given, sent) in [
+            ("CreationTime>20260131", "CreationTime>\"2026-01-31\""),
+            (
+                "CreationTime>\"2026-01-31T12\"",
+                "CreationTime>\"2026-01-31T12:00:00\"",
+            ),
+            (
+                "CreationTime>\"2026-01-31T12:00:00+02:00\"",
+                "CreationTime>\"2026-01-31T10:00:00Z\"",
+            ),
+        ] {
+            assert_eq!(sessions(given).as_deref(), Ok(sent), "{given}");
+        }
+        assert!(sessions("CreationTime>\"2026-01-31T12:00:00[Europe/Berlin]\"").is_err());
     }
 
     #[test]

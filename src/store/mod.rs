@@ -64,6 +64,8 @@ struct Inner {
     sealer: Sealer,
     clock: SharedClock,
     deliveries: Nudge,
+    /// Given when there may be another replica, or one less.
+    replicas: Nudge,
     /// This process among those that share the database.
     replica: String,
     _lock: Option<ProcessLock>,
@@ -75,6 +77,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "idempotency", include_str!("migrations/0003_idempotency.sql")),
     (4, "logons", include_str!("migrations/0004_logons.sql")),
     (5, "replicas", include_str!("migrations/0005_replicas.sql")),
+    (6, "claims", include_str!("migrations/0006_claims.sql")),
 ];
 
 impl Store {
@@ -105,6 +108,7 @@ impl Store {
             sealer,
             clock,
             deliveries: Nudge::default(),
+            replicas: Nudge::default(),
             _lock: lock,
         };
         let store = Self(Arc::new(inner), Lane::Requests);
@@ -124,11 +128,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] when the database does not answer in time.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        let pool = match self.1 {
-            Lane::Requests => &self.0.write,
-            Lane::Workers => &self.0.workers.write,
-        };
-        let connection = pool.acquire().await?;
+        let connection = self.writer().acquire().await?;
         let begin = sqlx::SqlStr::from_static(self.0.engine.begin());
         let inner = sqlx::Transaction::begin(connection, Some(begin)).await?;
         Ok(Tx {
@@ -138,6 +138,14 @@ impl Store {
             operations_written: false,
             begun: std::time::Instant::now(),
         })
+    }
+
+    /// Where statements that may write go.
+    pub(in crate::store) fn writer(&self) -> &AnyPool {
+        match self.1 {
+            Lane::Requests => &self.0.write,
+            Lane::Workers => &self.0.workers.write,
+        }
     }
 
     /// Where statements that only read go.

@@ -43,6 +43,18 @@ impl Tx {
     }
 }
 
+impl Store {
+    /// Tells the other replicas that there is one more, or one less.
+    pub(super) async fn tell_of_replicas(&self) -> Result<(), Error> {
+        sqlx::query("select pg_notify($1, $2)::text")
+            .bind(CHANNEL)
+            .bind(format!("{} r", self.replica()))
+            .execute(self.writer())
+            .await?;
+        Ok(())
+    }
+}
+
 impl<F: Fn() + Send + Sync> Ear<F> {
     /// An ear that calls `changed` when operations or sessions were changed elsewhere, and wakes the deliveries by itself.
     pub const fn new(store: Store, changed: F) -> Self {
@@ -69,7 +81,7 @@ impl<F: Fn() + Send + Sync> Ear<F> {
         let url = self.store.0.write.connect_options().database_url.clone();
         let mut listener = PgListener::connect(url.as_str()).await?;
         listener.listen(CHANNEL).await?;
-        self.hear("do");
+        self.hear("dor");
         // None: the connection broke or was silent, and what was told in the meantime is not known.
         while let Some(heard) = tokio::time::timeout(SILENCE, listener.try_recv())
             .await
@@ -90,6 +102,9 @@ impl<F: Fn() + Send + Sync> Ear<F> {
         }
         if what.contains('o') {
             (self.changed)();
+        }
+        if what.contains('r') {
+            self.store.0.replicas.now();
         }
     }
 }

@@ -4,22 +4,16 @@
 //! is told from one that is slow: silent for 3 s with the lock free is dead, silent for 8 s is dead in any case. All
 //! times are the database server's. A file has one process, and everything in it is that process' own.
 
+mod heart;
+mod shares;
+
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
 
-use sqlx::{AnyConnection, ConnectOptions as _};
-
+pub use self::heart::Heart;
+pub use self::shares::{Good, Quota};
 use super::engine::Engine;
 use super::row::Columns as _;
 use super::{Error, Store, Tx};
-
-/// How often a replica beats and looks after the others.
-const BEAT: Duration = Duration::from_secs(1);
-/// How long a beat may take before its connection is given up.
-const BEAT_LIMIT: Duration = Duration::from_secs(3);
-/// How long a replica's own connection has to be up before it takes others for dead: after a restart of the database
-/// all were silent, and have to get the time to come back.
-const SETTLED: Duration = Duration::from_secs(3);
 
 /// The server's time in microseconds since 1970.
 macro_rules! now {
@@ -29,15 +23,12 @@ macro_rules! now {
 }
 
 const BEAT_SQL: &str = concat!(
-    "insert into replicas (id, started_at, beat_at) values ($1, ",
+    "insert into replicas (id, started_at, beat_at, claims) values ($1, ",
     now!(),
     ", ",
     now!(),
-    ") on conflict (id) do update set beat_at = excluded.beat_at"
+    ", $2) on conflict (id) do update set beat_at = excluded.beat_at, claims = excluded.claims"
 );
-
-/// Held while a connection lives, for as long as the process does.
-const LOCK_SQL: &str = "select pg_try_advisory_lock(hashtextextended($1, 7310868735))::text";
 
 /// Whether anybody is silent at all.
 const SILENT_SQL: &str = concat!(
@@ -126,8 +117,11 @@ impl Store {
         if self.0.engine == Engine::Postgres {
             sqlx::query(BEAT_SQL)
                 .bind(self.replica().to_owned())
+                .bind(shares::NOTHING)
                 .execute(&self.0.write)
                 .await?;
+            // Those who have more than their new share can give it back at once.
+            self.tell_of_replicas().await?;
         }
         Ok(())
     }
@@ -221,77 +215,5 @@ impl Tx {
         self.reclaim_of(id, &HashSet::new()).await?;
         self.note_deliveries();
         Ok(())
-    }
-}
-
-/// Keeps this replica alive and removes dead ones.
-pub struct Heart {
-    store: Store,
-    /// With the lock on it, and since when.
-    connection: Option<(AnyConnection, Instant)>,
-}
-
-impl Heart {
-    /// The heart of this process.
-    #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self {
-            store,
-            connection: None,
-        }
-    }
-
-    async fn beat(&mut self) -> Result<(), Error> {
-        let id = self.store.replica().to_owned();
-        let (mut connection, since) = match self.connection.take() {
-            Some(known) => known,
-            None => {
-                let mut connection = self.store.0.write.connect_options().connect().await?;
-                sqlx::query(LOCK_SQL)
-                    .bind(id.clone())
-                    .fetch_one(&mut connection)
-                    .await?;
-                (connection, Instant::now())
-            }
-        };
-        sqlx::query(BEAT_SQL).bind(id).execute(&mut connection).await?;
-        // Put back only when it works: the next beat makes a new one otherwise.
-        self.connection = Some((connection, since));
-        if since.elapsed() >= SETTLED {
-            let dead = self.store.bury().await?;
-            if dead > 0 {
-                tracing::warn!(
-                    replicas = dead,
-                    "a replica was silent for too long; its work is taken over"
-                );
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Heart {
-    /// Beats until it is dropped: also while the program stops, because what is under way then is still its own.
-    pub async fn run(mut self) {
-        if self.store.0.engine == Engine::Sqlite {
-            return std::future::pending().await;
-        }
-        let mut pace = tokio::time::interval(BEAT);
-        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut failing = false;
-        loop {
-            pace.tick().await;
-            let beat = tokio::time::timeout(BEAT_LIMIT, self.beat()).await;
-            let beat = beat.unwrap_or(Err(Error::TooSlow));
-            match &beat {
-                Ok(()) if failing => tracing::info!("this replica beats again"),
-                Err(error) if !failing => tracing::warn!(
-                    error = error as &dyn std::error::Error,
-                    "this replica cannot beat; it claims nothing until it can"
-                ),
-                Ok(()) | Err(_) => {}
-            }
-            failing = beat.is_err();
-        }
     }
 }

@@ -142,7 +142,7 @@ fn to_xml(
                 .ok_or(ConvertError::NoRoot)?,
         )?
     };
-    let xml = encode::document(catalogue(), &text, root, Mode::Document, !options.compact)?;
+    let xml = encode::document(catalogue(), &text, root, Mode::Document, !options.compact, None)?;
     output.write_all(&xml).map_err(io)?;
     Ok(root.name)
 }

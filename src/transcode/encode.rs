@@ -3,6 +3,8 @@
 //! Members may come in any order while EM insists on its own, so an object is held until it is complete. Every fault
 //! is collected with its JSON pointer; the XML of a document with faults is thrown away.
 
+use std::borrow::Cow;
+
 use super::error::{EncodeError, FieldFault, FieldFaultKind};
 use super::json::{self, Json};
 use super::listing;
@@ -10,7 +12,7 @@ use super::scalar;
 use super::xml::{self, Xml};
 use crate::catalogue::names::upper_first;
 use crate::catalogue::{
-    Catalogue, Field, Form, Kind, NAMESPACE, Place, Role, Root, Scalar, Shape, TypeDef, Value,
+    Catalogue, Field, Form, Kind, NAMESPACE, Place, Role, Root, Scalar, Shape, TypeDef, TypeId, Value,
 };
 
 /// How much of the JSON becomes XML.
@@ -41,6 +43,8 @@ pub(super) struct Encoder<'a> {
     strict: bool,
     pub path: Vec<Step<'a>>,
     faults: Vec<FieldFault>,
+    /// What EM shows of the thing, where the root is only what it takes.
+    shown: Option<&'static TypeDef>,
 }
 
 /// Encodes a whole JSON text.
@@ -50,9 +54,11 @@ pub(super) fn document(
     root: Root,
     mode: Mode,
     indent: bool,
+    shown: Option<TypeId>,
 ) -> Result<Vec<u8>, EncodeError> {
     let value = json::parse(bytes)?;
     let mut encoder = Encoder::new(catalogue, root, mode, indent);
+    encoder.shown = shown.map(|id| catalogue.ty(id));
     encoder.root(root, &value);
     encoder.finish()
 }
@@ -68,7 +74,16 @@ impl<'a> Encoder<'a> {
             strict,
             path: Vec::new(),
             faults: Vec::new(),
+            shown: None,
         }
+    }
+
+    /// Whether the document was read with this member, which EM does not take back.
+    fn is_only_shown(&self, name: &str) -> bool {
+        self.path.is_empty()
+            && self
+                .shown
+                .is_some_and(|ty| ty.by_json(name).is_some() || (ty.has_uid && name == "id"))
     }
 
     fn root(&mut self, root: Root, value: &'a Json<'a>) {
@@ -143,6 +158,7 @@ impl<'a> Encoder<'a> {
                 }
                 // Made from `uid`, and made again when the document is read.
                 None if ty.has_uid && name == "id" => {}
+                None if self.is_only_shown(name) => {}
                 None => self.fault_at(name, FieldFaultKind::Unknown(ty.name)),
             }
         }
@@ -200,7 +216,7 @@ impl<'a> Encoder<'a> {
             }
             (Place::Element, Shape::One) => self.element(field.name, field, value),
             (Place::Element, Shape::Repeated) => {
-                self.each(value, |e, item| e.element(field.name, field, item));
+                self.each(value, |e, item| e.item(field.name, field, item));
             }
             (Place::Element, Shape::Wrapped) => self.wrapped(ty, field, value),
         }
@@ -220,8 +236,17 @@ impl<'a> Encoder<'a> {
         }
         let item = field.items.first().copied().unwrap_or(field.name);
         self.xml.start(field.name);
-        self.each(value, |e, value| e.element(item, field, value));
+        self.each(value, |e, value| e.item(item, field, value));
         self.xml.end(field.name);
+    }
+
+    /// One element of a list. A word of a list is there or not, so that null is none.
+    fn item(&mut self, name: &'static str, field: &'static Field, value: &'a Json<'a>) {
+        let word = matches!(field.value, Value::Enum(_));
+        if word && self.mode == Mode::Request && *value == Json::Null {
+            return self.fault(FieldFaultKind::Type("a string"));
+        }
+        self.element(name, field, value);
     }
 
     pub(super) fn each(&mut self, value: &'a Json<'a>, mut one: impl FnMut(&mut Self, &'a Json<'a>)) {
@@ -267,7 +292,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// The text of an attribute; none where nothing is to be written.
-    fn attribute_text(&mut self, field: &'static Field, value: &'a Json<'a>) -> Option<String> {
+    fn attribute_text(&mut self, field: &'static Field, value: &'a Json<'a>) -> Option<Cow<'a, str>> {
         match (value, field.value) {
             (Json::Null, Value::Scalar(s)) if s.is_text() => None,
             _ => self.text(field, value),
@@ -275,17 +300,17 @@ impl<'a> Encoder<'a> {
     }
 
     /// The text of a scalar; empty for null, but EM's "never" for a time.
-    fn text(&mut self, field: &'static Field, value: &'a Json<'a>) -> Option<String> {
+    fn text(&mut self, field: &'static Field, value: &'a Json<'a>) -> Option<Cow<'a, str>> {
         let scalar = match field.value {
             Value::Scalar(s) => s,
-            Value::Enum(_) if *value == Json::Null => return Some(String::new()),
+            Value::Enum(_) if *value == Json::Null => return Some(Cow::Borrowed("")),
             Value::Enum(id) => {
                 let Json::String(text) = value else {
                     return self.refuse(FieldFaultKind::Type("a string"));
                 };
                 let known = self.catalogue.enumeration(id);
                 return if let Some(value) = known.find(text) {
-                    Some(value.to_owned())
+                    Some(Cow::Borrowed(value))
                 } else {
                     let all = known.values.iter().chain(&*known.observed).copied().collect();
                     self.refuse(FieldFaultKind::Enum(all))
@@ -294,35 +319,37 @@ impl<'a> Encoder<'a> {
             Value::Type(_) => return self.refuse(FieldFaultKind::Type("an object")),
         };
         match (scalar, value) {
-            (Scalar::DateTime, Json::Null) => Some("1753-01-01T00:00:00Z".to_owned()),
-            (_, Json::Null) => Some(String::new()),
-            (Scalar::Boolean, Json::Bool(value)) => Some(value.to_string()),
+            (Scalar::DateTime, Json::Null) => Some(Cow::Borrowed("1753-01-01T00:00:00Z")),
+            (_, Json::Null) => Some(Cow::Borrowed("")),
+            (Scalar::Boolean, Json::Bool(value)) => {
+                Some(Cow::Borrowed(if *value { "true" } else { "false" }))
+            }
             (Scalar::Boolean, _) => self.refuse(FieldFaultKind::Type("true or false")),
             (Scalar::Int | Scalar::Long, Json::Number(text)) => match integer(text) {
-                Some(text) => Some(text),
+                Some(text) => Some(Cow::Owned(text)),
                 None => self.refuse(FieldFaultKind::Type("a whole number of at most 64 bits")),
             },
             (Scalar::Int | Scalar::Long, _) => self.refuse(FieldFaultKind::Type("a whole number")),
-            (Scalar::Decimal, Json::Number(text)) => Some((*text).to_owned()),
+            (Scalar::Decimal, Json::Number(text)) => Some(Cow::Borrowed(text)),
             (Scalar::Decimal, _) => self.refuse(FieldFaultKind::Type("a number")),
             (Scalar::DateTime, Json::String(text)) => match date_time(text) {
-                Some(text) => Some(text),
+                Some(text) => Some(Cow::Owned(text)),
                 None => self.refuse(FieldFaultKind::Type("a date-time such as 2026-01-31T12:00:00Z")),
             },
             (_, Json::String(text)) if !xml::fits(text) => self.refuse(FieldFaultKind::Character),
             (_, Json::String(text)) => Some(match field.role {
-                Role::Plain | Role::Uid => text.to_string(),
-                Role::Url => em_url(text),
+                Role::Plain | Role::Uid => Cow::Borrowed(&**text),
+                Role::Url => Cow::Owned(em_url(text)),
                 Role::Relation => {
                     let known = self.catalogue.relation(text);
-                    known.map_or_else(|| upper_first(text), str::to_owned)
+                    known.map_or_else(|| Cow::Owned(upper_first(text)), Cow::Borrowed)
                 }
             }),
             _ => self.refuse(FieldFaultKind::Type("a string")),
         }
     }
 
-    fn refuse(&mut self, what: FieldFaultKind) -> Option<String> {
+    fn refuse(&mut self, what: FieldFaultKind) -> Option<Cow<'a, str>> {
         self.fault(what);
         None
     }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::error::EncodeError;
+use super::words::{self, below, equal};
 
 /// Arrays and objects may nest this deep.
 const MAX_DEPTH: usize = 128;
@@ -233,8 +234,12 @@ impl<'a> Parser<'a> {
         let mut owned: Option<String> = None;
         let mut plain = start;
         loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.at += words::find(rest, |word| {
+                equal(word, b'"') | equal(word, b'\\') | below(word, 0x20)
+            })
+            .unwrap_or(rest.len());
             match self.peek() {
-                None => return Err(self.error("a string without its end")),
                 Some(b'"') => {
                     let rest = self.text.get(plain..self.at).unwrap_or_default();
                     self.at += 1;
@@ -251,8 +256,8 @@ impl<'a> Parser<'a> {
                     text.push(c);
                     plain = self.at;
                 }
-                Some(control) if control < 0x20 => return Err(self.error("a control character in a string")),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.error("a control character in a string")),
+                None => return Err(self.error("a string without its end")),
             }
         }
     }

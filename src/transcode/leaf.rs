@@ -1,10 +1,12 @@
 //! Scalars: one piece of text as a rule, several where CDATA, references or comments stand between.
 
-use super::decode::{Frame, State, more};
+use super::decode::more;
 use super::error::DecodeError;
+use super::frame::Frame;
 use super::out::Mark;
 use super::source::{Source, Token};
 use super::start::api_url;
+use super::state::State;
 use super::text::{self, Raw};
 use super::unknown::{self, Members};
 use super::{AnomalyKind, scalar};

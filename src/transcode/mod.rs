@@ -13,6 +13,7 @@ mod convert;
 mod decode;
 mod encode;
 mod error;
+mod frame;
 mod json;
 mod leaf;
 mod listing;
@@ -21,10 +22,14 @@ mod page;
 mod pretty;
 mod result;
 mod scalar;
+mod slice;
 mod source;
 mod start;
+mod state;
 mod text;
 mod unknown;
+mod utf16;
+mod words;
 mod xml;
 
 use std::io::{BufRead, Write};
@@ -138,7 +143,7 @@ pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeErr
 
 fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Result<Decoded, DecodeError> {
     let text;
-    let xml = match source::utf16(xml)? {
+    let xml = match utf16::whole(xml)? {
         Some(utf8) => {
             text = utf8;
             text.as_bytes()
@@ -147,8 +152,8 @@ fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Resul
     };
     // JSON is shorter than XML, but for many empty elements.
     memory.reserve(xml.len());
-    let mut st = decode::State::new(catalogue(), out::Out::memory(memory, MAX_JSON));
-    let root = result::document(&mut source::Slice::new(xml)?, &mut st, expect)?;
+    let mut st = state::State::new(catalogue(), out::Out::memory(memory, MAX_JSON));
+    let root = result::document(&mut slice::Slice::new(xml)?, &mut st, expect)?;
     Ok(Decoded {
         root: root.name,
         ty: root.ty,
@@ -165,11 +170,11 @@ pub fn decode_stream(
     input: impl BufRead,
     output: &mut dyn Write,
 ) -> Result<(&'static str, Anomalies), DecodeError> {
-    let mut st = decode::State::new(catalogue(), out::Out::sink(output));
+    let mut st = state::State::new(catalogue(), out::Out::sink(output));
     let io = |e: std::io::Error| DecodeError::Io(e.to_string());
-    let Root { name, .. } = match source::detect(input).map_err(io)? {
-        source::Text::Utf8(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
-        source::Text::Utf16(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
+    let Root { name, .. } = match utf16::detect(input).map_err(io)? {
+        utf16::Text::Utf8(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
+        utf16::Text::Utf16(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
     };
     Ok((name, st.anomalies))
 }
@@ -182,5 +187,14 @@ pub fn encode(json: &[u8], root: &str, mode: Mode) -> Result<Vec<u8>, EncodeErro
     let found = catalogue()
         .root_or_type(root)
         .ok_or_else(|| EncodeError::UnknownRoot(error::excerpt(root)))?;
-    encode::document(catalogue(), json, found, mode, false)
+    encode::document(catalogue(), json, found, mode, false, None)
+}
+
+/// Makes the body of a request that changes a thing which EM shows as `shown`: what it shows and `root` does not take
+/// is left out, so that a document can be put back as it was read (contract section 4, JSON to XML).
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_edit(json: &[u8], root: Root, shown: Option<TypeId>) -> Result<Vec<u8>, EncodeError> {
+    encode::document(catalogue(), json, root, Mode::Request, false, shown)
 }

@@ -1,10 +1,11 @@
 //! `PagingInfo`: of it only size, number, total, next and previous survive (contract section 7, "The mirror").
 
 use super::attributes::Attributes;
-use super::decode::{State, local};
+use super::decode::local;
 use super::error::DecodeError;
 use super::source::{Source, Tag, Token};
 use super::start::{api_url, twice};
+use super::state::State;
 use super::text::{self, Raw};
 use super::{AnomalyKind, scalar};
 

@@ -1,9 +1,11 @@
 //! Documents: the root element, list roots and query results with their page, and what may stand around the root.
 
-use super::decode::{self, Frame, State, local};
+use super::decode::{self, local};
 use super::error::{DecodeError, excerpt};
+use super::frame::Frame;
 use super::page::Page;
 use super::source::{Source, Tag, Token};
+use super::state::State;
 use super::unknown::{self, Members};
 use super::{AnomalyKind, scalar, start, text};
 use crate::catalogue::{Field, Form, Root, Value};

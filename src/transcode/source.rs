@@ -1,7 +1,7 @@
-//! Where events come from: a document in memory, or a stream read piece by piece.
+//! Where tokens come from: a document in memory (`slice.rs`), or a stream read piece by piece.
 //!
-//! Both are quick-xml's reader; this hides the difference, turns its errors into ours with their position, and refuses
-//! what it would let pass (DTDs, declared encodings that are not read).
+//! Both are quick-xml's idea of XML; this hides the difference, turns its errors into ours with their position, and
+//! refuses what it would let pass (DTDs, declared encodings that are not read).
 
 use std::io::{BufRead, Read};
 
@@ -56,83 +56,6 @@ pub(super) trait Source {
     fn position(&self) -> u64;
     /// Skip blanks before text: right wherever text means nothing.
     fn skip_blanks(&mut self, skip: bool);
-}
-
-/// A document in memory. Tokens are cut out of the text by the reader's position, which costs nothing.
-pub(super) struct Slice<'a> {
-    text: &'a str,
-    reader: Reader<&'a [u8]>,
-}
-
-impl<'a> Slice<'a> {
-    /// A byte order mark is not part of the text.
-    pub(super) fn new(xml: &'a [u8]) -> Result<Self, DecodeError> {
-        let xml = xml.strip_prefix(UTF8_MARK).unwrap_or(xml);
-        match std::str::from_utf8(xml) {
-            Ok(text) => Ok(Self {
-                text,
-                reader: Reader::from_reader(xml),
-            }),
-            Err(e) => {
-                let at = e.valid_up_to() as u64;
-                Err(DecodeError::Encoding {
-                    encoding: "UTF-8".to_owned(),
-                    at,
-                })
-            }
-        }
-    }
-
-    /// The text of a token that ended `behind` bytes ago.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a position inside a slice")]
-    fn cut(&self, length: usize, behind: usize) -> &'a str {
-        let end = self.reader.buffer_position() as usize - behind;
-        self.text.get(end - length..end).unwrap_or_default()
-    }
-
-    #[inline]
-    fn tag(&self, length: usize, name: usize, behind: usize) -> Tag<'a> {
-        let content = self.cut(length, behind);
-        let at = self.reader.buffer_position() - (length + behind + 1) as u64;
-        let (name, attributes) = content.split_at_checked(name).unwrap_or_default();
-        Tag { name, attributes, at }
-    }
-}
-
-const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-impl Source for Slice<'_> {
-    #[inline]
-    fn next(&mut self) -> Result<Token<'_>, DecodeError> {
-        let start = self.reader.buffer_position();
-        match self.reader.read_event() {
-            Ok(event) => Ok(match &event {
-                Event::Start(e) => Token::Start(self.tag(e.len(), e.name().as_ref().len(), 1)),
-                Event::Empty(e) => Token::Empty(self.tag(e.len(), e.name().as_ref().len(), 2)),
-                Event::End(_) => Token::End,
-                Event::Text(t) => Token::Text(self.cut(t.len(), 0)),
-                Event::CData(t) => Token::CData(self.cut(t.len(), 3)),
-                Event::GeneralRef(r) => Token::Reference(self.cut(r.len(), 1)),
-                other => aside(other, start)?,
-            }),
-            Err(e) => Err(translate(
-                &e,
-                self.reader.error_position(),
-                self.reader.buffer_position(),
-            )),
-        }
-    }
-
-    #[inline]
-    fn position(&self) -> u64 {
-        self.reader.buffer_position()
-    }
-
-    #[inline]
-    fn skip_blanks(&mut self, skip: bool) {
-        self.reader.config_mut().trim_text_start = skip;
-    }
 }
 
 /// A streamed document; the text of a token lives in a reused buffer.
@@ -217,7 +140,7 @@ impl<R: BufRead> Source for Stream<R> {
 
 /// The tokens that carry nothing, and the ones that no document of EM's may have.
 #[cold]
-fn aside(event: &Event<'_>, start: u64) -> Result<Token<'static>, DecodeError> {
+pub(super) fn aside(event: &Event<'_>, start: u64) -> Result<Token<'static>, DecodeError> {
     match event {
         Event::Comment(_) | Event::PI(_) => Ok(Token::Aside),
         Event::Eof => Ok(Token::Eof),
@@ -279,106 +202,8 @@ impl<R: BufRead> BufRead for Bounded<R> {
     }
 }
 
-/// A stream in UTF-16 as UTF-8, a few kilobytes at a time.
-pub(super) struct Utf16<R> {
-    input: R,
-    little: bool,
-    /// UTF-8, and how much of it is consumed.
-    ready: Vec<u8>,
-    taken: usize,
-    /// A byte or a high surrogate that waits for its other half.
-    pending: Vec<u8>,
-}
-
-/// UTF-8 or UTF-16, by the first bytes.
-pub(super) enum Text<R> {
-    Utf8(R),
-    Utf16(Utf16<R>),
-}
-
-/// Looks at the first bytes of a stream.
-pub(super) fn detect<R: BufRead>(mut input: R) -> std::io::Result<Text<R>> {
-    let (little, mark) = match input.fill_buf()? {
-        [0xFF, 0xFE, ..] => (true, 2),
-        [0xFE, 0xFF, ..] => (false, 2),
-        [b'<', 0, ..] => (true, 0),
-        [0, b'<', ..] => (false, 0),
-        _ => return Ok(Text::Utf8(input)),
-    };
-    input.consume(mark);
-    Ok(Text::Utf16(Utf16 {
-        input,
-        little,
-        ready: Vec::new(),
-        taken: 0,
-        pending: Vec::new(),
-    }))
-}
-
-impl<R: BufRead> Utf16<R> {
-    fn refill(&mut self) -> std::io::Result<()> {
-        let wrong = || std::io::Error::new(std::io::ErrorKind::InvalidData, NOT_UTF16);
-        self.ready.clear();
-        self.taken = 0;
-        while self.ready.is_empty() {
-            let piece = self.input.fill_buf()?;
-            if piece.is_empty() {
-                return if self.pending.is_empty() {
-                    Ok(())
-                } else {
-                    Err(wrong())
-                };
-            }
-            let length = piece.len().min(8192);
-            self.pending
-                .extend_from_slice(piece.get(..length).unwrap_or_default());
-            self.input.consume(length);
-            let unit = |pair: &[u8]| match pair {
-                [a, b] if self.little => u16::from_le_bytes([*a, *b]),
-                [a, b] => u16::from_be_bytes([*a, *b]),
-                _ => 0,
-            };
-            let mut whole = self.pending.len() & !1;
-            // A pair of surrogates may be cut in two.
-            if let Some(last) = self.pending.get(whole.saturating_sub(2)..whole)
-                && (0xD800..0xDC00).contains(&unit(last))
-            {
-                whole -= 2;
-            }
-            let units = self.pending.get(..whole).unwrap_or_default().chunks(2).map(unit);
-            let text: String = char::decode_utf16(units)
-                .collect::<Result<_, _>>()
-                .map_err(|_| wrong())?;
-            self.ready.extend_from_slice(text.as_bytes());
-            self.pending.drain(..whole);
-        }
-        Ok(())
-    }
-}
-
-impl<R: BufRead> Read for Utf16<R> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        read_buffered(self, buf)
-    }
-}
-
-impl<R: BufRead> BufRead for Utf16<R> {
-    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        if self.taken >= self.ready.len() {
-            self.refill()?;
-        }
-        Ok(self.ready.get(self.taken..).unwrap_or_default())
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.taken += n;
-    }
-}
-
-const NOT_UTF16: &str = "the bytes are not UTF-16";
-
 /// `read` of a buffered reader.
-fn read_buffered(input: &mut impl BufRead, buf: &mut [u8]) -> std::io::Result<usize> {
+pub(super) fn read_buffered(input: &mut impl BufRead, buf: &mut [u8]) -> std::io::Result<usize> {
     let available = input.fill_buf()?;
     let n = available.len().min(buf.len());
     if let (Some(to), Some(from)) = (buf.get_mut(..n), available.get(..n)) {
@@ -388,32 +213,9 @@ fn read_buffered(input: &mut impl BufRead, buf: &mut [u8]) -> std::io::Result<us
     Ok(n)
 }
 
-/// A document in UTF-16 (by its byte order mark, or by the look of its first characters) as UTF-8; none if it is
-/// not in UTF-16.
-pub(super) fn utf16(xml: &[u8]) -> Result<Option<String>, DecodeError> {
-    let (body, little) = match xml {
-        [0xFF, 0xFE, rest @ ..] => (rest, true),
-        [0xFE, 0xFF, rest @ ..] => (rest, false),
-        [b'<', 0, ..] => (xml, true),
-        [0, b'<', ..] => (xml, false),
-        _ => return Ok(None),
-    };
-    let unit = |pair: &[u8]| match pair {
-        [a, b] if little => u16::from_le_bytes([*a, *b]),
-        [a, b] => u16::from_be_bytes([*a, *b]),
-        // Half a character at the end.
-        _ => 0xD800,
-    };
-    let text: Result<String, _> = char::decode_utf16(body.chunks(2).map(unit)).collect();
-    text.map(Some).map_err(|_| DecodeError::Encoding {
-        encoding: "UTF-16".to_owned(),
-        at: xml.len() as u64,
-    })
-}
-
 /// quick-xml's error as ours.
 #[cold]
-fn translate(error: &Error, at: u64, read: u64) -> DecodeError {
+pub(super) fn translate(error: &Error, at: u64, read: u64) -> DecodeError {
     match error {
         Error::Io(e) if e.kind() == std::io::ErrorKind::FileTooLarge => DecodeError::TooLarge {
             limit: MAX_PIECE,

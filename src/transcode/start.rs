@@ -1,10 +1,12 @@
 //! Start tags of known types: attributes into members, and what some attributes mean (`UID`, `Href`, `Rel`, `nil`).
 
 use super::attributes::Attributes;
-use super::decode::{Frame, State, local};
+use super::decode::local;
 use super::error::{DecodeError, excerpt};
+use super::frame::Frame;
 use super::leaf::typed_text;
 use super::source::Tag;
+use super::state::State;
 use super::text::{self, Raw};
 use super::{AnomalyKind, scalar, unknown};
 use crate::catalogue::names::lower_camel;

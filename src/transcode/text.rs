@@ -2,6 +2,7 @@
 
 use super::error::{DecodeError, excerpt};
 use super::source::Token;
+use super::words::{self, below, equal};
 
 /// What a run of raw XML text may hold besides plain characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,38 +15,12 @@ pub(super) enum Raw {
     CData,
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Bytes of `chunk` equal to `byte`, as high bits (may mark one too many after a true one, never one too few).
-#[inline]
-fn equal(chunk: u64, byte: u8) -> u64 {
-    let x = chunk ^ (LOW * u64::from(byte));
-    x.wrapping_sub(LOW) & !x & HIGH
-}
-
 /// Where the first byte stands that cannot be copied as it is.
 #[inline]
 fn first_special(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let Ok(word) = <[u8; 8]>::try_from(chunk) else {
-            break;
-        };
-        let word = u64::from_le_bytes(word);
-        let control = word.wrapping_sub(LOW * 0x20) & !word & HIGH;
-        let found = control | equal(word, b'"') | equal(word, b'\\') | equal(word, b'&') | equal(word, b'<');
-        if found != 0 {
-            return Some(at + (found.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
-    }
-    chunks
-        .remainder()
-        .iter()
-        .position(|b| is_special(*b))
-        .map(|i| at + i)
+    words::find(bytes, |word| {
+        below(word, 0x20) | equal(word, b'"') | equal(word, b'\\') | equal(word, b'&') | equal(word, b'<')
+    })
 }
 
 /// Appends raw XML text to a JSON string. `at` is where `raw` begins in the document.
@@ -188,7 +163,8 @@ pub(super) fn push_token(token: &Token<'_>, at: u64, out: &mut String) -> Result
     }
 }
 
-/// The character of `&name;`: one of XML's five, or a number that is an XML character.
+/// The character of `&name;`: one of XML's five, or a number. One that XML does not have becomes U+FFFD: the writers of
+/// .NET put the colours of a script's output into messages so, and a whole page must not be lost for them.
 pub(super) fn reference(name: &str, at: u64) -> Result<char, DecodeError> {
     match name {
         "amp" => return Ok('&'),
@@ -216,7 +192,8 @@ pub(super) fn reference(name: &str, at: u64) -> Result<char, DecodeError> {
     };
     match char::from_u32(code) {
         Some(c) if is_xml_char(c) => Ok(c),
-        _ => Err(DecodeError::Character { code, at }),
+        Some(_) => Ok(char::REPLACEMENT_CHARACTER),
+        None => Err(DecodeError::Character { code, at }),
     }
 }
 
@@ -242,33 +219,7 @@ pub(super) fn write_json_string(text: &str, out: &mut Vec<u8>) {
 /// Whether text can be copied into JSON and read from XML as it is.
 #[inline]
 pub(super) fn is_plain(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    if let Some(tail) = bytes.last_chunk::<32>() {
-        // The last bytes once more rather than one by one.
-        let (chunks, _) = bytes.as_chunks::<32>();
-        return !chunks.iter().any(special_in) && !special_in(tail);
-    }
-    let mut block = [b' '; 32];
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
-        block[..16].copy_from_slice(first);
-        block[16..].copy_from_slice(last);
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        block[..8].copy_from_slice(first);
-        block[8..16].copy_from_slice(last);
-    } else {
-        return !bytes.iter().any(|b| is_special(*b));
-    }
-    !special_in(&block)
-}
-
-/// Without branches and thirty-two at a time, which the compiler turns into a few vector comparisons.
-#[inline]
-fn special_in(chunk: &[u8; 32]) -> bool {
-    let mut found = 0_u8;
-    for b in chunk {
-        found |= u8::from(is_special(*b));
-    }
-    found != 0
+    !words::any(text.as_bytes(), is_special)
 }
 
 #[inline]

@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 
 use super::attributes::Attributes;
-use super::decode::{State, local};
+use super::decode::local;
 use super::error::{DecodeError, excerpt};
 use super::source::{Source, Tag, Token};
 use super::start;
+use super::state::State;
 use super::text::{self, Raw};
 use crate::catalogue::names::lower_camel;
 

@@ -1,6 +1,7 @@
 //! XML being written: tags, attributes, text, indentation.
 
 use super::text::is_xml_char;
+use super::words;
 
 /// XML Schema's instance namespace, declared where `nil` is used.
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -95,6 +96,10 @@ impl Xml {
     /// Line ends and tabs are written as references where a reader would otherwise change them.
     fn escape(&mut self, value: &str, attribute: bool) {
         let bytes = value.as_bytes();
+        if !words::any(bytes, |b| (b < b' ') | matches!(b, b'"' | b'&' | b'<' | b'>')) {
+            self.out.extend_from_slice(bytes);
+            return;
+        }
         let mut done = 0;
         for (i, b) in bytes.iter().enumerate() {
             let escaped: &[u8] = match b {
@@ -117,5 +122,6 @@ impl Xml {
 
 /// Whether XML can hold the text at all.
 pub(super) fn fits(text: &str) -> bool {
-    text.chars().all(is_xml_char)
+    // The only ones beyond the control characters begin with the byte 0xEF.
+    !words::any(text.as_bytes(), |b| b < b' ' || b == 0xEF) || text.chars().all(is_xml_char)
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::documents;
 use super::error::{Error, Kind};
+use super::limits::Class;
 use super::logons::{Lease, Pool};
 use super::transport::{Answer, Content, Transport};
 
@@ -22,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// What is sent.
 #[derive(Clone, Copy)]
 pub(super) enum Call<'a> {
-    /// GET
-    Read,
+    /// GET, and how much time it has.
+    Read(Class),
     /// Whatever changes EM: a method and its body.
     Write(Change, &'a [u8]),
 }
@@ -49,10 +50,17 @@ impl Change {
 async fn once(transport: &Transport, lease: &Lease, target: &str, call: Call<'_>) -> Result<Answer, Error> {
     let (account, auth) = (&lease.pool.account, lease.logon.auth());
     match call {
-        Call::Read => transport.read(account, target, auth).await,
+        Call::Read(class) => transport.read(account, class, target, auth).await,
         Call::Write(method, body) => {
             transport
-                .write(account, method.http(), target, auth, Content::Xml(body))
+                .write(
+                    account,
+                    Class::Action,
+                    method.http(),
+                    target,
+                    auth,
+                    Content::Xml(body),
+                )
                 .await
         }
     }
@@ -68,8 +76,7 @@ pub(super) async fn authorized(
     target: &str,
     call: Call<'_>,
 ) -> Result<(Answer, Lease), Error> {
-    // No new attempt is decided on later than this; see `Em::longest_write`.
-    let latest = Instant::now() + transport.limit();
+    let latest = Instant::now() + transport.limits.again();
     let mut lease = pool.lease().await?;
     let mut fresh = false;
     loop {

@@ -11,6 +11,7 @@ use super::documents::{
     InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, backup_server, id, invalid,
 };
 use super::error::{Error, Kind};
+use super::limits::Class;
 use super::mirror::{Promise, Taken, Write};
 use super::query::{Filter, Freshness, Rows};
 use super::types::{Accepted, Page, PageRequest, Sort, SortField};
@@ -80,7 +81,7 @@ impl Em {
     /// # Errors
     /// As [`Em::plan`].
     pub async fn plan_fresh(&self, kind: PlanKind, id: &EmId) -> Result<(Plan, Bytes), Error> {
-        let decoded = self.fetch(&whole(kind, id), &PLAN_ROOTS).await?;
+        let decoded = self.fetch(Class::Read, &whole(kind, id), &PLAN_ROOTS).await?;
         Ok((plan(kind, decoded.read()?)?, decoded.json.clone()))
     }
 

@@ -5,7 +5,7 @@
 //! own. Sessions of others are never touched: the only ones closed are those opened here, by their own path.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::documents::{self, Decoded, LogonDocument};
 use super::error::{Error, Kind};
+use super::limits::Class;
 use super::paths;
 use super::transport::{Answer, Auth, Content, TOKEN, Transport};
 use crate::domain::id::LogonId;
@@ -36,6 +37,8 @@ pub(super) struct Logon {
     token: SecretString,
     path: SecretString,
     pub slots: Arc<Semaphore>,
+    /// The moment at which it was first noticed that EM has dropped it.
+    pub ended: OnceLock<u64>,
 }
 
 /// What is needed to take up a logon session again later: after a restart, or in another replica. Whoever stores it
@@ -67,6 +70,7 @@ impl Logon {
             token: saved.token.clone(),
             path: saved.path.clone(),
             slots: Arc::new(Semaphore::new(slots)),
+            ended: OnceLock::new(),
         }
     }
 
@@ -84,15 +88,15 @@ impl Logon {
     }
 
     /// The cheapest question that a session may always ask: about itself. It also keeps the session alive.
-    pub async fn probe(&self, transport: &Transport, account: &str, patience: Duration) -> Life {
-        let question = transport.read(account, self.path.expose_secret(), self.auth());
-        match tokio::time::timeout(patience, question).await {
-            Ok(Ok(answer)) if answer.status.is_success() => Life::Alive,
-            Ok(Ok(answer)) => match answer.status {
+    pub async fn probe(&self, transport: &Transport, account: &str) -> Life {
+        let path = self.path.expose_secret();
+        match transport.read(account, Class::Probe, path, self.auth()).await {
+            Ok(answer) if answer.status.is_success() => Life::Alive,
+            Ok(answer) => match answer.status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Life::Dead,
                 _ => Life::Unclear,
             },
-            Ok(Err(_)) | Err(_) => Life::Unclear,
+            Err(_) => Life::Unclear,
         }
     }
 
@@ -100,7 +104,14 @@ impl Logon {
     pub async fn close(&self, transport: &Transport, account: &str) -> Result<(), Error> {
         let path = self.path.expose_secret();
         let answer = transport
-            .write(account, Method::DELETE, path, self.auth(), Content::None)
+            .write(
+                account,
+                Class::Logoff,
+                Method::DELETE,
+                path,
+                self.auth(),
+                Content::None,
+            )
             .await?;
         match answer.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Ok(()),
@@ -161,7 +172,7 @@ impl Credentials {
 /// # Errors
 /// EM cannot be asked, or offers none of them.
 pub(super) async fn negotiate(transport: &Transport, account: &str) -> Result<&'static str, Error> {
-    let answer = documents::accept(transport.read(account, "", Auth::Nobody).await?)?;
+    let answer = documents::accept(transport.read(account, Class::Logon, "", Auth::Nobody).await?)?;
     let offered = documents::decode(answer.body, &["EnterpriseManager"])
         .await?
         .read::<documents::EnterpriseManagerDocument>()?;
@@ -197,7 +208,14 @@ pub(super) async fn open(
     let basic = credentials.basic();
     let target = format!("sessionMngr/?v={version}");
     let answer = transport
-        .write(account, Method::POST, &target, Auth::Basic(&basic), Content::None)
+        .write(
+            account,
+            Class::Logon,
+            Method::POST,
+            &target,
+            Auth::Basic(&basic),
+            Content::None,
+        )
         .await?;
     match answer.status {
         StatusCode::OK | StatusCode::CREATED => {}
@@ -234,6 +252,7 @@ pub(super) async fn open(
         token,
         path,
         slots: Arc::new(Semaphore::new(slots)),
+        ended: OnceLock::new(),
     })
 }
 

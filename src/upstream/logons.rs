@@ -1,14 +1,16 @@
 //! The logon sessions of one account: as few as possible, shared by all, none leaked.
 //!
 //! EM knows a caller by a session that costs a logon, dies after 15 idle minutes, and owns the tasks that it
-//! started. So sessions are pooled: a caller takes a turn (bounded by `max_sessions × max_requests_per_session`),
-//! then a slot in a session; a new session is opened only when all slots are taken, one logon at a time, whoever
-//! asked for it. The logon runs in a task of its own: a caller that goes away cannot leave a session behind.
+//! started. So sessions are pooled: a caller takes a turn (bounded by sessions × `max_requests_per_session`), then a
+//! slot in a session; a new session is opened only when all slots are taken, one logon at a time, whoever asked for
+//! it. The logon runs in a task of its own: a caller that goes away cannot leave a session behind. There may be
+//! `max_sessions`, or this replica's share of them (`share`).
 //!
 //! ```text
 //!   logon ──▶ open ──401, or 403 that a probe explains──▶ forgotten (EM has dropped it)
 //!              │ ├─ idle for 10 min, pinned ──▶ probed, which keeps it alive
-//!              │ └─ idle for 10 min ──▶ logged off
+//!              │ ├─ idle for 10 min ──▶ logged off
+//!              │ └─ more than the share ──▶ given to nobody, logged off when it is free and not pinned
 //!              └─ shutdown ──▶ logged off, unless it was saved to be taken up again
 //! ```
 //!
@@ -17,17 +19,21 @@
 //! Tests: `tests/it/logon_pool.rs`; for whole processes `tests/it/logon_counts.rs` and `tests/chaos`.
 
 mod landing;
+mod life;
+mod share;
+mod turns;
 mod upkeep;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio_util::task::TaskTracker;
 
 use self::landing::{GROWTH_PAUSE, LONGEST_REFUSAL};
+use self::turns::{Turn, Turns};
 use super::config::Account;
 use super::error::{Error, Kind};
 use super::logon::{Credentials, Life, Logon};
@@ -35,9 +41,6 @@ use super::transport::Transport;
 use crate::clock::SharedClock;
 use crate::domain::id::LogonId;
 use crate::telemetry::names;
-
-/// How long a probe may take.
-pub(super) const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 
 type Landed = Option<Result<(), Error>>;
 
@@ -50,8 +53,11 @@ pub(super) struct Pool {
     tasks: TaskTracker,
     max_sessions: usize,
     slots: usize,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     changed: Notify,
+    /// Whether sessions have to leave, and the word that one of them may be free.
+    thinning: AtomicBool,
+    freed: Notify,
     /// Orders good answers and expiries; see [`Entry::proven`].
     moments: AtomicU64,
     /// Whether a probe in a session that had just been opened was answered. Where EM does not let an account ask
@@ -63,7 +69,11 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct State {
     closed: bool,
+    /// How many sessions there may be.
+    allowed: usize,
     entries: Vec<Entry>,
+    /// How many were taken out and are being logged off.
+    closing: usize,
     flight: Option<watch::Receiver<Landed>>,
     /// The version agreed on with EM, forgotten when a logon fails.
     version: Option<&'static str>,
@@ -80,12 +90,14 @@ struct Entry {
     proven: u64,
     /// It was saved to be taken up again, so that it is not logged off at the end.
     saved: bool,
-    /// Another replica opened it and closes it.
+    /// Another replica opened it and closes it; it is here for its tasks and for nothing else.
     guest: bool,
     /// How many of the pins are for tasks that no other replica can know of yet, because they are not committed.
     uncommitted: u32,
     /// When the last one was.
     committed_at: Option<Instant>,
+    /// It is one too many: nobody gets it any more, and it is logged off when it is free.
+    leaving: bool,
 }
 
 struct Refusal {
@@ -101,13 +113,16 @@ pub(super) struct Lease {
     pub logon: Arc<Logon>,
     proven: u64,
     slot: Option<OwnedSemaphorePermit>,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         drop(self.slot.take());
         self.pool.changed.notify_waiters();
+        if self.pool.thinning.load(Ordering::Relaxed) {
+            self.pool.freed.notify_one();
+        }
     }
 }
 
@@ -144,11 +159,16 @@ impl Pool {
             tasks,
             max_sessions,
             slots,
-            turns: Arc::new(Semaphore::new(max_sessions.saturating_mul(slots))),
+            turns: Turns::new(max_sessions.saturating_mul(slots)),
             changed: Notify::new(),
+            thinning: AtomicBool::new(false),
+            freed: Notify::new(),
             moments: AtomicU64::new(0),
             probes: OnceLock::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                allowed: max_sessions,
+                ..State::default()
+            }),
         })
     }
 
@@ -171,7 +191,7 @@ impl Pool {
     /// # Errors
     /// The logon failed, or nothing became free in time. Nothing was sent for the caller then.
     pub async fn lease(self: &Arc<Self>) -> Result<Lease, Error> {
-        tokio::time::timeout(self.transport.limit(), self.find_lease())
+        tokio::time::timeout(self.transport.limits.lease(), self.find_lease())
             .await
             .unwrap_or(Err(Error::before_sending(Kind::NoFreeLogon)))
             .map_err(Error::of_preparation)
@@ -189,15 +209,20 @@ impl Pool {
                 if lease.proven > moment {
                     return Ok(lease);
                 }
+                let sent = self.moment();
                 match self.life(&lease.logon).await {
                     Life::Dead => {
                         self.forget(&lease.logon);
                     }
-                    Life::Alive | Life::Unclear => return Ok(lease),
+                    Life::Alive => {
+                        self.prove(&lease.logon, sent);
+                        return Ok(lease);
+                    }
+                    Life::Unclear => return Ok(lease),
                 }
             }
         };
-        tokio::time::timeout(self.transport.limit(), find)
+        tokio::time::timeout(self.transport.limits.lease(), find)
             .await
             .unwrap_or(Err(Error::before_sending(Kind::NoFreeLogon)))
     }
@@ -228,14 +253,14 @@ impl Pool {
                 _turn: turn,
             }))
         };
-        tokio::time::timeout(self.transport.limit(), find)
+        tokio::time::timeout(self.transport.limits.lease(), find)
             .await
             .unwrap_or(Err(Error::before_sending(Kind::NoFreeLogon)))
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let turn = self.turns.clone().acquire_owned().await;
-        turn.map_err(|_| Error::before_sending(Kind::ShuttingDown))
+    async fn turn(&self) -> Result<Turn, Error> {
+        let turn = self.turns.take().await;
+        turn.ok_or_else(|| Error::before_sending(Kind::ShuttingDown))
     }
 
     async fn find_lease(self: &Arc<Self>) -> Result<Lease, Error> {
@@ -262,7 +287,7 @@ impl Pool {
                         landed = landing.wait_for(Option::is_some) => {
                             let failed = landed.ok().and_then(|landed| landed.as_ref()?.as_ref().err().cloned());
                             // With other sessions alive, waiting for a slot there is better than failing.
-                            if let Some(error) = failed && self.lock().entries.is_empty() {
+                            if let Some(error) = failed && !self.lock().is_usable() {
                                 return Err(error);
                             }
                         }
@@ -280,7 +305,7 @@ impl Pool {
         if state.closed {
             return Err(Error::before_sending(Kind::ShuttingDown));
         }
-        for entry in &mut state.entries {
+        for entry in state.entries.iter_mut().filter(|entry| entry.is_usable()) {
             if let Ok(slot) = entry.logon.slots.clone().try_acquire_owned() {
                 entry.used_at = now;
                 return Ok(Found::Slot {
@@ -302,7 +327,7 @@ impl Pool {
             let left = Duration::try_from(refusal.until.duration_since(now)).unwrap_or_default();
             // A clock that was set back must not lock the account out for longer than intended.
             if !left.is_zero() && left <= LONGEST_REFUSAL {
-                if state.entries.is_empty() {
+                if !state.is_usable() {
                     return Err(Error::before_sending(Kind::CredentialsRefused {
                         message: refusal.message.clone(),
                         retry_after: left,
@@ -314,14 +339,16 @@ impl Pool {
         let pause = state.grow_after.map_or(Duration::ZERO, |at| {
             Duration::try_from(at.duration_since(now)).unwrap_or_default()
         });
-        let may_grow = state.entries.is_empty() || pause.is_zero() || pause > GROWTH_PAUSE;
-        if state.entries.len() < self.max_sessions && may_grow {
+        // A clock that was set back must not keep the pool from growing for longer than intended.
+        let may_grow = !state.is_usable() || pause.is_zero() || pause > GROWTH_PAUSE;
+        if state.own() < state.allowed && may_grow {
             let (sender, receiver) = watch::channel(None);
             state.flight = Some(receiver.clone());
             drop(state);
             let pool = self.clone();
             self.tasks.spawn(async move {
-                let landed = pool.land(pool.log_on().await).await;
+                let sent = pool.moment();
+                let landed = pool.land(sent, pool.log_on().await).await;
                 {
                     // Both at once: whoever looks sees a flight that is under way, or its outcome taken in.
                     let mut state = pool.lock();
@@ -333,57 +360,6 @@ impl Pool {
             return Ok(Found::Landing(receiver));
         }
         Ok(Found::Full)
-    }
-
-    /// A good answer came through that session to a request sent at the moment `sent`. When the answer came says less:
-    /// EM may have dropped the session while it was on its way.
-    pub fn prove(&self, logon: &Logon, sent: u64) {
-        let now = self.clock.now();
-        if let Some(entry) = self
-            .lock()
-            .entries
-            .iter_mut()
-            .find(|entry| entry.logon.id == logon.id)
-        {
-            entry.proven = entry.proven.max(sent);
-            entry.used_at = now;
-        }
-    }
-
-    /// EM has dropped that session: nobody gets it any more. Returns the moment, for [`Pool::lease_proven`].
-    pub fn forget(&self, logon: &Logon) -> u64 {
-        let mut state = self.lock();
-        let before = state.entries.len();
-        let pinned = state
-            .entries
-            .iter()
-            .any(|entry| entry.logon.id == logon.id && entry.pins > 0);
-        state.entries.retain(|entry| entry.logon.id != logon.id);
-        if state.entries.len() < before {
-            tracing::info!(
-                account = self.account,
-                pinned,
-                "a logon session at Enterprise Manager has ended"
-            );
-        }
-        self.count(&state);
-        drop(state);
-        self.changed.notify_waiters();
-        self.moment()
-    }
-
-    /// Whether a 403 in that session means that the session is dead. EM answers an expired session with 401, some
-    /// builds with 403 (contract section 5); a question that every live session may ask tells the two apart.
-    pub async fn expired_behind_403(&self, lease: &Lease) -> bool {
-        self.probes.get() == Some(&true) && self.life(&lease.logon).await == Life::Dead
-    }
-
-    /// Asks EM whether the session lives; dead only where a probe's refusal means something.
-    async fn life(&self, logon: &Logon) -> Life {
-        match logon.probe(&self.transport, &self.account, PROBE_PATIENCE).await {
-            Life::Dead if self.probes.get() != Some(&true) => Life::Unclear,
-            life => life,
-        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "at most a hundred sessions")]

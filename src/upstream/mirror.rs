@@ -11,11 +11,13 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::call::Change;
 use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
+use super::limits::Class;
 use super::logons::Lease;
 use super::transport::{Opened, Transport};
 use super::types::Accepted;
@@ -32,11 +34,54 @@ pub struct Document {
 }
 
 impl Document {
+    /// The same without the links whose path below `/api/v1/em` is one of those `unwanted`.
+    #[must_use]
+    pub fn without_links_to(self, unwanted: impl Fn(&str) -> bool) -> Self {
+        let Ok(mut value) = serde_json::from_slice::<Value>(&self.json) else {
+            return self;
+        };
+        unlink(&mut value, &|link| {
+            let path = link
+                .get("href")
+                .and_then(|href| href.as_str()?.strip_prefix("/api/v1/em"));
+            path.is_some_and(|path| unwanted(path.split('?').next().unwrap_or_default()))
+        });
+        Self {
+            root: self.root,
+            json: Bytes::from(value.to_string()),
+        }
+    }
+
+    /// Whether it is a list without items.
+    pub fn is_empty_list(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct List {
+            items: Vec<serde::de::IgnoredAny>,
+        }
+        serde_json::from_slice(&self.json).is_ok_and(|list: List| list.items.is_empty())
+    }
+
     fn of(decoded: &Decoded) -> Self {
         Self {
             root: decoded.root,
             json: decoded.json.clone(),
         }
+    }
+}
+
+/// Takes links out of all lists of links. What the transcoder wrote is at most 64 levels deep.
+fn unlink(value: &mut Value, unwanted: &impl Fn(&Value) -> bool) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::Array(links) if name == "links" => links.retain(|link| !unwanted(link)),
+                    member => unlink(member, unwanted),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| unlink(item, unwanted)),
+        _ => {}
     }
 }
 
@@ -109,14 +154,14 @@ pub struct Download {
     pub headers: HeaderMap,
     body: reqwest::Response,
     lease: Lease,
-    patience: Duration,
+    pause: Duration,
 }
 
 impl Download {
     /// Its bytes as they come. An error means that what came so far is not the whole.
     pub fn bytes(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
         futures_util::stream::try_unfold(self, |mut download| async move {
-            let chunk = tokio::time::timeout(download.patience, download.body.chunk())
+            let chunk = tokio::time::timeout(download.pause, download.body.chunk())
                 .await
                 .map_err(|_| Error::after_sending(Kind::TimedOut))?
                 .map_err(super::transport::failure)?;
@@ -207,7 +252,7 @@ impl Em {
     }
 
     async fn document_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {
-        let answer = self.fetch_answer(target).await?;
+        let answer = self.fetch_answer(Class::Read, target).await?;
         documents::decode_any(answer.body).await.map(Arc::new)
     }
 
@@ -220,7 +265,7 @@ impl Em {
         let pool = pools
             .first()
             .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
-        let latest = Instant::now() + transport.limit();
+        let latest = Instant::now() + transport.limits.again();
         let mut lease = pool.lease().await?;
         let mut fresh = false;
         loop {
@@ -247,6 +292,15 @@ impl Em {
     }
 }
 
+/// A sign-in page or the like: EM names every file that it sends, also one that is HTML.
+fn is_page(headers: &HeaderMap) -> bool {
+    let html = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
+    html && !headers.contains_key(CONTENT_DISPOSITION)
+}
+
 /// The download of an answer that is a success; of any other, the error that it stands for.
 async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Download, Error> {
     if !opened.response.status().is_success() {
@@ -254,6 +308,9 @@ async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Do
         return Err(documents::refusal(&answer));
     }
     lease.pool.prove(&lease.logon, 0); // lives, since when is not known
+    if is_page(opened.response.headers()) {
+        return Err(documents::invalid("a page for people came in place of the file"));
+    }
     let mut headers = HeaderMap::new();
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_DISPOSITION] {
         if let Some(value) = opened.response.headers().get(&name) {
@@ -264,6 +321,6 @@ async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Do
         headers,
         body: opened.response,
         lease,
-        patience: transport.limit(),
+        pause: transport.limits.pause(),
     })
 }

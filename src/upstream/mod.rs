@@ -10,9 +10,9 @@
 //! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `paths`, `xml` | how its answers are read |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
-//! | `logons`, `logon` | the pool of logon sessions (`landing`: how one comes in, `upkeep`: what keeps and ends it), and one of them |
+//! | `logons`, `logon` | the pool of logon sessions (`landing`: how one comes in, `upkeep` and `life`: what keeps and ends it, `share` and `turns`: how many there may be), and one of them |
 //! | `shield`, `breaker` | sparing EM, and sparing callers the wait |
-//! | `transport`, `tls` | the wire |
+//! | `transport`, `tls`, `limits` | the wire, and how long each class of request may take |
 //!
 //! Tests: `tests/it/logon_pool.rs`, `tests/it/upstream_faults.rs`, `tests/it/upstream.rs`.
 
@@ -22,6 +22,7 @@ pub mod config;
 mod documents;
 mod error;
 mod failover;
+mod limits;
 mod logon;
 mod logons;
 pub mod mirror;
@@ -49,6 +50,7 @@ pub use self::types::{Accepted, Acted, Health, Page, PageRequest, SessionQuery, 
 
 use self::call::{Call, Change};
 use self::documents::Decoded;
+use self::limits::Class;
 use self::logons::{Lease, Pool};
 use self::shield::Shield;
 use self::transport::{Answer, Transport};
@@ -86,6 +88,19 @@ pub struct Checked {
     pub version: String,
 }
 
+/// The logon sessions of one account; see [`Em::logon_counts`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogonCount {
+    /// The account's name in the configuration.
+    pub account: String,
+    /// `max_sessions`: how many there may be in all replicas together.
+    pub configured: usize,
+    /// How many there may be here.
+    pub allowed: usize,
+    /// How many EM may have of this replica's, those included that come or go at this moment.
+    pub held: usize,
+}
+
 impl Em {
     /// EM as configured. Nothing is sent before the first question; the logon sessions are looked after until
     /// [`Em::shutdown`]. Has to be called within a Tokio runtime.
@@ -113,7 +128,12 @@ impl Em {
         let em = Self {
             inner: Arc::new(inner),
         };
-        em.inner.tasks.spawn(em.clone().look_after());
+        let tasks = &em.inner.tasks;
+        tasks.spawn(em.clone().look_after());
+        for pool in &em.inner.pools {
+            let (pool, stop) = (pool.clone(), em.inner.stop.clone());
+            tasks.spawn(async move { stop.run_until_cancelled(pool.see_off()).await });
+        }
         Ok(em)
     }
 
@@ -162,9 +182,7 @@ impl Em {
     /// The longest that a write can take, its logon and its one new attempt included.
     #[must_use]
     pub fn longest_write(&self) -> Duration {
-        // A first attempt that leaves time for a second is over after one limit, lease and all; then come a probe,
-        // a lease and the second request.
-        self.inner.transport.limit() * 3 + logons::PROBE_PATIENCE
+        self.inner.transport.limits.action_in_all()
     }
 
     /// One task less that needs that logon session; see [`Accepted`].
@@ -201,6 +219,29 @@ impl Em {
     pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>, asked: Instant) {
         for pool in &self.inner.pools {
             pool.keep_pins(needed, asked);
+        }
+    }
+
+    /// How many logon sessions each account has here, and how many it may have.
+    #[must_use]
+    pub fn logon_counts(&self) -> Vec<LogonCount> {
+        let count = |pool: &Arc<Pool>| {
+            let (allowed, held, configured) = pool.count_of();
+            LogonCount {
+                account: pool.account.clone(),
+                configured,
+                allowed,
+                held,
+            }
+        };
+        self.inner.pools.iter().map(count).collect()
+    }
+
+    /// From now on an account has at most so many logon sessions here. Surplus ones are logged off as they become free
+    /// of requests and tasks; without any, callers wait.
+    pub fn allow_logons(&self, account: &str, most: usize) {
+        if let Some(pool) = self.inner.pools.iter().find(|pool| pool.account == account) {
+            pool.allow(most);
         }
     }
 
@@ -259,18 +300,23 @@ impl Em {
     /// A read that may be answered by one under way or a moment ago. `roots`: what the document may be.
     async fn read(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
         let (em, path) = (self.clone(), target.to_owned());
-        let reading = async move { em.fetch(&path, roots).await };
+        let reading = async move { em.fetch(Class::Read, &path, roots).await };
         self.inner.shield.read((0, target.to_owned()), reading).await
     }
 
     /// A read that EM answers now.
-    async fn fetch(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
-        let answer = self.fetch_answer(target).await?;
+    async fn fetch(
+        &self,
+        class: Class,
+        target: &str,
+        roots: &'static [&'static str],
+    ) -> Result<Arc<Decoded>, Error> {
+        let answer = self.fetch_answer(class, target).await?;
         documents::decode(answer.body, roots).await.map(Arc::new)
     }
 
     /// A read's answer, asked for again where its connection failed.
-    async fn fetch_answer(&self, target: &str) -> Result<Answer, Error> {
+    async fn fetch_answer(&self, class: Class, target: &str) -> Result<Answer, Error> {
         let Inner {
             transport,
             pools,
@@ -283,7 +329,7 @@ impl Em {
         let mut pause = READ_PAUSE;
         let mut attempt = 1;
         loop {
-            match call::authorized(transport, pool, target, Call::Read).await {
+            match call::authorized(transport, pool, target, Call::Read(class)).await {
                 Ok((answer, _)) => return Ok(answer),
                 Err(error) if error.is_passing() && attempt < READ_ATTEMPTS => {
                     tokio::time::sleep(clock.jittered(pause, 0.5)).await;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::Em;
 use super::documents::{self, PageDocument, QueryDocument};
 use super::error::Error;
+use super::limits::Class;
 use super::paths::escaped;
 use super::types::{Page, PageRequest, Sort, SortField};
 
@@ -97,7 +98,7 @@ pub(super) struct Rows<T> {
 pub(super) enum Freshness {
     /// By a request that is under way, or an answer of a moment ago.
     Shared,
-    /// By EM, now.
+    /// By EM, now, for the watcher.
     Now,
 }
 
@@ -112,7 +113,7 @@ impl Em {
         let target = target(kind, filter, page);
         let decoded = match freshness {
             Freshness::Shared => self.read(&target, &["QueryResult"]).await?,
-            Freshness::Now => self.fetch(&target, &["QueryResult"]).await?,
+            Freshness::Now => self.fetch(Class::Page, &target, &["QueryResult"]).await?,
         };
         let answer: QueryDocument<T> = decoded.read()?;
         Ok(rows(answer, page))

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::call::{Call, Change};
 use super::documents::{self, Decoded, TaskDocument, invalid};
 use super::error::Error;
+use super::limits::Class;
 use super::paths::{self, escaped};
 use super::types::{Accepted, TaskView};
 use super::{Em, call};
@@ -26,7 +27,13 @@ impl Em {
         let Some(lease) = self.lease_in(logon).await? else {
             return Ok(lost);
         };
-        let answer = call::within(&self.inner.transport, &lease, &target(task), Call::Read).await;
+        let answer = call::within(
+            &self.inner.transport,
+            &lease,
+            &target(task),
+            Call::Read(Class::Read),
+        )
+        .await;
         match answer {
             Ok(None) => Ok(lost),
             Err(error) if error.is_not_found() => Ok(lost),
@@ -85,7 +92,7 @@ impl Em {
         let Some(lease) = self.lease_in(logon).await? else {
             return Ok(None);
         };
-        match call::within(&self.inner.transport, &lease, &target, Call::Read).await {
+        match call::within(&self.inner.transport, &lease, &target, Call::Read(Class::Read)).await {
             Ok(None) => Ok(None),
             Err(error) if error.is_not_found() => Ok(None),
             Ok(Some(answer)) => Ok(Some(documents::decode(answer.body, roots).await?.json)),

@@ -1,4 +1,4 @@
-//! The wire to EM: two HTTP clients, one deadline per exchange, one cap on what is read.
+//! The wire to EM: two HTTP clients, one deadline per exchange (see `limits`), one cap on what is read.
 //!
 //! Reads use pooled connections. Whatever changes EM goes through a client of its own that keeps no idle
 //! connection and repeats nothing, so that one call is at most one request on the wire; only there can "nothing
@@ -17,6 +17,7 @@ use url::Url;
 use super::breaker::Breaker;
 use super::config::Config;
 use super::error::{Error, Kind, SetupError};
+use super::limits::{Class, Limits};
 use super::tls;
 use crate::clock::SharedClock;
 use crate::telemetry::names;
@@ -64,7 +65,7 @@ pub(super) struct Transport {
     reads: reqwest::Client,
     writes: reqwest::Client,
     base: Url,
-    limit: Duration,
+    pub(super) limits: Limits,
     max_response: usize,
     pub(super) breaker: Breaker,
 }
@@ -96,26 +97,25 @@ impl Transport {
             reads: reads.build().map_err(SetupError::Client)?,
             writes: writes.build().map_err(SetupError::Client)?,
             base,
-            // Opening the connection has a limit of its own, which therefore always ends before this one: a
-            // timeout while connecting is never mistaken for one after sending.
-            limit: config.connect_timeout + config.request_timeout,
+            limits: Limits::new(config),
             max_response: config.max_response,
             breaker: Breaker::new(clock),
         })
-    }
-
-    /// The longest that one exchange can take.
-    pub const fn limit(&self) -> Duration {
-        self.limit
     }
 
     /// GET `target`, a path below `/api/` with its query.
     ///
     /// # Errors
     /// No whole answer; a status that is an error is an answer.
-    pub async fn read(&self, account: &str, target: &str, auth: Auth<'_>) -> Result<Answer, Error> {
+    pub async fn read(
+        &self,
+        account: &str,
+        class: Class,
+        target: &str,
+        auth: Auth<'_>,
+    ) -> Result<Answer, Error> {
         let request = self.reads.get(self.url(target)?).headers(headers(auth)?);
-        self.exchange(account, Method::GET, request).await
+        self.exchange(account, class, Method::GET, request).await
     }
 
     /// GET `target` up to the headers of the answer; its body is the caller's to read, whatever its size.
@@ -125,7 +125,8 @@ impl Transport {
     pub async fn open(&self, account: &str, target: &str, auth: Auth<'_>) -> Result<Opened, Error> {
         let request = self.reads.get(self.url(target)?).headers(headers(auth)?);
         let pass = self.breaker.pass()?;
-        let outcome = match tokio::time::timeout(self.limit, request.send()).await {
+        let limit = self.limits.of(Class::Download);
+        let outcome = match tokio::time::timeout(limit, request.send()).await {
             Ok(outcome) => outcome.map_err(failure),
             Err(_) => Err(Error::after_sending(Kind::TimedOut)),
         };
@@ -149,7 +150,7 @@ impl Transport {
     /// # Errors
     /// No whole answer.
     pub async fn rest(&self, opened: Opened) -> Result<Answer, Error> {
-        tokio::time::timeout(self.limit, self.collect(opened.response))
+        tokio::time::timeout(self.limits.of(Class::Read), self.collect(opened.response))
             .await
             .unwrap_or(Err(Error::after_sending(Kind::TimedOut)))
     }
@@ -161,6 +162,7 @@ impl Transport {
     pub async fn write(
         &self,
         account: &str,
+        class: Class,
         method: Method,
         target: &str,
         auth: Auth<'_>,
@@ -178,7 +180,7 @@ impl Transport {
             // EM answers a POST without a length with 411.
             Content::Xml(_) | Content::None => request.header(CONTENT_LENGTH, 0),
         };
-        self.exchange(account, method, request).await
+        self.exchange(account, class, method, request).await
     }
 
     fn url(&self, target: &str) -> Result<Url, Error> {
@@ -195,12 +197,13 @@ impl Transport {
     async fn exchange(
         &self,
         account: &str,
+        class: Class,
         method: Method,
         request: reqwest::RequestBuilder,
     ) -> Result<Answer, Error> {
         let pass = self.breaker.pass()?;
         let started = std::time::Instant::now();
-        let outcome = match tokio::time::timeout(self.limit, self.whole(request)).await {
+        let outcome = match tokio::time::timeout(self.limits.of(class), self.whole(request)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::after_sending(Kind::TimedOut)),
         };

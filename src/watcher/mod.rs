@@ -9,6 +9,7 @@ pub mod apply;
 pub mod config;
 pub mod follow;
 pub mod observe;
+mod pace;
 mod replicas;
 
 use std::collections::{HashMap, HashSet};
@@ -31,6 +32,7 @@ use crate::upstream::{self, Em};
 use apply::{Applied, Look};
 pub use config::Config;
 use follow::TaskReport;
+use pace::Pace;
 
 /// How far the query reaches back at the least, and how much EM's clock may be off.
 const REACH: Duration = Duration::from_hours(1);
@@ -41,9 +43,6 @@ const SINGLE_READS: usize = 8;
 
 /// How many sessions are asked for once more in a turn, where EM did not tell at first what rows lack.
 const MOST_AGAIN: usize = 50;
-
-/// The longest pause between two looks at one task; the pauses double from one interval up to this.
-const TASK_PAUSE: Duration = Duration::from_secs(30);
 
 /// How many looks in a row have to fail before an outage is told.
 const FAILURES_UNTIL_TOLD: u32 = 2;
@@ -99,12 +98,6 @@ fn reach(before: &WatchState, now: Timestamp) -> Option<Timestamp> {
         .map_or(last, |oldest| oldest.min(last))
         .checked_sub(CLOCK_SLACK)
         .ok()
-}
-
-#[derive(Clone, Copy)]
-struct Pace {
-    pause: Duration,
-    due: Timestamp,
 }
 
 impl Watcher {
@@ -187,19 +180,13 @@ impl Watcher {
         self.task_pace.retain(|id, _| still.contains(id));
         let mut questions = Vec::new();
         for operation in awaited {
-            let pace = self.task_pace.entry(operation.id).or_insert(Pace {
-                pause: self.config.interval,
-                due: now,
-            });
+            let first = Pace::new(self.config.interval, now);
+            let pace = self.task_pace.entry(operation.id).or_insert(first);
             let Some((task, logon)) = operation.task.as_ref().and_then(|task| Some((task, task.logon?)))
             else {
                 continue;
             };
-            // A clock that was set back must not keep a task from being looked at.
-            let left = Duration::try_from(pace.due.duration_since(now)).unwrap_or_default();
-            if left.is_zero() || left > TASK_PAUSE {
-                pace.due = now.checked_add(pace.pause).unwrap_or(now);
-                pace.pause = (pace.pause * 2).min(TASK_PAUSE);
+            if pace.is_due(now) {
                 questions.push((operation.id, logon, task.id.clone()));
             }
         }

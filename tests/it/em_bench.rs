@@ -168,6 +168,38 @@ pub enum Reply {
     Stall(Vec<u8>),
     /// These bytes, then the end of the connection.
     Close(Vec<u8>),
+    /// These bytes one after another, so much time before each, then nothing, the connection staying open.
+    Drip(Duration, Vec<Vec<u8>>),
+    /// Once the gate is open, another reply.
+    When(Gate, Box<Reply>),
+}
+
+/// Holds a reply back until it is opened.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<tokio::sync::Semaphore>);
+
+impl Gate {
+    pub fn shut() -> Self {
+        Self(Arc::new(tokio::sync::Semaphore::new(0)))
+    }
+
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    async fn pass(&self) {
+        // It is only ever closed, which lets everybody through.
+        let _ = self.0.acquire().await;
+    }
+}
+
+/// Waits for something that is going to be true.
+pub async fn until(what: &str, wished: impl AsyncFn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !wished().await {
+        assert!(std::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 /// A whole answer with a body of XML.
@@ -271,7 +303,22 @@ async fn serve(
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut socket, &mut buffer).await {
         seen.lock().expect("not poisoned").push(request.clone());
-        match reply(&request) {
+        let mut reply = reply(&request);
+        while let Reply::When(gate, next) = reply {
+            gate.pass().await;
+            reply = *next;
+        }
+        match reply {
+            Reply::When(..) => {}
+            Reply::Drip(pause, pieces) => {
+                for piece in pieces {
+                    tokio::time::sleep(pause).await;
+                    if socket.write_all(&piece).await.is_err() {
+                        return;
+                    }
+                }
+                std::future::pending::<()>().await;
+            }
             Reply::Bytes(bytes) => {
                 if socket.write_all(&bytes).await.is_err() {
                     return;

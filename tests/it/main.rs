@@ -37,6 +37,10 @@ mod logon_counts; // logons and log-offs of whole processes: bursts, expiry, lim
 #[cfg(feature = "demo")]
 mod logon_pool; // few logons, none leaked, none of others touched
 #[cfg(feature = "demo")]
+mod logon_races; // sessions that die under requests, in a scripted order; clocks that are set back
+#[cfg(feature = "demo")]
+mod logon_share; // more and fewer sessions while they are in use
+#[cfg(feature = "demo")]
 mod main_job; // real processes: a plan tested, followed, its end delivered signed
 #[cfg(feature = "demo")]
 mod meta; // probes, metrics, documentation, what every answer carries, the listener
@@ -69,6 +73,8 @@ mod transcode_seventeen; // what converters in the field get wrong, p01 to p17
 mod upstream; // plans, actions, tasks and sessions as EM is asked for them
 #[cfg(feature = "demo")]
 mod upstream_faults; // at most one action on the wire, no endless wait, no trust in what comes back
+#[cfg(feature = "demo")]
+mod upstream_patience; // how long each class of request may take, and that only reads are repeated
 #[cfg(feature = "demo")]
 mod upstream_table; // docs/upstream-faults.md, row by row
 #[cfg(feature = "demo")]

@@ -1,7 +1,7 @@
 //! Properties of the transcoder over documents that the schema can produce.
 
 use emgate::catalogue::{Form, Place, Root, Scalar, Shape, TypeDef, Value as Kind, catalogue};
-use emgate::transcode::{Mode, Options, Target, convert, decode, encode};
+use emgate::transcode::{DecodeError, Mode, Options, Target, convert, decode, decode_stream, encode};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -79,6 +79,30 @@ proptest! {
             prop_assert!(json.is_ok(), "{}\n{}", String::from_utf8_lossy(&xml), String::from_utf8_lossy(&decoded.json));
         }
     }
+
+    #[test]
+    fn a_damaged_document_is_the_same_to_memory_and_to_a_stream(
+        (root, seed) in any_document(),
+        disguise in any::<u64>(),
+        damages in proptest::collection::vec((any::<prop::sample::Index>(), prop::sample::select(DAMAGES)), 0..4),
+    ) {
+        let mut xml = document(root, seed).disguised(disguise);
+        for (at, damage) in damages {
+            let at = at.index(xml.len());
+            xml.splice(at..=at, damage.iter().copied());
+        }
+        let mut streamed = Vec::new();
+        let stream = decode_stream(xml.as_slice(), &mut streamed);
+        match decode(&xml) {
+            // In memory it is looked for before anything else.
+            Err(DecodeError::Encoding { .. }) => prop_assert!(stream.is_err()),
+            Err(e) => prop_assert_eq!(Err(e), stream, "{}", String::from_utf8_lossy(&xml)),
+            Ok(decoded) => {
+                prop_assert_eq!(Ok((decoded.root, decoded.anomalies)), stream);
+                prop_assert_eq!(decoded.json, streamed, "{}", String::from_utf8_lossy(&xml));
+            }
+        }
+    }
 }
 
 /// XML → JSON → XML → JSON: the same JSON, and nothing in it that the catalogue does not know.
@@ -108,6 +132,35 @@ pub fn spelled_otherwise(root: Root, seed: u64, disguise: u64) -> Result<(), Str
         Err(String::from_utf8_lossy(&disguised).into_owned())
     }
 }
+
+/// What may stand where a byte was.
+const DAMAGES: &[&[u8]] = &[
+    b"",
+    b"<",
+    b">",
+    b"&",
+    b"\"",
+    b"'",
+    b"/",
+    b"/>",
+    b" ",
+    b"\n",
+    b"=",
+    b"\x01",
+    b"\xff",
+    b"</",
+    b"</a >",
+    b"<a b='>'>",
+    b"&amp;",
+    b"&none;",
+    b"<!-- -->",
+    b"<![CDATA[",
+    b"]]>",
+    b"<?p q?>",
+    b"<?xml version='1.0'?>",
+    b"<!DOCTYPE a>",
+    b"\xEF\xBB\xBF",
+];
 
 /// Whether `json` has the shape that the catalogue promises for `ty`, checked without the decoder.
 fn conforms(ty: &'static TypeDef, json: &Value, root: bool) -> Result<(), String> {

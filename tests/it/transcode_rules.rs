@@ -295,8 +295,8 @@ fn what_is_not_well_formed_is_refused(#[case] xml: &str) {
 #[rstest]
 #[case(b"<Task><TaskId>a\x01b</TaskId></Task>")]
 #[case(b"<Task Type='\x1f'/>")]
-#[case(b"<Task><TaskId>&#1;</TaskId></Task>")]
-#[case(b"<Task><TaskId>&#xFFFE;</TaskId></Task>")]
+#[case(b"<Task><TaskId>&#xD800;</TaskId></Task>")]
+#[case(b"<Task><TaskId>&#x110000;</TaskId></Task>")]
 #[case(b"<Task><New>\x0b</New></Task>")]
 #[case(b"<CloudFailoverSession><State>a\x02</State></CloudFailoverSession>")]
 #[case(b"<CloudFailoverSession><Progress>\x02</Progress></CloudFailoverSession>")]
@@ -304,6 +304,21 @@ fn what_is_not_well_formed_is_refused(#[case] xml: &str) {
 fn characters_that_xml_does_not_allow_are_refused(#[case] xml: &[u8]) {
     let e = refused(xml);
     assert!(matches!(e, DecodeError::Character { .. }), "{e}");
+}
+
+/// .NET writes the colours of a script's output as references that XML 1.0 does not have.
+#[test]
+fn a_reference_to_what_xml_does_not_have_costs_that_character_and_not_the_document() {
+    let json = session("<FailureMessage>&#x1B;[31mfailed&#x1b;[0m&#0;&#xFFFF;</FailureMessage>");
+    assert_eq!(
+        json["failureMessage"],
+        "\u{fffd}[31mfailed\u{fffd}[0m\u{fffd}\u{fffd}"
+    );
+    let json = of("<Error Message='a&#8;b'><New>&#1;</New></Error>");
+    assert_eq!(
+        (&json["message"], &json["new"]),
+        (&json!("a\u{fffd}b"), &json!("\u{fffd}"))
+    );
 }
 
 #[test]

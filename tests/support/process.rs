@@ -52,21 +52,27 @@ impl Process {
         process
     }
 
-    /// Waits for a log line with this message.
+    /// Waits for a log line with this message that was not waited for before; it may have come while another was.
     pub fn wait_for_line(&mut self, message: &str) -> serde_json::Value {
+        let parsed = |line: &str| {
+            let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+            value.filter(|value| value["message"] == message)
+        };
+        let known = (self.seen.iter().enumerate()).find_map(|(at, line)| Some((at, parsed(line)?)));
+        if let Some((at, value)) = known {
+            self.seen.remove(at);
+            return value;
+        }
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self
                 .lines
                 .recv_timeout(deadline.saturating_duration_since(Instant::now()))
             {
-                Ok(line) => {
-                    let value: Option<serde_json::Value> = serde_json::from_str(&line).ok();
-                    self.seen.push(line);
-                    if let Some(value) = value.filter(|value| value["message"] == message) {
-                        return value;
-                    }
-                }
+                Ok(line) => match parsed(&line) {
+                    Some(value) => return value,
+                    None => self.seen.push(line),
+                },
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("no line «{message}» in the log:\n{}", self.seen.join("\n"))
                 }

@@ -5,7 +5,7 @@
 use super::path::{self, Place};
 use super::{parameters, queries};
 use crate::app::Error;
-use crate::catalogue::{Body, Method, Operation, Refusal, Resource, catalogue};
+use crate::catalogue::{Body, Method, Operation, Refusal, Resource, catalogue, filter};
 use crate::domain::id::OperationId;
 
 /// What a read is answered with.
@@ -40,6 +40,9 @@ pub struct Ask {
     pub of: Option<OperationId>,
     /// What the gateway's own list is to look like.
     pub listing: Listing,
+    /// Where EM's query service is asked for a collection within something: the target of that something, since the
+    /// service finds nothing in what does not exist.
+    pub parent: Option<String>,
 }
 
 /// What a list is to look like that the gateway makes itself.
@@ -70,6 +73,16 @@ impl Ask {
     #[must_use]
     pub fn body(&self) -> Option<Body> {
         self.operation.body
+    }
+
+    /// The target as it is remembered with an `Idempotency-Key`: ids are compared ignoring case (contract section 7).
+    #[must_use]
+    pub fn key_target(&self) -> String {
+        let mut target = self.target.clone();
+        for id in self.values.iter().filter(|value| filter::is_id(value)) {
+            target = target.replacen(id.as_str(), &id.to_ascii_lowercase(), 1);
+        }
+        target
     }
 
     /// Path and query by which EM shows what the path names, in the form that the mirror shows by itself; none where

@@ -55,14 +55,14 @@ fn what_ems_query_service_can_do_is_asked_of_it() {
             "query?type=Job&format=Entities&pageSize=7&page=1&sortDesc=Name&filter=Name%3D%3D%22a%20b%22",
         ),
         (
-            "/jobs/3f56/includes",
+            "/jobs/3f56fa52-c902-4655-9774-2022fde214d2/includes",
             "filter=Name==a,Name==b",
-            "query?type=ObjectInJob&format=Entities&pageSize=50&page=1&filter=%28Name%3D%3D%22a%22%2CName%3D%3D%22b%22%29%3BJobUid%3D%3D%223f56%22",
+            "query?type=ObjectInJob&format=Entities&pageSize=50&page=1&filter=%28Name%3D%3D%22a%22%2CName%3D%3D%22b%22%29%3BJobUid%3D%3D%223f56fa52-c902-4655-9774-2022fde214d2%22",
         ),
         (
-            "/jobs/3f56/includes",
+            "/jobs/3f56fa52-c902-4655-9774-2022fde214d2/includes",
             "page=1",
-            "query?type=ObjectInJob&format=Entities&pageSize=50&page=1&filter=JobUid%3D%3D%223f56%22",
+            "query?type=ObjectInJob&format=Entities&pageSize=50&page=1&filter=JobUid%3D%3D%223f56fa52-c902-4655-9774-2022fde214d2%22",
         ),
         (
             "/query",
@@ -241,4 +241,38 @@ fn every_mirrored_operation_is_reached_by_its_own_path_and_query() {
         }
     }
     assert_eq!(reached, 358);
+}
+
+#[test]
+fn a_search_within_what_cannot_exist_is_nowhere_and_one_within_something_knows_its_parent() {
+    let missing = ask(Method::Get, "/jobs/zzz/includes", "page=1");
+    assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
+    let id = "3F56FA52-C902-4655-9774-2022FDE214D2";
+    let within = ask(Method::Get, &format!("/jobs/{id}/includes"), "page=1").expect("an operation");
+    assert_eq!(within.parent, Some(format!("jobs/{id}")));
+    for (path, query) in [("/jobs", "page=1"), ("/jobs/1/includes", "")] {
+        assert_eq!(
+            ask(Method::Get, path, query).expect("an operation").parent,
+            None,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_key_does_not_tell_ids_apart_by_case() {
+    let key = |path: &str| {
+        ask(Method::Post, path, "action=start")
+            .expect("an operation")
+            .key_target()
+    };
+    let id = "3f56fa52-c902-4655-9774-2022fde214d2";
+    assert_eq!(
+        key(&format!("/jobs/{}", id.to_uppercase())),
+        key(&format!("/jobs/{id}"))
+    );
+    assert_eq!(
+        key(&format!("/jobs/urn:veeam:Job:{id}")),
+        key(&format!("/jobs/{id}"))
+    );
 }

@@ -47,7 +47,19 @@ impl App {
     /// # Errors
     /// [`Error::Upstream`]; that of EM's 404 included, since EM says best what it does not have.
     pub async fn em_read(&self, ask: &Ask) -> Result<Document, Error> {
-        Ok(self.em.document(&ask.target).await?)
+        let document = self.em.document(&ask.target).await?;
+        match &ask.parent {
+            // Nothing found in what does not exist is the same 404 as without a search.
+            Some(parent) if document.is_empty_list() => {
+                self.em.document(parent).await?;
+            }
+            _ => {}
+        }
+        Ok(if ask.resource.path == "/" {
+            document.without_links_to(|path| path::place(path).is_none())
+        } else {
+            document
+        })
     }
 
     /// A file's bytes, as EM sends them.

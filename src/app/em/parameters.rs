@@ -201,11 +201,17 @@ impl Reading<'_> {
         for name in missing {
             self.fault(name, "is required");
         }
-        if kind == Kind::Tasks && (self.given.filter.is_some() || self.given.sort.is_some()) {
-            self.fault(
-                "type",
-                "tasks are listed by the gateway, newest first; they cannot be filtered or sorted",
-            );
+        if kind == Kind::Tasks {
+            let seen = std::mem::take(&mut self.seen);
+            for name in seen
+                .iter()
+                .filter(|name| matches!(name.as_str(), "filter" | "sortAsc" | "sortDesc"))
+            {
+                self.fault(
+                    name,
+                    "tasks are listed by the gateway, newest first; they cannot be filtered or sorted",
+                );
+            }
         }
         if is_task(self.place.resource) && self.given.of.is_none() && self.faults.is_empty() {
             self.fault(
@@ -215,6 +221,16 @@ impl Reading<'_> {
         }
         if !self.faults.is_empty() {
             return Err(Error::Invalid(self.faults));
+        }
+        let parent = self.searches_within().then(|| {
+            let path = &self.place.path;
+            path.rsplit_once('/')
+                .map_or(path.clone(), |(parent, _)| parent.to_owned())
+        });
+        if parent.is_some() && !self.place.values.first().is_some_and(|id| filter::is_id(id)) {
+            return Err(Error::NotFound {
+                what: "what the path names",
+            });
         }
         Ok(Ask {
             resource: self.place.resource,
@@ -229,6 +245,7 @@ impl Reading<'_> {
                 page: self.given.page.unwrap_or(1),
                 size: self.given.page_size.unwrap_or(PAGE_SIZE),
             },
+            parent,
         })
     }
 
@@ -246,12 +263,26 @@ impl Reading<'_> {
         }
     }
 
+    /// Whether the query service is asked for a collection instead of the collection itself.
+    fn searches(&self) -> bool {
+        let given = &self.given;
+        self.listing.is_some()
+            && self.operation.method == Method::Get
+            && self.operation.query.is_none()
+            && (given.filter.is_some()
+                || given.sort.is_some()
+                || given.page.is_some()
+                || given.page_size.is_some())
+    }
+
+    fn searches_within(&self) -> bool {
+        self.searches() && self.listing.is_some_and(|listing| listing.is_within())
+    }
+
     fn target(&self) -> String {
         let given = &self.given;
-        let asked = given.filter.is_some()
-            || given.sort.is_some()
-            || ((given.page.is_some() || given.page_size.is_some()) && self.listing.is_some());
-        if let Some(query) = self.query().filter(|_| self.operation.query.is_some() || asked) {
+        let searched = self.operation.query.is_some() || self.searches();
+        if let Some(query) = self.query().filter(|_| searched) {
             return self.query_target(query);
         }
         let mut pairs: Vec<(&str, String)> = given.own.clone();

@@ -1,7 +1,7 @@
 //! Which collections EM's query service can search, and how a collection within something is expressed there.
 
 use crate::catalogue::names::upper_first;
-use crate::catalogue::{Query, QueryField, Resource, Segment, catalogue};
+use crate::catalogue::{Query, QueryField, Resource, Segment, Value, catalogue};
 
 /// A collection that `/query` can search.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +13,25 @@ pub struct Queryable {
 }
 
 impl Queryable {
+    /// Whether EM's result has a place for whole entities; without one it holds references.
+    #[must_use]
+    pub fn has_entities(&self) -> bool {
+        let entity = catalogue()
+            .resources()
+            .iter()
+            .find(|resource| resource.path == self.query.resource)
+            .and_then(|resource| resource.entity);
+        let parts = ["EntitiesType", "ResourcesType"];
+        let lists = parts.into_iter().filter_map(|part| catalogue().type_named(part));
+        let mut lists = lists.flat_map(|part| &catalogue().ty(part).fields);
+        entity.is_some_and(|entity| lists.any(|list| list.value == Value::Type(entity)))
+    }
+
+    /// Whether the collection stands within something.
+    pub(super) const fn is_within(&self) -> bool {
+        self.parent.is_some()
+    }
+
     /// The condition that confines the query to the collection; `values` are the path's parameters.
     pub(super) fn within(&self, values: &[String]) -> Option<String> {
         let field = self.parent?;

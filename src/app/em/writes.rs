@@ -11,10 +11,10 @@ use super::Ask;
 use crate::app::idempotency::IdempotentRequest;
 use crate::app::submit::{Intent, Submitted};
 use crate::app::{App, Error, FieldError};
-use crate::catalogue::catalogue;
+use crate::catalogue::{Method, catalogue};
 use crate::domain::access::Caller;
 use crate::domain::operation::OperationKind;
-use crate::transcode::{self, EncodeError, Mode};
+use crate::transcode::{self, EncodeError};
 use crate::upstream::mirror::{Promise, Write};
 
 /// Says of a document's JSON whether it is what the caller saw.
@@ -100,7 +100,10 @@ fn encoded(ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Error> {
         (Some(body), None) if body.optional => Ok(Vec::new()),
         (Some(_), None) => Err(Error::invalid("", "a JSON body is required")),
         (Some(body), Some(json)) => {
-            transcode::encode(json, body.root.name, Mode::Request).map_err(|error| match error {
+            let shown = (ask.operation.method == Method::Put)
+                .then_some(ask.resource.entity)
+                .flatten();
+            transcode::encode_edit(json, body.root, shown).map_err(|error| match error {
                 EncodeError::Invalid(faults) => Error::Invalid(
                     faults
                         .into_iter()

@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LINK, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -124,7 +124,7 @@ async fn write(
     if ask.kind == Kind::Task {
         return remove_task(edge, caller, ask, &body).await;
     }
-    let target = format!("{ROOT}/{}", ask.target);
+    let target = format!("{ROOT}/{}", ask.key_target());
     let request = WriteRequest {
         body: body.bytes,
         idempotency: idempotency.on(target).of(body.value),
@@ -172,7 +172,19 @@ fn taken_as(taken: &Taken, operation: OperationId) -> Response {
         }
         None => status.into_response(),
     };
+    if status == StatusCode::CREATED {
+        // Location would name what was made (RFC 9110 section 10.2.2), which EM does not tell.
+        return linked(response, operation);
+    }
     located(response, operation)
+}
+
+fn linked(mut response: Response, operation: OperationId) -> Response {
+    let link = format!("</api/v1/operations/{operation}>; rel=\"related\"; title=\"operation\"");
+    if let Ok(link) = HeaderValue::from_str(&link) {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
 }
 
 fn located(mut response: Response, operation: OperationId) -> Response {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entry, PROBE_PATIENCE, Pool, Refusal};
+use super::{Entry, Pool, Refusal};
 use crate::domain::id::LogonId;
 use crate::telemetry::names;
 use crate::upstream::error::{Error, Kind};
@@ -50,8 +50,9 @@ impl Pool {
         }
     }
 
-    /// Takes in what a logon brought: a session, for whoever waits, or for nobody when the pool has been closed.
-    pub(super) async fn land(&self, outcome: Result<Logon, Error>) -> Result<(), Error> {
+    /// Takes in what a logon brought that was sent at the moment `sent`: a session, for whoever waits, or for nobody when
+    /// the pool has been closed.
+    pub(super) async fn land(&self, sent: u64, outcome: Result<Logon, Error>) -> Result<(), Error> {
         let label = outcome.as_ref().err().map_or("ok", Error::label);
         metrics::counter!(names::UPSTREAM_LOGONS, "account" => self.account.clone(), "outcome" => label)
             .increment(1);
@@ -61,7 +62,7 @@ impl Pool {
                 let logon = Arc::new(logon);
                 if self.probes.get().is_none() {
                     // Once for the account, in a session that lives for certain.
-                    match logon.probe(&self.transport, &self.account, PROBE_PATIENCE).await {
+                    match logon.probe(&self.transport, &self.account).await {
                         Life::Unclear => {}
                         life => drop(self.probes.set(life == Life::Alive)),
                     }
@@ -77,11 +78,14 @@ impl Pool {
                             uncommitted: 0,
                             committed_at: None,
                             used_at: now,
-                            proven: self.moment(),
+                            // Not now: EM may have dropped it while its answer was on its way.
+                            proven: sent,
                             saved: false,
                             guest: false,
+                            leaving: false,
                         };
                         state.entries.push(entry);
+                        self.thin_out(&mut state);
                     }
                     self.count(&state);
                     state.closed

@@ -17,12 +17,13 @@ impl Pool {
     /// Keeps that session alive for a task; undone by [`Pool::release`]. False when it is gone already.
     pub fn pin(&self, id: LogonId) -> bool {
         let mut state = self.lock();
-        let entry = state.entries.iter_mut().find(|entry| entry.logon.id == id);
-        let pinned = entry.map(|entry| {
-            entry.pins = entry.pins.saturating_add(1);
-            entry.uncommitted = entry.uncommitted.saturating_add(1);
-        });
-        pinned.is_some()
+        let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == id) else {
+            return false;
+        };
+        entry.pins = entry.pins.saturating_add(1);
+        entry.uncommitted = entry.uncommitted.saturating_add(1);
+        self.thin_out(&mut state);
+        true
     }
 
     /// The task of one of its pins is in the store from now on.
@@ -67,6 +68,7 @@ impl Pool {
     /// The replica that opened such a session has it as well, and closes it.
     fn drop_unneeded_guests(&self, state: &mut State) {
         state.entries.retain(|entry| !entry.guest || entry.pins > 0);
+        self.thin_out(state);
         self.count(state);
     }
 
@@ -108,34 +110,39 @@ impl Pool {
                 proven: 0,
                 saved: true,
                 guest: !own,
+                leaving: false,
             });
         }
+        self.thin_out(&mut state);
         self.count(&state);
         drop(state);
         self.changed.notify_waiters();
     }
 
     /// Keeps pinned sessions alive and logs off others that nobody uses. To be called about once a minute.
-    pub async fn tend(&self) {
+    pub async fn tend(self: &Arc<Self>) {
         let now = self.clock.now();
-        let mut pinned = Vec::new();
-        let mut unused = Vec::new();
-        {
+        let (pinned, unused) = {
             let mut state = self.lock();
-            state.entries.retain(|entry| {
-                let idle = now.duration_since(entry.used_at).unsigned_abs() >= IDLE;
-                if !idle || entry.logon.slots.available_permits() < self.slots {
-                    return true;
-                }
-                if entry.pins > 0 {
-                    pinned.push(entry.logon.clone());
-                    return true;
-                }
-                unused.push(entry.logon.clone());
-                false
-            });
-            self.count(&state);
-        }
+            let slots = self.slots;
+            let idle = |entry: &Entry| {
+                now.duration_since(entry.used_at).unsigned_abs() >= IDLE
+                    && entry.logon.slots.available_permits() >= slots
+            };
+            let unused = self.take_out(&mut state, |entry| entry.pins == 0 && !entry.guest && idle(entry));
+            let pinned: Vec<_> = state.entries.iter().filter(|entry| idle(entry)).collect();
+            (
+                pinned
+                    .into_iter()
+                    .map(|entry| entry.logon.clone())
+                    .collect::<Vec<_>>(),
+                unused,
+            )
+        };
+        // In tasks of their own, so that a shutdown at this moment does not cut them short.
+        let leaving: Vec<_> = (unused.into_iter())
+            .map(|logon| self.tasks.spawn(self.clone().dismiss(logon)))
+            .collect();
         for logon in pinned {
             let sent = self.moment();
             match self.life(&logon).await {
@@ -146,9 +153,7 @@ impl Pool {
                 Life::Unclear => {}
             }
         }
-        for logon in unused {
-            self.log_off(&logon).await;
-        }
+        futures_util::future::join_all(leaving).await;
         let refused = self.lock().refusal.is_some();
         if refused && self.credentials.reread().await {
             tracing::info!(

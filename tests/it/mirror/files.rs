@@ -138,3 +138,23 @@ async fn an_expired_logon_session_is_nobodys_concern() {
     assert_eq!(file.text, "bytes");
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_for_people_is_not_taken_for_the_file() {
+    let (test, em) = between().await;
+    let page = Reply::xml(200, "<html><body>Sign in</body></html>")
+        .header("content-type", "text/html; charset=utf-8");
+    let target = |name: &str| format!("GET /api/vmRestorePoints/1/mounts/2/C:/{name}?action=download");
+    em.answers(&target("report.docx"), page.clone());
+    // EM names every file that it sends, also one that is HTML.
+    em.answers(
+        &target("page.html"),
+        page.header("content-disposition", "attachment; filename=\"page.html\""),
+    );
+    let path = |name: &str| format!("/api/v1/em/vmRestorePoints/1/mounts/2/C:/{name}?action=download");
+    let refused = test.client.get(&path("report.docx")).send().await;
+    refused.expect_problem(502, "upstream-invalid-response");
+    let file = test.client.get(&path("page.html")).send().await.expect(200);
+    assert!(file.text.contains("Sign in"));
+    test.stop().await;
+}

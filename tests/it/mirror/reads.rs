@@ -299,3 +299,39 @@ async fn what_em_says_arrives_whatever_it_is_and_what_cannot_be_trusted_does_not
     }
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_within_what_does_not_exist_is_the_404_of_the_collection_itself() {
+    let test = TestGateway::start().await;
+    let missing = "/api/v1/em/jobs/00000000-0000-0000-0000-000000000001/includes";
+    for path in [
+        missing.to_owned(),
+        format!("{missing}?pageSize=1"),
+        "/api/v1/em/jobs/zzz/includes?pageSize=1".to_owned(),
+    ] {
+        test.client
+            .get(&path)
+            .send()
+            .await
+            .expect_problem(404, "not-found");
+    }
+    // Nothing found in what does exist is an empty list.
+    let job = super::first(&test, "/jobs").await;
+    let none = format!("/api/v1/em/jobs/{job}/includes?filter=Name==nothing");
+    let none = test.client.get(&none).send().await.expect(200);
+    assert_eq!(none.body["items"], serde_json::json!([]));
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_link_of_the_root_can_be_followed() {
+    let test = TestGateway::start().await;
+    let root = test.client.get("/api/v1/em").send().await.expect(200);
+    assert!(root.text.contains("\"supportedVersions\""), "{}", root.text);
+    for href in root.text.split("\"href\":\"").skip(1) {
+        let href = href.split('"').next().expect("a link");
+        let answer = test.client.get(href).send().await;
+        assert_eq!(answer.status, 200, "{href}: {}", answer.body);
+    }
+    test.stop().await;
+}

@@ -173,9 +173,20 @@ async fn visit(
         template,
         query,
         status: answer.status,
-        location: answer.header("location").to_owned(),
+        location: place_of_operation(&answer),
         json: answer.body,
     }
+}
+
+/// Where the operation is: the `Location`, but where that would name what was made.
+pub fn place_of_operation(answer: &Answer) -> String {
+    if answer.status == 201 {
+        assert_eq!(answer.header("location"), "");
+        let link = answer.header("link");
+        let (place, _) = link.split_once('>').expect("a link");
+        return place.trim_start_matches('<').to_owned();
+    }
+    answer.header("location").to_owned()
 }
 
 /// What is wrong with an answer, judged by the catalogue.

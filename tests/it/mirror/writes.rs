@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{asked, between, first};
+use super::{asked, between, first, table};
 use crate::support::TestGateway;
 use crate::support::stand_in::Reply;
 
@@ -86,7 +86,7 @@ async fn a_write_without_a_task_is_over_with_its_answer() {
     assert_eq!((made.status, made.text.as_str()), (201, ""), "{}", made.text);
     let operation = test
         .client
-        .get(made.header("location"))
+        .get(&table::place_of_operation(&made))
         .send()
         .await
         .expect(200)
@@ -311,5 +311,43 @@ async fn a_write_with_an_old_entity_tag_changes_nothing() {
         .expect_problem(412, "precondition-failed");
     let after = test.client.get(&job).send().await.expect(200);
     assert_eq!(after.body["description"], "second");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_can_be_put_back_also_where_em_shows_more_than_it_takes() {
+    let test = TestGateway::start().await;
+    let server = first(&test, "/backupServers").await;
+    let passwords = format!("/backupServers/{server}/passwords");
+    let password = format!("/api/v1/em{passwords}/{}", first(&test, &passwords).await);
+    let read = test.client.get(&password).send().await.expect(200).body;
+    assert!(read["links"].is_array() && read["id"].is_string(), "{read}");
+    let put = test.client.request("PUT", &password).json(&read).send().await;
+    assert!(matches!(put.status, 200 | 202 | 204), "{}", put.text);
+    let mut odd = read;
+    odd["colour"] = json!("red");
+    let refused = test.client.request("PUT", &password).json(&odd).send().await;
+    assert_eq!(
+        refused.expect_problem(422, "invalid-request").body["errors"][0]["pointer"],
+        "/colour"
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_words_has_no_nulls() {
+    let test = TestGateway::start().await;
+    let path = job(&test).await;
+    let mut body = test.client.get(&path).send().await.expect(200).body;
+    let days = "/jobScheduleOptions/standart/optionsDaily/days";
+    *body.pointer_mut(days).expect("a list") = json!([null]);
+    let refused = test
+        .client
+        .request("PUT", &format!("{path}?action=edit"))
+        .json(&body)
+        .send()
+        .await;
+    let refused = refused.expect_problem(422, "invalid-request");
+    assert_eq!(refused.body["errors"][0]["pointer"], format!("{days}/0"));
     test.stop().await;
 }

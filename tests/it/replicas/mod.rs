@@ -5,6 +5,7 @@ mod database;
 mod guards;
 mod kept;
 mod lease;
+mod shares;
 mod takeover;
 mod together;
 mod turns;

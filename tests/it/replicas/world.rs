@@ -53,9 +53,14 @@ impl Shared {
 
     /// One more replica, ready. The first of a database observes.
     pub async fn replica(&self) -> Replica {
+        self.replica_with(&[]).await
+    }
+
+    /// The same with more variables in its environment.
+    pub async fn replica_with(&self, more: &[(&str, &str)]) -> Replica {
         let upstream = self.simulator.url("");
         let key = self.database.key_file.display().to_string();
-        let environment = [
+        let mut environment = vec![
             ("EMGATE_SERVER__LISTEN", "127.0.0.1:0"),
             ("EMGATE_UPSTREAM__URL", upstream.as_str()),
             ("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "operators"),
@@ -70,6 +75,7 @@ impl Shared {
             ("EMGATE_WEBHOOKS__ALLOW_NETWORKS__0", "127.0.0.0/8"),
             ("EMGATE_WEBHOOKS__ALLOW_HTTP", "true"),
         ];
+        environment.extend(more);
         let scope = "plans:read plans:test plans:start plans:undo sessions:read operations:read operations:cancel \
                      events:read webhooks:read webhooks:write em:read em:write tenants:all";
         let replica = Replica {
@@ -182,7 +188,7 @@ impl Replica {
         answer.text().await.expect("text")
     }
 
-    /// The value of a counter without labels.
+    /// The value of a counter or gauge; labels as they are written.
     pub async fn counter(&self, name: &str) -> f64 {
         let text = self.metrics().await;
         let line = text

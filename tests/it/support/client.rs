@@ -2,6 +2,7 @@
 //! test tests these too.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use emgate::http::codes::Code;
@@ -35,20 +36,28 @@ pub struct Answer {
     pub text: String,
 }
 
-/// A client with a time limit and without redirects.
+/// A client with a time limit and without redirects, for single questions. It is made once, because reading the
+/// system's certificates takes longer than most questions, and keeps no connection, because tests end their runtimes.
 pub fn plain() -> reqwest::Client {
+    static ONE: OnceLock<reqwest::Client> = OnceLock::new();
+    ONE.get_or_init(|| {
+        let builder = builder().pool_max_idle_per_host(0);
+        builder.build().expect("a client")
+    })
+    .clone()
+}
+
+fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .timeout(Duration::from_secs(60))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .build()
-        .expect("a client")
 }
 
 impl Client {
     pub fn new(address: SocketAddr, token: Option<String>) -> Self {
         Self {
-            http: plain(),
+            http: builder().build().expect("a client"),
             base: format!("http://{address}"),
             token,
         }

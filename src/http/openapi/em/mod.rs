@@ -98,6 +98,15 @@ fn headers() -> Map<String, Value> {
             "EmOperation",
             header("The gateway's operation for this request, which follows the task to its end."),
         ),
+        (
+            "EmOperationLink",
+            header("The gateway's operation for this request, with `rel=\"related\"`."),
+        ),
+        (
+            "EmReplayed",
+            header("`true` when the key came before and nothing new was done."),
+        ),
+        ("EmWaited", header("The wait that was granted.")),
     ]
     .into_iter()
     .map(|(name, header)| (name.to_owned(), header))

@@ -4,14 +4,16 @@ use serde_json::{Map, Value, json};
 
 use super::paths::Endpoint;
 use super::schemas::{Schemas, put};
-use crate::app::em::{formats, known_parameters, queryable};
+use crate::app::em::{formats, is_task, known_parameters, queryable};
 use crate::catalogue::{self, Parameter, catalogue};
 
 const IDEMPOTENCY_KEY: &str = "EmIdempotencyKey";
 const IF_NONE_MATCH: &str = "EmIfNoneMatch";
+const IF_MATCH: &str = "EmIfMatch";
+const PREFER: &str = "EmPrefer";
 
 /// Parameters that many operations share, by name in the document's components.
-fn shared() -> [(&'static str, Value); 4] {
+fn shared() -> [(&'static str, Value); 6] {
     [
         (
             IDEMPOTENCY_KEY,
@@ -27,6 +29,22 @@ fn shared() -> [(&'static str, Value); 4] {
                 "name": "If-None-Match", "in": "header",
                 "description": "The `ETag` of what the caller has; answered with 304 if nothing changed.",
                 "schema": {"type": "string"},
+            }),
+        ),
+        (
+            IF_MATCH,
+            json!({
+                "name": "If-Match", "in": "header",
+                "description": "The `ETag` of what is to be changed; answered with 412 if it is no longer that.",
+                "schema": {"type": "string"},
+            }),
+        ),
+        (
+            PREFER,
+            json!({
+                "name": "Prefer", "in": "header",
+                "description": "`wait=SECONDS` waits for the end and answers the operation.",
+                "schema": {"type": "string"}, "example": "wait=30",
             }),
         ),
         (
@@ -52,10 +70,7 @@ const OWN: [(&str, &str); 8] = [
     ("action", "What to do with the directory or file."),
     ("host", "Where to look: the hierarchy root's id or URN."),
     ("hierarchyRef", "The reference of the object that is looked for."),
-    (
-        "name",
-        "The name of the object that is looked for; `*` stands for any characters.",
-    ),
+    ("name", "The name of the object that is looked for."),
     ("type", "The kind of object that is looked for."),
     (
         "includeBackups",
@@ -91,11 +106,13 @@ pub(super) fn of(endpoint: &Endpoint, schemas: &mut Schemas) -> Vec<Value> {
             }
         }
     }
-    all.push(reference(if endpoint.reads() {
-        IF_NONE_MATCH
-    } else {
-        IDEMPOTENCY_KEY
-    }));
+    let headers: &[&str] = match endpoint.reads() {
+        true => &[IF_NONE_MATCH],
+        // Removing a task is cancelling its operation, which may be said twice.
+        false if is_task(endpoint.resource) => &[],
+        false => &[IDEMPOTENCY_KEY, IF_MATCH, PREFER],
+    };
+    all.extend(headers.iter().map(|name| reference(name)));
     all
 }
 
@@ -199,11 +216,12 @@ fn filter_text(query: Option<&'static catalogue::Query>) -> String {
             format!(" Fields: {}.", names.join(", "))
         }
         None => {
-            " The fields are those of the type; a wrong one is answered with all that there are.".to_owned()
+            " The fields are those of the type; a wrong one is answered with all that there are. Tasks take none."
+                .to_owned()
         }
     };
     format!(
-        "Conditions such as `Name==\"a*\"`, joined by `;` (and) or `,` (or), grouped by parentheses; operators `==` `!=` \
+        "Conditions such as `Name==\"Nightly\"`, joined by `;` (and) or `,` (or), grouped by parentheses; operators `==` `!=` \
          `<` `<=` `>` `>=`; a quote within a value is doubled.{fields}"
     )
 }

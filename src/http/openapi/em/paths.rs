@@ -4,16 +4,18 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::schemas::{Schemas, Way, put, sentence};
+use super::schemas::{Schemas, Way, put, reference, sentence};
 use super::{examples, names, parameters, problems, samples};
-use crate::app::em::{PlanVerb, is_mirrored};
+use crate::app::em::{PlanVerb, is_mirrored, is_task, queryable};
 use crate::catalogue::{Method, Operation, Resource, catalogue};
 use crate::domain::access::Scope;
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 /// Said of an answer that only some of several actions have a body for.
-const EMPTY: &str = "Not every action answers with a body.";
+const EMPTY: &str = "The body may be empty.";
+/// The same for programs: OpenAPI has no word for it.
+const MAY_BE_EMPTY: &str = "x-may-be-empty";
 
 /// What one method on one path does.
 pub(super) struct Endpoint {
@@ -113,6 +115,9 @@ fn description(endpoint: &Endpoint) -> String {
     if let Some(days) = resource.window_days {
         let _ = write!(text, " Reaches back {days} days.");
     }
+    if references_when_searched(endpoint) {
+        text.push_str(" Filtered, sorted or paged, it answers references.");
+    }
     if endpoint.choice() == Some("action") {
         text.push('\n');
         for operation in &endpoint.operations {
@@ -207,15 +212,18 @@ fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, Value> {
             204 => "Done.",
             _ => "Enterprise Manager's answer.",
         };
-        let mut response = json!({"description": about, "headers": headers(endpoint)});
+        let mut response = json!({"description": about, "headers": headers(endpoint, status)});
         let content = content(endpoint, &of_status, schemas);
         if status != 204 && !content.is_empty() {
             if of_status.iter().any(|o| o.answer.is_none()) {
-                put(&mut response, "description", json!(format!("{about} {EMPTY}")));
+                may_be_empty(&mut response);
             }
             put(&mut response, "content", Value::Object(content));
         }
         all.insert(status.to_string(), response);
+    }
+    if !endpoint.reads() && !is_task(endpoint.resource) {
+        operations(&mut all);
     }
     if endpoint.reads() {
         let response = json!({
@@ -227,12 +235,64 @@ fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, Value> {
     all
 }
 
-fn headers(endpoint: &Endpoint) -> Value {
+fn may_be_empty(response: &mut Value) {
+    let about = response
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let about = format!("{about} {EMPTY}");
+    put(response, "description", json!(about));
+    put(response, MAY_BE_EMPTY, json!(true));
+}
+
+/// What a write answers beside what EM answers: its operation, where that is what the caller wants or all that is known.
+fn operations(responses: &mut Map<String, Value>) {
+    for (status, about) in [
+        (
+            "200",
+            "The operation, when its end was waited for (`Prefer`), or when it was asked for before under the same key.",
+        ),
+        (
+            "202",
+            "The operation, while it is not known what Enterprise Manager made of it.",
+        ),
+    ] {
+        let response = responses.entry(status).or_insert_with(
+            || json!({"headers": {"Location": header("EmOperation"), "x-request-id": header("RequestId")}}),
+        );
+        let before = response
+            .get("description")
+            .and_then(Value::as_str)
+            .map(ToOwned::to_owned);
+        let about = before
+            .as_ref()
+            .map_or_else(|| about.to_owned(), |before| format!("{before} Or: {about}"));
+        put(response, "description", json!(about));
+        let body = response.pointer("/content/application~1json").cloned();
+        if before.is_some() && body.is_none() {
+            may_be_empty(response);
+        }
+        let schema = match body.as_ref().and_then(|body| body.get("schema")) {
+            Some(own) => json!({"anyOf": [own, reference("Operation")]}),
+            None => reference("Operation"),
+        };
+        let mut body = body.unwrap_or_else(|| json!({}));
+        put(&mut body, "schema", schema);
+        put(response, "content", json!({ JSON: body }));
+        if let Some(headers) = response.get_mut("headers").filter(|_| status == "200") {
+            put(headers, "Idempotency-Replayed", header("EmReplayed"));
+            put(headers, "Preference-Applied", header("EmWaited"));
+        }
+    }
+}
+
+fn headers(endpoint: &Endpoint, status: u16) -> Value {
     let mut headers = json!({});
     if endpoint.reads() {
         put(&mut headers, "ETag", header("EmEntityTag"));
-    }
-    if !endpoint.reads() {
+    } else if status == 201 {
+        put(&mut headers, "Link", header("EmOperationLink"));
+    } else {
         put(&mut headers, "Location", header("EmOperation"));
     }
     put(&mut headers, "x-request-id", header("RequestId"));
@@ -265,6 +325,11 @@ fn content(endpoint: &Endpoint, operations: &[&Operation], schemas: &mut Schemas
         let mut actions = operation.parameters.iter().filter(|own| own.name == "action");
         bytes |= actions.any(|own| own.values.contains(&"download"));
     }
+    if references_when_searched(endpoint)
+        && let Some(list) = catalogue().type_named("EntityReferenceListType")
+    {
+        forms.push(schemas.of(Way::Answer, list));
+    }
     let schema = match forms.as_slice() {
         [] => return Map::new(),
         [one] => one.clone(),
@@ -280,6 +345,16 @@ fn content(endpoint: &Endpoint, operations: &[&Operation], schemas: &mut Schemas
         content.insert(BYTES.to_owned(), file);
     }
     content
+}
+
+/// Whether the collection's only form is one that EM's query service does not have.
+fn references_when_searched(endpoint: &Endpoint) -> bool {
+    let one_form = endpoint.reads()
+        && endpoint
+            .operations
+            .iter()
+            .all(|o| o.reference.is_none() && o.query.is_none());
+    one_form && queryable(endpoint.resource).is_some_and(|listing| !listing.has_entities())
 }
 
 /// Under which name an answer is recorded.

@@ -24,6 +24,7 @@ const READ: &[Code] = &[Code::UpstreamTimeout];
 const WRITE: &[Code] = &[
     Code::UpstreamConflict,
     Code::IdempotencyKeyReused,
+    Code::PreconditionFailed,
     Code::StoreUnavailable,
 ];
 

@@ -1,0 +1,37 @@
+//! The total of logon sessions over all replicas: the store's heart knows the replicas, the room of EM the sessions.
+
+use crate::store::Store;
+use crate::store::replicas::{Good, Quota};
+use crate::upstream::Em;
+
+/// The logon sessions of each account, shared out by account.
+pub(super) struct LogonShares(Em);
+
+impl LogonShares {
+    /// Where several replicas share the store, none of them begins before it has claimed its share.
+    pub fn of(em: &Em, store: &Store) -> Self {
+        if store.is_shared() {
+            for count in em.logon_counts() {
+                em.allow_logons(&count.account, 0);
+            }
+        }
+        Self(em.clone())
+    }
+}
+
+impl Quota for LogonShares {
+    fn goods(&self) -> Vec<Good> {
+        let counts = self.0.logon_counts().into_iter();
+        let good = counts.map(|count| Good {
+            name: count.account,
+            total: count.configured,
+            held: count.held,
+            allowed: count.allowed,
+        });
+        good.collect()
+    }
+
+    fn allow(&self, name: &str, most: usize) {
+        self.0.allow_logons(name, most);
+    }
+}

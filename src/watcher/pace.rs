@@ -1,0 +1,86 @@
+//! When a task is looked at again: soon at first, then more and more rarely.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The longest pause between two looks at one task; the pauses double from one interval up to this.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The looks at one task.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pause: Duration,
+    due: Timestamp,
+}
+
+impl Pace {
+    /// The first look is due at once, the second after `interval`.
+    pub const fn new(interval: Duration, now: Timestamp) -> Self {
+        Self {
+            pause: interval,
+            due: now,
+        }
+    }
+
+    /// Whether to look now; if so, the next look is put off.
+    pub fn is_due(&mut self, now: Timestamp) -> bool {
+        let left = Duration::try_from(self.due.duration_since(now)).unwrap_or_default();
+        // A clock that was set back must not keep a task from being looked at.
+        let due = left.is_zero() || left > LONGEST;
+        if due {
+            self.due = now.checked_add(self.pause).unwrap_or(now);
+            self.pause = (self.pause * 2).min(LONGEST);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock};
+
+    const INTERVAL: Duration = Duration::from_secs(2);
+
+    /// The seconds of the next so many looks, asked for each second.
+    fn looks(pace: &mut Pace, clock: &ManualClock, count: usize) -> Vec<i64> {
+        let begun = clock.now();
+        let mut looks = Vec::new();
+        while looks.len() < count {
+            if pace.is_due(clock.now()) {
+                looks.push(clock.now().duration_since(begun).as_secs());
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        looks
+    }
+
+    #[test]
+    fn looks_become_rarer_until_there_is_one_every_thirty_seconds() {
+        let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+        let mut pace = Pace::new(INTERVAL, clock.now());
+        assert_eq!(looks(&mut pace, &clock, 8), [0, 2, 6, 14, 30, 60, 90, 120]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_or_forward_neither_ends_the_looks_nor_makes_them_many() {
+        for change in [-3600, -31, 31, 3600, 1_000_000] {
+            let clock = ManualClock::at("2026-05-06T12:00:00Z".parse().expect("a time"));
+            let mut pace = Pace::new(INTERVAL, clock.now());
+            looks(&mut pace, &clock, 6);
+            clock.set(clock.now() + jiff::SignedDuration::from_secs(change));
+            assert_eq!(looks(&mut pace, &clock, 3), [0, 30, 60], "{change}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_less_than_a_pause_puts_a_look_off_by_no_more_than_the_longest() {
+        let clock = ManualClock::at("2026-05-06T12:00:00Z".parse().expect("a time"));
+        let mut pace = Pace::new(INTERVAL, clock.now());
+        looks(&mut pace, &clock, 1);
+        clock.set(clock.now() - jiff::SignedDuration::from_secs(20));
+        let next = looks(&mut pace, &clock, 1);
+        assert!(next[0] <= 30, "{next:?}");
+    }
+}
