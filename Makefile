@@ -72,7 +72,8 @@ bench: ## The transcoder beside other converters; size of the binary, start, idl
 	scripts/tools.sh converters
 	cargo bench --locked
 
-chaos: ## Kills the gateway again and again, then holds the books against each other (ROUNDS=200 SEED=1)
+chaos: ## Kills gateways, replicas, their database, then holds the books against each other (ROUNDS=200 SEED=1)
+	scripts/tools.sh postgres
 	ROUNDS=$${ROUNDS:-200} SEED=$${SEED:-1} cargo test --locked --test chaos -- --nocapture
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook

@@ -64,6 +64,22 @@ pub enum Error {
     Signals(#[source] std::io::Error),
 }
 
+impl Error {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Server(_)
+            | Self::Key(_)
+            | Self::Upstream(_)
+            | Self::Worker
+            | Self::ServerEnded
+            | Self::Signals(_) => None,
+        }
+    }
+}
+
 /// A running gateway.
 pub struct Gateway {
     addr: SocketAddr,

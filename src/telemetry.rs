@@ -32,6 +32,8 @@ pub fn init_logs(filter: Option<&str>, default: &str) -> Result<(), BadFilter> {
     let filter = EnvFilter::try_new(text).map_err(BadFilter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // What cannot be logged, on a full disk for example, would be told where logging failed, and end the process.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let first = if std::io::stderr().is_terminal() {
         builder.compact().try_init().is_ok()

@@ -24,10 +24,11 @@ pub async fn measure() {
         assert!(Instant::now() < deadline, "not all failovers were seen");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let (before, queries, turns) = (
+    let (before, queries, turns, looking) = (
         processor_seconds(&world.gateway),
         queries(&world).await,
         turns(&world).await,
+        looking(&world).await,
     );
     let begun = Instant::now();
     tokio::time::sleep(WATCHED).await;
@@ -35,6 +36,7 @@ pub async fn measure() {
     let used = processor_seconds(&world.gateway) - before;
     let turns = self::turns(&world).await - turns;
     let pages = self::queries(&world).await - queries;
+    let looking = self::looking(&world).await - looking;
     println!(
         "{} failovers at once, watched every 2 s for {wall:.0} s",
         ids.len()
@@ -45,8 +47,9 @@ pub async fn measure() {
         megabytes(&world.gateway)
     );
     println!(
-        "  at EM      {:5.1} requests a turn (pages of one query), {turns:.0} turns",
-        pages / turns.max(1.0)
+        "  at EM      {:5.1} requests a turn (pages of one query), {turns:.0} turns of {:.0} ms each",
+        pages / turns.max(1.0),
+        looking / turns.max(1.0) * 1e3
     );
 }
 
@@ -57,6 +60,11 @@ async fn active(world: &World) -> usize {
 
 async fn turns(world: &World) -> f64 {
     gauge(world, "emgate_watch_looks_total{outcome=\"complete\"}").await
+}
+
+/// The seconds that all turns took together.
+async fn looking(world: &World) -> f64 {
+    gauge(world, "emgate_watch_look_seconds_sum").await
 }
 
 async fn gauge(world: &World, name: &str) -> f64 {

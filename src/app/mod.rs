@@ -115,8 +115,17 @@ impl App {
     /// Whether the gateway is ready to take work, check by check.
     pub async fn readiness(&self) -> Readiness {
         let mut checks = Vec::new();
-        let store = self.store.ping().await;
-        checks.push(Check::required("store", store.is_ok()));
+        let answers = self.store.ping().await.is_ok();
+        let refused = self.store.refuses_writes();
+        checks.push(Check {
+            since: refused.map(|(since, _)| since),
+            reason: match refused {
+                _ if !answers => Some("it does not answer"),
+                Some((_, refusal)) => Some(refusal.reason()),
+                None => None,
+            },
+            ..Check::required("store", answers && refused.is_none())
+        });
         let baseline = self.store.observation().await.is_ok_and(|number| number > 0);
         checks.push(Check::required("baseline", baseline));
         checks.push(Check::required("running", !self.tasks.stopping().is_cancelled()));
@@ -126,6 +135,7 @@ impl App {
             ok: health.up,
             required: false,
             since: health.since,
+            reason: None,
         });
         // EM that refuses the credentials is there and of no use.
         let refused = self.em.refused_since();
@@ -134,6 +144,7 @@ impl App {
             ok: refused.is_none(),
             required: false,
             since: refused,
+            reason: None,
         });
         Readiness { checks }
     }
@@ -154,6 +165,8 @@ pub struct Check {
     pub required: bool,
     /// Since when it is as it is, where that is known.
     pub since: Option<Timestamp>,
+    /// Why it is not well, where that is known.
+    pub reason: Option<&'static str>,
 }
 
 impl Check {
@@ -163,6 +176,7 @@ impl Check {
             ok,
             required: true,
             since: None,
+            reason: None,
         }
     }
 }

@@ -117,7 +117,7 @@ pub struct Submitted {
 enum Recorded {
     New(OperationId),
     Earlier(OperationId),
-    /// The commit failed: it may be there or not.
+    /// The commit was not answered: it may be there or not.
     Unclear(Box<Operation>, store::Error),
 }
 
@@ -240,8 +240,11 @@ impl App {
             tx.add_callback(operation.id, &callback.url, &callback.secret)
                 .await?;
         }
-        if let Err(error) = tx.commit().await {
-            return Ok(Recorded::Unclear(Box::new(operation), error));
+        match tx.commit().await {
+            Ok(()) => {}
+            // The one answer that leaves nothing open; others come also from a server that ends, and from none.
+            Err(error @ store::Error::Refused { .. }) => return Err(error.into()),
+            Err(error) => return Ok(Recorded::Unclear(Box::new(operation), error)),
         }
         note_recorded(&operation);
         Ok(Recorded::New(operation.id))

@@ -71,28 +71,12 @@ fn listener(config: &http::Config) -> Result<String, Fault> {
 }
 
 async fn store(config: &store::Config, clock: SharedClock) -> Result<String, Fault> {
-    let hint = |error: &store::Error| match error {
-        store::Error::Locked { .. } => {
-            Some("a running gateway has it; stop that one first, or check another store")
-        }
-        store::Error::File { .. } | store::Error::Database(_) => {
-            Some("does the folder exist, and may this user write there?")
-        }
-        store::Error::TooSlow
-        | store::Error::Newer { .. }
-        | store::Error::Migration(_)
-        | store::Error::UnsupportedUrl
-        | store::Error::BadKey
-        | store::Error::KeyMissing
-        | store::Error::Unsealable
-        | store::Error::Corrupt { .. } => None,
-    };
     let store = Store::open(config, clock)
         .await
-        .map_err(|error| fault(&error, hint(&error)))?;
+        .map_err(|error| fault(&error, error.hint()))?;
     let answered = store.ping().await;
     store.close().await;
-    answered.map_err(|error| fault(&error, hint(&error)))?;
+    answered.map_err(|error| fault(&error, error.hint()))?;
     // The address of a database server may carry a password.
     let place = match config.url.rsplit_once('@') {
         Some((_, place)) if !config.url.starts_with("sqlite:") => place,

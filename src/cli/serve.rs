@@ -9,7 +9,8 @@ use crate::bootstrap;
 /// The configuration's faults, what cannot be put to work, or what broke while it ran.
 pub async fn run(file: ConfigFile) -> Result<(), Failure> {
     let config = file.load()?;
-    bootstrap::serve(config)
-        .await
-        .map_err(|error| Failure::caused_by(&error).hint("emgate check tries every part and says what to do"))
+    bootstrap::serve(config).await.map_err(|error| {
+        let hint = error.hint();
+        Failure::caused_by(&error).hint(hint.unwrap_or("emgate check tries every part and says what to do"))
+    })
 }

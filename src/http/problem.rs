@@ -16,6 +16,7 @@ pub use super::codes::Code;
 use crate::app;
 use crate::app::error::BusyWith;
 use crate::domain::access::Scope;
+use crate::store::Error as StoreError;
 
 /// The media type of problems.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -356,7 +357,13 @@ impl From<app::Error> for Problem {
             E::Upstream(error) => upstream(&error),
             E::Store(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
-                Self::new(Code::StoreUnavailable, "the gateway's store did not answer")
+                let detail = match error {
+                    StoreError::Refused { refusal, .. } => {
+                        format!("the gateway's store cannot be written to: {}", refusal.reason())
+                    }
+                    _ => "the gateway's store did not answer".to_owned(),
+                };
+                Self::new(Code::StoreUnavailable, detail)
             }
             E::Internal(what) => {
                 tracing::error!(what, "a fault of the gateway's own");

@@ -9,12 +9,10 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyPool, Executor as _};
+use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Error;
-
-/// How long a statement waits for another process or connection that holds the database.
-const BUSY_TIMEOUT_MS: u32 = 5_000;
+use super::limited::silent;
 
 /// How long a caller waits for a connection; on PostgreSQL that is also how long one waits for a server that is away.
 const FILE_PATIENCE: Duration = Duration::from_secs(10);
@@ -137,6 +135,17 @@ impl Place {
         }
     }
 
+    /// What could not be done with it, named where the name tells no secret.
+    pub(super) fn named(&self, error: Error) -> Error {
+        match self {
+            Self::File(path) => Error::At {
+                path: path.display().to_string(),
+                source: Box::new(error),
+            },
+            Self::Server(_) => error,
+        }
+    }
+
     fn options(&self) -> Result<AnyConnectOptions, Error> {
         let url = match self {
             Self::File(path) => format!("sqlite://{}?mode=rwc", path.display()),
@@ -150,14 +159,18 @@ impl Place {
         let options = self.options()?;
         match self.engine() {
             Engine::Sqlite => {
-                // SQLite has one writer at a time: a pool of one queues them fairly, where many would only meet
-                // SQLITE_BUSY.
+                // The pool goes on trying where a connection cannot be set up, and forgets why.
+                let mut first = options.connect().await?;
+                first.execute(sqlx::raw_sql(PRAGMAS)).await?;
+                // One writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
                 let write = sqlite_pool(1).connect_with(options.clone()).await?;
                 let of = |readers: u32| Pools {
                     write: write.clone(),
                     read: sqlite_pool(readers).connect_lazy_with(options.clone()),
                 };
-                Ok((of(REQUEST_READERS), of(WORKER_READERS)))
+                let pools = (of(REQUEST_READERS), of(WORKER_READERS));
+                first.close().await?;
+                Ok(pools)
             }
             Engine::Postgres => {
                 let requests = postgres_pool(REQUEST_CONNECTIONS)
@@ -174,15 +187,28 @@ impl Place {
     }
 }
 
+/// FULL, because the product is for the day the power fails: a commit that was answered must survive it. The time is how
+/// long a statement waits for another process or connection that holds the database, in milliseconds.
+const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
+     pragma foreign_keys = on;";
+
 fn postgres_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(SERVER_PATIENCE)
+        .after_release(|connection, _| {
+            // Without a limit a server that says nothing would keep the place of the connection taken for as long as
+            // the system repeats what was sent, a quarter of an hour.
+            Box::pin(async move {
+                let answered = tokio::time::timeout(SERVER_PATIENCE, connection.ping()).await;
+                answered.unwrap_or_else(|_| Err(silent())).map(|()| true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection
                     .execute(sqlx::raw_sql(
-                        "set statement_timeout = '10s'; set lock_timeout = '5s'; \
+                        "set statement_timeout = '7s'; set lock_timeout = '5s'; \
                          set idle_in_transaction_session_timeout = '4s'",
                     ))
                     .await?;
@@ -195,16 +221,21 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(FILE_PATIENCE)
+        // A file does not age, and to open it anew needs room that a full disk does not have.
+        .max_lifetime(None)
+        .idle_timeout(None)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // FULL, because the product is for the day the power fails: a commit that was answered must survive it.
-                connection
-                    .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
-                        "pragma busy_timeout = {BUSY_TIMEOUT_MS}; pragma journal_mode = wal; \
-                         pragma synchronous = full; pragma foreign_keys = on;"
-                    ))))
-                    .await?;
+                connection.execute(sqlx::raw_sql(PRAGMAS)).await?;
                 Ok(())
+            })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Where a disk fails SQLite ends the transaction by itself; the driver still counts it, and would never
+                // begin another one.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
             })
         })
 }

@@ -1,14 +1,74 @@
 //! What can go wrong in the store.
 
+/// Why the database takes no writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no room left.
+    Full,
+    /// It may be read only.
+    ReadOnly,
+    /// The disk, or the system below it, fails.
+    Disk,
+}
+
+impl Refusal {
+    /// What the engine's own code says: SQLite's primary result code, PostgreSQL's SQLSTATE.
+    pub(in crate::store) fn of(error: &sqlx::Error) -> Option<Self> {
+        let sqlx::Error::Database(error) = error else {
+            return None;
+        };
+        match error.code()?.as_ref() {
+            "53100" => Some(Self::Full),
+            "25006" => Some(Self::ReadOnly),
+            // The extended codes of SQLite have four digits at the most, SQLSTATE has five characters.
+            code if code.len() < 5 => match code.parse::<u32>().ok()? & 0xff {
+                13 => Some(Self::Full),
+                8 => Some(Self::ReadOnly),
+                10 | 14 => Some(Self::Disk),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The reason, for people.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Full => "its disk is full",
+            Self::ReadOnly => "it is read-only",
+            Self::Disk => "its disk or folder fails",
+        }
+    }
+}
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database did not do it: gone, full, read-only, or too slow.
+    /// The database did not do it.
     #[error("the database did not answer as it should")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+    /// The database takes no writes.
+    #[error("the store cannot be written to: {}", refusal.reason())]
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The database's words.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database took too long.
     #[error("the database did not answer in time")]
     TooSlow,
+    /// The database's file could not be put to use.
+    #[error("cannot use the database {path}")]
+    At {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
     /// Its tables could not be brought up to date.
     #[error("the store's tables could not be brought up to date")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -57,7 +117,65 @@ pub enum Error {
     },
 }
 
+impl From<sqlx::Error> for Error {
+    fn from(source: sqlx::Error) -> Self {
+        match (Refusal::of(&source), &source) {
+            (Some(refusal), _) => Self::Refused { refusal, source },
+            (None, sqlx::Error::PoolTimedOut) => Self::TooSlow,
+            (None, sqlx::Error::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => Self::TooSlow,
+            (None, _) => Self::Database(source),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError as M;
+        match error {
+            M::VersionMissing(version) => Self::Newer { version },
+            M::Execute(source) | M::ExecuteMigration(source, _) if Refusal::of(&source).is_some() => {
+                source.into()
+            }
+            other => Self::Migration(other),
+        }
+    }
+}
+
 impl Error {
+    /// What to do about it, for people; none where the error itself says so, or only its causes can.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::At { source, .. } => source.hint(),
+            Self::Refused { refusal, .. } => Some(match refusal {
+                Refusal::Full => {
+                    "free space on the store's disk, or let store.url name a place on another one"
+                }
+                Refusal::ReadOnly => {
+                    "make the file, its folder and its disk writable for this user (or the database server \
+                     writable), or let store.url name another place"
+                }
+                Refusal::Disk => {
+                    "does the folder exist, may this user write there, and is the disk well? the system's log may tell"
+                }
+            }),
+            Self::Locked { .. } => {
+                Some("a running gateway has it; stop that one first, or use another store")
+            }
+            Self::File { .. } | Self::Database(_) => {
+                Some("does the folder exist, and may this user write there?")
+            }
+            Self::TooSlow => Some("does the database server answer, and is the disk well?"),
+            Self::Migration(_)
+            | Self::Newer { .. }
+            | Self::UnsupportedUrl
+            | Self::BadKey
+            | Self::KeyMissing
+            | Self::Unsealable
+            | Self::Corrupt { .. } => None,
+        }
+    }
+
     /// The name of the unique or check constraint that refused the write, in the engine's words, if one did.
     pub(in crate::store) fn violates_unique(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())

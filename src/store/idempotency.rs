@@ -109,3 +109,94 @@ fn use_of(key: &KeyDigests, row: Option<&sqlx::any::AnyRow>) -> Result<KeyUse, E
         Ok(KeyUse::Other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::domain::operation::{Operation, OperationKind, OperationState};
+    use crate::store::Config;
+    use crate::store::testing::temporary_config;
+
+    /// A second less than a key is kept.
+    const ALMOST: Duration = Duration::from_secs(24 * 3600 - 1);
+
+    fn key(request: &str) -> KeyDigests {
+        KeyDigests {
+            scope: "caller and key".into(),
+            request: request.into(),
+        }
+    }
+
+    async fn open(config: &Config, clock: &std::sync::Arc<ManualClock>) -> Store {
+        Store::open(config, clock.clone()).await.expect("a store")
+    }
+
+    /// Lets the key stand for a new operation.
+    async fn bind(store: &Store, request: &str) -> OperationId {
+        let now = store.clock().now();
+        let operation = Operation {
+            id: OperationId::new(store.clock().id()),
+            kind: OperationKind::Em,
+            action: "post".into(),
+            plan: None,
+            target: Some("/jobs".into()),
+            state: OperationState::Submitting,
+            result: None,
+            result_source: None,
+            progress: 0,
+            task: None,
+            session: None,
+            failure: None,
+            requested_by: None,
+            requested_at: now,
+            finished_at: None,
+            cancel_requested_at: None,
+            callback_url: None,
+            metadata: std::collections::BTreeMap::new(),
+            seen_observation: 1,
+            answer_due: now,
+            evidence_deadline: now,
+            history: vec![],
+        };
+        let mut tx = store.begin().await.expect("begun");
+        tx.insert_operation(&operation).await.expect("inserted");
+        tx.bind_key(&key(request), operation.id).await.expect("bound");
+        tx.commit().await.expect("committed");
+        operation.id
+    }
+
+    #[tokio::test]
+    async fn a_key_stands_for_its_request_for_24_hours_and_then_for_the_next_also_after_a_restart() {
+        let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
+        let config = temporary_config().await;
+        let store = open(&config, &clock).await;
+        let first = bind(&store, "one").await;
+        clock.advance(ALMOST);
+        store.close().await;
+        drop(store);
+        let store = open(&config, &clock).await;
+        assert_eq!(
+            store.key_use(&key("one")).await.expect("read"),
+            KeyUse::Same(first)
+        );
+        assert_eq!(store.key_use(&key("two")).await.expect("read"), KeyUse::Other);
+        clock.advance(Duration::from_secs(1));
+        // Whether or not the row was removed meanwhile.
+        assert_eq!(store.key_use(&key("two")).await.expect("read"), KeyUse::Free);
+        let second = bind(&store, "two").await;
+        store.close().await;
+        drop(store);
+        let store = open(&config, &clock).await;
+        assert_eq!(
+            store.key_use(&key("two")).await.expect("read"),
+            KeyUse::Same(second)
+        );
+        assert_eq!(store.key_use(&key("one")).await.expect("read"), KeyUse::Other);
+        clock.advance(KEPT);
+        let mut tx = store.begin().await.expect("begun");
+        assert_eq!(tx.key_use(&key("two")).await.expect("read"), KeyUse::Free);
+        drop(tx);
+        store.close().await;
+    }
+}

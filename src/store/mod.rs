@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod idempotency;
+mod limited;
 pub mod lock;
 pub mod logons;
 pub mod news;
@@ -23,6 +24,7 @@ pub mod webhooks;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
 
@@ -32,7 +34,8 @@ use crate::telemetry::names;
 pub use config::Config;
 pub use engine::in_time;
 use engine::{Engine, Place};
-pub use error::Error;
+pub use error::{Error, Refusal};
+use limited::{Health, Limited};
 use lock::ProcessLock;
 use seal::Sealer;
 
@@ -42,6 +45,7 @@ pub struct Tx {
     store: Arc<Inner>,
     events_written: bool,
     operations_written: bool,
+    written: bool,
     begun: std::time::Instant,
 }
 
@@ -63,6 +67,7 @@ struct Inner {
     workers: engine::Pools,
     sealer: Sealer,
     clock: SharedClock,
+    health: Health,
     deliveries: Nudge,
     /// Given when there may be another replica, or one less.
     replicas: Nudge,
@@ -97,8 +102,12 @@ impl Store {
             Place::Server(_) => (None, Sealer::open(config, None, clock.as_ref())?),
         };
         let engine = place.engine();
-        let (engine::Pools { write, read }, workers) = place.connect().await?;
-        migrate(&write, engine).await?;
+        let opened = async {
+            let (requests, workers) = place.connect().await?;
+            migrate(&requests.write, engine).await?;
+            Ok((requests, workers))
+        };
+        let (engine::Pools { write, read }, workers) = opened.await.map_err(|error| place.named(error))?;
         let inner = Inner {
             replica: clock.id().to_string(),
             engine,
@@ -106,13 +115,14 @@ impl Store {
             read,
             workers,
             sealer,
+            health: Health::new(clock.clone()),
             clock,
             deliveries: Nudge::default(),
             replicas: Nudge::default(),
             _lock: lock,
         };
         let store = Self(Arc::new(inner), Lane::Requests);
-        store.enrol().await?;
+        store.enrol().await.map_err(|error| place.named(error))?;
         Ok(store)
     }
 
@@ -126,16 +136,18 @@ impl Store {
     /// reads stays true until it commits.
     ///
     /// # Errors
-    /// [`Error::Database`] when the database does not answer in time.
+    /// [`Error::TooSlow`] when the database does not answer in time.
     pub async fn begin(&self) -> Result<Tx, Error> {
         let connection = self.writer().acquire().await?;
         let begin = sqlx::SqlStr::from_static(self.0.engine.begin());
-        let inner = sqlx::Transaction::begin(connection, Some(begin)).await?;
+        let begun = sqlx::Transaction::begin(connection, Some(begin));
+        let inner = self.0.health.limit(begun).await?;
         Ok(Tx {
             inner,
             store: self.0.clone(),
             events_written: false,
             operations_written: false,
+            written: false,
             begun: std::time::Instant::now(),
         })
     }
@@ -149,11 +161,34 @@ impl Store {
     }
 
     /// Where statements that only read go.
-    pub(in crate::store) fn reader(&self) -> &AnyPool {
+    pub(in crate::store) fn reader(&self) -> Limited<'_, &AnyPool> {
+        self.limited(self.read_pool())
+    }
+
+    /// Runs statements as `inner` does, each within its time.
+    pub(in crate::store) fn limited<E>(&self, inner: E) -> Limited<'_, E> {
+        Limited {
+            inner,
+            health: &self.0.health,
+        }
+    }
+
+    fn read_pool(&self) -> &AnyPool {
         match self.1 {
             Lane::Requests => &self.0.read,
             Lane::Workers => &self.0.workers.read,
         }
+    }
+
+    /// For several statements that only read and see one state.
+    pub(in crate::store) async fn snapshot(&self) -> Result<sqlx::Transaction<'static, Any>, Error> {
+        self.0.health.limit(self.read_pool().begin()).await
+    }
+
+    /// Since when the database takes no writes, and why, as far as it was tried.
+    #[must_use]
+    pub fn refuses_writes(&self) -> Option<(Timestamp, Refusal)> {
+        self.0.health.refused()
     }
 
     /// Seals and opens secrets kept in the store.
@@ -174,12 +209,17 @@ impl Store {
         self.0.deliveries.clone()
     }
 
-    /// Whether the database answers, for readiness.
+    /// Whether the database answers, for readiness. One that took no writes is tried again: who waits for readiness
+    /// brings none that could show that there is room.
     ///
     /// # Errors
     /// [`Error::Database`] when it does not.
     pub async fn ping(&self) -> Result<(), Error> {
         sqlx::query("select 1").fetch_one(self.reader()).await?;
+        if self.refuses_writes().is_some() {
+            // What it says is noted where it is said.
+            let _ = self.enrol().await;
+        }
         Ok(())
     }
 
@@ -204,8 +244,11 @@ impl Store {
 
 impl Tx {
     /// The connection, for statements of this room.
-    pub(in crate::store) fn connection(&mut self) -> &mut sqlx::AnyConnection {
-        &mut self.inner
+    pub(in crate::store) fn connection(&mut self) -> Limited<'_, &mut sqlx::AnyConnection> {
+        Limited {
+            inner: &mut self.inner,
+            health: &self.store.health,
+        }
     }
 
     /// Seals and opens secrets kept in the store.
@@ -239,11 +282,18 @@ impl Tx {
     /// Remembers that this transaction may have made deliveries due.
     pub(in crate::store) fn note_deliveries(&mut self) {
         self.events_written = true;
+        self.written = true;
+    }
+
+    /// Remembers that this transaction has something to write.
+    pub(in crate::store) fn note_writing(&mut self) {
+        self.written = true;
     }
 
     /// Remembers that this transaction changed an operation or a session.
     pub(in crate::store) fn note_operations(&mut self) {
         self.operations_written = true;
+        self.written = true;
     }
 
     /// Makes it durable, then wakes whom it concerns.
@@ -252,10 +302,14 @@ impl Tx {
     /// [`Error::Database`] when the database did not take it; then nothing of it is there.
     pub async fn commit(mut self) -> Result<(), Error> {
         self.notify().await?;
-        self.inner.commit().await?;
+        let Self { inner, store, .. } = self;
+        store.health.limit(inner.commit()).await?;
+        if self.written {
+            store.health.written();
+        }
         metrics::histogram!(names::STORE_SECONDS).record(self.begun.elapsed());
         if self.events_written {
-            self.store.deliveries.now();
+            store.deliveries.now();
         }
         Ok(())
     }
@@ -278,10 +332,7 @@ async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
     Migrator::with_migrations(migrations)
         .run(&mut *connection)
         .await
-        .map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(version) => Error::Newer { version },
-            other => Error::Migration(other),
-        })?;
+        .map_err(Error::from)?;
     connection.ping().await?;
     Ok(())
 }

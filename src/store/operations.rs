@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::row::{Columns as _, json, micros};
@@ -235,14 +234,13 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Error> {
-        let mut connection = self.reader().acquire().await?;
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select {COLUMNS} from operations where id = $1"
         )))
         .bind(id.to_string())
-        .fetch_all(&mut *connection)
+        .fetch_all(self.reader())
         .await?;
-        Ok(with_history(&mut connection, rows).await?.into_iter().next())
+        Ok(self.with_history(rows).await?.into_iter().next())
     }
 
     /// Which of these operations have not ended and are not called unknown.
@@ -251,11 +249,10 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn open_among(&self, ids: &[OperationId]) -> Result<HashSet<OperationId>, Error> {
         let mut open = HashSet::new();
-        let mut connection = self.reader().acquire().await?;
         for some in ids.chunks(MOST_IDS) {
             let mut query = Sql::new("select id from operations where state in ('submitting', 'running')");
             query.and_one_of("id", some.iter().map(ToString::to_string));
-            for row in query.fetch_all(&mut connection).await? {
+            for row in query.fetch_all(self.reader()).await? {
                 open.insert(row.parsed("id")?);
             }
         }
@@ -280,13 +277,12 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn unfinished_operations(&self) -> Result<Vec<Operation>, Error> {
-        let mut connection = self.reader().acquire().await?;
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id"
         )))
-        .fetch_all(&mut *connection)
+        .fetch_all(self.reader())
         .await?;
-        with_history(&mut connection, rows).await
+        self.with_history(rows).await
     }
 
     /// Up to `limit` operations, newest first.
@@ -323,9 +319,8 @@ impl Store {
                 " order by id limit "
             })
             .bind(limit);
-        let mut connection = self.reader().acquire().await?;
-        let rows = query.fetch_all(&mut connection).await?;
-        let mut operations = with_history(&mut connection, rows).await?;
+        let rows = query.fetch_all(self.reader()).await?;
+        let mut operations = self.with_history(rows).await?;
         if !newest_first {
             operations.reverse();
         }
@@ -352,33 +347,33 @@ impl Store {
             .and_one_of("task_logon", logons.iter().map(ToString::to_string))
             .push(" order by id desc limit ")
             .bind(limit);
-        let mut connection = self.reader().acquire().await?;
-        let rows = query.fetch_all(&mut connection).await?;
-        with_history(&mut connection, rows).await
+        let rows = query.fetch_all(self.reader()).await?;
+        self.with_history(rows).await
     }
-}
 
-async fn with_history(connection: &mut AnyConnection, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
-    let mut histories: HashMap<String, Vec<HistoryStep>> = HashMap::new();
-    if !rows.is_empty() {
-        let mut query = Sql::new("select operation_id, state, at, reason from operation_history where 1 = 1");
-        let ids = rows
-            .iter()
-            .map(|row| row.text("id"))
-            .collect::<Result<Vec<_>, _>>()?;
-        query
-            .and_one_of("operation_id", ids.into_iter())
-            .push(" order by operation_id, position");
-        for row in query.fetch_all(connection).await? {
-            histories
-                .entry(row.text("operation_id")?)
-                .or_default()
-                .push(step_from(&row)?);
+    async fn with_history(&self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
+        let mut histories: HashMap<String, Vec<HistoryStep>> = HashMap::new();
+        if !rows.is_empty() {
+            let mut query =
+                Sql::new("select operation_id, state, at, reason from operation_history where 1 = 1");
+            let ids = rows
+                .iter()
+                .map(|row| row.text("id"))
+                .collect::<Result<Vec<_>, _>>()?;
+            query
+                .and_one_of("operation_id", ids.into_iter())
+                .push(" order by operation_id, position");
+            for row in query.fetch_all(self.reader()).await? {
+                histories
+                    .entry(row.text("operation_id")?)
+                    .or_default()
+                    .push(step_from(&row)?);
+            }
         }
+        rows.iter()
+            .map(|row| operation_from(row, histories.remove(&row.text("id")?).unwrap_or_default()))
+            .collect()
     }
-    rows.iter()
-        .map(|row| operation_from(row, histories.remove(&row.text("id")?).unwrap_or_default()))
-        .collect()
 }
 
 fn step_from(row: &AnyRow) -> Result<HistoryStep, Error> {

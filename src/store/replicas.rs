@@ -30,6 +30,9 @@ const BEAT_SQL: &str = concat!(
     ", $2) on conflict (id) do update set beat_at = excluded.beat_at, claims = excluded.claims"
 );
 
+const OPENED_SQL: &str = "insert into meta (key, value) values ('opened_by', $1) \
+     on conflict (key) do update set value = excluded.value";
+
 /// Whether anybody is silent at all.
 const SILENT_SQL: &str = concat!(
     "select id from replicas where id <> $1 and beat_at < ",
@@ -112,14 +115,23 @@ impl Store {
         .transpose()
     }
 
-    /// Writes this replica's row; on a shared store only.
+    /// Writes this replica's row, or, in a file, who opened it last: a store that takes no writes is of no use, and is
+    /// found out here and not at the first request.
     pub(super) async fn enrol(&self) -> Result<(), Error> {
-        if self.0.engine == Engine::Postgres {
-            sqlx::query(BEAT_SQL)
+        let mut tx = self.begin().await?;
+        let query = match self.0.engine {
+            Engine::Postgres => sqlx::query(BEAT_SQL)
                 .bind(self.replica().to_owned())
-                .bind(shares::NOTHING)
-                .execute(&self.0.write)
-                .await?;
+                .bind(shares::NOTHING),
+            // With the time, because SQLite does not write what is there already.
+            Engine::Sqlite => {
+                sqlx::query(OPENED_SQL).bind(format!("{} {}", self.replica(), self.clock().now()))
+            }
+        };
+        query.execute(tx.connection()).await?;
+        tx.note_writing();
+        tx.commit().await?;
+        if self.0.engine == Engine::Postgres {
             // Those who have more than their new share can give it back at once.
             self.tell_of_replicas().await?;
         }

@@ -36,6 +36,7 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`].
     pub async fn set_observation(&mut self, number: i64, at: Timestamp) -> Result<(), Error> {
+        self.note_writing();
         for (key, value) in [("observation", number), ("observed_at", micros(at))] {
             sqlx::query(
                 "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = $2",
@@ -185,7 +186,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn outage(&self) -> Result<Option<Timestamp>, Error> {
-        outage(&mut *self.reader().acquire().await?).await
+        outage(self.reader()).await
     }
 
     /// The number of complete observations so far; 0 before the baseline.
@@ -208,7 +209,7 @@ impl Store {
         for chunk in ids.chunks(CHUNK) {
             let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
             query.and_one_of("key", chunk.iter().map(EmId::key));
-            for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
+            for row in query.fetch_all(self.reader()).await? {
                 known.push(record_from(&row)?);
             }
         }
@@ -242,7 +243,7 @@ impl Store {
         for chunk in ids.chunks(CHUNK) {
             let mut query = Sql::new("select key from failover_sessions where 1 = 1");
             query.and_one_of("key", chunk.iter().map(EmId::key));
-            for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
+            for row in query.fetch_all(self.reader()).await? {
                 known.insert(row.text("key")?);
             }
         }
@@ -262,7 +263,7 @@ impl Store {
             let mut query = Sql::new("select session_key, id, action from operations where 1 = 1");
             query.and_one_of("session_key", chunk.iter().map(EmId::key));
             query.push(" order by id");
-            for row in query.fetch_all(&mut *self.reader().acquire().await?).await? {
+            for row in query.fetch_all(self.reader()).await? {
                 found.push((row.text("session_key")?, row.parsed("id")?, row.text("action")?));
             }
         }
@@ -270,9 +271,9 @@ impl Store {
     }
 }
 
-async fn outage(connection: &mut sqlx::AnyConnection) -> Result<Option<Timestamp>, Error> {
+async fn outage(executor: impl sqlx::Executor<'_, Database = sqlx::Any>) -> Result<Option<Timestamp>, Error> {
     let row = sqlx::query("select value from meta where key = 'outage' and value <> ''")
-        .fetch_optional(connection)
+        .fetch_optional(executor)
         .await?;
     row.map(|row| moment(row.parsed("value")?, "meta.outage"))
         .transpose()

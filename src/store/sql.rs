@@ -3,7 +3,7 @@
 //! The driver's own builder writes `?` for whichever engine, which PostgreSQL does not read.
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::{Any, AssertSqlSafe, Executor};
 
 use super::Error;
 
@@ -74,7 +74,7 @@ impl Sql {
 
     pub(in crate::store) async fn fetch_all(
         self,
-        connection: &mut AnyConnection,
+        executor: impl Executor<'_, Database = Any>,
     ) -> Result<Vec<AnyRow>, Error> {
         let mut query = sqlx::query(AssertSqlSafe(self.text));
         for value in self.values {
@@ -83,6 +83,6 @@ impl Sql {
                 Value::Int(number) => query.bind(number),
             };
         }
-        Ok(query.fetch_all(connection).await?)
+        Ok(query.fetch_all(executor).await?)
     }
 }

@@ -215,7 +215,7 @@ impl Writing {
             .filter(|operation| follow::waits_for_session(operation, now))
             .filter_map(|operation| Some(&operation.plan.as_ref()?.id))
             .collect();
-        let mut had = HashSet::new();
+        let mut had = Vec::new();
         for plan in plans {
             had.extend(tx.sessions_of_plan(plan).await?);
         }

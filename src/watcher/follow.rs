@@ -81,10 +81,10 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
 /// side has a second candidate. An operation that was called unknown is no rival of one that still waits: it had its
 /// time, and would else keep every later request of that plan from being found. `had`: the sessions that operations
 /// have which are not among `operations`, because they ended.
-pub fn join<S: Borrow<SessionRecord>>(
+pub(super) fn join<S: Borrow<SessionRecord>>(
     operations: &mut [Operation],
     sessions: &[S],
-    had: &HashSet<EmId>,
+    had: &[EmId],
     now: Timestamp,
 ) {
     // What was called unknown would run again and keep its plan busy, which another may be doing at this moment.
@@ -101,7 +101,7 @@ pub fn join<S: Borrow<SessionRecord>>(
                 .is_none_or(|plan| !busy.contains(&plan.id))
     };
     let waiting = |operation: &Operation| waits_for_session(operation, now);
-    let mut taken = had.clone();
+    let mut taken = had.to_vec();
     taken.extend(
         operations
             .iter()

@@ -91,7 +91,7 @@ fn report(state: TaskState, success: Option<bool>) -> TaskReport {
 
 /// Where no operation that ended has a session.
 fn join(operations: &mut [Operation], sessions: &[SessionRecord], now: Timestamp) {
-    super::join(operations, sessions, &HashSet::new(), now);
+    super::join(operations, sessions, &[], now);
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn an_operation_that_was_called_unknown_does_not_run_again_beside_another_of_its
     let mut operations = [old, new];
     join(&mut operations, &sessions, at(100));
     assert_eq!(operations[0].session, None, "its plan is busy");
-    let had = HashSet::from([session(2, "A", 7).facts.id]);
+    let had = [session(2, "A", 7).facts.id];
     super::join(&mut operations[..1], &sessions, &had, at(200));
     assert_eq!(operations[0].session, Some(session(1, "A", 6).facts.id));
 }

@@ -158,6 +158,10 @@ impl Watcher {
         let applied = store::in_time(apply::apply(&self.store, look, self.patience)).await?;
         for logon in &applied.released {
             self.em.release(*logon);
+            if !self.em.holds_logon(*logon) {
+                // A guest that left: its replica may start the next task in it at once.
+                self.adopted.remove(logon);
+            }
         }
         if applied.ended {
             // A task changes things until its end, so what was read before tells nothing.

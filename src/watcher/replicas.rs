@@ -57,9 +57,11 @@ impl Watcher {
 
     /// Brings the pins in line with the operations, which were read after `asked`: where several replicas share the store, an operation may have been
     /// asked for here and ended elsewhere.
-    pub(super) fn align_pins(&self, operations: &[Operation], asked: Instant) {
+    pub(super) fn align_pins(&mut self, operations: &[Operation], asked: Instant) {
         if self.store.is_shared() {
-            self.em.keep_pins(&needed(operations), asked);
+            let needed = needed(operations);
+            self.em.keep_pins(&needed, asked);
+            self.adopted.retain(|id| needed.contains_key(id));
         }
     }
 }

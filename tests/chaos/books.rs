@@ -80,18 +80,13 @@ impl Books {
         let duplicates = self.events_arrived(receiver, bound);
         self.callbacks_got_one_event(caller, receiver);
         let diary = caller.diary();
-        let unknown = self
-            .operations
-            .iter()
-            .filter(|one| one["state"] == "unknown")
-            .count();
         let mut line = format!(
             "{} kills, {} freezes, {} outages of the database, {} actions asked in {} requests ({} put off with 503), ",
             counts.kills, counts.freezes, counts.outages, diary.asked, diary.requests, diary.put_off
         );
         let _ = write!(
             line,
-            "{} acknowledged, {} refused, {} operations ({unknown} unknown), {} sessions at EM ({} from its console), \
+            "{} acknowledged, {} refused, {} operations, {} sessions at EM ({} from its console), \
              {} events, {} deliveries taken, {duplicates} duplicates (bound {bound}), {} callbacks",
             diary.acknowledged.len(),
             diary.refused,
@@ -102,6 +97,14 @@ impl Books {
             receiver.taken().len(),
             diary.callbacks.len()
         );
+        let unknown: Vec<&Value> = self
+            .operations
+            .iter()
+            .filter(|one| one["state"] == "unknown")
+            .collect();
+        for (why, count) in count_by(&unknown, |one| text(one, "/failure/message")) {
+            let _ = write!(line, "\n  {count} unknown: {why}");
+        }
         line
     }
 

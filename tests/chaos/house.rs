@@ -103,6 +103,11 @@ impl House {
         Arc::clone(&self.addresses)
     }
 
+    /// Whether several gateways share the store.
+    pub fn has_replicas(&self) -> bool {
+        self.gateways.len() > 1
+    }
+
     /// One round's blow, and what it hit on its feet again.
     pub async fn strike(&mut self, blow: Blow, dice: &mut Dice) {
         let hit = dice.below(self.gateways.len() as u64) as usize;
@@ -314,7 +319,8 @@ fn gateway(upstream: &str, store: &emgate::store::config::Config) -> Process {
         ("EMGATE_WATCH__IDLE_INTERVAL", "300ms"),
         ("EMGATE_WEBHOOKS__ALLOW_NETWORKS__0", "127.0.0.0/8"),
         ("EMGATE_WEBHOOKS__ALLOW_HTTP", "true"),
-        ("EMGATE_WEBHOOKS__TIMEOUT", "2s"),
+        // Long enough for a busy machine: what was taken and came again for want of time would be nobody's fault.
+        ("EMGATE_WEBHOOKS__TIMEOUT", "5s"),
         (
             "EMGATE_WEBHOOKS__RETRY_SCHEDULE",
             r#"["100ms","200ms","400ms","800ms","1s","1s","2s","2s","5s","5s","5s","5s"]"#,

@@ -21,16 +21,18 @@ impl Left {
         Self { open, kept }
     }
 
-    /// Stops the last gateway in order once its tasks have ended: what it opened is gone, and what it took up from
-    /// the store as well, so that exactly the unsaved ones of the killed are left. The counts as text.
+    /// Stops the last gateways in order once their tasks have ended: what they opened is gone, and what they took up
+    /// from the store as well, so that exactly the unsaved ones of the killed are left. A replica that was killed counts
+    /// as alive for a while, in which the others are guests in its sessions; one whose task ends by then is left, too.
+    /// The counts as text.
     pub async fn check(self, house: &mut House, em: &Em) -> String {
         house.stop();
         let Self { open, kept } = self;
         let left = em.count("activeSessions").await;
-        assert_eq!(
-            left,
-            open - kept,
-            "logon sessions left: the killed had left {open}, of which {kept} were kept for tasks and taken up again"
+        let most = if house.has_replicas() { open } else { open - kept };
+        assert!(
+            (open - kept..=most).contains(&left),
+            "{left} logon sessions left: the killed had left {open}, of which {kept} were kept for tasks"
         );
         assert_eq!(
             house.kept_logons().await,
@@ -38,7 +40,8 @@ impl Left {
             "sessions kept although no task needs one"
         );
         format!(
-            "{left} logon sessions left by the killed, {kept} kept ones taken up by the last and logged off"
+            "{left} logon sessions left of the {open} that the killed had open, {} of {kept} kept ones logged off",
+            open - left
         )
     }
 }

@@ -53,7 +53,7 @@ pub const TWO_REPLICAS: Scene = Scene {
     name: "two replicas on PostgreSQL",
     keeping: Keeping::Server,
     replicas: 2,
-    short: &[Blow::Kill, Blow::FreezeAndKill, Blow::Kill],
+    short: &[Blow::FreezeAndKill, Blow::Kill],
     deck: &[
         Blow::Kill,
         Blow::Kill,

@@ -117,3 +117,106 @@ async fn a_key_still_stands_for_its_operation_after_a_crash() {
         "{counted}"
     );
 }
+
+#[tokio::test]
+async fn a_kill_before_em_has_acted_leaves_an_open_question_and_no_second_request() {
+    let world = World::start(&["--speed", "10"]).await;
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
+    world
+        .control(
+            "faults",
+            &json!({"kind": "hang", "method": "POST", "path": "/api/cloud/"}),
+        )
+        .await;
+    let world = killed_while_asking(world, &path, "drill-2").await;
+    // It was sent for all that anybody knows, and stays so: the same key finds it, another request finds the plan busy.
+    let (status, again) = world.post_with_key(&path, "drill-2").await;
+    assert_eq!((status, &again["state"]), (200, &json!("submitting")), "{again}");
+    let (status, other) = world.post(&path, &json!({})).await;
+    assert_eq!((status, &other["code"]), (409, &json!("plan-busy")), "{other}");
+    assert_eq!(other["operationId"], again["id"], "{other}");
+    assert_eq!(posts(&world).await, 1);
+}
+
+#[tokio::test]
+async fn a_kill_between_ems_answer_and_its_record_loses_nothing() {
+    use sqlx::Connection as _;
+    // A session is taken for that of the request when the answer to it cannot come any more.
+    let hasty = [
+        "env",
+        "EMGATE_UPSTREAM__REQUEST_TIMEOUT=3s",
+        "EMGATE_UPSTREAM__CONNECT_TIMEOUT=1s",
+    ];
+    let mut world = World::start_by(&hasty, &["--speed", "10", "--latency", "1000"]).await;
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
+    let file = format!("sqlite://{}", world.folder().join("emgate.db").display());
+    sqlx::any::install_default_drivers();
+    let mut other = sqlx::AnyConnection::connect(&file)
+        .await
+        .expect("a second connection");
+    let asked = tokio::spawn(world.post_with_key(&path, "drill-3"));
+    // From the moment of its record on nothing more can be written down; EM's answer takes a second.
+    let deadline = std::time::Instant::now() + crate::support::process::PATIENCE;
+    let recorded = "select id from operations limit 1";
+    while sqlx::query(recorded)
+        .fetch_optional(&mut other)
+        .await
+        .expect("read")
+        .is_none()
+    {
+        assert!(std::time::Instant::now() < deadline, "it was never recorded");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    sqlx::query("begin immediate")
+        .execute(&mut other)
+        .await
+        .expect("the write lock");
+    world
+        .gateway
+        .wait_for_line("the outcome of an operation cannot be stored yet");
+    assert!(!asked.is_finished(), "answered without a record");
+    asked.abort();
+    // It gets no turn between the end of the lock, without which the next start would wait for it, and its own.
+    world.gateway.freeze();
+    sqlx::query("rollback").execute(&mut other).await.expect("let go");
+    other.close().await.expect("closed");
+    let world = world.crash_and_restart().await;
+    let (status, again) = world.post_with_key(&path, "drill-3").await;
+    assert_eq!(status, 200, "{again}");
+    let ended = world
+        .until(&operation_path(&again), |operation| {
+            operation["state"] == "finished"
+        })
+        .await;
+    assert_eq!(
+        (&ended["result"], &ended["resultSource"]),
+        (&json!("success"), &json!("session")),
+        "{ended}"
+    );
+    assert_eq!(posts(&world).await, 1);
+}
+
+/// Asks, kills the gateway while the answer is awaited, and starts it again.
+async fn killed_while_asking(world: World, path: &str, key: &str) -> World {
+    let asked = tokio::spawn(world.post_with_key(path, key));
+    until_asked(&world).await;
+    assert!(!asked.is_finished(), "answered without EM");
+    asked.abort();
+    world.crash_and_restart().await
+}
+
+async fn until_asked(world: &World) {
+    let deadline = std::time::Instant::now() + crate::support::process::PATIENCE;
+    while posts(world).await == 0 {
+        assert!(std::time::Instant::now() < deadline, "EM never got the request");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// How often EM was asked to run the plan.
+async fn posts(world: &World) -> u64 {
+    let counted = stats(&world.simulator).await;
+    counted["requests"][format!("POST /api/cloud/cloudFailoverPlans/{PLAN}")]
+        .as_u64()
+        .unwrap_or(0)
+}

@@ -185,7 +185,8 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    async fn execute(&self, database: &str, sql: &str) {
+    /// Runs SQL in a database of the server, as its owner.
+    pub async fn execute(&self, database: &str, sql: &str) {
         let url = self.url(database);
         let work = async {
             let mut connection = sqlx::PgConnection::connect(&url).await.expect("connected");
@@ -279,7 +280,8 @@ fn as_owner(program: &Path) -> Command {
     command
 }
 
-fn is_root() -> bool {
+/// Whether modes of files do not count for this process.
+pub fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output().expect("id runs");
     output.stdout.starts_with(b"0")
 }

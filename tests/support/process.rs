@@ -21,8 +21,12 @@ pub struct Process {
 impl Process {
     /// Starts `emgate` with these arguments and this environment, and waits for its line `listening`.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_emgate"))
-            .args(arguments)
+        Self::start_by(&[], arguments, environment)
+    }
+
+    /// The same by another program, whose last arguments are `emgate` and these.
+    pub fn start_by(starter: &[&str], arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = command(starter, arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -80,14 +84,14 @@ impl Process {
         }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The base URL.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
-    }
-
-    /// Its id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Whether it runs.
@@ -137,6 +141,21 @@ impl Process {
             .expect("kill");
         assert!(status.success());
     }
+}
+
+/// `emgate` with these arguments, by itself or by another program.
+pub fn command(starter: &[&str], arguments: &[&str]) -> Command {
+    let emgate = env!("CARGO_BIN_EXE_emgate");
+    let mut command = match starter {
+        [] => Command::new(emgate),
+        [program, own @ ..] => {
+            let mut command = Command::new(program);
+            command.args(own).arg(emgate);
+            command
+        }
+    };
+    command.args(arguments);
+    command
 }
 
 impl Drop for Process {

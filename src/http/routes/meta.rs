@@ -66,6 +66,9 @@ pub struct ReadinessCheck {
     /// Since when it is as it is, where that is known.
     #[schema(required)]
     pub since: Option<Moment>,
+    /// Why it failed, for people, where that is known.
+    #[schema(required, example = "its disk is full")]
+    pub reason: Option<&'static str>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -84,7 +87,7 @@ struct ReadinessQuery {
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "service", params(ReadinessQuery),
     responses(
         (status = 200, description = "Work can be taken.", body = Readiness),
-        (status = 503, description = "The store is down, Enterprise Manager was never observed completely, or the \
+        (status = 503, description = "The store is down or cannot be written to, Enterprise Manager was never observed completely, or the \
             gateway is stopping; with `strict=true` also when Enterprise Manager cannot be reached.", body = Readiness),
     ))]
 async fn get_readiness(State(edge): State<Edge>, Query(query): Query<ReadinessQuery>) -> Response {
@@ -103,6 +106,7 @@ async fn get_readiness(State(edge): State<Edge>, Query(query): Query<ReadinessQu
                 name: check.name,
                 status: if check.ok { "ok" } else { "failed" },
                 since: check.since.map(Moment),
+                reason: check.reason,
             })
             .collect(),
     };

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sqlx::AnyConnection;
+use sqlx::{Any, Executor};
 
 use super::super::Error;
 use super::super::row::Columns as _;
@@ -61,9 +61,9 @@ pub(super) struct Peer {
 }
 
 /// All that are in the list, by id. One that is silent stays in it until it is taken for dead.
-pub(super) async fn peers(connection: &mut AnyConnection) -> Result<Vec<Peer>, Error> {
+pub(super) async fn peers<'c>(database: impl Executor<'c, Database = Any>) -> Result<Vec<Peer>, Error> {
     let rows = sqlx::query("select id, claims from replicas order by id")
-        .fetch_all(connection)
+        .fetch_all(database)
         .await?;
     rows.iter()
         .map(|row| {

@@ -85,14 +85,14 @@ const CALLBACK_LANES: &str = "select lane, min(due_at) as due from webhook_deliv
      where endpoint_id is null and state = 'pending' group by lane";
 
 /// Every lane in which something waits.
-async fn lanes(connection: &mut sqlx::AnyConnection) -> Result<Vec<Lane>, Error> {
+fn lanes(endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Result<Vec<Lane>, Error> {
     let mut found = Vec::new();
-    for row in sqlx::query(ENDPOINT_LANES).fetch_all(&mut *connection).await? {
+    for row in endpoints {
         if let Some(due) = row.opt_at("due")? {
-            found.push(endpoint_lane(&row, due)?);
+            found.push(endpoint_lane(row, due)?);
         }
     }
-    for row in sqlx::query(CALLBACK_LANES).fetch_all(&mut *connection).await? {
+    for row in callbacks {
         found.push(Lane {
             key: row.text("lane")?,
             endpoint: None,
@@ -134,7 +134,9 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn waiting_lanes(&self) -> Result<Vec<Lane>, Error> {
-        lanes(&mut *self.reader().acquire().await?).await
+        let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.reader()).await?;
+        let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.reader()).await?;
+        lanes(&endpoints, &callbacks)
     }
 }
 
@@ -144,7 +146,9 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn waiting_lanes(&mut self) -> Result<Vec<Lane>, Error> {
-        lanes(self.connection()).await
+        let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.connection()).await?;
+        let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.connection()).await?;
+        lanes(&endpoints, &callbacks)
     }
 
     /// How many attempts of each lane are under way, those of other replicas included.

@@ -95,8 +95,8 @@ impl Store {
 
     /// The deliveries that a statement finds, each with its attempts as they were at that moment.
     async fn with_attempts(&self, wanted: Sql) -> Result<Vec<Delivery>, Error> {
-        let mut snapshot = self.reader().begin().await?;
-        let rows = wanted.fetch_all(&mut snapshot).await?;
+        let mut snapshot = self.snapshot().await?;
+        let rows = wanted.fetch_all(self.limited(&mut *snapshot)).await?;
         let mut attempts: HashMap<String, Vec<Attempt>> = HashMap::new();
         if !rows.is_empty() {
             let mut sql = Sql::new(
@@ -109,14 +109,14 @@ impl Store {
                 .collect::<Result<Vec<_>, _>>()?;
             sql.and_one_of("delivery_id", ids.into_iter());
             sql.push(" order by delivery_id, number");
-            for row in sql.fetch_all(&mut snapshot).await? {
+            for row in sql.fetch_all(self.limited(&mut *snapshot)).await? {
                 attempts
                     .entry(row.text("delivery_id")?)
                     .or_default()
                     .push(attempt_from(&row)?);
             }
         }
-        snapshot.rollback().await?;
+        drop(snapshot);
         rows.iter()
             .map(|row| delivery_from(row, attempts.remove(&row.text("id")?).unwrap_or_default()))
             .collect()

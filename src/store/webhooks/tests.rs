@@ -281,6 +281,16 @@ async fn whoever_lost_a_delivery_changes_nothing() {
         !fixture.settle(&old[0], DELIVERED, false).await,
         "the earlier attempt is fenced off"
     );
+    // Twice over: it is not found, and what was found before is not written.
+    let (id, earlier, number) = (new[0].id, old[0].number, new[0].number);
+    for (number, owner) in [(earlier, "me"), (number, "another")] {
+        let mut tx = fixture.store.begin().await.expect("begun");
+        assert!(tx.sending(id, number, owner).await.expect("read").is_none());
+        let found = tx.sending(id, new[0].number, "me").await.expect("read");
+        let mut stale = found.expect("its own");
+        (stale.number, stale.owner) = (number, owner.to_owned());
+        assert!(!tx.settle(&stale, DELIVERED, false).await.expect("refused"));
+    }
     assert!(fixture.settle(&new[0], DELIVERED, false).await);
     let delivery = fixture.all().await.remove(0);
     assert_eq!(delivery.attempts[0].error, Some(AttemptError::UnknownEnd));

@@ -59,4 +59,109 @@ async fn replicas_go_on_by_themselves_after_the_database_was_killed_and_after_it
     server.thaw();
     assert_eq!(other.events("failover.session.finished", 3).await.len(), 3);
     receiver.next_of("failover.session.finished").await;
+
+    // Read-only, as a standby is: nothing is taken, what is there is shown.
+    server
+        .execute("postgres", "alter system set default_transaction_read_only = on")
+        .await;
+    server.execute("postgres", "select pg_reload_conf()").await;
+    let red = one
+        .until("/readyz", |body| body["checks"][0]["reason"] == "it is read-only")
+        .await;
+    assert_eq!(red["status"], "unavailable", "{red}");
+    let endpoint = json!({"url": receiver.url()});
+    let (status, refused) = one.post("/api/v1/webhook-endpoints", &[], &endpoint).await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (503, &json!("store-unavailable")),
+        "{refused}"
+    );
+    let kept = one.get(&path_of(&operation)).await;
+    assert_eq!(kept["result"], "success", "{kept}");
+    server
+        .execute("postgres", "alter system reset default_transaction_read_only")
+        .await;
+    server.execute("postgres", "select pg_reload_conf()").await;
+    one.until_ready().await;
+    other.until_ready().await;
+    shared.failover_elsewhere().await;
+    assert_eq!(other.events("failover.session.finished", 4).await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_a_silent_server_never_answers_is_given_up_and_nothing_is_sent() {
+    use sqlx::Connection as _;
+    let server = tokio::task::spawn_blocking(Server::start)
+        .await
+        .expect("a server");
+    let database = server.database().await;
+    let mut holder = sqlx::PgConnection::connect(&database.url)
+        .await
+        .expect("connected");
+    let mut observer = sqlx::PgConnection::connect(&database.url)
+        .await
+        .expect("connected");
+    let shared = Shared::on(database, &["--speed", "20"]);
+    let replica = shared.replica().await;
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
+    // Held up as it looks for the key, and in the midst of its transaction as it writes the key.
+    for (mode, key) in [("access exclusive", "one"), ("share", "two")] {
+        let lock = format!("begin; lock table idempotency_keys in {mode} mode");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(lock))
+            .execute(&mut holder)
+            .await
+            .expect("the lock");
+        let headers = [("idempotency-key", key)];
+        let body = json!({});
+        let ask = replica.post(&path, &headers, &body);
+        let freeze = async {
+            wait_for_waiter(&mut observer).await;
+            server.freeze();
+        };
+        let ((status, answer), ()) = tokio::join!(ask, freeze);
+        assert_eq!(
+            (status, &answer["code"]),
+            (503, &json!("store-unavailable")),
+            "{mode}: {answer}"
+        );
+        server.thaw();
+        sqlx::raw_sql("rollback")
+            .execute(&mut holder)
+            .await
+            .expect("let go");
+        replica.until_ready().await;
+        let operations = replica
+            .until("/api/v1/operations", |list| list["items"].is_array())
+            .await;
+        assert_eq!(
+            operations["items"].as_array().map(Vec::len),
+            Some(0),
+            "{mode}: {operations}"
+        );
+    }
+    let (status, taken) = replica
+        .post(&path, &[("idempotency-key", "two")], &json!({}))
+        .await;
+    assert_eq!(status, 202, "{taken}");
+    let counted = crate::support::world::stats(&shared.simulator).await;
+    let posts = &counted["requests"][format!("POST /api/cloud/cloudFailoverPlans/{PLAN}")];
+    assert_eq!(posts, 1, "{counted}");
+}
+
+/// Waits until a statement about the keys waits for the lock.
+async fn wait_for_waiter(observer: &mut sqlx::PgConnection) {
+    let deadline = std::time::Instant::now() + crate::support::process::PATIENCE;
+    loop {
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%idempotency_keys%'",
+        )
+        .fetch_one(&mut *observer)
+        .await
+        .expect("a count");
+        if waiting > 0 {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "nobody waits");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }

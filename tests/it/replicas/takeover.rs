@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use serde_json::json;
+use sqlx::Connection as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::world::{Shared, path_of};
 use crate::support::PLAN;
+use crate::support::process::PATIENCE;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::stats;
 
@@ -71,11 +73,11 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
         .await;
     assert_eq!(status, 201, "{endpoint}");
     shared.failover_elsewhere().await;
-    let (first, answer_first) = requests.recv().await.expect("the first attempt");
+    let (first, answer_first) = next(&mut requests).await;
     frozen.process.freeze();
     let begun = Instant::now();
     let other = shared.replica().await;
-    let (second, answer_second) = requests.recv().await.expect("the other one's attempt");
+    let (second, answer_second) = next(&mut requests).await;
     eprintln!("sent by the other {:?} after the freeze", begun.elapsed());
     assert_eq!(first, second, "the same delivery");
     answer_second.send(StatusCode::NO_CONTENT).expect("it waits");
@@ -88,7 +90,7 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
         .expect("it waits");
     frozen.process.thaw();
     let fenced = "emgate_webhook_fenced_total";
-    let deadline = Instant::now() + crate::support::process::PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while frozen.counter(fenced).await < 1.0 {
         assert!(Instant::now() < deadline, "it never came to its write");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -96,10 +98,72 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
     assert_eq!(other.get(list).await, before);
     // It is back among the living, and nothing is told twice.
     shared.failover_elsewhere().await;
-    let (_, answer) = requests.recv().await.expect("the next delivery");
+    let (_, answer) = next(&mut requests).await;
     answer.send(StatusCode::NO_CONTENT).expect("it waits");
     assert_eq!(frozen.events("failover.session.finished", 2).await.len(), 2);
     frozen.until_ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_that_takes_longer_than_a_silent_replica_is_waited_for_is_not_taken_over() {
+    let shared = Shared::start(&["--speed", "20"]).await;
+    let patient = [("EMGATE_WEBHOOKS__TIMEOUT", "60s")];
+    let (one, other) = (
+        shared.replica_with(&patient).await,
+        shared.replica_with(&patient).await,
+    );
+    let (url, mut requests) = held_receiver().await;
+    let endpoint = json!({"url": url, "eventTypes": ["failover.session.finished"]});
+    let (status, endpoint) = one.post("/api/v1/webhook-endpoints", &[], &endpoint).await;
+    assert_eq!(status, 201, "{endpoint}");
+    shared.failover_elsewhere().await;
+    let (_, answer) = requests.recv().await.expect("the delivery");
+    // A replica is taken for dead after 8 s of silence; both have beaten for longer than that, by the server's clock.
+    let mut database = sqlx::PgConnection::connect(&shared.database.url)
+        .await
+        .expect("connected");
+    let beats = "select min(beat_at) from replicas";
+    let begun: i64 = sqlx::query_scalar(beats)
+        .fetch_one(&mut database)
+        .await
+        .expect("beats");
+    let deadline = Instant::now() + crate::support::process::PATIENCE;
+    while sqlx::query_scalar::<_, i64>(beats)
+        .fetch_one(&mut database)
+        .await
+        .expect("beats")
+        < begun + 12_000_000
+    {
+        assert!(Instant::now() < deadline, "they do not beat");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    let list = "/api/v1/webhook-deliveries";
+    let sending = other.get(list).await;
+    assert_eq!(sending["items"][0]["state"], "sending", "{sending}");
+    assert!(requests.try_recv().is_err(), "sent once");
+    answer.send(StatusCode::NO_CONTENT).expect("it waits");
+    let delivered = other
+        .until(list, |list| list["items"][0]["state"] == "delivered")
+        .await;
+    assert_eq!(
+        delivered["items"][0]["attempts"].as_array().map(Vec::len),
+        Some(1),
+        "{delivered}"
+    );
+    assert!(requests.try_recv().is_err(), "sent once");
+    for replica in [&one, &other] {
+        assert_eq!(replica.counter("emgate_webhook_fenced_total").await as u64, 0);
+    }
+}
+
+/// The next attempt.
+async fn next(
+    requests: &mut mpsc::UnboundedReceiver<(String, oneshot::Sender<StatusCode>)>,
+) -> (String, oneshot::Sender<StatusCode>) {
+    tokio::time::timeout(PATIENCE, requests.recv())
+        .await
+        .expect("an attempt in time")
+        .expect("the receiver lives")
 }
 
 /// A receiver whose answers the test gives: the delivery's id and where the status goes.

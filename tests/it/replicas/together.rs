@@ -110,6 +110,20 @@ async fn an_operation_asked_for_here_is_followed_there_and_its_end_comes_back() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_task_after_the_other_in_the_same_logon_session_is_followed_there() {
+    let shared = Shared::start(&["--speed", "20", "--collect-delay", "2"]).await;
+    let (_observing, asked) = (shared.replica().await, shared.replica().await);
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/undo");
+    for round in 0..5 {
+        // At once after the end of the last one, when the observing replica has just left that session.
+        let (status, undo) = asked.post(&path, &[], &json!({})).await;
+        assert_eq!(status, 202, "{undo}");
+        let ended = asked.wait_for(&undo).await;
+        assert_eq!(ended["task"]["state"], "finished", "round {round}: {ended}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_operation_can_be_cancelled_at_another_replica_than_was_asked() {
     let shared = Shared::start(&["--speed", "1"]).await;
     let (_observing, asked, other) = (

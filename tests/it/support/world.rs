@@ -15,6 +15,8 @@ pub struct World {
     pub gateway: Process,
     token: String,
     directory: tempfile::TempDir,
+    /// What starts the gateway.
+    starter: Vec<String>,
 }
 
 impl World {
@@ -25,8 +27,19 @@ impl World {
         world
     }
 
+    /// The same, the gateway by another program ([`Process::start_by`]); `{}` in an argument is the store's folder.
+    pub async fn start_by(starter: &[&str], simulator_options: &[&str]) -> Self {
+        let world = Self::begin_by(starter, simulator_options);
+        world.wait_until_ready().await;
+        world
+    }
+
     /// Starts both; the gateway listens, no more.
     pub fn begin(simulator_options: &[&str]) -> Self {
+        Self::begin_by(&[], simulator_options)
+    }
+
+    fn begin_by(starter: &[&str], simulator_options: &[&str]) -> Self {
         let mut arguments = vec![
             "simulate",
             "--listen",
@@ -39,12 +52,18 @@ impl World {
         arguments.extend(simulator_options);
         let simulator = Process::start(&arguments, &[]);
         let directory = tempfile::tempdir().expect("a directory");
-        let gateway = gateway(&simulator, &directory);
+        let folder = directory.path().display().to_string();
+        let starter: Vec<String> = starter
+            .iter()
+            .map(|argument| argument.replace("{}", &folder))
+            .collect();
+        let gateway = gateway(&starter, &simulator, &directory);
         Self {
             simulator,
             gateway,
             token: everything(),
             directory,
+            starter,
         }
     }
 
@@ -62,14 +81,16 @@ impl World {
             gateway: old,
             token,
             directory,
+            starter,
         } = self;
         old.kill();
-        let gateway = gateway(&simulator, &directory);
+        let gateway = gateway(&starter, &simulator, &directory);
         Self {
             simulator,
             gateway,
             token,
             directory,
+            starter,
         }
     }
 
@@ -92,28 +113,56 @@ impl World {
         json_of(answer).await
     }
 
+    /// A GET with its status and whether it says when to come again.
+    pub async fn ask(&self, path: &str) -> (u16, bool, Value) {
+        let request = client::plain()
+            .get(self.gateway.url(path))
+            .bearer_auth(&self.token);
+        let answer = request.send().await.expect("an answer");
+        let pause = answer.headers().contains_key("retry-after");
+        (answer.status().as_u16(), pause, json_of(answer).await)
+    }
+
+    /// Where the store is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// Asks the simulator's control API.
+    pub async fn control(&self, path: &str, body: &Value) {
+        let url = self.simulator.url(&format!("/_sim/{path}"));
+        let answer = client::plain().post(url).body(body.to_string()).send().await;
+        assert!(answer.expect("an answer").status().is_success(), "{path}");
+    }
+
     /// A POST with its status.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let (status, _, body) = self.try_post(path, body).await;
+        (status, body)
+    }
+
+    /// A POST with its status and whether it says when to come again.
+    pub async fn try_post(&self, path: &str, body: &Value) -> (u16, bool, Value) {
         let request = client::plain()
             .post(self.gateway.url(path))
             .bearer_auth(&self.token)
             .header("content-type", "application/json")
             .body(body.to_string());
         let answer = request.send().await.expect("an answer");
-        (answer.status().as_u16(), json_of(answer).await)
+        let pause = answer.headers().contains_key("retry-after");
+        (answer.status().as_u16(), pause, json_of(answer).await)
     }
 
     /// A POST without a body, under an idempotency key.
-    pub async fn post_with_key(&self, path: &str, key: &str) -> (u16, Value) {
+    pub fn post_with_key(&self, path: &str, key: &str) -> impl Future<Output = (u16, Value)> + use<> {
         let request = client::plain()
             .post(self.gateway.url(path))
-            .bearer_auth(&self.token);
-        let answer = request
-            .header("idempotency-key", key)
-            .send()
-            .await
-            .expect("an answer");
-        (answer.status().as_u16(), json_of(answer).await)
+            .bearer_auth(&self.token)
+            .header("idempotency-key", key);
+        async move {
+            let answer = request.send().await.expect("an answer");
+            (answer.status().as_u16(), json_of(answer).await)
+        }
     }
 
     /// Asks again and again until the answer is as wished.
@@ -132,7 +181,8 @@ impl World {
         }
     }
 
-    async fn wait_until_ready(&self) {
+    /// Waits until the gateway is ready.
+    pub async fn wait_until_ready(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answer = client::plain()
@@ -170,7 +220,7 @@ pub async fn json_of(answer: reqwest::Response) -> Value {
     serde_json::from_str(&answer.text().await.expect("a whole answer")).expect("JSON")
 }
 
-fn gateway(simulator: &Process, directory: &tempfile::TempDir) -> Process {
+fn gateway(starter: &[String], simulator: &Process, directory: &tempfile::TempDir) -> Process {
     let upstream = simulator.url("");
     let store = format!("sqlite://{}", directory.path().join("emgate.db").display());
     let environment = [
@@ -187,7 +237,8 @@ fn gateway(simulator: &Process, directory: &tempfile::TempDir) -> Process {
         ("EMGATE_WEBHOOKS__ALLOW_NETWORKS__0", "127.0.0.0/8"),
         ("EMGATE_WEBHOOKS__ALLOW_HTTP", "true"),
     ];
-    Process::start(&["serve"], &environment)
+    let starter: Vec<&str> = starter.iter().map(String::as_str).collect();
+    Process::start_by(&starter, &["serve"], &environment)
 }
 
 fn everything() -> String {
