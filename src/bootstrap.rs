@@ -109,8 +109,9 @@ impl Gateway {
         let clock: SharedClock = SystemClock::shared();
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
+        let of_workers = store.for_workers();
         let em = Em::new(&config.upstream, clock.clone())?;
-        let heart = Heart::new(store.clone(), shares::LogonShares::of(&em, &store));
+        let heart = Heart::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
         let heart = AbortOnDropHandle::new(tokio::spawn(heart.run()));
         resume_logons(&store, &em).await?;
         let guard = webhooks::Guard::new(&config.webhooks, off_limits(addr, &config.upstream.url));
@@ -123,7 +124,7 @@ impl Gateway {
         let watcher_nudge = Nudge::default();
         let client = webhooks::Client::new(guard.clone(), config.webhooks.timeout);
         let dispatcher = webhooks::Dispatcher::new(
-            store.clone(),
+            of_workers.clone(),
             client,
             &config.webhooks,
             clock.clone(),
@@ -144,22 +145,22 @@ impl Gateway {
 
         let ear = {
             let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
-            Ear::new(store.clone(), move || {
+            Ear::new(of_workers.clone(), move || {
                 nudge.now();
                 changed.send_modify(|turn| *turn = turn.wrapping_add(1));
             })
         };
         let watcher = Watcher::new(
             em.clone(),
-            store.clone(),
+            of_workers.clone(),
             clock,
             config.watch,
             limits.patience,
             changed,
         );
         tasks.drive(watcher, watcher_nudge);
-        tasks.drive(Timekeeper::new(store.clone()), Nudge::default());
-        tasks.drive(Pruner::new(store.clone(), &config.retention), Nudge::default());
+        tasks.drive(Timekeeper::new(of_workers.clone()), Nudge::default());
+        tasks.drive(Pruner::new(of_workers, &config.retention), Nudge::default());
         dispatcher.start();
         tasks.drive(MetricsUpkeep, Nudge::default());
 

@@ -7,12 +7,16 @@ pub mod em;
 pub mod error;
 pub mod events;
 pub mod idempotency;
+pub mod mark;
 pub mod operations;
 pub mod plans;
 pub mod sessions;
+mod settle;
 pub mod submit;
+mod waiting;
 pub mod webhooks;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,6 +31,9 @@ pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
 };
 pub use error::{BusyWith, Error, FieldError};
+
+/// How many operations are read at a time for those who waited for them; fewer than the store's connections.
+const VIEWS: usize = 4;
 
 /// The time limits that verbs work by.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +73,8 @@ pub struct App {
     tasks: Tasks,
     watcher: Nudge,
     changed: tokio::sync::watch::Sender<u64>,
+    lookout: waiting::Lookout,
+    views: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
     pulse: crate::webhooks::Pulse,
     limits: Limits,
@@ -75,6 +84,16 @@ impl App {
     /// Verbs over these rooms, within these limits.
     #[must_use]
     pub fn new(rooms: Rooms, limits: Limits) -> Self {
+        let lookout = waiting::Lookout::default();
+        let looking = {
+            let store = rooms.store.clone();
+            let ask = async move |ids: Vec<_>| store.open_among(&ids).await;
+            lookout.clone().run(rooms.changed.subscribe(), ask)
+        };
+        let stopping = rooms.tasks.stopping();
+        rooms
+            .tasks
+            .spawn(async move { stopping.run_until_cancelled(looking).await });
         let webhooks = webhooks::Webhooks::new(rooms.store.clone(), rooms.guard, rooms.clock.clone());
         Self {
             em: rooms.em,
@@ -83,6 +102,8 @@ impl App {
             tasks: rooms.tasks,
             watcher: rooms.watcher,
             changed: rooms.changed,
+            lookout,
+            views: Arc::new(tokio::sync::Semaphore::new(VIEWS)),
             webhooks,
             pulse: rooms.pulse,
             limits,

@@ -12,9 +12,6 @@ use crate::domain::session::Session;
 use crate::store::operations::{Cursor, OperationFilter};
 use crate::upstream::{Acted, SavedLogon};
 
-/// How often an operation is looked at while it is waited for, in case another process changed it.
-const WAIT_STEP: Duration = Duration::from_secs(1);
-
 /// An operation with its session.
 #[derive(Debug, Clone)]
 pub struct OperationView {
@@ -95,19 +92,25 @@ impl App {
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn await_operation(&self, id: OperationId, limit: Duration) -> Result<OperationView, Error> {
         let deadline = tokio::time::Instant::now() + limit;
-        let mut changes = self.changed.subscribe();
         let stopping = self.tasks.stopping();
         loop {
-            let view = self.operation(id).await?;
+            let waited = self.lookout.watch(id);
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                _ = tokio::time::timeout_at(deadline, waited.over()) => {}
+            }
+            let view = waited.view(async || self.view_in_turn(id).await).await?;
             let now = tokio::time::Instant::now();
             if !view.operation.state.is_open() || now >= deadline || stopping.is_cancelled() {
                 return Ok(view);
             }
-            tokio::select! {
-                () = stopping.cancelled() => {}
-                _ = tokio::time::timeout_at(deadline.min(now + WAIT_STEP), changes.changed()) => {}
-            }
         }
+    }
+
+    /// The operation for somebody who waited. Only a few read at a time, however many wait: others need the store too.
+    async fn view_in_turn(&self, id: OperationId) -> Result<OperationView, Error> {
+        let _turn = self.views.acquire().await;
+        self.operation(id).await
     }
 
     /// Asks EM to stop the operation's work, and says honestly what is known of that.

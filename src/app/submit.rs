@@ -1,36 +1,35 @@
-//! The life of a request that changes EM, from the row to the answer.
+//! The life of a request that changes EM, from the row to the sending; what the answer means is `settle`'s.
 //!
-//! The row is durable before anything is sent. The answer then says one of three things: EM took it, EM definitely
-//! refused it, or nobody knows; the last is left to the watcher, which looks and never sends. This is the only place
-//! that turns EM's answer to a write into an operation's state (contract section 7, Actions).
+//! The row is durable before anything is sent, and what is not known to be durable is not sent. From then on whatever
+//! the caller hears names the operation (`mark`).
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::idempotency::IdempotentRequest;
-use super::{App, BusyWith, Error};
+use super::mark::Mark;
+use super::{App, BusyWith, Error, Limits};
 use crate::domain::access::Caller;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{
     Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState,
-    OperationTask, TaskState,
 };
 use crate::domain::plan::PlanRef;
-use crate::store::Tx;
 use crate::store::idempotency::KeyUse;
-use crate::store::logons::StoredLogon;
 use crate::store::operations::Inserted;
+use crate::store::{self, Store};
 use crate::telemetry::names;
+use crate::upstream;
 use crate::upstream::mirror::Taken;
-use crate::upstream::{self, Acted};
 
-/// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. Nobody waits
-/// that long; the work goes on without a caller.
-const SETTLE_PATIENCE: Duration = Duration::from_mins(1);
-const SETTLE_PAUSE: Duration = Duration::from_millis(300);
+/// How long it may take to find out whether a record is there, for the request still to be sent; and the pause between
+/// two attempts.
+const CONFIRM_PATIENCE: Duration = Duration::from_secs(10);
+const CONFIRM_PAUSE: Duration = Duration::from_millis(300);
 
 /// A one-off webhook that was checked and is ready to be stored.
 #[derive(Debug, Clone)]
@@ -62,6 +61,47 @@ pub struct Intent {
     pub idempotency: Option<IdempotentRequest>,
 }
 
+impl Intent {
+    /// The operation that it becomes.
+    fn operation(
+        &self,
+        id: OperationId,
+        caller: &Caller,
+        seen_observation: i64,
+        now: Timestamp,
+        limits: Limits,
+    ) -> Operation {
+        Operation {
+            id,
+            kind: self.kind,
+            action: self.action.to_owned(),
+            plan: self.plan.clone(),
+            target: self.target.clone(),
+            state: OperationState::Submitting,
+            result: None,
+            result_source: None,
+            progress: 0,
+            task: None,
+            session: None,
+            failure: None,
+            requested_by: caller.name.clone(),
+            requested_at: now,
+            finished_at: None,
+            cancel_requested_at: None,
+            callback_url: self.callback.as_ref().map(|callback| callback.masked.clone()),
+            metadata: self.metadata.clone(),
+            seen_observation,
+            answer_due: now.checked_add(limits.answer).unwrap_or(now),
+            evidence_deadline: now.checked_add(limits.patience).unwrap_or(now),
+            history: vec![HistoryStep {
+                state: OperationState::Submitting,
+                at: now,
+                reason: None,
+            }],
+        }
+    }
+}
+
 /// What a request became.
 #[derive(Debug, Clone)]
 pub struct Submitted {
@@ -77,6 +117,8 @@ pub struct Submitted {
 enum Recorded {
     New(OperationId),
     Earlier(OperationId),
+    /// The commit was not answered: it may be there or not.
+    Unclear(Box<Operation>, store::Error),
 }
 
 impl App {
@@ -98,10 +140,18 @@ impl App {
     {
         let app = self.clone();
         let caller = caller.clone();
+        let mark = Mark::of_this_request();
         let work = async move {
             let operation = match app.record(&caller, intent).await? {
-                Recorded::New(operation) => operation,
-                Recorded::Earlier(operation) => return app.earlier(operation).await,
+                Recorded::New(operation) => {
+                    mark.set(operation);
+                    operation
+                }
+                Recorded::Earlier(operation) => {
+                    mark.set(operation);
+                    return app.earlier(operation).await;
+                }
+                Recorded::Unclear(operation, error) => app.confirm(*operation, error, &mark).await?,
             };
             let answer = send(app.em.clone()).await.map(Into::into);
             let outcome = app.settle_in_time(operation, &answer).await;
@@ -133,6 +183,7 @@ impl App {
     }
 
     async fn earlier(&self, id: OperationId) -> Result<Submitted, Error> {
+        Mark::of_this_request().set(id);
         let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
             what: "the operation",
         })?;
@@ -157,35 +208,8 @@ impl App {
         if seen_observation == 0 {
             return Err(Error::NotReady);
         }
-        let now = self.clock.now();
-        let operation = Operation {
-            id: OperationId::new(self.clock.id()),
-            kind: intent.kind,
-            action: intent.action.to_owned(),
-            plan: intent.plan.clone(),
-            target: intent.target.clone(),
-            state: OperationState::Submitting,
-            result: None,
-            result_source: None,
-            progress: 0,
-            task: None,
-            session: None,
-            failure: None,
-            requested_by: caller.name.clone(),
-            requested_at: now,
-            finished_at: None,
-            cancel_requested_at: None,
-            callback_url: intent.callback.as_ref().map(|callback| callback.masked.clone()),
-            metadata: intent.metadata,
-            seen_observation,
-            answer_due: now.checked_add(self.limits.answer).unwrap_or(now),
-            evidence_deadline: now.checked_add(self.limits.patience).unwrap_or(now),
-            history: vec![HistoryStep {
-                state: OperationState::Submitting,
-                at: now,
-                reason: None,
-            }],
-        };
+        let id = OperationId::new(self.clock.id());
+        let operation = intent.operation(id, caller, seen_observation, self.clock.now(), self.limits);
         if intent.kind == OperationKind::Failover
             && let Some(plan) = &intent.plan
         {
@@ -216,136 +240,162 @@ impl App {
             tx.add_callback(operation.id, &callback.url, &callback.secret)
                 .await?;
         }
-        tx.commit().await?;
-        metrics::counter!(names::OPERATIONS_STARTED, "action" => intent.action).increment(1);
-        let requested_by = caller.name.as_deref().unwrap_or_default();
-        let (id, action) = (operation.id, intent.action);
-        match &intent.plan {
-            Some(plan) => tracing::info!(
-                operation = %id, action, plan = %plan.id, plan_name = plan.name, requested_by, "an operation was recorded"
-            ),
-            None => tracing::info!(
-                operation = %id, action, target = intent.target, requested_by, "an operation was recorded"
-            ),
+        match tx.commit().await {
+            Ok(()) => {}
+            // The one answer that leaves nothing open; others come also from a server that ends, and from none.
+            Err(error @ store::Error::Refused { .. }) => return Err(error.into()),
+            Err(error) => return Ok(Recorded::Unclear(Box::new(operation), error)),
         }
+        note_recorded(&operation);
         Ok(Recorded::New(operation.id))
     }
 
-    /// Records EM's answer, again where the store is away for a moment: an answer that is not written down names a task
-    /// that nobody follows.
-    async fn settle_in_time(
+    /// Finds out whether an operation is there whose commit was not answered. If so it goes on: sending is safe once
+    /// the record is. If that is known too late, it ends without having been sent. `lost`: why it is not known.
+    async fn confirm(
         &self,
-        id: OperationId,
-        answer: &Result<Taken, upstream::Error>,
-    ) -> Result<Submitted, Error> {
-        let latest = tokio::time::Instant::now() + SETTLE_PATIENCE;
+        operation: Operation,
+        lost: store::Error,
+        mark: &Mark,
+    ) -> Result<OperationId, Error> {
+        let id = operation.id;
+        tracing::warn!(operation = %id, error = &lost as &dyn std::error::Error, "it is not known whether an operation was recorded; it is not sent before that is known");
+        mark.set(id);
+        let begun = tokio::time::Instant::now();
         let stopping = self.tasks.stopping();
         loop {
-            match self.settle(id, answer).await {
-                Err(Error::Store(error))
-                    if tokio::time::Instant::now() < latest && !stopping.is_cancelled() =>
-                {
-                    tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "the outcome of an operation cannot be stored yet");
-                    tokio::time::sleep(self.clock.jittered(SETTLE_PAUSE, 0.5)).await;
+            let over = match self.store.is_recorded(&operation).await {
+                Ok(true) if begun.elapsed() < CONFIRM_PATIENCE => {
+                    note_recorded(&operation);
+                    return Ok(id);
                 }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn settle(
-        &self,
-        id: OperationId,
-        answer: &Result<Taken, upstream::Error>,
-    ) -> Result<Submitted, Error> {
-        let mut tx = self.store.begin().await?;
-        let mut operation = tx
-            .operation(id)
-            .await?
-            .ok_or(Error::Internal("an operation vanished from the store"))?;
-        let now = self.clock.now();
-        // The answer is here: from now on nothing that appears at EM can be the doing of a refused request.
-        operation.answer_due = now;
-        let mut taken = None;
-        let refusal = match answer {
-            Ok(answer) => {
-                self.note_taken(&mut tx, &mut operation, answer).await?;
-                taken = Some(answer.clone());
-                None
-            }
-            Err(error) if error.acted() == Acted::No => {
-                tracing::warn!(operation = %id, error = error as &dyn std::error::Error, "Enterprise Manager refused the operation");
-                operation.failure = Some(Failure {
-                    message: error.public_message(),
-                    source: FailureSource::Gateway,
-                });
-                operation.finish(Some(OperationResult::Failed), None, now);
-                // EM never acted, so the caller may try again under the same key.
-                tx.free_key(id).await?;
-                Some(error.clone())
-            }
-            Err(error) => {
-                tracing::warn!(operation = %id, error = error as &dyn std::error::Error, "the outcome of the operation is not known; it is looked for and not sent again");
-                let reason = format!(
-                    "the outcome of the request is not known: {}",
-                    error.public_message()
-                );
-                operation.step(OperationState::Submitting, now, Some(reason));
-                None
-            }
-        };
-        tx.save_operation(&operation).await?;
-        tx.commit().await?;
-        if let Some(logon) = taken.as_ref().and_then(|taken| Some(taken.task.as_ref()?.logon)) {
-            self.em.note_committed(logon);
-        }
-        if let Some(result) = &operation.result {
-            let (action, result) = (operation.action.clone(), result.as_str().to_owned());
-            metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);
-        }
-        match refusal {
-            Some(source) => Err(Error::Refused {
-                operation: id,
-                source,
-            }),
-            None => Ok(Submitted {
-                operation,
-                replayed: false,
-                taken,
-            }),
-        }
-    }
-
-    /// Records that EM took the request: what is to be followed now, or that it is done.
-    async fn note_taken(&self, tx: &mut Tx, operation: &mut Operation, taken: &Taken) -> Result<(), Error> {
-        let (id, now) = (operation.id, self.clock.now());
-        let Some(accepted) = &taken.task else {
-            tracing::info!(operation = %id, "Enterprise Manager did what the operation asks for");
-            operation.finish(Some(OperationResult::Success), None, now);
-            return Ok(());
-        };
-        if let Some(saved) = self.em.save_logon(accepted.logon) {
-            // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
-            let kept = StoredLogon {
-                id: saved.id,
-                account: saved.account,
-                token: saved.token,
-                path: saved.path,
+                // Whoever asked may have turned to something else by now.
+                Ok(true) => withdraw(&self.store, id).await.is_ok(),
+                Ok(false) => {
+                    mark.clear();
+                    true
+                }
+                Err(_) => false,
             };
-            tx.keep_logon(&kept).await?;
+            // After its patience the watcher calls it unknown, if it is there.
+            if over || stopping.is_cancelled() || begun.elapsed() >= self.limits.patience {
+                return Err(Error::Store(lost));
+            }
+            tokio::time::sleep(self.clock.jittered(CONFIRM_PAUSE, 0.5)).await;
         }
-        tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
-        operation.task = Some(OperationTask {
-            id: accepted.task.clone(),
-            logon: Some(accepted.logon),
-            // A task that is over already is looked at once more: how it went stands in its whole document.
-            state: match &accepted.state {
-                TaskState::Finished => TaskState::OperationFinished,
-                other => other.clone(),
-            },
-            message: accepted.message.clone(),
-        });
-        operation.step(OperationState::Running, now, None);
-        Ok(())
+    }
+}
+
+/// Ends an operation that was recorded and will not be sent. One that others took for something else by now is left as
+/// it is.
+async fn withdraw(store: &Store, id: OperationId) -> Result<(), store::Error> {
+    let mut tx = store.begin().await?;
+    let submitting = |operation: &Operation| operation.state == OperationState::Submitting;
+    let Some(mut operation) = tx.operation(id).await?.filter(submitting) else {
+        return Ok(());
+    };
+    let message =
+        "the gateway's store did not confirm the record in time, so nothing was sent to Enterprise Manager";
+    operation.failure = Some(Failure {
+        message: message.to_owned(),
+        source: FailureSource::Gateway,
+    });
+    operation.finish(Some(OperationResult::Failed), None, tx.clock().now());
+    tx.free_key(id).await?;
+    tx.save_operation(&operation).await?;
+    tx.commit().await?;
+    tracing::warn!(operation = %id, "an operation was withdrawn: {message}");
+    Ok(())
+}
+
+fn note_recorded(operation: &Operation) {
+    let action = operation.action.clone();
+    metrics::counter!(names::OPERATIONS_STARTED, "action" => action).increment(1);
+    let requested_by = operation.requested_by.as_deref().unwrap_or_default();
+    let (id, action) = (operation.id, operation.action.as_str());
+    match &operation.plan {
+        Some(plan) => tracing::info!(
+            operation = %id, action, plan = %plan.id, plan_name = plan.name, requested_by, "an operation was recorded"
+        ),
+        None => tracing::info!(
+            operation = %id, action, target = operation.target, requested_by, "an operation was recorded"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+    use crate::store::idempotency::KeyDigests;
+    use crate::store::testing::temporary;
+
+    fn write() -> Operation {
+        let intent = Intent {
+            kind: OperationKind::Em,
+            action: "start",
+            plan: None,
+            target: Some("jobs/1".into()),
+            callback: None,
+            metadata: BTreeMap::new(),
+            idempotency: None,
+        };
+        let limits = Limits {
+            answer: Duration::from_secs(90),
+            patience: Duration::from_mins(20),
+        };
+        let caller = Caller {
+            name: None,
+            issuer: None,
+            scopes: BTreeSet::new(),
+        };
+        let id = OperationId::new(SystemClock.id());
+        intent.operation(id, &caller, 1, SystemClock.now(), limits)
+    }
+
+    #[tokio::test]
+    async fn what_was_not_sent_in_time_ends_as_failed_with_its_key_free_unless_others_found_it_at_work() {
+        let store = temporary().await;
+        for state in [OperationState::Submitting, OperationState::Running] {
+            let mut operation = write();
+            let key = KeyDigests {
+                scope: format!("a scope of {}", operation.id),
+                request: "a request".into(),
+            };
+            let mut tx = store.begin().await.expect("begun");
+            tx.insert_operation(&operation).await.expect("inserted");
+            tx.bind_key(&key, operation.id).await.expect("bound");
+            if state == OperationState::Running {
+                operation.step(state, operation.requested_at, None);
+                tx.save_operation(&operation).await.expect("saved");
+            }
+            tx.commit().await.expect("committed");
+            assert!(store.is_recorded(&operation).await.expect("asked"));
+            withdraw(&store, operation.id).await.expect("withdrawn");
+            let after = store.operation(operation.id).await.expect("read");
+            let after = after.expect("there");
+            let key = store.key_use(&key).await.expect("read");
+            if state == OperationState::Submitting {
+                assert_eq!(after.result, Some(OperationResult::Failed));
+                let failure = after.failure.expect("a failure");
+                assert!(failure.message.contains("nothing was sent"), "{failure:?}");
+                assert_eq!(key, KeyUse::Free);
+            } else {
+                assert_eq!(after, operation);
+                assert_eq!(key, KeyUse::Same(operation.id));
+            }
+        }
+        assert!(!store.is_recorded(&write()).await.expect("asked"));
+    }
+
+    #[tokio::test]
+    async fn looking_for_a_record_makes_none() {
+        let store = temporary().await;
+        let operation = write();
+        assert!(!store.is_recorded(&operation).await.expect("asked"));
+        assert!(!store.is_recorded(&operation).await.expect("asked again"));
+        assert_eq!(store.operation(operation.id).await.expect("read"), None);
     }
 }

@@ -70,7 +70,8 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(required = false)]
     pub errors: &'a [Fault],
-    /// The operation concerned: the one that keeps the plan busy, that has ended, or that records the refusal.
+    /// The operation concerned: the one that keeps the plan busy, that has ended, that records the refusal, or that goes
+    /// on although this request could not be answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub operation_id: Option<&'a str>,

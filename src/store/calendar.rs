@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::row::{Columns as _, json, micros, moment};
-use super::{Error, Store, Tx};
+use super::{Error, Inner, Store, Tx};
 use crate::runtime::{Turn, Worker};
 
 /// A step of the clock that is no news: a restart, a pause of the machine. Idempotency keys count for an hour less than
@@ -134,12 +134,18 @@ fn tell(doubt: &Doubt, mark: Timestamp, now: Timestamp) {
     }
 }
 
+impl Inner {
+    fn believed_now(&self) -> Timestamp {
+        let mut calendar = self.calendar.lock().unwrap_or_else(PoisonError::into_inner);
+        calendar.look(self.clock.now())
+    }
+}
+
 impl Store {
     /// The moment by which age is judged: never ahead of the clock, and behind it while that is not believed.
     #[must_use]
     pub fn believed_now(&self) -> Timestamp {
-        let mut calendar = self.0.calendar.lock().unwrap_or_else(PoisonError::into_inner);
-        calendar.look(self.clock().now())
+        self.0.believed_now()
     }
 
     /// Since when, by itself, the clock is further ahead than any absence explains; none when it is not.
@@ -205,7 +211,7 @@ impl Tx {
     /// As [`Store::believed_now`].
     #[must_use]
     pub fn believed_now(&self) -> Timestamp {
-        Store(self.store.clone()).believed_now()
+        self.store.believed_now()
     }
 
     async fn write_meta(&mut self, key: &'static str, value: String) -> Result<(), Error> {

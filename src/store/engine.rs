@@ -32,8 +32,20 @@ pub async fn in_time<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>
         .unwrap_or_else(|_| Err(Error::TooSlow.into()))
 }
 
-/// Connections to PostgreSQL of one replica.
-const POSTGRES_CONNECTIONS: u32 = 10;
+/// Connections to PostgreSQL of one replica: for requests, and for the few things that workers do at a time. Two more
+/// beat and listen.
+const REQUEST_CONNECTIONS: u32 = 10;
+const WORKER_CONNECTIONS: u32 = 4;
+
+/// Connections that read from a file.
+const REQUEST_READERS: u32 = 4;
+const WORKER_READERS: u32 = 2;
+
+/// Where writes go and where reads go.
+pub(super) struct Pools {
+    pub(super) write: AnyPool,
+    pub(super) read: AnyPool,
+}
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,8 +169,8 @@ impl Place {
         Ok(AnyConnectOptions::from_str(&url)?)
     }
 
-    /// The connection pools: where writes go and where reads go.
-    pub(super) async fn connect(&self) -> Result<(AnyPool, AnyPool), Error> {
+    /// The connection pools: those of requests, and those of workers.
+    pub(super) async fn connect(&self) -> Result<(Pools, Pools), Error> {
         let options = self.options()?;
         match self.engine() {
             Engine::Sqlite => {
@@ -166,39 +178,25 @@ impl Place {
                 let mut first = options.connect().await?;
                 first.execute(sqlx::raw_sql(PRAGMAS)).await?;
                 // One writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
-                let pools = (
-                    sqlite_pool(1).connect_with(options.clone()).await?,
-                    sqlite_pool(4).connect_lazy_with(options),
-                );
+                let write = sqlite_pool(1).connect_with(options.clone()).await?;
+                let of = |readers: u32| Pools {
+                    write: write.clone(),
+                    read: sqlite_pool(readers).connect_lazy_with(options.clone()),
+                };
+                let pools = (of(REQUEST_READERS), of(WORKER_READERS));
                 first.close().await?;
                 Ok(pools)
             }
             Engine::Postgres => {
-                let pool = AnyPoolOptions::new()
-                    .max_connections(POSTGRES_CONNECTIONS)
-                    .acquire_timeout(SERVER_PATIENCE)
-                    .after_release(|connection, _| {
-                        // Without a limit a server that says nothing would keep the place of the connection taken for
-                        // as long as the system repeats what was sent, a quarter of an hour.
-                        Box::pin(async move {
-                            let answered = tokio::time::timeout(SERVER_PATIENCE, connection.ping()).await;
-                            answered.unwrap_or_else(|_| Err(silent())).map(|()| true)
-                        })
-                    })
-                    .after_connect(|connection, _| {
-                        Box::pin(async move {
-                            connection
-                                .execute(sqlx::raw_sql(
-                                    "set statement_timeout = '7s'; set lock_timeout = '5s'; \
-                                     set idle_in_transaction_session_timeout = '4s'",
-                                ))
-                                .await?;
-                            Ok(())
-                        })
-                    })
-                    .connect_with(options)
+                let requests = postgres_pool(REQUEST_CONNECTIONS)
+                    .connect_with(options.clone())
                     .await?;
-                Ok((pool.clone(), pool))
+                let workers = postgres_pool(WORKER_CONNECTIONS).connect_lazy_with(options);
+                let of = |pool: AnyPool| Pools {
+                    write: pool.clone(),
+                    read: pool,
+                };
+                Ok((of(requests), of(workers)))
             }
         }
     }
@@ -208,6 +206,31 @@ impl Place {
 /// long a statement waits for another process or connection that holds the database, in milliseconds.
 const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
      pragma foreign_keys = on;";
+
+fn postgres_pool(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(SERVER_PATIENCE)
+        .after_release(|connection, _| {
+            // Without a limit a server that says nothing would keep the place of the connection taken for as long as
+            // the system repeats what was sent, a quarter of an hour.
+            Box::pin(async move {
+                let answered = tokio::time::timeout(SERVER_PATIENCE, connection.ping()).await;
+                answered.unwrap_or_else(|_| Err(silent())).map(|()| true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection
+                    .execute(sqlx::raw_sql(
+                        "set statement_timeout = '7s'; set lock_timeout = '5s'; \
+                         set idle_in_transaction_session_timeout = '4s'",
+                    ))
+                    .await?;
+                Ok(())
+            })
+        })
+}
 
 fn sqlite_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()

@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn key_use(&self, key: &KeyDigests) -> Result<KeyUse, Error> {
-        let oldest = self.clock().now().checked_sub(KEPT).unwrap_or_default();
+        let oldest = self.believed_now().checked_sub(KEPT).unwrap_or_default();
         let row = sqlx::query(SELECT)
             .bind(key.scope.clone())
             .bind(micros(oldest))
@@ -60,7 +60,7 @@ impl Tx {
                 .execute(self.connection())
                 .await?;
         }
-        let oldest = self.clock().now().checked_sub(KEPT).unwrap_or_default();
+        let oldest = self.believed_now().checked_sub(KEPT).unwrap_or_default();
         let row = sqlx::query(SELECT)
             .bind(key.scope.clone())
             .bind(micros(oldest))
@@ -132,6 +132,17 @@ mod tests {
         Store::open(config, clock.clone()).await.expect("a store")
     }
 
+    /// Lets time go by while the store is open, so that the clock is believed.
+    async fn pass(store: &Store, clock: &ManualClock, time: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(Duration::from_secs(1800));
+            clock.advance(step);
+            store.remember_time().await.expect("remembered");
+            left -= step;
+        }
+    }
+
     /// Lets the key stand for a new operation.
     async fn bind(store: &Store, request: &str) -> OperationId {
         let now = store.clock().now();
@@ -172,7 +183,7 @@ mod tests {
         let config = temporary_config().await;
         let store = open(&config, &clock).await;
         let first = bind(&store, "one").await;
-        clock.advance(ALMOST);
+        pass(&store, &clock, ALMOST).await;
         store.close().await;
         drop(store);
         let store = open(&config, &clock).await;
@@ -193,9 +204,26 @@ mod tests {
             KeyUse::Same(second)
         );
         assert_eq!(store.key_use(&key("one")).await.expect("read"), KeyUse::Other);
-        clock.advance(KEPT);
+        pass(&store, &clock, KEPT).await;
         let mut tx = store.begin().await.expect("begun");
         assert_eq!(tx.key_use(&key("two")).await.expect("read"), KeyUse::Free);
+        drop(tx);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_leaps_ahead_ends_no_key() {
+        let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
+        let store = open(&temporary_config().await, &clock).await;
+        store.remember_time().await.expect("remembered");
+        let first = bind(&store, "one").await;
+        clock.advance(KEPT * 400);
+        assert_eq!(
+            store.key_use(&key("one")).await.expect("read"),
+            KeyUse::Same(first)
+        );
+        let mut tx = store.begin().await.expect("begun");
+        assert_eq!(tx.key_use(&key("one")).await.expect("read"), KeyUse::Same(first));
         drop(tx);
         store.close().await;
     }

@@ -23,7 +23,7 @@ pub struct StoredLogon {
 }
 
 impl Tx {
-    /// Keeps a logon session; keeping it twice is keeping it once.
+    /// Keeps a logon session; keeping it twice is keeping it once. Nobody forgets it until this transaction has ended.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unsealable`].
@@ -32,7 +32,7 @@ impl Tx {
         let (now, owner) = (micros(self.clock().now()), self.replica().to_owned());
         sqlx::query(
             "insert into upstream_logons (id, account, token, path, created_at, owner) values ($1, $2, $3, $4, $5, $6) \
-             on conflict (id) do nothing",
+             on conflict (id) do update set owner = upstream_logons.owner",
         )
         .bind(logon.id.to_string())
         .bind(logon.account.clone())
@@ -45,11 +45,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Forgets the logon sessions that no unfinished operation needs.
+    /// Forgets the logon sessions that no unfinished operation needs. To be called after operations were locked.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn forget_unneeded_logons(&mut self) -> Result<(), Error> {
+        // Whoever keeps one at this moment is waited for: only a statement that begins afterwards sees its operation.
+        let lock = format!(
+            "select id from upstream_logons order by id{}",
+            self.engine().for_update()
+        );
+        sqlx::query(sqlx::AssertSqlSafe(lock))
+            .fetch_all(self.connection())
+            .await?;
         sqlx::query(
             "delete from upstream_logons where id not in (select task_logon from operations \
              where state in ('submitting', 'running', 'unknown') and task_logon is not null)",

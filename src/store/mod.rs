@@ -56,12 +56,20 @@ pub struct Tx {
 
 /// The database and what belongs to it; clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Lane);
+
+/// Whose connections are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Requests,
+    Workers,
+}
 
 struct Inner {
     engine: Engine,
     write: AnyPool,
     read: AnyPool,
+    workers: engine::Pools,
     sealer: Sealer,
     clock: SharedClock,
     calendar: Mutex<Calendar>,
@@ -99,17 +107,18 @@ impl Store {
         };
         let engine = place.engine();
         let opened = async {
-            let (write, read) = place.connect().await?;
-            migrate(&write, engine).await?;
-            Ok((write, read))
+            let (requests, workers) = place.connect().await?;
+            migrate(&requests.write, engine).await?;
+            Ok((requests, workers))
         };
-        let (write, read) = opened.await.map_err(|error| place.named(error))?;
+        let (engine::Pools { write, read }, workers) = opened.await.map_err(|error| place.named(error))?;
         let sealer = keyring.open(&write, clock.as_ref()).await?;
-        let store = Self(Arc::new(Inner {
+        let inner = Inner {
             replica: clock.id().to_string(),
             engine,
             write,
             read,
+            workers,
             sealer,
             health: Health::new(clock.clone()),
             clock,
@@ -117,10 +126,17 @@ impl Store {
             deliveries: Nudge::default(),
             replicas: Nudge::default(),
             _lock: lock,
-        }));
+        };
+        let store = Self(Arc::new(inner), Lane::Requests);
         store.recall_time().await.map_err(|error| place.named(error))?;
         store.enrol().await.map_err(|error| place.named(error))?;
         Ok(store)
+    }
+
+    /// The same store over connections of the workers' own: a crowd of requests does not keep them waiting.
+    #[must_use]
+    pub fn for_workers(&self) -> Self {
+        Self(self.0.clone(), Lane::Workers)
     }
 
     /// Begins a transaction that may write; on SQLite it holds the write lock from the start, so that what it
@@ -129,7 +145,7 @@ impl Store {
     /// # Errors
     /// [`Error::TooSlow`] when the database does not answer in time.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        let connection = self.0.write.acquire().await?;
+        let connection = self.writer().acquire().await?;
         let begin = sqlx::SqlStr::from_static(self.0.engine.begin());
         let begun = sqlx::Transaction::begin(connection, Some(begin));
         let inner = self.0.health.limit(begun).await?;
@@ -143,9 +159,17 @@ impl Store {
         })
     }
 
+    /// Where statements that may write go.
+    pub(in crate::store) fn writer(&self) -> &AnyPool {
+        match self.1 {
+            Lane::Requests => &self.0.write,
+            Lane::Workers => &self.0.workers.write,
+        }
+    }
+
     /// Where statements that only read go.
     pub(in crate::store) fn reader(&self) -> Limited<'_, &AnyPool> {
-        self.limited(&self.0.read)
+        self.limited(self.read_pool())
     }
 
     /// Runs statements as `inner` does, each within its time.
@@ -156,9 +180,16 @@ impl Store {
         }
     }
 
+    fn read_pool(&self) -> &AnyPool {
+        match self.1 {
+            Lane::Requests => &self.0.read,
+            Lane::Workers => &self.0.workers.read,
+        }
+    }
+
     /// For several statements that only read and see one state.
     pub(in crate::store) async fn snapshot(&self) -> Result<sqlx::Transaction<'static, Any>, Error> {
-        self.0.health.limit(self.0.read.begin()).await
+        self.0.health.limit(self.read_pool().begin()).await
     }
 
     /// Since when the database takes no writes, and why, as far as it was tried.
@@ -207,8 +238,14 @@ impl Store {
                 "other replicas find out by themselves that this one has ended"
             );
         }
-        self.0.read.close().await;
-        self.0.write.close().await;
+        for pool in [
+            &self.0.workers.read,
+            &self.0.workers.write,
+            &self.0.read,
+            &self.0.write,
+        ] {
+            pool.close().await;
+        }
     }
 }
 

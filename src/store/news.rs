@@ -49,7 +49,7 @@ impl Store {
         sqlx::query("select pg_notify($1, $2)::text")
             .bind(CHANNEL)
             .bind(format!("{} r", self.replica()))
-            .execute(&self.0.write)
+            .execute(self.writer())
             .await?;
         Ok(())
     }

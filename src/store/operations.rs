@@ -3,7 +3,7 @@
 //! An operation is read and written whole; whoever changes one reads it in the transaction that writes it. The
 //! unique index on busy plans is the last word on whether a plan may run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::any::AnyRow;
 
@@ -46,6 +46,9 @@ pub enum Inserted {
     /// Another operation keeps the plan busy.
     PlanBusy,
 }
+
+/// How many ids a statement names; both engines take more.
+const MOST_IDS: usize = 1000;
 
 const COLUMNS: &str = "id, kind, action, plan, target, state, result, result_source, progress, task_id, task_logon, \
      task_state, task_message, session_id, failure_message, failure_source, requested_by, requested_at, finished_at, \
@@ -238,6 +241,35 @@ impl Store {
         .fetch_all(self.reader())
         .await?;
         Ok(self.with_history(rows).await?.into_iter().next())
+    }
+
+    /// Which of these operations have not ended and are not called unknown.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn open_among(&self, ids: &[OperationId]) -> Result<HashSet<OperationId>, Error> {
+        let mut open = HashSet::new();
+        for some in ids.chunks(MOST_IDS) {
+            let mut query = Sql::new("select id from operations where state in ('submitting', 'running')");
+            query.and_one_of("id", some.iter().map(ToString::to_string));
+            for row in query.fetch_all(self.reader()).await? {
+                open.insert(row.parsed("id")?);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Whether a new operation is there whose commit was not answered.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`]; it is not known then.
+    pub async fn is_recorded(&self, operation: &Operation) -> Result<bool, Error> {
+        let mut tx = self.begin().await?;
+        // A look would not see a commit that is still under way; the same row once more has to wait for it.
+        let absent = tx.insert_operation(operation).await? == Inserted::Done;
+        drop(tx);
+        // The plan may also be another's by now.
+        Ok(!absent && self.operation(operation.id).await?.is_some())
     }
 
     /// Every operation that may still change: not finished, or unknown and possibly found again.

@@ -29,6 +29,8 @@ mod guard_imports; // who may import whom, and which crates stay in one room
 #[cfg(feature = "demo")]
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
+mod late_answers; // EM's answer when others know more already; failures that name what goes on
+#[cfg(feature = "demo")]
 mod lists; // paging, filters, sorting, cursors, event types
 #[cfg(feature = "demo")]
 mod logon_counts; // logons and log-offs of whole processes: bursts, expiry, limits, kills

@@ -1,10 +1,14 @@
 //! Several replicas on one PostgreSQL database: real processes, killed, frozen, and with the database gone.
 
+mod commits;
 mod database;
 mod guards;
+mod kept;
 mod lease;
 mod shares;
 mod takeover;
 mod together;
 mod turns;
+mod waiters;
+mod wire;
 mod world;

@@ -1,0 +1,191 @@
+//! What EM's answer to a write makes of its operation (contract section 7, Actions); nothing else does.
+//!
+//! The answer says one of three things: EM took it, EM definitely refused it, or nobody knows; the last is left to the
+//! watcher, which looks and never sends. Only an operation that is still `submitting` changes its state here: when the
+//! answer is late, the watcher, here or in another replica, may have found out more, and told it.
+
+use std::time::Duration;
+
+use super::submit::Submitted;
+use super::{App, Error};
+use crate::domain::id::OperationId;
+use crate::domain::operation::{
+    Failure, FailureSource, Operation, OperationResult, OperationState, OperationTask, TaskState,
+};
+use crate::store::Tx;
+use crate::store::logons::StoredLogon;
+use crate::telemetry::names;
+use crate::upstream::mirror::Taken;
+use crate::upstream::{self, Accepted, Acted};
+
+/// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. Nobody waits
+/// that long; the work goes on without a caller.
+const PATIENCE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(300);
+
+impl App {
+    /// Records EM's answer, again where the store is away for a moment: an answer that is not written down names a task
+    /// that nobody follows.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when EM definitely did not act, [`Error::Store`].
+    pub(super) async fn settle_in_time(
+        &self,
+        id: OperationId,
+        answer: &Result<Taken, upstream::Error>,
+    ) -> Result<Submitted, Error> {
+        let latest = tokio::time::Instant::now() + PATIENCE;
+        let stopping = self.tasks.stopping();
+        loop {
+            match self.settle(id, answer).await {
+                Err(Error::Store(error))
+                    if tokio::time::Instant::now() < latest && !stopping.is_cancelled() =>
+                {
+                    tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "the outcome of an operation cannot be stored yet");
+                    tokio::time::sleep(self.clock.jittered(PAUSE, 0.5)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// One attempt. An earlier one may have been committed although that was not heard: then there is nothing to do.
+    async fn settle(
+        &self,
+        id: OperationId,
+        answer: &Result<Taken, upstream::Error>,
+    ) -> Result<Submitted, Error> {
+        let mut tx = self.store.begin().await?;
+        let mut operation = tx
+            .operation(id)
+            .await?
+            .ok_or(Error::Internal("an operation vanished from the store"))?;
+        let before = operation.clone();
+        match answer {
+            Ok(taken) => self.note_taken(&mut tx, &mut operation, taken).await?,
+            Err(error) if error.acted() == Acted::No => {
+                self.note_refused(&mut tx, &mut operation, error).await?;
+            }
+            Err(error) => self.note_open(&mut operation, error),
+        }
+        if operation != before {
+            tx.save_operation(&operation).await?;
+            tx.commit().await?;
+        }
+        if let Some(accepted) = answer.as_ref().ok().and_then(|taken| taken.task.as_ref()) {
+            self.let_go(&operation, accepted);
+        }
+        if let (Some(result), None) = (&operation.result, &before.result) {
+            let (action, result) = (operation.action.clone(), result.as_str().to_owned());
+            metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);
+        }
+        match answer {
+            Err(error) if operation.failure.as_ref() == Some(&refusal(error)) => Err(Error::Refused {
+                operation: id,
+                source: error.clone(),
+            }),
+            _ => Ok(Submitted {
+                operation,
+                replayed: false,
+                taken: answer.as_ref().ok().cloned(),
+            }),
+        }
+    }
+
+    /// Records that EM took the request: what is to be followed now, or that it is done.
+    async fn note_taken(&self, tx: &mut Tx, operation: &mut Operation, taken: &Taken) -> Result<(), Error> {
+        let (id, now) = (operation.id, self.clock.now());
+        let submitting = operation.state == OperationState::Submitting;
+        let Some(accepted) = &taken.task else {
+            if submitting {
+                tracing::info!(operation = %id, "Enterprise Manager did what the operation asks for");
+                operation.finish(Some(OperationResult::Success), None, now);
+            }
+            return Ok(());
+        };
+        // One whose session was found first is told its task all the same: by it, it can be cancelled.
+        if operation.task.is_some() || !operation.state.is_open() {
+            return Ok(());
+        }
+        if let Some(saved) = self.em.save_logon(accepted.logon) {
+            // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
+            let kept = StoredLogon {
+                id: saved.id,
+                account: saved.account,
+                token: saved.token,
+                path: saved.path,
+            };
+            tx.keep_logon(&kept).await?;
+        }
+        tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
+        operation.task = Some(OperationTask {
+            id: accepted.task.clone(),
+            logon: Some(accepted.logon),
+            // A task that is over already is looked at once more: how it went stands in its whole document.
+            state: match &accepted.state {
+                TaskState::Finished => TaskState::OperationFinished,
+                other => other.clone(),
+            },
+            message: accepted.message.clone(),
+        });
+        if submitting {
+            operation.answer_due = now;
+            operation.step(OperationState::Running, now, None);
+        }
+        Ok(())
+    }
+
+    async fn note_refused(
+        &self,
+        tx: &mut Tx,
+        operation: &mut Operation,
+        error: &upstream::Error,
+    ) -> Result<(), Error> {
+        tracing::warn!(operation = %operation.id, error = error as &dyn std::error::Error, "Enterprise Manager refused the operation");
+        if operation.state == OperationState::Submitting {
+            operation.answer_due = self.clock.now();
+            operation.failure = Some(refusal(error));
+            operation.finish(Some(OperationResult::Failed), None, operation.answer_due);
+            // EM never acted, so the caller may try again under the same key.
+            tx.free_key(operation.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Records that nobody knows whether EM took it. From now on what appears at EM may be its doing.
+    fn note_open(&self, operation: &mut Operation, error: &upstream::Error) {
+        tracing::warn!(operation = %operation.id, error = error as &dyn std::error::Error, "the outcome of the operation is not known; it is looked for and not sent again");
+        if operation.state != OperationState::Submitting {
+            return;
+        }
+        let reason = format!(
+            "the outcome of the request is not known: {}",
+            error.public_message()
+        );
+        let last = operation.history.last();
+        if last.and_then(|step| step.reason.as_ref()) != Some(&reason) {
+            operation.answer_due = self.clock.now();
+            operation.step(OperationState::Submitting, operation.answer_due, Some(reason));
+        }
+    }
+
+    /// The task's logon session is held by the record from now on; or by nobody, where the record stands without the task.
+    fn let_go(&self, operation: &Operation, accepted: &Accepted) {
+        self.em.note_committed(accepted.logon);
+        let recorded = operation
+            .task
+            .as_ref()
+            .is_some_and(|task| task.id == accepted.task);
+        if !recorded {
+            self.em.release(accepted.logon);
+        }
+    }
+}
+
+/// What a refusal leaves in the record.
+fn refusal(error: &upstream::Error) -> Failure {
+    Failure {
+        message: error.public_message(),
+        source: FailureSource::Gateway,
+    }
+}

@@ -1,0 +1,153 @@
+//! EM's answer comes when the record says more already, because the watcher of another replica found it out and told
+//! it: what others wrote stands, and the caller gets it. And no failure keeps quiet about an operation that goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::Connection as _;
+use tokio::sync::Notify;
+
+use crate::support::client::Answer;
+use crate::support::stand_in::{Reply, StandIn};
+use crate::support::{PLAN, TestGateway};
+
+const ACTION: &str = "POST /api/cloud";
+
+fn plan(rest: &str) -> String {
+    format!("/api/v1/cloud-failover-plans/{PLAN}{rest}")
+}
+
+/// A gateway that looks by itself only once, and the server between it and EM.
+async fn stage(change: impl FnOnce(&mut emgate::config::Config) + Send + 'static) -> (TestGateway, StandIn) {
+    let stand_in = StandIn::start().await;
+    let between = stand_in.clone();
+    let test = TestGateway::builder()
+        .sim(|sim| sim.speed = 0.1)
+        .config(move |config| {
+            between.step_before(&mut config.upstream);
+            config.watch.interval = Duration::from_hours(1);
+            config.watch.idle_interval = Duration::from_hours(1);
+            change(config);
+        })
+        .start()
+        .await;
+    (test, stand_in)
+}
+
+/// Asks for a test of the plan; while EM has the request, another process writes `assignments` into its record.
+async fn overtaken(test: &TestGateway, stand_in: &StandIn, assignments: &str) -> Answer {
+    let url = format!("sqlite://{}", test.directory().join("emgate.db").display());
+    let sql = format!(
+        "update operations set {assignments}; \
+         insert into operation_history (operation_id, position, state, at, reason) \
+         select id, 2, state, requested_at, 'found by another' from operations"
+    );
+    stand_in.before(ACTION, 1, async move {
+        let mut other = sqlx::AnyConnection::connect(&url)
+            .await
+            .expect("a second connection");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut other)
+            .await
+            .expect("written");
+        other.close().await.expect("closed");
+    });
+    let request = test.client.post(&plan("/test")).header("idempotency-key", "k");
+    let answer = request.send().await;
+    assert_eq!(stand_in.seen(ACTION).len(), 1);
+    answer
+}
+
+fn states(operation: &Value) -> Vec<&str> {
+    let history = operation["history"].as_array().expect("a history");
+    history
+        .iter()
+        .map(|step| step["state"].as_str().expect("a state"))
+        .collect()
+}
+
+const FINISHED: &str = "state = 'finished', result = 'success', result_source = 'session', progress = 100, \
+     finished_at = requested_at";
+const UNKNOWN: &str = "state = 'unknown', failure_message = 'nothing was found', failure_source = 'gateway'";
+const RUNNING: &str = "state = 'running', progress = 30";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_em_took_and_another_replica_saw_end_is_answered_with_its_end() {
+    let (test, stand_in) = stage(|_| {}).await;
+    let answer = overtaken(&test, &stand_in, FINISHED).await.expect(200);
+    assert_eq!(
+        (&answer.body["state"], &answer.body["result"]),
+        (&json!("finished"), &json!("success"))
+    );
+    assert_eq!(states(&answer.body), ["submitting", "finished"]);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_refusal_does_not_undo_an_end_and_does_not_free_the_key() {
+    let (test, stand_in) = stage(|_| {}).await;
+    let refusal = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"The plan is in use\"/>";
+    stand_in.answers("POST /api/cloud/*", Reply::xml(409, refusal));
+    let answer = overtaken(&test, &stand_in, FINISHED).await.expect(200);
+    assert_eq!(
+        (
+            &answer.body["state"],
+            &answer.body["result"],
+            &answer.body["failure"]
+        ),
+        (&json!("finished"), &json!("success"), &Value::Null)
+    );
+    assert_eq!(states(&answer.body), ["submitting", "finished"]);
+    let again = test.client.post(&plan("/test")).header("idempotency-key", "k");
+    let again = again.send().await.expect(200);
+    assert_eq!(again.body["id"], answer.body["id"]);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_leaves_open_what_happened_does_not_reopen_what_was_called_unknown_or_found() {
+    for (assignments, state, status) in [
+        (UNKNOWN, "unknown", 202),
+        (RUNNING, "running", 202),
+        (FINISHED, "finished", 200),
+    ] {
+        let (test, stand_in) = stage(|_| {}).await;
+        stand_in.answers("POST /api/cloud/*", Reply::xml(500, "<Error/>"));
+        let answer = overtaken(&test, &stand_in, assignments).await.expect(status);
+        assert_eq!(answer.body["state"], state, "{}", answer.text);
+        assert_eq!(states(&answer.body), ["submitting", state]);
+        test.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_whose_session_was_found_first_is_told_its_task_and_takes_no_second_step() {
+    let (test, stand_in) = stage(|_| {}).await;
+    let answer = overtaken(&test, &stand_in, RUNNING).await.expect(202);
+    assert_eq!(states(&answer.body), ["submitting", "running"]);
+    assert!(answer.body["task"]["id"].is_string(), "{}", answer.text);
+    assert_eq!(answer.body["progress"], 30, "{}", answer.text);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_whose_time_is_over_hears_which_operation_goes_on() {
+    let (test, stand_in) = stage(|config| config.server.request_timeout = Duration::from_secs(3)).await;
+    let (gate, opened) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (closed, passed) = (gate.clone(), opened.clone());
+    stand_in.before(ACTION, 1, async move {
+        closed.notified().await;
+        passed.notify_one();
+    });
+    let late = test.client.post(&plan("/test")).send().await;
+    let late = late.expect_problem(503, "gateway-timeout");
+    let id = late.body["operationId"].as_str().expect("the operation");
+    let path = format!("/api/v1/operations/{id}");
+    let record = test.client.get(&path).send().await.expect(200);
+    assert_eq!(record.body["state"], "submitting", "{}", record.text);
+    gate.notify_one();
+    opened.notified().await;
+    test.until(&path, |body| body["state"] == "running").await;
+    test.stop().await;
+}
