@@ -17,6 +17,7 @@ pub mod operations;
 pub mod replicas;
 pub mod retention;
 pub mod row;
+pub mod savepoint;
 pub mod seal;
 pub mod sessions;
 mod sql;
@@ -29,6 +30,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
 
 use crate::clock::SharedClock;
+use crate::domain::event::EventType;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
 pub use config::Config;
@@ -45,6 +47,8 @@ pub struct Tx {
     store: Arc<Inner>,
     events_written: bool,
     operations_written: bool,
+    /// The events appended, to be counted once they are committed.
+    events: Vec<EventType>,
     written: bool,
     begun: std::time::Instant,
 }
@@ -131,6 +135,7 @@ impl Store {
             store: self.0.clone(),
             events_written: false,
             operations_written: false,
+            events: Vec::new(),
             written: false,
             begun: std::time::Instant::now(),
         })
@@ -259,6 +264,11 @@ impl Tx {
         self.written = true;
     }
 
+    /// Remembers an event, to count it once it is committed.
+    pub(in crate::store) fn note_event(&mut self, kind: EventType) {
+        self.events.push(kind);
+    }
+
     /// Makes it durable, then wakes whom it concerns.
     ///
     /// # Errors
@@ -271,6 +281,9 @@ impl Tx {
             store.health.written();
         }
         metrics::histogram!(names::STORE_SECONDS).record(self.begun.elapsed());
+        for kind in &self.events {
+            metrics::counter!(names::EVENTS, "type" => kind.as_str()).increment(1);
+        }
         if self.events_written {
             store.deliveries.now();
         }
