@@ -79,6 +79,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "logons", include_str!("migrations/0004_logons.sql")),
     (5, "replicas", include_str!("migrations/0005_replicas.sql")),
     (6, "claims", include_str!("migrations/0006_claims.sql")),
+    (7, "greetings", include_str!("migrations/0007_greetings.sql")),
 ];
 
 impl Store {
