@@ -57,7 +57,8 @@ pub struct Readiness {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReadinessCheck {
     /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
-    /// `upstream` (it can be reached), `logon` (it takes the credentials).
+    /// `observation` (it was observed completely a moment ago), `upstream` (it can be reached), `logon` (it takes the
+    /// credentials).
     #[schema(example = "upstream")]
     pub name: &'static str,
     /// `ok` or `failed`.

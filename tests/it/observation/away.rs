@@ -1,8 +1,11 @@
-//! Sessions that EM does not show for a while.
+//! Sessions that EM does not show for a while, and an EM that is there and tells nothing.
 
 use std::time::Duration;
 
+use emgate::app::{App, Limits, Rooms};
 use emgate::clock::Clock as _;
+use emgate::runtime::{Nudge, Tasks};
+use emgate::webhooks;
 
 use super::Observatory;
 use crate::support::stand_in::Reply;
@@ -86,4 +89,43 @@ async fn a_clock_of_em_in_the_wrong_time_zone_hides_nothing() {
         assert!(world.look().await);
         assert_eq!(world.told().await[&session], ["started", "finished"], "{skew}");
     }
+}
+
+#[tokio::test]
+async fn readiness_tells_since_when_nothing_is_observed_although_em_answers() {
+    let mut world = Observatory::with(|_| {}).await;
+    let app = App::new(
+        Rooms {
+            em: world.em.clone(),
+            store: world.store.clone(),
+            clock: world.clock.clone(),
+            tasks: Tasks::new(),
+            watcher: Nudge::default(),
+            changed: tokio::sync::watch::Sender::new(0),
+            guard: webhooks::Guard::new(&webhooks::Config::default(), vec![]),
+        },
+        Limits {
+            answer: Duration::from_secs(60),
+            patience: Duration::from_mins(20),
+        },
+    );
+    world.begin(0, 1_000_000).await;
+    assert!(world.look().await);
+    let last = world.clock.now();
+    world.answers(500, "<Error/>");
+    for seconds in [28, 2] {
+        world.clock.advance(Duration::from_secs(seconds - 2));
+        assert!(!world.look().await);
+        let readiness = app.readiness().await;
+        assert!(readiness.is_ready() && readiness.is_healthy(), "{readiness:?}");
+    }
+    assert!(!world.look().await);
+    let readiness = app.readiness().await;
+    assert!(readiness.is_ready() && !readiness.is_healthy(), "{readiness:?}");
+    let failed: Vec<_> = readiness.checks.iter().filter(|check| !check.ok).collect();
+    assert_eq!(failed.len(), 1, "EM itself answers: {readiness:?}");
+    assert_eq!((failed[0].name, failed[0].since), ("observation", Some(last)));
+    world.stand_in.steps_aside();
+    assert!(world.look().await);
+    assert!(app.readiness().await.is_healthy());
 }
