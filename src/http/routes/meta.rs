@@ -58,7 +58,8 @@ pub struct Readiness {
 pub struct ReadinessCheck {
     /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
     /// `observation` (it was observed completely a moment ago), `upstream` (it can be reached), `logon` (it takes the
-    /// credentials).
+    /// credentials), `webhooks` (deliveries can be claimed, and every endpoint's secrets open with the encryption key),
+    /// `clock` (it is not ahead of what the store remembers by more than an absence explains).
     #[schema(example = "upstream")]
     pub name: &'static str,
     /// `ok` or `failed`.
