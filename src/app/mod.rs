@@ -133,6 +133,18 @@ impl App {
         let baseline = self.store.observation().await.is_ok_and(|number| number > 0);
         checks.push(Check::required("baseline", baseline));
         checks.push(Check::required("running", !self.tasks.stopping().is_cancelled()));
+        let observed = self.store.observed().await.ok().flatten();
+        let late = observed.is_none_or(|observed| {
+            let late_after = observed.late_after;
+            late_after.is_some_and(|late_after| self.clock.now() > late_after)
+        });
+        checks.push(Check {
+            name: "observation",
+            ok: !late,
+            required: false,
+            since: observed.filter(|_| late).map(|observed| observed.at),
+            reason: late.then_some("no look at the failover sessions was complete since"),
+        });
         let health = self.em.health();
         checks.push(Check {
             name: "upstream",

@@ -223,6 +223,8 @@ impl Shared {
             }
         };
         response.headers.extend(headers);
+        let date = httpdate::fmt_http_date(now.into());
+        response.headers.push(("Date".to_owned(), date));
         match kind {
             Some(Kind::Truncate) => Outcome::Cut(response),
             Some(Kind::ExecuteThenClose) => Outcome::Reset,

@@ -166,6 +166,25 @@ impl From<sqlx::migrate::MigrateError> for Error {
 }
 
 impl Error {
+    /// Whether the database took offence at one row and is well otherwise: a constraint, or a value it cannot hold.
+    #[must_use]
+    pub fn is_about_the_row(&self) -> bool {
+        use sqlx::error::ErrorKind;
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return matches!(self, Self::Corrupt { .. });
+        };
+        matches!(
+            error.kind(),
+            ErrorKind::UniqueViolation
+                | ErrorKind::ForeignKeyViolation
+                | ErrorKind::NotNullViolation
+                | ErrorKind::CheckViolation
+        ) || error
+            .code()
+            // PostgreSQL's class of data exceptions; SQLite's codes are shorter.
+            .is_some_and(|code| code.len() == 5 && code.starts_with("22"))
+    }
+
     /// Whether it is about one value that cannot be read, and not about the database: whatever else it holds is there.
     #[must_use]
     pub const fn is_unreadable(&self) -> bool {

@@ -8,7 +8,6 @@ use super::row::{Columns as _, json, micros};
 use super::{Error, Store, Tx, webhooks};
 use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::EventId;
-use crate::telemetry::names;
 
 /// An event as the log holds it.
 #[derive(Debug, Clone)]
@@ -49,7 +48,7 @@ impl Tx {
         .await?;
         webhooks::fan_out(self, event).await?;
         self.note_deliveries();
-        metrics::counter!(names::EVENTS, "type" => event.kind.as_str()).increment(1);
+        self.note_event(event.kind);
         Ok(())
     }
 }
@@ -135,6 +134,65 @@ mod tests {
         assert_eq!(log.len(), 1);
         assert_eq!(log[0].id, event.id);
         assert_eq!(store.event_place(event.id).await.expect("read"), Some(log[0].seq));
+    }
+
+    /// Counts what is counted.
+    #[derive(Default)]
+    struct Counting(std::sync::Arc<std::sync::atomic::AtomicU64>);
+
+    impl metrics::Recorder for Counting {
+        fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+        fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+        fn describe_histogram(
+            &self,
+            _: metrics::KeyName,
+            _: Option<metrics::Unit>,
+            _: metrics::SharedString,
+        ) {
+        }
+        fn register_counter(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+            if key.name() == crate::telemetry::names::EVENTS {
+                metrics::Counter::from_arc(self.0.clone())
+            } else {
+                metrics::Counter::noop()
+            }
+        }
+        fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+            metrics::Gauge::noop()
+        }
+        fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+            metrics::Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn only_what_was_committed_is_counted() {
+        let counting = Counting::default();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        metrics::with_local_recorder(&counting, || {
+            runtime.block_on(async {
+                let store = temporary().await;
+                let mut tx = store.begin().await.expect("begun");
+                let lost = event(EventType::UpstreamRecovered);
+                tx.append_event(&lost).await.expect("appended");
+                drop(tx);
+                let mut tx = store.begin().await.expect("begun");
+                let mark = tx.mark().await.expect("marked");
+                tx.append_event(&lost).await.expect("appended");
+                tx.undo(mark).await.expect("undone");
+                let mark = tx.mark().await.expect("marked");
+                let kept = event(EventType::UpstreamUnavailable);
+                tx.append_event(&kept).await.expect("appended");
+                tx.keep(mark).await.expect("kept");
+                tx.commit().await.expect("committed");
+                let log = store.events_after(0, 10).await.expect("read");
+                assert_eq!((log.len(), log[0].id), (1, kept.id));
+            });
+        });
+        assert_eq!(counting.0.load(std::sync::atomic::Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

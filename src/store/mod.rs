@@ -19,6 +19,7 @@ pub mod operations;
 pub mod replicas;
 pub mod retention;
 pub mod row;
+pub mod savepoint;
 pub mod seal;
 pub mod sessions;
 mod sql;
@@ -31,6 +32,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
 
 use crate::clock::SharedClock;
+use crate::domain::event::EventType;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
 use calendar::Calendar;
@@ -50,6 +52,8 @@ pub struct Tx {
     store: Arc<Inner>,
     events_written: bool,
     operations_written: bool,
+    /// The events appended, to be counted once they are committed.
+    events: Vec<EventType>,
     written: bool,
     begun: std::time::Instant,
 }
@@ -89,6 +93,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "logons", include_str!("migrations/0004_logons.sql")),
     (5, "replicas", include_str!("migrations/0005_replicas.sql")),
     (6, "claims", include_str!("migrations/0006_claims.sql")),
+    (7, "greetings", include_str!("migrations/0007_greetings.sql")),
 ];
 
 impl Store {
@@ -154,6 +159,7 @@ impl Store {
             store: self.0.clone(),
             events_written: false,
             operations_written: false,
+            events: Vec::new(),
             written: false,
             begun: std::time::Instant::now(),
         })
@@ -303,6 +309,11 @@ impl Tx {
         self.written = true;
     }
 
+    /// Remembers an event, to count it once it is committed.
+    pub(in crate::store) fn note_event(&mut self, kind: EventType) {
+        self.events.push(kind);
+    }
+
     /// Makes it durable, then wakes whom it concerns.
     ///
     /// # Errors
@@ -315,6 +326,9 @@ impl Tx {
             store.health.written();
         }
         metrics::histogram!(names::STORE_SECONDS).record(self.begun.elapsed());
+        for kind in &self.events {
+            metrics::counter!(names::EVENTS, "type" => kind.as_str()).increment(1);
+        }
         if self.events_written {
             store.deliveries.now();
         }

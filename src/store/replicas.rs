@@ -64,6 +64,19 @@ const LEASE_SQL: &str = "insert into leases (name, owner, token) values ($1, $2,
      where leases.owner = $2 or leases.owner not in (select id from replicas) \
      returning token";
 
+const GREETED_SQL: &str = concat!("update replicas set greeted_at = ", now!(), " where id = $1");
+
+/// Gives a lease to the replica that lives and had the latest answer from EM, half a minute ago at the most.
+const HAND_OVER_SQL: &str = concat!(
+    "update leases set owner = heir.id, token = leases.token + 1 from \
+     (select id from replicas where id <> $2 and beat_at > ",
+    now!(),
+    " - 3000000 and greeted_at > ",
+    now!(),
+    " - 30000000 order by greeted_at desc, id limit 1) as heir \
+     where leases.name = $1 and leases.owner = $2 and leases.token = $3 returning leases.token"
+);
+
 /// A lease as it was taken: every write under it has to find it unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
@@ -113,6 +126,40 @@ impl Store {
             Ok(Lease { name, token })
         })
         .transpose()
+    }
+
+    /// Records that EM answered this replica a moment ago; on a shared store only.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn note_greeting(&self) -> Result<(), Error> {
+        if self.0.engine == Engine::Postgres {
+            let mut tx = self.begin().await?;
+            let id = self.replica().to_owned();
+            sqlx::query(GREETED_SQL).bind(id).execute(tx.connection()).await?;
+            tx.note_writing();
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves a lease to another replica, one that EM answered a moment ago. False when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn hand_over(&self, lease: Lease) -> Result<bool, Error> {
+        if self.0.engine == Engine::Sqlite {
+            return Ok(false);
+        }
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(HAND_OVER_SQL)
+            .bind(lease.name)
+            .bind(self.replica().to_owned())
+            .bind(lease.token)
+            .fetch_optional(tx.connection())
+            .await?;
+        tx.commit().await?;
+        Ok(row.is_some())
     }
 
     /// Writes this replica's row, or, in a file, who opened it last: a store that takes no writes is of no use, and is

@@ -20,32 +20,60 @@ const COLUMNS: &str =
 const CHUNK: usize = 200;
 
 impl Tx {
-    /// The number of complete observations so far; 0 before the baseline.
+    /// The number of the last observation of which anything was written, complete or not: what it saw was there before
+    /// whatever is asked for from now on. 0 before the baseline is complete.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn observation(&mut self) -> Result<i64, Error> {
-        let row = sqlx::query("select value from meta where key = 'observation'")
-            .fetch_optional(self.connection())
-            .await?;
-        row.map_or(Ok(0), |row| row.parsed("value"))
+        let rows =
+            sqlx::query("select key, value from meta where key in ('observation', 'observation_begun')")
+                .fetch_all(self.connection())
+                .await?;
+        let (mut complete, mut begun) = (0, 0);
+        for row in &rows {
+            let number = row.parsed("value")?;
+            match row.text("key")?.as_str() {
+                "observation" => complete = number,
+                _ => begun = number,
+            }
+        }
+        Ok(if complete == 0 { 0 } else { begun.max(complete) })
     }
 
-    /// Records that the observation of this number was completed at this time.
+    /// Records that a part of the observation of this number is written.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn set_observation(&mut self, number: i64, at: Timestamp) -> Result<(), Error> {
+    pub async fn begin_observation(&mut self, number: i64) -> Result<(), Error> {
+        self.set_number("observation_begun", number).await
+    }
+
+    /// Records that the observation of this number was completed at this time, and when the next one is late.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn set_observation(
+        &mut self,
+        number: i64,
+        at: Timestamp,
+        late_after: Timestamp,
+    ) -> Result<(), Error> {
+        self.set_number("observation", number).await?;
+        self.set_number("observed_at", micros(at)).await?;
+        self.set_number("observation_late_after", micros(late_after))
+            .await
+    }
+
+    async fn set_number(&mut self, key: &'static str, value: i64) -> Result<(), Error> {
         self.note_writing();
-        for (key, value) in [("observation", number), ("observed_at", micros(at))] {
-            sqlx::query(
-                "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = $2",
-            )
-            .bind(key)
-            .bind(value.to_string())
-            .execute(self.connection())
-            .await?;
-        }
+        sqlx::query(
+            "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = $2",
+        )
+        .bind(key)
+        .bind(value.to_string())
+        .execute(self.connection())
+        .await?;
         Ok(())
     }
 
@@ -72,7 +100,7 @@ impl Tx {
         outage(self.connection()).await
     }
 
-    /// Every session whose end is still awaited or that was lost within reach.
+    /// Every session whose end is still awaited, those aside that were lost.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
@@ -153,32 +181,65 @@ pub struct WatchState {
     pub observed_at: Option<Timestamp>,
     /// When the oldest session whose end is awaited was started, by EM's clock.
     pub oldest_open: Option<Timestamp>,
+    /// When the oldest session was started that EM no longer showed before it had ended, and may show again.
+    pub oldest_lost: Option<Timestamp>,
     /// Operations that may still change.
     pub operations: Vec<Operation>,
 }
 
+/// The last complete observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    /// When it was completed.
+    pub at: Timestamp,
+    /// When the next one is late; not known of a store that an older program wrote.
+    pub late_after: Option<Timestamp>,
+}
+
 impl Store {
-    /// What the watcher needs to know before it asks EM.
+    /// What the watcher needs to know before it asks EM. `lost_since`: EM may show lost sessions again that were started
+    /// later than that.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn watch_state(&self) -> Result<WatchState, Error> {
-        let observed_at = sqlx::query("select value from meta where key = 'observed_at'")
-            .fetch_optional(self.reader())
-            .await?;
-        let observed_at = observed_at
-            .map(|row| moment(row.parsed("value")?, "meta.observed_at"))
-            .transpose()?;
-        let oldest =
-            sqlx::query("select min(started_at) as started_at from failover_sessions where phase = 'open'")
-                .fetch_one(self.reader())
-                .await?;
+    pub async fn watch_state(&self, lost_since: Timestamp) -> Result<WatchState, Error> {
+        let observed_at = self.observed().await?.map(|observed| observed.at);
+        let oldest = sqlx::query(
+            "select min(case when phase = 'open' then started_at end) as oldest_open, \
+             min(case when phase = 'lost' and coalesce(started_at, first_seen_at) >= $1 \
+             then coalesce(started_at, first_seen_at) end) as oldest_lost \
+             from failover_sessions where phase <> 'ended'",
+        )
+        .bind(micros(lost_since))
+        .fetch_one(self.reader())
+        .await?;
         let operations = self.unfinished_operations().await?;
         Ok(WatchState {
             observed_at,
-            oldest_open: oldest.opt_at("started_at")?,
+            oldest_open: oldest.opt_at("oldest_open")?,
+            oldest_lost: oldest.opt_at("oldest_lost")?,
             operations,
         })
+    }
+
+    /// The last complete observation; none before the baseline.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn observed(&self) -> Result<Option<Observed>, Error> {
+        let rows =
+            sqlx::query("select key, value from meta where key in ('observed_at', 'observation_late_after')")
+                .fetch_all(self.reader())
+                .await?;
+        let (mut at, mut late_after) = (None, None);
+        for row in &rows {
+            let value = Some(moment(row.parsed("value")?, "meta.observed_at")?);
+            match row.text("key")?.as_str() {
+                "observed_at" => at = value,
+                _ => late_after = value,
+            }
+        }
+        Ok(at.map(|at| Observed { at, late_after }))
     }
 
     /// Since when EM is away, as it was told.

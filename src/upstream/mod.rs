@@ -162,6 +162,12 @@ impl Em {
         self.inner.transport.breaker.health()
     }
 
+    /// How far EM's clock is ahead of this machine's; negative when it is slow, none before EM told.
+    #[must_use]
+    pub fn clock_skew(&self) -> Option<jiff::SignedDuration> {
+        self.inner.transport.skew()
+    }
+
     /// Since when EM refuses the credentials of an account, if it does; of several the first.
     #[must_use]
     pub fn refused_since(&self) -> Option<jiff::Timestamp> {

@@ -6,11 +6,13 @@
 //! redirects, and hrefs are never followed to where EM says they lead: only path and query count, against the
 //! configured base.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -67,6 +69,9 @@ pub(super) struct Transport {
     base: Url,
     pub(super) limits: Limits,
     max_response: usize,
+    clock: SharedClock,
+    /// Seconds that EM's clock is ahead of this one's, by its last answer; `i64::MIN` before there is one.
+    skew: AtomicI64,
     pub(super) breaker: Breaker,
 }
 
@@ -99,8 +104,29 @@ impl Transport {
             base,
             limits: Limits::new(config),
             max_response: config.max_response,
-            breaker: Breaker::new(clock),
+            breaker: Breaker::new(clock.clone()),
+            skew: AtomicI64::new(i64::MIN),
+            clock,
         })
+    }
+
+    /// How far EM's clock is ahead of this one's, by the `Date` of its last answer that had one.
+    pub fn skew(&self) -> Option<SignedDuration> {
+        let seconds = self.skew.load(Ordering::Relaxed);
+        (seconds != i64::MIN).then(|| SignedDuration::from_secs(seconds))
+    }
+
+    fn note_date(&self, headers: &HeaderMap) {
+        let date = headers
+            .get(http::header::DATE)
+            .and_then(|date| date.to_str().ok());
+        let Some(date) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else {
+            return;
+        };
+        if let Ok(date) = jiff::Timestamp::try_from(date) {
+            let ahead = date.duration_since(self.clock.now()).as_secs();
+            self.skew.store(ahead, Ordering::Relaxed);
+        }
     }
 
     /// GET `target`, a path below `/api/` with its query.
@@ -208,6 +234,9 @@ impl Transport {
             Err(_) => Err(Error::after_sending(Kind::TimedOut)),
         };
         pass.done(outcome.as_ref().map(|answer| answer.status).map_err(Error::kind));
+        if let Ok(answer) = &outcome {
+            self.note_date(&answer.headers);
+        }
         let label = match &outcome {
             Ok(answer) => answer.status.as_str().to_owned(),
             Err(error) => error.label().to_owned(),

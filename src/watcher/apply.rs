@@ -1,4 +1,5 @@
-//! Writes what an observation means: sessions, operations and events in one transaction.
+//! Writes what an observation means, or a part of one: sessions, operations and events in one transaction. A row that
+//! the database refuses is passed over, so that it takes no other with it.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -6,51 +7,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Error;
-use super::follow::{self, TaskReport};
+use super::follow;
 use super::observe::{self, Change, Observation, Step};
-use crate::api_types::events::{UpstreamEventData, event, operation_event, session_event};
-use crate::domain::event::{EventType, Routing};
-use crate::domain::id::{EmId, EventId, LogonId, OperationId};
+pub use super::seen::{Applied, Last, Look};
+use crate::api_types::events::{operation_event, session_event};
+use crate::domain::event::EventType;
+use crate::domain::id::{EmId, EventId, OperationId};
 use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
 use crate::domain::plan::{Plan, PlanRef};
 use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
 use crate::store::replicas::Lease;
 use crate::store::{Store, Tx};
 use crate::telemetry::names;
-
-/// What was seen at EM in one turn.
-#[derive(Debug, Clone)]
-pub struct Look {
-    /// What gave the right to look.
-    pub lease: Lease,
-    /// When, by the gateway's clock.
-    pub at: Timestamp,
-    /// How far back the query reached; `None` = as far as EM's window.
-    pub since: Option<Timestamp>,
-    /// All sessions in reach.
-    pub sessions: Vec<SessionFacts>,
-    /// The tasks that were asked about.
-    pub tasks: HashMap<OperationId, TaskReport>,
-    /// The cloud plans, for naming the plan of a session.
-    pub plans: Vec<Plan>,
-}
-
-/// What a turn did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// Whether an operation or a session changed.
-    pub changed: bool,
-    /// Whether something runs that deserves the short interval.
-    pub active: bool,
-    /// Whether an operation ended.
-    pub ended: bool,
-    /// How many failover sessions have not stopped.
-    pub running: usize,
-    /// Logon sessions that no operation of this turn needs any longer, one entry per operation.
-    pub released: Vec<LogonId>,
-    /// How many events were written.
-    pub events: usize,
-}
 
 /// Writes what `look` means.
 ///
@@ -61,69 +29,43 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     let mut turn = Writing::read(&mut tx, look, patience).await?;
     turn.follow_tasks();
     let changes = turn.compare();
-    turn.join(&mut tx, &changes).await?;
+    if turn.look.join {
+        turn.join(&mut tx, &changes).await?;
+    }
     let seen = turn.write_sessions(&mut tx, changes).await?;
     turn.end_operations(&mut tx, &seen).await?;
     if !turn.applied.released.is_empty() {
         tx.forget_unneeded_logons().await?;
     }
-    tx.set_observation(turn.observation.number, turn.observation.at)
-        .await?;
+    let Observation { number, at } = turn.observation;
+    if let Some(last) = &turn.look.last {
+        let patience = if turn.applied.active {
+            last.late_when_active
+        } else {
+            last.late_when_idle
+        };
+        let late_after = at.checked_add(patience).unwrap_or(Timestamp::MAX);
+        tx.set_observation(number, at, late_after).await?;
+        turn.applied.complete = true;
+    } else {
+        tx.begin_observation(number).await?;
+    }
+    turn.applied.number = number;
     tx.commit().await?;
+    for (action, result) in turn.endings {
+        metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);
+    }
     Ok(turn.applied)
 }
 
 /// A transaction in which no other replica observes.
-async fn begin_under(lease: &Lease, store: &Store) -> Result<Tx, Error> {
+pub(super) async fn begin_under(lease: &Lease, store: &Store) -> Result<Tx, Error> {
     let mut tx = store.begin().await?;
     if tx.holds(lease).await? {
         Ok(tx)
     } else {
         Err(Error::Displaced)
     }
-}
-
-/// Records that EM is away (`reason`) or back (`None`), and tells each once, also across restarts.
-///
-/// # Errors
-/// [`Error::Store`], [`Error::Displaced`].
-pub async fn outage(
-    store: &Store,
-    lease: &Lease,
-    account: &str,
-    since: Timestamp,
-    reason: Option<String>,
-) -> Result<(), Error> {
-    if store.outage().await?.is_some() == reason.is_some() {
-        return Ok(());
-    }
-    let mut tx = begin_under(lease, store).await?;
-    // Read again: what was read without the lease may have been told by another replica since.
-    let told = tx.outage().await?;
-    if told.is_some() == reason.is_some() {
-        return Ok(());
-    }
-    let (kind, since) = match (&reason, told) {
-        (Some(_), _) => (EventType::UpstreamUnavailable, since),
-        (None, began) => (EventType::UpstreamRecovered, began.unwrap_or(since)),
-    };
-    tx.set_outage(reason.is_some().then_some(since)).await?;
-    let data = UpstreamEventData {
-        account: account.to_owned(),
-        since: since.into(),
-        reason,
-    };
-    let clock = tx.clock();
-    tx.append_event(&event(
-        EventId::new(clock.id()),
-        kind,
-        clock.now(),
-        data,
-        Routing::default(),
-    )?)
-    .await?;
-    tx.commit().await?;
-    Ok(())
 }
 
 /// One turn's work between the reading and the commit.
@@ -135,13 +77,20 @@ struct Writing {
     operations: Vec<Operation>,
     as_read: HashMap<OperationId, Operation>,
     told: HashSet<OperationId>,
+    /// Sessions that were passed over; what they mean for operations waits with them.
+    passed_over: HashSet<EmId>,
+    /// Action and result of the operations that ended, to be counted once that is committed.
+    endings: Vec<(String, String)>,
     applied: Applied,
 }
 
 impl Writing {
     async fn read(tx: &mut Tx, look: Look, patience: Duration) -> Result<Self, Error> {
         let observation = Observation {
-            number: tx.observation().await? + 1,
+            number: match look.number {
+                Some(number) => number,
+                None => tx.observation().await? + 1,
+            },
             at: look.at,
         };
         let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
@@ -168,6 +117,8 @@ impl Writing {
             operations,
             as_read,
             told: HashSet::new(),
+            passed_over: HashSet::new(),
+            endings: Vec::new(),
             applied: Applied::default(),
         })
     }
@@ -188,7 +139,20 @@ impl Writing {
                 changes.extend(observe::seen(self.known.get(&facts.id), facts, self.observation));
             }
         }
-        let since = self.look.since;
+        changes.extend(self.absent(&in_reach));
+        changes.sort_by(|one, other| {
+            let key = |change: &Change| (change.record.facts.started_at, change.record.facts.id.key());
+            key(one).cmp(&key(other))
+        });
+        changes
+    }
+
+    /// What it means that all parts together lack sessions that are awaited.
+    fn absent(&self, in_this_part: &HashSet<EmId>) -> Vec<Change> {
+        let (since, mut changes) = (self.look.since, Vec::new());
+        let Some(last) = &self.look.last else {
+            return changes;
+        };
         for record in self
             .known
             .values()
@@ -196,14 +160,11 @@ impl Writing {
         {
             let covered =
                 since.is_none_or(|since| record.facts.started_at.is_some_and(|started| started >= since));
-            if covered && !in_reach.contains(&record.facts.id) {
+            let id = &record.facts.id;
+            if covered && !in_this_part.contains(id) && !last.shown.contains(id) {
                 changes.push(observe::absent(record, self.observation.at));
             }
         }
-        changes.sort_by(|one, other| {
-            let key = |change: &Change| (change.record.facts.started_at, change.record.facts.id.key());
-            key(one).cmp(&key(other))
-        });
         changes
     }
 
@@ -275,7 +236,18 @@ impl Writing {
         }
         self.advance_operations(&current, &ending);
         for (record, steps) in by_step {
-            self.write_session(tx, record, steps).await?;
+            let (id, events) = (record.facts.id.clone(), self.applied.events);
+            let mark = tx.mark().await?;
+            match self.write_session(tx, record, steps).await {
+                Ok(()) => tx.keep(mark).await?,
+                Err(error) => {
+                    let reason = passed_over(error)?;
+                    tx.undo(mark).await?;
+                    self.applied.events = events;
+                    self.applied.skipped.push((format!("session {id}"), reason));
+                    self.passed_over.insert(id);
+                }
+            }
         }
         let running = current
             .values()
@@ -360,45 +332,86 @@ impl Writing {
     async fn end_operations(&mut self, tx: &mut Tx, seen: &HashSet<EmId>) -> Result<(), Error> {
         let now = self.observation.at;
         for mut operation in std::mem::take(&mut self.operations) {
-            let session_seen = operation.session.as_ref().is_some_and(|id| seen.contains(id));
-            follow::out_of_time(&mut operation, session_seen, now);
-            let before = self.as_read.get(&operation.id);
-            let was_open = before.is_some_and(|before| before.state.is_open());
-            let ended = was_open && !operation.state.is_open();
-            if ended {
-                let result = operation
-                    .result
-                    .as_ref()
-                    .map_or("unknown", OperationResult::as_str)
-                    .to_owned();
-                let action = operation.action.clone();
-                metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result)
-                    .increment(1);
+            let session = operation.session.as_ref();
+            if session.is_some_and(|id| self.passed_over.contains(id)) {
+                continue;
             }
-            self.applied.ended |= ended;
-            if ended && operation.is_told() && !self.told.contains(&operation.id) {
-                let event = operation_event(EventId::new(tx.clock().id()), now, &operation)?;
-                tx.append_event(&event).await?;
-                self.applied.events += 1;
+            if let Some(last) = &self.look.last {
+                let session_seen = session.is_some_and(|id| seen.contains(id) || last.shown.contains(id));
+                follow::out_of_time(&mut operation, session_seen, now);
             }
-            if !operation.state.is_open()
-                && let Some(logon) = operation.leave_logon(was_open)
-            {
-                self.applied.released.push(logon);
+            let id = operation.id;
+            let mark = tx.mark().await?;
+            match self.end_operation(tx, operation).await {
+                Ok(()) => tx.keep(mark).await?,
+                Err(error) => {
+                    let reason = passed_over(error)?;
+                    tx.undo(mark).await?;
+                    self.applied.skipped.push((format!("operation {id}"), reason));
+                }
             }
-            if before != Some(&operation) {
-                tx.save_operation(&operation).await?;
-                self.applied.changed = true;
-            }
-            self.applied.active |= match operation.state {
-                OperationState::Running => true,
-                // Nothing at EM tells how a write through the mirror went: there is nothing to be quick about.
-                OperationState::Submitting => operation.kind != OperationKind::Em,
-                OperationState::Finished | OperationState::Unknown => false,
-            };
         }
         Ok(())
     }
+
+    async fn end_operation(&mut self, tx: &mut Tx, mut operation: Operation) -> Result<(), Error> {
+        let before = self.as_read.get(&operation.id);
+        let was_open = before.is_some_and(|before| before.state.is_open());
+        let ended = was_open && !operation.state.is_open();
+        let released = (!operation.state.is_open())
+            .then(|| operation.leave_logon(was_open))
+            .flatten();
+        let tells = ended && operation.is_told() && !self.told.contains(&operation.id);
+        if tells {
+            let event = operation_event(EventId::new(tx.clock().id()), self.observation.at, &operation)?;
+            tx.append_event(&event).await?;
+        }
+        let changed = before != Some(&operation);
+        if changed {
+            tx.save_operation(&operation).await?;
+        }
+        if ended {
+            let result = operation.result.as_ref();
+            let result = result.map_or("unknown", OperationResult::as_str).to_owned();
+            self.endings.push((operation.action.clone(), result));
+        }
+        self.applied.ended |= ended;
+        self.applied.events += usize::from(tells);
+        self.applied.released.extend(released);
+        self.applied.changed |= changed;
+        self.applied.active |= match operation.state {
+            OperationState::Running => true,
+            // Nothing at EM tells how a write through the mirror went: there is nothing to be quick about.
+            OperationState::Submitting => operation.kind != OperationKind::Em,
+            OperationState::Finished | OperationState::Unknown => false,
+        };
+        Ok(())
+    }
+}
+
+/// Why a row is passed over; an error that is not about the row alone ends the turn.
+fn passed_over(error: Error) -> Result<String, Error> {
+    let about_the_row = match &error {
+        Error::Store(error) => error.is_about_the_row(),
+        Error::Event(_) => true,
+        Error::Upstream(_) | Error::Displaced => false,
+    };
+    if about_the_row {
+        Ok(in_full(&error))
+    } else {
+        Err(error)
+    }
+}
+
+/// An error with its causes.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// The plan of a session that no operation asked for: the one its job names, else the only one of its name on its

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::clock::{Clock as _, ManualClock};
-use crate::domain::id::TaskId;
+use crate::domain::event::Routing;
+use crate::domain::id::{LogonId, TaskId};
 use crate::domain::operation::{HistoryStep, OperationKind, OperationTask, TaskState};
 use crate::domain::plan::PlanKind;
 use crate::domain::session::{SessionResult, SessionState};
 use crate::store::operations::Inserted;
 use crate::store::testing::temporary_with;
+use crate::watcher::follow::TaskReport;
+use crate::watcher::outage::outage;
 
 const PLAN: &str = "3f56fa52-c902-4655-9774-2022fde214d2";
 const PATIENCE: Duration = Duration::from_mins(20);
@@ -46,6 +49,13 @@ impl Turns {
             sessions,
             tasks,
             plans: vec![plan()],
+            number: None,
+            join: true,
+            last: Some(Last {
+                shown: HashSet::new(),
+                late_when_active: Duration::from_secs(30),
+                late_when_idle: Duration::from_secs(75),
+            }),
         };
         apply(&self.store, look, PATIENCE).await.expect("applied")
     }
@@ -375,4 +385,100 @@ async fn an_outage_and_its_end_are_told_once_each() {
     assert_eq!(kinds, ["upstream.unavailable", "upstream.recovered"]);
     assert_eq!(events[0].1["data"]["reason"], "connection refused");
     assert_eq!(events[1].1["data"]["since"], events[0].1["data"]["since"]);
+}
+
+#[tokio::test]
+async fn a_session_that_the_store_refuses_takes_no_other_with_it() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.running("test").await;
+    // The number of the first event of session 1 is taken.
+    let mut tx = turns.store.begin().await.expect("begun");
+    tx.append_event(&crate::domain::event::NewEvent {
+        id: EventId::new(turns.clock.id()),
+        kind: EventType::WebhookTest,
+        at: turns.clock.now(),
+        body: "{}".into(),
+        routing: Routing {
+            session: Some(working(1).id),
+            sequence: Some(1),
+            ..Routing::default()
+        },
+    })
+    .await
+    .expect("appended");
+    tx.commit().await.expect("committed");
+    let other = SessionFacts {
+        plan_name: "another".into(),
+        ..done(2)
+    };
+    for _ in 0..2 {
+        let applied = turns.look(vec![done(1), other.clone()]).await;
+        assert!(applied.complete);
+        assert_eq!(applied.skipped.len(), 1, "{:?}", applied.skipped);
+        assert!(applied.skipped[0].0.contains(working(1).id.as_str()));
+    }
+    assert_eq!(
+        turns.kinds().await[1..],
+        ["failover.session.started", "failover.session.finished"]
+    );
+    let waiting = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(
+        waiting.state,
+        OperationState::Running,
+        "its session's end was not told, so it has not ended"
+    );
+}
+
+#[tokio::test]
+async fn a_look_in_parts_is_one_observation_with_its_last() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let part = async |sessions: Vec<SessionFacts>, number, last| {
+        let look = Look {
+            lease: turns.lease().await,
+            at: turns.clock.now(),
+            since: None,
+            sessions,
+            tasks: HashMap::new(),
+            plans: vec![plan()],
+            number,
+            join: false,
+            last,
+        };
+        apply(&turns.store, look, PATIENCE).await.expect("applied")
+    };
+    turns.look(vec![working(1), working(3)]).await;
+    let first = part(vec![working(1), working(2)], None, None).await;
+    assert!(!first.complete);
+    assert_eq!(turns.store.observation().await.expect("read"), 2);
+    let mut tx = turns.store.begin().await.expect("begun");
+    assert_eq!(
+        tx.observation().await.expect("read"),
+        3,
+        "whoever asks from now on asks after what was seen"
+    );
+    drop(tx);
+    let last = Last {
+        shown: HashSet::from([working(1).id, working(2).id]),
+        late_when_active: Duration::from_secs(30),
+        late_when_idle: Duration::from_secs(75),
+    };
+    let second = part(vec![], Some(first.number), Some(last)).await;
+    assert!(second.complete && second.active);
+    assert_eq!((first.number, second.number, second.running), (3, 3, 3));
+    assert_eq!(turns.store.observation().await.expect("read"), 3);
+    let mut tx = turns.store.begin().await.expect("begun");
+    let missed: Vec<i64> = tx
+        .open_sessions()
+        .await
+        .expect("read")
+        .iter()
+        .map(|record| record.missed)
+        .collect();
+    assert_eq!(
+        missed.iter().sum::<i64>(),
+        1,
+        "only what no part showed was missed"
+    );
 }

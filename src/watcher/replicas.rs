@@ -16,7 +16,7 @@ const GREETING: Duration = Duration::from_secs(15);
 impl Watcher {
     /// What a replica does that does not observe.
     pub(super) async fn stand_by(&mut self) {
-        self.failures = 0;
+        (self.failures, self.em_failures, self.said) = (0, 0, None);
         let asked = Instant::now();
         if let Ok(operations) = self.store.unfinished_operations().await {
             self.align_pins(&operations, asked);
@@ -24,8 +24,15 @@ impl Watcher {
         let due = self.greeted.is_none_or(|at| at.elapsed() >= GREETING);
         if due || !self.em.health().up {
             self.greeted = Some(Instant::now());
-            // Its outcome is noted where requests are made.
-            let _ = self.em.sessions_since(Some(self.clock.now())).await;
+            // A failure is noted where requests are made; who reaches EM may be asked to observe.
+            if self.em.sessions_since(Some(self.clock.now())).await.is_ok()
+                && let Err(error) = store::in_time(self.store.note_greeting()).await
+            {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "the other replicas are not told that Enterprise Manager answers"
+                );
+            }
         }
     }
 

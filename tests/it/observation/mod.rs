@@ -1,6 +1,9 @@
 //! What the watcher makes of lists that move while they are read, of looks that fail half way, of sessions that cannot
 //! be told apart by their names, and of an EM that forgets: turn by turn, on a clock that the test moves.
 
+mod away;
+mod beside;
+mod crash;
 mod looks;
 mod namesakes;
 mod pages;
@@ -32,7 +35,9 @@ struct Observatory {
     stand_in: StandIn,
     clock: Arc<ManualClock>,
     store: Store,
+    em: Em,
     watcher: Watcher,
+    upstream: emgate::upstream::Config,
     plans: Vec<String>,
     _directory: tempfile::TempDir,
 }
@@ -59,23 +64,24 @@ impl Observatory {
         };
         let store = Store::open(&place, clock.clone()).await.expect("a store");
         let plans = em.all_plans(PlanKind::Cloud).await.expect("plans");
-        let watcher = Watcher::new(
-            em,
-            store.clone(),
-            clock.clone(),
-            watcher::Config::default(),
-            Duration::from_mins(20),
-            tokio::sync::watch::Sender::new(0),
-        );
+        let watcher = watcher_of(&em, &store, &clock);
         Self {
             sim,
             stand_in,
             clock,
             store,
+            em,
             watcher,
+            upstream: config,
             plans: plans.into_iter().map(|plan| plan.id.to_string()).collect(),
             _directory: directory,
         }
+    }
+
+    /// The gateway ends, however far it had come, and begins anew.
+    fn restart(&mut self) {
+        self.em = Em::new(&self.upstream, self.clock.clone()).expect("a room");
+        self.watcher = watcher_of(&self.em, &self.store, &self.clock);
     }
 
     /// Looks once, two seconds after the last look. True when the observation was complete.
@@ -134,6 +140,17 @@ impl Observatory {
     async fn control(&self, method: &str, path: &str, body: Value) -> Value {
         control(&self.sim.base_url(), method, path, body).await
     }
+}
+
+fn watcher_of(em: &Em, store: &Store, clock: &Arc<ManualClock>) -> Watcher {
+    Watcher::new(
+        em.clone(),
+        store.clone(),
+        clock.clone(),
+        watcher::Config::default(),
+        Duration::from_mins(20),
+        tokio::sync::watch::Sender::new(0),
+    )
 }
 
 /// Starts a failover at that simulator; its session.

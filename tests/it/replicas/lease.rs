@@ -1,8 +1,17 @@
 //! The lease to observe: one replica has it, and whoever lost it is recognised.
 
-use emgate::store::replicas::Lease;
+use std::time::{Duration, Instant};
+
+use emgate::clock::SystemClock;
+use emgate::runtime::Worker as _;
+use emgate::sim::{Options, Simulator};
+use emgate::store::Store;
+use emgate::store::replicas::{Heart, Lease};
+use emgate::upstream::Em;
+use emgate::watcher::{self, Watcher};
 
 use super::world::store_on;
+use crate::em_bench::config;
 use crate::support::postgres::database;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,5 +36,79 @@ async fn one_replica_has_the_lease_until_it_leaves_and_its_old_writes_are_refuse
     );
     assert!(tx.holds(&second).await.expect("asked"));
     drop(tx);
+    other.close().await;
+}
+
+fn watcher(url: &str, store: &Store) -> Watcher {
+    let clock = SystemClock::shared();
+    let em = Em::new(&config(url), clock.clone()).expect("a room");
+    let patience = Duration::from_mins(20);
+    let changed = tokio::sync::watch::Sender::new(0);
+    Watcher::new(
+        em,
+        store.clone(),
+        clock,
+        watcher::Config::default(),
+        patience,
+        changed,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_em_does_not_answer_leaves_the_observation_to_one_that_it_answers() {
+    let database = database().await;
+    let (one, other) = (store_on(&database).await, store_on(&database).await);
+    let hearts = [one.clone(), other.clone()].map(|store| tokio::spawn(Heart::new(store, ()).run()));
+    let sim = Simulator::start(Options::on_any_port())
+        .await
+        .expect("a simulator");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = nobody.local_addr().expect("an address");
+    drop(nobody);
+    let mut cut_off = watcher(&format!("http://{address}"), &one);
+    let mut reaching = watcher(&sim.base_url(), &other);
+    cut_off.activate().await;
+    assert_eq!(
+        other.lease(Lease::WATCH).await.expect("asked"),
+        None,
+        "it has the lease"
+    );
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while other.observation().await.expect("read") == 0 {
+        assert!(Instant::now() < deadline, "nobody observes");
+        reaching.activate().await;
+        cut_off.activate().await;
+    }
+    for _ in 0..5 {
+        cut_off.activate().await;
+        reaching.activate().await;
+    }
+    assert!(
+        other.lease(Lease::WATCH).await.expect("asked").is_some(),
+        "and it stays there"
+    );
+    for heart in hearts {
+        heart.abort();
+    }
+    one.close().await;
+    other.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_leaves_the_observation_to_a_replica_that_em_does_not_answer_either() {
+    let database = database().await;
+    let (one, other) = (store_on(&database).await, store_on(&database).await);
+    let lease = one.lease(Lease::WATCH).await.expect("asked").expect("free");
+    assert!(!one.hand_over(lease).await.expect("asked"), "no answer is known");
+    one.note_greeting().await.expect("noted");
+    assert!(!one.hand_over(lease).await.expect("asked"), "not to itself");
+    other.note_greeting().await.expect("noted");
+    assert!(one.hand_over(lease).await.expect("asked"));
+    assert!(
+        !one.hand_over(lease).await.expect("asked"),
+        "it is not its own any more"
+    );
+    assert!(other.lease(Lease::WATCH).await.expect("asked").is_some());
+    one.close().await;
     other.close().await;
 }

@@ -1,0 +1,50 @@
+//! A transaction's way back to a point within it: one row that the database refuses takes no other with it.
+
+use super::{Error, Tx};
+
+/// A point in a transaction.
+#[must_use]
+pub struct Mark {
+    events: usize,
+}
+
+impl Tx {
+    /// A point to which [`Tx::undo`] leads back; one at a time.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn mark(&mut self) -> Result<Mark, Error> {
+        sqlx::query("savepoint one_row")
+            .execute(self.connection())
+            .await?;
+        Ok(Mark {
+            events: self.events.len(),
+        })
+    }
+
+    /// Keeps what was written since.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn keep(&mut self, _mark: Mark) -> Result<(), Error> {
+        sqlx::query("release savepoint one_row")
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Undoes what was written since.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn undo(&mut self, mark: Mark) -> Result<(), Error> {
+        sqlx::query("rollback to savepoint one_row")
+            .execute(self.connection())
+            .await?;
+        self.events.truncate(mark.events);
+        sqlx::query("release savepoint one_row")
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! What a look saw, part by part, and what writing it did.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::follow::TaskReport;
+use crate::domain::id::{EmId, LogonId, OperationId};
+use crate::domain::plan::Plan;
+use crate::domain::session::SessionFacts;
+use crate::store::replicas::Lease;
+
+/// What was seen at EM in one turn, or a part of it.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// What gave the right to look.
+    pub lease: Lease,
+    /// When, by the gateway's clock.
+    pub at: Timestamp,
+    /// How far back the query reached; `None` = as far as EM's window.
+    pub since: Option<Timestamp>,
+    /// The sessions of this part.
+    pub sessions: Vec<SessionFacts>,
+    /// The tasks that were asked about.
+    pub tasks: HashMap<OperationId, TaskReport>,
+    /// The cloud plans, for naming the plan of a session.
+    pub plans: Vec<Plan>,
+    /// The observation's number, once its first part has it.
+    pub number: Option<i64>,
+    /// Whether all sessions are in this part with which operations may be joined.
+    pub join: bool,
+    /// What completes the observation, with its last part.
+    pub last: Option<Last>,
+}
+
+/// What completes an observation.
+#[derive(Debug, Clone)]
+pub struct Last {
+    /// All sessions that were seen, in whatever part.
+    pub shown: HashSet<EmId>,
+    /// How long the next observation may take to be complete while something runs.
+    pub late_when_active: Duration,
+    /// The same while nothing does.
+    pub late_when_idle: Duration,
+}
+
+/// What a turn did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Whether an operation or a session changed.
+    pub changed: bool,
+    /// Whether something runs that deserves the short interval.
+    pub active: bool,
+    /// Whether an operation ended.
+    pub ended: bool,
+    /// How many failover sessions have not stopped.
+    pub running: usize,
+    /// Logon sessions that no operation of this turn needs any longer, one entry per operation.
+    pub released: Vec<LogonId>,
+    /// How many events were written.
+    pub events: usize,
+    /// The observation's number.
+    pub number: i64,
+    /// Whether the observation is complete.
+    pub complete: bool,
+    /// What the database refused to take, and why.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Applied {
+    /// Adds what the next part did.
+    pub fn add(&mut self, next: Self) {
+        self.changed |= next.changed;
+        self.ended |= next.ended;
+        self.events += next.events;
+        self.released.extend(next.released);
+        self.skipped.extend(next.skipped);
+        // The later part saw what the earlier wrote.
+        self.active = next.active;
+        self.running = next.running;
+        self.number = next.number;
+        self.complete = next.complete;
+    }
+}
