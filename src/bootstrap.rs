@@ -23,7 +23,7 @@ use crate::runtime::{Nudge, Tasks, Turn, Worker};
 use crate::store::news::Ear;
 use crate::store::replicas::Heart;
 use crate::store::retention::Pruner;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Timekeeper};
 use crate::telemetry;
 use crate::upstream::{self, Em, SavedLogon};
 use crate::watcher::Watcher;
@@ -122,6 +122,14 @@ impl Gateway {
             patience: config.upstream.unknown_after.max(answer),
         };
         let watcher_nudge = Nudge::default();
+        let client = webhooks::Client::new(guard.clone(), config.webhooks.timeout);
+        let dispatcher = webhooks::Dispatcher::new(
+            of_workers.clone(),
+            client,
+            &config.webhooks,
+            clock.clone(),
+            tasks.clone(),
+        );
         let rooms = app::Rooms {
             em: em.clone(),
             store: store.clone(),
@@ -129,7 +137,8 @@ impl Gateway {
             tasks: tasks.clone(),
             watcher: watcher_nudge.clone(),
             changed: changed.clone(),
-            guard: guard.clone(),
+            guard,
+            pulse: dispatcher.pulse(),
         };
         let app = App::new(rooms, limits);
         let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
@@ -144,18 +153,15 @@ impl Gateway {
         let watcher = Watcher::new(
             em.clone(),
             of_workers.clone(),
-            clock.clone(),
+            clock,
             config.watch,
             limits.patience,
             changed,
         );
         tasks.drive(watcher, watcher_nudge);
-        tasks.drive(
-            Pruner::new(of_workers.clone(), &config.retention),
-            Nudge::default(),
-        );
-        let client = webhooks::Client::new(guard, config.webhooks.timeout);
-        webhooks::Dispatcher::new(of_workers, client, &config.webhooks, clock, tasks.clone()).start();
+        tasks.drive(Timekeeper::new(of_workers.clone()), Nudge::default());
+        tasks.drive(Pruner::new(of_workers, &config.retention), Nudge::default());
+        dispatcher.start();
         tasks.drive(MetricsUpkeep, Nudge::default());
 
         let stop_serving = CancellationToken::new();

@@ -537,3 +537,50 @@ async fn check_logs_on_for_real_and_off_again() {
         "a refused logon leaves nothing open"
     );
 }
+
+#[test]
+fn serve_refuses_a_store_whose_key_is_gone_or_another_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = CONFIG.replace("https://em.example:9398", "https://127.0.0.1:1");
+    std::fs::write(folder.path().join("emgate.toml"), config).unwrap();
+    let key = folder.path().join("emgate.db.key");
+    let start = |command: &str| -> Run {
+        emgate(folder.path(), &[command])
+            .env("EMGATE_SERVER__LISTEN", "127.0.0.1:0")
+            .output()
+            .unwrap()
+            .into()
+    };
+    // Makes the store, and the key beside it.
+    let checked = start("check");
+    assert!(
+        checked.stdout.contains("opens and is up to date"),
+        "{}{}",
+        checked.stdout,
+        checked.stderr
+    );
+    let right = std::fs::read_to_string(&key).unwrap();
+
+    std::fs::remove_file(&key).unwrap();
+    let run = start("serve");
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(!key.exists(), "a key was made for a store that was sealed");
+    std::fs::write(&key, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
+    let other = start("serve");
+    assert_eq!(other.code, Some(1), "{}", other.stderr);
+    for refused in [run, other] {
+        for part in [
+            "emgate.db.key",
+            "store.encryption_key_file",
+            "If it is lost for good",
+        ] {
+            assert!(
+                refused.stderr.contains(part),
+                "{part} is missing: {}",
+                refused.stderr
+            );
+        }
+    }
+    std::fs::write(&key, right).unwrap();
+    assert!(start("check").stdout.contains("opens and is up to date"));
+}

@@ -168,7 +168,9 @@ pub struct WebhookEndpoint {
     pub format: &'static str,
     /// Whether deliveries go out; what comes while they do not is held.
     pub enabled: bool,
-    /// Why the gateway disabled it: `gone` (it answered 410) or `noSuccess` (it took nothing for 5 days).
+    /// Why the gateway disabled it: `gone` (it answered 410), `noSuccess` (it took nothing for 5 days) or `unreadable`
+    /// (its URL, secret or headers do not open with the gateway's encryption key: it can only be read, without its
+    /// headers, and deleted, until the right key is back).
     #[schema(required)]
     pub disabled_reason: Option<&'static str>,
     /// Headers that are sent along; values that are credentials are masked.
@@ -207,8 +209,12 @@ impl From<&Endpoint> for WebhookEndpoint {
                 results: settings.filter.results.clone(),
             },
             format: settings.format.as_str(),
-            enabled: settings.enabled,
-            disabled_reason: endpoint.disabled_reason.map(DisabledReason::as_str),
+            enabled: settings.enabled && endpoint.readable,
+            disabled_reason: if endpoint.readable {
+                endpoint.disabled_reason.map(DisabledReason::as_str)
+            } else {
+                Some(DisabledReason::Unreadable.as_str())
+            },
             headers: settings
                 .headers
                 .shown()
@@ -288,7 +294,7 @@ pub struct WebhookAttempt {
     #[schema(required)]
     pub duration_ms: Option<u64>,
     /// Why it failed: `dns`, `refusedAddress`, `connect`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
-    /// `reset`, `protocol`, `headTooLarge`, `redirect`, `httpStatus`, `clockSkew`, `unknownEnd` or `internal`.
+    /// `reset`, `protocol`, `headTooLarge`, `redirect`, `httpStatus`, `clockSkew`, `unknownEnd`, `unreadable` or `internal`.
     #[schema(required)]
     pub error: Option<&'static str>,
     /// Where the receiver pointed with a redirect, which is not followed; credentials masked.

@@ -60,6 +60,8 @@ pub struct Rooms {
     pub changed: tokio::sync::watch::Sender<u64>,
     /// Judges the addresses of webhooks.
     pub guard: crate::webhooks::Guard,
+    /// How the sending of webhooks does.
+    pub pulse: crate::webhooks::Pulse,
 }
 
 /// What the verbs work with; clones share it.
@@ -74,6 +76,7 @@ pub struct App {
     lookout: waiting::Lookout,
     views: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
+    pulse: crate::webhooks::Pulse,
     limits: Limits,
 }
 
@@ -102,6 +105,7 @@ impl App {
             lookout,
             views: Arc::new(tokio::sync::Semaphore::new(VIEWS)),
             webhooks,
+            pulse: rooms.pulse,
             limits,
         }
     }
@@ -146,6 +150,11 @@ impl App {
             since: refused,
             reason: None,
         });
+        let unsent = self.pulse.trouble();
+        checks.push(Check::advisory("webhooks", unsent));
+        let ahead = "it is ahead of what the store remembers by more than an absence explains";
+        let doubted = self.store.clock_doubted().map(|since| (since, ahead));
+        checks.push(Check::advisory("clock", doubted));
         Readiness { checks }
     }
 
@@ -170,6 +179,18 @@ pub struct Check {
 }
 
 impl Check {
+    /// Something without which the gateway works on, and since when and why it is not well.
+    fn advisory(name: &'static str, trouble: Option<(Timestamp, &'static str)>) -> Self {
+        let (since, reason) = trouble.unzip();
+        Self {
+            name,
+            ok: since.is_none(),
+            required: false,
+            since,
+            reason,
+        }
+    }
+
     const fn required(name: &'static str, ok: bool) -> Self {
         Self {
             name,

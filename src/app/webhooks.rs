@@ -111,7 +111,7 @@ impl Webhooks {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] with every fault, [`Error::Store`].
     pub async fn patch(&self, id: EndpointId, patch: WebhookEndpointPatch) -> Result<Endpoint, Error> {
-        let before = self.get(id).await?;
+        let before = readable(self.get(id).await?)?;
         let mut faults = Vec::new();
         let target = match &patch.url {
             None => None,
@@ -124,7 +124,7 @@ impl Webhooks {
             Some(Some(url)) => self.target(url, "/url", &mut faults).await,
         };
         let mut tx = self.begin().await?;
-        let mut endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        let mut endpoint = readable(tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?)?;
         let was = endpoint.settings.clone();
         apply(patch, &mut endpoint.settings, &mut faults);
         check_credentials(target.as_ref(), &endpoint.settings, &mut faults);
@@ -169,10 +169,10 @@ impl Webhooks {
     /// endpoint gets it when it is enabled.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::Invalid`] when the endpoint cannot be read, [`Error::Store`].
     pub async fn test(&self, id: EndpointId) -> Result<Delivery, Error> {
         let mut tx = self.begin().await?;
-        tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        readable(tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?)?;
         let event_id = EventId::new(self.clock.id());
         let data = TestEventData {
             message: "This is a test of the webhook endpoint.".to_owned(),
@@ -264,6 +264,16 @@ impl Webhooks {
             .map_err(|refused| faults.push(Fault::new(pointer, refused.0)))
             .ok()
     }
+}
+
+/// Refuses to work with an endpoint that cannot be read: a change would lose what is sealed in it.
+fn readable(endpoint: Endpoint) -> Result<Endpoint, Error> {
+    if endpoint.readable {
+        return Ok(endpoint);
+    }
+    let detail = "the endpoint's URL, secret or headers do not open with the gateway's encryption key; put the right \
+         key back, or delete the endpoint and make it anew";
+    Err(Error::invalid("", detail))
 }
 
 /// What somebody wants to make, as changes to what an endpoint is by default.

@@ -136,6 +136,7 @@ words! {
         HttpStatus = "httpStatus", "The receiver answered with a status that is no success.";
         ClockSkew = "clockSkew", "The receiver refused it, and its clock and ours differ by more than 4 minutes.";
         UnknownEnd = "unknownEnd", "The gateway stopped before the end of the attempt was known; it may have arrived.";
+        Unreadable = "unreadable", "The address or the secret cannot be read: it was sealed with another key, or is damaged.";
         Internal = "internal", "The gateway failed at it.";
     }
 }
@@ -145,6 +146,7 @@ words! {
     DisabledReason {
         Gone = "gone", "It answered 410 Gone.";
         Silent = "noSuccess", "It took nothing for 5 days.";
+        Unreadable = "unreadable", "Its URL, secret or headers cannot be read: sealed with another key, or damaged.";
     }
 }
 
@@ -224,6 +226,8 @@ pub struct Endpoint {
     pub settings: Settings,
     /// Why the gateway disabled it, if it did.
     pub disabled_reason: Option<DisabledReason>,
+    /// Whether its URL, secret and headers can be read; if not, nothing can be sent and the headers are left out.
+    pub readable: bool,
     /// How it does.
     pub health: EndpointHealth,
     /// When it was made.

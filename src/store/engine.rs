@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Error;
 use super::limited::silent;
@@ -90,6 +90,21 @@ impl Engine {
             Self::Sqlite => None,
             Self::Postgres => Some("select pg_advisory_xact_lock(hashtextextended($1, 7310868736))::text"),
         }
+    }
+
+    /// A connection of its own for migrations, which may take longer than anything else is allowed to: tables are
+    /// rewritten, and of replicas that start together the others wait for the one that does it.
+    pub(super) async fn migrating(self, pool: &AnyPool) -> Result<AnyConnection, Error> {
+        let mut connection = pool.connect_options().connect().await?;
+        let settings = match self {
+            Self::Sqlite => PRAGMAS,
+            Self::Postgres => {
+                "set statement_timeout = '30min'; set lock_timeout = '30min'; \
+                 set idle_in_transaction_session_timeout = '5min'"
+            }
+        };
+        connection.execute(sqlx::raw_sql(settings)).await?;
+        Ok(connection)
     }
 
     /// A migration in this engine's dialect.

@@ -99,13 +99,37 @@ pub enum Error {
     #[error("store.url must be sqlite://FILE or postgres://user@host/database")]
     UnsupportedUrl,
     /// The key that seals secrets is not 32 bytes in base64.
-    #[error("the store's encryption key must be 32 bytes in base64")]
+    #[error("the store's encryption key (store.encryption_key_file) must be 32 bytes in base64")]
     BadKey,
     /// A shared database needs a key that all replicas have.
     #[error(
         "a PostgreSQL store needs store.encryption_key_file: 32 bytes in base64, the same for every replica"
     )]
     KeyMissing,
+    /// The key at hand is not the one that the store was sealed with.
+    #[error(
+        "the store was sealed with another encryption key than the one in {file}; put the right one there, or name its \
+         file in store.encryption_key_file. If it is lost for good, run on the database \
+         \"insert into meta (key, value) values ('seal', 'lost') on conflict (key) do update set value = 'lost'\": the \
+         next start goes on with the key in {file}, and webhook endpoints made until now are disabled and have to be \
+         made anew"
+    )]
+    WrongKey {
+        /// The file with the key at hand.
+        file: String,
+    },
+    /// The store holds secrets, and the key they were sealed with is not there.
+    #[error(
+        "the store was sealed with an encryption key, and {file} is not there; restore it from the place where the \
+         database came from, or name its file in store.encryption_key_file. If it is lost for good, run on the \
+         database \"insert into meta (key, value) values ('seal', 'lost') on conflict (key) do update set value = \
+         'lost'\": the next start makes a new key, and webhook endpoints made until now are disabled and have to be \
+         made anew"
+    )]
+    KeyGone {
+        /// Where it should be.
+        file: String,
+    },
     /// A sealed secret does not open with the key at hand.
     #[error("a secret in the store cannot be opened with the encryption key at hand")]
     Unsealable,
@@ -142,6 +166,12 @@ impl From<sqlx::migrate::MigrateError> for Error {
 }
 
 impl Error {
+    /// Whether it is about one value that cannot be read, and not about the database: whatever else it holds is there.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unsealable | Self::Corrupt { .. })
+    }
+
     /// What to do about it, for people; none where the error itself says so, or only its causes can.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -171,6 +201,8 @@ impl Error {
             | Self::UnsupportedUrl
             | Self::BadKey
             | Self::KeyMissing
+            | Self::WrongKey { .. }
+            | Self::KeyGone { .. }
             | Self::Unsealable
             | Self::Corrupt { .. } => None,
         }

@@ -4,11 +4,13 @@
 //! migrations, the process lock) is in this file. Moments are stored as microseconds since 1970, documents as JSON
 //! text, secrets sealed. Invariant: whatever is acknowledged to a caller or seen at EM was committed first.
 
+mod calendar;
 pub mod config;
 pub mod engine;
 pub mod error;
 pub mod events;
 pub mod idempotency;
+mod keyring;
 mod limited;
 pub mod lock;
 pub mod logons;
@@ -22,7 +24,7 @@ pub mod sessions;
 mod sql;
 pub mod webhooks;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -31,10 +33,13 @@ use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
 use crate::clock::SharedClock;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
+use calendar::Calendar;
+pub use calendar::Timekeeper;
 pub use config::Config;
 pub use engine::in_time;
 use engine::{Engine, Place};
 pub use error::{Error, Refusal};
+use keyring::Keyring;
 use limited::{Health, Limited};
 use lock::ProcessLock;
 use seal::Sealer;
@@ -67,6 +72,7 @@ struct Inner {
     workers: engine::Pools,
     sealer: Sealer,
     clock: SharedClock,
+    calendar: Mutex<Calendar>,
     health: Health,
     deliveries: Nudge,
     /// Given when there may be another replica, or one less.
@@ -89,17 +95,15 @@ impl Store {
     /// Opens the database, takes its process lock, brings its tables up to date.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process has it, [`Error::Newer`] when a newer program wrote it, otherwise
-    /// what the database says.
+    /// [`Error::Locked`] when another process has it, [`Error::Newer`] when a newer program wrote it,
+    /// [`Error::WrongKey`] and [`Error::KeyGone`] when its secrets cannot be opened, otherwise what the database says.
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let place = Place::parse(&config.url)?;
-        let (lock, sealer) = match &place {
-            Place::File(path) => (
-                Some(ProcessLock::take(path)?),
-                Sealer::open(config, Some(path), clock.as_ref())?,
-            ),
-            Place::Server(_) => (None, Sealer::open(config, None, clock.as_ref())?),
+        let keyring = Keyring::new(config, &place)?;
+        let lock = match &place {
+            Place::File(path) => Some(ProcessLock::take(path)?),
+            Place::Server(_) => None,
         };
         let engine = place.engine();
         let opened = async {
@@ -108,6 +112,7 @@ impl Store {
             Ok((requests, workers))
         };
         let (engine::Pools { write, read }, workers) = opened.await.map_err(|error| place.named(error))?;
+        let sealer = keyring.open(&write, clock.as_ref()).await?;
         let inner = Inner {
             replica: clock.id().to_string(),
             engine,
@@ -117,11 +122,13 @@ impl Store {
             sealer,
             health: Health::new(clock.clone()),
             clock,
+            calendar: Mutex::default(),
             deliveries: Nudge::default(),
             replicas: Nudge::default(),
             _lock: lock,
         };
         let store = Self(Arc::new(inner), Lane::Requests);
+        store.recall_time().await.map_err(|error| place.named(error))?;
         store.enrol().await.map_err(|error| place.named(error))?;
         Ok(store)
     }
@@ -328,23 +335,25 @@ async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
             )
         })
         .collect::<Vec<_>>();
-    let mut connection = pool.acquire().await?;
+    let mut connection = engine.migrating(pool).await?;
     Migrator::with_migrations(migrations)
-        .run(&mut *connection)
+        .run(&mut connection)
         .await
         .map_err(Error::from)?;
-    connection.ping().await?;
+    connection.close().await?;
     Ok(())
 }
 
 /// Temporary stores for tests of this room and of those above it.
 #[cfg(test)]
 pub mod testing {
+    use std::time::Duration;
+
     use base64::Engine as _;
     use sqlx::{AnyPool, AssertSqlSafe};
 
     use super::{Config, Store};
-    use crate::clock::{SharedClock, SystemClock};
+    use crate::clock::{ManualClock, SharedClock, SystemClock};
 
     /// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
     /// runs the suite on both.
@@ -360,6 +369,17 @@ pub mod testing {
         Store::open(&temporary_config().await, clock)
             .await
             .expect("a fresh store")
+    }
+
+    /// Lets time pass as it does: in steps that the store takes note of.
+    pub fn pass(store: &Store, clock: &ManualClock, time: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(Duration::from_mins(30));
+            clock.advance(step);
+            let _ = store.believed_now();
+            left -= step;
+        }
     }
 
     /// The configuration of a fresh store, to open it more than once.

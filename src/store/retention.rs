@@ -90,7 +90,7 @@ impl Pruner {
     /// # Errors
     /// [`Error::Database`].
     pub async fn step(&self) -> Result<bool, Error> {
-        let now = self.store.clock().now();
+        let now = self.store.believed_now();
         let mut more = false;
         for rule in &self.rules {
             let Ok(oldest) = now.checked_sub(rule.age) else {
@@ -138,7 +138,8 @@ mod tests {
     use crate::clock::{Clock as _, ManualClock};
     use crate::domain::event::{EventType, NewEvent, Routing};
     use crate::domain::id::EventId;
-    use crate::store::testing::temporary_with;
+    use crate::store::Store;
+    use crate::store::testing::{pass, temporary_config, temporary_with};
 
     #[tokio::test]
     async fn events_go_when_they_are_old_and_in_steps() {
@@ -158,12 +159,8 @@ mod tests {
         tx.commit().await.expect("committed");
         let retention = Retention::default();
         let pruner = Pruner::new(store.clone(), &retention);
-        clock.advance(
-            retention
-                .events
-                .checked_sub(Duration::from_secs(1))
-                .expect("long"),
-        );
+        let nearly = retention.events.checked_sub(Duration::from_secs(1));
+        pass(&store, &clock, nearly.expect("long"));
         assert!(!pruner.step().await.expect("nothing is old yet"));
         assert_eq!(store.events_after(0, 1000).await.expect("read").len(), 507);
         clock.advance(Duration::from_secs(2));
@@ -171,5 +168,55 @@ mod tests {
         assert_eq!(store.events_after(0, 1000).await.expect("read").len(), 7);
         assert!(!pruner.step().await.expect("a step"));
         assert!(store.events_after(0, 1000).await.expect("read").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_far_ahead_at_the_start_removes_nothing_and_is_told() {
+        let day = Duration::from_hours(24);
+        let begin = "2026-01-01T00:00:00Z".parse().expect("a moment");
+        let config = temporary_config().await;
+        let store = Store::open(&config, ManualClock::at(begin))
+            .await
+            .expect("a store");
+        let event = NewEvent {
+            id: EventId::new(ManualClock::at(begin).id()),
+            kind: EventType::UpstreamRecovered,
+            at: begin,
+            body: "{}".into(),
+            routing: Routing::default(),
+        };
+        let mut tx = store.begin().await.expect("begun");
+        tx.append_event(&event).await.expect("appended");
+        tx.commit().await.expect("committed");
+        store.remember_time().await.expect("remembered");
+        store.close().await;
+        drop(store);
+
+        let clock = ManualClock::at(begin + 400 * day);
+        let store = Store::open(&config, clock.clone()).await.expect("a store");
+        let pruner = Pruner::new(store.clone(), &Retention::default());
+        pruner.step().await.expect("a step");
+        pass(&store, &clock, day / 24);
+        pruner.step().await.expect("a step");
+        assert_eq!(
+            store.events_after(0, 10).await.expect("read").len(),
+            1,
+            "it is an hour old"
+        );
+        assert_eq!(store.clock_doubted(), Some(begin + 400 * day));
+
+        // A restart on the way proves nothing and costs nothing.
+        store.remember_time().await.expect("remembered");
+        store.close().await;
+        drop((store, pruner));
+        let store = Store::open(&config, clock.clone()).await.expect("a store");
+        let pruner = Pruner::new(store.clone(), &Retention::default());
+        pass(&store, &clock, day / 24 * 22);
+        pruner.step().await.expect("a step");
+        assert_eq!(store.events_after(0, 10).await.expect("read").len(), 1);
+        pass(&store, &clock, day / 24);
+        assert_eq!(store.clock_doubted(), None, "nobody set it right for a day");
+        pruner.step().await.expect("a step");
+        assert!(store.events_after(0, 10).await.expect("read").is_empty());
     }
 }

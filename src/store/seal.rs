@@ -3,7 +3,7 @@
 //! The purpose of a secret is authenticated with it, so that a sealed value moved to another column does not open.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Config, Error};
+use super::Error;
 use crate::clock::Clock;
 
 const NONCE: usize = 12;
@@ -21,24 +21,18 @@ const NONCE: usize = 12;
 pub struct Sealer(Arc<RandomizedNonceKey>);
 
 impl Sealer {
-    /// Reads the key that the configuration names, or the one beside the SQLite file, which is made when absent
-    /// (readable by its owner only).
-    pub(super) fn open(config: &Config, database: Option<&Path>, clock: &dyn Clock) -> Result<Self, Error> {
-        if let Some(path) = &config.encryption_key_file {
-            return Self::from_base64(&read(path)?);
-        }
-        // Replicas share a key that somebody gave them; only a file of one's own has a place for one made here.
-        let database = database.ok_or(Error::KeyMissing)?;
-        let mut name = database.as_os_str().to_owned();
-        name.push(".key");
-        let path = PathBuf::from(name);
-        if path.exists() {
-            return Self::from_base64(&read(&path)?);
-        }
+    /// Reads the key in `file`.
+    pub(super) fn read(file: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(file).map_err(unusable(file))?;
+        Self::from_base64(&text)
+    }
+
+    /// Makes a key and writes it to `file`, readable by its owner only.
+    pub(super) fn make(file: &Path, clock: &dyn Clock) -> Result<Self, Error> {
         let mut key = [0u8; 32];
         clock.random(&mut key);
         let text = STANDARD.encode(key);
-        write_private(&path, &text)?;
+        write_private(file, &text)?;
         Self::from_base64(&text)
     }
 
@@ -85,11 +79,9 @@ impl Sealer {
     }
 }
 
-fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.display().to_string(),
-        source,
-    })
+fn unusable(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.display().to_string();
+    |source| Error::File { path, source }
 }
 
 fn write_private(path: &Path, text: &str) -> Result<(), Error> {
@@ -101,10 +93,7 @@ fn write_private(path: &Path, text: &str) -> Result<(), Error> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    result.map_err(|source| Error::File {
-        path: path.display().to_string(),
-        source,
-    })
+    result.map_err(unusable(path))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::Config;
 use super::client::Client;
 use super::deliver::{self, Outcome};
 use super::fairness::{Load, allot};
+use super::pulse::Pulse;
 use super::settle::{Finished, Rules, Written};
 use crate::clock::SharedClock;
 use crate::domain::id::DeliveryId;
@@ -44,6 +45,7 @@ struct Engine {
     /// This process in the rows that it sends.
     owner: String,
     wake: Nudge,
+    pulse: Pulse,
     /// One turn at a time: the worker's, or the last ones at the end.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -58,6 +60,12 @@ struct State {
     swept_at: Option<Timestamp>,
     /// Where the next turn begins to share out slots.
     rotation: usize,
+}
+
+/// A look at stored times; after the clock was set back also at those in the future.
+#[derive(Clone, Copy)]
+struct Sweep {
+    set_back: bool,
 }
 
 struct Flight {
@@ -76,6 +84,7 @@ impl Dispatcher {
         Self(Arc::new(Engine {
             owner: store.replica().to_owned(),
             wake: store.deliveries_nudge(),
+            pulse: Pulse::default(),
             store,
             client,
             rules: Rules { schedule, clock },
@@ -86,6 +95,12 @@ impl Dispatcher {
                 ..State::default()
             }),
         }))
+    }
+
+    /// How it does.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.0.pulse.clone()
     }
 
     /// Runs until the program stops, and until what is under way then has ended and is written.
@@ -102,12 +117,19 @@ impl Worker for Dispatcher {
 
     async fn activate(&mut self) -> Turn {
         match self.0.turn().await {
-            Ok(turn) => turn,
+            Ok(turn) => {
+                if self.0.pulse.worked() {
+                    tracing::info!("webhooks go on");
+                }
+                turn
+            }
             Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "webhooks wait for the store"
-                );
+                if self.0.pulse.failed(self.0.rules.clock.now()) {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "webhooks wait for the store"
+                    );
+                }
                 metrics::counter!(names::WORKER_TURNS, "worker" => Self::NAME, "outcome" => "failed")
                     .increment(1);
                 Turn::Rest(POLL)
@@ -143,14 +165,13 @@ impl Engine {
         let _one_at_a_time = self.turn.lock().await;
         let now = self.rules.clock.now();
         let stopping = self.tasks.stopping().is_cancelled();
-        let (finished, unsure, sweep) = {
+        let (finished, unsure, sweep, set_back) = {
             let state = self.state();
             let finished: Vec<Finished> = state.finished.iter().take(SETTLE_LIMIT).cloned().collect();
-            // A clock that was set back does not put the sweep off.
-            let sweep = state
-                .swept_at
-                .is_none_or(|at| at > now || elapsed(now, at) >= SWEEP);
-            (finished, state.unsure, sweep && !stopping)
+            // A clock that was set back, before the start or since, does not put the sweep off.
+            let set_back = state.swept_at.is_none_or(|at| at > now);
+            let sweep = set_back || state.swept_at.is_some_and(|at| elapsed(now, at) >= SWEEP);
+            (finished, state.unsure, sweep && !stopping, set_back)
         };
         if finished.is_empty() && !unsure && !sweep {
             let lanes = if stopping {
@@ -162,13 +183,14 @@ impl Engine {
                 return Ok(Turn::Rest(rest(&lanes, now)));
             }
         }
+        let sweep = sweep.then_some(Sweep { set_back });
         let result = store::in_time(self.transact(&finished, unsure, sweep, stopping, now)).await;
         let Ok((claimed, written, lanes)) = result else {
             // The commit's outcome may be unknown: what it claimed without our knowledge is released next time.
             self.state().unsure = true;
             return result.map(|_| Turn::Again);
         };
-        self.committed(&finished, &written, &claimed, sweep.then_some(now));
+        self.committed(&finished, &written, &claimed, sweep.map(|_| now));
         let more = finished.len() == SETTLE_LIMIT || !claimed.is_empty() || !finished.is_empty();
         for delivery in claimed {
             self.send(delivery);
@@ -184,7 +206,7 @@ impl Engine {
         &self,
         finished: &[Finished],
         unsure: bool,
-        sweep: bool,
+        sweep: Option<Sweep>,
         stopping: bool,
         now: Timestamp,
     ) -> Result<(Vec<Claimed>, Vec<Written>, Vec<Lane>), store::Error> {
@@ -212,8 +234,10 @@ impl Engine {
         for finished in finished {
             written.push(self.rules.settle(&mut tx, finished, &self.owner).await?);
         }
-        if sweep {
-            self.rules.sweep(&mut tx).await?;
+        if let Some(Sweep { set_back }) = sweep {
+            self.rules.sweep(&mut tx, set_back).await?;
+            let unreadable = tx.count_unreadable_endpoints().await?;
+            self.pulse.unreadable(unreadable, now);
             let waiting = tx.waiting_deliveries().await?;
             let late = waiting.oldest_due.map_or(Duration::ZERO, |due| elapsed(now, due));
             metrics::gauge!(names::WEBHOOK_WAITING).set(waiting.deliveries as f64);
@@ -226,7 +250,14 @@ impl Engine {
             let own = self.flying(&settled).values().sum();
             let under_way = tx.under_way().await?;
             for (lane, limit, probe) in self.shares(&lanes, &under_way, own, now) {
-                claimed.extend(tx.claim(&lane, limit, probe, &self.owner).await?);
+                let claims = tx.claim(&lane, limit, probe, &self.owner).await?;
+                claimed.extend(claims.claimed);
+                let quarantined = u64::try_from(claims.quarantined).unwrap_or(u64::MAX);
+                let state = DeliveryState::Quarantined.as_str();
+                metrics::counter!(names::WEBHOOK_ENDED, "state" => state).increment(quarantined);
+                if let Some(endpoint) = lane.endpoint.filter(|_| claims.unreadable) {
+                    self.rules.set_aside(&mut tx, endpoint).await?;
+                }
             }
         }
         tx.commit().await?;
@@ -433,7 +464,7 @@ mod tests {
         for crash in 1..=3 {
             let now = clock.now();
             let (claimed, written, _) = engine
-                .transact(&[], false, false, false, now)
+                .transact(&[], false, None, false, now)
                 .await
                 .expect("claimed");
             engine.committed(&[], &written, &claimed, None);

@@ -12,6 +12,7 @@ mod deliver;
 pub mod dispatch;
 mod fairness;
 pub mod guard;
+pub mod pulse;
 mod settle;
 pub mod sign;
 
@@ -19,3 +20,4 @@ pub use client::Client;
 pub use config::Config;
 pub use dispatch::Dispatcher;
 pub use guard::{Forbidden, Guard};
+pub use pulse::Pulse;

@@ -8,7 +8,7 @@ use crate::api_types::events::event;
 use crate::api_types::webhooks::EndpointEventData;
 use crate::clock::SharedClock;
 use crate::domain::event::{EventType, Routing};
-use crate::domain::id::{DeliveryId, EventId};
+use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::rules::{self, After, EndpointHealth, JITTER, Schedule};
 use crate::domain::webhook::{AttemptError, DeliveryState, DisabledReason, Endpoint, Health};
 use crate::store::webhooks::outcomes::{Sending, Settled};
@@ -69,7 +69,10 @@ impl Rules {
             }
             (_, false) if orphaned => (Settled::Ended(DeliveryState::Cancelled), false),
             (Some(endpoint), false) => self.failed(tx, &mut delivery, endpoint, outcome).await?,
-            (None, false) => (self.callback_failed(&mut delivery, outcome), false),
+            (None, false) => (
+                self.callback_failed(&mut delivery, outcome, tx.believed_now()),
+                false,
+            ),
         };
         if !tx.settle(&delivery, settled, passed).await? {
             return Ok(Written::Fenced);
@@ -126,7 +129,8 @@ impl Rules {
             }
             return Ok((Settled::Held, false));
         }
-        let after = self.after(delivery, outcome, not_before, now);
+        let moments = (now, tx.believed_now());
+        let after = self.after(delivery, outcome, not_before, moments);
         let settled = match after {
             After::Retry(_) if !endpoint.settings.enabled => Settled::Held,
             After::Retry(at) => Settled::Waits(at),
@@ -142,12 +146,12 @@ impl Rules {
     }
 
     /// A callback has no endpoint to disable or to pause: its one delivery waits or ends.
-    fn callback_failed(&self, delivery: &mut Sending, outcome: &Outcome) -> Settled {
+    fn callback_failed(&self, delivery: &mut Sending, outcome: &Outcome, believed: Timestamp) -> Settled {
         if outcome.end.status == Some(410) {
             return Settled::Ended(DeliveryState::Exhausted);
         }
         let now = self.clock.now();
-        match self.after(delivery, outcome, pause(outcome, now), now) {
+        match self.after(delivery, outcome, pause(outcome, now), (now, believed)) {
             After::Retry(at) => Settled::Waits(at),
             After::Exhausted => Settled::Ended(DeliveryState::Exhausted),
             After::Quarantined => Settled::Ended(DeliveryState::Quarantined),
@@ -159,9 +163,11 @@ impl Rules {
         delivery: &mut Sending,
         outcome: &Outcome,
         not_before: Option<Timestamp>,
-        now: Timestamp,
+        (now, believed): (Timestamp, Timestamp),
     ) -> After {
         let jittered = |pause| self.clock.jittered(pause, JITTER);
+        // Its age counts by the time that is believed. What it began with is not written again.
+        delivery.progress.since = rules::later(delivery.progress.since, rules::elapsed(now, believed));
         if outcome.crashed {
             delivery.progress.crashed(now, jittered)
         } else {
@@ -180,15 +186,22 @@ impl Rules {
     }
 
     /// Looks at every endpoint that ails, by stored times alone: disabled after 5 days, told of after 15 minutes, and
-    /// what waited too long for one that is down is given up.
-    pub(super) async fn sweep(&self, tx: &mut Tx) -> Result<(), store::Error> {
+    /// what waited too long for one that is down is given up. What a clock that was ahead has left in the future is
+    /// taken back first, where that may be (`set_back`).
+    pub(super) async fn sweep(&self, tx: &mut Tx, set_back: bool) -> Result<(), store::Error> {
         let now = self.clock.now();
+        let believed = tx.believed_now();
+        if set_back {
+            let longest = self.schedule.pauses.iter().max().copied().unwrap_or_default();
+            let horizon = longest.max(rules::PAUSE_LIMIT).saturating_mul(2);
+            tx.forget_the_future(rules::later(now, horizon)).await?;
+        }
         for mut endpoint in tx.ailing_endpoints().await? {
-            if endpoint.health.is_silent(now) {
+            if endpoint.health.is_silent(believed) {
                 self.disable(tx, &endpoint, DisabledReason::Silent).await?;
                 continue;
             }
-            if endpoint.health.is_news(now) {
+            if endpoint.health.is_news(believed) {
                 endpoint.health.told_failing = true;
                 tx.save_health(endpoint.id, &endpoint.health).await?;
                 let reason = since(&endpoint.health, "it has taken nothing for 15 minutes");
@@ -197,7 +210,7 @@ impl Rules {
             }
             let paused = endpoint.health.paused_until.is_some_and(|until| until > now);
             if endpoint.health.state() == Health::Down && !paused {
-                let before = rules::earlier(now, self.schedule.lifetime());
+                let before = rules::earlier(believed, self.schedule.lifetime());
                 let given_up = tx.exhaust_deliveries(endpoint.id, before).await?;
                 if given_up > 0 {
                     tracing::warn!(endpoint = %endpoint.id, given_up, "deliveries to an endpoint that is down were given up");
@@ -205,6 +218,14 @@ impl Rules {
             }
         }
         Ok(())
+    }
+
+    /// Disables an endpoint that cannot be read; what comes for it is held until it can.
+    pub(super) async fn set_aside(&self, tx: &mut Tx, id: EndpointId) -> Result<(), store::Error> {
+        match tx.endpoint(id).await? {
+            Some(endpoint) => self.disable(tx, &endpoint, DisabledReason::Unreadable).await,
+            None => Ok(()),
+        }
     }
 
     async fn disable(
@@ -217,6 +238,11 @@ impl Rules {
         let words = match reason {
             DisabledReason::Gone => "it answered 410 Gone".to_owned(),
             DisabledReason::Silent => since(&endpoint.health, "it has taken nothing for 5 days"),
+            DisabledReason::Unreadable => {
+                "its URL, secret or headers do not open with the gateway's encryption key: \
+                 put the right key back and enable it, or make it anew"
+                    .to_owned()
+            }
         };
         tracing::warn!(endpoint = %endpoint.id, reason = reason.as_str(), "a webhook endpoint was disabled; what comes for it is held");
         self.tell(tx, EventType::EndpointDisabled, endpoint, words).await

@@ -32,7 +32,9 @@ async fn readiness_tells_degraded_while_enterprise_manager_is_away_and_unavailab
         })
         .collect();
     assert!(
-        names.contains(&"store") && names.contains(&"upstream"),
+        ["store", "upstream", "webhooks", "clock"]
+            .iter()
+            .all(|name| names.contains(name)),
         "{names:?}"
     );
 

@@ -57,7 +57,9 @@ pub struct Readiness {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReadinessCheck {
     /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
-    /// `upstream` (it can be reached), `logon` (it takes the credentials).
+    /// `upstream` (it can be reached), `logon` (it takes the credentials), `webhooks` (deliveries can be claimed, and
+    /// every endpoint's secrets open with the encryption key), `clock` (it is not ahead of what the store remembers by
+    /// more than an absence explains).
     #[schema(example = "upstream")]
     pub name: &'static str,
     /// `ok` or `failed`.

@@ -10,13 +10,14 @@ use sqlx::any::AnyRow;
 
 use super::super::row::{Columns as _, micros};
 use super::super::{Error, Store, Tx};
+use super::outcomes::{AttemptEnd, Settled};
 use super::{endpoints, opened, purpose};
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
-use crate::domain::webhook::Format;
 use crate::domain::webhook::endpoint::{Headers, SigningSecret};
 use crate::domain::webhook::rules::{PASS_AFTER, PASS_FAILURES, earlier};
 use crate::domain::webhook::target::TargetUrl;
+use crate::domain::webhook::{AttemptError, DeliveryState, Format};
 
 /// How many callbacks to one origin may be under way at once.
 const CALLBACK_CONCURRENCY: usize = 4;
@@ -51,6 +52,17 @@ pub struct Destination {
     pub headers: Headers,
     /// How the body looks.
     pub format: Format,
+}
+
+/// What a claim of a lane brought.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// What is to be sent.
+    pub claimed: Vec<Claimed>,
+    /// Whether the lane's endpoint cannot be read, so that it has to be disabled. Nothing of it was claimed.
+    pub unreadable: bool,
+    /// How many deliveries could not be read and were put into quarantine.
+    pub quarantined: usize,
 }
 
 /// A delivery that is this process' to send.
@@ -172,17 +184,18 @@ impl Tx {
     }
 
     /// Claims up to `limit` deliveries of a lane for `owner` and writes the beginning of an attempt for each. What is
-    /// urgent comes first; an endpoint that is down gets one probe, and only when `probe` allows.
+    /// urgent comes first; an endpoint that is down gets one probe, and only when `probe` allows. What cannot be read,
+    /// because it was sealed with another key or is damaged, is set aside by itself and stops nothing else.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
+    /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn claim(
         &mut self,
         lane: &Lane,
         limit: usize,
         probe: bool,
         owner: &str,
-    ) -> Result<Vec<Claimed>, Error> {
+    ) -> Result<Claims, Error> {
         let now = self.clock().now();
         let mut chosen: Vec<(String, bool)> = Vec::new();
         if lane.urgent.is_some_and(|at| at <= now) {
@@ -204,15 +217,43 @@ impl Tx {
                 }
             }
         }
-        let mut claimed = Vec::with_capacity(chosen.len());
-        let mut shared = None;
+        let mut claims = Claims::default();
+        let shared = match lane.endpoint {
+            Some(endpoint) if !chosen.is_empty() => match self.endpoint_destination(endpoint).await {
+                Ok(destination) => Some(destination),
+                Err(error) if error.is_unreadable() => {
+                    tracing::error!(
+                        %endpoint,
+                        error = &error as &dyn std::error::Error,
+                        "nothing can be sent to a webhook endpoint"
+                    );
+                    claims.unreadable = true;
+                    return Ok(claims);
+                }
+                Err(error) => return Err(error),
+            },
+            // Callbacks of one origin differ in path and secret.
+            Some(_) | None => None,
+        };
         for (id, probe) in chosen {
-            claimed.extend(
-                self.begin_attempt(lane, &id, probe, owner, now, &mut shared)
-                    .await?,
-            );
+            let Some(begun) = self.begin_attempt(&id, probe, owner, now).await? else {
+                continue;
+            };
+            match self.claimed(lane, &begun, probe, shared.as_ref()).await {
+                Ok(claimed) => claims.claimed.push(claimed),
+                Err(error) if error.is_unreadable() => {
+                    tracing::error!(
+                        delivery = id,
+                        error = &error as &dyn std::error::Error,
+                        "a delivery cannot be read and is put into quarantine"
+                    );
+                    self.quarantine(&begun, owner).await?;
+                    claims.quarantined += 1;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(claimed)
+        Ok(claims)
     }
 
     async fn urgent(&mut self, lane: &Lane, now: Timestamp, limit: usize) -> Result<Vec<String>, Error> {
@@ -281,20 +322,19 @@ impl Tx {
         row.map(|row| row.text("id")).transpose()
     }
 
+    /// Makes a delivery `owner`'s; its row.
     async fn begin_attempt(
         &mut self,
-        lane: &Lane,
         id: &str,
         probe: bool,
         owner: &str,
         now: Timestamp,
-        shared: &mut Option<Destination>,
-    ) -> Result<Option<Claimed>, Error> {
+    ) -> Result<Option<AnyRow>, Error> {
         let row = sqlx::query(
             "update webhook_deliveries set state = 'sending', due_at = null, urgent = 0, owner = $1, probe = $2, \
                  since = case when attempts = 0 then $3 else since end, attempts = attempts + 1, last_attempt_at = $3 \
              where id = $4 and state = 'pending' \
-             returning attempts, event_id, event_type, operation_id, created_at",
+             returning id, attempts, event_id, event_type, operation_id, created_at",
         )
         .bind(owner)
         .bind(i64::from(probe))
@@ -303,30 +343,35 @@ impl Tx {
         .fetch_optional(self.connection())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let number = row.int("attempts")?;
         sqlx::query("insert into webhook_attempts (delivery_id, number, at) values ($1, $2, $3)")
             .bind(id)
-            .bind(number)
+            .bind(row.int("attempts")?)
             .bind(micros(now))
             .execute(self.connection())
             .await?;
+        Ok(Some(row))
+    }
+
+    async fn claimed(
+        &mut self,
+        lane: &Lane,
+        row: &AnyRow,
+        probe: bool,
+        shared: Option<&Destination>,
+    ) -> Result<Claimed, Error> {
         let event: EventId = row.parsed("event_id")?;
         let body = sqlx::query("select body from events where id = $1")
             .bind(event.to_string())
             .fetch_one(self.connection())
             .await?
             .text("body")?;
-        let to = match (shared.as_ref(), lane.endpoint) {
-            (Some(known), _) => known.clone(),
-            (None, Some(endpoint)) => shared.insert(self.endpoint_destination(endpoint).await?).clone(),
-            // Callbacks of one origin differ in path and secret.
-            (None, None) => self.callback_destination(&row.text("operation_id")?).await?,
+        let to = match shared {
+            Some(known) => known.clone(),
+            None => self.callback_destination(&row.text("operation_id")?).await?,
         };
-        Ok(Some(Claimed {
-            id: id.parse().map_err(|_| Error::Corrupt {
-                what: "webhook_deliveries.id",
-            })?,
-            number,
+        Ok(Claimed {
+            id: row.parsed("id")?,
+            number: row.int("attempts")?,
             lane: lane.key.clone(),
             event,
             kind: EventType::parse(&row.text("event_type")?).ok_or(Error::Corrupt {
@@ -336,7 +381,22 @@ impl Tx {
             created_at: row.at("created_at")?,
             probe,
             to,
-        }))
+        })
+    }
+
+    /// Ends an attempt that cannot be made, and its delivery with it.
+    async fn quarantine(&mut self, row: &AnyRow, owner: &str) -> Result<(), Error> {
+        let (id, number): (DeliveryId, i64) = (row.parsed("id")?, row.int("attempts")?);
+        if let Some(delivery) = self.sending(id, number, owner).await? {
+            let end = AttemptEnd {
+                error: Some(AttemptError::Unreadable),
+                ..AttemptEnd::default()
+            };
+            self.end_attempt(id, number, &end).await?;
+            let settled = Settled::Ended(DeliveryState::Quarantined);
+            self.settle(&delivery, settled, false).await?;
+        }
+        Ok(())
     }
 
     async fn endpoint_destination(&mut self, id: EndpointId) -> Result<Destination, Error> {
@@ -344,17 +404,7 @@ impl Tx {
             .bind(id.to_string())
             .fetch_one(self.connection())
             .await?;
-        let sealer = self.sealer();
-        let url = opened(&sealer, purpose::ENDPOINT_URL, &row.text("url")?)?;
-        let secret = opened(&sealer, purpose::ENDPOINT_SECRET, &row.text("secret")?)?;
-        Ok(Destination {
-            target: target(&url)?,
-            secret: signing(&secret)?,
-            headers: endpoints::headers_from(&row.text("headers")?, &sealer)?,
-            format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
-                what: "webhook_endpoints.format",
-            })?,
-        })
+        endpoints::destination(&row, &self.sealer())
     }
 
     async fn callback_destination(&mut self, operation: &str) -> Result<Destination, Error> {
@@ -374,13 +424,13 @@ impl Tx {
     }
 }
 
-fn target(url: &str) -> Result<TargetUrl, Error> {
+pub(super) fn target(url: &str) -> Result<TargetUrl, Error> {
     TargetUrl::stored(url).ok_or(Error::Corrupt {
         what: "the URL of a webhook",
     })
 }
 
-fn signing(secret: &str) -> Result<SigningSecret, Error> {
+pub(super) fn signing(secret: &str) -> Result<SigningSecret, Error> {
     SigningSecret::parse(secret).map_err(|_| Error::Corrupt {
         what: "the secret of a webhook",
     })

@@ -11,6 +11,7 @@ use super::super::operations::Cursor;
 use super::super::row::{Columns as _, json, micros};
 use super::super::seal::Sealer;
 use super::super::{Error, Store, Tx};
+use super::claims::{Destination, signing, target};
 use super::{opened, purpose};
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
@@ -19,7 +20,7 @@ use crate::domain::webhook::rules::EndpointHealth;
 use crate::domain::webhook::target::TargetUrl;
 use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format};
 
-const COLUMNS: &str = "id, shown_url, description, event_types, filter, format, headers, max_concurrency, enabled, \
+const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, headers, max_concurrency, enabled, \
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
      told_failing, paused_until, next_probe_at";
 
@@ -195,6 +196,19 @@ impl Tx {
         rows.iter().map(|row| endpoint_from(row, &sealer)).collect()
     }
 
+    /// How many endpoints are disabled because they cannot be read.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn count_unreadable_endpoints(&mut self) -> Result<usize, Error> {
+        let row =
+            sqlx::query("select count(*) as endpoints from webhook_endpoints where disabled_reason = $1")
+                .bind(DisabledReason::Unreadable.as_str())
+                .fetch_one(self.connection())
+                .await?;
+        Ok(usize::try_from(row.int("endpoints")?).unwrap_or_default())
+    }
+
     /// How many endpoints there are.
     ///
     /// # Errors
@@ -256,6 +270,12 @@ impl Store {
 
 fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
     let corrupt = |what| Error::Corrupt { what };
+    // One that cannot be read must not hide the others, and its owner is to learn why nothing comes.
+    let sealed = match destination(row, sealer) {
+        Ok(destination) => Some(destination),
+        Err(error) if error.is_unreadable() => None,
+        Err(error) => return Err(error),
+    };
     Ok(Endpoint {
         id: row.parsed("id")?,
         shown_url: row.text("shown_url")?,
@@ -265,7 +285,10 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
             filter: filter_from(row)?,
             format: Format::parse(&row.text("format")?).ok_or(corrupt("webhook_endpoints.format"))?,
             enabled: row.flag("enabled")?,
-            headers: headers_from(&row.text("headers")?, sealer)?,
+            headers: sealed
+                .as_ref()
+                .map(|sealed| sealed.headers.clone())
+                .unwrap_or_default(),
             max_concurrency: u32::try_from(row.int("max_concurrency")?)
                 .map_err(|_| corrupt("webhook_endpoints.max_concurrency"))?,
         },
@@ -273,13 +296,28 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
             .opt_text("disabled_reason")?
             .map(|word| DisabledReason::parse(&word).ok_or(corrupt("webhook_endpoints.disabled_reason")))
             .transpose()?,
+        readable: sealed.is_some(),
         health: health_from(row)?,
         created_at: row.at("created_at")?,
         updated_at: row.at("updated_at")?,
     })
 }
 
-pub(super) fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
+/// Where an endpoint's deliveries go, out of a row with url, secret, headers and format.
+pub(super) fn destination(row: &AnyRow, sealer: &Sealer) -> Result<Destination, Error> {
+    let url = opened(sealer, purpose::ENDPOINT_URL, &row.text("url")?)?;
+    let secret = opened(sealer, purpose::ENDPOINT_SECRET, &row.text("secret")?)?;
+    Ok(Destination {
+        target: target(&url)?,
+        secret: signing(&secret)?,
+        headers: headers_from(&row.text("headers")?, sealer)?,
+        format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
+            what: "webhook_endpoints.format",
+        })?,
+    })
+}
+
+fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
     let at = |what| -> Result<Option<Timestamp>, Error> { row.opt_at(what) };
     Ok(EndpointHealth {
         failures: row.int("failures")?,
@@ -293,7 +331,7 @@ pub(super) fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
     })
 }
 
-pub(super) fn headers_from(sealed: &str, sealer: &Sealer) -> Result<Headers, Error> {
+fn headers_from(sealed: &str, sealer: &Sealer) -> Result<Headers, Error> {
     let what = "webhook_endpoints.headers";
     let text = opened(sealer, purpose::ENDPOINT_HEADERS, sealed)?;
     let values: BTreeMap<String, String> =

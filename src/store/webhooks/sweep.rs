@@ -129,6 +129,32 @@ impl Tx {
         Ok(rows.len())
     }
 
+    /// Takes back what was planned or noted while the clock was ahead: whatever lies beyond `horizon` is due now, and
+    /// nothing began later than now.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn forget_the_future(&mut self, horizon: Timestamp) -> Result<(), Error> {
+        let (now, horizon) = (micros(self.clock().now()), micros(horizon));
+        for sql in [
+            "update webhook_deliveries set due_at = $1 where state = 'pending' and due_at > $2",
+            "update webhook_deliveries set since = $1 where state in ('pending', 'sending', 'held') and since > $2",
+            "update webhook_deliveries set first_failed_at = $1 \
+             where state in ('pending', 'sending', 'held') and first_failed_at > $2",
+            "update webhook_endpoints set paused_until = $1 where paused_until > $2",
+            "update webhook_endpoints set next_probe_at = $1 where next_probe_at > $2",
+            "update webhook_endpoints set first_failure_at = $1 where first_failure_at > $2",
+            "update webhook_endpoints set down_since = $1 where down_since > $2",
+        ] {
+            sqlx::query(sql)
+                .bind(now)
+                .bind(horizon)
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
     /// How much waits.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::domain::webhook::{AttemptError, Delivery, DeliveryState};
 use crate::store::Store;
 use crate::store::config::Retention;
 use crate::store::retention::Pruner;
-use crate::store::testing::temporary_with;
+use crate::store::testing::{pass, temporary_with};
 
 struct Fixture {
     store: Store,
@@ -78,7 +78,7 @@ impl Fixture {
         let mut tx = self.store.begin().await.expect("begun");
         let mut claimed = Vec::new();
         for lane in tx.waiting_lanes().await.expect("lanes") {
-            claimed.extend(tx.claim(&lane, 10, true, "me").await.expect("claimed"));
+            claimed.extend(tx.claim(&lane, 10, true, "me").await.expect("claimed").claimed);
         }
         tx.commit().await.expect("committed");
         claimed
@@ -471,7 +471,7 @@ async fn old_deliveries_are_removed_with_their_callbacks_and_waiting_ones_are_ke
     for claimed in fixture.claim().await {
         fixture.settle(&claimed, DELIVERED, false).await;
     }
-    fixture.clock.advance(Duration::from_hours(31 * 24));
+    pass(&fixture.store, &fixture.clock, Duration::from_hours(31 * 24));
     fixture
         .event(EventType::UpstreamRecovered, Routing::default())
         .await;

@@ -14,7 +14,7 @@ use emgate::domain::id::{EmId, EndpointId, EventId};
 use emgate::domain::webhook::{Delivery, DeliveryState, Endpoint};
 use emgate::runtime::Tasks;
 use emgate::store::{self, Store};
-use emgate::webhooks::{Client, Config, Dispatcher, Guard};
+use emgate::webhooks::{Client, Config, Dispatcher, Guard, Pulse};
 use secrecy::ExposeSecret as _;
 
 /// How long a condition may take to come true.
@@ -84,20 +84,22 @@ impl Bench {
         format!("sqlite://{}", self.directory.path().join("emgate.db").display())
     }
 
-    pub fn dispatch(&self) {
-        self.dispatch_with(Client::new(self.guard.clone(), self.config.timeout));
+    pub fn dispatch(&self) -> Pulse {
+        self.dispatch_with(Client::new(self.guard.clone(), self.config.timeout))
     }
 
-    pub fn dispatch_with(&self, client: Client) {
+    pub fn dispatch_with(&self, client: Client) -> Pulse {
         let clock = self.clock.clone();
-        Dispatcher::new(
+        let dispatcher = Dispatcher::new(
             self.store.clone(),
             client,
             &self.config,
             clock,
             self.tasks.clone(),
-        )
-        .start();
+        );
+        let pulse = dispatcher.pulse();
+        dispatcher.start();
+        pulse
     }
 
     /// The same store after this process was gone, without a dispatcher. What was under way is not told how it ended.
@@ -180,9 +182,15 @@ impl Bench {
         id
     }
 
-    /// Moves the clock and lets the dispatcher look at it.
+    /// Moves the clock as time does, so that the store believes it, and lets the dispatcher look at it.
     pub fn advance(&self, by: Duration) {
-        self.clock.advance(by);
+        let mut left = by;
+        while !left.is_zero() {
+            let step = left.min(Duration::from_mins(30));
+            self.clock.advance(step);
+            let _ = self.store.believed_now();
+            left -= step;
+        }
         self.store.deliveries_nudge().now();
     }
 

@@ -3,6 +3,7 @@
 //! Due times follow a clock that the test moves; sockets and time limits are real.
 
 mod bench;
+mod clock;
 mod endings;
 #[cfg(feature = "demo")]
 mod killed;
@@ -12,4 +13,5 @@ mod peers;
 mod recovery;
 mod restart;
 mod tls;
+mod unreadable;
 mod wire;

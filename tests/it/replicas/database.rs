@@ -165,3 +165,36 @@ async fn wait_for_waiter(observer: &mut sqlx::PgConnection) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+/// Notes the limits under which tables are made and changed.
+const NOTE_LIMITS: &str = "create table limits (statement text, lock text);
+    create function note_limits() returns event_trigger language plpgsql as $$ begin
+        insert into limits values (current_setting('statement_timeout'), current_setting('lock_timeout'));
+    end $$;
+    create event trigger note_limits on ddl_command_end execute function note_limits();";
+
+#[tokio::test]
+async fn migrations_may_take_longer_than_other_statements() {
+    use sqlx::Connection as _;
+    let database = crate::support::postgres::database().await;
+    let mut connection = sqlx::PgConnection::connect(&database.url)
+        .await
+        .expect("connected");
+    sqlx::raw_sql(NOTE_LIMITS)
+        .execute(&mut connection)
+        .await
+        .expect("noted from now on");
+    let config = emgate::store::Config {
+        url: database.url.clone(),
+        encryption_key_file: Some(database.key_file.clone()),
+    };
+    let store = emgate::store::Store::open(&config, emgate::clock::SystemClock::shared())
+        .await
+        .expect("a store");
+    let limits: Vec<(String, String)> = sqlx::query_as("select distinct statement, lock from limits")
+        .fetch_all(&mut connection)
+        .await
+        .expect("read");
+    assert_eq!(limits, [("30min".to_owned(), "30min".to_owned())]);
+    store.close().await;
+}

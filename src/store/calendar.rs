@@ -1,0 +1,327 @@
+//! By which moment age is judged: the clock's, once it is believed.
+//!
+//! A machine whose clock is far ahead when it boots would find everything too old at once. So the store remembers each
+//! minute what time it was. When the clock is ahead of that by more than the gateway was plausibly away, age is judged
+//! by the last moment that was believed and the time it ran since, until it has run for long enough that somebody would
+//! have set the clock right. Then, or when it is set right, the clock is believed again. Only what is removed or given
+//! up for its age goes by this; everything else goes by the clock.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::row::{Columns as _, json, micros, moment};
+use super::{Error, Store, Tx};
+use crate::runtime::{Turn, Worker};
+
+/// A step of the clock that is no news: a restart, a pause of the machine. Idempotency keys count for an hour less than
+/// they are kept.
+const STEP: Duration = Duration::from_hours(1);
+
+/// How long a gateway that was away longer has to run first: an hour in which the clock may be set right, doubled.
+const SETTLED: Duration = Duration::from_hours(2);
+
+/// The longest that a gateway is away without somebody taking note; more is a fault of the clock until it is proven.
+const ABSENCE: Duration = Duration::from_hours(7 * 24);
+
+/// The proof: it ran for this long, and nobody set the clock right.
+const PROVEN: Duration = Duration::from_hours(24);
+
+/// How often the time is remembered.
+const TICK: Duration = Duration::from_mins(1);
+
+/// The rows in `meta`.
+const MARK: &str = "clock_mark";
+const DOUBT: &str = "clock_doubt";
+
+/// A clock that is ahead of what the store remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Doubt {
+    /// What the clock showed when it was noticed, and when it was last looked at.
+    since: i64,
+    seen: i64,
+    /// For how long the gateway has run with it, and has to.
+    ran: Duration,
+    needed: Duration,
+}
+
+impl Doubt {
+    fn new(now: Timestamp, ahead: Duration) -> Self {
+        Self {
+            since: micros(now),
+            seen: micros(now),
+            ran: Duration::ZERO,
+            needed: needed(ahead),
+        }
+    }
+
+    const fn is_grave(&self) -> bool {
+        self.needed.as_secs() >= PROVEN.as_secs()
+    }
+}
+
+fn needed(ahead: Duration) -> Duration {
+    if ahead > ABSENCE { PROVEN } else { SETTLED }
+}
+
+fn ahead(now: i64, of: i64) -> Duration {
+    Duration::from_micros(u64::try_from(now.saturating_sub(of)).unwrap_or_default())
+}
+
+/// What is remembered of time.
+#[derive(Debug, Default)]
+pub(super) struct Calendar {
+    /// The last moment that was believed; none in a store that remembers nothing.
+    mark: Option<Timestamp>,
+    doubt: Option<Doubt>,
+}
+
+impl Calendar {
+    /// Takes note of what the clock shows. The moment by which age is judged.
+    fn look(&mut self, now: Timestamp) -> Timestamp {
+        let mark = *self.mark.get_or_insert(now);
+        let distance = ahead(micros(now), micros(mark));
+        if distance <= STEP {
+            if self.doubt.take().is_some_and(|doubt| doubt.is_grave()) {
+                tracing::info!("the clock was set right; age is judged by it again");
+            }
+            self.mark = Some(now);
+            return now;
+        }
+        let mut doubt = match self.doubt {
+            // Set back, but not far enough: judged anew.
+            Some(known) if ahead(known.seen, micros(now)) > STEP => Doubt::new(now, distance),
+            Some(known) => known,
+            None => Doubt::new(now, distance),
+        };
+        let step = ahead(micros(now), doubt.seen);
+        if step > STEP {
+            doubt.needed = doubt.needed.max(needed(step));
+        } else {
+            doubt.ran += step;
+        }
+        doubt.seen = micros(now);
+        if doubt.ran >= doubt.needed {
+            tracing::info!("the clock has proven itself; age is judged by it from now on");
+            self.mark = Some(now);
+            self.doubt = None;
+            return now;
+        }
+        if self.doubt.is_none_or(|known| known.needed != doubt.needed) {
+            tell(&doubt, mark, now);
+        }
+        self.doubt = Some(doubt);
+        mark.checked_add(doubt.ran).unwrap_or(mark)
+    }
+}
+
+fn tell(doubt: &Doubt, mark: Timestamp, now: Timestamp) {
+    if doubt.is_grave() {
+        tracing::warn!(
+            clock = %now,
+            remembered = %mark,
+            "the clock is more than a week ahead of the last moment that the store remembers; until it is set right, or \
+             the gateway has run with it for 24 hours, nothing is removed and no webhook endpoint disabled for its age"
+        );
+    } else {
+        tracing::info!(
+            clock = %now,
+            remembered = %mark,
+            "the gateway was away for a while; nothing is removed for its age in the next 2 hours"
+        );
+    }
+}
+
+impl Store {
+    /// The moment by which age is judged: never ahead of the clock, and behind it while that is not believed.
+    #[must_use]
+    pub fn believed_now(&self) -> Timestamp {
+        let mut calendar = self.0.calendar.lock().unwrap_or_else(PoisonError::into_inner);
+        calendar.look(self.clock().now())
+    }
+
+    /// Since when, by itself, the clock is further ahead than any absence explains; none when it is not.
+    #[must_use]
+    pub fn clock_doubted(&self) -> Option<Timestamp> {
+        let _ = self.believed_now();
+        let calendar = self.0.calendar.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubt = calendar.doubt.filter(Doubt::is_grave)?;
+        Timestamp::from_microsecond(doubt.since).ok()
+    }
+
+    /// Reads what is remembered; of a store that an earlier program wrote, when EM was observed last.
+    pub(super) async fn recall_time(&self) -> Result<(), Error> {
+        let rows = sqlx::query("select key, value from meta where key in ($1, $2, 'observed_at')")
+            .bind(MARK)
+            .bind(DOUBT)
+            .fetch_all(self.reader())
+            .await?;
+        let (mut mark, mut observed, mut doubt) = (None, None, None);
+        for row in rows {
+            match row.text("key")?.as_str() {
+                MARK => mark = Some(moment(row.parsed("value")?, "meta.clock_mark")?),
+                DOUBT => doubt = Some(row.document("value")?),
+                _ => observed = Some(moment(row.parsed("value")?, "meta.observed_at")?),
+            }
+        }
+        {
+            let mut calendar = self.0.calendar.lock().unwrap_or_else(PoisonError::into_inner);
+            calendar.mark = mark.or(observed);
+            calendar.doubt = doubt;
+        }
+        let _ = self.believed_now();
+        Ok(())
+    }
+
+    /// Remembers what time it is. A replica whose clock is in doubt leaves the mark to the others.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn remember_time(&self) -> Result<(), Error> {
+        let _ = self.believed_now();
+        let (mark, doubt) = {
+            let calendar = self.0.calendar.lock().unwrap_or_else(PoisonError::into_inner);
+            (calendar.mark, calendar.doubt)
+        };
+        let mut tx = self.begin().await?;
+        match (doubt, mark) {
+            (Some(doubt), _) => tx.write_meta(DOUBT, json(&doubt, "meta.clock_doubt")?).await?,
+            (None, Some(mark)) => {
+                tx.write_meta(MARK, micros(mark).to_string()).await?;
+                sqlx::query("delete from meta where key = $1")
+                    .bind(DOUBT)
+                    .execute(tx.connection())
+                    .await?;
+            }
+            (None, None) => {}
+        }
+        tx.commit().await
+    }
+}
+
+impl Tx {
+    /// As [`Store::believed_now`].
+    #[must_use]
+    pub fn believed_now(&self) -> Timestamp {
+        Store(self.store.clone(), super::Lane::Workers).believed_now()
+    }
+
+    async fn write_meta(&mut self, key: &'static str, value: String) -> Result<(), Error> {
+        sqlx::query(
+            "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value",
+        )
+        .bind(key)
+        .bind(value)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
+
+/// The worker that remembers the time.
+pub struct Timekeeper(Store);
+
+impl Timekeeper {
+    /// Of this store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self(store)
+    }
+}
+
+impl Worker for Timekeeper {
+    const NAME: &'static str = "time";
+
+    async fn activate(&mut self) -> Turn {
+        if let Err(error) = super::in_time(self.0.remember_time()).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the time could not be remembered"
+            );
+        }
+        Turn::Rest(TICK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn begin() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().expect("a moment")
+    }
+
+    fn known() -> Calendar {
+        let mut calendar = Calendar::default();
+        assert_eq!(
+            calendar.look(begin()),
+            begin(),
+            "a store without a memory believes"
+        );
+        calendar
+    }
+
+    /// Looks once an hour until `now + time`; the first moment that is believed.
+    fn run(calendar: &mut Calendar, now: Timestamp, time: Duration) -> Option<Duration> {
+        let mut ran = Duration::ZERO;
+        while ran <= time {
+            if calendar.look(now + ran) == now + ran {
+                return Some(ran);
+            }
+            ran += HOUR;
+        }
+        None
+    }
+
+    #[test]
+    fn what_goes_on_as_time_does_is_believed_at_once() {
+        let mut calendar = known();
+        assert_eq!(
+            run(&mut calendar, begin() + HOUR, Duration::ZERO),
+            Some(Duration::ZERO)
+        );
+        let earlier = begin() - 30 * 24 * HOUR;
+        assert_eq!(calendar.look(earlier), earlier, "nothing is too old by it");
+    }
+
+    #[test]
+    fn after_some_days_away_the_gateway_runs_two_hours_first() {
+        let mut calendar = known();
+        let back = begin() + 3 * 24 * HOUR;
+        assert_eq!(calendar.look(back), begin());
+        assert!(!calendar.doubt.expect("a doubt").is_grave());
+        assert_eq!(run(&mut calendar, back, 5 * HOUR), Some(SETTLED));
+    }
+
+    #[test]
+    fn a_clock_that_is_far_ahead_is_believed_after_a_day_and_not_when_it_jumps_again() {
+        let mut calendar = known();
+        let far = begin() + 400 * 24 * HOUR;
+        assert_eq!(run(&mut calendar, far, 23 * HOUR), None);
+        assert!(calendar.doubt.expect("a doubt").is_grave());
+        assert_eq!(
+            calendar.look(far + 100 * 24 * HOUR),
+            begin() + 23 * HOUR,
+            "a jump is no time"
+        );
+        assert_eq!(
+            run(&mut calendar, far + 100 * 24 * HOUR, 5 * HOUR),
+            Some(HOUR),
+            "what was run counts"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_right_is_believed_at_once_and_one_that_is_set_half_right_is_not() {
+        let mut calendar = known();
+        calendar.look(begin() + 400 * 24 * HOUR);
+        assert_eq!(calendar.look(begin() + HOUR), begin() + HOUR);
+        calendar.look(begin() + 400 * 24 * HOUR);
+        let half = begin() + 30 * 24 * HOUR;
+        assert_eq!(run(&mut calendar, half, 48 * HOUR), Some(PROVEN));
+    }
+}

@@ -1,0 +1,63 @@
+//! How the dispatcher does, for readiness and for a log that says so once and then once a minute.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// How often a trouble that lasts is logged.
+const REMINDER: Duration = Duration::from_mins(1);
+
+/// How the dispatcher does; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Since when nothing can be claimed.
+    failing: Option<Timestamp>,
+    logged: Option<Instant>,
+    /// Since when there are endpoints that cannot be read.
+    unreadable: Option<Timestamp>,
+}
+
+impl Pulse {
+    /// Since when deliveries cannot be claimed, those of some endpoints or all, and why.
+    #[must_use]
+    pub fn trouble(&self) -> Option<(Timestamp, &'static str)> {
+        let state = self.state();
+        let failing = state.failing.map(|since| (since, "no delivery can be claimed"));
+        let unreadable = state
+            .unreadable
+            .map(|since| (since, "an endpoint does not open with the encryption key"));
+        failing.or(unreadable)
+    }
+
+    /// Takes note of a turn that failed. True when that is to be logged.
+    pub(super) fn failed(&self, now: Timestamp) -> bool {
+        let mut state = self.state();
+        state.failing.get_or_insert(now);
+        let due = state.logged.is_none_or(|at| at.elapsed() >= REMINDER);
+        if due {
+            state.logged = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Takes note of a turn that did not. True when the one before failed.
+    pub(super) fn worked(&self) -> bool {
+        let mut state = self.state();
+        state.logged = None;
+        state.failing.take().is_some()
+    }
+
+    /// Takes note of how many endpoints cannot be read.
+    pub(super) fn unreadable(&self, endpoints: usize, now: Timestamp) {
+        let mut state = self.state();
+        state.unreadable = (endpoints > 0).then(|| state.unreadable.unwrap_or(now));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,59 @@
+//! A clock that is ahead for a while: nothing is given up for an age it does not have.
+
+use std::time::Duration;
+
+use emgate::clock::Clock as _;
+use emgate::domain::webhook::DeliveryState;
+
+use super::bench::{Bench, lab, quiet};
+use super::peer::{OK, Peer, Reply};
+
+const DAY: Duration = Duration::from_hours(24);
+
+#[tokio::test]
+async fn a_clock_that_is_far_ahead_disables_no_endpoint_and_ends_no_delivery_and_may_be_set_right() {
+    let bench = Bench::start().await;
+    let peer = Peer::answering(Reply::Status(500, "")).await;
+    let endpoint = bench.endpoint(&peer.url()).await;
+    let event = bench.event().await;
+    bench.attempted(event, 1, DeliveryState::Pending).await;
+    bench.store.remember_time().await.expect("remembered");
+    let bench = bench.reopen().await;
+    let right = bench.clock.now();
+    bench.clock.advance(400 * DAY);
+    assert!(bench.store.clock_doubted().is_some());
+    bench.dispatch();
+    bench.attempted(event, 2, DeliveryState::Pending).await;
+    bench.advance(Duration::from_secs(30));
+    quiet(&bench).await;
+    assert!(bench.get(endpoint.id).await.settings.enabled);
+
+    bench.clock.set(right + Duration::from_mins(2));
+    assert!(bench.store.clock_doubted().is_none());
+    peer.now(|_| OK);
+    let planned = bench.delivery_of(event).await.next_attempt_at;
+    assert!(planned.is_some_and(|at| at > right + 300 * DAY), "{planned:?}");
+    bench.store.deliveries_nudge().now();
+    bench.settled(event, DeliveryState::Delivered).await;
+}
+
+#[tokio::test]
+async fn what_waited_for_days_while_the_gateway_was_away_is_tried_before_it_is_given_up() {
+    let mut config = lab();
+    config.retry_schedule = vec![Duration::from_secs(5); 8];
+    let bench = Bench::idle(config).await;
+    let peer = Peer::answering(Reply::Status(500, "")).await;
+    bench.endpoint(&peer.url()).await;
+    bench.dispatch();
+    let event = bench.event().await;
+    bench.attempted(event, 1, DeliveryState::Pending).await;
+    bench.store.remember_time().await.expect("remembered");
+    let bench = bench.reopen().await;
+    bench.clock.advance(3 * DAY);
+    bench.dispatch();
+    let delivery = bench.attempted(event, 2, DeliveryState::Pending).await;
+    peer.now(|_| OK);
+    assert!(delivery.next_attempt_at.is_some());
+    bench.advance(Duration::from_secs(10));
+    bench.settled(event, DeliveryState::Delivered).await;
+}
