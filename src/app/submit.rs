@@ -142,6 +142,8 @@ impl App {
         let caller = caller.clone();
         let mark = Mark::of_this_request();
         let work = async move {
+            // After that time the outcome is looked for, and the plan may be somebody else's.
+            let until = tokio::time::Instant::now() + app.limits.answer;
             let operation = match app.record(&caller, intent).await? {
                 Recorded::New(operation) => {
                     mark.set(operation);
@@ -153,7 +155,7 @@ impl App {
                 }
                 Recorded::Unclear(operation, error) => app.confirm(*operation, error, &mark).await?,
             };
-            let answer = send(app.em.clone()).await.map(Into::into);
+            let answer = send(app.em.until(until)).await.map(Into::into);
             let outcome = app.settle_in_time(operation, &answer).await;
             app.bump();
             app.watcher.now();

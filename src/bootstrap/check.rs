@@ -118,6 +118,7 @@ fn hint(kind: &Kind) -> Option<&'static str> {
         Kind::TimedOut | Kind::Interrupted { .. } => Some("is a proxy or a firewall in between?"),
         Kind::Busy { .. } => Some("Enterprise Manager is overloaded, or all its logon sessions are taken"),
         Kind::NoFreeLogon
+        | Kind::TooLate
         | Kind::TooLarge { .. }
         | Kind::CircuitOpen { .. }
         | Kind::ShuttingDown

@@ -435,6 +435,10 @@ fn upstream(error: &app::UpstreamError) -> Problem {
             Code::UpstreamUnavailable,
             "all logon sessions at Enterprise Manager are in use".to_owned(),
         ),
+        F::TooLate => (
+            Code::UpstreamUnavailable,
+            "the gateway was held up for so long that the request was not sent to Enterprise Manager any more".to_owned(),
+        ),
         F::ShuttingDown => (Code::UpstreamUnavailable, "the gateway is stopping".to_owned()),
         F::Unsendable { .. } => (
             Code::InvalidRequest,

@@ -159,6 +159,7 @@ impl Pass<'_> {
                 Kind::CredentialsRefused { .. }
                 | Kind::Busy { .. }
                 | Kind::NoFreeLogon
+                | Kind::TooLate
                 | Kind::Refused { .. }
                 | Kind::Failed { .. }
                 | Kind::InvalidResponse { .. }

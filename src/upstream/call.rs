@@ -66,7 +66,8 @@ async fn once(transport: &Transport, lease: &Lease, target: &str, call: Call<'_>
     }
 }
 
-/// Sends in any session of the account. The answer has a status of success; the lease tells the session.
+/// Sends in any session of the account, before `until` or not at all. The answer has a status of success; the lease
+/// tells the session.
 ///
 /// # Errors
 /// Everything that [`Kind`] knows; [`Error::acted`] is right for the whole of it.
@@ -75,11 +76,15 @@ pub(super) async fn authorized(
     pool: &Arc<Pool>,
     target: &str,
     call: Call<'_>,
+    until: Option<Instant>,
 ) -> Result<(Answer, Lease), Error> {
     let latest = Instant::now() + transport.limits.again();
     let mut lease = pool.lease().await?;
     let mut fresh = false;
     loop {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Err(Error::before_sending(Kind::TooLate));
+        }
         let sent = pool.moment();
         let outcome = once(transport, &lease, target, call).await;
         let again = !fresh && Instant::now() < latest;

@@ -41,6 +41,8 @@ pub enum Kind {
     },
     /// All logon sessions of the account were in use for too long.
     NoFreeLogon,
+    /// The moment had passed until which a write was to be sent.
+    TooLate,
     /// EM definitely refused what was asked: 400, 403, 404 or 409.
     Refused {
         /// EM's status.
@@ -136,6 +138,7 @@ impl Error {
             Kind::Unreachable { .. }
             | Kind::CredentialsRefused { .. }
             | Kind::NoFreeLogon
+            | Kind::TooLate
             | Kind::CircuitOpen { .. }
             | Kind::ShuttingDown
             | Kind::Unsendable { .. } => Acted::No,
@@ -159,7 +162,9 @@ impl Error {
         match &self.kind {
             Kind::Refused { .. } => Whose::Caller,
             Kind::CredentialsRefused { .. } => Whose::Operator,
-            Kind::NoFreeLogon | Kind::ShuttingDown | Kind::Unsendable { .. } => Whose::Gateway,
+            Kind::NoFreeLogon | Kind::TooLate | Kind::ShuttingDown | Kind::Unsendable { .. } => {
+                Whose::Gateway
+            }
             Kind::Unreachable { .. }
             | Kind::Interrupted { .. }
             | Kind::TimedOut
@@ -188,6 +193,7 @@ impl Error {
             | Kind::Unreachable { .. }
             | Kind::Interrupted { .. }
             | Kind::NoFreeLogon
+            | Kind::TooLate
             | Kind::ShuttingDown => Some(Duration::from_secs(5)),
             Kind::TimedOut
             | Kind::Refused { .. }
@@ -210,6 +216,7 @@ impl Error {
             | Kind::TimedOut
             | Kind::CredentialsRefused { .. }
             | Kind::NoFreeLogon
+            | Kind::TooLate
             | Kind::InvalidResponse { .. }
             | Kind::TooLarge { .. }
             | Kind::CircuitOpen { .. }
@@ -230,6 +237,7 @@ impl Error {
             | Kind::Interrupted { .. }
             | Kind::TimedOut
             | Kind::NoFreeLogon
+            | Kind::TooLate
             | Kind::InvalidResponse { .. }
             | Kind::TooLarge { .. }
             | Kind::CircuitOpen { .. }
@@ -264,6 +272,7 @@ impl Error {
             Kind::CredentialsRefused { .. } => "credentials-refused",
             Kind::Busy { .. } => "busy",
             Kind::NoFreeLogon => "no-free-logon",
+            Kind::TooLate => "too-late",
             Kind::Refused { .. } => "refused",
             Kind::Failed { .. } => "failed",
             Kind::InvalidResponse { .. } => "invalid-response",
@@ -305,6 +314,7 @@ impl fmt::Display for Error {
                 quoted(f, message)
             }
             Kind::NoFreeLogon => f.write_str("all logon sessions at Enterprise Manager are in use"),
+            Kind::TooLate => f.write_str("the gateway was held up for too long to send this any more"),
             Kind::Refused { status, message } => {
                 write!(f, "Enterprise Manager refused the request with status {status}")?;
                 quoted(f, message)

@@ -68,6 +68,8 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Em {
     inner: Arc<Inner>,
+    /// Until when writes may be sent.
+    until: Option<tokio::time::Instant>,
 }
 
 struct Inner {
@@ -126,6 +128,7 @@ impl Em {
             stop,
         };
         let em = Self {
+            until: None,
             inner: Arc::new(inner),
         };
         let tasks = &em.inner.tasks;
@@ -335,7 +338,7 @@ impl Em {
         let mut pause = READ_PAUSE;
         let mut attempt = 1;
         loop {
-            match call::authorized(transport, pool, target, Call::Read(class)).await {
+            match call::authorized(transport, pool, target, Call::Read(class), None).await {
                 Ok((answer, _)) => return Ok(answer),
                 Err(error) if error.is_passing() && attempt < READ_ATTEMPTS => {
                     tokio::time::sleep(clock.jittered(pause, 0.5)).await;
@@ -344,6 +347,16 @@ impl Em {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// The same, but a write is sent before that moment or not at all: a process that was frozen does not do what
+    /// nobody expects any more.
+    #[must_use]
+    pub fn until(&self, moment: tokio::time::Instant) -> Self {
+        Self {
+            until: Some(moment),
+            ..self.clone()
         }
     }
 
@@ -357,7 +370,7 @@ impl Em {
         let pool = pools
             .first()
             .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
-        let outcome = call::authorized(transport, pool, target, Call::Write(change, body)).await;
+        let outcome = call::authorized(transport, pool, target, Call::Write(change, body), self.until).await;
         shield.forget();
         outcome
     }

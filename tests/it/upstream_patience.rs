@@ -204,3 +204,20 @@ async fn only_reads_are_repeated_after_a_broken_connection_and_each_pause_before
     assert_eq!(server.count("POST /api/cloud/"), 1);
     assert_eq!(dice.0.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test]
+async fn a_write_whose_moment_has_passed_is_not_sent() {
+    let (server, em) = room(2_000, 2_000, |request| {
+        usual(request).unwrap_or_else(|| answer("202 Accepted", "", TASK))
+    })
+    .await;
+    let now = tokio::time::Instant::now();
+    let error = act(&em.until(now)).await.expect_err("too late");
+    assert_eq!((error.kind(), error.acted()), (&Kind::TooLate, Acted::No));
+    let posts = || server.count("POST /api/cloud/");
+    assert_eq!(posts(), 0);
+    act(&em.until(now + Duration::from_secs(60)))
+        .await
+        .expect("in time");
+    assert_eq!(posts(), 1);
+}
