@@ -380,6 +380,21 @@ mod tests {
     }
 
     #[test]
+    fn what_names_a_thing_is_an_id_in_every_query() {
+        for query in catalogue().queries() {
+            for field in query
+                .fields
+                .iter()
+                .filter(|field| field.name.eq_ignore_ascii_case("uid"))
+            {
+                assert_eq!(field.value, Value::Scalar(Scalar::Urn), "{}", query.name);
+                let wrong = rewrite(catalogue(), query, &format!("{}==zzz", field.name));
+                assert!(wrong.is_err(), "{}", query.name);
+            }
+        }
+    }
+
+    #[test]
     fn every_mistake_names_its_position_and_what_is_allowed() {
         for (given, position, says) in [
             ("", 1, "expected a field"),
