@@ -51,6 +51,7 @@ fn read<'a, T: Deserialize<'a>>(request: &'a Request) -> Result<T, (StatusCode, 
 }
 
 /// `requests` counts by method and path as sent, the query left out; requests that met a fault count as well.
+/// `unauthorized` counts those that were refused for their logon session and did nothing.
 fn stats(world: &mut World, now: Timestamp) -> Response {
     world.expire_logons(now);
     let stats = &world.stats;
@@ -62,6 +63,7 @@ fn stats(world: &mut World, now: Timestamp) -> Response {
             "activeSessions": world.logons.len(),
             "maxConcurrent": stats.max_concurrent,
             "requests": stats.requests,
+            "unauthorized": stats.unauthorized,
         }),
     )
 }

@@ -198,6 +198,12 @@ impl Shared {
             _ => {}
         }
         let handled = routes::answer(world, request, now);
+        if handled
+            .as_ref()
+            .is_err_and(|refusal| refusal.status == http::StatusCode::UNAUTHORIZED)
+        {
+            world.stats.count_unauthorized(&request.method, request.path());
+        }
         let style = self.style(spelling);
         drop(state);
         let (status, document, bytes, headers) = match handled {

@@ -109,18 +109,27 @@ pub struct Stats {
     pub logoffs: u64,
     pub max_concurrent: usize,
     pub requests: BTreeMap<String, u64>,
+    /// Those of them that were refused with 401, and did nothing.
+    pub unauthorized: BTreeMap<String, u64>,
 }
 
 impl Stats {
     /// Counts a request by its method and its path as sent, without the query.
     pub fn count(&mut self, method: &str, path: &str) {
-        let key = format!("{method} {path}");
-        if self.requests.len() >= MAX_COUNTED && !self.requests.contains_key(&key) {
-            *self.requests.entry("other".to_owned()).or_default() += 1;
-        } else {
-            *self.requests.entry(key).or_default() += 1;
-        }
+        one_more(&mut self.requests, method, path);
     }
+
+    /// Counts it among those that were refused with 401.
+    pub fn count_unauthorized(&mut self, method: &str, path: &str) {
+        one_more(&mut self.unauthorized, method, path);
+    }
+}
+
+fn one_more(counters: &mut BTreeMap<String, u64>, method: &str, path: &str) {
+    let key = format!("{method} {path}");
+    let known = counters.len() < MAX_COUNTED || counters.contains_key(&key);
+    let key = if known { key } else { "other".to_owned() };
+    *counters.entry(key).or_default() += 1;
 }
 
 /// The simulator keeps no more sessions.
