@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use emgate::app::em::queryable;
 use emgate::catalogue::{Form, Method, Operation, Resource, catalogue};
 use serde_json::Value;
 
@@ -270,5 +271,42 @@ async fn every_operation_of_the_catalogue_answers_as_documented() {
         faults.join("\n")
     );
     assert_eq!((reached.len(), all), (358, 358));
+    test.stop().await;
+}
+
+/// The promise of contract section 1: no shape depends on the data, nor on whether a list is read or searched, but
+/// where the document says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_collection_that_can_be_searched_answers_as_documented_when_it_is() {
+    let test = world().await;
+    let mut searched = 0;
+    let mut faults = Vec::new();
+    for resource in catalogue().resources() {
+        let plain = |operation: &&Operation| operation.method == Method::Get && operation.action.is_none();
+        let Some(read) = resource.operations.iter().find(plain) else {
+            continue;
+        };
+        if !is_mirrored(resource) || queryable(resource).is_none() {
+            continue;
+        }
+        searched += 1;
+        let path = some_path(resource, 0, false, read).await;
+        let forms: &[&str] = if read.reference.is_some() {
+            &["", "&format=Entity"]
+        } else {
+            &[""]
+        };
+        for form in forms {
+            let target = format!("/api/v1/em{path}?pageSize=2{form}");
+            let answer = test.client.get(&target).send().await;
+            if answer.status == 200 {
+                faults.extend(Judge::of_the_program().faults("GET", resource.path, 200, &answer.body));
+            } else {
+                faults.push(format!("{target}: {} {}", answer.status, answer.text));
+            }
+        }
+    }
+    assert_eq!(searched, 48);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
     test.stop().await;
 }
