@@ -12,6 +12,7 @@ use super::{App, Error, FieldError};
 use crate::api_types;
 use crate::domain::access::Caller;
 use crate::domain::id::EmId;
+use crate::domain::links::Links;
 use crate::domain::operation::OperationKind;
 use crate::domain::plan::{Action, ActionKind, Command, Plan, PlanEdit, PlanKind};
 use crate::upstream::{Page, PageRequest};
@@ -144,7 +145,7 @@ impl App {
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
         }
-        let edit = edit_of(&plan, body)?;
+        let edit = edit_of(self.em.links(), &plan, body)?;
         self.submit_edit(caller, plan, edit, idempotency).await
     }
 
@@ -220,14 +221,14 @@ pub(super) fn not_found(error: crate::upstream::Error, what: &'static str) -> Er
 
 /// What `body` changes on `plan`. Fields that are left out stay as they are; a field that may not change must be as
 /// it was read.
-fn edit_of(plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
+fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
     let Value::Object(fields) = body else {
         return Err(Error::invalid(
             "",
             "must be an object: the plan as it was read, with the changes in it",
         ));
     };
-    let current = serde_json::to_value(api_types::plans::Plan::from(plan))
+    let current = serde_json::to_value(api_types::plans::Plan::new(links, plan))
         .map_err(|_| Error::Internal("a plan could not be represented"))?;
     let editable: &[&str] = match plan.kind {
         PlanKind::Cloud => &["preFailoverCommand", "postFailoverCommand"],

@@ -56,6 +56,7 @@ use self::shield::Shield;
 use self::transport::{Answer, Transport};
 use crate::clock::SharedClock;
 use crate::domain::id::LogonId;
+use crate::domain::links::Links;
 
 /// How often idle logon sessions are looked after.
 const TENDING: Duration = Duration::from_mins(1);
@@ -77,6 +78,7 @@ struct Inner {
     pools: Vec<Arc<Pool>>,
     shield: Shield,
     clock: SharedClock,
+    links: Links,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -124,6 +126,7 @@ impl Em {
             pools,
             shield,
             clock,
+            links: config.links.clone(),
             tasks,
             stop,
         };
@@ -138,6 +141,12 @@ impl Em {
             tasks.spawn(async move { stop.run_until_cancelled(pool.see_off()).await });
         }
         Ok(em)
+    }
+
+    /// What addresses begin with in the documents that callers get.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.inner.links
     }
 
     /// Logs on to EM with every account, one after another, and off again.
@@ -321,7 +330,9 @@ impl Em {
         roots: &'static [&'static str],
     ) -> Result<Arc<Decoded>, Error> {
         let answer = self.fetch_answer(class, target).await?;
-        documents::decode(answer.body, roots).await.map(Arc::new)
+        documents::decode_for_callers(&self.inner.links, answer.body, roots)
+            .await
+            .map(Arc::new)
     }
 
     /// A read's answer, asked for again where its connection failed.

@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::{Clock as _, ManualClock};
 use crate::domain::event::Routing;
 use crate::domain::id::{LogonId, TaskId};
+use crate::domain::links::Links;
 use crate::domain::operation::{HistoryStep, OperationKind, OperationTask, TaskState};
 use crate::domain::plan::PlanKind;
 use crate::domain::session::{SessionResult, SessionState};
@@ -49,6 +50,7 @@ impl Turns {
             sessions,
             tasks,
             plans: vec![plan()],
+            links: Links::default(),
             number: None,
             join: true,
             last: Some(Last {
@@ -442,6 +444,7 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
             sessions,
             tasks: HashMap::new(),
             plans: vec![plan()],
+            links: Links::default(),
             number,
             join: false,
             last,
