@@ -24,7 +24,7 @@ pub enum OperationKind {
     Em,
 }
 
-/// Where an operation stands (contract section 4, Operation).
+/// The state of an operation (docs/behaviour.md#actions).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperationState {
     /// Recorded; whether EM took it is not known yet.

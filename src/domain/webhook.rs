@@ -48,7 +48,7 @@ macro_rules! words {
 }
 
 words! {
-    /// How the body of a delivery looks (contract section 4, Webhooks).
+    /// The format of a delivery's body (docs/behaviour.md#events).
     Format {
         Standard = "standard", "The event itself, signed as Standard Webhooks 1.0 says.";
         CloudEvents = "cloudevents", "CloudEvents 1.0, structured.";
@@ -86,7 +86,7 @@ impl Format {
 }
 
 words! {
-    /// Where a delivery stands (contract section 7, Endpoints and deliveries).
+    /// The state of a delivery (docs/behaviour.md#deliveries).
     DeliveryState {
         Pending = "pending", "It waits for its next attempt.";
         Sending = "sending", "An attempt is under way.";

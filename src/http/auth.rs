@@ -1,4 +1,4 @@
-//! Who asks: a bearer token becomes a [`Caller`] before any handler runs (contract sections 4 and 7, "Tokens").
+//! Who asks: a bearer token becomes a [`Caller`] before any handler runs (docs/behaviour.md#tokens).
 //!
 //! Signatures are checked by the library, times by the gateway's clock. A token never reaches a log, an error text or
 //! a `Debug` output. Everything under `/api` passes here, unknown paths included; a route's scope is checked where the

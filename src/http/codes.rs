@@ -1,4 +1,4 @@
-//! The one table of problem codes (contract section 4, "Errors").
+//! The one table of problem codes (docs/behaviour.md#errors).
 //!
 //! It feeds the constructors of problems, the pages under `/problems/{code}`, and the error answers in the OpenAPI
 //! document; a code that is not here cannot be answered.

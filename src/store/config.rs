@@ -4,7 +4,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-/// Where the store is and what seals its secrets (contract section 3).
+/// Where the store is and what seals its secrets.
 #[derive(Clone)]
 pub struct Config {
     /// `sqlite://FILE`; the file is created when absent and locked by one process.

@@ -1,5 +1,5 @@
 //! Logon sessions at EM that tasks of unfinished operations live in: kept sealed, so that the next start, or another
-//! replica, goes on following those tasks (contract section 7, Restarts).
+//! replica, goes on following those tasks (docs/behaviour.md#restarts).
 
 use secrecy::SecretString;
 

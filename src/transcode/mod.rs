@@ -1,4 +1,4 @@
-//! XML ⇄ JSON by the catalogue: bytes in, bytes out (contract section 4, "The mirror", and its fine print).
+//! XML ⇄ JSON by the catalogue: bytes in, bytes out (docs/behaviour.md#xml-to-json, #json-to-xml).
 //!
 //! Decoding streams: events of quick-xml become JSON text at once, no tree is built, and [`convert`] runs in constant
 //! memory whatever the size of the document. Shapes, names and types come from the catalogue only, never from the look
@@ -191,7 +191,7 @@ pub fn encode(json: &[u8], root: &str, mode: Mode) -> Result<Vec<u8>, EncodeErro
 }
 
 /// Makes the body of a request that changes a thing which EM shows as `shown`: what it shows and `root` does not take
-/// is left out, so that a document can be put back as it was read (contract section 4, JSON to XML).
+/// is left out, so that a document can be put back as it was read (docs/behaviour.md#json-to-xml).
 ///
 /// # Errors
 /// As [`encode`].

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-/// `[upstream]` (contract section 3).
+/// `[upstream]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// EM's root: no trailing `api`, the path ends with `/`, so that `join("api/…")` works.

@@ -1,4 +1,4 @@
-//! EM's documents as the gateway reads them: decoded to the contract's JSON, then into the fields that matter here.
+//! EM's documents as the gateway reads them: decoded to the mirror's JSON, then into the fields that matter here.
 //!
 //! The fields are taken leniently: what is absent, or not of the type that the catalogue says, is simply not known.
 //! An answer without an identity where one is needed is refused whole.
@@ -38,7 +38,7 @@ pub(super) fn shorten(text: &mut String) {
 pub(super) struct Decoded {
     /// EM's name for it.
     pub root: &'static str,
-    /// The JSON of contract section 4.
+    /// The JSON of docs/behaviour.md#xml-to-json.
     pub json: Bytes,
 }
 

@@ -154,7 +154,7 @@ fn body(root: &str, json: &Value) -> Result<Vec<u8>, Error> {
     xml::body(root, json).map_err(|reason| Error::before_sending(Kind::Unsendable { reason }))
 }
 
-/// EM takes either, never both: now, or restore points up to a moment (contract section 5).
+/// EM takes either, never both: now, or restore points up to a moment (docs/behaviour.md#actions).
 fn start_spec(kind: PlanKind, before: Option<Timestamp>) -> Result<Vec<u8>, Error> {
     let root = match kind {
         PlanKind::Cloud => "CloudFailoverPlanManagementSpec",

@@ -43,7 +43,7 @@ impl Em {
     }
 
     /// Asks EM to remove a task: one DELETE. False when there was nothing left to remove. Whether the work on the
-    /// backup server stops is EM's affair (contract section 5).
+    /// backup server stops is EM's affair (docs/behaviour.md#how-em-behaves).
     ///
     /// # Errors
     /// [`Error`].

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::telemetry::{count_unknown, names};
 use crate::transcode::{self, AnomalyKind, Mode};
 
-/// One of EM's documents, with one of these roots (any, when there are none), as the JSON of contract section 4, and
+/// One of EM's documents, with one of these roots (any, when there are none), as JSON (docs/behaviour.md#xml-to-json), and
 /// its root.
 ///
 /// # Errors

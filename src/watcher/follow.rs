@@ -1,6 +1,6 @@
 //! What an observation means for operations: joins them with sessions, follows their tasks, ends them. Pure.
 //!
-//! Rules of the contract, section 7 "Joining" and "Actions". EM's clock is not used: a session belongs to an operation
+//! Rules: docs/behaviour.md#joining and #actions. EM's clock is not used: a session belongs to an operation
 //! by the task's link, else by the plan's name when exactly one session came up since the request.
 
 use std::borrow::Borrow;

@@ -1,6 +1,6 @@
 //! What an observation means: compares what is known of a session with what EM says now. Pure; the tests are below.
 //!
-//! Rules of the contract, section 7 "Observation": stopped sessions of the baseline are recorded silently; finished means
+//! Rules: docs/behaviour.md#observation; stopped sessions of the baseline are recorded silently; finished means
 //! `Stopped`, reported at once with a result and after a minute without; a session that two complete observations
 //! lack, and that had not ended, is lost.
 

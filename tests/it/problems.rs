@@ -1,4 +1,4 @@
-//! The contract's table of errors, row by row: status, code and content type over TCP. The client of `support` checks
+//! The table of problem codes, row by row: status, code and content type over TCP. The client of `support` checks
 //! the rest of every problem's shape.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: read here, judged by the verb (contract section 7, "Idempotency and Prefer").
+//! `Idempotency-Key`: read here, judged by the verb (docs/behaviour.md#idempotency).
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::HeaderName;

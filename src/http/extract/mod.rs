@@ -1,4 +1,4 @@
-//! What handlers take from a request, each refusing with a problem of the contract's table (section 7, "Requests").
+//! What handlers take from a request, each refusing with a problem of `codes` (docs/behaviour.md#requests).
 
 mod body;
 mod conditional;
