@@ -153,8 +153,8 @@ async fn get_openapi(State(edge): State<Edge>, conditions: Conditions) -> Respon
     "code": "rate-limited",
     "status": 429,
     "title": "Too many requests",
-    "description": "The caller sends more than its share.",
-    "remedy": "Wait as long as `Retry-After` says.",
+    "description": "The caller has exceeded its rate limit.",
+    "remedy": "Try again after the time in `Retry-After`.",
 }))]
 pub struct ProblemMeaning {
     /// The code.
