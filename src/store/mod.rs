@@ -83,6 +83,8 @@ struct Inner {
     replicas: Nudge,
     /// This process among those that share the database.
     replica: String,
+    /// What this process knows of its place among them.
+    presence: replicas::Presence,
     _lock: Option<ProcessLock>,
 }
 
@@ -94,6 +96,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "replicas", include_str!("migrations/0005_replicas.sql")),
     (6, "claims", include_str!("migrations/0006_claims.sql")),
     (7, "greetings", include_str!("migrations/0007_greetings.sql")),
+    (8, "submitters", include_str!("migrations/0008_submitters.sql")),
 ];
 
 impl Store {
@@ -120,6 +123,7 @@ impl Store {
         let sealer = keyring.open(&write, clock.as_ref()).await?;
         let inner = Inner {
             replica: clock.id().to_string(),
+            presence: replicas::Presence::new(),
             engine,
             write,
             read,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::any::AnyRow;
 
+use super::engine::Engine;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
 use super::{Error, Store, Tx};
@@ -52,7 +53,15 @@ const MOST_IDS: usize = 1000;
 
 const COLUMNS: &str = "id, kind, action, plan, target, state, result, result_source, progress, task_id, task_logon, \
      task_state, task_message, session_id, failure_message, failure_source, requested_by, requested_at, finished_at, \
-     cancel_requested_at, callback_url, metadata, seen_observation, answer_due, evidence_deadline";
+     cancel_requested_at, callback_url, metadata, seen_observation, evidence_deadline";
+
+/// What is read of an operation. An answer that its process cannot get any more, because it is gone, is not due later.
+fn columns(engine: Engine, own: &str) -> String {
+    let gone = engine.is_gone("operations.submitted_by", own);
+    format!(
+        "{COLUMNS}, case when state = 'submitting' and {gone} then requested_at else answer_due end as answer_due"
+    )
+}
 
 impl Tx {
     /// Writes a new operation, unless its plan is busy.
@@ -62,8 +71,8 @@ impl Tx {
     pub async fn insert_operation(&mut self, operation: &Operation) -> Result<Inserted, Error> {
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
-             callback_url, metadata, seen_observation, answer_due, evidence_deadline) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
@@ -79,6 +88,7 @@ impl Tx {
         .bind(operation.seen_observation)
         .bind(micros(operation.answer_due))
         .bind(micros(operation.evidence_deadline))
+        .bind(self.replica().to_owned())
         .execute(self.connection())
         .await
         .map_err(Error::from);
@@ -148,7 +158,8 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operation(&mut self, id: OperationId) -> Result<Option<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where id = $1{}",
+            "select {} from operations where id = $1{}",
+            self.columns(),
             self.engine().for_update()
         )))
         .bind(id.to_string())
@@ -163,7 +174,9 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn unfinished_operations(&mut self) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id{}", self.engine().for_update()
+            "select {} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id{}",
+            self.columns(),
+            self.engine().for_update()
         )))
         .fetch_all(self.connection())
         .await?;
@@ -189,7 +202,8 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operations_of_session(&mut self, session: &EmId) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where session_key = $1 order by id desc"
+            "select {} from operations where session_key = $1 order by id desc",
+            self.columns()
         )))
         .bind(session.key())
         .fetch_all(self.connection())
@@ -209,6 +223,10 @@ impl Tx {
         .fetch_optional(self.connection())
         .await?;
         row.map(|row| row.parsed("id")).transpose()
+    }
+
+    fn columns(&self) -> String {
+        columns(self.engine(), self.replica())
     }
 
     async fn with_history(&mut self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
@@ -235,7 +253,8 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where id = $1"
+            "select {} from operations where id = $1",
+            self.columns()
         )))
         .bind(id.to_string())
         .fetch_all(self.reader())
@@ -278,7 +297,8 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn unfinished_operations(&self) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id"
+            "select {} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id",
+            self.columns()
         )))
         .fetch_all(self.reader())
         .await?;
@@ -295,7 +315,7 @@ impl Store {
         cursor: Option<Cursor<OperationId>>,
         limit: i64,
     ) -> Result<Vec<Operation>, Error> {
-        let mut query = Sql::new(format!("select {COLUMNS} from operations where 1 = 1"));
+        let mut query = Sql::new(format!("select {} from operations where 1 = 1", self.columns()));
         if let Some(plan) = &filter.plan {
             query.push(" and plan_key = ").bind(plan.key());
         }
@@ -341,7 +361,10 @@ impl Store {
         if logons.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = Sql::new(format!("select {COLUMNS} from operations where requested_by = "));
+        let mut query = Sql::new(format!(
+            "select {} from operations where requested_by = ",
+            self.columns()
+        ));
         query
             .bind(requested_by.to_owned())
             .and_one_of("task_logon", logons.iter().map(ToString::to_string))
@@ -349,6 +372,10 @@ impl Store {
             .bind(limit);
         let rows = query.fetch_all(self.reader()).await?;
         self.with_history(rows).await
+    }
+
+    fn columns(&self) -> String {
+        columns(self.0.engine, self.replica())
     }
 
     async fn with_history(&self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
@@ -435,4 +462,16 @@ fn operation_from(row: &AnyRow, history: Vec<HistoryStep>) -> Result<Operation, 
         evidence_deadline: row.at("evidence_deadline")?,
         history,
     })
+}
+
+#[cfg(test)]
+impl Tx {
+    /// Makes all operations those of another process.
+    pub async fn leave_to(&mut self, process: &str) -> Result<(), Error> {
+        sqlx::query("update operations set submitted_by = $1")
+            .bind(process.to_owned())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
 }

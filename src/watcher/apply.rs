@@ -28,9 +28,9 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     let mut tx = begin_under(&look.lease, store).await?;
     let mut turn = Writing::read(&mut tx, look, patience).await?;
     turn.follow_tasks();
-    let changes = turn.compare();
+    let mut changes = turn.compare();
     if turn.look.join {
-        turn.join(&mut tx, &changes).await?;
+        changes = turn.join(&mut tx, changes).await?;
     }
     let seen = turn.write_sessions(&mut tx, changes).await?;
     turn.end_operations(&mut tx, &seen).await?;
@@ -168,12 +168,13 @@ impl Writing {
         changes
     }
 
-    async fn join(&mut self, tx: &mut Tx, changes: &[Change]) -> Result<(), Error> {
+    /// Joins operations with sessions. What is left of the changes: without the ends that wait for an answer of EM.
+    async fn join(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<Vec<Change>, Error> {
         let now = self.observation.at;
         let plans: HashSet<&EmId> = self
             .operations
             .iter()
-            .filter(|operation| follow::waits_for_session(operation, now))
+            .filter(|operation| follow::lacks_session(operation))
             .filter_map(|operation| Some(&operation.plan.as_ref()?.id))
             .collect();
         let mut had = Vec::new();
@@ -191,7 +192,27 @@ impl Writing {
             .filter(|record| !self.is_anybodys(record))
             .collect();
         follow::join(&mut self.operations, &sessions, &had, now);
-        Ok(())
+        let awaiting = follow::awaiting_answer(&self.operations, &sessions, &had, now);
+        Ok(self.keep_back(changes, &awaiting))
+    }
+
+    /// The changes without the ends of sessions whose operation may still get its answer: the event is to carry it.
+    fn keep_back(&mut self, changes: Vec<Change>, awaiting: &HashSet<EmId>) -> Vec<Change> {
+        let mut left = Vec::with_capacity(changes.len());
+        for change in changes {
+            let id = &change.record.facts.id;
+            let until = change.may_end_later(self.observation.at);
+            let Some(until) = until.filter(|_| awaiting.contains(id)) else {
+                left.push(change);
+                continue;
+            };
+            self.applied.look_again = self.applied.look_again.into_iter().chain([until]).min();
+            let kept = change.without_end();
+            if self.known.get(&kept.record.facts.id) != Some(&kept.record) {
+                left.push(kept);
+            }
+        }
+        left
     }
 
     /// Whether the session's name is all that is known of its plan, and several plans have it.

@@ -82,6 +82,28 @@ impl Turns {
     }
 
     async fn running(&self, action: &str) -> OperationId {
+        let id = self.asked(action, Duration::ZERO).await;
+        self.taken(id).await;
+        id
+    }
+
+    /// EM took the operation.
+    async fn taken(&self, id: OperationId) {
+        let mut tx = self.store.begin().await.expect("begun");
+        let mut running = tx.operation(id).await.expect("read").expect("there");
+        running.task = Some(OperationTask {
+            id: TaskId("task-1".into()),
+            logon: Some(LogonId(uuid::Uuid::nil())),
+            state: TaskState::Running,
+            message: None,
+        });
+        running.step(OperationState::Running, self.clock.now(), None);
+        tx.save_operation(&running).await.expect("saved");
+        tx.commit().await.expect("committed");
+    }
+
+    /// A request that was sent a moment ago; its answer may come for so long.
+    async fn asked(&self, action: &str, answer: Duration) -> OperationId {
         let id = OperationId::new(self.clock.id());
         let now = self.clock.now();
         let operation = Operation {
@@ -104,7 +126,7 @@ impl Turns {
             callback_url: None,
             metadata: BTreeMap::new(),
             seen_observation: self.store.observation().await.expect("read"),
-            answer_due: now,
+            answer_due: now + answer,
             evidence_deadline: now + PATIENCE,
             history: vec![HistoryStep {
                 state: OperationState::Submitting,
@@ -117,15 +139,6 @@ impl Turns {
             tx.insert_operation(&operation).await.expect("inserted"),
             Inserted::Done
         );
-        let mut running = operation;
-        running.task = Some(OperationTask {
-            id: TaskId("task-1".into()),
-            logon: Some(LogonId(uuid::Uuid::nil())),
-            state: TaskState::Running,
-            message: None,
-        });
-        running.step(OperationState::Running, now, None);
-        tx.save_operation(&running).await.expect("saved");
         tx.commit().await.expect("committed");
         id
     }
@@ -481,4 +494,149 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
         1,
         "only what no part showed was missed"
     );
+}
+
+/// A session of a plan with one machine, stopped.
+fn done_with_machine() -> SessionFacts {
+    let machine = crate::domain::session::MachineFacts {
+        name: "srv1".into(),
+        state: SessionState::Stopped,
+        result: Some(SessionResult::Success),
+        progress: Some(100),
+        started_at: None,
+        ended_at: None,
+        failure_message: None,
+        replica_point: None,
+    };
+    SessionFacts {
+        machines: vec![machine],
+        ..done(1)
+    }
+}
+
+/// Whether the event carries that operation.
+fn carries(event: &serde_json::Value, id: OperationId) -> bool {
+    event["data"]["operation"]["id"] == id.to_string()
+}
+
+#[tokio::test]
+async fn a_session_first_seen_finished_waits_for_the_answer_and_is_told_in_one_piece_with_its_operation() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    for _ in 0..3 {
+        let applied = turns.look(vec![done_with_machine()]).await;
+        assert_eq!((applied.events, applied.active), (0, true));
+        let due = applied
+            .look_again
+            .expect("a moment")
+            .duration_since(turns.clock.now());
+        assert!(due.as_secs() <= 10, "{due}");
+    }
+    turns.taken(id).await;
+    let applied = turns.look(vec![done_with_machine()]).await;
+    assert_eq!(applied.look_again, None);
+    let events = turns.events().await;
+    let kinds: Vec<&str> = events.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "failover.session.started",
+            "failover.vm.finished",
+            "failover.session.finished"
+        ]
+    );
+    for (number, (_, event)) in (1..).zip(&events) {
+        assert!(carries(event, id), "{event}");
+        assert_eq!(event["data"]["sequence"], number);
+    }
+    let ended = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(ended.state, OperationState::Finished);
+    assert_eq!(turns.look(vec![done_with_machine()]).await.events, 0);
+}
+
+#[tokio::test]
+async fn a_session_that_runs_is_told_at_once_and_its_end_waits_for_the_answer() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    turns.look(vec![working(1)]).await;
+    turns.look(vec![done_with_machine()]).await;
+    assert_eq!(
+        turns.kinds().await,
+        ["failover.session.started", "failover.vm.finished"]
+    );
+    turns.taken(id).await;
+    turns.look(vec![done_with_machine()]).await;
+    let events = turns.events().await;
+    let (kind, finished) = events.last().expect("an event");
+    assert_eq!((events.len(), kind.as_str()), (3, "failover.session.finished"));
+    assert!(carries(finished, id), "{finished}");
+    assert_eq!(finished["data"]["sequence"], 3);
+}
+
+#[tokio::test]
+async fn an_end_goes_out_without_its_operation_after_ten_seconds_without_an_answer() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    // First seen at second 2, looked at every 2 seconds.
+    for _ in 0..5 {
+        assert_eq!(turns.look(vec![done(1)]).await.events, 0);
+    }
+    assert_eq!(turns.look(vec![done(1)]).await.events, 2);
+    let events = turns.events().await;
+    assert!(
+        events
+            .iter()
+            .all(|(_, event)| event["data"]["operation"].is_null())
+    );
+    // Its own end is told by an event of its own once the answer is there.
+    turns.taken(id).await;
+    turns.look(vec![done(1)]).await;
+    let kinds = turns.kinds().await;
+    assert_eq!(
+        kinds,
+        [
+            "failover.session.started",
+            "failover.session.finished",
+            "failover.operation.finished"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_end_is_told_at_once_when_the_answer_is_a_refusal() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    assert_eq!(turns.look(vec![done(1)]).await.events, 0);
+    let mut tx = turns.store.begin().await.expect("begun");
+    let mut refused = tx.operation(id).await.expect("read").expect("there");
+    refused.finish(Some(OperationResult::Failed), None, turns.clock.now());
+    tx.save_operation(&refused).await.expect("saved");
+    tx.commit().await.expect("committed");
+    assert_eq!(turns.look(vec![done(1)]).await.events, 2);
+    let events = turns.events().await;
+    assert!(
+        events
+            .iter()
+            .all(|(_, event)| event["data"]["operation"].is_null())
+    );
+}
+
+#[tokio::test]
+async fn an_operation_whose_process_is_gone_is_joined_at_the_first_look_that_shows_its_session() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    let mut tx = turns.store.begin().await.expect("begun");
+    tx.leave_to("a process that is gone").await.expect("left");
+    tx.commit().await.expect("committed");
+    turns.look(vec![done_with_machine()]).await;
+    let events = turns.events().await;
+    assert_eq!(events.len(), 3);
+    assert!(events.iter().all(|(_, event)| carries(event, id)), "{events:?}");
+    let ended = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(ended.state, OperationState::Finished);
 }
