@@ -16,6 +16,7 @@ pub mod lock;
 pub mod logons;
 pub mod news;
 pub mod operations;
+pub mod readable;
 pub mod replicas;
 pub mod retention;
 pub mod row;
@@ -77,6 +78,7 @@ struct Inner {
     sealer: Sealer,
     clock: SharedClock,
     calendar: Mutex<Calendar>,
+    unreadable: readable::Unreadable,
     health: Health,
     deliveries: Nudge,
     /// Given when there may be another replica, or one less.
@@ -130,6 +132,7 @@ impl Store {
             workers,
             sealer,
             health: Health::new(clock.clone()),
+            unreadable: readable::Unreadable::new(clock.clone()),
             clock,
             calendar: Mutex::default(),
             deliveries: Nudge::default(),

@@ -74,6 +74,8 @@ struct Writing {
     patience: Duration,
     observation: Observation,
     known: HashMap<EmId, SessionRecord>,
+    /// The keys of sessions whose row cannot be read: what EM shows of them waits until it can be.
+    unread: HashSet<String>,
     operations: Vec<Operation>,
     as_read: HashMap<OperationId, Operation>,
     told: HashSet<OperationId>,
@@ -94,8 +96,9 @@ impl Writing {
             at: look.at,
         };
         let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
-        let mut known: HashMap<EmId, SessionRecord> =
-            tx.open_sessions().await?.into_iter().map(by_id).collect();
+        let open = tx.open_sessions().await?;
+        let mut unread: HashSet<String> = open.unreadable.into_iter().collect();
+        let mut known: HashMap<EmId, SessionRecord> = open.items.into_iter().map(by_id).collect();
         let others: Vec<EmId> = look
             .sessions
             .iter()
@@ -103,7 +106,9 @@ impl Writing {
             .filter(|id| !known.contains_key(*id))
             .cloned()
             .collect();
-        known.extend(tx.sessions_known(&others).await?.into_iter().map(by_id));
+        let others = tx.sessions_known(&others).await?;
+        unread.extend(others.unreadable);
+        known.extend(others.items.into_iter().map(by_id));
         let operations = tx.unfinished_operations().await?;
         let as_read = operations
             .iter()
@@ -114,6 +119,7 @@ impl Writing {
             patience,
             observation,
             known,
+            unread,
             operations,
             as_read,
             told: HashSet::new(),
@@ -135,7 +141,7 @@ impl Writing {
         let mut changes = Vec::new();
         let mut in_reach: HashSet<EmId> = HashSet::new();
         for facts in std::mem::take(&mut self.look.sessions) {
-            if in_reach.insert(facts.id.clone()) {
+            if in_reach.insert(facts.id.clone()) && !self.unread.contains(&facts.id.key()) {
                 changes.extend(observe::seen(self.known.get(&facts.id), facts, self.observation));
             }
         }
@@ -181,6 +187,7 @@ impl Writing {
         for plan in plans {
             had.extend(tx.sessions_of_plan(plan).await?);
         }
+        let apart = self.set_apart(tx).await?;
         let mut sessions: HashMap<&EmId, &SessionRecord> = self.known.iter().collect();
         sessions.extend(
             changes
@@ -193,7 +200,31 @@ impl Writing {
             .collect();
         follow::join(&mut self.operations, &sessions, &had, now);
         let awaiting = follow::awaiting_answer(&self.operations, &sessions, &had, now);
-        Ok(self.keep_back(changes, &awaiting))
+        let changes = self.keep_back(changes, &awaiting);
+        self.operations.extend(apart);
+        self.operations
+            .sort_by_key(|operation| (operation.requested_at, operation.id));
+        Ok(changes)
+    }
+
+    /// Takes out the operations of plans that are kept busy by one that cannot be read: what that one started is no
+    /// other's.
+    async fn set_apart(&mut self, tx: &mut Tx) -> Result<Vec<Operation>, Error> {
+        let mut busy = tx.busy_plans().await?;
+        for operation in self
+            .operations
+            .iter()
+            .filter(|operation| operation.state.is_open())
+        {
+            if let Some(plan) = &operation.plan {
+                busy.remove(&plan.id.key());
+            }
+        }
+        let of_busy = |operation: &mut Operation| {
+            let plan = operation.plan.as_ref();
+            plan.is_some_and(|plan| busy.contains(&plan.id.key()))
+        };
+        Ok(self.operations.extract_if(.., of_busy).collect())
     }
 
     /// The changes without the ends of sessions whose operation may still get its answer: the event is to carry it.
@@ -358,7 +389,9 @@ impl Writing {
                 continue;
             }
             if let Some(last) = &self.look.last {
-                let session_seen = session.is_some_and(|id| seen.contains(id) || last.shown.contains(id));
+                let session_seen = session.is_some_and(|id| {
+                    seen.contains(id) || last.shown.contains(id) || self.unread.contains(&id.key())
+                });
                 follow::out_of_time(&mut operation, session_seen, now);
             }
             let id = operation.id;

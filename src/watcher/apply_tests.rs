@@ -640,3 +640,139 @@ async fn an_operation_whose_process_is_gone_is_joined_at_the_first_look_that_sho
     let ended = turns.store.operation(id).await.expect("read").expect("there");
     assert_eq!(ended.state, OperationState::Finished);
 }
+
+/// Changes the store behind the gateway's back.
+async fn damage(turns: &Turns, sql: &str) {
+    let mut tx = turns.store.begin().await.expect("begun");
+    tx.run(sql).await.expect("changed");
+    tx.commit().await.expect("committed");
+}
+
+fn elsewhere(id: u8) -> SessionFacts {
+    SessionFacts {
+        plan_name: "another".into(),
+        ..done(id)
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_costs_itself_and_is_taken_up_when_it_can_be() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    turns.look(vec![working(1)]).await;
+    for what in [
+        "facts = '{'",
+        "plan = '7'",
+        "phase = 'open', first_seen_at = 9223372036854775807",
+    ] {
+        damage(&turns, "create table kept as select * from failover_sessions").await;
+        damage(&turns, &format!("update failover_sessions set {what}")).await;
+        let before = turns.kinds().await.len();
+        let applied = turns.look(vec![done(1), elsewhere(2)]).await;
+        assert!(applied.complete, "{what}");
+        turns.look(vec![]).await;
+        turns.look(vec![]).await;
+        assert!(turns.store.unreadable_since().is_some(), "{what}");
+        let of_other = &turns.kinds().await[before..];
+        assert_eq!(
+            of_other,
+            ["failover.session.started", "failover.session.finished"],
+            "{what}: neither told twice nor lost"
+        );
+        damage(&turns, "delete from failover_sessions").await;
+        damage(&turns, "insert into failover_sessions select * from kept").await;
+        damage(&turns, "drop table kept").await;
+        damage(&turns, "delete from events").await;
+        turns.look(vec![working(1)]).await;
+        assert_eq!(turns.store.unreadable_since(), None, "{what}");
+    }
+    turns.look(vec![done(1)]).await;
+    assert_eq!(
+        turns.kinds().await.last().map(String::as_str),
+        Some("failover.session.finished")
+    );
+}
+
+#[tokio::test]
+async fn an_operation_that_cannot_be_read_keeps_its_plan_and_costs_nobody_else() {
+    for what in [
+        "metadata = '{'",
+        "plan = '{}'",
+        "requested_at = 9223372036854775807",
+    ] {
+        let turns = Turns::new().await;
+        turns.look(vec![]).await;
+        let old = turns.running("test").await;
+        let mut tx = turns.store.begin().await.expect("begun");
+        let mut unknown = tx.operation(old).await.expect("read").expect("there");
+        unknown.step(OperationState::Unknown, turns.clock.now(), None);
+        tx.save_operation(&unknown).await.expect("saved");
+        tx.commit().await.expect("committed");
+        let bad = turns.running("test").await;
+        damage(
+            &turns,
+            &format!("update operations set {what} where id = '{bad}'"),
+        )
+        .await;
+        let applied = turns.look(vec![working(1), elsewhere(2)]).await;
+        assert!(applied.complete, "{what}");
+        let other = turns.store.operation(old).await.expect("read").expect("there");
+        assert_eq!(other.session, None, "{what}: the session may be the other's");
+        let read = turns.store.operation(bad).await;
+        assert!(read.is_err_and(|error| error.is_unreadable()), "{what}");
+        let mut tx = turns.store.begin().await.expect("begun");
+        assert_eq!(
+            tx.busy_operation(&other.plan.clone().expect("a plan").id)
+                .await
+                .expect("read"),
+            Some(bad)
+        );
+        let mut second = other.clone();
+        second.id = OperationId::new(turns.clock.id());
+        second.state = OperationState::Submitting;
+        assert_eq!(
+            tx.insert_operation(&second).await.expect("asked"),
+            Inserted::PlanBusy
+        );
+        drop(tx);
+        let filter = crate::store::operations::OperationFilter::default();
+        let list = turns.store.operations(&filter, None, 1).await.expect("listed");
+        assert_eq!(list.iter().map(|one| one.id).collect::<Vec<_>>(), [old], "{what}");
+        assert!(turns.store.unreadable_since().is_some());
+        assert_eq!(turns.kinds().await.len(), 3, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_read_and_endpoints_that_cannot_be_are_passed_over() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    for id in 1..=4 {
+        turns.look(vec![elsewhere(id)]).await;
+    }
+    damage(
+        &turns,
+        "update events set type = 'of a later program' where seq in (2, 3)",
+    )
+    .await;
+    damage(&turns, "update events set body = '{' where seq = 5").await;
+    let places = async |after, limit| {
+        let events = turns.store.events_after(after, limit).await.expect("read");
+        events.iter().map(|event| event.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(places(0, 2).await, [1, 4]);
+    assert_eq!(places(4, 3).await, [6, 7, 8]);
+    let before = turns.store.events_before(7, 3).await.expect("read");
+    assert_eq!(
+        before.iter().map(|event| event.seq).collect::<Vec<_>>(),
+        [1, 4, 6]
+    );
+    damage(
+        &turns,
+        "insert into webhook_endpoints (id, url, shown_url, secret, filter, format, headers, max_concurrency, enabled, \
+         created_at, updated_at) values ('ep_1', '', '', '', '{', 'standard', '', 1, 1, 1, 1)",
+    )
+    .await;
+    assert_eq!(turns.look(vec![elsewhere(5)]).await.events, 2);
+    assert!(turns.store.endpoints(None, 10).await.expect("listed").is_empty());
+}
