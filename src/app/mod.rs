@@ -164,6 +164,14 @@ impl App {
         });
         let unsent = self.pulse.trouble();
         checks.push(Check::advisory("webhooks", unsent));
+        let unreadable = self.store.unreadable_since();
+        let unreadable = unreadable.map(|since| {
+            (
+                since,
+                "rows cannot be read and are passed over; the log names them",
+            )
+        });
+        checks.push(Check::advisory("store-rows", unreadable));
         let ahead = "it is ahead of what the store remembers by more than an absence explains";
         let doubted = self.store.clock_doubted().map(|since| (since, ahead));
         checks.push(Check::advisory("clock", doubted));

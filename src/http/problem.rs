@@ -357,6 +357,8 @@ impl From<app::Error> for Problem {
             E::Store(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
                 let detail = match error {
+                    // Whatever else the store holds is there; to ask again changes nothing.
+                    error if error.is_unreadable() => return Self::internal(),
                     StoreError::Refused { refusal, .. } => {
                         format!("the gateway's store cannot be written to: {}", refusal.reason())
                     }

@@ -74,6 +74,17 @@ impl Engine {
         }
     }
 
+    /// A condition: the process whose id is in `column` is gone. Of a file, that is every process but this one, `own`; of a
+    /// server, one that is not in the registry, and it is not known of a row that names none.
+    pub(super) fn is_gone(self, column: &str, own: &str) -> String {
+        match self {
+            Self::Sqlite => format!("coalesce({column}, '') <> '{own}'"),
+            Self::Postgres => {
+                format!("({column} is not null and {column} not in (select id from replicas))")
+            }
+        }
+    }
+
     /// A statement that lets one transaction at a time append to the event log, where the engine does not do so by
     /// itself: a reader that has seen number 8 must not find a 7 later.
     pub(super) const fn order_events(self) -> Option<&'static str> {

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod logons;
 pub mod news;
 pub mod operations;
+pub mod readable;
 pub mod replicas;
 pub mod retention;
 pub mod row;
@@ -77,12 +78,15 @@ struct Inner {
     sealer: Sealer,
     clock: SharedClock,
     calendar: Mutex<Calendar>,
+    unreadable: readable::Unreadable,
     health: Health,
     deliveries: Nudge,
     /// Given when there may be another replica, or one less.
     replicas: Nudge,
     /// This process among those that share the database.
     replica: String,
+    /// What this process knows of its place among them.
+    presence: replicas::Presence,
     _lock: Option<ProcessLock>,
 }
 
@@ -94,6 +98,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "replicas", include_str!("migrations/0005_replicas.sql")),
     (6, "claims", include_str!("migrations/0006_claims.sql")),
     (7, "greetings", include_str!("migrations/0007_greetings.sql")),
+    (8, "submitters", include_str!("migrations/0008_submitters.sql")),
 ];
 
 impl Store {
@@ -120,12 +125,14 @@ impl Store {
         let sealer = keyring.open(&write, clock.as_ref()).await?;
         let inner = Inner {
             replica: clock.id().to_string(),
+            presence: replicas::Presence::new(),
             engine,
             write,
             read,
             workers,
             sealer,
             health: Health::new(clock.clone()),
+            unreadable: readable::Unreadable::new(clock.clone()),
             clock,
             calendar: Mutex::default(),
             deliveries: Nudge::default(),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
+use super::readable::{Read, SESSIONS};
 use super::row::{Columns as _, json, micros, moment};
 use super::sql::Sql;
 use super::{Error, Store, Tx};
@@ -14,7 +15,7 @@ use crate::domain::plan::PlanRef;
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord};
 
 const COLUMNS: &str =
-    "facts, plan, first_seen_at, first_observation, stopped_seen_at, missed, sequence, phase";
+    "key, facts, plan, first_seen_at, first_observation, stopped_seen_at, missed, sequence, phase";
 
 /// How many ids one statement asks for at the most; both engines take far more, but plans stay cheap.
 const CHUNK: usize = 200;
@@ -103,32 +104,28 @@ impl Tx {
     /// Every session whose end is still awaited, those aside that were lost.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn open_sessions(&mut self) -> Result<Vec<SessionRecord>, Error> {
-        sqlx::query(sqlx::AssertSqlSafe(format!(
+    /// [`Error::Database`].
+    pub async fn open_sessions(&mut self) -> Result<Read<SessionRecord>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select {COLUMNS} from failover_sessions where phase = 'open' order by first_seen_at, key"
         )))
         .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(record_from)
-        .collect()
+        .await?;
+        self.read_rows(SESSIONS, &rows, record_from)
     }
 
     /// What is known of the sessions with these ids.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn sessions_known(&mut self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
-        let mut known = Vec::with_capacity(ids.len());
+    /// [`Error::Database`].
+    pub async fn sessions_known(&mut self, ids: &[EmId]) -> Result<Read<SessionRecord>, Error> {
+        let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
             let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
             query.and_one_of("key", chunk.iter().map(EmId::key));
-            for row in query.fetch_all(self.connection()).await? {
-                known.push(record_from(&row)?);
-            }
+            rows.extend(query.fetch_all(self.connection()).await?);
         }
-        Ok(known)
+        self.read_rows(SESSIONS, &rows, record_from)
     }
 
     /// Writes what is known of a session.
@@ -165,12 +162,25 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn busy_session(&mut self, plan: &PlanRef) -> Result<Option<EmId>, Error> {
-        let busy = self
-            .open_sessions()
-            .await?
-            .into_iter()
-            .find(|record| record.keeps_busy(plan));
-        Ok(busy.map(|record| record.facts.id))
+        let open = self.open_sessions().await?;
+        let mut busy = open.items.into_iter().filter(|record| record.keeps_busy(plan));
+        if let Some(record) = busy.next() {
+            return Ok(Some(record.facts.id));
+        }
+        if open.unreadable.is_empty() {
+            return Ok(None);
+        }
+        // Of one that cannot be read it is not known whether it has stopped.
+        let rows = sqlx::query("select key from failover_sessions where phase = 'open' and plan_key = $1")
+            .bind(plan.id.key())
+            .fetch_all(self.connection())
+            .await?;
+        let keys = rows
+            .iter()
+            .map(|row| row.text("key"))
+            .collect::<Result<Vec<_>, _>>()?;
+        let unread = keys.iter().find(|key| open.unreadable.contains(key));
+        Ok(unread.and_then(|key| key.parse().ok()))
     }
 }
 
@@ -264,35 +274,28 @@ impl Store {
     /// What is known of the sessions with these ids.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
+    /// [`Error::Database`].
     pub async fn sessions_known(&self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
-        let mut known = Vec::with_capacity(ids.len());
+        let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
             let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
             query.and_one_of("key", chunk.iter().map(EmId::key));
-            for row in query.fetch_all(self.reader()).await? {
-                known.push(record_from(&row)?);
-            }
+            rows.extend(query.fetch_all(self.reader()).await?);
         }
-        Ok(known)
+        self.read_rows(SESSIONS, &rows, record_from)
     }
 
     /// The sessions whose end is awaited and of which it is not known where they run.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
+    /// [`Error::Database`].
     pub async fn open_sessions_without_server(&self) -> Result<HashSet<EmId>, Error> {
-        let rows = sqlx::query("select facts from failover_sessions where phase = 'open'")
+        let rows = sqlx::query("select key, facts from failover_sessions where phase = 'open'")
             .fetch_all(self.reader())
             .await?;
-        let mut found = HashSet::new();
-        for row in &rows {
-            let facts: SessionFacts = row.document("facts")?;
-            if facts.backup_server.is_none() {
-                found.insert(facts.id);
-            }
-        }
-        Ok(found)
+        let facts = self.read_rows(SESSIONS, &rows, |row| row.document::<SessionFacts>("facts"))?;
+        let lacking = facts.into_iter().filter(|facts| facts.backup_server.is_none());
+        Ok(lacking.map(|facts| facts.id).collect())
     }
 
     /// The keys of those among these sessions that are known.

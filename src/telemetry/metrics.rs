@@ -83,6 +83,7 @@ metrics_table! {
     WEBHOOK_WAITING = Gauge "emgate_webhook_deliveries_waiting" [] "Deliveries that are due or wait for their next attempt.";
 
     STORE_SECONDS = Histogram "emgate_store_transaction_seconds" [] "Time of one writing transaction, in seconds.";
+    STORE_UNREADABLE = Counter "emgate_store_unreadable_rows_total" ["table"] "Rows of the store that were found unreadable, each once; they are passed over.";
     WORKER_TURNS = Counter "emgate_worker_turns_total" ["worker" "outcome"] "Activations of background workers.";
 }
 

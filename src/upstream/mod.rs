@@ -48,7 +48,7 @@ pub use self::error::{Error, Kind, SetupError, Whose};
 pub use self::logon::SavedLogon;
 pub use self::types::{Accepted, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView};
 
-use self::call::{Call, Change};
+use self::call::{Call, Change, SendPermit};
 use self::documents::Decoded;
 use self::limits::Class;
 use self::logons::{Lease, Pool};
@@ -68,8 +68,8 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Em {
     inner: Arc<Inner>,
-    /// Until when writes may be sent.
-    until: Option<tokio::time::Instant>,
+    /// Whether writes may still be sent.
+    permit: Option<SendPermit>,
 }
 
 struct Inner {
@@ -128,7 +128,7 @@ impl Em {
             stop,
         };
         let em = Self {
-            until: None,
+            permit: None,
             inner: Arc::new(inner),
         };
         let tasks = &em.inner.tasks;
@@ -350,12 +350,18 @@ impl Em {
         }
     }
 
-    /// The same, but a write is sent before that moment or not at all: a process that was frozen does not do what
-    /// nobody expects any more.
+    /// The same, but a write is sent before that moment or not at all.
     #[must_use]
     pub fn until(&self, moment: tokio::time::Instant) -> Self {
+        self.only_while(move || tokio::time::Instant::now() < moment)
+    }
+
+    /// The same, but a write is sent while `permit` says so or not at all: a process that was frozen does not do what
+    /// nobody expects any more.
+    #[must_use]
+    pub fn only_while(&self, permit: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self {
-            until: Some(moment),
+            permit: Some(Arc::new(permit)),
             ..self.clone()
         }
     }
@@ -370,7 +376,14 @@ impl Em {
         let pool = pools
             .first()
             .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
-        let outcome = call::authorized(transport, pool, target, Call::Write(change, body), self.until).await;
+        let outcome = call::authorized(
+            transport,
+            pool,
+            target,
+            Call::Write(change, body),
+            self.permit.as_ref(),
+        )
+        .await;
         shield.forget();
         outcome
     }

@@ -126,6 +126,14 @@ impl Watcher {
         }
     }
 
+    /// The pause before the next look: `interval`, or less where something is due before.
+    fn rest(&self, interval: Duration, applied: &Applied) -> Duration {
+        let now = self.clock.now();
+        let left = applied.look_again.map(|due| due.duration_since(now));
+        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+        left.map_or(interval, |left| left.min(interval))
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "counts and seconds, far below 2^52")]
     fn measure(&self, outcome: &Result<Applied, Error>, took: Duration) {
         let word = match outcome {
@@ -168,8 +176,8 @@ impl Worker for Watcher {
         match outcome {
             // What is left of it is there already.
             Ok(applied) if !applied.complete => Turn::Again,
-            Ok(applied) if applied.active => Turn::Rest(self.config.interval),
-            Ok(_) => Turn::Rest(self.config.idle_interval),
+            Ok(applied) if applied.active => Turn::Rest(self.rest(self.config.interval, &applied)),
+            Ok(applied) => Turn::Rest(self.rest(self.config.idle_interval, &applied)),
             // EM is down or the store is: look again soon, because finding it up ends the wait of many.
             Err(_) => Turn::Rest(self.config.interval.max(Duration::from_secs(1))),
         }

@@ -64,6 +64,8 @@ pub struct Applied {
     pub number: i64,
     /// Whether the observation is complete.
     pub complete: bool,
+    /// When the next look is due at the latest: an end that is kept back goes out then.
+    pub look_again: Option<Timestamp>,
     /// What the database refused to take, and why.
     pub skipped: Vec<(String, String)>,
 }
@@ -76,6 +78,7 @@ impl Applied {
         self.events += next.events;
         self.released.extend(next.released);
         self.skipped.extend(next.skipped);
+        self.look_again = self.look_again.into_iter().chain(next.look_again).min();
         // The later part saw what the earlier wrote.
         self.active = next.active;
         self.running = next.running;
