@@ -93,12 +93,27 @@ impl Tx {
         Ok(())
     }
 
+    /// Records when the oldest session was made that EM shows and nobody could ever read.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn set_oldest_damaged(&mut self, made: Option<Timestamp>) -> Result<(), Error> {
+        self.note_writing();
+        sqlx::query(
+            "insert into meta (key, value) values ('oldest_damaged', $1) on conflict (key) do update set value = $1",
+        )
+        .bind(made.map_or_else(String::new, |made| micros(made).to_string()))
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
     /// Since when EM is away, as it was told.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn outage(&mut self) -> Result<Option<Timestamp>, Error> {
-        outage(self.connection()).await
+        meta_moment(self.connection(), "outage").await
     }
 
     /// Every session whose end is still awaited, those aside that were lost.
@@ -193,6 +208,8 @@ pub struct WatchState {
     pub oldest_open: Option<Timestamp>,
     /// When the oldest session was started that EM no longer showed before it had ended, and may show again.
     pub oldest_lost: Option<Timestamp>,
+    /// When the oldest session was made that EM shows and nobody could ever read.
+    pub oldest_damaged: Option<Timestamp>,
     /// Operations that may still change.
     pub operations: Vec<Operation>,
 }
@@ -228,6 +245,7 @@ impl Store {
             observed_at,
             oldest_open: oldest.opt_at("oldest_open")?,
             oldest_lost: oldest.opt_at("oldest_lost")?,
+            oldest_damaged: meta_moment(self.reader(), "oldest_damaged").await?,
             operations,
         })
     }
@@ -257,7 +275,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn outage(&self) -> Result<Option<Timestamp>, Error> {
-        outage(self.reader()).await
+        meta_moment(self.reader(), "outage").await
     }
 
     /// The number of complete observations so far; 0 before the baseline.
@@ -298,6 +316,17 @@ impl Store {
         Ok(lacking.map(|facts| facts.id).collect())
     }
 
+    /// Every session whose end is still awaited, those aside that were lost.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn open_session_ids(&self) -> Result<Vec<EmId>, Error> {
+        let rows = sqlx::query("select key from failover_sessions where phase = 'open'")
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(|row| row.parsed("key")).collect()
+    }
+
     /// The keys of those among these sessions that are known.
     ///
     /// # Errors
@@ -335,12 +364,16 @@ impl Store {
     }
 }
 
-async fn outage(executor: impl sqlx::Executor<'_, Database = sqlx::Any>) -> Result<Option<Timestamp>, Error> {
-    let row = sqlx::query("select value from meta where key = 'outage' and value <> ''")
+/// A moment that is kept under that key; none where there is none.
+async fn meta_moment(
+    executor: impl sqlx::Executor<'_, Database = sqlx::Any>,
+    key: &'static str,
+) -> Result<Option<Timestamp>, Error> {
+    let row = sqlx::query("select value from meta where key = $1 and value <> ''")
+        .bind(key)
         .fetch_optional(executor)
         .await?;
-    row.map(|row| moment(row.parsed("value")?, "meta.outage"))
-        .transpose()
+    row.map(|row| moment(row.parsed("value")?, key)).transpose()
 }
 
 fn record_from(row: &AnyRow) -> Result<SessionRecord, Error> {

@@ -62,6 +62,8 @@ metrics_table! {
     UPSTREAM_AVAILABLE = Gauge "emgate_upstream_available" [] "1 while EM answers, else 0.";
 
     TRANSCODE_UNKNOWN = Counter "emgate_transcode_unknown_total" ["type" "name"] "Elements and attributes that the catalogue does not know.";
+    DAMAGED_RECORDS = Counter "emgate_upstream_damaged_records_total" ["type"] "Records of EM's that were found damaged, each once for as long as it is.";
+    DAMAGED_NOW = Gauge "emgate_upstream_damaged_records" ["type"] "Records of EM's that are damaged at the moment.";
     TRANSCODE_UNPARSED = Counter "emgate_transcode_unparsed_total" ["type" "name"] "Values that did not parse as their type and stayed text.";
 
     WATCH_LOOKS = Counter "emgate_watch_looks_total" ["outcome"] "Looks at EM's failover sessions.";

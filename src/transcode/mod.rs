@@ -21,6 +21,7 @@ mod out;
 mod page;
 mod pretty;
 mod result;
+mod rows;
 mod scalar;
 mod slice;
 mod source;
@@ -39,6 +40,7 @@ use crate::catalogue::{Root, TypeId, catalogue};
 pub use convert::{ConvertError, Converted, Options, Target, convert};
 pub use encode::Mode;
 pub use error::{DecodeError, EncodeError, FieldFault, FieldFaultKind};
+pub use rows::{DamagedRow, Rows};
 pub use scalar::{Moment, moment};
 
 /// Bytes of JSON that one document in memory may become: many empty elements grow by their empty lists.
@@ -100,6 +102,21 @@ impl Anomalies {
         self.list.is_empty()
     }
 
+    /// Adds what another document had.
+    fn add(&mut self, others: Self) {
+        self.more += others.more;
+        for other in others.list {
+            let same = |a: &&mut Anomaly| a.kind == other.kind && a.ty == other.ty && a.name == other.name;
+            if let Some(known) = self.list.iter_mut().find(same) {
+                known.count += other.count;
+            } else if self.list.len() < MAX_ANOMALIES {
+                self.list.push(other);
+            } else {
+                self.more += other.count;
+            }
+        }
+    }
+
     fn note(&mut self, kind: AnomalyKind, ty: &'static str, name: &str) {
         let same = |a: &&mut Anomaly| a.kind == kind && a.ty == ty && a.name == name;
         if let Some(known) = self.list.iter_mut().find(same) {
@@ -139,6 +156,35 @@ pub fn decode_into(xml: &[u8], memory: Vec<u8>) -> Result<Decoded, DecodeError> 
 /// As [`decode`]; [`DecodeError::UnexpectedRoot`] if it is another document of EM's (such as `Error`).
 pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeError> {
     decode_any(xml, Some(roots), Vec::new())
+}
+
+/// Transcodes the page of a query for entities called `row`. Rows that are damaged are told apart and left out, or read
+/// with U+FFFD in place of the characters that no document may hold.
+///
+/// # Errors
+/// As [`decode_expecting`], where anything but rows is damaged: what is cut, carries a DTD, or is no query's result.
+pub fn decode_rows(xml: &[u8], row: &str) -> Result<Rows, DecodeError> {
+    let refused = match decode_expecting(xml, &["QueryResult"]) {
+        Ok(Decoded { json, anomalies, .. }) => {
+            return Ok(Rows {
+                json,
+                anomalies,
+                damaged: Vec::new(),
+            });
+        }
+        Err(refused) => refused,
+    };
+    match utf16::whole(xml)? {
+        Some(text) => rows::one_by_one(text.as_bytes(), row, refused),
+        None => rows::one_by_one(xml, row, refused),
+    }
+}
+
+/// The document with U+FFFD in place of control characters and of bytes that are not UTF-8; none where it holds nothing of
+/// the kind.
+#[must_use]
+pub fn repaired(xml: &[u8]) -> Option<String> {
+    rows::repaired(xml)
 }
 
 fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Result<Decoded, DecodeError> {

@@ -37,7 +37,9 @@ impl Em {
         match answer {
             Ok(None) => Ok(lost),
             Err(error) if error.is_not_found() => Ok(lost),
-            Ok(Some(answer)) => Ok(view(documents::decode(answer.body, &["Task"]).await?.read()?)),
+            Ok(Some(answer)) => Ok(view(
+                documents::decode_record(answer.body, &["Task"]).await?.read()?,
+            )),
             Err(error) => Err(error),
         }
     }

@@ -46,6 +46,9 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
         };
         let late_after = at.checked_add(patience).unwrap_or(Timestamp::MAX);
         tx.set_observation(number, at, late_after).await?;
+        if let Some(made) = last.oldest_damaged {
+            tx.set_oldest_damaged(made).await?;
+        }
         turn.applied.complete = true;
     } else {
         tx.begin_observation(number).await?;
@@ -167,7 +170,10 @@ impl Writing {
             let covered =
                 since.is_none_or(|since| record.facts.started_at.is_some_and(|started| started >= since));
             let id = &record.facts.id;
-            if covered && !in_this_part.contains(id) && !last.shown.contains(id) {
+            // The wait for the result of one that had stopped goes on although nobody can read it any more.
+            let due = record.stopped_seen_at.is_some() && last.unread.contains(id);
+            let missed = covered && !last.shown.contains(id);
+            if !in_this_part.contains(id) && (missed || due) {
                 changes.push(observe::absent(record, self.observation.at));
             }
         }

@@ -52,6 +52,9 @@ impl Turns {
             number: None,
             join: true,
             last: Some(Last {
+                unread: HashSet::new(),
+                oldest_damaged: None,
+                oldest_damaged: None,
                 shown: HashSet::new(),
                 late_when_active: Duration::from_secs(30),
                 late_when_idle: Duration::from_secs(75),
@@ -473,6 +476,7 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
     );
     drop(tx);
     let last = Last {
+        unread: HashSet::new(),
         shown: HashSet::from([working(1).id, working(2).id]),
         late_when_active: Duration::from_secs(30),
         late_when_idle: Duration::from_secs(75),

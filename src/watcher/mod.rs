@@ -8,6 +8,7 @@
 
 pub mod apply;
 pub mod config;
+mod damaged;
 pub mod follow;
 mod look;
 pub mod observe;
@@ -73,6 +74,8 @@ pub struct Watcher {
     em_failures: u32,
     /// When it was last said in the log that looks fail.
     said: Option<std::time::Instant>,
+    /// Sessions whose rows cannot be read.
+    damaged: damaged::Damaged,
     /// Whether it was said that EM's clock is off.
     skew_said: bool,
     /// Sessions and operations of which it was said that they cannot be written.
@@ -115,6 +118,7 @@ impl Watcher {
             failures: 0,
             em_failures: 0,
             said: None,
+            damaged: damaged::Damaged::default(),
             skew_said: false,
             skipped: HashSet::new(),
             lost_looked: None,

@@ -39,6 +39,10 @@ pub struct Look {
 pub struct Last {
     /// All sessions that were seen, in whatever part.
     pub shown: HashSet<EmId>,
+    /// Those among them that could not be read, or may not have been.
+    pub unread: HashSet<EmId>,
+    /// When the oldest was made that could never be read; none where the store knows it already.
+    pub oldest_damaged: Option<Option<Timestamp>>,
     /// How long the next observation may take to be complete while something runs.
     pub late_when_active: Duration,
     /// The same while nothing does.

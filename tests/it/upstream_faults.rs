@@ -141,9 +141,21 @@ async fn what_the_simulator_can_do_to_an_action_never_makes_it_two() {
         assert_eq!(bench.stats().await.requests(ACTIONS), 1, "{kind}");
         // At that speed an action shows its session at once, so that one look tells whether there was one.
         let deadline = Instant::now() + Duration::from_secs(5);
-        let mut sessions = bench.em.sessions_since(None).await.expect("sessions").len();
+        let mut sessions = bench
+            .em
+            .sessions_since(None)
+            .await
+            .expect("sessions")
+            .sessions
+            .len();
         while sessions < acted && Instant::now() < deadline {
-            sessions = bench.em.sessions_since(None).await.expect("sessions").len();
+            sessions = bench
+                .em
+                .sessions_since(None)
+                .await
+                .expect("sessions")
+                .sessions
+                .len();
         }
         assert_eq!(sessions, acted, "{kind}");
     }
