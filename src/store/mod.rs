@@ -12,11 +12,13 @@ pub mod events;
 pub mod idempotency;
 mod keyring;
 mod limited;
-pub mod lock;
+mod lock;
 pub mod logons;
 pub mod news;
 pub mod operations;
 pub mod readable;
+mod place;
+mod preconditions;
 pub mod replicas;
 pub mod retention;
 pub mod row;
@@ -39,12 +41,13 @@ use crate::telemetry::names;
 use calendar::Calendar;
 pub use calendar::Timekeeper;
 pub use config::Config;
+use engine::Engine;
 pub use engine::in_time;
-use engine::{Engine, Place};
 pub use error::{Error, Refusal};
 use keyring::Keyring;
 use limited::{Health, Limited};
 use lock::ProcessLock;
+use place::Place;
 use seal::Sealer;
 
 /// A transaction that may write. Dropping it without [`Tx::commit`] rolls it back.
@@ -109,16 +112,18 @@ impl Store {
     /// [`Error::WrongKey`] and [`Error::KeyGone`] when its secrets cannot be opened, otherwise what the database says.
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
-        let place = Place::parse(&config.url)?;
+        let place = Place::find(&config.url)?;
         let keyring = Keyring::new(config, &place)?;
         let lock = match &place {
-            Place::File(path) => Some(ProcessLock::take(path)?),
+            Place::File(location) => Some(ProcessLock::take(location)?),
             Place::Server(_) => None,
         };
         let engine = place.engine();
         let opened = async {
             let (requests, workers) = place.connect().await?;
+            in_time(preconditions::of_database(&requests.write, engine)).await?;
             migrate(&requests.write, engine).await?;
+            in_time(preconditions::of_tables(&requests.write, engine)).await?;
             Ok((requests, workers))
         };
         let (engine::Pools { write, read }, workers) = opened.await.map_err(|error| place.named(error))?;
