@@ -9,6 +9,7 @@ pub mod events;
 pub mod idempotency;
 pub mod mark;
 pub mod operations;
+mod plan_edit;
 pub mod plans;
 pub mod sessions;
 mod settle;

@@ -9,6 +9,8 @@ pub mod auth;
 pub mod codes;
 pub mod config;
 mod extract;
+pub mod headers;
+mod json;
 mod keys;
 mod layers;
 pub mod openapi;

@@ -30,6 +30,10 @@ mod guard_imports; // who may import whom, and which crates stay in one room
 #[cfg(feature = "demo")]
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
+mod guard_query; // every operation of the document: an unknown query parameter, and what is no clean text
+#[cfg(feature = "demo")]
+mod input_rules; // what no body, header or token gets past, on both stores
+#[cfg(feature = "demo")]
 mod late_answers; // EM's answer when others know more already; failures that name what goes on
 #[cfg(feature = "demo")]
 mod lists; // paging, filters, sorting, cursors, event types

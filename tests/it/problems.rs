@@ -62,7 +62,7 @@ async fn bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_422_with_
     for body in [
         "{",
         "{\"metadata\":{}} {}",
-        "\u{feff}{}",
+        "\u{feff}\u{feff}{}",
         "nul",
         "{\"a\":\"\u{1}\"}",
         &"[".repeat(1000),

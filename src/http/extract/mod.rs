@@ -4,14 +4,16 @@ mod body;
 mod conditional;
 mod digest;
 mod idempotency;
+mod parameters;
 mod path;
 mod prefer;
 mod query;
 
-pub use body::{JsonBody, OptionalJson, RawJson};
+pub use body::{JsonBody, JsonValue, OptionalJson, RawJson};
 pub use conditional::{Conditions, entity_tag};
 pub use digest::value_tag;
 pub use idempotency::{Idempotency, no_idempotency_key};
+pub use parameters::{KnownParameters, only_known, pairs};
 pub use path::Id;
 pub use prefer::Wait;
 pub use query::{AnyOf, IdFilter, Moment, One, OpaqueCursor, PageNumber, PageSize, Query, Word, cursor};
