@@ -131,7 +131,7 @@ words! {
         Timeout = "timeout", "There was no answer in time.";
         Reset = "reset", "The connection ended before there was an answer.";
         Protocol = "protocol", "The answer was not HTTP.";
-        HeadTooLarge = "headTooLarge", "The answer's head was larger than 16 KiB or 100 fields.";
+        HeadTooLarge = "headTooLarge", "The answer's status line was longer than 16 KiB.";
         Redirect = "redirect", "The receiver points elsewhere; redirects are not followed.";
         HttpStatus = "httpStatus", "The receiver answered with a status that is no success.";
         ClockSkew = "clockSkew", "The receiver refused it, and its clock and ours differ by more than 4 minutes.";

@@ -12,6 +12,7 @@ mod deliver;
 pub mod dispatch;
 mod fairness;
 pub mod guard;
+mod head;
 pub mod pulse;
 mod settle;
 pub mod sign;
