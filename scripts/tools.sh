@@ -163,8 +163,10 @@ cargo-fuzz() {
     cargo install --quiet --locked --root "$tools/cargo" cargo-fuzz@0.13.2 || fail "cargo could not install cargo-fuzz"
 }
 
+# With the pooler that the store refuses to work behind.
 postgres() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || apt_install postgresql
+    [ -x /usr/sbin/pgbouncer ] || apt_install pgbouncer
 }
 
 image() {

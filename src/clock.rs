@@ -3,6 +3,8 @@
 //! Whatever depends on the hour or on chance takes a [`Clock`], so that a test can move the one and fix the
 //! other. The system's clock and its random source are read here and nowhere else.
 
+pub mod retry_after;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //! A simulated Enterprise Manager, the gateway and a webhook receiver on loopback; a failover plan is tested
 //! through the gateway's API, each machine's progress is shown while it runs, and the end is reported by a
 //! signed webhook. The demo talks to the gateway over HTTP only, as any client would, and its receiver checks
-//! the signature with code of its own: success means that somebody else's reading of the contract agrees.
+//! the signature with code of its own: success means that an independent implementation agrees.
 
 mod client;
 mod receiver;

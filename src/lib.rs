@@ -6,7 +6,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`domain`] | rules: plans, operations, sessions, events, webhooks; no I/O, no clock, no serde |
-//! | [`api_types`] | the JSON of the contract, built from domain values |
+//! | [`api_types`] | the JSON of the API, built from domain values |
 //! | [`catalogue`] | what EM is, as data |
 //! | [`transcode`] | XML to JSON and back, by the catalogue |
 //! | [`upstream`] | the only room that speaks to EM |

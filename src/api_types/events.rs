@@ -1,4 +1,4 @@
-//! Events as JSON: the body a webhook receiver gets and the items of the event log (contract section 7, Events).
+//! Events as JSON: the body a webhook receiver gets and the items of the event log (docs/behaviour.md#events).
 //!
 //! The body is made once, when the event is written; every delivery and every page of the log shows these bytes, with
 //! the addresses of that moment.

@@ -1,4 +1,4 @@
-//! The JSON of the contract (section 4), seen by callers and webhook receivers alike; built from domain values.
+//! The JSON of the API (docs/behaviour.md#values), seen by callers and webhook receivers alike; built from domain values.
 //!
 //! Every field is always there: null means not known or not applicable, arrays are never null. Key order is as
 //! written here, but nobody may depend on it.

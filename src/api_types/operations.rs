@@ -1,4 +1,4 @@
-//! Operations as JSON (contract section 4, "Failover (the core)").
+//! Operations as JSON (docs/behaviour.md#actions).
 
 use std::collections::BTreeMap;
 

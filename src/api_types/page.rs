@@ -1,4 +1,4 @@
-//! A page of a list and its place among the others (contract section 4).
+//! A page of a list and its place among the others (docs/behaviour.md#lists).
 
 use serde::Serialize;
 use utoipa::ToSchema;

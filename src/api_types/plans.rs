@@ -1,4 +1,4 @@
-//! Failover plans as JSON (contract section 4, "Failover (the core)").
+//! Failover plans as JSON (docs/behaviour.md#plans).
 
 use serde::Serialize;
 use utoipa::ToSchema;

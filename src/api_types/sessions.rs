@@ -1,4 +1,4 @@
-//! Failover sessions as JSON (contract section 4, "Failover (the core)").
+//! Failover sessions as JSON (docs/behaviour.md#observation).
 
 use serde::Serialize;
 use utoipa::ToSchema;

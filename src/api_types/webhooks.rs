@@ -1,4 +1,4 @@
-//! Webhook endpoints and deliveries as JSON (contract section 4, Webhooks; section 7, Endpoints and deliveries).
+//! Webhook endpoints and deliveries as JSON (docs/behaviour.md#endpoints, #deliveries).
 //!
 //! What callers send is read strictly: an unknown field is a fault. In a patch (JSON Merge Patch, RFC 7396) a field
 //! that is absent stays as it is, and null takes it back to its default.

@@ -3,6 +3,7 @@
 use crate::domain::access::Scope;
 use crate::domain::id::{EmId, OperationId};
 use crate::store;
+pub use crate::store::Error as StoreError;
 
 /// One fault in what the caller sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same request under the same key is the same operation for 24 hours (contract section 7).
+//! `Idempotency-Key`: the same request under the same key is the same operation for 24 hours (docs/behaviour.md#idempotency).
 //!
 //! A key belongs to the caller (issuer and subject); the request it stands for is method, path and the JSON value of
 //! the body. Only digests are stored.

@@ -9,6 +9,7 @@ pub mod events;
 pub mod idempotency;
 pub mod mark;
 pub mod operations;
+mod plan_edit;
 pub mod plans;
 pub mod sessions;
 mod settle;
@@ -16,6 +17,7 @@ pub mod submit;
 mod waiting;
 pub mod webhooks;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,8 +126,8 @@ impl App {
         checks.push(Check {
             since: refused.map(|(since, _)| since),
             reason: match refused {
-                _ if !answers => Some("it does not answer"),
-                Some((_, refusal)) => Some(refusal.reason()),
+                _ if !answers => Some("it does not answer".into()),
+                Some((_, refusal)) => Some(refusal.reason().into()),
                 None => None,
             },
             ..Check::required("store", answers && refused.is_none())
@@ -143,7 +145,7 @@ impl App {
             ok: !late,
             required: false,
             since: observed.filter(|_| late).map(|observed| observed.at),
-            reason: late.then_some("no look at the failover sessions was complete since"),
+            reason: late.then_some("no look at the failover sessions was complete since".into()),
         });
         let health = self.em.health();
         checks.push(Check {
@@ -164,6 +166,15 @@ impl App {
         });
         let unsent = self.pulse.trouble();
         checks.push(Check::advisory("webhooks", unsent));
+        let unreadable = self.store.unreadable_since();
+        let unreadable = unreadable.map(|since| {
+            (
+                since,
+                "rows cannot be read and are passed over; the log names them",
+            )
+        });
+        checks.push(Check::advisory("store-rows", unreadable));
+        checks.push(Check::advisory("records", self.em.damaged_records()));
         let ahead = "it is ahead of what the store remembers by more than an absence explains";
         let doubted = self.store.clock_doubted().map(|since| (since, ahead));
         checks.push(Check::advisory("clock", doubted));
@@ -187,19 +198,19 @@ pub struct Check {
     /// Since when it is as it is, where that is known.
     pub since: Option<Timestamp>,
     /// Why it is not well, where that is known.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
 }
 
 impl Check {
     /// Something without which the gateway works on, and since when and why it is not well.
-    fn advisory(name: &'static str, trouble: Option<(Timestamp, &'static str)>) -> Self {
+    fn advisory(name: &'static str, trouble: Option<(Timestamp, impl Into<Cow<'static, str>>)>) -> Self {
         let (since, reason) = trouble.unzip();
         Self {
             name,
             ok: since.is_none(),
             required: false,
             since,
-            reason,
+            reason: reason.map(Into::into),
         }
     }
 

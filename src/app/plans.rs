@@ -7,14 +7,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::idempotency::IdempotentRequest;
+use super::plan_edit::edit_of;
 use super::submit::{Callback, Intent, Submitted};
-use super::{App, Error, FieldError};
-use crate::api_types;
+use super::{App, Error};
 use crate::domain::access::Caller;
 use crate::domain::id::EmId;
-use crate::domain::links::Links;
 use crate::domain::operation::OperationKind;
-use crate::domain::plan::{Action, ActionKind, Command, Plan, PlanEdit, PlanKind};
+use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::upstream::{Page, PageRequest};
 
 /// What a caller asks of a plan, beside the action.
@@ -217,112 +216,4 @@ pub(super) fn not_found(error: crate::upstream::Error, what: &'static str) -> Er
     } else {
         Error::Upstream(error)
     }
-}
-
-/// What `body` changes on `plan`. Fields that are left out stay as they are; a field that may not change must be as
-/// it was read.
-fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
-    let Value::Object(fields) = body else {
-        return Err(Error::invalid(
-            "",
-            "must be an object: the plan as it was read, with the changes in it",
-        ));
-    };
-    let current = serde_json::to_value(api_types::plans::Plan::new(links, plan))
-        .map_err(|_| Error::Internal("a plan could not be represented"))?;
-    let editable: &[&str] = match plan.kind {
-        PlanKind::Cloud => &["preFailoverCommand", "postFailoverCommand"],
-        PlanKind::OnPremises => &["description"],
-    };
-    let mut faults = Vec::new();
-    for (name, value) in fields {
-        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        match current.get(name) {
-            None => faults.push(FieldError::new(pointer, "a plan has no such field")),
-            Some(_) if editable.contains(&name.as_str()) => {}
-            Some(is) if is == value => {}
-            Some(_) => faults.push(FieldError::new(
-                pointer,
-                format!("cannot be changed here; {} can", editable.join(" and ")),
-            )),
-        }
-    }
-    let edit = match plan.kind {
-        PlanKind::Cloud => PlanEdit::Cloud {
-            pre_command: command(
-                fields.get("preFailoverCommand"),
-                plan.pre_command.as_ref(),
-                "/preFailoverCommand",
-                &mut faults,
-            ),
-            post_command: command(
-                fields.get("postFailoverCommand"),
-                plan.post_command.as_ref(),
-                "/postFailoverCommand",
-                &mut faults,
-            ),
-        },
-        PlanKind::OnPremises => PlanEdit::OnPremises {
-            description: match fields.get("description") {
-                None => plan.description.clone().unwrap_or_default(),
-                Some(Value::Null) => String::new(),
-                Some(Value::String(text)) => text.clone(),
-                Some(_) => {
-                    faults.push(FieldError::new("/description", "must be a string or null"));
-                    String::new()
-                }
-            },
-        },
-    };
-    if faults.is_empty() {
-        Ok(edit)
-    } else {
-        Err(Error::Invalid(faults))
-    }
-}
-
-fn command(
-    given: Option<&Value>,
-    current: Option<&Command>,
-    pointer: &str,
-    faults: &mut Vec<FieldError>,
-) -> Command {
-    let mut command = current.cloned().unwrap_or_default();
-    let Some(given) = given else { return command };
-    let Value::Object(fields) = given else {
-        if !given.is_null() {
-            faults.push(FieldError::new(
-                pointer,
-                "must be an object with enabled and command",
-            ));
-        }
-        return command;
-    };
-    for (name, value) in fields {
-        let fault = match (name.as_str(), value) {
-            ("enabled", Value::Bool(enabled)) => {
-                command.enabled = *enabled;
-                continue;
-            }
-            ("command", Value::String(text)) => {
-                command.command = Some(text.clone());
-                continue;
-            }
-            ("command", Value::Null) => {
-                command.command = None;
-                continue;
-            }
-            ("enabled", _) => "must be true or false",
-            ("command", _) => "must be a string or null",
-            _ => "a command has no such field; it has enabled and command",
-        };
-        faults.push(FieldError::new(format!("{pointer}/{name}"), fault));
-    }
-    if command.enabled && command.command.as_deref().is_none_or(str::is_empty) {
-        faults.push(FieldError::new(
-            format!("{pointer}/command"),
-            "is needed when the command is enabled",
-        ));
-    }
-    command
 }

@@ -1,4 +1,4 @@
-//! What EM's answer to a write makes of its operation (contract section 7, Actions); nothing else does.
+//! What EM's answer to a write makes of its operation (docs/behaviour.md#actions); nothing else does.
 //!
 //! The answer says one of three things: EM took it, EM definitely refused it, or nobody knows; the last is left to the
 //! watcher, which looks and never sends. Only an operation that is still `submitting` changes its state here: when the

@@ -144,6 +144,10 @@ impl App {
         let work = async move {
             // After that time the outcome is looked for, and the plan may be somebody else's.
             let until = tokio::time::Instant::now() + app.limits.answer;
+            // So it may once the others took this process for gone, and nobody waits for EM's answer to it.
+            let (store, registration) = (app.store.clone(), app.store.registration());
+            let permit =
+                move || tokio::time::Instant::now() < until && store.is_registered_since(registration);
             let operation = match app.record(&caller, intent).await? {
                 Recorded::New(operation) => {
                     mark.set(operation);
@@ -155,7 +159,7 @@ impl App {
                 }
                 Recorded::Unclear(operation, error) => app.confirm(*operation, error, &mark).await?,
             };
-            let answer = send(app.em.until(until)).await.map(Into::into);
+            let answer = send(app.em.only_while(permit)).await.map(Into::into);
             let outcome = app.settle_in_time(operation, &answer).await;
             app.bump();
             app.watcher.now();

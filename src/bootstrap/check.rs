@@ -79,8 +79,8 @@ async fn store(config: &store::Config, clock: SharedClock) -> Result<String, Fau
     answered.map_err(|error| fault(&error, error.hint()))?;
     // The address of a database server may carry a password.
     let place = match config.url.rsplit_once('@') {
-        Some((_, place)) if !config.url.starts_with("sqlite:") => place,
-        _ => config.url.as_str(),
+        Some((_, place)) if store.is_shared() => place,
+        Some(_) | None => config.url.as_str(),
     };
     Ok(format!("{place} opens and is up to date"))
 }

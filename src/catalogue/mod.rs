@@ -5,7 +5,7 @@
 //! `data/core.toml`, and adding a field is adding a line there. Never holds behaviour, knows nothing of HTTP.
 //!
 //! Invariant: what [`catalogue`] returns passed every check of `load.rs` (unknown types, duplicates, name clashes
-//! after renaming, roots and operations without types). Tests: `tests.rs` here and `tests/it/guard_catalogue.rs`.
+//! after renaming, roots and operations without types). Tests: `tests.rs` here.
 
 mod error;
 pub mod filter;

@@ -1,4 +1,4 @@
-//! How EM's names become JSON names (contract section 4, "Names").
+//! How EM's names become JSON names (docs/behaviour.md#xml-to-json).
 //!
 //! One rule for attributes, elements, enumeration values and link relations; the loader applies it once per
 //! field, the transcoder only to names the catalogue does not hold.

@@ -15,7 +15,7 @@ use crate::{
     http::config::{AuthConfig, KeyConfig},
 };
 
-/// Every scope that the contract knows.
+/// Every scope there is.
 const SCOPES: &[&str] = &[
     "plans:read",
     "sessions:read",

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     http::config::{AuthConfig, Config as Server, KeyConfig, TlsConfig},
-    store::config::{Config as Store, Retention},
+    store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
     watcher::config::Config as Watch,
     webhooks::config::Config as Webhooks,
@@ -283,7 +283,9 @@ fn store(mut s: Section<'_>) -> Store {
     let default = Store::default();
     let url = s.parsed("url", store_url);
     let encryption_key_file = s.path("encryption_key_file");
-    let shared = url.as_ref().is_some_and(|url| !url.starts_with("sqlite:"));
+    let shared = url
+        .as_deref()
+        .is_some_and(|url| Database::parse(url) == Ok(Database::Server));
     if shared && encryption_key_file.is_none() && !s.is_faulty("encryption_key_file") {
         let message =
             "is needed with PostgreSQL, the same for every replica; `openssl rand -base64 32` makes one";
@@ -308,18 +310,9 @@ fn store(mut s: Section<'_>) -> Store {
 
 /// The text itself is never repeated in a fault: it may carry a password.
 fn store_url(text: &str) -> Result<String, String> {
-    if let Some(path) = text.strip_prefix("sqlite://") {
-        return match path {
-            "" => Err("names no file; write it like \"sqlite://emgate.db\" or \"sqlite:///var/lib/emgate/emgate.db\""),
-            path if path.contains(['?', '#']) => Err("takes a file name and nothing more: no ? and no #"),
-            path if path.starts_with(':') => Err("must be a file: the store is what survives a crash"),
-            _ => Ok(text.to_owned()),
-        }
-        .map_err(str::to_owned);
-    }
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") && url.has_host() => Ok(text.to_owned()),
-        _ => Err("must be \"sqlite://FILE\" or \"postgres://USER@HOST/DATABASE\"".to_owned()),
+    match Database::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(fault) => Err(fault.to_owned()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 macro_rules! scopes {
     ($($variant:ident = $word:literal, $meaning:literal;)*) => {
-        /// A permission in a token (contract section 4, the table of scopes).
+        /// A permission in a token (docs/behaviour.md#tokens).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Scope { $(#[doc = $meaning] $variant,)* }
 

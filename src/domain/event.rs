@@ -6,7 +6,7 @@ use super::id::{EmId, EventId, OperationId};
 
 macro_rules! event_types {
     ($($variant:ident = $word:literal, opt_in: $opt_in:literal, $meaning:literal;)*) => {
-        /// What an event says (contract section 4, Webhooks).
+        /// What an event says (docs/behaviour.md#events).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum EventType { $(#[doc = $meaning] $variant,)* }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub struct InvalidId;
 
 /// The id of an EM object: a UUID as EM spells it, compared without regard to letter case
-/// (contract section 7, Values). Parsing accepts the URN `urn:veeam:<Type>:<uuid>` as well.
+/// (docs/behaviour.md#values). Parsing accepts the URN `urn:veeam:<Type>:<uuid>` as well.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EmId(String);

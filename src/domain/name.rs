@@ -1,4 +1,4 @@
-//! EM's words in the curated JSON: lowerCamelCase (contract section 7, Values).
+//! EM's words in the curated JSON: lowerCamelCase (docs/behaviour.md#values).
 
 /// Turns a word of EM's such as `FailoverPlan` into `failoverPlan`. Words are split before an upper-case letter that
 /// follows a lower-case letter or digit, and before the last upper-case letter of a run that a lower-case
@@ -32,7 +32,7 @@ mod tests {
     use super::lower_camel;
 
     #[test]
-    fn words_are_split_where_the_contract_says() {
+    fn words_are_split_by_the_rule_of_names() {
         for (word, expected) in [
             ("FailoverPlan", "failoverPlan"),
             ("UID", "uid"),

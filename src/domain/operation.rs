@@ -24,7 +24,7 @@ pub enum OperationKind {
     Em,
 }
 
-/// Where an operation stands (contract section 4, Operation).
+/// The state of an operation (docs/behaviour.md#actions).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperationState {
     /// Recorded; whether EM took it is not known yet.
@@ -181,8 +181,9 @@ pub struct Operation {
     /// The number of the last complete observation when the row was written: a session that was seen by then
     /// was not started by this operation.
     pub seen_observation: i64,
-    /// Until when EM's answer to the request may still arrive. Before that, a session that appears is not joined to an
-    /// operation in `Submitting`: EM may yet refuse the request because of that very session.
+    /// Until when EM's answer to the request may still arrive; passed already where the process that would get it is
+    /// gone. Before that, a session that appears is not joined to an operation in `Submitting`: EM may yet refuse the
+    /// request because of that very session.
     pub answer_due: Timestamp,
     /// When it is given up as unknown unless something is found at EM.
     pub evidence_deadline: Timestamp,

@@ -198,7 +198,7 @@ pub struct Command {
     pub command: Option<String>,
 }
 
-/// What a caller may change on a plan (contract section 7, Plans).
+/// What a caller may change on a plan (docs/behaviour.md#plans).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanEdit {
     /// Cloud plans: their scripts.

@@ -48,7 +48,7 @@ macro_rules! words {
 }
 
 words! {
-    /// How the body of a delivery looks (contract section 4, Webhooks).
+    /// The format of a delivery's body (docs/behaviour.md#events).
     Format {
         Standard = "standard", "The event itself, signed as Standard Webhooks 1.0 says.";
         CloudEvents = "cloudevents", "CloudEvents 1.0, structured.";
@@ -86,7 +86,7 @@ impl Format {
 }
 
 words! {
-    /// Where a delivery stands (contract section 7, Endpoints and deliveries).
+    /// The state of a delivery (docs/behaviour.md#deliveries).
     DeliveryState {
         Pending = "pending", "It waits for its next attempt.";
         Sending = "sending", "An attempt is under way.";
@@ -131,7 +131,7 @@ words! {
         Timeout = "timeout", "There was no answer in time.";
         Reset = "reset", "The connection ended before there was an answer.";
         Protocol = "protocol", "The answer was not HTTP.";
-        HeadTooLarge = "headTooLarge", "The answer's head was larger than 16 KiB or 100 fields.";
+        HeadTooLarge = "headTooLarge", "The answer's status line was longer than 16 KiB.";
         Redirect = "redirect", "The receiver points elsewhere; redirects are not followed.";
         HttpStatus = "httpStatus", "The receiver answered with a status that is no success.";
         ClockSkew = "clockSkew", "The receiver refused it, and its clock and ours differ by more than 4 minutes.";

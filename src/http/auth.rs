@@ -1,4 +1,4 @@
-//! Who asks: a bearer token becomes a [`Caller`] before any handler runs (contract sections 4 and 7, "Tokens").
+//! Who asks: a bearer token becomes a [`Caller`] before any handler runs (docs/behaviour.md#tokens).
 //!
 //! Signatures are checked by the library, times by the gateway's clock. A token never reaches a log, an error text or
 //! a `Debug` output. Everything under `/api` passes here, unknown paths included; a route's scope is checked where the
@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::Edge;
 use super::config::AuthConfig;
+use super::json::Document;
 use super::keys::{Error, Key};
 use super::layers::RequestContext;
 use super::problem::Problem;
@@ -96,12 +97,20 @@ impl Authenticator {
                 "the token demands extensions that are not supported",
             ));
         }
-        let claims: Map<String, Value> = self
+        let claims: Document = self
             .keys
             .iter()
             .filter(|key| key.fits(header.alg))
             .find_map(|key| key.open(token))
             .ok_or_else(|| Problem::bad_token("no trusted key signed the token"))?;
+        if !claims.faults.is_empty() {
+            return Err(Problem::bad_token(
+                "a claim is given more than once or contains the character U+0000",
+            ));
+        }
+        let Value::Object(claims) = claims.value else {
+            return Err(Problem::bad_token("the token's claims are not a JSON object"));
+        };
         self.judge(&claims).map_err(Problem::bad_token)?;
         Ok(claims)
     }

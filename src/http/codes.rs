@@ -1,4 +1,4 @@
-//! The one table of problem codes (contract section 4, "Errors").
+//! The one table of problem codes (docs/behaviour.md#errors).
 //!
 //! It feeds the constructors of problems, the pages under `/problems/{code}`, and the error answers in the OpenAPI
 //! document; a code that is not here cannot be answered.
@@ -57,82 +57,82 @@ macro_rules! codes {
 }
 
 codes! {
-    MalformedRequest = "malformed-request", BAD_REQUEST, "The request cannot be read",
+    MalformedRequest = "malformed-request", BAD_REQUEST, "Malformed request",
         "The body is not JSON, is cut off, or is nested too deeply.",
         "Send UTF-8 JSON (RFC 8259). The detail says at which line and column reading stopped.";
-    Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid token is needed",
-        "The request carries no bearer token, or one that is expired, not yet valid, meant for somebody else, or not signed by a key that the gateway trusts.",
-        "Send `Authorization: Bearer <JWT>` with a token from the issuer the gateway is configured for. A token must carry `exp`.";
-    InsufficientScope = "insufficient-scope", FORBIDDEN, "The token does not allow this",
-        "The token is valid, but lacks the scope that the operation needs, or its confinement to tenants is not served.",
-        "Ask for a token with the scope named in `WWW-Authenticate`. Tokens that are not confined to tenants carry `tenants:all`.";
-    UpstreamForbidden = "upstream-forbidden", FORBIDDEN, "Enterprise Manager does not allow this",
-        "The account with which the gateway logs on to Enterprise Manager lacks the right to do this.",
-        "Give the gateway's account a role in Enterprise Manager that allows the action.";
-    NotFound = "not-found", NOT_FOUND, "There is no such thing",
-        "The path or the id names nothing, or nothing that this caller may see.",
-        "Check the path and the id; lists show what there is.";
-    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The method does not fit the path",
-        "The path exists, but does not take this method.",
-        "Use one of the methods named in the header `Allow`.";
-    PlanBusy = "plan-busy", CONFLICT, "The plan is running already",
-        "An operation or a failover session of this plan has not ended. Nothing was sent to Enterprise Manager.",
-        "Follow the operation or session named in the problem, and ask again when it has ended.";
-    OperationFinished = "operation-finished", CONFLICT, "The operation has ended",
-        "An operation that has ended cannot be cancelled.",
-        "Read the operation for its result. An undo is an operation of its own.";
-    NotCancellable = "not-cancellable", CONFLICT, "There is nothing that could be cancelled now",
-        "It is not known yet which task or session of Enterprise Manager belongs to the operation, or it has none.",
-        "Ask again when the operation has a task.";
-    UpstreamConflict = "upstream-conflict", CONFLICT, "Enterprise Manager reports a conflict",
-        "Enterprise Manager refused because of the state the object is in.",
-        "Read the detail, which quotes Enterprise Manager, and try again when the state allows it.";
-    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "It has changed since it was read",
-        "The entity tag in `If-Match` is not that of the present state.",
-        "Read the object again, repeat the change on it, and send the new entity tag.";
-    PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "The body is too large",
-        "The body is larger than the gateway accepts (`server.max_body`).",
-        "Send less.";
-    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body is of the wrong type",
-        "The body is not declared as JSON, is compressed, or is in another character set than UTF-8.",
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Unauthenticated",
+        "The request has no bearer token, or one that is expired, not yet valid, issued for another audience, or not signed by a key that the gateway trusts.",
+        "Send `Authorization: Bearer <JWT>` with a token of the configured issuer. `exp` is required.";
+    InsufficientScope = "insufficient-scope", FORBIDDEN, "Insufficient scope",
+        "The token is valid but lacks the scope that the request needs, or is confined to tenants, which is not supported.",
+        "Use a token with the scope named in `WWW-Authenticate`. A token that is not confined to tenants needs `tenants:all` as well.";
+    UpstreamForbidden = "upstream-forbidden", FORBIDDEN, "Forbidden by Enterprise Manager",
+        "The gateway's account at Enterprise Manager lacks the required role.",
+        "Assign the gateway's account a role in Enterprise Manager that allows the request.";
+    NotFound = "not-found", NOT_FOUND, "Not found",
+        "No resource with this path or id exists, or the caller may not see it.",
+        "Check the path and the id; the lists show which ids exist.";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",
+        "The path exists but does not support this method.",
+        "Use a method listed in the header `Allow`.";
+    PlanBusy = "plan-busy", CONFLICT, "Plan is busy",
+        "An operation or a failover session of this plan has not finished. Nothing was sent to Enterprise Manager.",
+        "Wait for the operation or session named in the problem, then try again.";
+    OperationFinished = "operation-finished", CONFLICT, "Operation has finished",
+        "A finished operation cannot be cancelled.",
+        "Read the operation for its result. To reverse it, request an undo.";
+    NotCancellable = "not-cancellable", CONFLICT, "Not cancellable",
+        "The operation has no task or session at Enterprise Manager yet, or never has one.",
+        "Try again when the operation has a task.";
+    UpstreamConflict = "upstream-conflict", CONFLICT, "Conflict at Enterprise Manager",
+        "Enterprise Manager refused the request because of the object's current state.",
+        "The detail quotes Enterprise Manager. Try again when the state allows it.";
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The resource has changed",
+        "The entity tag in `If-Match` is not the current one.",
+        "Read the resource again, repeat the change, and send the new entity tag.";
+    PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "Payload too large",
+        "The body is larger than the limit (`server.max_body`).",
+        "Send a smaller body; the detail names the limit.";
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
+        "The body is not declared as JSON, is compressed, or is not in UTF-8.",
         "Send `Content-Type: application/json` and no `Content-Encoding`.";
-    InvalidRequest = "invalid-request", UNPROCESSABLE_ENTITY, "The request is not acceptable",
-        "The request can be read, but a field or a parameter is unknown, missing, of the wrong type or out of bounds.",
-        "Each entry of `errors` points at one fault and says what is allowed.";
-    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request",
-        "The same key came earlier with another path or body.",
-        "Use a fresh key for each new request; repeat a key only with the very same request.";
-    UpstreamRejected = "upstream-rejected", UNPROCESSABLE_ENTITY, "Enterprise Manager rejects the request",
-        "Enterprise Manager understood the request and found it wrong.",
+    InvalidRequest = "invalid-request", UNPROCESSABLE_ENTITY, "Invalid request",
+        "A field or parameter is unknown, missing, of the wrong type, or out of range.",
+        "Each entry of `errors` names one fault and what is allowed.";
+    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "Idempotency key reused",
+        "The same key was sent earlier with another path or body.",
+        "Use a new key for each new request; repeat a key only with the identical request.";
+    UpstreamRejected = "upstream-rejected", UNPROCESSABLE_ENTITY, "Rejected by Enterprise Manager",
+        "Enterprise Manager answered that the request is invalid.",
         "The detail quotes Enterprise Manager.";
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
-        "The caller sends more than its share.",
-        "Wait as long as `Retry-After` says.", retry after 1 s;
-    Internal = "internal", INTERNAL_SERVER_ERROR, "A fault of the gateway's own",
-        "Something went wrong that should not have.",
-        "Tell the operator the `requestId`; the log has the details under it.";
-    UpstreamAuthFailed = "upstream-auth-failed", BAD_GATEWAY, "Enterprise Manager refuses the gateway's credentials",
+        "The caller has exceeded its rate limit.",
+        "Try again after the time in `Retry-After`.", retry after 1 s;
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error",
+        "The gateway failed unexpectedly.",
+        "Report the `requestId` to the operator; the log has the details.";
+    UpstreamAuthFailed = "upstream-auth-failed", BAD_GATEWAY, "Enterprise Manager refused the gateway's credentials",
         "The logon with the configured account failed.",
-        "The operator checks the account's name and password; `emgate check` tries them.";
+        "Check the account's name and password; `emgate check` tries them.";
     UpstreamError = "upstream-error", BAD_GATEWAY, "Enterprise Manager failed",
-        "Enterprise Manager answered with a fault of its own.",
-        "The detail quotes Enterprise Manager where it said something. Another try may succeed.";
-    UpstreamInvalidResponse = "upstream-invalid-response", BAD_GATEWAY, "Enterprise Manager's answer cannot be used",
-        "The answer was not XML, cut off, larger than allowed, or not what was asked for.",
+        "Enterprise Manager answered with a server error.",
+        "The detail quotes Enterprise Manager where it gave a message. A retry may succeed.";
+    UpstreamInvalidResponse = "upstream-invalid-response", BAD_GATEWAY, "Invalid response from Enterprise Manager",
+        "The response was not XML, was truncated, exceeded the size limit, or was not the requested document.",
         "Check that `upstream.url` leads to Enterprise Manager and not to a proxy's page.";
-    StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The gateway's store is not available",
-        "The database does not answer. Nothing was acknowledged and nothing was sent that it does not know.",
-        "Try again; the operator looks at disk and database.", retry after 5 s;
-    UpstreamUnavailable = "upstream-unavailable", SERVICE_UNAVAILABLE, "Enterprise Manager is not available",
+    StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "Store unavailable",
+        "The database does not answer or cannot be written to. Nothing was sent to Enterprise Manager that is not recorded.",
+        "Try again later. Operators: check the disk and the database.", retry after 5 s;
+    UpstreamUnavailable = "upstream-unavailable", SERVICE_UNAVAILABLE, "Enterprise Manager unavailable",
         "Enterprise Manager cannot be reached, is overloaded, or has not been observed completely since the gateway's first start.",
-        "Wait as long as `Retry-After` says.", retry after 10 s;
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The gateway is busy",
-        "More requests are in flight than the gateway takes at once. This one was not begun.",
-        "Wait as long as `Retry-After` says.", retry after 1 s;
-    GatewayTimeout = "gateway-timeout", SERVICE_UNAVAILABLE, "The gateway's own deadline has passed",
-        "The request took longer than `server.request_timeout`. What it began goes on: an operation that was recorded is followed to its end.",
-        "Read `/api/v1/operations` before asking for an action again.", retry after 5 s;
-    UpstreamTimeout = "upstream-timeout", GATEWAY_TIMEOUT, "Enterprise Manager is too slow",
+        "Try again after the time in `Retry-After`.", retry after 10 s;
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Overloaded",
+        "Too many requests are in flight. This one was not processed.",
+        "Try again after the time in `Retry-After`.", retry after 1 s;
+    GatewayTimeout = "gateway-timeout", SERVICE_UNAVAILABLE, "Gateway timeout",
+        "The request took longer than `server.request_timeout`. An operation that it recorded continues.",
+        "Read `/api/v1/operations` before repeating an action.", retry after 5 s;
+    UpstreamTimeout = "upstream-timeout", GATEWAY_TIMEOUT, "Enterprise Manager timeout",
         "Enterprise Manager did not answer a read within `upstream.request_timeout`.",
         "Try again later.", retry after 5 s;
 }
@@ -168,7 +168,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for code in Code::ALL {
             let word = code.as_str();
-            assert!(seen.insert(word), "{word} stands twice");
+            assert!(seen.insert(word), "{word} is there twice");
             assert!(
                 word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
                 "{word}"

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
-/// `[server]`: the listener and the bounds of a request (contract section 3).
+/// `[server]`: the listener and the bounds of a request.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Address and port to listen on; port 0 lets the system choose.

@@ -1,14 +1,16 @@
-//! The edge: routes, tokens, what a request may look like, and every error as a problem (contract section 4).
+//! The edge: routes, tokens, what a request may look like, and every error as a problem (docs/behaviour.md#requests, #errors).
 //!
 //! A handler extracts, calls one verb of `app` and wraps its answer; it decides nothing about failovers. The room
 //! never runs SQL and never speaks to Enterprise Manager. Invariant: whatever goes wrong, in whichever layer, the
 //! caller gets `application/problem+json` with the request's id. Tests: `tests/it/problems.rs`, `guard_auth.rs`,
-//! `guard_openapi.rs`, and one file for each noun.
+//! `tests/it/guard_openapi`, and one file for each noun.
 
 pub mod auth;
 pub mod codes;
 pub mod config;
 mod extract;
+pub mod headers;
+mod json;
 mod keys;
 mod layers;
 pub mod openapi;

@@ -14,10 +14,9 @@ use utoipa::ToSchema;
 
 pub use super::codes::Code;
 use crate::app;
-use crate::app::error::BusyWith;
+use crate::app::error::{BusyWith, StoreError};
 use crate::domain::access::Scope;
 use crate::domain::links::Links;
-use crate::store::Error as StoreError;
 
 /// The media type of problems.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -360,6 +359,8 @@ impl From<app::Error> for Problem {
             E::Store(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
                 let detail = match error {
+                    // Whatever else the store holds is there; to ask again changes nothing.
+                    error if error.is_unreadable() => return Self::internal(),
                     StoreError::Refused { refusal, .. } => {
                         format!("the gateway's store cannot be written to: {}", refusal.reason())
                     }
@@ -375,7 +376,7 @@ impl From<app::Error> for Problem {
     }
 }
 
-/// What Enterprise Manager's answer, or its silence, means to the caller (contract section 4, "Errors"). Only its own
+/// What Enterprise Manager's answer, or its silence, means to the caller (docs/upstream-faults.md). Only its own
 /// words are quoted, which the room below has cut to size; never an address, a path or a stack trace.
 fn upstream(error: &app::UpstreamError) -> Problem {
     use app::UpstreamFault as F;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::damage::Damage;
 use super::failover::{Outcome, Scenario};
 use super::faults::{Fault, Faults};
 use super::wire::{Request, Response};
@@ -21,6 +22,8 @@ pub fn answer(world: &mut World, faults: &mut Faults, request: &Request, now: Ti
         ("POST", "/_sim/failovers") => start(world, request, now),
         ("DELETE", "/_sim/failovers") => forget(world, request),
         ("POST", "/_sim/outcomes") => set_outcome(world, request),
+        ("POST", "/_sim/damage") => damage(world, request),
+        ("DELETE", "/_sim/damage") => heal(world, request),
         ("POST", "/_sim/faults") => add_fault(faults, request),
         ("DELETE", "/_sim/faults") => {
             faults.clear();
@@ -30,7 +33,11 @@ pub fn answer(world: &mut World, faults: &mut Faults, request: &Request, now: Ti
             world.logons.expire_all();
             Ok(Response::empty(StatusCode::NO_CONTENT))
         }
-        (_, "/_sim/stats" | "/_sim/failovers" | "/_sim/outcomes" | "/_sim/faults" | "/_sim/expire") => Err((
+        (
+            _,
+            "/_sim/stats" | "/_sim/failovers" | "/_sim/outcomes" | "/_sim/damage" | "/_sim/faults"
+            | "/_sim/expire",
+        ) => Err((
             StatusCode::METHOD_NOT_ALLOWED,
             "that path has no such method".to_owned(),
         )),
@@ -154,6 +161,25 @@ fn set_outcome(world: &mut World, request: &Request) -> Controlled {
     let wish: Wish = read(request)?;
     let scenario = wish.scenario(world)?;
     world.outcomes.insert(wish.plan_id, scenario);
+    Ok(Response::empty(StatusCode::NO_CONTENT))
+}
+
+/// Damages a failover session or plan until it is healed.
+fn damage(world: &mut World, request: &Request) -> Controlled {
+    world.damages.set(read::<Damage>(request)?);
+    Ok(Response::empty(StatusCode::NO_CONTENT))
+}
+
+/// Heals the record `?id=…`, or all of them.
+fn heal(world: &mut World, request: &Request) -> Controlled {
+    let id = match request.parameter("id") {
+        None => None,
+        Some(id) => Some(
+            id.parse()
+                .map_err(|_| (StatusCode::BAD_REQUEST, "that is not an id".to_owned()))?,
+        ),
+    };
+    world.damages.heal(id);
     Ok(Response::empty(StatusCode::NO_CONTENT))
 }
 

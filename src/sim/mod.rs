@@ -11,7 +11,7 @@
 //! | `routes` | which request reaches which part of it |
 //! | `generic` | whatever EM has beyond failover, computed from the catalogue |
 //! | `render`, `times`, `query`, `xml` | documents, the query service, angle brackets |
-//! | `faults`, `control` | what a test may order (`/_sim`) |
+//! | `faults`, `damage`, `control` | what a test may order (`/_sim`) |
 //! | `server`, `wire`, `tls` | sockets |
 //!
 //! Where EM's manual is silent, this is what the simulator does: a plan at work refuses every action with 400
@@ -20,6 +20,7 @@
 //! oldest replica point is accepted, and its task fails. Its tests are in `tests/it/simulator.rs`.
 
 mod control;
+mod damage;
 mod dice;
 mod failover;
 mod faults;

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_of_the_contract_are_understood() {
+    fn documented_options_are_understood() {
         let arguments = "simulate --listen 127.0.0.1:0 --tls --user u --password p --speed 20 --plans 5 --vms 8 \
                          --idle 2.5 --latency 30 --expired-status 403 --collect-delay 4 --max-sessions 2 \
                          --progress-zero";

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::damage::Damages;
 use super::dice::Dice;
 use super::failover::{Failover, Machine, Outcome, Scenario, Tempo};
 use super::generic::Changes;
@@ -153,6 +154,8 @@ pub struct World {
     pub failovers: Vec<Failover>,
     pub logons: Logons,
     pub stats: Stats,
+    /// Records that are damaged on order.
+    pub damages: Damages,
     /// How API-started failovers of a plan end, where the control API said so.
     pub outcomes: BTreeMap<Uuid, Scenario>,
 }
@@ -183,6 +186,7 @@ impl World {
             failovers: Vec::new(),
             logons: Logons::default(),
             stats: Stats::default(),
+            damages: Damages::default(),
             outcomes: BTreeMap::new(),
             options,
         };

@@ -18,10 +18,10 @@ const MAX_DEPTH: usize = 32;
 /// An element that is going to be written.
 #[derive(Debug, Clone, Default)]
 pub struct Element {
-    name: &'static str,
-    attributes: Vec<(&'static str, String)>,
-    text: Option<String>,
-    children: Vec<Element>,
+    pub(super) name: &'static str,
+    pub(super) attributes: Vec<(&'static str, String)>,
+    pub(super) text: Option<String>,
+    pub(super) children: Vec<Element>,
 }
 
 /// How one answer is spelled. EM's answers differ between versions and between resources in all of these.
@@ -116,7 +116,7 @@ impl Element {
             }
         }
         self.write(&mut out, style, 0);
-        out.into_bytes()
+        super::damage::carried_out(out)
     }
 
     fn write(&self, out: &mut String, style: Style, depth: usize) {

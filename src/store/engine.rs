@@ -4,11 +4,9 @@
 //! single writer (rows that stay as they were read until the commit, events that become visible in the order of their
 //! numbers) is asked for by name there.
 
-use std::path::PathBuf;
-use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Error;
@@ -34,12 +32,12 @@ pub async fn in_time<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>
 
 /// Connections to PostgreSQL of one replica: for requests, and for the few things that workers do at a time. Two more
 /// beat and listen.
-const REQUEST_CONNECTIONS: u32 = 10;
-const WORKER_CONNECTIONS: u32 = 4;
+pub(super) const REQUEST_CONNECTIONS: u32 = 10;
+pub(super) const WORKER_CONNECTIONS: u32 = 4;
 
 /// Connections that read from a file.
-const REQUEST_READERS: u32 = 4;
-const WORKER_READERS: u32 = 2;
+pub(super) const REQUEST_READERS: u32 = 4;
+pub(super) const WORKER_READERS: u32 = 2;
 
 /// Where writes go and where reads go.
 pub(super) struct Pools {
@@ -71,6 +69,17 @@ impl Engine {
         match self {
             Self::Sqlite => "",
             Self::Postgres => " for update",
+        }
+    }
+
+    /// A condition: the process whose id is in `column` is gone. Of a file, that is every process but this one, `own`; of a
+    /// server, one that is not in the registry, and it is not known of a row that names none.
+    pub(super) fn is_gone(self, column: &str, own: &str) -> String {
+        match self {
+            Self::Sqlite => format!("coalesce({column}, '') <> '{own}'"),
+            Self::Postgres => {
+                format!("({column} is not null and {column} not in (select id from replicas))")
+            }
         }
     }
 
@@ -119,95 +128,12 @@ impl Engine {
     }
 }
 
-/// Where the store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
-    File(PathBuf),
-    Server(String),
-}
-
-impl Place {
-    pub(super) fn parse(url: &str) -> Result<Self, Error> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Server(url.to_owned()));
-        }
-        let path = url
-            .strip_prefix("sqlite://")
-            .or_else(|| url.strip_prefix("sqlite:"))
-            .ok_or(Error::UnsupportedUrl)?;
-        let path = path.split('?').next().unwrap_or_default();
-        if path.is_empty() || path.starts_with(':') {
-            Err(Error::UnsupportedUrl)
-        } else {
-            Ok(Self::File(path.into()))
-        }
-    }
-
-    pub(super) const fn engine(&self) -> Engine {
-        match self {
-            Self::File(_) => Engine::Sqlite,
-            Self::Server(_) => Engine::Postgres,
-        }
-    }
-
-    /// What could not be done with it, named where the name tells no secret.
-    pub(super) fn named(&self, error: Error) -> Error {
-        match self {
-            Self::File(path) => Error::At {
-                path: path.display().to_string(),
-                source: Box::new(error),
-            },
-            Self::Server(_) => error,
-        }
-    }
-
-    fn options(&self) -> Result<AnyConnectOptions, Error> {
-        let url = match self {
-            Self::File(path) => format!("sqlite://{}?mode=rwc", path.display()),
-            Self::Server(url) => url.clone(),
-        };
-        Ok(AnyConnectOptions::from_str(&url)?)
-    }
-
-    /// The connection pools: those of requests, and those of workers.
-    pub(super) async fn connect(&self) -> Result<(Pools, Pools), Error> {
-        let options = self.options()?;
-        match self.engine() {
-            Engine::Sqlite => {
-                // The pool goes on trying where a connection cannot be set up, and forgets why.
-                let mut first = options.connect().await?;
-                first.execute(sqlx::raw_sql(PRAGMAS)).await?;
-                // One writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
-                let write = sqlite_pool(1).connect_with(options.clone()).await?;
-                let of = |readers: u32| Pools {
-                    write: write.clone(),
-                    read: sqlite_pool(readers).connect_lazy_with(options.clone()),
-                };
-                let pools = (of(REQUEST_READERS), of(WORKER_READERS));
-                first.close().await?;
-                Ok(pools)
-            }
-            Engine::Postgres => {
-                let requests = postgres_pool(REQUEST_CONNECTIONS)
-                    .connect_with(options.clone())
-                    .await?;
-                let workers = postgres_pool(WORKER_CONNECTIONS).connect_lazy_with(options);
-                let of = |pool: AnyPool| Pools {
-                    write: pool.clone(),
-                    read: pool,
-                };
-                Ok((of(requests), of(workers)))
-            }
-        }
-    }
-}
-
 /// FULL, because the product is for the day the power fails: a commit that was answered must survive it. The time is how
 /// long a statement waits for another process or connection that holds the database, in milliseconds.
-const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
+pub(super) const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
      pragma foreign_keys = on;";
 
-fn postgres_pool(connections: u32) -> AnyPoolOptions {
+pub(super) fn postgres_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(SERVER_PATIENCE)
@@ -232,7 +158,7 @@ fn postgres_pool(connections: u32) -> AnyPoolOptions {
         })
 }
 
-fn sqlite_pool(connections: u32) -> AnyPoolOptions {
+pub(super) fn sqlite_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(FILE_PATIENCE)

@@ -1,5 +1,9 @@
 //! What can go wrong in the store.
 
+use super::preconditions::by_code;
+
+const FOLDER: &str = "does the folder exist, and may this user write there?";
+
 /// Why the database takes no writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -38,6 +42,46 @@ impl Refusal {
             Self::Full => "its disk is full",
             Self::ReadOnly => "it is read-only",
             Self::Disk => "its disk or folder fails",
+        }
+    }
+}
+
+/// Why a path cannot be the store's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFault {
+    /// A folder.
+    Folder,
+    /// A device, a pipe or a socket.
+    Special,
+    /// A symbolic link to nothing.
+    Dangling,
+    /// Its path is not text.
+    NotUtf8,
+}
+
+impl FileFault {
+    pub(in crate::store) fn of(self, path: &std::path::Path) -> Error {
+        Error::NoDatabase {
+            path: path.display().to_string(),
+            fault: self,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Folder => "a folder",
+            Self::Special => "no regular file",
+            Self::Dangling => "a symbolic link to a file that does not exist",
+            Self::NotUtf8 => "a path that is not UTF-8",
+        }
+    }
+
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Folder => "name a file in it, for example sqlite:///var/lib/emgate/emgate.db",
+            Self::Special => "name a regular file, or one that does not exist yet",
+            Self::Dangling => "is a volume missing? if the database is to be made anew, name the file itself",
+            Self::NotUtf8 => "let store.url name a file whose folders have names in UTF-8",
         }
     }
 }
@@ -81,10 +125,31 @@ pub enum Error {
         version: i64,
     },
     /// Another process has it.
-    #[error("the store is in use by another process (lock file {path})")]
+    #[error("the store {store} is in use by another process{how}")]
     Locked {
-        /// The lock's file.
+        /// The file, and the name that led to it.
+        store: String,
+        /// By which name the other process has it, where that is known.
+        how: &'static str,
+    },
+    /// The database is not one that the store can work on.
+    #[error("{fault}")]
+    Unfit {
+        /// What is wrong with it.
+        fault: String,
+        /// What to do about it.
+        remedy: &'static str,
+        /// The database's words, where they say more.
+        #[source]
+        source: Option<sqlx::Error>,
+    },
+    /// The URL leads to something that cannot be a database.
+    #[error("store.url leads to {path}, which is {}", fault.words())]
+    NoDatabase {
+        /// What it leads to.
         path: String,
+        /// Why it cannot be one.
+        fault: FileFault,
     },
     /// A file beside the database could not be used.
     #[error("cannot use {path}")]
@@ -95,9 +160,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The URL names no engine that is built in.
-    #[error("store.url must be sqlite://FILE or postgres://user@host/database")]
-    UnsupportedUrl,
+    /// The URL names no database that can be used.
+    #[error("store.url {0}")]
+    Url(&'static str),
     /// The key that seals secrets is not 32 bytes in base64.
     #[error("the store's encryption key (store.encryption_key_file) must be 32 bytes in base64")]
     BadKey,
@@ -143,6 +208,13 @@ pub enum Error {
 
 impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Self {
+        if let Some((fault, remedy)) = by_code(&source) {
+            return Self::Unfit {
+                fault: fault.to_owned(),
+                remedy,
+                source: Some(source),
+            };
+        }
         match (Refusal::of(&source), &source) {
             (Some(refusal), _) => Self::Refused { refusal, source },
             (None, sqlx::Error::PoolTimedOut) => Self::TooSlow,
@@ -157,7 +229,9 @@ impl From<sqlx::migrate::MigrateError> for Error {
         use sqlx::migrate::MigrateError as M;
         match error {
             M::VersionMissing(version) => Self::Newer { version },
-            M::Execute(source) | M::ExecuteMigration(source, _) if Refusal::of(&source).is_some() => {
+            M::Execute(source) | M::ExecuteMigration(source, _)
+                if Refusal::of(&source).is_some() || by_code(&source).is_some() =>
+            {
                 source.into()
             }
             other => Self::Migration(other),
@@ -195,7 +269,11 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::At { source, .. } => source.hint(),
+            Self::At { source, .. } => match &**source {
+                Self::Database(_) => Some(FOLDER),
+                source => source.hint(),
+            },
+            Self::Unfit { remedy, .. } => Some(remedy),
             Self::Refused { refusal, .. } => Some(match refusal {
                 Refusal::Full => {
                     "free space on the store's disk, or let store.url name a place on another one"
@@ -211,13 +289,13 @@ impl Error {
             Self::Locked { .. } => {
                 Some("a running gateway has it; stop that one first, or use another store")
             }
-            Self::File { .. } | Self::Database(_) => {
-                Some("does the folder exist, and may this user write there?")
-            }
+            Self::File { .. } => Some(FOLDER),
+            Self::Database(_) => Some("does the database server answer, and is store.url right?"),
             Self::TooSlow => Some("does the database server answer, and is the disk well?"),
+            Self::NoDatabase { fault, .. } => Some(fault.remedy()),
             Self::Migration(_)
             | Self::Newer { .. }
-            | Self::UnsupportedUrl
+            | Self::Url(_)
             | Self::BadKey
             | Self::KeyMissing
             | Self::WrongKey { .. }

@@ -4,6 +4,7 @@
 
 use sqlx::any::AnyRow;
 
+use super::readable::{EVENTS, Filling};
 use super::row::{Columns as _, json, micros};
 use super::{Error, Store, Tx, webhooks};
 use crate::domain::event::{EventType, NewEvent};
@@ -59,14 +60,12 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn events_after(&self, after: i64, limit: i64) -> Result<Vec<StoredEvent>, Error> {
-        sqlx::query("select seq, id, type, body from events where seq > $1 order by seq limit $2")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(self.reader())
-            .await?
-            .iter()
-            .map(event_from)
-            .collect()
+        self.events_beyond(
+            "select seq, id, type, body from events where seq > $1 order by seq limit $2",
+            after,
+            limit,
+        )
+        .await
     }
 
     /// Up to `limit` events with a place in the log before `before`, oldest first: the page that precedes it.
@@ -74,13 +73,31 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn events_before(&self, before: i64, limit: i64) -> Result<Vec<StoredEvent>, Error> {
-        let rows =
-            sqlx::query("select seq, id, type, body from events where seq < $1 order by seq desc limit $2")
-                .bind(before)
+        let sql = "select seq, id, type, body from events where seq < $1 order by seq desc limit $2";
+        let mut events = self.events_beyond(sql, before, limit).await?;
+        events.reverse();
+        Ok(events)
+    }
+
+    async fn events_beyond(
+        &self,
+        sql: &'static str,
+        mut place: i64,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, Error> {
+        let mut page = Filling::new(limit);
+        loop {
+            let rows = sqlx::query(sql)
+                .bind(place)
                 .bind(limit)
                 .fetch_all(self.reader())
                 .await?;
-        rows.iter().rev().map(event_from).collect()
+            let more = page.add(self.read_rows(EVENTS, &rows, event_from)?, rows.len());
+            match rows.last() {
+                Some(last) if more => place = last.int("seq")?,
+                _ => return Ok(page.done(false)),
+            }
+        }
     }
 
     /// The place of an event in the log.
@@ -97,6 +114,7 @@ impl Store {
 }
 
 fn event_from(row: &AnyRow) -> Result<StoredEvent, Error> {
+    row.document::<serde::de::IgnoredAny>("body")?;
     Ok(StoredEvent {
         seq: row.int("seq")?,
         id: row.parsed("id")?,

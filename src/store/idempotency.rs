@@ -6,7 +6,7 @@ use super::row::{Columns as _, micros};
 use super::{Error, Store, Tx};
 use crate::domain::id::OperationId;
 
-/// How long a key is remembered (contract section 4).
+/// How long a key is remembered (docs/behaviour.md#idempotency).
 const KEPT: Duration = Duration::from_hours(24);
 
 /// A key as it is stored: digests, in hex.

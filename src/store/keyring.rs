@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use sqlx::{AnyConnection, AnyPool};
 
-use super::engine::Place;
+use super::place::Place;
 use super::row::Columns as _;
 use super::seal::Sealer;
 use super::{Config, Error};
@@ -46,12 +46,10 @@ impl Keyring {
             return Ok(Self { file, own: false });
         }
         match place {
-            Place::File(database) => {
-                let mut name = database.as_os_str().to_owned();
-                name.push(".key");
-                let file = name.into();
-                Ok(Self { file, own: true })
-            }
+            Place::File(location) => Ok(Self {
+                file: location.beside(".key"),
+                own: true,
+            }),
             // Replicas share a key that somebody gave them; only a file of one's own has a place for one made here.
             Place::Server(_) => Err(Error::KeyMissing),
         }

@@ -1,8 +1,9 @@
 //! Logon sessions at EM that tasks of unfinished operations live in: kept sealed, so that the next start, or another
-//! replica, goes on following those tasks (contract section 7, Restarts).
+//! replica, goes on following those tasks (docs/behaviour.md#restarts).
 
 use secrecy::SecretString;
 
+use super::readable::LOGONS;
 use super::row::{Columns as _, micros};
 use super::{Error, Store, Tx};
 use crate::domain::id::LogonId;
@@ -82,28 +83,14 @@ impl Store {
             .bind(self.replica().to_owned())
             .fetch_all(self.reader())
             .await?;
-        let mut kept = Vec::with_capacity(rows.len());
-        for row in rows {
-            let opened = (self.sealer().open_sealed(TOKEN, &row.text("token")?))
-                .and_then(|token| Ok((token, self.sealer().open_sealed(PATH, &row.text("path")?)?)));
-            match opened {
-                Ok((token, path)) => {
-                    kept.push(StoredLogon {
-                        id: row.parsed("id")?,
-                        account: row.text("account")?,
-                        token,
-                        path,
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a kept logon session is lost"
-                    );
-                }
-            }
-        }
-        Ok(kept)
+        self.read_rows(LOGONS, &rows, |row| {
+            Ok(StoredLogon {
+                id: row.parsed("id")?,
+                account: row.text("account")?,
+                token: self.sealer().open_sealed(TOKEN, &row.text("token")?)?,
+                path: self.sealer().open_sealed(PATH, &row.text("path")?)?,
+            })
+        })
     }
 
     /// Makes a kept logon session this process' own, which then closes it in the end. False while its replica lives.

@@ -12,10 +12,13 @@ pub mod events;
 pub mod idempotency;
 mod keyring;
 mod limited;
-pub mod lock;
+mod lock;
 pub mod logons;
 pub mod news;
 pub mod operations;
+mod place;
+mod preconditions;
+pub mod readable;
 pub mod replicas;
 pub mod retention;
 pub mod row;
@@ -38,12 +41,13 @@ use crate::telemetry::names;
 use calendar::Calendar;
 pub use calendar::Timekeeper;
 pub use config::Config;
+use engine::Engine;
 pub use engine::in_time;
-use engine::{Engine, Place};
 pub use error::{Error, Refusal};
 use keyring::Keyring;
 use limited::{Health, Limited};
 use lock::ProcessLock;
+use place::Place;
 use seal::Sealer;
 
 /// A transaction that may write. Dropping it without [`Tx::commit`] rolls it back.
@@ -77,12 +81,15 @@ struct Inner {
     sealer: Sealer,
     clock: SharedClock,
     calendar: Mutex<Calendar>,
+    unreadable: readable::Unreadable,
     health: Health,
     deliveries: Nudge,
     /// Given when there may be another replica, or one less.
     replicas: Nudge,
     /// This process among those that share the database.
     replica: String,
+    /// What this process knows of its place among them.
+    presence: replicas::Presence,
     _lock: Option<ProcessLock>,
 }
 
@@ -94,6 +101,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "replicas", include_str!("migrations/0005_replicas.sql")),
     (6, "claims", include_str!("migrations/0006_claims.sql")),
     (7, "greetings", include_str!("migrations/0007_greetings.sql")),
+    (8, "submitters", include_str!("migrations/0008_submitters.sql")),
 ];
 
 impl Store {
@@ -104,28 +112,32 @@ impl Store {
     /// [`Error::WrongKey`] and [`Error::KeyGone`] when its secrets cannot be opened, otherwise what the database says.
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
-        let place = Place::parse(&config.url)?;
+        let place = Place::find(&config.url)?;
         let keyring = Keyring::new(config, &place)?;
         let lock = match &place {
-            Place::File(path) => Some(ProcessLock::take(path)?),
+            Place::File(location) => Some(ProcessLock::take(location)?),
             Place::Server(_) => None,
         };
         let engine = place.engine();
         let opened = async {
             let (requests, workers) = place.connect().await?;
+            in_time(preconditions::of_database(&requests.write, engine)).await?;
             migrate(&requests.write, engine).await?;
+            in_time(preconditions::of_tables(&requests.write, engine)).await?;
             Ok((requests, workers))
         };
         let (engine::Pools { write, read }, workers) = opened.await.map_err(|error| place.named(error))?;
         let sealer = keyring.open(&write, clock.as_ref()).await?;
         let inner = Inner {
             replica: clock.id().to_string(),
+            presence: replicas::Presence::new(),
             engine,
             write,
             read,
             workers,
             sealer,
             health: Health::new(clock.clone()),
+            unreadable: readable::Unreadable::new(clock.clone()),
             clock,
             calendar: Mutex::default(),
             deliveries: Nudge::default(),

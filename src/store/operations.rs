@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::any::AnyRow;
 
+use super::engine::Engine;
+use super::readable::{Filling, OPERATIONS};
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
 use super::{Error, Store, Tx};
@@ -52,7 +54,15 @@ const MOST_IDS: usize = 1000;
 
 const COLUMNS: &str = "id, kind, action, plan, target, state, result, result_source, progress, task_id, task_logon, \
      task_state, task_message, session_id, failure_message, failure_source, requested_by, requested_at, finished_at, \
-     cancel_requested_at, callback_url, metadata, seen_observation, answer_due, evidence_deadline";
+     cancel_requested_at, callback_url, metadata, seen_observation, evidence_deadline";
+
+/// What is read of an operation. An answer that its process cannot get any more, because it is gone, is not due later.
+fn columns(engine: Engine, own: &str) -> String {
+    let gone = engine.is_gone("operations.submitted_by", own);
+    format!(
+        "{COLUMNS}, case when state = 'submitting' and {gone} then requested_at else answer_due end as answer_due"
+    )
+}
 
 impl Tx {
     /// Writes a new operation, unless its plan is busy.
@@ -62,8 +72,8 @@ impl Tx {
     pub async fn insert_operation(&mut self, operation: &Operation) -> Result<Inserted, Error> {
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
-             callback_url, metadata, seen_observation, answer_due, evidence_deadline) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
@@ -79,6 +89,7 @@ impl Tx {
         .bind(operation.seen_observation)
         .bind(micros(operation.answer_due))
         .bind(micros(operation.evidence_deadline))
+        .bind(self.replica().to_owned())
         .execute(self.connection())
         .await
         .map_err(Error::from);
@@ -148,13 +159,16 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operation(&mut self, id: OperationId) -> Result<Option<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where id = $1{}",
+            "select {} from operations where id = $1{}",
+            self.columns(),
             self.engine().for_update()
         )))
         .bind(id.to_string())
         .fetch_all(self.connection())
         .await?;
-        Ok(self.with_history(rows).await?.into_iter().next())
+        let there = rows.len();
+        let found = self.with_history(rows).await?.into_iter().next();
+        one_of(there, found)
     }
 
     /// Every operation that may still change: not finished, or unknown and possibly found again.
@@ -163,7 +177,9 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn unfinished_operations(&mut self) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id{}", self.engine().for_update()
+            "select {} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id{}",
+            self.columns(),
+            self.engine().for_update()
         )))
         .fetch_all(self.connection())
         .await?;
@@ -180,7 +196,11 @@ impl Tx {
                 .bind(plan.key())
                 .fetch_all(self.connection())
                 .await?;
-        rows.iter().map(|row| row.parsed("session_id")).collect()
+        // An id that cannot be read is no id that EM shows.
+        Ok(rows
+            .iter()
+            .filter_map(|row| row.parsed("session_id").ok())
+            .collect())
     }
 
     /// The operations that are joined to a session, newest first.
@@ -189,12 +209,27 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operations_of_session(&mut self, session: &EmId) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where session_key = $1 order by id desc"
+            "select {} from operations where session_key = $1 order by id desc",
+            self.columns()
         )))
         .bind(session.key())
         .fetch_all(self.connection())
         .await?;
         self.with_history(rows).await
+    }
+
+    /// The keys of the plans that open operations keep busy, those that cannot be read included.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn busy_plans(&mut self) -> Result<HashSet<String>, Error> {
+        let rows = sqlx::query(
+            "select plan_key from operations where plan_key is not null and kind = 'failover' \
+             and state in ('submitting', 'running')",
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter().map(|row| row.text("plan_key")).collect()
     }
 
     /// The operation that keeps a plan busy.
@@ -211,20 +246,25 @@ impl Tx {
         row.map(|row| row.parsed("id")).transpose()
     }
 
+    fn columns(&self) -> String {
+        columns(self.engine(), self.replica())
+    }
+
+    /// The operations behind rows; those that cannot be read are left out.
     async fn with_history(&mut self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
-        let mut operations = Vec::with_capacity(rows.len());
-        for row in rows {
+        let mut histories = HashMap::new();
+        for row in &rows {
             let id = row.text("id")?;
             let steps = sqlx::query(
                 "select state, at, reason from operation_history where operation_id = $1 order by position",
             )
-            .bind(id)
+            .bind(id.clone())
             .fetch_all(self.connection())
             .await?;
-            let history = steps.iter().map(step_from).collect::<Result<Vec<_>, _>>()?;
-            operations.push(operation_from(&row, history)?);
+            histories.insert(id, steps);
         }
-        Ok(operations)
+        let read = self.read_rows(OPERATIONS, &rows, |row| operation_from(row, &histories))?;
+        Ok(read.items)
     }
 }
 
@@ -235,12 +275,13 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where id = $1"
+            "select {} from operations where id = $1",
+            self.columns()
         )))
         .bind(id.to_string())
         .fetch_all(self.reader())
         .await?;
-        Ok(self.with_history(rows).await?.into_iter().next())
+        one_of(rows.len(), self.with_history(&rows).await?.into_iter().next())
     }
 
     /// Which of these operations have not ended and are not called unknown.
@@ -278,11 +319,12 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn unfinished_operations(&self) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id"
+            "select {} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id",
+            self.columns()
         )))
         .fetch_all(self.reader())
         .await?;
-        self.with_history(rows).await
+        self.with_history(&rows).await
     }
 
     /// Up to `limit` operations, newest first.
@@ -295,36 +337,40 @@ impl Store {
         cursor: Option<Cursor<OperationId>>,
         limit: i64,
     ) -> Result<Vec<Operation>, Error> {
-        let mut query = Sql::new(format!("select {COLUMNS} from operations where 1 = 1"));
-        if let Some(plan) = &filter.plan {
-            query.push(" and plan_key = ").bind(plan.key());
-        }
-        query
-            .and_one_of(
-                "state",
-                filter.states.iter().map(|state| state.as_str().to_owned()),
-            )
-            .and_one_of("kind", filter.kinds.iter().map(|kind| kind.as_str().to_owned()))
-            .and_one_of("result", filter.results.iter().cloned());
-        match cursor {
-            Some(Cursor::After(id)) => query.push(" and id < ").bind(id.to_string()),
-            Some(Cursor::Before(id)) => query.push(" and id > ").bind(id.to_string()),
-            None => &mut query,
-        };
         let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
-        query
-            .push(if newest_first {
-                " order by id desc limit "
-            } else {
-                " order by id limit "
-            })
-            .bind(limit);
-        let rows = query.fetch_all(self.reader()).await?;
-        let mut operations = self.with_history(rows).await?;
-        if !newest_first {
-            operations.reverse();
+        let order = if newest_first { "desc" } else { "asc" };
+        let mut from = cursor.map(|cursor| match cursor {
+            Cursor::After(id) | Cursor::Before(id) => id.to_string(),
+        });
+        let mut page = Filling::new(limit);
+        loop {
+            let mut query = Sql::new(format!("select {} from operations where 1 = 1", self.columns()));
+            if let Some(plan) = &filter.plan {
+                query.push(" and plan_key = ").bind(plan.key());
+            }
+            query
+                .and_one_of(
+                    "state",
+                    filter.states.iter().map(|state| state.as_str().to_owned()),
+                )
+                .and_one_of("kind", filter.kinds.iter().map(|kind| kind.as_str().to_owned()))
+                .and_one_of("result", filter.results.iter().cloned());
+            if let Some(id) = from {
+                query
+                    .push(if newest_first { " and id < " } else { " and id > " })
+                    .bind(id);
+            }
+            query
+                .push(" order by id ")
+                .push(order)
+                .push(" limit ")
+                .bind(limit);
+            let rows = query.fetch_all(self.reader()).await?;
+            if !page.add(self.with_history(&rows).await?, rows.len()) {
+                return Ok(page.done(!newest_first));
+            }
+            from = rows.last().map(|row| row.text("id")).transpose()?;
         }
-        Ok(operations)
     }
 
     /// Up to `limit` operations that this caller asked for and whose task lives in one of these logon sessions, newest
@@ -341,18 +387,31 @@ impl Store {
         if logons.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = Sql::new(format!("select {COLUMNS} from operations where requested_by = "));
+        let mut query = Sql::new(format!(
+            "select {} from operations where requested_by = ",
+            self.columns()
+        ));
         query
             .bind(requested_by.to_owned())
             .and_one_of("task_logon", logons.iter().map(ToString::to_string))
             .push(" order by id desc limit ")
             .bind(limit);
         let rows = query.fetch_all(self.reader()).await?;
-        self.with_history(rows).await
+        self.with_history(&rows).await
     }
 
-    async fn with_history(&self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
-        let mut histories: HashMap<String, Vec<HistoryStep>> = HashMap::new();
+    fn columns(&self) -> String {
+        columns(self.0.engine, self.replica())
+    }
+
+    /// The operations behind rows; those that cannot be read are left out.
+    async fn with_history(&self, rows: &[AnyRow]) -> Result<Vec<Operation>, Error> {
+        let histories = self.histories(rows).await?;
+        self.read_rows(OPERATIONS, rows, |row| operation_from(row, &histories))
+    }
+
+    async fn histories(&self, rows: &[AnyRow]) -> Result<HashMap<String, Vec<AnyRow>>, Error> {
+        let mut histories: HashMap<String, Vec<AnyRow>> = HashMap::new();
         if !rows.is_empty() {
             let mut query =
                 Sql::new("select operation_id, state, at, reason from operation_history where 1 = 1");
@@ -364,16 +423,19 @@ impl Store {
                 .and_one_of("operation_id", ids.into_iter())
                 .push(" order by operation_id, position");
             for row in query.fetch_all(self.reader()).await? {
-                histories
-                    .entry(row.text("operation_id")?)
-                    .or_default()
-                    .push(step_from(&row)?);
+                histories.entry(row.text("operation_id")?).or_default().push(row);
             }
         }
-        rows.iter()
-            .map(|row| operation_from(row, histories.remove(&row.text("id")?).unwrap_or_default()))
-            .collect()
+        Ok(histories)
     }
+}
+
+/// The operation that was asked for: none when there is no row, an error when the row cannot be read.
+fn one_of(rows: usize, found: Option<Operation>) -> Result<Option<Operation>, Error> {
+    if rows > 0 && found.is_none() {
+        return Err(Error::Corrupt { what: "operations" });
+    }
+    Ok(found)
 }
 
 fn step_from(row: &AnyRow) -> Result<HistoryStep, Error> {
@@ -386,7 +448,13 @@ fn step_from(row: &AnyRow) -> Result<HistoryStep, Error> {
     })
 }
 
-fn operation_from(row: &AnyRow, history: Vec<HistoryStep>) -> Result<Operation, Error> {
+fn operation_from(row: &AnyRow, histories: &HashMap<String, Vec<AnyRow>>) -> Result<Operation, Error> {
+    let steps = histories.get(&row.text("id")?);
+    let history = steps
+        .into_iter()
+        .flatten()
+        .map(step_from)
+        .collect::<Result<_, _>>()?;
     let task = match row.opt_text("task_id")? {
         Some(id) => Some(OperationTask {
             id: TaskId(id),
@@ -435,4 +503,24 @@ fn operation_from(row: &AnyRow, history: Vec<HistoryStep>) -> Result<Operation, 
         evidence_deadline: row.at("evidence_deadline")?,
         history,
     })
+}
+
+#[cfg(test)]
+impl Tx {
+    /// Changes rows as nothing of this program does.
+    pub async fn run(&mut self, sql: &str) -> Result<(), Error> {
+        sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Makes all operations those of another process.
+    pub async fn leave_to(&mut self, process: &str) -> Result<(), Error> {
+        sqlx::query("update operations set submitted_by = $1")
+            .bind(process.to_owned())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
 }

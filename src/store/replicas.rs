@@ -5,11 +5,13 @@
 //! times are the database server's. A file has one process, and everything in it is that process' own.
 
 mod heart;
+mod presence;
 mod shares;
 
 use std::collections::HashSet;
 
 pub use self::heart::Heart;
+pub(in crate::store) use self::presence::Presence;
 pub use self::shares::{Good, Quota};
 use super::engine::Engine;
 use super::row::Columns as _;
@@ -27,7 +29,8 @@ const BEAT_SQL: &str = concat!(
     now!(),
     ", ",
     now!(),
-    ", $2) on conflict (id) do update set beat_at = excluded.beat_at, claims = excluded.claims"
+    ", $2) on conflict (id) do update set beat_at = excluded.beat_at, claims = excluded.claims \
+     returning case when xmax = 0 then 1 else 0 end::bigint as entered"
 );
 
 const OPENED_SQL: &str = "insert into meta (key, value) values ('opened_by', $1) \
@@ -165,6 +168,7 @@ impl Store {
     /// Writes this replica's row, or, in a file, who opened it last: a store that takes no writes is of no use, and is
     /// found out here and not at the first request.
     pub(super) async fn enrol(&self) -> Result<(), Error> {
+        let begun = tokio::time::Instant::now();
         let mut tx = self.begin().await?;
         let query = match self.0.engine {
             Engine::Postgres => sqlx::query(BEAT_SQL)
@@ -175,13 +179,21 @@ impl Store {
                 sqlx::query(OPENED_SQL).bind(format!("{} {}", self.replica(), self.clock().now()))
             }
         };
-        query.execute(tx.connection()).await?;
+        let rows = query.fetch_all(tx.connection()).await?;
         tx.note_writing();
         tx.commit().await?;
         if self.0.engine == Engine::Postgres {
+            self.note_beat(begun, rows.first())?;
             // Those who have more than their new share can give it back at once.
             self.tell_of_replicas().await?;
         }
+        Ok(())
+    }
+
+    /// Takes note of a beat that arrived.
+    fn note_beat(&self, begun: tokio::time::Instant, row: Option<&sqlx::any::AnyRow>) -> Result<(), Error> {
+        let entered = row.map(|row| row.flag("entered")).transpose()?;
+        self.0.presence.beaten(begun, entered.unwrap_or(true));
         Ok(())
     }
 

@@ -61,19 +61,30 @@ pub(in crate::store) trait Columns {
 
 impl Columns for AnyRow {
     fn text(&self, what: &'static str) -> Result<String, Error> {
-        Ok(self.try_get::<String, _>(what)?)
+        self.try_get::<String, _>(what)
+            .map_err(|error| unfit(error, what))
     }
 
     fn opt_text(&self, what: &'static str) -> Result<Option<String>, Error> {
-        Ok(self.try_get::<Option<String>, _>(what)?)
+        self.try_get::<Option<String>, _>(what)
+            .map_err(|error| unfit(error, what))
     }
 
     fn int(&self, what: &'static str) -> Result<i64, Error> {
-        Ok(self.try_get::<i64, _>(what)?)
+        self.try_get::<i64, _>(what).map_err(|error| unfit(error, what))
     }
 
     fn opt_int(&self, what: &'static str) -> Result<Option<i64>, Error> {
-        Ok(self.try_get::<Option<i64>, _>(what)?)
+        self.try_get::<Option<i64>, _>(what)
+            .map_err(|error| unfit(error, what))
+    }
+}
+
+/// A value that its column never has from this program, such as none where one is due, is damage of the row.
+fn unfit(error: sqlx::Error, what: &'static str) -> Error {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Error::Corrupt { what },
+        other => other.into(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
+use super::readable::{Read, SESSIONS};
 use super::row::{Columns as _, json, micros, moment};
 use super::sql::Sql;
 use super::{Error, Store, Tx};
@@ -14,7 +15,7 @@ use crate::domain::plan::PlanRef;
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord};
 
 const COLUMNS: &str =
-    "facts, plan, first_seen_at, first_observation, stopped_seen_at, missed, sequence, phase";
+    "key, facts, plan, first_seen_at, first_observation, stopped_seen_at, missed, sequence, phase";
 
 /// How many ids one statement asks for at the most; both engines take far more, but plans stay cheap.
 const CHUNK: usize = 200;
@@ -92,43 +93,54 @@ impl Tx {
         Ok(())
     }
 
+    /// Records when the oldest session was made that EM shows and nobody could ever read.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn set_oldest_damaged(&mut self, made: Option<Timestamp>) -> Result<(), Error> {
+        self.note_writing();
+        sqlx::query(
+            "insert into meta (key, value) values ('oldest_damaged', $1) on conflict (key) do update set value = $1",
+        )
+        .bind(made.map_or_else(String::new, |made| micros(made).to_string()))
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
     /// Since when EM is away, as it was told.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn outage(&mut self) -> Result<Option<Timestamp>, Error> {
-        outage(self.connection()).await
+        meta_moment(self.connection(), "outage").await
     }
 
     /// Every session whose end is still awaited, those aside that were lost.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn open_sessions(&mut self) -> Result<Vec<SessionRecord>, Error> {
-        sqlx::query(sqlx::AssertSqlSafe(format!(
+    /// [`Error::Database`].
+    pub async fn open_sessions(&mut self) -> Result<Read<SessionRecord>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select {COLUMNS} from failover_sessions where phase = 'open' order by first_seen_at, key"
         )))
         .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(record_from)
-        .collect()
+        .await?;
+        self.read_rows(SESSIONS, &rows, record_from)
     }
 
     /// What is known of the sessions with these ids.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn sessions_known(&mut self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
-        let mut known = Vec::with_capacity(ids.len());
+    /// [`Error::Database`].
+    pub async fn sessions_known(&mut self, ids: &[EmId]) -> Result<Read<SessionRecord>, Error> {
+        let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
             let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
             query.and_one_of("key", chunk.iter().map(EmId::key));
-            for row in query.fetch_all(self.connection()).await? {
-                known.push(record_from(&row)?);
-            }
+            rows.extend(query.fetch_all(self.connection()).await?);
         }
-        Ok(known)
+        self.read_rows(SESSIONS, &rows, record_from)
     }
 
     /// Writes what is known of a session.
@@ -165,12 +177,25 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn busy_session(&mut self, plan: &PlanRef) -> Result<Option<EmId>, Error> {
-        let busy = self
-            .open_sessions()
-            .await?
-            .into_iter()
-            .find(|record| record.keeps_busy(plan));
-        Ok(busy.map(|record| record.facts.id))
+        let open = self.open_sessions().await?;
+        let mut busy = open.items.into_iter().filter(|record| record.keeps_busy(plan));
+        if let Some(record) = busy.next() {
+            return Ok(Some(record.facts.id));
+        }
+        if open.unreadable.is_empty() {
+            return Ok(None);
+        }
+        // Of one that cannot be read it is not known whether it has stopped.
+        let rows = sqlx::query("select key from failover_sessions where phase = 'open' and plan_key = $1")
+            .bind(plan.id.key())
+            .fetch_all(self.connection())
+            .await?;
+        let keys = rows
+            .iter()
+            .map(|row| row.text("key"))
+            .collect::<Result<Vec<_>, _>>()?;
+        let unread = keys.iter().find(|key| open.unreadable.contains(key));
+        Ok(unread.and_then(|key| key.parse().ok()))
     }
 }
 
@@ -183,6 +208,8 @@ pub struct WatchState {
     pub oldest_open: Option<Timestamp>,
     /// When the oldest session was started that EM no longer showed before it had ended, and may show again.
     pub oldest_lost: Option<Timestamp>,
+    /// When the oldest session was made that EM shows and nobody could ever read.
+    pub oldest_damaged: Option<Timestamp>,
     /// Operations that may still change.
     pub operations: Vec<Operation>,
 }
@@ -218,6 +245,7 @@ impl Store {
             observed_at,
             oldest_open: oldest.opt_at("oldest_open")?,
             oldest_lost: oldest.opt_at("oldest_lost")?,
+            oldest_damaged: meta_moment(self.reader(), "oldest_damaged").await?,
             operations,
         })
     }
@@ -247,7 +275,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn outage(&self) -> Result<Option<Timestamp>, Error> {
-        outage(self.reader()).await
+        meta_moment(self.reader(), "outage").await
     }
 
     /// The number of complete observations so far; 0 before the baseline.
@@ -264,35 +292,39 @@ impl Store {
     /// What is known of the sessions with these ids.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
+    /// [`Error::Database`].
     pub async fn sessions_known(&self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
-        let mut known = Vec::with_capacity(ids.len());
+        let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
             let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
             query.and_one_of("key", chunk.iter().map(EmId::key));
-            for row in query.fetch_all(self.reader()).await? {
-                known.push(record_from(&row)?);
-            }
+            rows.extend(query.fetch_all(self.reader()).await?);
         }
-        Ok(known)
+        self.read_rows(SESSIONS, &rows, record_from)
     }
 
     /// The sessions whose end is awaited and of which it is not known where they run.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
+    /// [`Error::Database`].
     pub async fn open_sessions_without_server(&self) -> Result<HashSet<EmId>, Error> {
-        let rows = sqlx::query("select facts from failover_sessions where phase = 'open'")
+        let rows = sqlx::query("select key, facts from failover_sessions where phase = 'open'")
             .fetch_all(self.reader())
             .await?;
-        let mut found = HashSet::new();
-        for row in &rows {
-            let facts: SessionFacts = row.document("facts")?;
-            if facts.backup_server.is_none() {
-                found.insert(facts.id);
-            }
-        }
-        Ok(found)
+        let facts = self.read_rows(SESSIONS, &rows, |row| row.document::<SessionFacts>("facts"))?;
+        let lacking = facts.into_iter().filter(|facts| facts.backup_server.is_none());
+        Ok(lacking.map(|facts| facts.id).collect())
+    }
+
+    /// Every session whose end is still awaited, those aside that were lost.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn open_session_ids(&self) -> Result<Vec<EmId>, Error> {
+        let rows = sqlx::query("select key from failover_sessions where phase = 'open'")
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(|row| row.parsed("key")).collect()
     }
 
     /// The keys of those among these sessions that are known.
@@ -332,12 +364,16 @@ impl Store {
     }
 }
 
-async fn outage(executor: impl sqlx::Executor<'_, Database = sqlx::Any>) -> Result<Option<Timestamp>, Error> {
-    let row = sqlx::query("select value from meta where key = 'outage' and value <> ''")
+/// A moment that is kept under that key; none where there is none.
+async fn meta_moment(
+    executor: impl sqlx::Executor<'_, Database = sqlx::Any>,
+    key: &'static str,
+) -> Result<Option<Timestamp>, Error> {
+    let row = sqlx::query("select value from meta where key = $1 and value <> ''")
+        .bind(key)
         .fetch_optional(executor)
         .await?;
-    row.map(|row| moment(row.parsed("value")?, "meta.outage"))
-        .transpose()
+    row.map(|row| moment(row.parsed("value")?, key)).transpose()
 }
 
 fn record_from(row: &AnyRow) -> Result<SessionRecord, Error> {

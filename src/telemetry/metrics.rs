@@ -62,6 +62,8 @@ metrics_table! {
     UPSTREAM_AVAILABLE = Gauge "emgate_upstream_available" [] "1 while EM answers, else 0.";
 
     TRANSCODE_UNKNOWN = Counter "emgate_transcode_unknown_total" ["type" "name"] "Elements and attributes that the catalogue does not know.";
+    DAMAGED_RECORDS = Counter "emgate_upstream_damaged_records_total" ["type"] "Records of EM's that were found damaged, each once for as long as it is.";
+    DAMAGED_NOW = Gauge "emgate_upstream_damaged_records" ["type"] "Records of EM's that are damaged at the moment.";
     TRANSCODE_UNPARSED = Counter "emgate_transcode_unparsed_total" ["type" "name"] "Values that did not parse as their type and stayed text.";
 
     WATCH_LOOKS = Counter "emgate_watch_looks_total" ["outcome"] "Looks at EM's failover sessions.";
@@ -83,6 +85,7 @@ metrics_table! {
     WEBHOOK_WAITING = Gauge "emgate_webhook_deliveries_waiting" [] "Deliveries that are due or wait for their next attempt.";
 
     STORE_SECONDS = Histogram "emgate_store_transaction_seconds" [] "Time of one writing transaction, in seconds.";
+    STORE_UNREADABLE = Counter "emgate_store_unreadable_rows_total" ["table"] "Rows of the store that were found unreadable, each once; they are passed over.";
     WORKER_TURNS = Counter "emgate_worker_turns_total" ["worker" "outcome"] "Activations of background workers.";
 }
 

@@ -1,4 +1,4 @@
-//! XML ⇄ JSON by the catalogue: bytes in, bytes out (contract section 4, "The mirror", and its fine print).
+//! XML ⇄ JSON by the catalogue: bytes in, bytes out (docs/behaviour.md#xml-to-json, #json-to-xml).
 //!
 //! Decoding streams: events of quick-xml become JSON text at once, no tree is built, and [`convert`] runs in constant
 //! memory whatever the size of the document. Shapes, names and types come from the catalogue only, never from the look
@@ -21,6 +21,7 @@ mod out;
 mod page;
 mod pretty;
 mod result;
+mod rows;
 mod scalar;
 mod slice;
 mod source;
@@ -39,6 +40,7 @@ use crate::catalogue::{Root, TypeId, catalogue};
 pub use convert::{ConvertError, Converted, Options, Target, convert};
 pub use encode::Mode;
 pub use error::{DecodeError, EncodeError, FieldFault, FieldFaultKind};
+pub use rows::{DamagedRow, Rows};
 pub use scalar::{Moment, moment};
 
 /// What EM's `/api` becomes in addresses, where nothing else is asked for.
@@ -103,6 +105,21 @@ impl Anomalies {
         self.list.is_empty()
     }
 
+    /// Adds what another document had.
+    fn add(&mut self, others: Self) {
+        self.more += others.more;
+        for other in others.list {
+            let same = |a: &&mut Anomaly| a.kind == other.kind && a.ty == other.ty && a.name == other.name;
+            if let Some(known) = self.list.iter_mut().find(same) {
+                known.count += other.count;
+            } else if self.list.len() < MAX_ANOMALIES {
+                self.list.push(other);
+            } else {
+                self.more += other.count;
+            }
+        }
+    }
+
     fn note(&mut self, kind: AnomalyKind, ty: &'static str, name: &str) {
         let same = |a: &&mut Anomaly| a.kind == kind && a.ty == ty && a.name == name;
         if let Some(known) = self.list.iter_mut().find(same) {
@@ -150,6 +167,35 @@ pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeErr
 /// As [`decode_expecting`].
 pub fn decode_below(mirror: &str, xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeError> {
     decode_any(mirror, xml, (!roots.is_empty()).then_some(roots), Vec::new())
+}
+
+/// Transcodes the page of a query for entities called `row`. Rows that are damaged are told apart and left out, or read
+/// with U+FFFD in place of the characters that no document may hold.
+///
+/// # Errors
+/// As [`decode_expecting`], where anything but rows is damaged: what is cut, carries a DTD, or is no query's result.
+pub fn decode_rows(xml: &[u8], row: &str) -> Result<Rows, DecodeError> {
+    let refused = match decode_expecting(xml, &["QueryResult"]) {
+        Ok(Decoded { json, anomalies, .. }) => {
+            return Ok(Rows {
+                json,
+                anomalies,
+                damaged: Vec::new(),
+            });
+        }
+        Err(refused) => refused,
+    };
+    match utf16::whole(xml)? {
+        Some(text) => rows::one_by_one(text.as_bytes(), row, refused),
+        None => rows::one_by_one(xml, row, refused),
+    }
+}
+
+/// The document with U+FFFD in place of control characters and of bytes that are not UTF-8; none where it holds nothing of
+/// the kind.
+#[must_use]
+pub fn repaired(xml: &[u8]) -> Option<String> {
+    rows::repaired(xml)
 }
 
 fn decode_any(
@@ -207,7 +253,8 @@ pub fn encode(json: &[u8], root: &str, mode: Mode) -> Result<Vec<u8>, EncodeErro
 }
 
 /// Makes the body of a request that changes a thing which EM shows as `shown`: what it shows and `root` does not take
-/// is left out, so that a document can be put back as it was read. Addresses below `mirror` become EM's again.
+/// is left out, so that a document can be put back as it was read (docs/behaviour.md#json-to-xml). Addresses below `mirror`
+/// become EM's again.
 ///
 /// # Errors
 /// As [`encode`].

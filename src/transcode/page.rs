@@ -1,4 +1,4 @@
-//! `PagingInfo`: of it only size, number, total, next and previous survive (contract section 7, "The mirror").
+//! `PagingInfo`: of it only size, number, total, next and previous survive (docs/behaviour.md#xml-to-json).
 
 use super::attributes::Attributes;
 use super::decode::local;

@@ -20,6 +20,9 @@ use super::transport::{Answer, Content, Transport};
 /// Before the new attempt after a connection that could not be opened.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Asked right before a write is sent: whether it still may be.
+pub(super) type SendPermit = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// What is sent.
 #[derive(Clone, Copy)]
 pub(super) enum Call<'a> {
@@ -66,7 +69,7 @@ async fn once(transport: &Transport, lease: &Lease, target: &str, call: Call<'_>
     }
 }
 
-/// Sends in any session of the account, before `until` or not at all. The answer has a status of success; the lease
+/// Sends in any session of the account, while `permit` says so or not at all. The answer has a status of success; the lease
 /// tells the session.
 ///
 /// # Errors
@@ -76,13 +79,13 @@ pub(super) async fn authorized(
     pool: &Arc<Pool>,
     target: &str,
     call: Call<'_>,
-    until: Option<Instant>,
+    permit: Option<&SendPermit>,
 ) -> Result<(Answer, Lease), Error> {
     let latest = Instant::now() + transport.limits.again();
     let mut lease = pool.lease().await?;
     let mut fresh = false;
     loop {
-        if until.is_some_and(|until| Instant::now() >= until) {
+        if permit.is_some_and(|permit| !permit()) {
             return Err(Error::before_sending(Kind::TooLate));
         }
         let sent = pool.moment();

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::domain::links::Links;
 
-/// `[upstream]` (contract section 3).
+/// `[upstream]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// EM's root: no trailing `api`, the path ends with `/`, so that `join("api/…")` works.

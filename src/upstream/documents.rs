@@ -1,4 +1,4 @@
-//! EM's documents as the gateway reads them: decoded to the contract's JSON, then into the fields that matter here.
+//! EM's documents as the gateway reads them: decoded to the mirror's JSON, then into the fields that matter here.
 //!
 //! The fields are taken leniently: what is absent, or not of the type that the catalogue says, is simply not known.
 //! An answer without an identity where one is needed is refused whole.
@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::damage::Damaged;
 use super::error::{Error, Kind};
 use super::transport::Answer;
 use super::xml;
@@ -39,8 +40,10 @@ pub(super) fn shorten(text: &mut String) {
 pub(super) struct Decoded {
     /// EM's name for it.
     pub root: &'static str,
-    /// The JSON of contract section 4.
+    /// The JSON of docs/behaviour.md#xml-to-json.
     pub json: Bytes,
+    /// What of it is damaged: rows of a page that are not in the JSON, or are with characters replaced.
+    pub damaged: Vec<Damaged>,
 }
 
 impl Decoded {
@@ -50,6 +53,35 @@ impl Decoded {
     /// [`Kind::InvalidResponse`].
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.json).map_err(|_| invalid("it is not the document that was asked for"))
+    }
+
+    /// The rows of a page, and those that are damaged.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidResponse`]; rows that are not of the type asked for are damaged ones.
+    pub fn rows<T: DeserializeOwned>(&self) -> Result<(QueryDocument<T>, Vec<Damaged>), Error> {
+        let mut damaged = self.damaged.clone();
+        if let Ok(document) = serde_json::from_slice(&self.json) {
+            return Ok((document, damaged));
+        }
+        let QueryDocument { items, page } = self.read::<QueryDocument<Value>>()?;
+        let mut read = Vec::with_capacity(items.len());
+        for item in items {
+            match T::deserialize(&item) {
+                Ok(row) => read.push(row),
+                Err(_) => damaged.push(Damaged {
+                    ids: ["id", "uid"]
+                        .iter()
+                        .find_map(|name| id(item.get(name)?.as_str()))
+                        .into_iter()
+                        .collect(),
+                    created: None,
+                    reason: "it is not a record of the type that was asked for".to_owned(),
+                    repaired: false,
+                }),
+            }
+        }
+        Ok((QueryDocument { items: read, page }, damaged))
     }
 }
 
@@ -76,19 +108,86 @@ pub(super) async fn decode_for_callers(
     body: Bytes,
     roots: &'static [&'static str],
 ) -> Result<Decoded, Error> {
-    let decoded = if body.len() > BIG {
-        let links = links.clone();
-        tokio::task::spawn_blocking(move || xml::decode(&links, &body, roots))
+    let (size, links) = (body.len(), links.clone());
+    aside(size, move || {
+        let (root, json) = xml::decode(&links, &body, roots)?;
+        Ok(Decoded {
+            root,
+            json: json.into(),
+            damaged: Vec::new(),
+        })
+    })
+    .await
+}
+
+/// One record as [`decode`] gives it, with U+FFFD in place of what no document may hold.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) async fn decode_record(body: Bytes, roots: &'static [&'static str]) -> Result<Decoded, Error> {
+    let size = body.len();
+    aside(size, move || {
+        let (decoded, damaged) = match xml::decode(&Links::default(), &body, roots) {
+            Ok(decoded) => (decoded, Vec::new()),
+            Err(reason) => {
+                let text = xml::repaired(&body).ok_or_else(|| reason.clone())?;
+                let decoded =
+                    xml::decode(&Links::default(), text.as_bytes(), roots).map_err(|_| reason.clone())?;
+                let damaged = Damaged {
+                    ids: Vec::new(),
+                    created: None,
+                    reason,
+                    repaired: true,
+                };
+                (decoded, vec![damaged])
+            }
+        };
+        let (root, json) = decoded;
+        Ok(Decoded {
+            root,
+            json: json.into(),
+            damaged,
+        })
+    })
+    .await
+}
+
+/// The page of a query for entities of that type. Rows that are damaged are left out and told of.
+///
+/// # Errors
+/// [`Kind::InvalidResponse`] when more than rows is damaged: a page that was cut is never taken for a whole one.
+pub(super) async fn decode_rows(body: Bytes, row: &'static str) -> Result<Decoded, Error> {
+    let size = body.len();
+    aside(size, move || {
+        let (json, rows) = xml::decode_rows(&body, row)?;
+        let damaged = rows.into_iter().map(|row| Damaged {
+            ids: row.ids.iter().filter_map(|text| id(Some(text))).collect(),
+            created: row.created,
+            reason: row.reason.to_string(),
+            repaired: row.repaired,
+        });
+        Ok(Decoded {
+            root: "QueryResult",
+            json: json.into(),
+            damaged: damaged.collect(),
+        })
+    })
+    .await
+}
+
+/// Decodes what is big beside the event loop.
+async fn aside(
+    size: usize,
+    decode: impl FnOnce() -> Result<Decoded, String> + Send + 'static,
+) -> Result<Decoded, Error> {
+    let decoded = if size > BIG {
+        tokio::task::spawn_blocking(decode)
             .await
             .map_err(|_| invalid("decoding it broke off"))?
     } else {
-        xml::decode(links, &body, roots)
+        decode()
     };
-    let whole = |(root, json): (_, Vec<u8>)| Decoded {
-        root,
-        json: json.into(),
-    };
-    decoded.map(whole).map_err(|mut reason| {
+    decoded.map_err(|mut reason| {
         shorten(&mut reason);
         invalid(reason)
     })
@@ -172,6 +271,12 @@ fn items<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Res
 pub(super) fn id(text: Option<&str>) -> Option<EmId> {
     let id: EmId = text?.trim().parse().ok()?;
     (id.as_str() != "00000000-0000-0000-0000-000000000000").then_some(id)
+}
+
+/// The id of a record: its own, the one in its URN, or the one at the end of its address.
+pub(super) fn own_id(own: Option<&str>, uid: Option<&str>, href: Option<&str>) -> Option<EmId> {
+    let address = || super::paths::id_in(href?).and_then(|found| id(Some(found.as_str())));
+    id(own).or_else(|| id(uid)).or_else(address)
 }
 
 /// `Error`
@@ -313,6 +418,8 @@ pub(super) struct PlanDocument {
     pub id: Option<String>,
     #[serde(deserialize_with = "text")]
     pub uid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub href: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub name: Option<String>,
     #[serde(deserialize_with = "items")]
@@ -375,6 +482,8 @@ pub(super) struct SessionDocument {
     pub id: Option<String>,
     #[serde(deserialize_with = "text")]
     pub uid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub href: Option<String>,
     #[serde(deserialize_with = "text")]
     pub name: Option<String>,
     #[serde(deserialize_with = "text")]

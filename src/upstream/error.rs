@@ -285,7 +285,7 @@ impl Error {
 }
 
 /// A 4xx says that EM did not do it, with the exception of 408, which says that EM lost patience at some point
-/// (contract section 7, Actions).
+/// (docs/behaviour.md#actions).
 const fn refused_for_certain(status: u16) -> bool {
     matches!(status, 400..=499) && status != 408
 }

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::documents::{
-    InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, backup_server, id, invalid,
+    InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, backup_server, id, own_id,
 };
 use super::error::{Error, Kind};
 use super::limits::Class;
 use super::mirror::{Promise, Taken, Write};
-use super::query::{Filter, Freshness, Rows};
+use super::query::{Filter, Freshness};
 use super::types::{Accepted, Page, PageRequest, Sort, SortField};
 use super::{Em, paths, tasks, xml};
 use crate::catalogue::Method;
@@ -34,27 +34,24 @@ impl Em {
     /// [`Error`].
     pub async fn plans(&self, kind: PlanKind, page: &PageRequest) -> Result<Page<Plan>, Error> {
         let rows = self
-            .rows::<PlanDocument>(query_type(kind), &Filter::default(), page, Freshness::Shared)
+            .rows(
+                query_type(kind),
+                &Filter::default(),
+                page,
+                Freshness::Shared,
+                move |document| plan_row(kind, document),
+            )
             .await?;
-        let Rows { page, .. } = rows;
-        Ok(Page {
-            items: plans(kind, page.items)?,
-            number: page.number,
-            size: page.size,
-            total: page.total,
-        })
+        self.note_rows(query_type(kind), &rows, |plan| &plan.id);
+        Ok(rows.page)
     }
 
-    /// All plans of one kind, by name.
+    /// All plans of one kind that can be read, by name.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn all_plans(&self, kind: PlanKind) -> Result<Vec<Plan>, Error> {
-        plans(
-            kind,
-            self.all_rows(query_type(kind), &Filter::default(), BY_NAME)
-                .await?,
-        )
+        self.every_plan(kind, &Filter::default()).await
     }
 
     /// The plans of one kind that have that name, ignoring letter case.
@@ -64,7 +61,13 @@ impl Em {
     pub async fn plans_named(&self, kind: PlanKind, name: &str) -> Result<Vec<Plan>, Error> {
         let mut filter = Filter::default();
         filter.and("Name", "==", name);
-        plans(kind, self.all_rows(query_type(kind), &filter, BY_NAME).await?)
+        self.every_plan(kind, &filter).await
+    }
+
+    async fn every_plan(&self, kind: PlanKind, filter: &Filter) -> Result<Vec<Plan>, Error> {
+        let make = move |document| plan_row(kind, document);
+        self.all_rows(query_type(kind), filter, BY_NAME, make, |plan| &plan.id)
+            .await
     }
 
     /// A plan as EM describes it now.
@@ -72,8 +75,8 @@ impl Em {
     /// # Errors
     /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
     pub async fn plan(&self, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
-        let decoded = self.read(&whole(kind, id), &PLAN_ROOTS).await?;
-        plan(kind, decoded.read()?)
+        let decoded = self.read_record(&whole(kind, id), &PLAN_ROOTS).await?;
+        Ok(plan_asked_for(kind, id, decoded.read()?))
     }
 
     /// A plan as EM has it at this moment, whatever was read before, and its document as the mirror shows it.
@@ -82,7 +85,7 @@ impl Em {
     /// As [`Em::plan`].
     pub async fn plan_fresh(&self, kind: PlanKind, id: &EmId) -> Result<(Plan, Bytes), Error> {
         let decoded = self.fetch(Class::Read, &whole(kind, id), &PLAN_ROOTS).await?;
-        Ok((plan(kind, decoded.read()?)?, decoded.json.clone()))
+        Ok((plan_asked_for(kind, id, decoded.read()?), decoded.json.clone()))
     }
 
     /// Asks EM to run an action. One POST, whatever happens; [`Error::acted`] tells whether it may have arrived.
@@ -154,7 +157,7 @@ fn body(root: &str, json: &Value) -> Result<Vec<u8>, Error> {
     xml::body(root, json).map_err(|reason| Error::before_sending(Kind::Unsendable { reason }))
 }
 
-/// EM takes either, never both: now, or restore points up to a moment (contract section 5).
+/// EM takes either, never both: now, or restore points up to a moment (docs/behaviour.md#actions).
 fn start_spec(kind: PlanKind, before: Option<Timestamp>) -> Result<Vec<u8>, Error> {
     let root = match kind {
         PlanKind::Cloud => "CloudFailoverPlanManagementSpec",
@@ -187,14 +190,23 @@ fn edited(edit: &PlanEdit) -> Result<Vec<u8>, Error> {
     }
 }
 
-fn plans(kind: PlanKind, documents: Vec<PlanDocument>) -> Result<Vec<Plan>, Error> {
-    documents
-        .into_iter()
-        .map(|document| plan(kind, document))
-        .collect()
+/// A row of a query; none without an id.
+fn plan_row(kind: PlanKind, document: PlanDocument) -> Option<Plan> {
+    let own = own_id(
+        document.id.as_deref(),
+        document.uid.as_deref(),
+        document.href.as_deref(),
+    )?;
+    Some(plan(kind, own, document))
 }
 
-fn plan(kind: PlanKind, document: PlanDocument) -> Result<Plan, Error> {
+/// What EM answers when it is asked for that plan, whether or not it says which one it is.
+fn plan_asked_for(kind: PlanKind, asked: &EmId, document: PlanDocument) -> Plan {
+    let own = own_id(document.id.as_deref(), document.uid.as_deref(), None);
+    plan(kind, own.unwrap_or_else(|| asked.clone()), document)
+}
+
+fn plan(kind: PlanKind, own: EmId, document: PlanDocument) -> Plan {
     let machines = match kind {
         PlanKind::Cloud => document.cloud_failover_plan_info,
         PlanKind::OnPremises => document.failover_plan_info,
@@ -208,9 +220,8 @@ fn plan(kind: PlanKind, document: PlanDocument) -> Result<Plan, Error> {
         id,
         name: document.tenant_name,
     });
-    Ok(Plan {
-        id: id(document.id.as_deref().or(document.uid.as_deref()))
-            .ok_or_else(|| invalid("a failover plan without an id"))?,
+    Plan {
+        id: own,
         uid: document.uid,
         kind,
         name: document.name.unwrap_or_default(),
@@ -220,7 +231,7 @@ fn plan(kind: PlanKind, document: PlanDocument) -> Result<Plan, Error> {
         machines: machines.into_iter().map(machine).collect(),
         pre_command,
         post_command,
-    })
+    }
 }
 
 fn commands(options: OptionsDocument) -> (Option<Command>, Option<Command>) {

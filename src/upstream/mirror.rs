@@ -30,7 +30,7 @@ use crate::domain::links::Links;
 pub struct Document {
     /// EM's name for it, such as `EntityReferences`.
     pub root: &'static str,
-    /// The JSON of contract section 4, without blanks.
+    /// The JSON of docs/behaviour.md#xml-to-json, without white space.
     pub json: Bytes,
 }
 

@@ -9,6 +9,7 @@
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `paths`, `xml` | how its answers are read |
+//! | `damage` | which of its records are damaged at the moment |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
 //! | `logons`, `logon` | the pool of logon sessions (`landing`: how one comes in, `upkeep` and `life`: what keeps and ends it, `share` and `turns`: how many there may be), and one of them |
 //! | `shield`, `breaker` | sparing EM, and sparing callers the wait |
@@ -19,6 +20,7 @@
 mod breaker;
 mod call;
 pub mod config;
+mod damage;
 mod documents;
 mod error;
 mod failover;
@@ -44,11 +46,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::config::Config;
+pub use self::damage::Damaged;
 pub use self::error::{Error, Kind, SetupError, Whose};
 pub use self::logon::SavedLogon;
+pub use self::sessions::Walked;
 pub use self::types::{Accepted, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView};
 
-use self::call::{Call, Change};
+use self::call::{Call, Change, SendPermit};
+use self::damage::Damages;
 use self::documents::Decoded;
 use self::limits::Class;
 use self::logons::{Lease, Pool};
@@ -69,14 +74,15 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Em {
     inner: Arc<Inner>,
-    /// Until when writes may be sent.
-    until: Option<tokio::time::Instant>,
+    /// Whether writes may still be sent.
+    permit: Option<SendPermit>,
 }
 
 struct Inner {
     transport: Arc<Transport>,
     pools: Vec<Arc<Pool>>,
     shield: Shield,
+    damages: Damages,
     clock: SharedClock,
     links: Links,
     tasks: TaskTracker,
@@ -125,13 +131,14 @@ impl Em {
             transport,
             pools,
             shield,
+            damages: Damages::default(),
             clock,
             links: config.links.clone(),
             tasks,
             stop,
         };
         let em = Self {
-            until: None,
+            permit: None,
             inner: Arc::new(inner),
         };
         let tasks = &em.inner.tasks;
@@ -172,6 +179,12 @@ impl Em {
     #[must_use]
     pub fn health(&self) -> Health {
         self.inner.transport.breaker.health()
+    }
+
+    /// Since when there are records at EM that are damaged, and how many of which type; none when there are none.
+    #[must_use]
+    pub fn damaged_records(&self) -> Option<(jiff::Timestamp, String)> {
+        self.inner.damages.summary(self.inner.clock.now())
     }
 
     /// How far EM's clock is ahead of this machine's; negative when it is slow, none before EM told.
@@ -315,11 +328,41 @@ impl Em {
         }
     }
 
-    /// A read that may be answered by one under way or a moment ago. `roots`: what the document may be.
-    async fn read(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
+    /// A read of one record that may be answered by one under way or a moment ago; illegal characters in it are replaced.
+    /// `roots`: what the document may be.
+    async fn read_record(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
         let (em, path) = (self.clone(), target.to_owned());
-        let reading = async move { em.fetch(Class::Read, &path, roots).await };
-        self.inner.shield.read((0, target.to_owned()), reading).await
+        let reading = async move {
+            let answer = em.fetch_answer(Class::Read, &path).await?;
+            documents::decode_record(answer.body, roots).await.map(Arc::new)
+        };
+        // Not shared with the mirror, which refuses such documents.
+        self.inner
+            .shield
+            .read((0, format!("record {target}")), reading)
+            .await
+    }
+
+    /// As [`Em::read_record`], for a page of entities of that type, whose damaged rows are told apart.
+    async fn read_rows(&self, target: &str, kind: &'static str) -> Result<Arc<Decoded>, Error> {
+        let (em, path) = (self.clone(), target.to_owned());
+        let reading = async move { em.fetch_rows(Class::Read, &path, kind).await };
+        // Not shared with the mirror, which refuses such pages.
+        self.inner
+            .shield
+            .read((0, format!("rows {target}")), reading)
+            .await
+    }
+
+    /// As [`Em::fetch`], for a page of entities of that type, whose damaged rows are told apart.
+    async fn fetch_rows(
+        &self,
+        class: Class,
+        target: &str,
+        kind: &'static str,
+    ) -> Result<Arc<Decoded>, Error> {
+        let answer = self.fetch_answer(class, target).await?;
+        documents::decode_rows(answer.body, kind).await.map(Arc::new)
     }
 
     /// A read that EM answers now.
@@ -361,12 +404,18 @@ impl Em {
         }
     }
 
-    /// The same, but a write is sent before that moment or not at all: a process that was frozen does not do what
-    /// nobody expects any more.
+    /// The same, but a write is sent before that moment or not at all.
     #[must_use]
     pub fn until(&self, moment: tokio::time::Instant) -> Self {
+        self.only_while(move || tokio::time::Instant::now() < moment)
+    }
+
+    /// The same, but a write is sent while `permit` says so or not at all: a process that was frozen does not do what
+    /// nobody expects any more.
+    #[must_use]
+    pub fn only_while(&self, permit: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self {
-            until: Some(moment),
+            permit: Some(Arc::new(permit)),
             ..self.clone()
         }
     }
@@ -381,7 +430,14 @@ impl Em {
         let pool = pools
             .first()
             .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
-        let outcome = call::authorized(transport, pool, target, Call::Write(change, body), self.until).await;
+        let outcome = call::authorized(
+            transport,
+            pool,
+            target,
+            Call::Write(change, body),
+            self.permit.as_ref(),
+        )
+        .await;
         shield.forget();
         outcome
     }

@@ -9,11 +9,13 @@ use std::fmt::{Display, Write as _};
 use serde::de::DeserializeOwned;
 
 use super::Em;
+use super::damage::Damaged;
 use super::documents::{self, PageDocument, QueryDocument};
 use super::error::Error;
 use super::limits::Class;
 use super::paths::escaped;
 use super::types::{Page, PageRequest, Sort, SortField};
+use crate::domain::id::EmId;
 
 /// The most rows that EM puts on a page.
 pub(super) const LARGEST_PAGE: u32 = 100;
@@ -91,6 +93,8 @@ pub(super) fn target(kind: &str, filter: &Filter, page: &PageRequest) -> String 
 pub(super) struct Rows<T> {
     pub page: Page<T>,
     pub more: bool,
+    /// Rows that are not on the page because they are damaged, or are with characters replaced.
+    pub damaged: Vec<Damaged>,
 }
 
 /// How a query may be answered.
@@ -103,29 +107,57 @@ pub(super) enum Freshness {
 }
 
 impl Em {
-    pub(super) async fn rows<T: DeserializeOwned>(
+    /// One page of a query, and its damaged rows. `make`: what a row means, none without an id.
+    pub(super) async fn rows<T: DeserializeOwned, R>(
         &self,
-        kind: &str,
+        kind: &'static str,
         filter: &Filter,
         page: &PageRequest,
         freshness: Freshness,
-    ) -> Result<Rows<T>, Error> {
+        make: impl Fn(T) -> Option<R>,
+    ) -> Result<Rows<R>, Error> {
         let target = target(kind, filter, page);
         let decoded = match freshness {
-            Freshness::Shared => self.read(&target, &["QueryResult"]).await?,
-            Freshness::Now => self.fetch(Class::Page, &target, &["QueryResult"]).await?,
+            Freshness::Shared => self.read_rows(&target, kind).await?,
+            Freshness::Now => self.fetch_rows(Class::Page, &target, kind).await?,
         };
-        let answer: QueryDocument<T> = decoded.read()?;
-        Ok(rows(answer, page))
+        let (answer, mut damaged): (QueryDocument<T>, _) = decoded.rows()?;
+        let mut items = Vec::with_capacity(answer.items.len());
+        for row in answer.items {
+            match make(row) {
+                Some(row) => items.push(row),
+                None => damaged.push(Damaged {
+                    ids: Vec::new(),
+                    created: None,
+                    reason: "it has no id".to_owned(),
+                    repaired: false,
+                }),
+            }
+        }
+        let answer = QueryDocument {
+            items,
+            page: answer.page,
+        };
+        Ok(rows(answer, page, damaged))
+    }
+
+    /// Takes note of the damaged rows of a page, and of those that are well.
+    pub(super) fn note_rows<R>(&self, kind: &'static str, rows: &Rows<R>, id: impl Fn(&R) -> &EmId) {
+        let now = self.inner.clock.now();
+        self.inner
+            .damages
+            .met(kind, rows.page.items.iter().map(id), &rows.damaged, now);
     }
 
     /// All rows, page after page, in EM's order. For things that are few and change rarely.
-    pub(super) async fn all_rows<T: DeserializeOwned>(
+    pub(super) async fn all_rows<T: DeserializeOwned, R>(
         &self,
-        kind: &str,
+        kind: &'static str,
         filter: &Filter,
         sort: Sort,
-    ) -> Result<Vec<T>, Error> {
+        make: impl Fn(T) -> Option<R>,
+        id: impl Fn(&R) -> &EmId,
+    ) -> Result<Vec<R>, Error> {
         let mut all = Vec::new();
         for number in 1..=MOST_PAGES {
             let page = PageRequest {
@@ -133,8 +165,9 @@ impl Em {
                 page_size: LARGEST_PAGE,
                 sort: Some(sort),
             };
-            let rows = self.rows(kind, filter, &page, Freshness::Shared).await?;
-            let empty = rows.page.items.is_empty();
+            let rows = self.rows(kind, filter, &page, Freshness::Shared, &make).await?;
+            self.note_rows(kind, &rows, &id);
+            let empty = rows.page.items.is_empty() && rows.damaged.is_empty();
             all.extend(rows.page.items);
             if empty || !rows.more {
                 return Ok(all);
@@ -151,7 +184,7 @@ pub(super) fn endless() -> Error {
     documents::invalid("its list has no end")
 }
 
-fn rows<T>(answer: QueryDocument<T>, asked: &PageRequest) -> Rows<T> {
+fn rows<T>(answer: QueryDocument<T>, asked: &PageRequest, damaged: Vec<Damaged>) -> Rows<T> {
     let told = answer.page.unwrap_or_default();
     let PageDocument {
         size,
@@ -177,6 +210,7 @@ fn rows<T>(answer: QueryDocument<T>, asked: &PageRequest) -> Rows<T> {
             total,
         },
         more,
+        damaged,
     }
 }
 
@@ -233,15 +267,16 @@ mod tests {
                 next: next.map(str::to_owned),
             }),
         };
-        assert!(rows(told(Some(2), Some(3), None), &asked).more);
-        assert!(rows(told(None, None, Some("/x")), &asked).more);
-        assert!(!rows(told(Some(3), Some(3), None), &asked).more);
+        assert!(rows(told(Some(2), Some(3), None), &asked, vec![]).more);
+        assert!(rows(told(None, None, Some("/x")), &asked, vec![]).more);
+        assert!(!rows(told(Some(3), Some(3), None), &asked, vec![]).more);
         let silent = rows(
             QueryDocument {
                 items: vec![1],
                 page: None,
             },
             &asked,
+            vec![],
         );
         assert!(!silent.more);
         assert_eq!(

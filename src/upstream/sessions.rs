@@ -10,7 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Em;
-use super::documents::{self, CourseDocument, MachineDocument, SessionDocument, backup_server, id, invalid};
+use super::damage::Damaged;
+use super::documents::{CourseDocument, MachineDocument, SessionDocument, backup_server, id, own_id};
 use super::error::Error;
 use super::query::{Filter, Freshness, LARGEST_PAGE, MOST_PAGES, Rows, endless};
 use super::types::{Page, PageRequest, SessionQuery, Sort, SortField};
@@ -22,6 +23,15 @@ const KIND: &str = "CloudFailoverSession";
 /// How far the next window begins before the last row of the one before: EM compares by its database's time, which
 /// may be rounded otherwise than the text it sends.
 const OVERLAP: Duration = Duration::from_secs(1);
+
+/// Failover sessions as a walk over EM's list found them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Walked {
+    /// Those that could be read, each once.
+    pub sessions: Vec<SessionFacts>,
+    /// Rows that are damaged: not among the sessions, or with characters replaced.
+    pub damaged: Vec<Damaged>,
+}
 
 impl Em {
     /// A page of the failover sessions, by EM's own numbering.
@@ -41,14 +51,11 @@ impl Em {
         }
         filter.and_any("State", &query.states);
         filter.and_any("Result", &query.results);
-        let Rows { page, .. } = self.rows(KIND, &filter, &query.page, Freshness::Shared).await?;
-        let items = page.items.into_iter().map(facts).collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            number: page.number,
-            size: page.size,
-            total: page.total,
-        })
+        let rows = self
+            .rows(KIND, &filter, &query.page, Freshness::Shared, facts)
+            .await?;
+        self.note_rows(KIND, &rows, |facts| &facts.id);
+        Ok(rows.page)
     }
 
     /// One session, with the backup server that rows of a query lack.
@@ -57,37 +64,52 @@ impl Em {
     /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
     pub async fn session(&self, id: &EmId) -> Result<SessionFacts, Error> {
         let decoded = self
-            .read(&format!("cloud/failoverSessions/{id}?format=Entity"), &[KIND])
+            .read_record(&format!("cloud/failoverSessions/{id}?format=Entity"), &[KIND])
             .await?;
-        facts(decoded.read()?)
+        let document: SessionDocument = decoded.read()?;
+        let own = own_id(document.id.as_deref(), document.uid.as_deref(), None);
+        // EM was asked for this one; what it answers without an id is this one.
+        Ok(facts_of(own.unwrap_or_else(|| id.clone()), document))
     }
 
     /// All sessions that were created at `since` or later (all that EM keeps, without it), oldest first, each once,
-    /// read from EM now.
+    /// read from EM now. Rows that are damaged are told of and cost no other.
     ///
     /// # Errors
     /// [`Error`]; never a part of the list.
-    pub async fn sessions_since(&self, since: Option<Timestamp>) -> Result<Vec<SessionFacts>, Error> {
+    pub async fn sessions_since(&self, since: Option<Timestamp>) -> Result<Walked, Error> {
         let mut all: Vec<SessionFacts> = Vec::new();
+        let mut all_damaged: Vec<Damaged> = Vec::new();
         let mut known = HashSet::new();
         // Page numbers shift when rows age out meanwhile; a window that begins at the last row's time does not. Page
         // numbers are used within a window only: for rows without a time, and where rows stand so densely that the
         // next window would mostly show what is known, so that a burst of thousands were read over and over.
         let (mut window, mut number) = (since, 1);
         for _ in 0..MOST_PAGES {
-            let Rows { page, more } = self.window(window, number).await?;
-            let rows = page.items.into_iter().map(facts).collect::<Result<Vec<_>, _>>()?;
+            let Rows { page, more, damaged } = self.window(window, number).await?;
+            let rows = page.items;
             let last = rows.iter().filter_map(|row| row.started_at).max();
             let begin = last.and_then(|last| last.checked_sub(OVERLAP).ok());
-            let (before, shown) = (all.len(), rows.len());
+            let repaired = damaged.iter().filter(|row| row.repaired).count();
+            let (before, shown) = (all.len(), rows.len() + damaged.len() - repaired);
+            let damaged_before = all_damaged.len();
+            for row in damaged {
+                // Windows overlap.
+                if row.ids.is_empty() || !all_damaged.contains(&row) {
+                    all_damaged.push(row);
+                }
+            }
             let again = rows.iter().filter(|row| row.started_at >= begin).count();
             all.extend(rows.into_iter().filter(|row| known.insert(row.id.key())));
             if shown == 0 || !more {
-                return Ok(all);
+                return Ok(Walked {
+                    sessions: all,
+                    damaged: all_damaged,
+                });
             }
             if begin > window && again * 2 <= shown {
                 (window, number) = (begin, 1);
-            } else if all.len() == before && page.number != number {
+            } else if all.len() == before && all_damaged.len() == damaged_before && page.number != number {
                 // Not the page that was asked for, and nothing new on it: EM runs in circles.
                 return Err(endless());
             } else {
@@ -97,7 +119,7 @@ impl Em {
         Err(endless())
     }
 
-    async fn window(&self, from: Option<Timestamp>, number: u32) -> Result<Rows<SessionDocument>, Error> {
+    async fn window(&self, from: Option<Timestamp>, number: u32) -> Result<Rows<SessionFacts>, Error> {
         let mut filter = Filter::default();
         if let Some(from) = from {
             filter.and("CreationTime", ">=", from);
@@ -111,15 +133,30 @@ impl Em {
             page_size: LARGEST_PAGE,
             sort: Some(sort),
         };
-        self.rows(KIND, &filter, &page, Freshness::Now).await
+        self.rows(KIND, &filter, &page, Freshness::Now, facts).await
+    }
+
+    /// Takes note of all failover sessions that are damaged: by id, where they have one that can be read, with the reason.
+    pub fn note_damaged_sessions(&self, damaged: &[(Option<EmId>, String)]) {
+        let now = self.inner.clock.now();
+        self.inner.damages.watched(KIND, damaged, now);
     }
 }
 
-fn facts(document: SessionDocument) -> Result<SessionFacts, Error> {
+/// A row of a query; none without an id.
+fn facts(document: SessionDocument) -> Option<SessionFacts> {
+    let id = own_id(
+        document.id.as_deref(),
+        document.uid.as_deref(),
+        document.href.as_deref(),
+    )?;
+    Some(facts_of(id, document))
+}
+
+fn facts_of(own: EmId, document: SessionDocument) -> SessionFacts {
     let course = document.course;
-    Ok(SessionFacts {
-        id: documents::id(document.id.as_deref().or(document.uid.as_deref()))
-            .ok_or_else(|| invalid("a failover session without an id"))?,
+    SessionFacts {
+        id: own,
         uid: document.uid,
         plan_name: document
             .name
@@ -136,7 +173,7 @@ fn facts(document: SessionDocument) -> Result<SessionFacts, Error> {
         ended_at: course.end_time_utc,
         failure_message: course.failure_message,
         machines: document.cloud_failover_tasks.into_iter().map(machine).collect(),
-    })
+    }
 }
 
 fn machine(document: MachineDocument) -> MachineFacts {

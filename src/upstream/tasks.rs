@@ -37,13 +37,15 @@ impl Em {
         match answer {
             Ok(None) => Ok(lost),
             Err(error) if error.is_not_found() => Ok(lost),
-            Ok(Some(answer)) => Ok(view(documents::decode(answer.body, &["Task"]).await?.read()?)),
+            Ok(Some(answer)) => Ok(view(
+                documents::decode_record(answer.body, &["Task"]).await?.read()?,
+            )),
             Err(error) => Err(error),
         }
     }
 
     /// Asks EM to remove a task: one DELETE. False when there was nothing left to remove. Whether the work on the
-    /// backup server stops is EM's affair (contract section 5).
+    /// backup server stops is EM's affair (docs/behaviour.md#how-em-behaves).
     ///
     /// # Errors
     /// [`Error`].

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -21,13 +21,14 @@ use super::config::Config;
 use super::error::{Error, Kind, SetupError};
 use super::limits::{Class, Limits};
 use super::tls;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, retry_after};
 use crate::telemetry::names;
 
 /// Carries the token of a logon session, in answers to logons and in requests.
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("x-restsvcsessionid");
 
-/// Longest `Retry-After` that is believed.
+/// Shortest and longest `Retry-After` that is believed.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// How a request shows who asks.
@@ -55,6 +56,8 @@ pub(super) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// When it came, by our clock.
+    pub at: Timestamp,
 }
 
 /// An answer whose body is still on its way.
@@ -86,6 +89,10 @@ impl Transport {
                 .referer(false)
                 .no_proxy()
                 .http1_only()
+                // EM's answer counts by its status line: what a proxy or a module of IIS spoils below is skipped.
+                .http1_ignore_invalid_headers_in_responses(true)
+                .http1_allow_spaces_after_header_name_in_responses(true)
+                .http1_allow_obsolete_multiline_headers_in_responses(true)
                 .user_agent(concat!("emgate/", env!("CARGO_PKG_VERSION"))))
         };
         let reads = common()?.pool_idle_timeout(Duration::from_mins(1));
@@ -118,12 +125,10 @@ impl Transport {
 
     fn note_date(&self, headers: &HeaderMap) {
         let date = headers
-            .get(http::header::DATE)
-            .and_then(|date| date.to_str().ok());
-        let Some(date) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else {
-            return;
-        };
-        if let Ok(date) = jiff::Timestamp::try_from(date) {
+            .get(DATE)
+            .and_then(|date| date.to_str().ok())
+            .and_then(retry_after::http_date);
+        if let Some(date) = date {
             let ahead = date.duration_since(self.clock.now()).as_secs();
             self.skew.store(ahead, Ordering::Relaxed);
         }
@@ -276,22 +281,17 @@ impl Transport {
             status: response.status(),
             headers,
             body: body.freeze(),
+            at: self.clock.now(),
         })
     }
 }
 
 impl Answer {
-    /// EM's `Retry-After` in seconds or as a date relative to EM's own `Date`, within reason.
+    /// EM's `Retry-After`, from a second to an hour.
     pub fn retry_after(&self) -> Option<Duration> {
-        let text = self.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-        let pause = if let Ok(seconds) = text.parse() {
-            Duration::from_secs(seconds)
-        } else {
-            let date = self.headers.get(http::header::DATE)?.to_str().ok()?;
-            let until = httpdate::parse_http_date(text).ok()?;
-            until.duration_since(httpdate::parse_http_date(date).ok()?).ok()?
-        };
-        Some(pause.min(LONGEST_PAUSE))
+        let text = |name| self.headers.get(name)?.to_str().ok();
+        let wait = retry_after::parse(text(RETRY_AFTER)?, text(DATE), self.at, LONGEST_PAUSE)?;
+        Some(wait.max(SHORTEST_PAUSE))
     }
 }
 

@@ -28,9 +28,9 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     let mut tx = begin_under(&look.lease, store).await?;
     let mut turn = Writing::read(&mut tx, look, patience).await?;
     turn.follow_tasks();
-    let changes = turn.compare();
+    let mut changes = turn.compare();
     if turn.look.join {
-        turn.join(&mut tx, &changes).await?;
+        changes = turn.join(&mut tx, changes).await?;
     }
     let seen = turn.write_sessions(&mut tx, changes).await?;
     turn.end_operations(&mut tx, &seen).await?;
@@ -46,6 +46,9 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
         };
         let late_after = at.checked_add(patience).unwrap_or(Timestamp::MAX);
         tx.set_observation(number, at, late_after).await?;
+        if let Some(made) = last.oldest_damaged {
+            tx.set_oldest_damaged(made).await?;
+        }
         turn.applied.complete = true;
     } else {
         tx.begin_observation(number).await?;
@@ -74,6 +77,8 @@ struct Writing {
     patience: Duration,
     observation: Observation,
     known: HashMap<EmId, SessionRecord>,
+    /// The keys of sessions whose row cannot be read: what EM shows of them waits until it can be.
+    unread: HashSet<String>,
     operations: Vec<Operation>,
     as_read: HashMap<OperationId, Operation>,
     told: HashSet<OperationId>,
@@ -94,8 +99,9 @@ impl Writing {
             at: look.at,
         };
         let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
-        let mut known: HashMap<EmId, SessionRecord> =
-            tx.open_sessions().await?.into_iter().map(by_id).collect();
+        let open = tx.open_sessions().await?;
+        let mut unread: HashSet<String> = open.unreadable.into_iter().collect();
+        let mut known: HashMap<EmId, SessionRecord> = open.items.into_iter().map(by_id).collect();
         let others: Vec<EmId> = look
             .sessions
             .iter()
@@ -103,7 +109,9 @@ impl Writing {
             .filter(|id| !known.contains_key(*id))
             .cloned()
             .collect();
-        known.extend(tx.sessions_known(&others).await?.into_iter().map(by_id));
+        let others = tx.sessions_known(&others).await?;
+        unread.extend(others.unreadable);
+        known.extend(others.items.into_iter().map(by_id));
         let operations = tx.unfinished_operations().await?;
         let as_read = operations
             .iter()
@@ -114,6 +122,7 @@ impl Writing {
             patience,
             observation,
             known,
+            unread,
             operations,
             as_read,
             told: HashSet::new(),
@@ -144,7 +153,7 @@ impl Writing {
         let mut changes = Vec::new();
         let mut in_reach: HashSet<EmId> = HashSet::new();
         for facts in std::mem::take(&mut self.look.sessions) {
-            if in_reach.insert(facts.id.clone()) {
+            if in_reach.insert(facts.id.clone()) && !self.unread.contains(&facts.id.key()) {
                 changes.extend(observe::seen(self.known.get(&facts.id), facts, self.observation));
             }
         }
@@ -170,25 +179,30 @@ impl Writing {
             let covered =
                 since.is_none_or(|since| record.facts.started_at.is_some_and(|started| started >= since));
             let id = &record.facts.id;
-            if covered && !in_this_part.contains(id) && !last.shown.contains(id) {
+            // The wait for the result of one that had stopped goes on although nobody can read it any more.
+            let due = record.stopped_seen_at.is_some() && last.unread.contains(id);
+            let missed = covered && !last.shown.contains(id);
+            if !in_this_part.contains(id) && (missed || due) {
                 changes.push(observe::absent(record, self.observation.at));
             }
         }
         changes
     }
 
-    async fn join(&mut self, tx: &mut Tx, changes: &[Change]) -> Result<(), Error> {
+    /// Joins operations with sessions. What is left of the changes: without the ends that wait for an answer of EM.
+    async fn join(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<Vec<Change>, Error> {
         let now = self.observation.at;
         let plans: HashSet<&EmId> = self
             .operations
             .iter()
-            .filter(|operation| follow::waits_for_session(operation, now))
+            .filter(|operation| follow::lacks_session(operation))
             .filter_map(|operation| Some(&operation.plan.as_ref()?.id))
             .collect();
         let mut had = Vec::new();
         for plan in plans {
             had.extend(tx.sessions_of_plan(plan).await?);
         }
+        let apart = self.set_apart(tx).await?;
         let mut sessions: HashMap<&EmId, &SessionRecord> = self.known.iter().collect();
         sessions.extend(
             changes
@@ -200,7 +214,51 @@ impl Writing {
             .filter(|record| !self.is_anybodys(record))
             .collect();
         follow::join(&mut self.operations, &sessions, &had, now);
-        Ok(())
+        let awaiting = follow::awaiting_answer(&self.operations, &sessions, &had, now);
+        let changes = self.keep_back(changes, &awaiting);
+        self.operations.extend(apart);
+        self.operations
+            .sort_by_key(|operation| (operation.requested_at, operation.id));
+        Ok(changes)
+    }
+
+    /// Takes out the operations of plans that are kept busy by one that cannot be read: what that one started is no
+    /// other's.
+    async fn set_apart(&mut self, tx: &mut Tx) -> Result<Vec<Operation>, Error> {
+        let mut busy = tx.busy_plans().await?;
+        for operation in self
+            .operations
+            .iter()
+            .filter(|operation| operation.state.is_open())
+        {
+            if let Some(plan) = &operation.plan {
+                busy.remove(&plan.id.key());
+            }
+        }
+        let of_busy = |operation: &mut Operation| {
+            let plan = operation.plan.as_ref();
+            plan.is_some_and(|plan| busy.contains(&plan.id.key()))
+        };
+        Ok(self.operations.extract_if(.., of_busy).collect())
+    }
+
+    /// The changes without the ends of sessions whose operation may still get its answer: the event is to carry it.
+    fn keep_back(&mut self, changes: Vec<Change>, awaiting: &HashSet<EmId>) -> Vec<Change> {
+        let mut left = Vec::with_capacity(changes.len());
+        for change in changes {
+            let id = &change.record.facts.id;
+            let until = change.may_end_later(self.observation.at);
+            let Some(until) = until.filter(|_| awaiting.contains(id)) else {
+                left.push(change);
+                continue;
+            };
+            self.applied.look_again = self.applied.look_again.into_iter().chain([until]).min();
+            let kept = change.without_end();
+            if self.known.get(&kept.record.facts.id) != Some(&kept.record) {
+                left.push(kept);
+            }
+        }
+        left
     }
 
     /// Whether the session's name is all that is known of its plan, and several plans have it.
@@ -345,7 +403,9 @@ impl Writing {
                 continue;
             }
             if let Some(last) = &self.look.last {
-                let session_seen = session.is_some_and(|id| seen.contains(id) || last.shown.contains(id));
+                let session_seen = session.is_some_and(|id| {
+                    seen.contains(id) || last.shown.contains(id) || self.unread.contains(&id.key())
+                });
                 follow::out_of_time(&mut operation, session_seen, now);
             }
             let id = operation.id;

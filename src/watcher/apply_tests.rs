@@ -54,6 +54,8 @@ impl Turns {
             number: None,
             join: true,
             last: Some(Last {
+                unread: HashSet::new(),
+                oldest_damaged: None,
                 shown: HashSet::new(),
                 late_when_active: Duration::from_secs(30),
                 late_when_idle: Duration::from_secs(75),
@@ -84,6 +86,28 @@ impl Turns {
     }
 
     async fn running(&self, action: &str) -> OperationId {
+        let id = self.asked(action, Duration::ZERO).await;
+        self.taken(id).await;
+        id
+    }
+
+    /// EM took the operation.
+    async fn taken(&self, id: OperationId) {
+        let mut tx = self.store.begin().await.expect("begun");
+        let mut running = tx.operation(id).await.expect("read").expect("there");
+        running.task = Some(OperationTask {
+            id: TaskId("task-1".into()),
+            logon: Some(LogonId(uuid::Uuid::nil())),
+            state: TaskState::Running,
+            message: None,
+        });
+        running.step(OperationState::Running, self.clock.now(), None);
+        tx.save_operation(&running).await.expect("saved");
+        tx.commit().await.expect("committed");
+    }
+
+    /// A request that was sent a moment ago; its answer may come for so long.
+    async fn asked(&self, action: &str, answer: Duration) -> OperationId {
         let id = OperationId::new(self.clock.id());
         let now = self.clock.now();
         let operation = Operation {
@@ -106,7 +130,7 @@ impl Turns {
             callback_url: None,
             metadata: BTreeMap::new(),
             seen_observation: self.store.observation().await.expect("read"),
-            answer_due: now,
+            answer_due: now + answer,
             evidence_deadline: now + PATIENCE,
             history: vec![HistoryStep {
                 state: OperationState::Submitting,
@@ -119,15 +143,6 @@ impl Turns {
             tx.insert_operation(&operation).await.expect("inserted"),
             Inserted::Done
         );
-        let mut running = operation;
-        running.task = Some(OperationTask {
-            id: TaskId("task-1".into()),
-            logon: Some(LogonId(uuid::Uuid::nil())),
-            state: TaskState::Running,
-            message: None,
-        });
-        running.step(OperationState::Running, now, None);
-        tx.save_operation(&running).await.expect("saved");
         tx.commit().await.expect("committed");
         id
     }
@@ -463,9 +478,11 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
     );
     drop(tx);
     let last = Last {
+        unread: HashSet::new(),
         shown: HashSet::from([working(1).id, working(2).id]),
         late_when_active: Duration::from_secs(30),
         late_when_idle: Duration::from_secs(75),
+        oldest_damaged: None,
     };
     let second = part(vec![], Some(first.number), Some(last)).await;
     assert!(second.complete && second.active);
@@ -484,4 +501,285 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
         1,
         "only what no part showed was missed"
     );
+}
+
+/// A session of a plan with one machine, stopped.
+fn done_with_machine() -> SessionFacts {
+    let machine = crate::domain::session::MachineFacts {
+        name: "srv1".into(),
+        state: SessionState::Stopped,
+        result: Some(SessionResult::Success),
+        progress: Some(100),
+        started_at: None,
+        ended_at: None,
+        failure_message: None,
+        replica_point: None,
+    };
+    SessionFacts {
+        machines: vec![machine],
+        ..done(1)
+    }
+}
+
+/// Whether the event carries that operation.
+fn carries(event: &serde_json::Value, id: OperationId) -> bool {
+    event["data"]["operation"]["id"] == id.to_string()
+}
+
+#[tokio::test]
+async fn a_session_first_seen_finished_waits_for_the_answer_and_is_told_in_one_piece_with_its_operation() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    for _ in 0..3 {
+        let applied = turns.look(vec![done_with_machine()]).await;
+        assert_eq!((applied.events, applied.active), (0, true));
+        let due = applied
+            .look_again
+            .expect("a moment")
+            .duration_since(turns.clock.now());
+        assert!(due.as_secs() <= 10, "{due}");
+    }
+    turns.taken(id).await;
+    let applied = turns.look(vec![done_with_machine()]).await;
+    assert_eq!(applied.look_again, None);
+    let events = turns.events().await;
+    let kinds: Vec<&str> = events.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "failover.session.started",
+            "failover.vm.finished",
+            "failover.session.finished"
+        ]
+    );
+    for (number, (_, event)) in (1..).zip(&events) {
+        assert!(carries(event, id), "{event}");
+        assert_eq!(event["data"]["sequence"], number);
+    }
+    let ended = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(ended.state, OperationState::Finished);
+    assert_eq!(turns.look(vec![done_with_machine()]).await.events, 0);
+}
+
+#[tokio::test]
+async fn a_session_that_runs_is_told_at_once_and_its_end_waits_for_the_answer() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    turns.look(vec![working(1)]).await;
+    turns.look(vec![done_with_machine()]).await;
+    assert_eq!(
+        turns.kinds().await,
+        ["failover.session.started", "failover.vm.finished"]
+    );
+    turns.taken(id).await;
+    turns.look(vec![done_with_machine()]).await;
+    let events = turns.events().await;
+    let (kind, finished) = events.last().expect("an event");
+    assert_eq!((events.len(), kind.as_str()), (3, "failover.session.finished"));
+    assert!(carries(finished, id), "{finished}");
+    assert_eq!(finished["data"]["sequence"], 3);
+}
+
+#[tokio::test]
+async fn an_end_goes_out_without_its_operation_after_ten_seconds_without_an_answer() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    // First seen at second 2, looked at every 2 seconds.
+    for _ in 0..5 {
+        assert_eq!(turns.look(vec![done(1)]).await.events, 0);
+    }
+    assert_eq!(turns.look(vec![done(1)]).await.events, 2);
+    let events = turns.events().await;
+    assert!(
+        events
+            .iter()
+            .all(|(_, event)| event["data"]["operation"].is_null())
+    );
+    // Its own end is told by an event of its own once the answer is there.
+    turns.taken(id).await;
+    turns.look(vec![done(1)]).await;
+    let kinds = turns.kinds().await;
+    assert_eq!(
+        kinds,
+        [
+            "failover.session.started",
+            "failover.session.finished",
+            "failover.operation.finished"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_end_is_told_at_once_when_the_answer_is_a_refusal() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    assert_eq!(turns.look(vec![done(1)]).await.events, 0);
+    let mut tx = turns.store.begin().await.expect("begun");
+    let mut refused = tx.operation(id).await.expect("read").expect("there");
+    refused.finish(Some(OperationResult::Failed), None, turns.clock.now());
+    tx.save_operation(&refused).await.expect("saved");
+    tx.commit().await.expect("committed");
+    assert_eq!(turns.look(vec![done(1)]).await.events, 2);
+    let events = turns.events().await;
+    assert!(
+        events
+            .iter()
+            .all(|(_, event)| event["data"]["operation"].is_null())
+    );
+}
+
+#[tokio::test]
+async fn an_operation_whose_process_is_gone_is_joined_at_the_first_look_that_shows_its_session() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.asked("test", PATIENCE).await;
+    let mut tx = turns.store.begin().await.expect("begun");
+    tx.leave_to("a process that is gone").await.expect("left");
+    tx.commit().await.expect("committed");
+    turns.look(vec![done_with_machine()]).await;
+    let events = turns.events().await;
+    assert_eq!(events.len(), 3);
+    assert!(events.iter().all(|(_, event)| carries(event, id)), "{events:?}");
+    let ended = turns.store.operation(id).await.expect("read").expect("there");
+    assert_eq!(ended.state, OperationState::Finished);
+}
+
+/// Changes the store behind the gateway's back.
+async fn damage(turns: &Turns, sql: &str) {
+    let mut tx = turns.store.begin().await.expect("begun");
+    tx.run(sql).await.expect("changed");
+    tx.commit().await.expect("committed");
+}
+
+fn elsewhere(id: u8) -> SessionFacts {
+    SessionFacts {
+        plan_name: "another".into(),
+        ..done(id)
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_costs_itself_and_is_taken_up_when_it_can_be() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    turns.look(vec![working(1)]).await;
+    for what in [
+        "facts = '{'",
+        "plan = '7'",
+        "phase = 'open', first_seen_at = 9223372036854775807",
+    ] {
+        damage(&turns, "create table kept as select * from failover_sessions").await;
+        damage(&turns, &format!("update failover_sessions set {what}")).await;
+        let before = turns.kinds().await.len();
+        let applied = turns.look(vec![done(1), elsewhere(2)]).await;
+        assert!(applied.complete, "{what}");
+        turns.look(vec![]).await;
+        turns.look(vec![]).await;
+        assert!(turns.store.unreadable_since().is_some(), "{what}");
+        let of_other = &turns.kinds().await[before..];
+        assert_eq!(
+            of_other,
+            ["failover.session.started", "failover.session.finished"],
+            "{what}: neither told twice nor lost"
+        );
+        damage(&turns, "delete from failover_sessions").await;
+        damage(&turns, "insert into failover_sessions select * from kept").await;
+        damage(&turns, "drop table kept").await;
+        damage(&turns, "delete from events").await;
+        turns.look(vec![working(1)]).await;
+        assert_eq!(turns.store.unreadable_since(), None, "{what}");
+    }
+    turns.look(vec![done(1)]).await;
+    assert_eq!(
+        turns.kinds().await.last().map(String::as_str),
+        Some("failover.session.finished")
+    );
+}
+
+#[tokio::test]
+async fn an_operation_that_cannot_be_read_keeps_its_plan_and_costs_nobody_else() {
+    for what in [
+        "metadata = '{'",
+        "plan = '{}'",
+        "requested_at = 9223372036854775807",
+    ] {
+        let turns = Turns::new().await;
+        turns.look(vec![]).await;
+        let old = turns.running("test").await;
+        let mut tx = turns.store.begin().await.expect("begun");
+        let mut unknown = tx.operation(old).await.expect("read").expect("there");
+        unknown.step(OperationState::Unknown, turns.clock.now(), None);
+        tx.save_operation(&unknown).await.expect("saved");
+        tx.commit().await.expect("committed");
+        let bad = turns.running("test").await;
+        damage(
+            &turns,
+            &format!("update operations set {what} where id = '{bad}'"),
+        )
+        .await;
+        let applied = turns.look(vec![working(1), elsewhere(2)]).await;
+        assert!(applied.complete, "{what}");
+        let other = turns.store.operation(old).await.expect("read").expect("there");
+        assert_eq!(other.session, None, "{what}: the session may be the other's");
+        let read = turns.store.operation(bad).await;
+        assert!(read.is_err_and(|error| error.is_unreadable()), "{what}");
+        let mut tx = turns.store.begin().await.expect("begun");
+        assert_eq!(
+            tx.busy_operation(&other.plan.clone().expect("a plan").id)
+                .await
+                .expect("read"),
+            Some(bad)
+        );
+        let mut second = other.clone();
+        second.id = OperationId::new(turns.clock.id());
+        second.state = OperationState::Submitting;
+        assert_eq!(
+            tx.insert_operation(&second).await.expect("asked"),
+            Inserted::PlanBusy
+        );
+        drop(tx);
+        let filter = crate::store::operations::OperationFilter::default();
+        let list = turns.store.operations(&filter, None, 1).await.expect("listed");
+        assert_eq!(list.iter().map(|one| one.id).collect::<Vec<_>>(), [old], "{what}");
+        assert!(turns.store.unreadable_since().is_some());
+        assert_eq!(turns.kinds().await.len(), 3, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_read_and_endpoints_that_cannot_be_are_passed_over() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    for id in 1..=4 {
+        turns.look(vec![elsewhere(id)]).await;
+    }
+    damage(
+        &turns,
+        "update events set type = 'of a later program' where seq in (2, 3)",
+    )
+    .await;
+    damage(&turns, "update events set body = '{' where seq = 5").await;
+    let places = async |after, limit| {
+        let events = turns.store.events_after(after, limit).await.expect("read");
+        events.iter().map(|event| event.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(places(0, 2).await, [1, 4]);
+    assert_eq!(places(4, 3).await, [6, 7, 8]);
+    let before = turns.store.events_before(7, 3).await.expect("read");
+    assert_eq!(
+        before.iter().map(|event| event.seq).collect::<Vec<_>>(),
+        [1, 4, 6]
+    );
+    damage(
+        &turns,
+        "insert into webhook_endpoints (id, url, shown_url, secret, filter, format, headers, max_concurrency, enabled, \
+         created_at, updated_at) values ('ep_1', '', '', '', '{', 'standard', '', 1, 1, 1, 1)",
+    )
+    .await;
+    assert_eq!(turns.look(vec![elsewhere(5)]).await.events, 2);
+    assert!(turns.store.endpoints(None, 10).await.expect("listed").is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `[watch]` (contract section 3).
+/// `[watch]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// From look to look while a failover is active.

@@ -1,6 +1,6 @@
 //! What an observation means for operations: joins them with sessions, follows their tasks, ends them. Pure.
 //!
-//! Rules of the contract, section 7 "Joining" and "Actions". EM's clock is not used: a session belongs to an operation
+//! Rules: docs/behaviour.md#joining and #actions. EM's clock is not used: a session belongs to an operation
 //! by the task's link, else by the plan's name when exactly one session came up since the request.
 
 use std::borrow::Borrow;
@@ -87,6 +87,36 @@ pub(super) fn join<S: Borrow<SessionRecord>>(
     had: &[EmId],
     now: Timestamp,
 ) {
+    let waiting = |operation: &Operation| waits_for_session(operation, now);
+    for (at, session) in pairs(operations, sessions, had, waiting) {
+        if let Some(operation) = operations.get_mut(at) {
+            operation.session = Some(session);
+        }
+    }
+}
+
+/// The sessions that only one operation can have started, one whose answer may still come: they would be joined with it
+/// if it could not.
+pub(super) fn awaiting_answer<S: Borrow<SessionRecord>>(
+    operations: &[Operation],
+    sessions: &[S],
+    had: &[EmId],
+    now: Timestamp,
+) -> HashSet<EmId> {
+    let pairs = pairs(operations, sessions, had, lacks_session).into_iter();
+    pairs
+        .filter(|(at, _)| operations.get(*at).is_some_and(|one| awaits_answer(one, now)))
+        .map(|(_, session)| session)
+        .collect()
+}
+
+/// The pairs of an operation, by its place, and a session: those `waiting` whose only candidate has no other.
+fn pairs<S: Borrow<SessionRecord>>(
+    operations: &[Operation],
+    sessions: &[S],
+    had: &[EmId],
+    waiting: impl Fn(&Operation) -> bool,
+) -> Vec<(usize, EmId)> {
     // What was called unknown would run again and keep its plan busy, which another may be doing at this moment.
     let busy: HashSet<EmId> = operations
         .iter()
@@ -100,7 +130,6 @@ pub(super) fn join<S: Borrow<SessionRecord>>(
                 .as_ref()
                 .is_none_or(|plan| !busy.contains(&plan.id))
     };
-    let waiting = |operation: &Operation| waits_for_session(operation, now);
     let mut taken = had.to_vec();
     taken.extend(
         operations
@@ -117,7 +146,7 @@ pub(super) fn join<S: Borrow<SessionRecord>>(
             && (operation.state.is_open()
                 || session.first_seen_at <= later(operation.evidence_deadline, LATE))
     };
-    let pairs: Vec<(usize, EmId)> = operations
+    operations
         .iter()
         .enumerate()
         .filter(|(_, operation)| waiting(operation) && may_run(operation))
@@ -132,23 +161,22 @@ pub(super) fn join<S: Borrow<SessionRecord>>(
                 .count();
             (candidates.next().is_none() && rivals == 1).then(|| (at, only.facts.id.clone()))
         })
-        .collect();
-    for (at, session) in pairs {
-        if let Some(operation) = operations.get_mut(at) {
-            operation.session = Some(session);
-        }
-    }
+        .collect()
 }
 
 /// Whether an operation may be joined with a session by name.
 pub fn waits_for_session(operation: &Operation, now: Timestamp) -> bool {
-    operation.session.is_none()
-        && operation.expects_session()
-        && match operation.state {
-            OperationState::Submitting => now >= operation.answer_due,
-            OperationState::Running | OperationState::Unknown => true,
-            OperationState::Finished => false,
-        }
+    lacks_session(operation) && !awaits_answer(operation, now)
+}
+
+/// Whether EM's answer to its request may still come.
+pub fn awaits_answer(operation: &Operation, now: Timestamp) -> bool {
+    operation.state == OperationState::Submitting && now < operation.answer_due
+}
+
+/// Whether it is to have a session and has none.
+pub fn lacks_session(operation: &Operation) -> bool {
+    operation.session.is_none() && operation.expects_session() && operation.state != OperationState::Finished
 }
 
 /// Takes over what its session says; true when the operation ended by it.

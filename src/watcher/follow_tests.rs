@@ -141,6 +141,42 @@ fn a_request_whose_answer_may_still_come_is_not_joined_by_name() {
 }
 
 #[test]
+fn a_session_awaits_an_answer_when_only_one_request_can_have_started_it_and_its_answer_may_still_come() {
+    let submitting = |name| Operation {
+        state: OperationState::Submitting,
+        task: None,
+        ..operation("test", name)
+    };
+    let awaited = |operations: &[Operation], sessions: &[SessionRecord], second| {
+        awaiting_answer(operations, sessions, &[], at(second)).len()
+    };
+    let (own, other) = (session(1, "A", 6), session(2, "A", 7));
+    assert_eq!(awaited(&[submitting("A")], &[own.clone()], 59), 1);
+    let taken = awaiting_answer(
+        &[submitting("A")],
+        &[own.clone()],
+        &[own.facts.id.clone()],
+        at(59),
+    );
+    assert!(taken.is_empty(), "it is that of an operation that ended");
+    for (operations, sessions, second) in [
+        (vec![submitting("A")], vec![own.clone()], 60),
+        (vec![submitting("A")], vec![own.clone(), other], 59),
+        (vec![submitting("A"), submitting("A")], vec![own.clone()], 59),
+        (vec![submitting("A")], vec![session(1, "A", 5)], 59),
+        (vec![submitting("B")], vec![own.clone()], 59),
+        (vec![operation("test", "A")], vec![own.clone()], 59),
+        (vec![], vec![own], 59),
+    ] {
+        assert_eq!(
+            awaited(&operations, &sessions, second),
+            0,
+            "{operations:?} {sessions:?}"
+        );
+    }
+}
+
+#[test]
 fn undo_is_never_joined_because_em_records_no_session_for_it() {
     let mut operations = [operation("undo", "A")];
     join(&mut operations, &[session(1, "A", 6)], at(2));

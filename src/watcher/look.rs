@@ -20,12 +20,13 @@ use crate::domain::session::SessionFacts;
 use crate::store::replicas::Lease;
 use crate::store::sessions::WatchState;
 use crate::store::{self, Store};
+use crate::upstream::Walked;
 
 /// How far the query reaches back at the least, and how much EM's clock may be off without anybody minding.
 const REACH: Duration = Duration::from_hours(1);
 pub(super) const CLOCK_SLACK: Duration = Duration::from_mins(15);
 
-/// How often the query reaches back to sessions that were lost, which EM may show again.
+/// How often the query reaches back to sessions that were lost, which EM may show again, and to those that are damaged.
 const LOST_PERIOD: Duration = Duration::from_mins(1);
 
 /// How long a task that may name its session is waited for; what the query told is written then in any case.
@@ -50,19 +51,35 @@ const LATE: Duration = Duration::from_secs(30);
 const LATE_INTERVALS: u32 = 5;
 
 /// How far back the query has to reach: to the oldest session whose end is awaited (those that were `lost` among them,
-/// if asked for), to what may have happened since the last observation, and an hour at the least; `None` (all that EM
-/// keeps) before the baseline. `behind`: by how much EM's clock is known to be slow.
-fn reach(before: &WatchState, lost: bool, behind: Duration, now: Timestamp) -> Option<Timestamp> {
+/// and the oldest that is `damaged`, if asked for), to what may have happened since the last observation, and an hour at
+/// the least; `None` (all that EM keeps) before the baseline. `behind`: by how much EM's clock is known to be slow.
+fn reach(
+    before: &WatchState,
+    lost: bool,
+    damaged: Option<Timestamp>,
+    behind: Duration,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let last = before.observed_at?.min(now).checked_sub(REACH).ok()?;
     // What EM creates now has the time that EM believes it is; the ages of sessions are EM's own times already.
     let last = last.checked_sub(behind).ok()?;
     let oldest_lost = before.oldest_lost.filter(|_| lost);
-    [before.oldest_open, oldest_lost]
+    let damaged = damaged.filter(|_| lost);
+    [before.oldest_open, oldest_lost, damaged]
         .into_iter()
         .flatten()
         .fold(last, Timestamp::min)
         .checked_sub(CLOCK_SLACK)
         .ok()
+}
+
+/// What a look saw.
+struct Seen {
+    /// How far back it looked.
+    since: Option<Timestamp>,
+    sessions: Vec<SessionFacts>,
+    /// Sessions that are there and may not be among those, because they are damaged.
+    unread: HashSet<EmId>,
 }
 
 impl Watcher {
@@ -78,17 +95,28 @@ impl Watcher {
         self.align_pins(&before.operations, asked);
         self.singles.collect();
         let links = self.ask_tasks(&before.operations);
-        let lost = before.oldest_lost.is_some()
+        let damaged = self
+            .damaged
+            .oldest()
+            .into_iter()
+            .chain(before.oldest_damaged)
+            .min();
+        let lost = (before.oldest_lost.is_some() || damaged.is_some())
             && self
                 .lost_looked
                 .is_none_or(|at| asked_at.duration_since(at).unsigned_abs() >= LOST_PERIOD);
-        let (since, mut sessions) = self.query(&before, lost, asked_at).await?;
+        let (since, walked) = self.query(&before, lost, damaged, asked_at).await?;
+        let (mut sessions, unread) = self.add_damaged(walked, lost || since.is_none()).await?;
         // Read again: what was asked for meanwhile may have its session in the list.
         let operations = store::in_time(self.store.unfinished_operations()).await?;
-        self.add_linked(&mut sessions, links, &operations).await?;
-        let applied = self
-            .write(lease, since, sessions, &before, &operations, asked)
+        self.add_linked(&mut sessions, &unread, links, &operations)
             .await?;
+        let seen = Seen {
+            since,
+            sessions,
+            unread,
+        };
+        let applied = self.write(lease, seen, &before, &operations, asked).await?;
         if lost && applied.complete {
             self.lost_looked = Some(asked_at);
         }
@@ -100,16 +128,17 @@ impl Watcher {
         &self,
         before: &WatchState,
         lost: bool,
+        damaged: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<(Option<Timestamp>, Vec<SessionFacts>), Error> {
-        let since = reach(before, lost, self.behind(), now);
-        let sessions = self.em.sessions_since(since).await?;
-        let further = reach(before, lost, self.behind(), now);
+    ) -> Result<(Option<Timestamp>, Walked), Error> {
+        let since = reach(before, lost, damaged, self.behind(), now);
+        let walked = self.em.sessions_since(since).await?;
+        let further = reach(before, lost, damaged, self.behind(), now);
         // None is the furthest, and the least.
         if further < since {
             return Ok((further, self.em.sessions_since(further).await?));
         }
-        Ok((since, sessions))
+        Ok((since, walked))
     }
 
     /// By how much EM's clock is slow, where that is more than is reckoned with anyway.
@@ -156,10 +185,12 @@ impl Watcher {
     async fn add_linked(
         &mut self,
         sessions: &mut Vec<SessionFacts>,
+        unread: &HashSet<EmId>,
         mut questions: Vec<Question>,
         operations: &[Operation],
     ) -> Result<(), Error> {
-        let seen: HashSet<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
+        let read = sessions.iter().map(|facts| facts.id.clone());
+        let seen: HashSet<EmId> = read.chain(unread.iter().cloned()).collect();
         let mut missing: HashSet<EmId> = operations
             .iter()
             .filter(|operation| operation.state.is_open())
@@ -202,16 +233,24 @@ impl Watcher {
     async fn write(
         &mut self,
         lease: Lease,
-        since: Option<Timestamp>,
-        mut sessions: Vec<SessionFacts>,
+        seen: Seen,
         before: &WatchState,
         operations: &[Operation],
         begun: Instant,
     ) -> Result<Applied, Error> {
-        let shown: HashSet<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
+        let Seen {
+            since,
+            mut sessions,
+            unread,
+        } = seen;
+        let mut shown: HashSet<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
         let ids: Vec<EmId> = shown.iter().cloned().collect();
+        shown.extend(unread.iter().cloned());
         let known = store::in_time(self.store.session_keys_known(&ids)).await?;
         let baseline = before.observed_at.is_none();
+        let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
+        let oldest_damaged =
+            Some(self.damaged.oldest()).filter(|oldest| micros(*oldest) != micros(before.oldest_damaged));
         self.read_again(&sessions, &shown, &known).await?;
         self.complete(&mut sessions);
         let mut total = Applied::default();
@@ -237,6 +276,8 @@ impl Watcher {
                 join: part.join,
                 last: parts.peek().is_none().then(|| Last {
                     shown: shown.clone(),
+                    unread: unread.clone(),
+                    oldest_damaged,
                     late_when_active: late_after(self.config.interval),
                     late_when_idle: late_after(self.config.idle_interval),
                 }),

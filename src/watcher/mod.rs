@@ -8,6 +8,7 @@
 
 pub mod apply;
 pub mod config;
+mod damaged;
 pub mod follow;
 mod look;
 pub mod observe;
@@ -73,6 +74,8 @@ pub struct Watcher {
     em_failures: u32,
     /// When it was last said in the log that looks fail.
     said: Option<std::time::Instant>,
+    /// Sessions whose rows cannot be read.
+    damaged: damaged::Damaged,
     /// Whether it was said that EM's clock is off.
     skew_said: bool,
     /// Sessions and operations of which it was said that they cannot be written.
@@ -115,6 +118,7 @@ impl Watcher {
             failures: 0,
             em_failures: 0,
             said: None,
+            damaged: damaged::Damaged::default(),
             skew_said: false,
             skipped: HashSet::new(),
             lost_looked: None,
@@ -124,6 +128,14 @@ impl Watcher {
             adopted: HashSet::new(),
             greeted: None,
         }
+    }
+
+    /// The pause before the next look: `interval`, or less where something is due before.
+    fn rest(&self, interval: Duration, applied: &Applied) -> Duration {
+        let now = self.clock.now();
+        let left = applied.look_again.map(|due| due.duration_since(now));
+        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+        left.map_or(interval, |left| left.min(interval))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts and seconds, far below 2^52")]
@@ -168,8 +180,8 @@ impl Worker for Watcher {
         match outcome {
             // What is left of it is there already.
             Ok(applied) if !applied.complete => Turn::Again,
-            Ok(applied) if applied.active => Turn::Rest(self.config.interval),
-            Ok(_) => Turn::Rest(self.config.idle_interval),
+            Ok(applied) if applied.active => Turn::Rest(self.rest(self.config.interval, &applied)),
+            Ok(applied) => Turn::Rest(self.rest(self.config.idle_interval, &applied)),
             // EM is down or the store is: look again soon, because finding it up ends the wait of many.
             Err(_) => Turn::Rest(self.config.interval.max(Duration::from_secs(1))),
         }

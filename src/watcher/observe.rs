@@ -1,6 +1,6 @@
 //! What an observation means: compares what is known of a session with what EM says now. Pure; the tests are below.
 //!
-//! Rules of the contract, section 7 "Observation": stopped sessions of the baseline are recorded silently; finished means
+//! Rules: docs/behaviour.md#observation; stopped sessions of the baseline are recorded silently; finished means
 //! `Stopped`, reported at once with a result and after a minute without; a session that two complete observations
 //! lack, and that had not ended, is lost.
 
@@ -12,6 +12,9 @@ use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord};
 
 /// How long a stopped session's result is waited for.
 const RESULT_GRACE: Duration = Duration::from_mins(1);
+
+/// How long the end of a session is kept back for EM's answer to the request that may have started it.
+const ANSWER_GRACE: Duration = Duration::from_secs(10);
 
 /// How many complete observations in a row must lack a session before it is lost.
 const MISSES_UNTIL_LOST: i64 = 2;
@@ -41,6 +44,30 @@ pub struct Change {
     pub record: SessionRecord,
     /// What happened, oldest first.
     pub steps: Vec<Step>,
+}
+
+impl Change {
+    /// Until when the session's end may be kept back; none when nothing ends or that moment has passed.
+    #[must_use]
+    pub fn may_end_later(&self, now: Timestamp) -> Option<Timestamp> {
+        let stopped_at = self.record.stopped_seen_at?;
+        let until = stopped_at.checked_add(ANSWER_GRACE).ok()?;
+        // A clock that was set back must not make the wait endless.
+        let waiting = now.duration_since(stopped_at).unsigned_abs() < ANSWER_GRACE;
+        (waiting && self.steps.contains(&Step::Finished)).then_some(until)
+    }
+
+    /// The same without the session's end, which a later look finds again. Of a session of which nothing was told yet
+    /// nothing is told before its end.
+    #[must_use]
+    pub fn without_end(mut self) -> Self {
+        self.record.phase = SessionPhase::Open;
+        if self.record.sequence == 0 {
+            self.steps.clear();
+        }
+        self.steps.retain(|step| *step != Step::Finished);
+        self
+    }
 }
 
 /// The observation at hand.
@@ -106,7 +133,10 @@ fn seen_again(known: &SessionRecord, mut facts: SessionFacts, observation: Obser
     if known.phase == SessionPhase::Lost {
         record.phase = SessionPhase::Open;
     }
-    if record.phase == SessionPhase::Open {
+    if is_untold(known) {
+        steps.push(Step::Started);
+        steps.extend(machines_ended(None, &facts));
+    } else if record.phase == SessionPhase::Open {
         let machines = machines_ended(Some(&known.facts), &facts);
         if changed && !facts.state.is_stopped() {
             steps.push(Step::Progressed);
@@ -131,6 +161,10 @@ pub fn absent(known: &SessionRecord, at: Timestamp) -> Change {
         ..known.clone()
     };
     let mut steps = Vec::new();
+    if is_untold(known) {
+        steps.push(Step::Started);
+        steps.extend(machines_ended(None, &known.facts));
+    }
     if record.stopped_seen_at.is_some() {
         // It had stopped and only its result was waited for; the wait goes on by the clock.
         end_if_due(&mut record, &mut steps, at);
@@ -142,6 +176,11 @@ pub fn absent(known: &SessionRecord, at: Timestamp) -> Change {
         }
     }
     Change { record, steps }
+}
+
+/// Whether nothing was told of a session yet because its end was kept back.
+fn is_untold(known: &SessionRecord) -> bool {
+    known.phase == SessionPhase::Open && known.sequence == 0
 }
 
 fn end_if_due(record: &mut SessionRecord, steps: &mut Vec<Step>, at: Timestamp) {
@@ -225,7 +264,10 @@ mod tests {
     }
 
     fn working() -> SessionRecord {
-        first_seen(facts(SessionState::Working, None), look(2, 0)).record
+        SessionRecord {
+            sequence: 1,
+            ..first_seen(facts(SessionState::Working, None), look(2, 0)).record
+        }
     }
 
     #[test]
@@ -296,6 +338,56 @@ mod tests {
         let change = seen(Some(&change.record), stopped, look(5, 70)).expect("changed");
         assert_eq!(change.steps, [Step::Finished]);
         assert_eq!(change.record.facts.result, None);
+    }
+
+    fn ended_with(machines: &[&str]) -> SessionFacts {
+        let machines = machines.iter().map(|name| machine(name, SessionState::Stopped));
+        SessionFacts {
+            machines: machines.collect(),
+            ..facts(SessionState::Stopped, Some(SessionResult::Success))
+        }
+    }
+
+    #[test]
+    fn an_end_may_be_kept_back_for_ten_seconds_and_not_longer() {
+        let mut change = seen(Some(&working()), ended_with(&[]), look(3, 10)).expect("changed");
+        for second in [10, 19] {
+            assert_eq!(change.may_end_later(at(second)), Some(at(20)));
+            let kept = change.without_end();
+            assert_eq!((kept.steps, kept.record.phase), (vec![], SessionPhase::Open));
+            change = seen(Some(&kept.record), ended_with(&[]), look(4, second)).expect("found again");
+            assert_eq!(change.steps, [Step::Finished]);
+        }
+        assert_eq!(change.may_end_later(at(20)), None);
+        assert_eq!(change.may_end_later(at(-60)), None, "the clock was set back");
+        let running = first_seen(facts(SessionState::Working, None), look(2, 0));
+        assert_eq!(running.may_end_later(at(0)), None);
+    }
+
+    #[test]
+    fn what_is_told_before_an_end_that_is_kept_back_is_told_once() {
+        let change = seen(Some(&working()), ended_with(&["a"]), look(3, 10)).expect("changed");
+        let kept = change.without_end();
+        assert_eq!(kept.steps, [Step::MachineFinished("a".into())]);
+        let change = seen(Some(&kept.record), ended_with(&["a"]), look(4, 12)).expect("found again");
+        assert_eq!(change.steps, [Step::Finished]);
+    }
+
+    #[test]
+    fn a_session_first_seen_finished_whose_end_is_kept_back_is_told_in_one_piece() {
+        let all = [Step::Started, Step::MachineFinished("a".into()), Step::Finished];
+        let change = seen(None, ended_with(&["a"]), look(2, 10)).expect("recorded");
+        assert_eq!(change.steps, all);
+        let kept = change.without_end();
+        assert_eq!(kept.steps, []);
+        let shown = seen(Some(&kept.record), ended_with(&["a"]), look(3, 12)).expect("found again");
+        assert_eq!(shown.steps, all);
+        assert_eq!(shown.without_end(), kept, "nothing new is written while it waits");
+        assert_eq!(
+            absent(&kept.record, at(12)).steps,
+            all,
+            "also when EM shows it no more"
+        );
     }
 
     #[test]

@@ -7,11 +7,15 @@ use jiff::Timestamp;
 /// The longest pause between two looks at one task; the pauses double from one interval up to this.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The same for what may stay as it is for days.
+const PATIENT: Duration = Duration::from_mins(5);
+
 /// The looks at one task.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     pause: Duration,
     due: Timestamp,
+    longest: Duration,
 }
 
 impl Pace {
@@ -20,6 +24,15 @@ impl Pace {
         Self {
             pause: interval,
             due: now,
+            longest: LONGEST,
+        }
+    }
+
+    /// The same, with pauses that grow to five minutes.
+    pub const fn patient(interval: Duration, now: Timestamp) -> Self {
+        Self {
+            longest: PATIENT,
+            ..Self::new(interval, now)
         }
     }
 
@@ -27,10 +40,10 @@ impl Pace {
     pub fn is_due(&mut self, now: Timestamp) -> bool {
         let left = Duration::try_from(self.due.duration_since(now)).unwrap_or_default();
         // A clock that was set back must not keep a task from being looked at.
-        let due = left.is_zero() || left > LONGEST;
+        let due = left.is_zero() || left > self.longest;
         if due {
             self.due = now.checked_add(self.pause).unwrap_or(now);
-            self.pause = (self.pause * 2).min(LONGEST);
+            self.pause = (self.pause * 2).min(self.longest);
         }
         due
     }

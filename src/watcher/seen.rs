@@ -42,6 +42,10 @@ pub struct Look {
 pub struct Last {
     /// All sessions that were seen, in whatever part.
     pub shown: HashSet<EmId>,
+    /// Those among them that could not be read, or may not have been.
+    pub unread: HashSet<EmId>,
+    /// When the oldest was made that could never be read; none where the store knows it already.
+    pub oldest_damaged: Option<Option<Timestamp>>,
     /// How long the next observation may take to be complete while something runs.
     pub late_when_active: Duration,
     /// The same while nothing does.
@@ -67,6 +71,8 @@ pub struct Applied {
     pub number: i64,
     /// Whether the observation is complete.
     pub complete: bool,
+    /// When the next look is due at the latest: an end that is kept back goes out then.
+    pub look_again: Option<Timestamp>,
     /// What the database refused to take, and why.
     pub skipped: Vec<(String, String)>,
 }
@@ -79,6 +85,7 @@ impl Applied {
         self.events += next.events;
         self.released.extend(next.released);
         self.skipped.extend(next.skipped);
+        self.look_again = self.look_again.into_iter().chain(next.look_again).min();
         // The later part saw what the earlier wrote.
         self.active = next.active;
         self.running = next.running;

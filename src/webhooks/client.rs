@@ -26,12 +26,13 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::guard::{Guard, NoAddress};
+use super::head::{Noted, Seen};
 use crate::domain::webhook::AttemptError;
 use crate::domain::webhook::target::TargetUrl;
 
 /// How long dialling may take, over all addresses of a name.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// The largest head of an answer.
+/// The largest head of an answer that is parsed whole.
 const HEAD_LIMIT: usize = 16 * 1024;
 /// The most fields in it.
 const FIELDS_LIMIT: usize = 100;
@@ -146,21 +147,39 @@ impl Client {
         let stream = timeout_at(deadline, self.open(target, progress))
             .await
             .unwrap_or_else(|_| Err(unfinished(progress)))?;
+        let seen = Seen::up_to(HEAD_LIMIT);
+        let stream = Noted {
+            stream,
+            seen: seen.clone(),
+        };
         let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
             .max_buf_size(HEAD_LIMIT)
             .max_headers(FIELDS_LIMIT)
+            .ignore_invalid_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| of_http(&error))?;
         let phases = &mut progress.phases;
         let mut speaking = pin!(async move {
             let start = Instant::now();
-            let response = timeout_at(deadline, sender.send_request(request))
+            let outcome = timeout_at(deadline, sender.send_request(request))
                 .await
-                .map_err(|_| AttemptError::Timeout)?
-                .map_err(|error| of_http(&error))?;
-            phases.answer = Some(start.elapsed());
-            Ok(read(response).await)
+                .map_err(|_| AttemptError::Timeout)?;
+            match outcome {
+                Ok(response) => {
+                    phases.answer = Some(start.elapsed());
+                    Ok(read(response).await)
+                }
+                // What cannot be parsed below the status line does not undo it.
+                Err(error) if error.is_parse() => {
+                    let answer = seen.answer().ok_or_else(|| of_http(&error))?;
+                    phases.answer = Some(start.elapsed());
+                    Ok(answer)
+                }
+                Err(error) => Err(of_http(&error)),
+            }
         });
         // The connection's own end is told to whoever waits for the answer.
         tokio::select! {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-/// `[webhooks]` (contract section 3).
+/// `[webhooks]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Networks that are not public and may be delivered to nevertheless.

@@ -3,7 +3,7 @@
 //! Deliveries are rows, written with their event; what is due is claimed, signed, sent to an address that was judged,
 //! and its outcome written before anything else happens to it. Nothing here decides what an event says, and nothing
 //! but [`client`] opens a connection. Invariant: a delivery ends only where its row says so. Tests:
-//! `tests/it/delivery.rs`, `tests/it/address.rs`.
+//! `tests/it/delivery`, `tests/it/address.rs`.
 
 pub mod address;
 pub mod client;
@@ -12,6 +12,7 @@ mod deliver;
 pub mod dispatch;
 mod fairness;
 pub mod guard;
+mod head;
 pub mod pulse;
 mod settle;
 pub mod sign;

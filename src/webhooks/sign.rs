@@ -1,7 +1,7 @@
 //! Signatures by Standard Webhooks 1.0: HMAC-SHA256 over `id.timestamp.body`.
 //!
 //! Source: the specification at standardwebhooks.com, version 1.0.0. Checked against its own vector, and in
-//! `tests/it/delivery.rs` against another library.
+//! `tests/it/delivery` against another library.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;

@@ -166,6 +166,29 @@ async fn a_session_that_comes_up_before_the_refusal_is_not_the_refused_requests(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failover_that_is_over_before_the_answer_is_told_with_its_operation() {
+    let (test, stand_in) = with_late_answers(late, 1000.0).await;
+    let asked = under_way(&test, &stand_in, "k").await;
+    let answer = asked.await.expect("an answer").expect(202);
+    let log = test
+        .until("/api/v1/events?pageSize=100", |body| {
+            let items = body["items"].as_array().into_iter().flatten();
+            items
+                .map(|event| &event["type"])
+                .any(|kind| kind == "failover.session.finished")
+        })
+        .await;
+    let events = log["items"].as_array().expect("items");
+    for (number, event) in (1..).zip(events) {
+        assert_eq!(event["data"]["sequence"], number, "{event}");
+    }
+    let last = events.last().expect("an event");
+    assert_eq!(last["type"], "failover.session.finished", "{log}");
+    assert_eq!(last["data"]["operation"]["id"], answer.body["id"], "{last}");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_whose_request_was_refused_for_certain_is_free_again() {
     let test = TestGateway::start().await;
     test.fault(json!({"kind": "status", "status": 409, "method": "POST", "path": "/api/cloud/"}))

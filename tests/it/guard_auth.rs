@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, TestGateway, seconds_now, token};
 
-struct Operation {
-    method: String,
-    path: String,
+pub struct Operation {
+    pub method: String,
+    pub path: String,
     scopes: Vec<String>,
 }
 
 /// Every operation, and every action of one where these need different scopes.
-async fn operations(test: &TestGateway) -> Vec<Operation> {
+pub async fn operations(test: &TestGateway) -> Vec<Operation> {
     let document = test.stranger().get("/openapi.json").send().await.expect(200).body;
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {

@@ -302,3 +302,56 @@ async fn every_event_type_comes_with_a_schema_that_its_example_fits() {
     }
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_is_left_out_of_lists_and_costs_no_other_and_no_action_on_another() {
+    let test = TestGateway::builder()
+        .sim(|sim| {
+            sim.plans = 4;
+            sim.history = 4;
+        })
+        .start()
+        .await;
+    for (collection, kinds) in [
+        (
+            "cloud-failover-plans",
+            ["badEntity", "repeatedPart", "noIdentity"],
+        ),
+        ("failover-plans", ["deep", "mismatchedTag", "unclosedTag"]),
+        ("failover-sessions", ["bareAmpersand", "deep", "noIdentity"]),
+    ] {
+        let path = format!("/api/v1/{collection}?pageSize=100");
+        let all = ids(&test.client.get(&path).send().await.expect(200).body);
+        for (bad, kind) in all.iter().zip(kinds) {
+            let wish = json!({"id": bad, "kind": kind, "alone": true});
+            test.sim_control(reqwest::Method::POST, "damage", wish).await;
+        }
+        let page = test.client.get(&path).send().await.expect(200).body;
+        assert_eq!(ids(&page), all[3..], "{collection}");
+        assert_eq!(page["page"]["total"], 1, "{collection}");
+        let alone = format!("/api/v1/{collection}/{}", all[0]);
+        let problem = test.client.get(&alone).send().await.expect(502).body;
+        assert_eq!(problem["code"], "upstream-invalid-response", "{problem}");
+        if collection == "cloud-failover-plans" {
+            let act = |plan: &str| format!("/api/v1/cloud-failover-plans/{plan}/test");
+            test.client.post(&act(&all[0])).send().await.expect(502);
+            test.client.post(&act(&all[3])).send().await.expect(202);
+        }
+        test.sim_control(reqwest::Method::DELETE, "damage", json!({}))
+            .await;
+        let page = test.client.get(&path).send().await.expect(200).body;
+        assert!(ids(&page).len() >= all.len(), "{collection}");
+    }
+    let readable = json!({"id": PLAN, "kind": "escByte", "alone": true});
+    test.sim_control(reqwest::Method::POST, "damage", readable).await;
+    let plan = test
+        .client
+        .get(&format!("/api/v1/cloud-failover-plans/{PLAN}"))
+        .send()
+        .await
+        .expect(200)
+        .body;
+    let description = plan["description"].as_str().expect("text");
+    assert!(description.contains("\u{fffd}[31mfailed"), "{description:?}");
+    test.stop().await;
+}

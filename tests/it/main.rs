@@ -25,9 +25,14 @@ mod em_examples; // the document's examples of EM's answers, produced
 mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
+mod guard_citations; // paths and headings that comments and documents cite exist
 mod guard_imports; // who may import whom, and which crates stay in one room
 #[cfg(feature = "demo")]
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
+#[cfg(feature = "demo")]
+mod guard_query; // every operation of the document: an unknown query parameter, and what is no clean text
+#[cfg(feature = "demo")]
+mod input_rules; // what no body, header or token gets past, on both stores
 #[cfg(feature = "demo")]
 mod late_answers; // EM's answer when others know more already; failures that name what goes on
 #[cfg(feature = "demo")]
@@ -64,6 +69,8 @@ mod simulator; // the simulator over TCP: right clients are served, wrong ones f
 mod simulator_world; // every operation of the catalogue against the simulator
 #[cfg(feature = "demo")]
 mod store_faults; // real processes on a store that is full, read-only, or both in turn
+#[cfg(feature = "demo")]
+mod store_start; // real processes: names of one file, databases that will not do, starts that take their time
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 mod transcode_decode; // XML to JSON: fixtures

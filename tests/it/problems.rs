@@ -1,4 +1,4 @@
-//! The contract's table of errors, row by row: status, code and content type over TCP. The client of `support` checks
+//! The table of problem codes, row by row: status, code and content type over TCP. The client of `support` checks
 //! the rest of every problem's shape.
 
 use std::time::Duration;
@@ -62,7 +62,7 @@ async fn bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_422_with_
     for body in [
         "{",
         "{\"metadata\":{}} {}",
-        "\u{feff}{}",
+        "\u{feff}\u{feff}{}",
         "nul",
         "{\"a\":\"\u{1}\"}",
         &"[".repeat(1000),

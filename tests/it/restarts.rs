@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::PLAN;
+use crate::support::receiver::WebhookReceiver;
 use crate::support::world::{World, stats};
 
 fn operation_path(operation: &serde_json::Value) -> String {
@@ -193,6 +194,46 @@ async fn a_kill_between_ems_answer_and_its_record_loses_nothing() {
         (&json!("success"), &json!("session")),
         "{ended}"
     );
+    assert_eq!(posts(&world).await, 1);
+}
+
+#[tokio::test]
+async fn a_request_whose_process_was_killed_is_joined_at_the_first_look_that_shows_its_session() {
+    let world = World::start(&["--speed", "10"]).await;
+    let mut receiver = WebhookReceiver::start().await;
+    world
+        .control(
+            "faults",
+            &json!({"kind": "hang", "method": "POST", "path": "/api/cloud/"}),
+        )
+        .await;
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
+    let body = json!({"callback": {"url": receiver.url()}});
+    tokio::select! {
+        answer = world.post(&path, &body) => panic!("answered without EM: {answer:?}"),
+        () = until_asked(&world) => {}
+    }
+    // It gets no turn to see what its request started.
+    world.gateway.freeze();
+    let failover = json!({"planId": PLAN, "action": "test", "result": "Success", "seconds": 10});
+    world.control("failovers", &failover).await;
+    let world = world.crash_and_restart().await;
+    let finished = receiver.next_of("failover.session.finished").await;
+    let operation = &finished.json["data"]["operation"];
+    assert_eq!(
+        (&operation["state"], &operation["result"]),
+        (&json!("finished"), &json!("success")),
+        "{operation}"
+    );
+    let log = world.get("/api/v1/events?pageSize=100").await;
+    let of_session: Vec<_> = (log["items"].as_array().expect("items").iter())
+        .filter(|event| !event["data"]["session"].is_null())
+        .collect();
+    for (number, event) in (1..).zip(&of_session) {
+        assert_eq!(event["data"]["sequence"], number, "{event}");
+        assert_eq!(event["data"]["operation"]["id"], operation["id"], "{event}");
+    }
+    assert_eq!(of_session[0]["type"], "failover.session.started");
     assert_eq!(posts(&world).await, 1);
 }
 

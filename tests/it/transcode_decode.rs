@@ -1,4 +1,4 @@
-//! XML → JSON as the contract promises it: fixtures hold exactly, and each rule by an example of its own.
+//! XML → JSON as docs/behaviour.md#xml-to-json says: fixtures hold exactly, and each rule by an example of its own.
 
 use emgate::transcode::{AnomalyKind, DecodeError, decode, decode_expecting, decode_stream};
 use rstest::rstest;

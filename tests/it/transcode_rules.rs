@@ -1,4 +1,4 @@
-//! The contract's rules for XML → JSON one by one.
+//! The rules of docs/behaviour.md#xml-to-json one by one.
 
 use emgate::transcode::{DecodeError, decode, decode_stream};
 use rstest::rstest;

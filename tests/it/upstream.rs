@@ -161,6 +161,7 @@ async fn a_test_is_followed_from_the_task_to_the_end_of_its_session() {
         .sessions_since(None)
         .await
         .expect("sessions")
+        .sessions
         .pop()
         .expect("a row");
     assert_eq!(
@@ -388,7 +389,7 @@ async fn with_sessions(count: usize, pause: Duration) -> Bench {
 async fn a_long_history_is_read_to_its_end_each_session_once() {
     let bench = with_sessions(230, Duration::from_millis(1700)).await;
     let before = bench.stats().await.requests("GET /api/query");
-    let all = bench.em.sessions_since(None).await.expect("sessions");
+    let all = bench.em.sessions_since(None).await.expect("sessions").sessions;
     assert_eq!(bench.stats().await.requests("GET /api/query") - before, 3);
     assert_eq!(all.len(), 230);
     assert!(all.is_sorted_by_key(|session| session.started_at));
@@ -398,14 +399,24 @@ async fn a_long_history_is_read_to_its_end_each_session_once() {
         .em
         .sessions_since(all[90].started_at)
         .await
-        .expect("sessions");
+        .expect("sessions")
+        .sessions;
     assert_eq!(recent, all[90..]);
 }
 
 #[tokio::test]
 async fn sessions_of_one_second_are_all_found_although_they_fill_pages() {
     let bench = with_sessions(230, Duration::ZERO).await;
-    assert_eq!(bench.em.sessions_since(None).await.expect("sessions").len(), 230);
+    assert_eq!(
+        bench
+            .em
+            .sessions_since(None)
+            .await
+            .expect("sessions")
+            .sessions
+            .len(),
+        230
+    );
 }
 
 #[tokio::test]
@@ -414,7 +425,7 @@ async fn a_burst_of_sessions_is_read_once_and_not_page_by_page_anew() {
     for pause in [Duration::from_millis(4), Duration::from_millis(15)] {
         let bench = with_sessions(450, pause).await;
         let before = bench.stats().await.requests("GET /api/query");
-        let all = bench.em.sessions_since(None).await.expect("sessions");
+        let all = bench.em.sessions_since(None).await.expect("sessions").sessions;
         assert_eq!(all.len(), 450);
         assert_eq!(
             bench.stats().await.requests("GET /api/query") - before,
@@ -467,7 +478,7 @@ async fn rows_that_age_out_between_two_pages_take_no_other_with_them() {
     })
     .await;
     let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
-    let all = em.sessions_since(None).await.expect("sessions");
+    let all = em.sessions_since(None).await.expect("sessions").sessions;
     assert_eq!(
         all.len(),
         150,
@@ -505,7 +516,7 @@ async fn sessions_are_filtered_sorted_and_paged_by_em() {
         |_| {},
     )
     .await;
-    let all = bench.em.sessions_since(None).await.expect("sessions");
+    let all = bench.em.sessions_since(None).await.expect("sessions").sessions;
     let descending = Some(Sort {
         by: SortField::StartedAt,
         descending: true,

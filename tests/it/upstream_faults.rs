@@ -141,9 +141,21 @@ async fn what_the_simulator_can_do_to_an_action_never_makes_it_two() {
         assert_eq!(bench.stats().await.requests(ACTIONS), 1, "{kind}");
         // At that speed an action shows its session at once, so that one look tells whether there was one.
         let deadline = Instant::now() + Duration::from_secs(5);
-        let mut sessions = bench.em.sessions_since(None).await.expect("sessions").len();
+        let mut sessions = bench
+            .em
+            .sessions_since(None)
+            .await
+            .expect("sessions")
+            .sessions
+            .len();
         while sessions < acted && Instant::now() < deadline {
-            sessions = bench.em.sessions_since(None).await.expect("sessions").len();
+            sessions = bench
+                .em
+                .sessions_since(None)
+                .await
+                .expect("sessions")
+                .sessions
+                .len();
         }
         assert_eq!(sessions, acted, "{kind}");
     }
@@ -273,6 +285,133 @@ async fn a_busy_em_says_when_it_may_be_asked_again() {
         "{error:?}"
     );
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+}
+
+/// Header lines that no strict parser takes and that say nothing about the body's length.
+const ODD_LINES: &[(&str, &[u8])] = &[
+    ("a control byte", b"Set-Cookie: a=b\x01c\r\n"),
+    ("DEL", b"X: a\x7fb\r\n"),
+    ("no colon", b"nonsense\r\n"),
+    ("a space before the colon", b"X : y\r\n"),
+    ("a space in a name", b"X y: z\r\n"),
+    ("a folded line", b"X: y\r\n z\r\n"),
+    ("an empty name", b": y\r\n"),
+    ("a name that is not ASCII", b"Gr\xc3\xb6\xc3\x9fe: y\r\n"),
+    ("a value that is not ASCII", b"X: gr\xf6\xff\r\n"),
+    ("a bare line feed", b"X: y\n"),
+];
+
+#[tokio::test]
+async fn em_is_understood_beside_malformed_header_lines() {
+    let body = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"there is no such plan\"/>";
+    let many: Vec<u8> = (0..100)
+        .flat_map(|number| format!("X-{number} y\r\n").into_bytes())
+        .collect();
+    let length = format!("Content-Length : {}\r\n\r\n", body.len());
+    let lines = ODD_LINES
+        .iter()
+        .copied()
+        .chain([("a hundred of them", many.as_slice())]);
+    for (what, line) in lines {
+        for place in ["first", "last"] {
+            let kind = &b"Content-Type: application/xml\r\n"[..];
+            let (before, after) = if place == "first" {
+                (line, kind)
+            } else {
+                (kind, line)
+            };
+            let bytes = [
+                b"HTTP/1.1 404 Gr\xf6\xdfe\r\n",
+                before,
+                after,
+                length.as_bytes(),
+                body.as_bytes(),
+            ]
+            .concat();
+            let (server, em) = hostile(Reply::Bytes(bytes)).await;
+            let error = read(&em).await.expect_err(what);
+            assert_eq!(error.status(), Some(404), "{what}, {place}: {error:?}");
+            assert_eq!(error.message(), Some("there is no such plan"), "{what}, {place}");
+            assert_eq!(server.count("GET /api/cloud"), 1, "{what}, {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_action_is_answered_beside_malformed_header_lines() {
+    let task = "<Task xmlns=\"http://www.veeam.com/ent/v1.0\"><TaskId>task-1</TaskId></Task>";
+    for (what, line) in ODD_LINES {
+        let head = format!(
+            "Content-Type: application/xml\r\nContent-Length: {}\r\n\r\n",
+            task.len()
+        );
+        let bytes = [
+            b"HTTP/1.1 202 Accepted\r\n",
+            *line,
+            head.as_bytes(),
+            task.as_bytes(),
+        ]
+        .concat();
+        let (server, em) = hostile(Reply::Bytes(bytes)).await;
+        let accepted = em.act(&plan(), Action::Test).await.expect(what);
+        assert_eq!(accepted.task.0.as_str(), "task-1", "{what}");
+        assert_eq!(server.count(ACTIONS), 1, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_whose_lengths_contradict_each_other_is_no_answer() {
+    let head = "HTTP/1.1 404 No\r\nContent-Length: 8\r\nContent-Length: 4\r\n\r\n<Error/>";
+    let (_server, em) = hostile(Reply::Close(head.as_bytes().to_vec())).await;
+    let error = read(&em).await.expect_err("nobody knows where it ends");
+    assert!(matches!(error.kind(), Kind::Interrupted { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn em_says_as_a_date_when_it_may_be_asked_again() {
+    let date =
+        |seconds: u64| httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(seconds));
+    let at = |text: &str| {
+        let Ok(date) = httpdate::parse_http_date(text) else {
+            panic!("a date")
+        };
+        date
+    };
+    // EM's clock is a day ahead of ours: its own date is what the other is relative to.
+    let (theirs, later) = (
+        date(86_400),
+        httpdate::fmt_http_date(at(&date(86_400)) + Duration::from_secs(90)),
+    );
+    let cases = [
+        (format!("Date: {theirs}\r\nRetry-After: {later}\r\n"), 90..=90),
+        (format!("Retry-After: {}\r\n", date(90)), 60..=90),
+        (
+            format!("Date: nonsense\r\nRetry-After: {}\r\n", date(90)),
+            60..=90,
+        ),
+        (format!("Date: {theirs}\r\nRetry-After: {}\r\n", date(60)), 1..=1),
+        ("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n".to_owned(), 1..=1),
+        (
+            "Retry-After: Sunday, 06-Nov-94 08:49:37 GMT\r\n".to_owned(),
+            1..=1,
+        ),
+        ("Retry-After: Sun Nov  6 08:49:37 1994\r\n".to_owned(), 1..=1),
+        ("Retry-After: 0\r\n".to_owned(), 1..=1),
+        ("Retry-After: 99999999999999999999999\r\n".to_owned(), 3600..=3600),
+        (format!("Retry-After: {}\r\n", date(500_000)), 3600..=3600),
+        ("Retry-After:  7 \r\n".to_owned(), 7..=7),
+    ];
+    for (headers, expected) in cases {
+        for status in ["503 Service Unavailable", "429 Too Many Requests"] {
+            let (_server, em) = hostile(answer(status, &headers, "")).await;
+            let error = read(&em).await.expect_err("busy");
+            let wait = error.retry_after().map(|wait| wait.as_secs());
+            assert!(
+                wait.is_some_and(|wait| expected.contains(&wait)),
+                "{headers}: {wait:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

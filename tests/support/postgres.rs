@@ -182,7 +182,25 @@ impl Server {
 
     /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        self.url_of("postgres", database)
+    }
+
+    /// The URL of a database for a user.
+    pub fn url_of(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Where it listens.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts it again as the read-only replica of a server that is away.
+    pub fn follow_nobody(&mut self) {
+        self.stop();
+        let signal = self.home.path().join("data/standby.signal");
+        run(as_owner(Path::new("touch")).arg(signal).current_dir("/"));
+        self.restart();
     }
 
     /// Runs SQL in a database of the server, as its owner.
@@ -269,7 +287,7 @@ fn reaper(home: &Path) -> Child {
 }
 
 /// PostgreSQL refuses to run as root.
-fn as_owner(program: &Path) -> Command {
+pub fn as_owner(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }

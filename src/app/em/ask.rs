@@ -75,7 +75,7 @@ impl Ask {
         self.operation.body
     }
 
-    /// The target as it is remembered with an `Idempotency-Key`: ids are compared ignoring case (contract section 7).
+    /// The target as it is remembered with an `Idempotency-Key`: ids are compared ignoring case (docs/behaviour.md#values).
     #[must_use]
     pub fn key_target(&self) -> String {
         let mut target = self.target.clone();

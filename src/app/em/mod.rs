@@ -1,4 +1,4 @@
-//! The mirror: every operation of EM's catalogue, as JSON, both ways (contract section 4, "The mirror").
+//! The mirror: every operation of EM's catalogue, as JSON, both ways (docs/behaviour.md#the-mirror).
 //!
 //! `path`, `ask` and `parameters` understand a request by the catalogue, `queries` knows what EM's query service can
 //! search, and the verbs here ask EM. The room below does the transcoding; no document becomes a tree here, but for

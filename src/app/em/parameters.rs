@@ -103,7 +103,7 @@ impl Reading<'_> {
             return self.fault(name, detail);
         };
         if self.seen.iter().any(|seen| seen == name) {
-            return self.fault(name, "stands twice");
+            return self.fault(name, "is given more than once");
         }
         self.seen.push(name.to_owned());
         let own = self.operation.parameters.iter().find(|own| own.name == name);
@@ -138,7 +138,7 @@ impl Reading<'_> {
 
     fn sort(&mut self, name: &'static str, value: &str) {
         if self.given.sort.is_some() {
-            return self.fault(name, "sortAsc and sortDesc cannot stand beside each other");
+            return self.fault(name, "sortAsc and sortDesc cannot be combined");
         }
         let Some(query) = self.query() else { return };
         match query.field(value) {

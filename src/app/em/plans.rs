@@ -106,7 +106,7 @@ impl App {
         }
     }
 
-    /// `StartDate` is the bound of the restore points, not a schedule (contract section 5). The catalogue has checked
+    /// `StartDate` is the bound of the restore points, not a schedule (docs/behaviour.md#actions). The catalogue has checked
     /// the body already; a date-time is what the transcoder takes for one, or EM would be sent another moment than
     /// the one that was judged here.
     fn bound(&self, body: Option<&[u8]>) -> Result<Option<Timestamp>, Error> {

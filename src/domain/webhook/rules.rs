@@ -24,7 +24,7 @@ pub const PROBE_SLOW: Duration = Duration::from_mins(5);
 pub const PROBE_SLOWS_AFTER: Duration = Duration::from_hours(24);
 /// When others are told that an endpoint takes nothing.
 pub const FAILING_AFTER: Duration = Duration::from_mins(15);
-/// When an endpoint that takes nothing is disabled (contract section 4, Webhooks).
+/// When an endpoint that takes nothing is disabled (docs/behaviour.md#endpoints).
 pub const DISABLED_AFTER: Duration = Duration::from_hours(5 * 24);
 /// The longest pause that a receiver can ask for with `Retry-After`.
 pub const PAUSE_LIMIT: Duration = Duration::from_hours(24);

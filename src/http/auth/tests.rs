@@ -1,4 +1,4 @@
-//! Tokens of every kind against the rules of the contract; signed here with the library's other half.
+//! Tokens of every kind against docs/behaviour.md#tokens; signed here with the library's other half.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: read here, judged by the verb (contract section 7, "Idempotency and Prefer").
+//! `Idempotency-Key`: read here, judged by the verb (docs/behaviour.md#idempotency).
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::HeaderName;
@@ -51,7 +51,7 @@ impl FromRequestParts<Edge> for Idempotency {
         let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         let key = match (given.next(), given.next()) {
             (None, _) => None,
-            (Some(_), Some(_)) => return Err(Problem::fault(POINTER, "stands twice")),
+            (Some(_), Some(_)) => return Err(Problem::fault(POINTER, "is given more than once")),
             (Some(header), None) => {
                 let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default();
                 Some(

@@ -10,10 +10,10 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use crate::http::Edge;
+use crate::http::headers::PREFERENCE_APPLIED;
 use crate::http::layers::RequestContext;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// What is left of the request's deadline for everything that is not waiting.
 const MARGIN: Duration = Duration::from_secs(5);
 

@@ -1,6 +1,7 @@
 //! Query parameters: one struct is both the reader and the documentation, so that the two cannot disagree.
 //!
-//! A parameter that the struct does not have, that stands twice, or whose value does not fit is 422, naming it.
+//! A value that does not fit is 422, naming its parameter. Which parameters there are is judged before, where the route
+//! is registered (`parameters`).
 
 use std::str::FromStr;
 
@@ -11,19 +12,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
-use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::Cursor;
 use crate::http::Edge;
-use crate::http::problem::{Fault, Problem};
+use crate::http::problem::Problem;
 
 /// The query, read into a struct that derives `Deserialize` and `IntoParams`.
 pub struct Query<T>(pub T);
 
-impl<T: DeserializeOwned + IntoParams> FromRequestParts<Edge> for Query<T> {
+impl<T: DeserializeOwned> FromRequestParts<Edge> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Problem> {
@@ -31,30 +31,7 @@ impl<T: DeserializeOwned + IntoParams> FromRequestParts<Edge> for Query<T> {
     }
 }
 
-fn read<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
-    let known: Vec<String> = T::into_params(|| Some(ParameterIn::Query))
-        .into_iter()
-        .map(|parameter| parameter.name)
-        .collect();
-    let mut seen: Vec<String> = Vec::new();
-    let mut faults = Vec::new();
-    for (name, _) in url::form_urlencoded::parse(query.as_bytes()) {
-        let detail = if !known.iter().any(|known| *known == name) {
-            format!("there is no such parameter; known here: {}", known.join(", "))
-        } else if seen.iter().any(|seen| *seen == name) {
-            "stands twice".to_owned()
-        } else {
-            seen.push(name.into_owned());
-            continue;
-        };
-        faults.push(Fault {
-            pointer: name.into_owned(),
-            detail,
-        });
-    }
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
+fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let name = error.path().to_string();
@@ -292,7 +269,7 @@ pub fn cursor<P>(
         (None, None) => Ok(None),
         (Some(after), None) => place("after", after).map(|place| Some(Cursor::After(place))),
         (None, Some(before)) => place("before", before).map(|place| Some(Cursor::Before(place))),
-        (Some(_), Some(_)) => Err(Problem::fault("before", "cannot stand beside after")),
+        (Some(_), Some(_)) => Err(Problem::fault("before", "cannot be combined with after")),
     }
 }
 
@@ -317,21 +294,15 @@ mod tests {
     type Colours = AnyOf<Colour>;
     type PlanId = IdFilter<EmId>;
 
-    #[derive(Debug, Deserialize, IntoParams)]
+    #[derive(Debug, Deserialize)]
     #[serde(rename_all = "camelCase")]
-    #[into_params(parameter_in = Query)]
     struct Sample {
         #[serde(default)]
-        #[param(inline)]
         page_size: PageSize,
         #[serde(default)]
-        #[param(inline)]
         page: PageNumber,
-        #[param(inline)]
         colour: Option<Colours>,
-        #[param(inline)]
         since: Option<Moment>,
-        #[param(inline)]
         plan_id: Option<PlanId>,
         name: Option<String>,
     }
@@ -354,10 +325,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_double_or_out_of_bounds_is_refused_by_name() {
+    fn a_value_that_does_not_fit_is_refused_by_name() {
         for (query, name) in [
-            ("pagesize=1", "pagesize"),
-            ("page=1&page=2", "page"),
             ("pageSize=0", "pageSize"),
             ("pageSize=101", "pageSize"),
             ("pageSize=", "pageSize"),

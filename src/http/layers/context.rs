@@ -6,9 +6,9 @@ use axum::http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{REQUEST_ID, TRACEPARENT};
 use crate::clock::Clock;
 use crate::domain::access::Caller;
+use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 
 /// One request's identity; clones share it.
 #[derive(Debug, Clone)]

@@ -1,18 +1,16 @@
 //! What every request passes, outermost first: request id and trace context with the access log and the writing of
-//! problems, panics, the body's limit, shedding, the deadline, authentication, then the handler.
+//! problems, panics, the body's limit, the host, shedding, the deadline, authentication, then the handler.
 //!
 //! The order has reasons: the log is outside the deadline, so that a request that timed out leaves its line; problems
 //! are written outside everything, so that each layer's refusal has the same shape as a handler's.
 
 mod context;
+mod host;
 mod limits;
 mod observe;
 
 use axum::Router;
-use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION,
-    RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::compression::CompressionLayer;
@@ -22,12 +20,8 @@ use tower_http::cors::CorsLayer;
 pub use context::RequestContext;
 pub(super) use limits::too_large;
 
+use super::headers::{self, REQUEST_ID, TRACEPARENT};
 use super::{Edge, auth};
-
-/// The header that names a request, in and out.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// W3C trace context, in and out.
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Wraps the routes, fallbacks included.
 pub(super) fn around(routes: Router, edge: &Edge) -> Router {
@@ -39,6 +33,7 @@ pub(super) fn around(routes: Router, edge: &Edge) -> Router {
             limits::deadline,
         ))
         .layer(from_fn_with_state(edge.in_flight(), limits::shed))
+        .layer(from_fn(host::one_host))
         .layer(from_fn_with_state(edge.config().max_body, limits::body));
     if let Some(cors) = cors(&edge.config().cors_origins) {
         router = router.layer(cors);
@@ -95,17 +90,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
             TRACEPARENT,
             HeaderName::from_static("tracestate"),
         ])
-        .expose_headers([
-            CACHE_CONTROL,
-            ETAG,
-            LOCATION,
-            RETRY_AFTER,
-            WWW_AUTHENTICATE,
-            HeaderName::from_static("preference-applied"),
-            HeaderName::from_static("idempotency-replayed"),
-            REQUEST_ID,
-            TRACEPARENT,
-        ])
+        .expose_headers(headers::EXPOSED.to_vec())
         .max_age(std::time::Duration::from_mins(10));
     Some(layer)
 }

@@ -10,9 +10,10 @@ use axum::response::Response;
 use ipnet::IpNet;
 use tracing::Instrument as _;
 
-use super::{REQUEST_ID, RequestContext, TRACEPARENT};
+use super::RequestContext;
 use crate::domain::links::Links;
 use crate::http::Edge;
+use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 use crate::http::problem::Problem;
 use crate::telemetry::names;
 

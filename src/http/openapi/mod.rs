@@ -1,7 +1,8 @@
 //! The OpenAPI document: made from the routes themselves, finished here, checked in as `openapi/emgate.v1.json`.
 //!
 //! Registering a route documents it: [`guarded`] puts the scope on the route and into the document by one call, and
-//! adds the error answers that follow from what the route takes. What cannot be derived (webhooks, callbacks, tags)
+//! adds the error answers that follow from what the route takes. The documented query parameters are the only ones that
+//! the route accepts. What cannot be derived (webhooks, callbacks, tags)
 //! is added by `finish`, the mirror by [`em`] from the catalogue. A test compares the file, another judges the document.
 
 mod answers;
@@ -12,14 +13,18 @@ mod tidy;
 
 pub(super) use events::{event_example, event_schema};
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
+use axum::http::Method;
 use axum::middleware::from_fn;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, RefOr, Server};
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
+use super::extract::{KnownParameters, only_known};
 use super::problem::Code;
 use super::{auth, routes};
 use crate::domain::access::Scope;
@@ -57,29 +62,78 @@ pub(super) fn served(links: &Links) -> Bytes {
     }
 }
 
-/// Registers routes that need `scope`, and documents that along with the error answers: those that every guarded
+/// Registers routes that need `scope` and know the query parameters they document, and documents the error answers: those that every guarded
 /// route may give, those that follow from its parameters and body, and `more`.
 pub(super) fn guarded<S>(scope: Scope, more: &[Code], routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
     let (schemas, mut paths, router) = routes;
+    let known = known_parameters(&paths);
     for operation in paths.paths.values_mut().flat_map(operations) {
         operation.security = Some(vec![SecurityRequirement::new(BEARER, [scope.as_str()])]);
         answers::document(operation, &[answers::GUARDED, more].concat());
     }
-    (schemas, paths, router)
+    // The layer added last runs first: who may not call the route learns nothing about its parameters.
+    only_known_parameters((schemas, paths, router), known)
         .map(|router| router.route_layer(from_fn(move |request, next| auth::require(scope, request, next))))
 }
 
-/// Registers routes that anybody may call.
-pub(super) fn open<S>(more: &[Code], routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S> {
+/// Registers routes that anybody may call. Those that take no parameters ignore any, as probes and browsers expect.
+pub(super) fn open<S>(more: &[Code], routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let (schemas, mut paths, router) = routes;
+    let known = known_parameters(&paths);
     for operation in paths.paths.values_mut().flat_map(operations) {
         operation.security = Some(Vec::new());
         answers::document(operation, &[answers::OPEN, more].concat());
     }
-    (schemas, paths, router)
+    if known.is_empty() {
+        (schemas, paths, router)
+    } else {
+        only_known_parameters((schemas, paths, router), known)
+    }
+}
+
+/// Refuses query parameters that the routes do not document, before their handlers run.
+fn only_known_parameters<S>(routes: UtoipaMethodRouter<S>, known: KnownParameters) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let known = Arc::new(known);
+    routes.map(|router| {
+        router.route_layer(from_fn(move |request, next| {
+            only_known(known.clone(), request, next)
+        }))
+    })
+}
+
+/// The query parameters that the routes document.
+fn known_parameters(paths: &Paths) -> KnownParameters {
+    let mut known = KnownParameters::default();
+    for item in paths.paths.values() {
+        for (method, operation) in [
+            (Method::GET, &item.get),
+            (Method::PUT, &item.put),
+            (Method::POST, &item.post),
+            (Method::DELETE, &item.delete),
+            (Method::PATCH, &item.patch),
+        ] {
+            let Some(operation) = operation else { continue };
+            let names = operation
+                .parameters
+                .iter()
+                .flatten()
+                .filter_map(|parameter| match parameter {
+                    RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name.clone()),
+                    _ => None,
+                });
+            known.add(method, names.collect());
+        }
+    }
+    known
 }
 
 /// Every operation of a path.

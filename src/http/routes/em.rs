@@ -21,7 +21,7 @@ use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
 use crate::http::Edge;
-use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, value_tag};
+use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, pairs, value_tag};
 use crate::http::layers::Verbatim;
 use crate::http::problem::Problem;
 
@@ -75,10 +75,7 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 
 fn asked(method: catalogue::Method, uri: &Uri) -> Result<Ask, Problem> {
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
-    let query: Vec<(String, String)> =
-        url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-            .into_owned()
-            .collect();
+    let query = pairs(uri.query().unwrap_or_default())?;
     Ok(Ask::read(method, path, &query)?)
 }
 

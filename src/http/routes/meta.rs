@@ -1,5 +1,7 @@
 //! The gateway itself: health, readiness, metrics, its document and the pages around it. No token needed.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
@@ -59,6 +61,7 @@ pub struct ReadinessCheck {
     /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
     /// `observation` (it was observed completely a moment ago), `upstream` (it can be reached), `logon` (it takes the
     /// credentials), `webhooks` (deliveries can be claimed, and every endpoint's secrets open with the encryption key),
+    /// `records` (no record that was read at Enterprise Manager is damaged),
     /// `clock` (it is not ahead of what the store remembers by more than an absence explains).
     #[schema(example = "upstream")]
     pub name: &'static str,
@@ -70,7 +73,7 @@ pub struct ReadinessCheck {
     pub since: Option<Moment>,
     /// Why it failed, for people, where that is known.
     #[schema(required, example = "its disk is full")]
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -153,8 +156,8 @@ async fn get_openapi(State(edge): State<Edge>, conditions: Conditions) -> Respon
     "code": "rate-limited",
     "status": 429,
     "title": "Too many requests",
-    "description": "The caller sends more than its share.",
-    "remedy": "Wait as long as `Retry-After` says.",
+    "description": "The caller has exceeded its rate limit.",
+    "remedy": "Try again after the time in `Retry-After`.",
 }))]
 pub struct ProblemMeaning {
     /// The code.

@@ -53,7 +53,8 @@ pub fn local_get(call: &mut Call<'_>) -> Handled {
 
 fn get(call: &Call<'_>, kind: Kind) -> Handled {
     let plan = plan(call, kind)?;
-    Ok(Answer::ok(call.documents().plan(&plan, call.form()?, false)))
+    let record = call.documents().plan(&plan, call.form()?, false);
+    Ok(Answer::ok(call.world.damages.by_itself(plan.id, record)))
 }
 
 fn plan(call: &Call<'_>, kind: Kind) -> Result<Plan, Refusal> {

@@ -88,7 +88,10 @@ pub fn query(call: &mut Call<'_>) -> Handled {
             Member::of(form, "CloudFailoverSessions"),
             SESSION_FIELDS,
             session_rows(call),
-            |documents, session| documents.session(session, form, true, false),
+            |documents, session| {
+                let row = documents.session(session, form, true, false);
+                documents.world.damages.in_list(session.id, row)
+            },
         ),
         "cloudfailoverplan" => {
             let rows = plan_rows(call, Kind::Cloud);
@@ -97,7 +100,10 @@ pub fn query(call: &mut Call<'_>) -> Handled {
                 Member::of(form, "CloudFailoverPlans"),
                 CLOUD_PLAN_FIELDS,
                 rows,
-                |documents, plan| documents.plan(plan, form, true),
+                |documents, plan| {
+                    let row = documents.plan(plan, form, true);
+                    documents.world.damages.in_list(plan.id, row)
+                },
             )
         }
         "failoverplan" => {
@@ -108,7 +114,10 @@ pub fn query(call: &mut Call<'_>) -> Handled {
                 Member::of(form, "FailoverPlans"),
                 fields,
                 rows,
-                |documents, plan| documents.plan(plan, form, true),
+                |documents, plan| {
+                    let row = documents.plan(plan, form, true);
+                    documents.world.damages.in_list(plan.id, row)
+                },
             )
         }
         "task" => {

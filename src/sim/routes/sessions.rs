@@ -29,5 +29,6 @@ pub fn get(call: &mut Call<'_>) -> Handled {
         .iter()
         .find(|session| session.id == id && session.visible(call.now));
     let session = session.ok_or_else(|| Refusal::not_found("Failover session"))?;
-    Ok(Answer::ok(call.documents().session(session, form, false, true)))
+    let record = call.documents().session(session, form, false, true);
+    Ok(Answer::ok(call.world.damages.by_itself(id, record)))
 }

@@ -70,6 +70,9 @@ impl Heart {
                 Ok(()) | Err(_) => {}
             }
             failing = beat.is_err();
+            if failing {
+                self.store.0.presence.failed();
+            }
             if !failing {
                 heard = Instant::now();
             } else if heard.elapsed() >= SILENT {
@@ -93,11 +96,13 @@ impl Heart {
                 (connection, Instant::now())
             }
         };
-        sqlx::query(BEAT_SQL)
+        let begun = tokio::time::Instant::now();
+        let row = sqlx::query(BEAT_SQL)
             .bind(id)
             .bind(self.shares.claims())
-            .execute(&mut connection)
+            .fetch_one(&mut connection)
             .await?;
+        self.store.note_beat(begun, Some(&row))?;
         let peers = peers(&mut connection).await?;
         // Put back only when it works: the next beat makes a new one otherwise.
         self.connection = Some((connection, since));

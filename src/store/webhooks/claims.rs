@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
+use super::super::readable::{CALLBACK_LANES as CALLBACKS, ENDPOINTS, Unreadable};
 use super::super::row::{Columns as _, micros};
 use super::super::{Error, Store, Tx};
 use super::outcomes::{AttemptEnd, Settled};
@@ -96,16 +97,14 @@ const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.pa
 const CALLBACK_LANES: &str = "select lane, min(due_at) as due from webhook_deliveries \
      where endpoint_id is null and state = 'pending' group by lane";
 
-/// Every lane in which something waits.
-fn lanes(endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Result<Vec<Lane>, Error> {
-    let mut found = Vec::new();
-    for row in endpoints {
-        if let Some(due) = row.opt_at("due")? {
-            found.push(endpoint_lane(row, due)?);
-        }
-    }
-    for row in callbacks {
-        found.push(Lane {
+/// Every lane in which something waits, those aside that cannot be read.
+fn lanes(known: &Unreadable, endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Result<Vec<Lane>, Error> {
+    let of_endpoints = known.read(ENDPOINTS, endpoints, |row| {
+        let due = row.opt_at("due")?;
+        due.map(|due| endpoint_lane(row, due)).transpose()
+    })?;
+    let of_callbacks = known.read(CALLBACKS, callbacks, |row| {
+        Ok(Lane {
             key: row.text("lane")?,
             endpoint: None,
             cap: CALLBACK_CONCURRENCY,
@@ -113,9 +112,14 @@ fn lanes(endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Result<Vec<Lane>, Error>
             due: row.at("due")?,
             urgent: None,
             paused_until: None,
-        });
-    }
-    Ok(found)
+        })
+    })?;
+    Ok(of_endpoints
+        .items
+        .into_iter()
+        .flatten()
+        .chain(of_callbacks.items)
+        .collect())
 }
 
 fn endpoint_lane(row: &AnyRow, due: Timestamp) -> Result<Lane, Error> {
@@ -148,7 +152,7 @@ impl Store {
     pub async fn waiting_lanes(&self) -> Result<Vec<Lane>, Error> {
         let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.reader()).await?;
         let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.reader()).await?;
-        lanes(&endpoints, &callbacks)
+        lanes(&self.0.unreadable, &endpoints, &callbacks)
     }
 }
 
@@ -160,7 +164,7 @@ impl Tx {
     pub async fn waiting_lanes(&mut self) -> Result<Vec<Lane>, Error> {
         let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.connection()).await?;
         let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.connection()).await?;
-        lanes(&endpoints, &callbacks)
+        lanes(&self.store.unreadable, &endpoints, &callbacks)
     }
 
     /// How many attempts of each lane are under way, those of other replicas included.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::any::AnyRow;
 
 use super::super::operations::Cursor;
+use super::super::readable::{DELIVERIES, Filling};
 use super::super::row::Columns as _;
 use super::super::sql::Sql;
 use super::super::{Error, Store};
@@ -35,7 +36,7 @@ impl Store {
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, Error> {
         let mut sql = Sql::new(format!("select {COLUMNS} from webhook_deliveries where id = "));
         sql.bind(id.to_string());
-        Ok(self.with_attempts(sql).await?.pop())
+        self.only(sql).await
     }
 
     /// The delivery of an event to an endpoint.
@@ -48,56 +49,64 @@ impl Store {
         ));
         sql.bind(event.to_string());
         sql.push(" and endpoint_id = ").bind(endpoint.to_string());
-        Ok(self.with_attempts(sql).await?.pop())
+        self.only(sql).await
+    }
+
+    async fn only(&self, wanted: Sql) -> Result<Option<Delivery>, Error> {
+        let (mut found, rows) = self.with_attempts(wanted).await?;
+        if found.is_empty() && !rows.is_empty() {
+            return Err(Error::Corrupt {
+                what: "webhook_deliveries",
+            });
+        }
+        Ok(found.pop())
     }
 
     /// Up to `limit` deliveries, newest first.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
+    /// [`Error::Database`].
     pub async fn deliveries(
         &self,
         filter: &DeliveryFilter,
         cursor: Option<Cursor<DeliveryId>>,
         limit: i64,
     ) -> Result<Vec<Delivery>, Error> {
-        let mut sql = Sql::new(format!("select {COLUMNS} from webhook_deliveries where 1 = 1"));
-        let endpoint: Vec<String> = filter.endpoint.iter().map(ToString::to_string).collect();
-        sql.and_one_of("endpoint_id", endpoint.into_iter());
-        sql.and_one_of(
-            "state",
-            filter.states.iter().map(|state| state.as_str().to_owned()),
-        );
-        let types = filter.event_types.iter().map(|kind| kind.as_str().to_owned());
-        sql.and_one_of("event_type", types);
-        match cursor {
-            None => {}
-            Some(Cursor::After(id)) => {
-                sql.push(" and id < ").bind(id.to_string());
-            }
-            Some(Cursor::Before(id)) => {
-                sql.push(" and id > ").bind(id.to_string());
-            }
-        }
         let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
-        let order = if newest_first {
-            " order by id desc limit "
-        } else {
-            " order by id limit "
-        };
-        sql.push(order).bind(limit);
-        let mut deliveries = self.with_attempts(sql).await?;
-        if !newest_first {
-            deliveries.reverse();
+        let order = if newest_first { "desc" } else { "asc" };
+        let mut from = cursor.map(|cursor| match cursor {
+            Cursor::After(id) | Cursor::Before(id) => id.to_string(),
+        });
+        let mut page = Filling::new(limit);
+        loop {
+            let mut sql = Sql::new(format!("select {COLUMNS} from webhook_deliveries where 1 = 1"));
+            let endpoint: Vec<String> = filter.endpoint.iter().map(ToString::to_string).collect();
+            sql.and_one_of("endpoint_id", endpoint.into_iter());
+            sql.and_one_of(
+                "state",
+                filter.states.iter().map(|state| state.as_str().to_owned()),
+            );
+            let types = filter.event_types.iter().map(|kind| kind.as_str().to_owned());
+            sql.and_one_of("event_type", types);
+            if let Some(id) = from {
+                sql.push(if newest_first { " and id < " } else { " and id > " })
+                    .bind(id);
+            }
+            sql.push(" order by id ").push(order).push(" limit ").bind(limit);
+            let (items, rows) = self.with_attempts(sql).await?;
+            if !page.add(items, rows.len()) {
+                return Ok(page.done(!newest_first));
+            }
+            from = rows.last().map(|row| row.text("id")).transpose()?;
         }
-        Ok(deliveries)
     }
 
-    /// The deliveries that a statement finds, each with its attempts as they were at that moment.
-    async fn with_attempts(&self, wanted: Sql) -> Result<Vec<Delivery>, Error> {
+    /// The deliveries that a statement finds, each with its attempts as they were at that moment, and the rows; those that
+    /// cannot be read are left out.
+    async fn with_attempts(&self, wanted: Sql) -> Result<(Vec<Delivery>, Vec<AnyRow>), Error> {
         let mut snapshot = self.snapshot().await?;
         let rows = wanted.fetch_all(self.limited(&mut *snapshot)).await?;
-        let mut attempts: HashMap<String, Vec<Attempt>> = HashMap::new();
+        let mut attempts: HashMap<String, Vec<AnyRow>> = HashMap::new();
         if !rows.is_empty() {
             let mut sql = Sql::new(
                 "select delivery_id, number, at, duration_us, status, error, location, response from webhook_attempts \
@@ -110,16 +119,15 @@ impl Store {
             sql.and_one_of("delivery_id", ids.into_iter());
             sql.push(" order by delivery_id, number");
             for row in sql.fetch_all(self.limited(&mut *snapshot)).await? {
-                attempts
-                    .entry(row.text("delivery_id")?)
-                    .or_default()
-                    .push(attempt_from(&row)?);
+                attempts.entry(row.text("delivery_id")?).or_default().push(row);
             }
         }
         drop(snapshot);
-        rows.iter()
-            .map(|row| delivery_from(row, attempts.remove(&row.text("id")?).unwrap_or_default()))
-            .collect()
+        let deliveries = self.read_rows(DELIVERIES, &rows, |row| {
+            let own = attempts.get(&row.text("id")?).into_iter().flatten();
+            delivery_from(row, own.map(attempt_from).collect::<Result<_, _>>()?)
+        })?;
+        Ok((deliveries, rows))
     }
 }
 

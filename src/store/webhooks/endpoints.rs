@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use super::super::operations::Cursor;
+use super::super::readable::{ENDPOINTS, Filling};
 use super::super::row::{Columns as _, json, micros};
 use super::super::seal::Sealer;
+use super::super::sql::Sql;
 use super::super::{Error, Store, Tx};
 use super::claims::{Destination, signing, target};
 use super::{opened, purpose};
@@ -193,7 +195,9 @@ impl Tx {
         .fetch_all(self.connection())
         .await?;
         let sealer = self.sealer();
-        rows.iter().map(|row| endpoint_from(row, &sealer)).collect()
+        Ok(self
+            .read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, &sealer))?
+            .items)
     }
 
     /// How many endpoints are disabled because they cannot be read.
@@ -233,7 +237,11 @@ impl Store {
         .bind(id.to_string())
         .fetch_optional(self.reader())
         .await?;
-        row.map(|row| endpoint_from(&row, self.sealer())).transpose()
+        row.map(|row| {
+            let read = endpoint_from(&row, self.sealer());
+            self.0.unreadable.note(ENDPOINTS, &row, read)
+        })
+        .transpose()
     }
 
     /// Up to `limit` endpoints, newest first.
@@ -245,26 +253,31 @@ impl Store {
         cursor: Option<Cursor<EndpointId>>,
         limit: i64,
     ) -> Result<Vec<Endpoint>, Error> {
-        let (bound, order, from) = match cursor {
-            None => ("id > $1", "desc", String::new()),
-            Some(Cursor::After(id)) => ("id < $1", "desc", id.to_string()),
-            Some(Cursor::Before(id)) => ("id > $1", "asc", id.to_string()),
-        };
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from webhook_endpoints where {bound} order by id {order} limit $2"
-        )))
-        .bind(from)
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await?;
-        let mut endpoints = rows
-            .iter()
-            .map(|row| endpoint_from(row, self.sealer()))
-            .collect::<Result<Vec<_>, _>>()?;
-        if matches!(cursor, Some(Cursor::Before(_))) {
-            endpoints.reverse();
+        let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
+        let order = if newest_first { "desc" } else { "asc" };
+        let mut from = cursor.map(|cursor| match cursor {
+            Cursor::After(id) | Cursor::Before(id) => id.to_string(),
+        });
+        let mut page = Filling::new(limit);
+        loop {
+            let mut query = Sql::new(format!("select {COLUMNS} from webhook_endpoints where 1 = 1"));
+            if let Some(id) = from {
+                query
+                    .push(if newest_first { " and id < " } else { " and id > " })
+                    .bind(id);
+            }
+            query
+                .push(" order by id ")
+                .push(order)
+                .push(" limit ")
+                .bind(limit);
+            let rows = query.fetch_all(self.reader()).await?;
+            let items = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, self.sealer()))?;
+            if !page.add(items, rows.len()) {
+                return Ok(page.done(!newest_first));
+            }
+            from = rows.last().map(|row| row.text("id")).transpose()?;
         }
-        Ok(endpoints)
     }
 }
 

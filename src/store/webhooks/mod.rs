@@ -15,6 +15,7 @@ mod tests;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::readable::ENDPOINTS;
 use super::row::{Columns as _, micros};
 use super::{Error, Tx};
 use crate::domain::event::{EventType, NewEvent};
@@ -40,15 +41,18 @@ pub(in crate::store) async fn fan_out(tx: &mut Tx, event: &NewEvent) -> Result<(
     let rows = sqlx::query("select id, event_types, filter, enabled from webhook_endpoints")
         .fetch_all(tx.connection())
         .await?;
-    for row in rows {
+    let subscriptions = tx.read_rows(ENDPOINTS, &rows, |row| {
         let subscription = Subscription {
             endpoint: row.parsed("id")?,
-            event_types: endpoints::types_from(&row)?,
-            filter: endpoints::filter_from(&row)?,
+            event_types: endpoints::types_from(row)?,
+            filter: endpoints::filter_from(row)?,
         };
+        Ok((subscription, row.flag("enabled")?))
+    })?;
+    for (subscription, enabled) in subscriptions.items {
         if subscription.wants(event) {
             let to = Addressee::Endpoint(subscription.endpoint);
-            insert(tx, event, &to, row.flag("enabled")?).await?;
+            insert(tx, event, &to, enabled).await?;
         }
     }
     if let Some(operation) = event.routing.operation.filter(|_| event.routing.ends_operation) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::readable::DELIVERIES;
 use super::super::row::{Columns as _, micros};
 use super::super::{Error, Tx};
 use crate::domain::id::{DeliveryId, EndpointId};
@@ -224,21 +225,28 @@ impl Tx {
         .await?;
         let now = self.clock().now();
         let mut released = 0;
-        for row in rows {
-            let (id, number): (DeliveryId, i64) = (row.parsed("id")?, row.int("attempts")?);
+        let claimed = self.read_rows(DELIVERIES, &rows, |row| {
+            let claim: (DeliveryId, i64) = (row.parsed("id")?, row.int("attempts")?);
+            let endpoint = (row.opt_text("endpoint_id")?, row.opt_int("enabled")?);
+            Ok((claim, row.text("owner")?, endpoint))
+        })?;
+        for ((id, number), owner, endpoint) in claimed.items {
             if alive.contains(&(id, number)) {
                 continue;
             }
-            let owner = row.text("owner")?;
-            let Some(delivery) = self.sending(id, number, &owner).await? else {
-                continue;
+            let delivery = match self.sending(id, number, &owner).await {
+                Ok(Some(delivery)) => delivery,
+                Ok(None) => continue,
+                // It stays as it is; the other claims are given back all the same.
+                Err(error) if error.is_unreadable() => continue,
+                Err(error) => return Err(error),
             };
             let end = AttemptEnd {
                 error: Some(AttemptError::UnknownEnd),
                 ..AttemptEnd::default()
             };
             self.end_attempt(id, number, &end).await?;
-            let settled = match (row.opt_text("endpoint_id")?, row.opt_int("enabled")?) {
+            let settled = match endpoint {
                 (Some(_), None) => Settled::Ended(DeliveryState::Cancelled),
                 (Some(_), Some(0)) => Settled::Held,
                 _ => Settled::Waits(now),

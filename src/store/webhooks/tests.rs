@@ -1,5 +1,5 @@
 //! What the store promises of webhooks, statement by statement; what comes of it on the wire is in
-//! `tests/it/delivery.rs`.
+//! `tests/it/delivery`.
 
 use std::collections::HashSet;
 use std::sync::Arc;

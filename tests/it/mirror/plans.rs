@@ -137,18 +137,18 @@ async fn a_change_of_a_plan_is_compared_with_what_em_has_now_not_with_a_read_of_
         .start()
         .await;
     let curated = format!("/api/v1/cloud-failover-plans/{PLAN}");
-    let name = test.client.get(&plan_path()).send().await.expect(200).body["name"].clone();
-    test.client.get(&curated).send().await.expect(200);
+    let mirrored = test.client.get(&plan_path()).send().await.expect(200).body;
+    let plan = test.client.get(&curated).send().await.expect(200).body;
     let renamed = format!(
         "<CloudFailoverPlan xmlns=\"http://www.veeam.com/ent/v1.0\" Name=\"Renamed\" \
          UID=\"urn:veeam:CloudFailoverPlan:{PLAN}\"/>"
     );
     let line = format!("GET /api/cloud/cloudFailoverPlans/{PLAN}?format=Entity");
     em.answers(&line, Reply::xml(200, &renamed));
-    for path in [plan_path(), curated] {
-        let put = test.client.request("PUT", &path).json(&json!({"name": name}));
+    for (path, body) in [(plan_path(), json!({"name": mirrored["name"]})), (curated, plan)] {
+        let put = test.client.request("PUT", &path).json(&body);
         let refused = put.send().await.expect_problem(422, "invalid-request");
-        assert_eq!(refused.pointers(), ["/name"], "{path}");
+        assert!(refused.pointers().contains(&"/name"), "{path}: {}", refused.text);
     }
     assert_eq!(
         em.seen(&format!("PUT /api/cloud/cloudFailoverPlans/{PLAN}"))
@@ -164,8 +164,9 @@ async fn an_answer_without_its_task_ends_a_change_and_leaves_an_action_open_by_e
     let curated = format!("/api/v1/cloud-failover-plans/{PLAN}");
     let line = format!("/api/cloud/cloudFailoverPlans/{PLAN}");
     em.answers(&format!("PUT {line}"), Reply::xml(204, ""));
-    for path in [plan_path(), curated.clone()] {
-        let put = test.client.request("PUT", &path).json(&json!({})).send().await;
+    let plan = test.client.get(&curated).send().await.expect(200).body;
+    for (path, body) in [(plan_path(), json!({})), (curated.clone(), plan)] {
+        let put = test.client.request("PUT", &path).json(&body).send().await;
         assert!(put.status < 300, "{path}: {}", put.text);
         let operation = test
             .client

@@ -274,7 +274,7 @@ async fn every_operation_of_the_catalogue_answers_as_documented() {
     test.stop().await;
 }
 
-/// The promise of contract section 1: no shape depends on the data, nor on whether a list is read or searched, but
+/// The fifth of docs/behaviour.md#guarantees: no shape depends on the data, nor on whether a list is read or searched, but
 /// where the document says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_collection_that_can_be_searched_answers_as_documented_when_it_is() {

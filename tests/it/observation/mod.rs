@@ -4,6 +4,7 @@
 mod away;
 mod beside;
 mod crash;
+mod damaged;
 mod looks;
 mod namesakes;
 mod pages;

@@ -3,6 +3,7 @@
 mod commits;
 mod database;
 mod guards;
+mod joining;
 mod kept;
 mod lease;
 mod shares;

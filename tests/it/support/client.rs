@@ -1,4 +1,4 @@
-//! A client that checks every answer: request id, trace context, content type, and the shape of problems. So every
+//! A client that checks every answer: request id, trace context, headers, content type, and the shape of problems. So every
 //! test tests these too.
 
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use emgate::http::codes::Code;
+use emgate::http::headers;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -165,6 +166,12 @@ impl Answer {
             self.header("traceparent")
         );
         assert_eq!(self.header("x-content-type-options"), "nosniff");
+        for name in self.headers.keys().filter(|name| !headers::is_transport(name)) {
+            assert!(
+                headers::is_readable(name),
+                "{name} is sent and not listed in src/http/headers.rs: a page could not read it"
+            );
+        }
         let kind = self.header("content-type");
         if self.status >= 400 && !is_head && kind != "application/json" {
             assert_eq!(kind, "application/problem+json", "{}: {}", self.status, self.text);

@@ -18,7 +18,7 @@ use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::Edge;
-use crate::http::extract::{Conditions, Id, Idempotency, JsonBody, OptionalJson, Query, Wait};
+use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
 use crate::http::openapi::guarded;
 use crate::http::problem::Problem;
 
@@ -92,7 +92,7 @@ async fn get_cloud_failover_plan(
 /// Edit a cloud failover plan
 ///
 /// Takes the plan as it was read, with the changes in it. `preFailoverCommand` and `postFailoverCommand` may change; a
-/// change of another field is refused. Fields that are left out stay as they are.
+/// change of another field is refused. Every part of the plan has to be there.
 #[utoipa::path(put, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "updateCloudFailoverPlan", tag = "plans",
     params(WhichPlan, EditHeaders),
     request_body = Plan,
@@ -104,7 +104,7 @@ async fn update_cloud_failover_plan(
     conditions: Conditions,
     wait: Wait,
     idempotency: Idempotency,
-    JsonBody(body): JsonBody<Value>,
+    JsonValue(body): JsonValue,
 ) -> Result<Response, Problem> {
     let key = idempotency.of(body.clone());
     let submitted = edge

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -32,9 +32,8 @@ use crate::http::codes::Code;
 use crate::http::extract::{
     Conditions, Idempotency, One, OptionalJson, PageNumber, PageSize, Wait, Word, entity_tag,
 };
+use crate::http::headers::IDEMPOTENCY_REPLAYED;
 use crate::http::problem::Problem;
-
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What reading from Enterprise Manager may end in.
 pub(super) const READING: &[Code] = &[
@@ -139,7 +138,7 @@ impl PlanQuery {
 /// Ascending or descending, not both.
 pub(super) fn one_order(ascending: Option<Sort>, descending: Option<Sort>) -> Result<Option<Sort>, Problem> {
     match (ascending, descending) {
-        (Some(_), Some(_)) => Err(Problem::fault("sortDesc", "cannot stand beside sortAsc")),
+        (Some(_), Some(_)) => Err(Problem::fault("sortDesc", "cannot be combined with sortAsc")),
         (ascending, descending) => Ok(ascending.or(descending)),
     }
 }

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use axum::{Extension, Json};
-use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,7 +17,7 @@ use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::Edge;
-use crate::http::extract::{Conditions, Id, Idempotency, JsonBody, OptionalJson, Query, Wait};
+use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
 use crate::http::openapi::guarded;
 use crate::http::problem::Problem;
 
@@ -70,7 +69,7 @@ async fn get_failover_plan(
 /// Edit an on-premises failover plan
 ///
 /// Takes the plan as it was read, with the changes in it. `description` may change; a
-/// change of another field is refused. Fields that are left out stay as they are.
+/// change of another field is refused. Every part of the plan has to be there.
 #[utoipa::path(put, path = "/api/v1/failover-plans/{planId}", operation_id = "updateFailoverPlan", tag = "plans",
     params(WhichPlan, EditHeaders),
     request_body = Plan,
@@ -82,7 +81,7 @@ async fn update_failover_plan(
     conditions: Conditions,
     wait: Wait,
     idempotency: Idempotency,
-    JsonBody(body): JsonBody<Value>,
+    JsonValue(body): JsonValue,
 ) -> Result<Response, Problem> {
     let key = idempotency.of(body.clone());
     let submitted = edge

@@ -1,0 +1,198 @@
+//! The query as text: which parameters a route knows, each given once, each of them clean text.
+//!
+//! Judged where a route is registered, before its handler runs, so that a parameter nobody reads is refused and never
+//! ignored: whoever writes `?dryRun=true` must not get the real thing.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use percent_encoding::percent_decode_str;
+
+use crate::http::problem::{Fault, Problem};
+
+/// The query parameters of one path, by method.
+#[derive(Debug, Default)]
+pub struct KnownParameters(Vec<(Method, Vec<String>)>);
+
+impl KnownParameters {
+    /// Adds what `method` takes. HEAD takes what GET takes.
+    pub fn add(&mut self, method: Method, names: Vec<String>) {
+        self.0.push((method, names));
+    }
+
+    /// Whether no method takes any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|(_, names)| names.is_empty())
+    }
+
+    fn of(&self, method: &Method) -> &[String] {
+        let method = if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        let found = self.0.iter().find(|(known, _)| known == method);
+        found.map_or(&[], |(_, names)| names)
+    }
+}
+
+/// Lets a request pass whose parameters are known to its route, each given once.
+pub async fn only_known(known: Arc<KnownParameters>, request: Request, next: Next) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    match check(query, known.of(request.method())) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn check(query: &str, known: &[String]) -> Result<(), Problem> {
+    let pairs = pairs(query)?;
+    let mut seen: Vec<&str> = Vec::new();
+    let mut faults: Vec<Fault> = Vec::new();
+    for (name, _) in &pairs {
+        let detail = if !known.contains(name) {
+            unknown(known)
+        } else if seen.contains(&name.as_str()) {
+            "is given more than once".to_owned()
+        } else {
+            seen.push(name);
+            continue;
+        };
+        let pointer = name.clone();
+        let fault = Fault { pointer, detail };
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::invalid(faults))
+    }
+}
+
+fn unknown(known: &[String]) -> String {
+    if known.is_empty() {
+        "there is no such parameter; none are known here".to_owned()
+    } else {
+        format!("there is no such parameter; known here: {}", known.join(", "))
+    }
+}
+
+/// Names and values of a query, decoded.
+///
+/// # Errors
+/// 422 naming each parameter that is not UTF-8 when decoded, or that contains U+0000.
+pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+    let mut pairs = Vec::new();
+    let mut faults: Vec<Fault> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (raw, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, detail) = match (text(raw), text(value)) {
+            (Ok(name), Ok(value)) => {
+                pairs.push((name, value));
+                continue;
+            }
+            // A name that is no text is shown as it was written.
+            (Err(detail), _) => (raw.to_owned(), detail),
+            (Ok(name), Err(detail)) => (name, detail),
+        };
+        faults.push(Fault {
+            pointer: name,
+            detail: detail.to_owned(),
+        });
+    }
+    if faults.is_empty() {
+        Ok(pairs)
+    } else {
+        Err(Problem::invalid(faults))
+    }
+}
+
+/// The text of an encoded name or value.
+fn text(raw: &str) -> Result<String, &'static str> {
+    let spaced: Cow<'_, str> = if raw.contains('+') {
+        raw.replace('+', " ").into()
+    } else {
+        raw.into()
+    };
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(text) if text.contains('\0') => {
+            Err("contains the character U+0000 (%00), which no text here may contain")
+        }
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err("is not UTF-8 when its percent-encoding is decoded"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn refused(query: &str, known: &[&str]) -> Vec<String> {
+        let known: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
+        match check(query, &known) {
+            Ok(()) => Vec::new(),
+            Err(problem) => problem
+                .faults()
+                .iter()
+                .map(|fault| fault.pointer.clone())
+                .collect(),
+        }
+    }
+
+    #[rstest]
+    #[case("", &[])]
+    #[case("&&", &[])]
+    #[case("page=1&pageSize=", &[])]
+    #[case("p%61ge=1", &[])]
+    #[case("page", &[])]
+    #[case("x=1", &["x"])]
+    #[case("x", &["x"])]
+    #[case("=1", &[""])]
+    #[case("Page=1", &["Page"])]
+    #[case("x=1&page=1&x=2&y=3", &["x", "y"])]
+    #[case("page=1&page=1&p%61ge=1", &["page"])]
+    #[case("page=%FF", &["page"])]
+    #[case("page=%C3&pageSize=%00", &["page", "pageSize"])]
+    #[case("p%FF=1", &["p%FF"])]
+    #[case("p%00=1", &["p%00"])]
+    fn only_known_parameters_that_are_given_once_as_text_pass(#[case] query: &str, #[case] faults: &[&str]) {
+        assert_eq!(refused(query, &["page", "pageSize"]), faults);
+    }
+
+    #[test]
+    fn a_route_without_parameters_knows_none() {
+        assert_eq!(refused("x=1", &[]), ["x"]);
+        let problem = check("x=1", &[]).expect_err("refused");
+        assert!(problem.faults()[0].detail.ends_with("none are known here"));
+    }
+
+    #[rstest]
+    #[case("a=b%20c+d&%C3%A4=%2B", &[("a", "b c d"), ("ä", "+")])]
+    #[case("a=%zz&b=1=2", &[("a", "%zz"), ("b", "1=2")])]
+    fn names_and_values_are_decoded(#[case] query: &str, #[case] expected: &[(&str, &str)]) {
+        let expected: Vec<(String, String)> = expected
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        assert_eq!(pairs(query).expect("text"), expected);
+    }
+
+    #[test]
+    fn head_takes_what_get_takes() {
+        let mut known = KnownParameters::default();
+        known.add(Method::GET, vec!["page".to_owned()]);
+        known.add(Method::POST, Vec::new());
+        assert_eq!(known.of(&Method::HEAD), ["page"]);
+        assert!(known.of(&Method::POST).is_empty());
+        assert!(!known.is_empty());
+    }
+}

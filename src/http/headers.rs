@@ -1,0 +1,69 @@
+//! The headers that answers carry: one list, from which CORS tells a page what it may read.
+//!
+//! A header that is not listed here is invisible to callers in a browser, so the client of the integration tests
+//! refuses every answer with one.
+
+use axum::http::HeaderName;
+use axum::http::header::{
+    ACCEPT_RANGES, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, DATE, ETAG, LINK,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+
+/// Names a request, in and out.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// W3C trace context, in and out.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// `true` when an idempotency key came before and nothing new was done.
+pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The preferences that were granted (RFC 7240).
+pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Every header that an answer may carry, without those that a page may read anyway ([`SAFELISTED`]) and those of the
+/// connection and of CORS itself ([`is_transport`]).
+pub static EXPOSED: [HeaderName; 18] = [
+    ACCEPT_RANGES,
+    ALLOW,
+    CONTENT_DISPOSITION,
+    CONTENT_ENCODING,
+    CONTENT_SECURITY_POLICY,
+    DATE,
+    ETAG,
+    IDEMPOTENCY_REPLAYED,
+    LINK,
+    LOCATION,
+    PREFERENCE_APPLIED,
+    REFERRER_POLICY,
+    REQUEST_ID,
+    RETRY_AFTER,
+    TRACEPARENT,
+    VARY,
+    WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+];
+
+/// What a page reads without being told that it may (the Fetch standard, CORS-safelisted response-header names).
+pub const SAFELISTED: &[&str] = &[
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+];
+
+/// Whether a header is about the connection or about CORS, which browsers deal with themselves.
+#[must_use]
+pub fn is_transport(name: &HeaderName) -> bool {
+    name.as_str().starts_with("access-control-")
+        || matches!(
+            name.as_str(),
+            "connection" | "keep-alive" | "transfer-encoding" | "upgrade"
+        )
+}
+
+/// Whether a page of an allowed origin can read this header of an answer.
+#[must_use]
+pub fn is_readable(name: &HeaderName) -> bool {
+    EXPOSED.contains(name) || SAFELISTED.contains(&name.as_str())
+}

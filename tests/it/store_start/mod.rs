@@ -1,0 +1,61 @@
+//! Real processes at the start of their store: names that lead to one file, databases that will not do, starts that take
+//! their time.
+
+mod names;
+mod preconditions;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::SECRET;
+use crate::support::process::{PATIENCE, Process, command};
+
+/// What a command left behind.
+struct Run {
+    code: Option<i32>,
+    /// stdout and stderr.
+    said: String,
+}
+
+/// Runs a command of `emgate` in `folder` to its end.
+fn emgate(subcommand: &str, folder: &Path, store: &[(&str, &str)]) -> Run {
+    let mut child = command(&[], &[subcommand])
+        .current_dir(folder)
+        .envs(SETTINGS.iter().copied())
+        .envs(store.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().expect("it can be asked").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("killed");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().expect("its words");
+    let said = [output.stdout, output.stderr].concat();
+    Run {
+        code: output.status.code(),
+        said: String::from_utf8_lossy(&said).into_owned(),
+    }
+}
+
+/// A gateway that serves; Enterprise Manager is away.
+fn gateway(store: &[(&str, &str)]) -> Process {
+    let environment = [SETTINGS, store].concat();
+    Process::start(&["serve"], &environment)
+}
+
+const SETTINGS: &[(&str, &str)] = &[
+    ("EMGATE_SERVER__LISTEN", "127.0.0.1:0"),
+    ("EMGATE_UPSTREAM__URL", "http://127.0.0.1:9"),
+    ("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "operators"),
+    ("EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME", "u"),
+    ("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "p"),
+    ("EMGATE_AUTH__KEYS__0__KIND", "hs256"),
+    ("EMGATE_AUTH__KEYS__0__SECRET", SECRET),
+];
