@@ -100,8 +100,6 @@ def schemathesis(url, token, name, arguments):
         str(ROOT / "openapi" / "emgate.v1.json"),
         "--url",
         url,
-        "--header",
-        f"Authorization: Bearer {token}",
         "--report",
         "ndjson,vcr",
         "--report-dir",
@@ -109,7 +107,7 @@ def schemathesis(url, token, name, arguments):
         "--no-color",
         *arguments,
     ]
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "HYPOTHESIS_STORAGE_DIRECTORY": str(REPORT / "hypothesis")}
+    environment = {**os.environ, "EMGATE_URL": url, "EMGATE_TOKEN": token, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "HYPOTHESIS_STORAGE_DIRECTORY": str(REPORT / "hypothesis")}
     begun = time.monotonic()
     status = subprocess.run(command, env=environment, cwd=REPORT).returncode
     print(f"api-fuzz: {name}: {time.monotonic() - begun:.0f} s, status {status}", flush=True)
