@@ -106,6 +106,10 @@ impl Schemas {
         let mut list = listing(&about(ty), &items);
         if way == Way::Request {
             put(&mut list, "required", json!(["items"]));
+            put(&mut list, "additionalProperties", json!(false));
+            if let Some(page) = list.pointer_mut("/properties/page") {
+                put(page, "readOnly", json!(true));
+            }
         }
         list
     }
