@@ -18,6 +18,7 @@ use crate::app::{self, App};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::domain::id::LogonId;
+use crate::domain::links::Links;
 use crate::http::{self, Edge};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
 use crate::store::news::Ear;
@@ -101,7 +102,7 @@ impl Gateway {
         clippy::disallowed_methods,
         reason = "the tasks of the server, the heart and the ear are held, and ended by stop"
     )]
-    pub async fn start(config: Config) -> Result<Self, Error> {
+    pub async fn start(mut config: Config) -> Result<Self, Error> {
         install_tls_provider();
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
@@ -110,6 +111,7 @@ impl Gateway {
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
+        config.upstream.links = Links::below(config.server.public_url.as_ref());
         let em = Em::new(&config.upstream, clock.clone())?;
         let heart = Heart::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
         let heart = AbortOnDropHandle::new(tokio::spawn(heart.run()));

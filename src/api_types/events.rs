@@ -1,6 +1,7 @@
 //! Events as JSON: the body a webhook receiver gets and the items of the event log (docs/behaviour.md#events).
 //!
-//! The body is made once, when the event is written; every delivery and every page of the log shows these bytes.
+//! The body is made once, when the event is written; every delivery and every page of the log shows these bytes, with
+//! the addresses of that moment.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +11,7 @@ use super::operations::Operation;
 use super::sessions::FailoverSession;
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::EventId;
+use crate::domain::links::Links;
 use crate::domain::operation::Operation as DomainOperation;
 use crate::domain::session::Session;
 
@@ -82,24 +84,34 @@ pub struct EventItem {
 #[error("an event's body could not be made")]
 pub struct Unrepresentable(#[from] serde_json::Error);
 
+/// What an event about a failover begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Its id.
+    pub id: EventId,
+    /// When the gateway saw what it tells.
+    pub at: jiff::Timestamp,
+    /// Where its links begin.
+    pub links: &'a Links,
+}
+
 /// Makes an event about a session.
 ///
 /// # Errors
 /// [`Unrepresentable`] in theory.
 pub fn session_event(
-    id: EventId,
+    origin: &Origin<'_>,
     kind: EventType,
-    at: jiff::Timestamp,
     session: &Session,
     operation: Option<&DomainOperation>,
     sequence: i64,
     machine: Option<&str>,
 ) -> Result<NewEvent, Unrepresentable> {
-    let body = FailoverSession::from(session);
+    let body = FailoverSession::new(origin.links, session);
     let result = body.result.clone();
     let data = FailoverEventData {
         session: Some(body),
-        operation: operation.map(|operation| Operation::new(operation, None)),
+        operation: operation.map(|operation| Operation::new(origin.links, operation, None)),
         sequence,
         virtual_machine: machine.map(ToOwned::to_owned),
     };
@@ -113,7 +125,7 @@ pub fn session_event(
         ends_operation: kind == EventType::SessionFinished && operation.is_some(),
         about_endpoint: None,
     };
-    event(id, kind, at, data, routing)
+    event(origin.id, kind, origin.at, data, routing)
 }
 
 /// Makes the event that tells the end of an operation which has no session, or ended in state unknown.
@@ -121,11 +133,10 @@ pub fn session_event(
 /// # Errors
 /// [`Unrepresentable`] in theory.
 pub fn operation_event(
-    id: EventId,
-    at: jiff::Timestamp,
+    origin: &Origin<'_>,
     operation: &DomainOperation,
 ) -> Result<NewEvent, Unrepresentable> {
-    let body = Operation::new(operation, None);
+    let body = Operation::new(origin.links, operation, None);
     let routing = Routing {
         plan: operation.plan.as_ref().map(|plan| plan.id.clone()),
         tenant: operation.plan.as_ref().and_then(|plan| plan.tenant.clone()),
@@ -140,7 +151,7 @@ pub fn operation_event(
         sequence: 1,
         virtual_machine: None,
     };
-    event(id, EventType::OperationFinished, at, data, routing)
+    event(origin.id, EventType::OperationFinished, origin.at, data, routing)
 }
 
 /// Makes any other event.

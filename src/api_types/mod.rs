@@ -12,6 +12,3 @@ pub mod sessions;
 pub mod webhooks;
 
 pub use moment::Moment;
-
-/// The start of every path of the API.
-pub const BASE: &str = "/api/v1";

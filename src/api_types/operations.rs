@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Moment;
 use super::plans::{PlanReference, plan_link};
 use super::sessions::FailoverSession;
-use super::{BASE, Moment};
+use crate::domain::links::Links;
 use crate::domain::name::lower_camel;
 use crate::domain::operation::{Failure, Operation as DomainOperation, OperationTask};
 use crate::domain::session::Session;
@@ -151,8 +152,8 @@ pub struct Operation {
 impl Operation {
     /// The JSON of `operation`; `session` is the joined session, where the reader is to get it.
     #[must_use]
-    pub fn new(operation: &DomainOperation, session: Option<&Session>) -> Self {
-        let this = format!("{BASE}/operations/{}", operation.id);
+    pub fn new(links: &Links, operation: &DomainOperation, session: Option<&Session>) -> Self {
+        let this = links.api(&format!("/operations/{}", operation.id));
         Self {
             id: operation.id.to_string(),
             kind: operation.kind.as_str(),
@@ -169,7 +170,7 @@ impl Operation {
                 .map(crate::domain::operation::ResultSource::as_str),
             progress: operation.progress,
             task: operation.task.as_ref().map(Into::into),
-            session: session.map(Into::into),
+            session: session.map(|session| FailoverSession::new(links, session)),
             failure: operation.failure.as_ref().map(Into::into),
             requested_by: operation.requested_by.clone(),
             requested_at: operation.requested_at.into(),
@@ -190,11 +191,11 @@ impl Operation {
                 })
                 .collect(),
             links: OperationLinks {
-                plan: operation.plan.as_ref().map(plan_link),
+                plan: operation.plan.as_ref().map(|plan| plan_link(links, plan)),
                 session: operation
                     .session
                     .as_ref()
-                    .map(|id| format!("{BASE}/failover-sessions/{id}")),
+                    .map(|id| links.api(&format!("/failover-sessions/{id}"))),
                 cancel: operation.state.is_open().then(|| format!("{this}/cancel")),
                 this,
             },

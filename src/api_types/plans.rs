@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::BASE;
+use crate::domain::links::Links;
 use crate::domain::plan::{
     Command as DomainCommand, Plan as DomainPlan, PlanRef as DomainPlanRef, Reference,
 };
@@ -110,8 +110,10 @@ pub struct Plan {
     pub links: PlanLinks,
 }
 
-impl From<&DomainPlan> for Plan {
-    fn from(plan: &DomainPlan) -> Self {
+impl Plan {
+    /// The JSON of `plan`.
+    #[must_use]
+    pub fn new(links: &Links, plan: &DomainPlan) -> Self {
         let collection = plan.kind.collection();
         Self {
             id: plan.id.to_string(),
@@ -134,10 +136,10 @@ impl From<&DomainPlan> for Plan {
             post_failover_command: plan.post_command.as_ref().map(Into::into),
             actions: plan.kind.actions().iter().map(|action| action.as_str()).collect(),
             links: PlanLinks {
-                this: format!("{BASE}/{collection}/{}", plan.id),
-                operations: format!("{BASE}/operations?planId={}", plan.id),
-                sessions: format!("{BASE}/failover-sessions?{}", query("planName", &plan.name)),
-                em: format!("{BASE}/em/{}/{}", plan.kind.em_collection(), plan.id),
+                this: links.api(&format!("/{collection}/{}", plan.id)),
+                operations: links.api(&format!("/operations?planId={}", plan.id)),
+                sessions: links.api(&format!("/failover-sessions?{}", query("planName", &plan.name))),
+                em: links.api(&format!("/em/{}/{}", plan.kind.em_collection(), plan.id)),
             },
         }
     }
@@ -168,8 +170,8 @@ impl From<&DomainPlanRef> for PlanReference {
     }
 }
 
-pub(super) fn plan_link(plan: &DomainPlanRef) -> String {
-    format!("{BASE}/{}/{}", plan.kind.collection(), plan.id)
+pub(super) fn plan_link(links: &Links, plan: &DomainPlanRef) -> String {
+    links.api(&format!("/{}/{}", plan.kind.collection(), plan.id))
 }
 
 fn query(name: &str, value: &str) -> String {

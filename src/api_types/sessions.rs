@@ -3,8 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Moment;
 use super::plans::{NamedReference, PlanReference, plan_link};
-use super::{BASE, Moment};
+use crate::domain::links::Links;
 use crate::domain::name::lower_camel;
 use crate::domain::session::{MachineFacts, Session};
 
@@ -122,8 +123,10 @@ pub struct FailoverSession {
     pub links: SessionLinks,
 }
 
-impl From<&Session> for FailoverSession {
-    fn from(session: &Session) -> Self {
+impl FailoverSession {
+    /// The JSON of `session`.
+    #[must_use]
+    pub fn new(links: &Links, session: &Session) -> Self {
         let facts = &session.facts;
         Self {
             id: facts.id.to_string(),
@@ -150,10 +153,12 @@ impl From<&Session> for FailoverSession {
             action: session.action.map(crate::domain::plan::ActionKind::as_str),
             operation_id: session.operation.map(|id| id.to_string()),
             links: SessionLinks {
-                this: format!("{BASE}/failover-sessions/{}", facts.id),
-                plan: session.plan.as_ref().map(plan_link),
-                operation: session.operation.map(|id| format!("{BASE}/operations/{id}")),
-                em: format!("{BASE}/em/cloud/failoverSessions/{}", facts.id),
+                this: links.api(&format!("/failover-sessions/{}", facts.id)),
+                plan: session.plan.as_ref().map(|plan| plan_link(links, plan)),
+                operation: session
+                    .operation
+                    .map(|id| links.api(&format!("/operations/{id}"))),
+                em: links.api(&format!("/em/cloud/failoverSessions/{}", facts.id)),
             },
         }
     }

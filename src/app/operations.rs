@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{App, Error, LogPage, one_more};
-use crate::api_types::events::operation_event;
+use crate::api_types::events::{Origin, operation_event};
 use crate::domain::id::{EventId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
@@ -236,7 +236,12 @@ impl App {
         operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
         let logon = operation.leave_logon(true);
         if operation.is_told() {
-            let event = operation_event(EventId::new(self.clock.id()), now, &operation)
+            let origin = Origin {
+                id: EventId::new(self.clock.id()),
+                at: now,
+                links: self.em.links(),
+            };
+            let event = operation_event(&origin, &operation)
                 .map_err(|_| Error::Internal("an event could not be represented"))?;
             tx.append_event(&event).await?;
         }

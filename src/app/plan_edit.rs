@@ -5,17 +5,18 @@ use serde_json::{Map, Value};
 
 use super::{Error, FieldError};
 use crate::api_types;
+use crate::domain::links::Links;
 use crate::domain::plan::{Command, Plan, PlanEdit, PlanKind};
 
 /// What `body` changes on `plan`: every part has to be there, and one that may not change as it was read.
-pub(super) fn edit_of(plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
+pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
     let Value::Object(fields) = body else {
         return Err(Error::invalid(
             "",
             "must be an object: the plan as it was read, with the changes in it",
         ));
     };
-    let current = serde_json::to_value(api_types::plans::Plan::from(plan))
+    let current = serde_json::to_value(api_types::plans::Plan::new(links, plan))
         .map_err(|_| Error::Internal("a plan could not be represented"))?;
     let editable: &'static [&'static str] = match plan.kind {
         PlanKind::Cloud => &["preFailoverCommand", "postFailoverCommand"],

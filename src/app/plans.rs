@@ -12,6 +12,7 @@ use super::submit::{Callback, Intent, Submitted};
 use super::{App, Error};
 use crate::domain::access::Caller;
 use crate::domain::id::EmId;
+use crate::domain::links::Links;
 use crate::domain::operation::OperationKind;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::upstream::{Page, PageRequest};
@@ -144,7 +145,7 @@ impl App {
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
         }
-        let edit = edit_of(&plan, body)?;
+        let edit = edit_of(self.em.links(), &plan, body)?;
         self.submit_edit(caller, plan, edit, idempotency).await
     }
 

@@ -134,6 +134,7 @@ fn upstream(mut s: Section<'_>) -> Option<Upstream> {
         coalesce: s.boolean("coalesce", default.coalesce),
         cache_ttl: s.duration("cache_ttl", default.cache_ttl, Duration::ZERO, HOUR),
         unknown_after: s.duration("unknown_after", default.unknown_after, 10 * MS, DAY),
+        links: default.links,
         accounts,
     };
     s.finish();
@@ -168,8 +169,8 @@ fn accounts(s: &mut Section<'_>) -> Vec<Account> {
                 1,
                 1000,
             ),
-            tenant: item.text("tenant"),
         });
+        item.unsupported("tenant");
         item.finish();
     }
     if accounts.is_empty() && !s.is_faulty("accounts") {
@@ -321,8 +322,8 @@ fn retention(mut s: Section<'_>) -> Retention {
         events: s.duration("events", default.events, HOUR, CENTURY),
         deliveries: s.duration("deliveries", default.deliveries, HOUR, CENTURY),
         operations: s.duration("operations", default.operations, DAY, CENTURY),
-        audit: s.duration("audit", default.audit, DAY, CENTURY),
     };
+    s.unsupported("audit");
     s.finish();
     retention
 }

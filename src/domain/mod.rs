@@ -6,6 +6,7 @@
 pub mod access;
 pub mod event;
 pub mod id;
+pub mod links;
 pub mod name;
 pub mod operation;
 pub mod plan;

@@ -29,6 +29,7 @@ use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::clock::{Clock, SharedClock};
+use crate::domain::links::Links;
 use auth::Authenticator;
 pub use config::{AuthConfig, Config};
 pub use keys::Error as KeyError;
@@ -48,7 +49,8 @@ struct Inner {
     authenticator: Authenticator,
     clock: SharedClock,
     in_flight: Arc<Semaphore>,
-    document_tag: OnceLock<String>,
+    links: Links,
+    document: OnceLock<(Bytes, String)>,
 }
 
 impl Edge {
@@ -57,13 +59,15 @@ impl Edge {
     /// # Errors
     /// When a key of `[auth]` cannot be used.
     pub fn new(app: App, config: Config, auth: &AuthConfig, clock: SharedClock) -> Result<Self, KeyError> {
+        let links = Links::below(config.public_url.as_ref());
         Ok(Self(Arc::new(Inner {
             app,
             config,
             authenticator: Authenticator::new(auth, clock.clone())?,
             clock,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
-            document_tag: OnceLock::new(),
+            links,
+            document: OnceLock::new(),
         })))
     }
 
@@ -87,12 +91,20 @@ impl Edge {
         self.0.in_flight.clone()
     }
 
-    /// The OpenAPI document and its entity tag, which nobody pays for who does not ask. The tag is weak: the document
-    /// may be compressed on its way.
+    /// Makes the addresses in answers.
+    fn links(&self) -> &Links {
+        &self.0.links
+    }
+
+    /// The OpenAPI document and its entity tag, made when they are first asked for. The tag is weak: the document may be
+    /// compressed on its way.
     fn document(&self) -> (Bytes, &str) {
-        let tag = || format!("W/{}", extract::entity_tag(openapi::DOCUMENT.as_bytes()));
-        let tag = self.0.document_tag.get_or_init(tag);
-        (Bytes::from_static(openapi::DOCUMENT.as_bytes()), tag)
+        let (document, tag) = self.0.document.get_or_init(|| {
+            let document = openapi::served(self.links());
+            let tag = format!("W/{}", extract::entity_tag(&document));
+            (document, tag)
+        });
+        (document.clone(), tag)
     }
 }
 

@@ -16,6 +16,7 @@ pub use super::codes::Code;
 use crate::app;
 use crate::app::error::{BusyWith, StoreError};
 use crate::domain::access::Scope;
+use crate::domain::links::Links;
 
 /// The media type of problems.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -59,7 +60,7 @@ pub struct ProblemBody<'a> {
     pub status: u16,
     /// What happened this time, for people.
     pub detail: &'a str,
-    /// The path of the request.
+    /// The path of the request, below the public URL where there is one.
     pub instance: &'a str,
     /// What happened, for programs.
     pub code: &'a str,
@@ -275,14 +276,15 @@ impl Problem {
 
     /// The whole answer, for the request it belongs to.
     #[must_use]
-    pub fn render(&self, request_id: &str, instance: &str) -> Response {
+    pub fn render(&self, links: &Links, request_id: &str, path: &str) -> Response {
         let code = self.0.code;
+        let instance = links.to(path);
         let body = ProblemBody {
-            kind: code.uri(),
+            kind: links.to(&code.uri()),
             title: code.title(),
             status: code.status().as_u16(),
             detail: &self.0.detail,
-            instance,
+            instance: &instance,
             code: code.as_str(),
             request_id,
             errors: &self.0.errors,

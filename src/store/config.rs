@@ -88,8 +88,6 @@ pub struct Retention {
     pub deliveries: Duration,
     /// Finished operations.
     pub operations: Duration,
-    /// The audit log.
-    pub audit: Duration,
 }
 
 impl Default for Retention {
@@ -99,7 +97,6 @@ impl Default for Retention {
             events: days(30),
             deliveries: days(30),
             operations: days(365),
-            audit: days(365),
         }
     }
 }

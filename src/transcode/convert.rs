@@ -142,7 +142,15 @@ fn to_xml(
                 .ok_or(ConvertError::NoRoot)?,
         )?
     };
-    let xml = encode::document(catalogue(), &text, root, Mode::Document, !options.compact, None)?;
+    let xml = encode::document(
+        catalogue(),
+        &text,
+        super::MIRROR,
+        root,
+        Mode::Document,
+        !options.compact,
+        None,
+    )?;
     output.write_all(&xml).map_err(io)?;
     Ok(root.name)
 }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::MIRROR;
 use super::error::{EncodeError, FieldFault, FieldFaultKind};
 use super::json::{self, Json};
 use super::listing;
@@ -45,12 +46,15 @@ pub(super) struct Encoder<'a> {
     faults: Vec<FieldFault>,
     /// What EM shows of the thing, where the root is only what it takes.
     shown: Option<&'static TypeDef>,
+    /// The address of the mirror.
+    pub mirror: &'a str,
 }
 
 /// Encodes a whole JSON text.
 pub(super) fn document(
     catalogue: &'static Catalogue,
     bytes: &[u8],
+    mirror: &str,
     root: Root,
     mode: Mode,
     indent: bool,
@@ -59,6 +63,7 @@ pub(super) fn document(
     let value = json::parse(bytes)?;
     let mut encoder = Encoder::new(catalogue, root, mode, indent);
     encoder.shown = shown.map(|id| catalogue.ty(id));
+    encoder.mirror = mirror;
     encoder.root(root, &value);
     encoder.finish()
 }
@@ -75,6 +80,7 @@ impl<'a> Encoder<'a> {
             path: Vec::new(),
             faults: Vec::new(),
             shown: None,
+            mirror: MIRROR,
         }
     }
 
@@ -339,7 +345,7 @@ impl<'a> Encoder<'a> {
             (_, Json::String(text)) if !xml::fits(text) => self.refuse(FieldFaultKind::Character),
             (_, Json::String(text)) => Some(match field.role {
                 Role::Plain | Role::Uid => Cow::Borrowed(&**text),
-                Role::Url => Cow::Owned(em_url(text)),
+                Role::Url => Cow::Owned(em_url(self.mirror, text)),
                 Role::Relation => {
                     let known = self.catalogue.relation(text);
                     known.map_or_else(|| Cow::Owned(upper_first(text)), Cow::Borrowed)
@@ -380,10 +386,28 @@ fn date_time(text: &str) -> Option<String> {
     }
 }
 
-/// The gateway's URL as a path of EM's: `/api/v1/em/jobs` → `/api/jobs`; others stay.
-pub(super) fn em_url(url: &str) -> String {
-    match url.strip_prefix("/api/v1/em") {
+/// The gateway's URL as a path of EM's: `/api/v1/em/jobs` → `/api/jobs`, absolute or not; others stay.
+pub(super) fn em_url(mirror: &str, url: &str) -> String {
+    match url.strip_prefix(mirror).or_else(|| url.strip_prefix(MIRROR)) {
         Some(rest) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => format!("/api{rest}"),
         _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const BELOW: &str = "https://dr.example/emgate/api/v1/em";
+
+    #[rstest]
+    #[case("https://dr.example/emgate/api/v1/em/jobs?x", "/api/jobs?x")]
+    #[case("https://dr.example/emgate/api/v1/em", "/api")]
+    #[case("/api/v1/em/jobs", "/api/jobs")]
+    #[case("https://dr.example/api/v1/em/jobs", "https://dr.example/api/v1/em/jobs")]
+    #[case("/api/v1/embed", "/api/v1/embed")]
+    fn an_address_of_the_mirror_becomes_that_of_enterprise_manager(#[case] ours: &str, #[case] em: &str) {
+        assert_eq!(em_url(BELOW, ours), em);
     }
 }

@@ -114,10 +114,11 @@ pub(super) fn typed_text(
     field: &'static Field,
     plain: &str,
 ) -> Result<(), DecodeError> {
+    let mirror = st.mirror;
     let out = &mut st.out.buf;
     let scalar = match field.value {
         Value::Scalar(Scalar::Url) => {
-            write_plain(&api_url(plain), out);
+            write_plain(&api_url(mirror, plain), out);
             return Ok(());
         }
         Value::Scalar(s) if s.is_text() => {

@@ -199,7 +199,7 @@ pub(super) fn page<'a>(encoder: &mut Encoder<'a>, value: &'a Json<'a>) {
         }
         encoder.xml.start("Link");
         encoder.xml.attribute("Rel", rel);
-        encoder.xml.attribute("Href", &em_url(url));
+        encoder.xml.attribute("Href", &em_url(encoder.mirror, url));
         encoder.xml.end("Link");
     }
     encoder.xml.end("Links");

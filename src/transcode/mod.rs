@@ -43,6 +43,9 @@ pub use error::{DecodeError, EncodeError, FieldFault, FieldFaultKind};
 pub use rows::{DamagedRow, Rows};
 pub use scalar::{Moment, moment};
 
+/// What EM's `/api` becomes in addresses, where nothing else is asked for.
+pub const MIRROR: &str = "/api/v1/em";
+
 /// Bytes of JSON that one document in memory may become: many empty elements grow by their empty lists.
 const MAX_JSON: usize = 512 * 1024 * 1024;
 
@@ -139,7 +142,7 @@ impl Anomalies {
 /// # Errors
 /// Whatever is not a whole, well-formed document with a root of EM's; see [`DecodeError`].
 pub fn decode(xml: &[u8]) -> Result<Decoded, DecodeError> {
-    decode_any(xml, None, Vec::new())
+    decode_below(MIRROR, xml, &[])
 }
 
 /// The same into memory that was used before, which is thrown away first.
@@ -147,7 +150,7 @@ pub fn decode(xml: &[u8]) -> Result<Decoded, DecodeError> {
 /// # Errors
 /// As [`decode`]; the memory is then lost.
 pub fn decode_into(xml: &[u8], memory: Vec<u8>) -> Result<Decoded, DecodeError> {
-    decode_any(xml, None, memory)
+    decode_any(MIRROR, xml, None, memory)
 }
 
 /// Transcodes a document whose root is one of `roots`.
@@ -155,7 +158,7 @@ pub fn decode_into(xml: &[u8], memory: Vec<u8>) -> Result<Decoded, DecodeError> 
 /// # Errors
 /// As [`decode`]; [`DecodeError::UnexpectedRoot`] if it is another document of EM's (such as `Error`).
 pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeError> {
-    decode_any(xml, Some(roots), Vec::new())
+    decode_below(MIRROR, xml, roots)
 }
 
 /// Transcodes the page of a query for entities called `row`. Rows that are damaged are told apart and left out, or read
@@ -187,7 +190,20 @@ pub fn repaired(xml: &[u8]) -> Option<String> {
     rows::repaired(xml)
 }
 
-fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Result<Decoded, DecodeError> {
+/// The same with EM's own addresses below `mirror`, whatever their root when there are no `roots`.
+///
+/// # Errors
+/// As [`decode_expecting`].
+pub fn decode_below(mirror: &str, xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeError> {
+    decode_any(mirror, xml, (!roots.is_empty()).then_some(roots), Vec::new())
+}
+
+fn decode_any(
+    mirror: &str,
+    xml: &[u8],
+    expect: Option<&[&str]>,
+    mut memory: Vec<u8>,
+) -> Result<Decoded, DecodeError> {
     let text;
     let xml = match utf16::whole(xml)? {
         Some(utf8) => {
@@ -198,7 +214,7 @@ fn decode_any(xml: &[u8], expect: Option<&[&str]>, mut memory: Vec<u8>) -> Resul
     };
     // JSON is shorter than XML, but for many empty elements.
     memory.reserve(xml.len());
-    let mut st = state::State::new(catalogue(), out::Out::memory(memory, MAX_JSON));
+    let mut st = state::State::new(catalogue(), mirror, out::Out::memory(memory, MAX_JSON));
     let root = result::document(&mut slice::Slice::new(xml)?, &mut st, expect)?;
     Ok(Decoded {
         root: root.name,
@@ -216,7 +232,7 @@ pub fn decode_stream(
     input: impl BufRead,
     output: &mut dyn Write,
 ) -> Result<(&'static str, Anomalies), DecodeError> {
-    let mut st = state::State::new(catalogue(), out::Out::sink(output));
+    let mut st = state::State::new(catalogue(), MIRROR, out::Out::sink(output));
     let io = |e: std::io::Error| DecodeError::Io(e.to_string());
     let Root { name, .. } = match utf16::detect(input).map_err(io)? {
         utf16::Text::Utf8(input) => result::document(&mut source::Stream::new(input), &mut st, None)?,
@@ -233,14 +249,20 @@ pub fn encode(json: &[u8], root: &str, mode: Mode) -> Result<Vec<u8>, EncodeErro
     let found = catalogue()
         .root_or_type(root)
         .ok_or_else(|| EncodeError::UnknownRoot(error::excerpt(root)))?;
-    encode::document(catalogue(), json, found, mode, false, None)
+    encode::document(catalogue(), json, MIRROR, found, mode, false, None)
 }
 
 /// Makes the body of a request that changes a thing which EM shows as `shown`: what it shows and `root` does not take
-/// is left out, so that a document can be put back as it was read (docs/behaviour.md#json-to-xml).
+/// is left out, so that a document can be put back as it was read (docs/behaviour.md#json-to-xml). Addresses below
+/// `mirror` become EM's again.
 ///
 /// # Errors
 /// As [`encode`].
-pub fn encode_edit(json: &[u8], root: Root, shown: Option<TypeId>) -> Result<Vec<u8>, EncodeError> {
-    encode::document(catalogue(), json, root, Mode::Request, false, shown)
+pub fn encode_edit(
+    json: &[u8],
+    mirror: &str,
+    root: Root,
+    shown: Option<TypeId>,
+) -> Result<Vec<u8>, EncodeError> {
+    encode::document(catalogue(), json, mirror, root, Mode::Request, false, shown)
 }

@@ -54,11 +54,11 @@ impl Page {
             let at = src.position();
             match src.next()? {
                 Token::Start(tag) => {
-                    self.link(&tag)?;
+                    self.link(st.mirror, &tag)?;
                     st.enter(at)?;
                     open += 1;
                 }
-                Token::Empty(tag) => self.link(&tag)?,
+                Token::Empty(tag) => self.link(st.mirror, &tag)?,
                 Token::End => {
                     open -= 1;
                     if open == 0 {
@@ -71,7 +71,7 @@ impl Page {
         }
     }
 
-    fn link(&mut self, tag: &Tag<'_>) -> Result<(), DecodeError> {
+    fn link(&mut self, mirror: &str, tag: &Tag<'_>) -> Result<(), DecodeError> {
         let (mut rel, mut href) = (String::new(), None);
         let mut all = Attributes::new(tag.attributes, tag.attributes_at());
         while let Some(a) = all.next()? {
@@ -79,7 +79,7 @@ impl Page {
             text::push_plain(a.value, Raw::Attribute, a.at, &mut plain)?;
             match local(a.name) {
                 "Rel" => rel = plain,
-                "Href" => href = Some(api_url(&plain)),
+                "Href" => href = Some(api_url(mirror, &plain)),
                 _ => {}
             }
         }

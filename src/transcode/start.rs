@@ -115,7 +115,7 @@ fn other_attribute(
         return attribute(st, frame, field, value, at);
     }
     st.note(AnomalyKind::UnknownName, ty.name, name);
-    let (key, json) = unknown::attribute(name, value, at)?;
+    let (key, json) = unknown::attribute(st.mirror, name, value, at)?;
     frame.extra().add(st, &key, true, &json)?;
     if local(name) == "UID"
         && let Some(id) = unknown::urn_id(value)
@@ -150,6 +150,7 @@ fn plain_attribute(
     field: &'static Field,
     plain: &str,
 ) -> Result<(), DecodeError> {
+    let mirror = st.mirror;
     let out = &mut st.out.buf;
     frame.key(&field.opening, out);
     match field.role {
@@ -172,7 +173,8 @@ fn plain_attribute(
         }
         Role::Url => {
             if let Some(rest) = below_api(plain) {
-                out.extend_from_slice(b"\"/api/v1/em");
+                out.push(b'"');
+                out.extend_from_slice(mirror.as_bytes());
                 out.extend_from_slice(rest.as_bytes());
             } else {
                 out.push(b'"');
@@ -205,6 +207,7 @@ fn escaped_attribute(
     if text::is_plain(&plain) {
         return plain_attribute(st, frame, field, &plain);
     }
+    let mirror = st.mirror;
     let out = &mut st.out.buf;
     frame.key(&field.key, out);
     match (field.role, field.value) {
@@ -218,15 +221,16 @@ fn escaped_attribute(
                 frame.made_id = true;
             }
         }
-        (Role::Url, _) => text::write_json_string(&api_url(&plain), out),
+        (Role::Url, _) => text::write_json_string(&api_url(mirror, &plain), out),
         (Role::Relation, _) => text::write_json_string(&lower_camel(&plain), out),
     }
     Ok(())
 }
 
-/// The URL as the gateway offers it: `https://any:9398/api/jobs?x` → `/api/v1/em/jobs?x`; others stay.
-pub(super) fn api_url(url: &str) -> String {
-    below_api(url).map_or_else(|| url.to_owned(), |rest| format!("/api/v1/em{rest}"))
+/// The URL as the gateway offers it: `https://any:9398/api/jobs?x` → `/api/v1/em/jobs?x`, where `/api/v1/em` is the
+/// address of the mirror; others stay.
+pub(super) fn api_url(mirror: &str, url: &str) -> String {
+    below_api(url).map_or_else(|| url.to_owned(), |rest| format!("{mirror}{rest}"))
 }
 
 /// What follows `/api` in a URL into EM's API, whatever host stands there.
@@ -256,6 +260,7 @@ fn below_api(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MIRROR;
     use super::*;
     use rstest::rstest;
 
@@ -281,6 +286,8 @@ mod tests {
     #[case("", "")]
     #[case("/apí/x", "/apí/x")]
     fn urls_into_the_api_become_ours_and_others_stay(#[case] em: &str, #[case] ours: &str) {
-        assert_eq!(api_url(em), ours);
+        assert_eq!(api_url(MIRROR, em), ours);
+        let below = "https://dr.example/emgate/api/v1/em";
+        assert_eq!(api_url(below, em), ours.replace(MIRROR, below));
     }
 }

@@ -25,6 +25,8 @@ struct Habit {
 /// Everything but the source.
 pub(super) struct State<'w> {
     pub catalogue: &'static Catalogue,
+    /// What EM's `/api` becomes in addresses.
+    pub mirror: &'w str,
     pub out: Out<'w>,
     pub anomalies: Anomalies,
     /// Reused for the text of scalars.
@@ -42,11 +44,12 @@ pub(super) struct State<'w> {
 }
 
 impl<'w> State<'w> {
-    pub(super) fn new(catalogue: &'static Catalogue, out: Out<'w>) -> Self {
+    pub(super) fn new(catalogue: &'static Catalogue, mirror: &'w str, out: Out<'w>) -> Self {
         let (anomalies, scratch) = (Anomalies::default(), String::new());
         let habits = [Habit::default(); HABITS];
         Self {
             catalogue,
+            mirror,
             out,
             anomalies,
             scratch,

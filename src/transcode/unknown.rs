@@ -133,7 +133,12 @@ impl Members {
 }
 
 /// An attribute that no type knows: its JSON name and value.
-pub(super) fn attribute(name: &str, raw: &str, at: u64) -> Result<(String, Vec<u8>), DecodeError> {
+pub(super) fn attribute(
+    mirror: &str,
+    name: &str,
+    raw: &str,
+    at: u64,
+) -> Result<(String, Vec<u8>), DecodeError> {
     check_name(name, at)?;
     let name = local(name);
     let key = lower_camel(name);
@@ -141,7 +146,7 @@ pub(super) fn attribute(name: &str, raw: &str, at: u64) -> Result<(String, Vec<u
     text::push_plain(raw, Raw::Attribute, at, &mut plain)?;
     let mut value = Vec::with_capacity(plain.len() + 2);
     match name {
-        "Href" => text::write_json_string(&start::api_url(&plain), &mut value),
+        "Href" => text::write_json_string(&start::api_url(mirror, &plain), &mut value),
         "Rel" => text::write_json_string(&lower_camel(&plain), &mut value),
         _ => text::write_json_string(&plain, &mut value),
     }
@@ -168,7 +173,7 @@ pub(super) fn attributes(
             nil |= start::is_nil(a.name, a.value);
             continue;
         }
-        let (key, value) = attribute(a.name, a.value, a.at)?;
+        let (key, value) = attribute(st.mirror, a.name, a.value, a.at)?;
         members.add(st, &key, true, &value)?;
         if local(a.name) == "UID" {
             id = urn_id(a.value);

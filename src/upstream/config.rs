@@ -8,6 +8,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::links::Links;
+
 /// `[upstream]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,6 +33,8 @@ pub struct Config {
     pub cache_ttl: Duration,
     /// How long an action of unknown outcome is looked for before it is called unknown.
     pub unknown_after: Duration,
+    /// What addresses begin with in the documents that callers get: follows from `server.public_url`.
+    pub links: Links,
     /// Logon accounts, at least one, names unique; the first is the default.
     pub accounts: Vec<Account>,
 }
@@ -50,8 +54,6 @@ pub struct Account {
     pub max_sessions: usize,
     /// Most concurrent requests within one logon session.
     pub max_requests_per_session: usize,
-    /// The tenant whose callers this account serves.
-    pub tenant: Option<String>,
 }
 
 impl Config {
@@ -69,6 +71,7 @@ impl Config {
             coalesce: true,
             cache_ttl: Duration::from_secs(1),
             unknown_after: Duration::from_mins(20),
+            links: Links::default(),
             accounts,
         }
     }
@@ -85,7 +88,6 @@ impl Account {
             password_file: None,
             max_sessions: 2,
             max_requests_per_session: 8,
-            tenant: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::error::{Error, Kind};
 use super::transport::Answer;
 use super::xml;
 use crate::domain::id::EmId;
+use crate::domain::links::Links;
 use crate::domain::plan::Reference;
 
 /// Longest text of EM's that is quoted to callers or kept with an operation, in bytes.
@@ -95,9 +96,21 @@ pub(super) fn invalid(reason: impl Into<String>) -> Error {
 /// # Errors
 /// [`Kind::InvalidResponse`] when it is not such a document, or not one that can be trusted.
 pub(super) async fn decode(body: Bytes, roots: &'static [&'static str]) -> Result<Decoded, Error> {
-    let size = body.len();
+    decode_for_callers(&Links::default(), body, roots).await
+}
+
+/// The same, with EM's own addresses as callers of the gateway see them.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) async fn decode_for_callers(
+    links: &Links,
+    body: Bytes,
+    roots: &'static [&'static str],
+) -> Result<Decoded, Error> {
+    let (size, links) = (body.len(), links.clone());
     aside(size, move || {
-        let (root, json) = xml::decode(&body, roots)?;
+        let (root, json) = xml::decode(&links, &body, roots)?;
         Ok(Decoded {
             root,
             json: json.into(),
@@ -114,11 +127,11 @@ pub(super) async fn decode(body: Bytes, roots: &'static [&'static str]) -> Resul
 pub(super) async fn decode_record(body: Bytes, roots: &'static [&'static str]) -> Result<Decoded, Error> {
     let size = body.len();
     aside(size, move || {
-        let (decoded, damaged) = match xml::decode(&body, roots) {
+        let (decoded, damaged) = match xml::decode(&Links::default(), &body, roots) {
             Ok(decoded) => (decoded, Vec::new()),
             Err(reason) => {
                 let text = xml::repaired(&body).ok_or_else(|| reason.clone())?;
-                let decoded = xml::decode(text.as_bytes(), roots).map_err(|_| reason.clone())?;
+                let decoded = xml::decode(&Links::default(), text.as_bytes(), roots).map_err(|_| reason.clone())?;
                 let damaged = Damaged {
                     ids: Vec::new(),
                     created: None,
@@ -179,12 +192,12 @@ async fn aside(
     })
 }
 
-/// XML of any kind to JSON; an error document is none that a success may come with.
+/// XML of any kind to JSON for callers; an error document is none that a success may come with.
 ///
 /// # Errors
 /// As [`decode`].
-pub(super) async fn decode_any(body: Bytes) -> Result<Decoded, Error> {
-    let decoded = decode(body, &[]).await?;
+pub(super) async fn decode_any(links: &Links, body: Bytes) -> Result<Decoded, Error> {
+    let decoded = decode_for_callers(links, body, &[]).await?;
     if decoded.root == "Error" {
         return Err(invalid("it is an error document under a status of success"));
     }
@@ -225,7 +238,7 @@ pub(super) fn message(answer: &Answer) -> Option<String> {
     if answer.body.len() > BIG {
         return None;
     }
-    let (_, json) = xml::decode(&answer.body, &["Error"]).ok()?;
+    let (_, json) = xml::decode(&Links::default(), &answer.body, &["Error"]).ok()?;
     let error: ErrorDocument = serde_json::from_slice(&json).ok()?;
     let text = [error.message, error.first_chance_exception_message];
     let mut text = text.into_iter().flatten().find(|text| !text.trim().is_empty())?;

@@ -23,6 +23,7 @@ use super::transport::{Opened, Transport};
 use super::types::Accepted;
 use super::{Em, Inner, tasks};
 use crate::catalogue::Method;
+use crate::domain::links::Links;
 
 /// One of EM's documents.
 #[derive(Debug, Clone)]
@@ -34,16 +35,16 @@ pub struct Document {
 }
 
 impl Document {
-    /// The same without the links whose path below `/api/v1/em` is one of those `unwanted`.
+    /// The same without the links whose path below the mirror is one of those `unwanted`.
     #[must_use]
-    pub fn without_links_to(self, unwanted: impl Fn(&str) -> bool) -> Self {
+    pub fn without_links_to(self, links: &Links, unwanted: impl Fn(&str) -> bool) -> Self {
         let Ok(mut value) = serde_json::from_slice::<Value>(&self.json) else {
             return self;
         };
         unlink(&mut value, &|link| {
             let path = link
                 .get("href")
-                .and_then(|href| href.as_str()?.strip_prefix("/api/v1/em"));
+                .and_then(|href| links.below_mirror(href.as_str()?));
             path.is_some_and(|path| unwanted(path.split('?').next().unwrap_or_default()))
         });
         Self {
@@ -235,7 +236,7 @@ impl Em {
                 Err(tasks::unnamed())
             };
         }
-        let decoded = documents::decode_any(answer.body).await?;
+        let decoded = documents::decode_any(&self.inner.links, answer.body).await?;
         let task = match (decoded.root, write.promise) {
             ("Task", _) => Some(tasks::accepted(&decoded, lease.logon.id)?),
             (_, Promise::Nothing) => None,
@@ -253,7 +254,9 @@ impl Em {
 
     async fn document_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {
         let answer = self.fetch_answer(Class::Read, target).await?;
-        documents::decode_any(answer.body).await.map(Arc::new)
+        documents::decode_any(&self.inner.links, answer.body)
+            .await
+            .map(Arc::new)
     }
 
     /// The file at `target`.

@@ -61,6 +61,7 @@ use self::shield::Shield;
 use self::transport::{Answer, Transport};
 use crate::clock::SharedClock;
 use crate::domain::id::LogonId;
+use crate::domain::links::Links;
 
 /// How often idle logon sessions are looked after.
 const TENDING: Duration = Duration::from_mins(1);
@@ -83,6 +84,7 @@ struct Inner {
     shield: Shield,
     damages: Damages,
     clock: SharedClock,
+    links: Links,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -131,6 +133,7 @@ impl Em {
             shield,
             damages: Damages::default(),
             clock,
+            links: config.links.clone(),
             tasks,
             stop,
         };
@@ -145,6 +148,12 @@ impl Em {
             tasks.spawn(async move { stop.run_until_cancelled(pool.see_off()).await });
         }
         Ok(em)
+    }
+
+    /// What addresses begin with in the documents that callers get.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.inner.links
     }
 
     /// Logs on to EM with every account, one after another, and off again.
@@ -364,7 +373,9 @@ impl Em {
         roots: &'static [&'static str],
     ) -> Result<Arc<Decoded>, Error> {
         let answer = self.fetch_answer(class, target).await?;
-        documents::decode(answer.body, roots).await.map(Arc::new)
+        documents::decode_for_callers(&self.inner.links, answer.body, roots)
+            .await
+            .map(Arc::new)
     }
 
     /// A read's answer, asked for again where its connection failed.

@@ -32,8 +32,10 @@ pub(super) fn below_api(href: &str) -> Option<String> {
         None => href.trim_start_matches('/'),
     };
     let lower = path.to_ascii_lowercase();
-    let rest = if lower.starts_with("api/v1/em/") {
-        path.get("api/v1/em/".len()..)?
+    // The gateway's public URL may have a path of its own, as EM's may.
+    let mirror = lower.find("api/v1/em/");
+    let rest = if let Some(at) = mirror.filter(|at| *at == 0 || lower[..*at].ends_with('/')) {
+        path.get(at + "api/v1/em/".len()..)?
     } else if lower.starts_with("api/") {
         path.get("api/".len()..)?
     } else {
@@ -68,6 +70,8 @@ mod tests {
             "http://10.0.0.7:9399/API/logonSessions/1-a?x=1",
             "https://proxy.example/em/api/logonSessions/1-a?x=1",
             "/api/v1/em/logonSessions/1-a?x=1",
+            "https://dr.example/emgate/api/v1/em/logonSessions/1-a?x=1",
+            "https://dr.example/api/api/v1/em/logonSessions/1-a?x=1",
             "/api/logonSessions/1-a?x=1",
         ] {
             assert_eq!(

@@ -97,7 +97,11 @@ impl Em {
         match call::within(&self.inner.transport, &lease, &target, Call::Read(Class::Read)).await {
             Ok(None) => Ok(None),
             Err(error) if error.is_not_found() => Ok(None),
-            Ok(Some(answer)) => Ok(Some(documents::decode(answer.body, roots).await?.json)),
+            Ok(Some(answer)) => Ok(Some(
+                documents::decode_for_callers(&self.inner.links, answer.body, roots)
+                    .await?
+                    .json,
+            )),
             Err(error) => Err(error),
         }
     }

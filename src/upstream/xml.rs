@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::domain::links::Links;
 use crate::telemetry::{count_unknown, names};
 use crate::transcode::{self, Anomalies, AnomalyKind, DamagedRow, Mode};
 
@@ -10,13 +11,8 @@ use crate::transcode::{self, Anomalies, AnomalyKind, DamagedRow, Mode};
 ///
 /// # Errors
 /// A sentence about what is wrong with it; it quotes names at the most.
-pub(super) fn decode(xml: &[u8], roots: &[&str]) -> Result<(&'static str, Vec<u8>), String> {
-    let decoded = if roots.is_empty() {
-        transcode::decode(xml)
-    } else {
-        transcode::decode_expecting(xml, roots)
-    };
-    let decoded = decoded.map_err(|error| error.to_string())?;
+pub(super) fn decode(links: &Links, xml: &[u8], roots: &[&str]) -> Result<(&'static str, Vec<u8>), String> {
+    let decoded = transcode::decode_below(links.mirror(), xml, roots).map_err(|error| error.to_string())?;
     count(&decoded.anomalies);
     Ok((decoded.root, decoded.json))
 }

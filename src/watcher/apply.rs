@@ -10,7 +10,7 @@ use super::Error;
 use super::follow;
 use super::observe::{self, Change, Observation, Step};
 pub use super::seen::{Applied, Last, Look};
-use crate::api_types::events::{operation_event, session_event};
+use crate::api_types::events::{Origin, operation_event, session_event};
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EventId, OperationId};
 use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
@@ -130,6 +130,15 @@ impl Writing {
             endings: Vec::new(),
             applied: Applied::default(),
         })
+    }
+
+    /// What an event of this turn begins with.
+    fn origin(&self, tx: &Tx) -> Origin<'_> {
+        Origin {
+            id: EventId::new(tx.clock().id()),
+            at: self.observation.at,
+            links: &self.look.links,
+        }
     }
 
     fn follow_tasks(&mut self) {
@@ -369,11 +378,10 @@ impl Writing {
                 Step::Lost => (EventType::SessionLost, None),
             };
             record.sequence += 1;
-            let id = EventId::new(tx.clock().id());
+            let origin = self.origin(tx);
             let event = session_event(
-                id,
+                &origin,
                 kind,
-                self.observation.at,
                 &session,
                 operation.as_ref(),
                 record.sequence,
@@ -423,7 +431,7 @@ impl Writing {
             .flatten();
         let tells = ended && operation.is_told() && !self.told.contains(&operation.id);
         if tells {
-            let event = operation_event(EventId::new(tx.clock().id()), self.observation.at, &operation)?;
+            let event = operation_event(&self.origin(tx), &operation)?;
             tx.append_event(&event).await?;
         }
         let changed = before != Some(&operation);

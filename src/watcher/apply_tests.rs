@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::{Clock as _, ManualClock};
 use crate::domain::event::Routing;
 use crate::domain::id::{LogonId, TaskId};
+use crate::domain::links::Links;
 use crate::domain::operation::{HistoryStep, OperationKind, OperationTask, TaskState};
 use crate::domain::plan::PlanKind;
 use crate::domain::session::{SessionResult, SessionState};
@@ -49,6 +50,7 @@ impl Turns {
             sessions,
             tasks,
             plans: vec![plan()],
+            links: Links::default(),
             number: None,
             join: true,
             last: Some(Last {
@@ -458,6 +460,7 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
             sessions,
             tasks: HashMap::new(),
             plans: vec![plan()],
+            links: Links::default(),
             number,
             join: false,
             last,
@@ -477,6 +480,7 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
     drop(tx);
     let last = Last {
         unread: HashSet::new(),
+        oldest_damaged: None,
         shown: HashSet::from([working(1).id, working(2).id]),
         late_when_active: Duration::from_secs(30),
         late_when_idle: Duration::from_secs(75),

@@ -271,6 +271,7 @@ impl Watcher {
                 sessions: part.sessions,
                 tasks,
                 plans: self.known_plans(),
+                links: self.em.links().clone(),
                 number,
                 join: part.join,
                 last: parts.peek().is_none().then(|| Last {

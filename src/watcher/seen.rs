@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::follow::TaskReport;
 use crate::domain::id::{EmId, LogonId, OperationId};
+use crate::domain::links::Links;
 use crate::domain::plan::Plan;
 use crate::domain::session::SessionFacts;
 use crate::store::replicas::Lease;
@@ -26,6 +27,8 @@ pub struct Look {
     pub tasks: HashMap<OperationId, TaskReport>,
     /// The cloud plans, for naming the plan of a session.
     pub plans: Vec<Plan>,
+    /// Where the links of its events begin.
+    pub links: Links,
     /// The observation's number, once its first part has it.
     pub number: Option<i64>,
     /// Whether all sessions are in this part with which operations may be joined.

@@ -2,10 +2,13 @@
 //
 //   node tests/browser/docs.mjs BINARY
 //
+// Once as it is, and once behind a proxy that takes a prefix off, with and without `server.public_url`.
+//
 // Starts the binary with a configuration of its own (no Enterprise Manager is needed for the page). Ends with 1 and a
 // sentence when anything is not as it should be.
 
 import { spawn } from "node:child_process";
+import { createServer, request as ask } from "node:http";
 import { mkdtempSync, rmSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -20,8 +23,8 @@ const binary = resolve(process.argv[2] ?? join(root, "target/debug/emgate"));
 const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 const LIMIT = 90_000;
 
-/** Starts the gateway in an empty folder and resolves to its origin, read from its log. */
-function startGateway(folder) {
+/** Starts the gateway in an empty folder, with more variables, and resolves to its origin, read from its log. */
+function startGateway(folder, variables = {}) {
   const child = spawn(binary, ["serve"], {
     cwd: folder,
     env: {
@@ -33,6 +36,7 @@ function startGateway(folder) {
       EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD: "nothing",
       EMGATE_AUTH__KEYS__0__KIND: "hs256",
       EMGATE_AUTH__KEYS__0__SECRET: "a secret of thirty-two bytes or more",
+      ...variables,
     },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -56,6 +60,22 @@ function startGateway(folder) {
     });
   });
   return { child, origin };
+}
+
+/** A proxy that serves what it finds at `target` below `prefix`, which it takes off, and nothing else. */
+async function startProxy(prefix, target) {
+  const server = createServer((incoming, answer) => {
+    if (!incoming.url.startsWith(`${prefix}/`)) return answer.writeHead(404).end("not below the prefix");
+    const to = new URL(incoming.url.slice(prefix.length), target());
+    const outgoing = ask(to, { method: incoming.method, headers: incoming.headers }, (found) => {
+      answer.writeHead(found.statusCode, found.headers);
+      found.pipe(answer);
+    });
+    outgoing.on("error", () => answer.writeHead(502).end());
+    incoming.pipe(outgoing);
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  return { server, address: `http://127.0.0.1:${server.address().port}${prefix}` };
 }
 
 /** Waits until the page's text contains all of `texts`, scrolling on so that parts which are drawn late come up. The
@@ -90,8 +110,10 @@ async function unfold(page) {
   }
 }
 
-async function check(origin) {
-  const answer = await fetch(`${origin}/openapi.json`);
+/** `base`: where the gateway is found, a prefix included. `whole`: every operation has to be drawn. */
+async function check(base, whole) {
+  const origin = new URL(base).origin;
+  const answer = await fetch(`${base}/openapi.json`);
   const document = await answer.json();
   const operations = Object.entries(document.paths).flatMap(([path, verbs]) =>
     Object.entries(verbs)
@@ -137,39 +159,60 @@ async function check(origin) {
       if (entry.type() === "error") complaints.push(entry.text());
     });
 
-    await page.goto(`${origin}/docs`, { waitUntil: "load", timeout: LIMIT });
+    await page.goto(`${base}/docs`, { waitUntil: "load", timeout: LIMIT });
     await shows(page, document.info.title);
-    await unfold(page);
-    await shows(page, ...operations.map(({ title }) => title));
-    await shows(page, ...webhooks.map((name) => document.webhooks[name].post?.summary ?? name));
-    await shows(page, "failover.session.finished");
+    if (whole) {
+      await unfold(page);
+      await shows(page, ...operations.map(({ title }) => title));
+      await shows(page, ...webhooks.map((name) => document.webhooks[name].post?.summary ?? name));
+      await shows(page, "failover.session.finished");
+    }
+    // Where the page would send a request that is tried out.
+    await shows(page, base);
     await page.waitForLoadState("networkidle", { timeout: LIMIT });
 
     if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
     if (elsewhere.length) throw new Error(`the page asked elsewhere: ${[...new Set(elsewhere)].join(", ")}`);
     if (complaints.length) throw new Error(`the page complains: ${[...new Set(complaints)].join("; ")}`);
-    if (!requested.some((url) => url === `${origin}/openapi.json`)) throw new Error("the page did not read /openapi.json");
-    console.log(
-      `docs: ${operations.length} operations and ${webhooks.length} webhooks shown, ${requested.length} requests, none elsewhere`,
-    );
+    const outside = requested.filter((url) => url.startsWith("http") && !url.startsWith(`${base}/`));
+    if (outside.length) throw new Error(`the page asked outside of ${base}: ${[...new Set(outside)].join(", ")}`);
+    if (!requested.some((url) => url === `${base}/openapi.json`)) throw new Error(`the page did not read ${base}/openapi.json`);
+    const shown = whole ? `${operations.length} operations and ${webhooks.length} webhooks` : "the document";
+    console.log(`docs: ${shown} shown at ${base}/docs, ${requested.length} requests, none elsewhere`);
   } finally {
     await browser.close();
   }
 }
 
-const folder = mkdtempSync(join(tmpdir(), "emgate-docs-"));
-let gateway;
+const folders = [];
+const gateways = [];
+let behind;
+const proxy = await startProxy("/dr/emgate", () => behind);
+
+async function start(variables) {
+  const folder = mkdtempSync(join(tmpdir(), "emgate-docs-"));
+  folders.push(folder);
+  const gateway = startGateway(folder, variables);
+  gateways.push(gateway);
+  return gateway.origin;
+}
+
 try {
   if (!browserPath) throw new Error("there is no Chromium; scripts/tools.sh browser installs one");
-  gateway = startGateway(folder);
-  await check(await gateway.origin);
+  behind = await start();
+  await check(behind, true);
+  await check(proxy.address, false);
+  behind = await start({ EMGATE_SERVER__PUBLIC_URL: proxy.address });
+  await check(proxy.address, false);
 } catch (error) {
   console.error(`docs: ${error.message}`);
   process.exitCode = 1;
 } finally {
-  if (gateway) {
+  for (const gateway of gateways) {
     gateway.child.removeAllListeners("exit");
     gateway.child.kill("SIGKILL");
   }
-  rmSync(folder, { recursive: true, force: true });
+  proxy.server.close();
+  proxy.server.closeAllConnections();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }

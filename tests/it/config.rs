@@ -305,6 +305,44 @@ fn what_is_not_built_yet_is_refused_in_plain_words() {
 }
 
 #[test]
+fn a_key_without_an_effect_is_refused_by_name() {
+    let retention = format!("{MINIMAL}\n[retention]\naudit = \"1y\"");
+    assert_refused(&retention, &[], "retention.audit", "not supported yet");
+    let tenant = [("EMGATE_UPSTREAM__ACCOUNTS__0__TENANT", "ABC Company")];
+    assert_refused(
+        MINIMAL,
+        &tenant,
+        "upstream.accounts[0].tenant",
+        "not supported yet",
+    );
+}
+
+#[test]
+fn the_public_url_is_an_address_and_nothing_more() {
+    let with = |url: &str| format!("{MINIMAL}\n[server]\npublic_url = \"{url}\"");
+    for (url, words) in [
+        ("ftp://dr.example", "http:// or https://"),
+        ("dr.example/emgate", "is not a URL"),
+        ("/emgate", "is not a URL"),
+        ("", "is not a URL"),
+        ("https://dr.example/emgate?x=1", "no ? and no #"),
+        ("https://dr.example/emgate?", "no ? and no #"),
+        ("https://dr.example/#emgate", "no ? and no #"),
+        ("https://user:word@dr.example/", "credentials"),
+        ("https://user@dr.example/", "credentials"),
+    ] {
+        assert_refused(&with(url), &[], "server.public_url", words);
+    }
+    for url in [
+        "https://dr.example",
+        "https://dr.example/",
+        "http://dr.example:8080/emgate/",
+    ] {
+        parse(&with(url), &[]).unwrap();
+    }
+}
+
+#[test]
 fn a_shared_database_needs_a_key_that_all_replicas_have() {
     let store = format!("{MINIMAL}\n[store]\nurl = \"postgres://emgate@db.example/emgate\"");
     assert_refused(

@@ -58,6 +58,8 @@ mod postgres_server; // the PostgreSQL server that tests start
 #[cfg(feature = "demo")]
 mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]
+mod public_url; // every address absolute below server.public_url, and none lost behind a prefix
+#[cfg(feature = "demo")]
 mod replicas; // real processes on one PostgreSQL: one job each, takeover, fencing, the database gone
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again

@@ -17,7 +17,6 @@ pub use path::is_mirrored;
 pub use plans::PlanVerb;
 pub use queries::Queryable;
 pub use queries::of as queryable;
-pub use tasks::addressed;
 pub use writes::{Unchanged, WriteRequest};
 
 use super::{App, Error};
@@ -56,7 +55,7 @@ impl App {
             _ => {}
         }
         Ok(if ask.resource.path == "/" {
-            document.without_links_to(|path| path::place(path).is_none())
+            document.without_links_to(self.em.links(), |path| path::place(path).is_none())
         } else {
             document
         })

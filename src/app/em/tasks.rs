@@ -16,12 +16,11 @@ use super::{Ask, Document};
 use crate::app::{App, Error};
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::{LogonId, OperationId};
+use crate::domain::links::Links;
 use crate::domain::operation::{Operation, OperationKind, OperationState, OperationTask};
 
 /// The most operations whose tasks are listed, newest first.
 const MOST: i64 = 500;
-/// Where tasks are.
-const TASKS: &str = "/api/v1/em/tasks/";
 
 const GONE: Error = Error::NotFound {
     what: "the task (it is gone, or of somebody else's operation; an operation tells how its task ended)",
@@ -40,7 +39,7 @@ impl App {
         let json = self.em.task_document(logon, &task.id).await?.ok_or(GONE)?;
         Ok(Document {
             root: "Task",
-            json: addressed(&json, id),
+            json: self.addressed(&json, id),
         })
     }
 
@@ -88,12 +87,12 @@ impl App {
             .filter_map(|operation| {
                 let task = operation.task.as_ref()?;
                 let mut found = there.get(&key(task)?)?.clone();
-                point(&mut found, operation.id);
+                point(self.em.links(), &mut found, operation.id);
                 Some(found)
             })
             .collect();
         let document = if ask.operation.query.is_some() {
-            query_result(ask, &own)
+            query_result(self.em.links(), ask, &own)
         } else {
             json!({"items": own, "page": {"size": own.len(), "next": null, "previous": null}})
         };
@@ -135,6 +134,18 @@ impl App {
         Ok(there)
     }
 
+    /// The document with the operation in every address of a task; as it is, should it be no JSON.
+    #[must_use]
+    pub fn addressed(&self, json: &Bytes, operation: OperationId) -> Bytes {
+        match serde_json::from_slice::<Value>(json) {
+            Ok(mut value) => {
+                point(self.em.links(), &mut value, operation);
+                value.to_string().into()
+            }
+            Err(_) => json.clone(),
+        }
+    }
+
     /// The operation that `ask` names, if it is the caller's and has that task. Where neither has a name, `nameless`
     /// is the scope that lets the caller at any operation.
     async fn own_operation(&self, caller: &Caller, ask: &Ask, nameless: Scope) -> Result<Operation, Error> {
@@ -159,12 +170,18 @@ impl App {
     }
 }
 
+fn is_task(links: &Links, href: &str) -> bool {
+    links
+        .below_mirror(href)
+        .is_some_and(|path| path.starts_with("/tasks/"))
+}
+
 fn key(task: &OperationTask) -> Option<(LogonId, String)> {
     Some((task.logon?, task.id.0.to_lowercase()))
 }
 
 /// A page of a query for tasks, in the form that was asked for.
-fn query_result(ask: &Ask, own: &[Value]) -> Value {
+fn query_result(links: &Links, ask: &Ask, own: &[Value]) -> Value {
     let (size, number) = (ask.listing.size, ask.listing.page);
     let total = own.len().div_ceil(size as usize);
     let form = if ask.listing.entities {
@@ -172,7 +189,8 @@ fn query_result(ask: &Ask, own: &[Value]) -> Value {
     } else {
         "References"
     };
-    let at = |page: usize| format!("/api/v1/em/query?type=Task&format={form}&pageSize={size}&page={page}");
+    let mirror = links.mirror();
+    let at = |page: usize| format!("{mirror}/query?type=Task&format={form}&pageSize={size}&page={page}");
     let number = number as usize;
     let items: Vec<Value> = own
         .iter()
@@ -193,32 +211,20 @@ fn query_result(ask: &Ask, own: &[Value]) -> Value {
     }})
 }
 
-/// The document with the operation in every address of a task; as it is, should it be no JSON.
-#[must_use]
-pub fn addressed(json: &Bytes, operation: OperationId) -> Bytes {
-    match serde_json::from_slice::<Value>(json) {
-        Ok(mut value) => {
-            point(&mut value, operation);
-            value.to_string().into()
-        }
-        Err(_) => json.clone(),
-    }
-}
-
-fn point(value: &mut Value, operation: OperationId) {
+fn point(links: &Links, value: &mut Value, operation: OperationId) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
                 match member {
-                    Value::String(href) if name == "href" && href.starts_with(TASKS) => {
+                    Value::String(href) if name == "href" && is_task(links, href) => {
                         let mark = if href.contains('?') { '&' } else { '?' };
                         href.push_str(&format!("{mark}operation={operation}"));
                     }
-                    other => point(other, operation),
+                    other => point(links, other, operation),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| point(item, operation)),
+        Value::Array(items) => items.iter_mut().for_each(|item| point(links, item, operation)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

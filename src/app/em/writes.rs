@@ -42,7 +42,7 @@ impl App {
         ask: &Ask,
         request: WriteRequest,
     ) -> Result<Submitted, Error> {
-        let body = encoded(ask, request.body.as_deref())?;
+        let body = encoded(self.em.links().mirror(), ask, request.body.as_deref())?;
         if let Some(earlier) = self.replay(caller, request.idempotency.as_ref()).await? {
             return Ok(earlier);
         }
@@ -93,7 +93,7 @@ impl App {
 }
 
 /// The body as EM wants it; nothing where EM wants none.
-fn encoded(ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+fn encoded(mirror: &str, ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Error> {
     match (ask.body(), json) {
         (None, None) => Ok(Vec::new()),
         (None, Some(_)) => Err(Error::invalid("", "this takes no body")),
@@ -103,7 +103,7 @@ fn encoded(ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Error> {
             let shown = (ask.operation.method == Method::Put)
                 .then_some(ask.resource.entity)
                 .flatten();
-            transcode::encode_edit(json, body.root, shown).map_err(|error| match error {
+            transcode::encode_edit(json, mirror, body.root, shown).map_err(|error| match error {
                 EncodeError::Invalid(faults) => Error::Invalid(
                     faults
                         .into_iter()

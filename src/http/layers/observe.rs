@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use tracing::Instrument as _;
 
 use super::RequestContext;
+use crate::domain::links::Links;
 use crate::http::Edge;
 use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 use crate::http::problem::Problem;
@@ -41,7 +42,7 @@ pub(super) async fn observe(State(edge): State<Edge>, mut request: Request, next
     request.extensions_mut().insert(context.clone());
 
     let response = next.run(request).instrument(span).await;
-    let mut response = as_problem(response, &context, &line.path);
+    let mut response = as_problem(response, edge.links(), &context, &line.path);
     line.status = Some(response.status());
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(context.id()) {
@@ -59,7 +60,7 @@ pub(super) async fn observe(State(edge): State<Edge>, mut request: Request, next
 }
 
 /// Writes the body of a problem; a bare status or plain text of a library's own making becomes a problem as well.
-fn as_problem(mut response: Response, context: &RequestContext, path: &str) -> Response {
+fn as_problem(mut response: Response, links: &Links, context: &RequestContext, path: &str) -> Response {
     let status = response.status();
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
         let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -71,7 +72,7 @@ fn as_problem(mut response: Response, context: &RequestContext, path: &str) -> R
         return response;
     };
     metrics::counter!(names::HTTP_PROBLEMS, "code" => problem.code().as_str()).increment(1);
-    let mut written = problem.render(context.id(), path);
+    let mut written = problem.render(links, context.id(), path);
     // What layers in between have added (Allow, CORS) stays; the empty body's own headers do not.
     for (name, value) in response.headers() {
         if !written.headers().contains_key(name) && name != axum::http::header::CONTENT_LENGTH {

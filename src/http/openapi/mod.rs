@@ -15,6 +15,7 @@ pub(super) use events::{event_example, event_schema};
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::http::Method;
 use axum::middleware::from_fn;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
@@ -27,12 +28,13 @@ use super::extract::{KnownParameters, only_known};
 use super::problem::Code;
 use super::{auth, routes};
 use crate::domain::access::Scope;
+use crate::domain::links::Links;
 
 /// The name of the security scheme.
 const BEARER: &str = "bearer";
 
-/// The document as it is served: the checked-in file, part of the program's text and so never in memory unless read.
-pub(super) const DOCUMENT: &str = include_str!("../../../openapi/emgate.v1.json");
+/// The checked-in file, part of the program's text and so never in memory unless read.
+const DOCUMENT: &str = include_str!("../../../openapi/emgate.v1.json");
 
 /// The whole document as it is served and checked in, made anew: indented by two, with a line end.
 ///
@@ -43,6 +45,21 @@ pub fn document_json() -> Result<String, serde_json::Error> {
     let mut document = serde_json::to_value(finish(document))?;
     em::add(&mut document);
     serde_json::to_string_pretty(&document).map(|json| json + "\n")
+}
+
+/// What the document says of where the gateway is, as it is written in the file.
+const SERVERS: &str = "\"servers\": [\n    {\n      \"url\": \"/\"\n    }\n  ]";
+
+/// The document as it is served: the checked-in file, with the public URL as its server where there is one.
+pub(super) fn served(links: &Links) -> Bytes {
+    match links.base() {
+        None => Bytes::from_static(DOCUMENT.as_bytes()),
+        Some(base) => {
+            let url = serde_json::Value::from(base);
+            let servers = SERVERS.replace("\"/\"", &url.to_string());
+            DOCUMENT.replacen(SERVERS, &servers, 1).into()
+        }
+    }
 }
 
 /// Registers routes that need `scope` and know the query parameters they document, and documents the error answers: those that every guarded

@@ -1,13 +1,16 @@
 //! Examples: one failover told from several sides, built from domain values by the functions that build real answers.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::api_types::events::{self, TestEventData, UpstreamEventData, operation_event, session_event};
+use crate::api_types::events::{
+    self, Origin, TestEventData, UpstreamEventData, operation_event, session_event,
+};
 use crate::api_types::webhooks::{
     EndpointEventData, EndpointSummary, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
     WebhookEndpointCreated, WebhookFilter,
@@ -15,6 +18,7 @@ use crate::api_types::webhooks::{
 use crate::api_types::{operations, plans, sessions};
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, OperationId, TaskId};
+use crate::domain::links::Links;
 use crate::domain::operation::{
     HistoryStep, Operation, OperationKind, OperationResult, OperationState, OperationTask, ResultSource,
     TaskState,
@@ -171,13 +175,32 @@ fn operation(ended: bool) -> Option<Operation> {
     Some(operation)
 }
 
+/// The examples' addresses are relative, as the server of the document is.
+static LINKS: LazyLock<Links> = LazyLock::new(Links::default);
+
+fn origin(id: EventId, at: Timestamp) -> Origin<'static> {
+    Origin {
+        id,
+        at,
+        links: &LINKS,
+    }
+}
+
 fn event_of(kind: EventType) -> Option<NewEvent> {
     let id = EventId::new(gateway_id(0xe));
     let about_session = |ended, sequence, machine| {
         let operation = operation(ended)?;
         let session = session(ended, Some(operation.id))?;
         let moment = at(if ended { 114 } else { 4 });
-        session_event(id, kind, moment, &session, Some(&operation), sequence, machine).ok()
+        session_event(
+            &origin(id, moment),
+            kind,
+            &session,
+            Some(&operation),
+            sequence,
+            machine,
+        )
+        .ok()
     };
     let about_endpoint = |health: &'static str, reason: Option<&str>| {
         let data = EndpointEventData {
@@ -209,7 +232,7 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
             ActionKind::Undo.as_str().clone_into(&mut undo.action);
             undo.session = None;
             undo.result_source = Some(ResultSource::Task);
-            operation_event(id, at(114), &undo).ok()
+            operation_event(&origin(id, at(114)), &undo).ok()
         }
         EventType::EndpointFailing => {
             about_endpoint("down", Some("nothing was taken for 15 minutes: timeout"))
@@ -288,7 +311,7 @@ pub(super) fn event(kind: EventType) -> Value {
 pub(super) fn ended_operation() -> Option<Value> {
     let ended = operation(true)?;
     let session = session(true, Some(ended.id))?;
-    serde_json::to_value(operations::Operation::new(&ended, Some(&session))).ok()
+    serde_json::to_value(operations::Operation::new(&LINKS, &ended, Some(&session))).ok()
 }
 
 /// An example for a schema of the document, where there is one.
@@ -297,9 +320,12 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
     let running = operation(false)?;
     let under_way = session(false, Some(running.id))?;
     match name {
-        "Plan" => value(serde_json::to_value(plans::Plan::from(&plan()?))),
-        "FailoverSession" => value(serde_json::to_value(sessions::FailoverSession::from(&under_way))),
+        "Plan" => value(serde_json::to_value(plans::Plan::new(&LINKS, &plan()?))),
+        "FailoverSession" => value(serde_json::to_value(sessions::FailoverSession::new(
+            &LINKS, &under_way,
+        ))),
         "Operation" => value(serde_json::to_value(operations::Operation::new(
+            &LINKS,
             &running,
             Some(&under_way),
         ))),

@@ -7,28 +7,27 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LINK, LOCATION, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LINK, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::app::em::{Ask, Document, Download, Kind, Taken, Unchanged, WriteRequest, addressed};
+use super::located;
+use crate::app::em::{Ask, Document, Download, Kind, Taken, Unchanged, WriteRequest};
 use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
+use crate::domain::links::MIRROR;
 use crate::http::Edge;
 use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, pairs, value_tag};
 use crate::http::layers::Verbatim;
 use crate::http::problem::Problem;
 
-/// Where the mirror begins.
-const ROOT: &str = "/api/v1/em";
-
 pub(super) fn routes() -> OpenApiRouter<Edge> {
     OpenApiRouter::default()
-        .route(ROOT, any(mirror))
+        .route(MIRROR, any(mirror))
         .route("/api/v1/em/", any(mirror))
         .route("/api/v1/em/{*path}", any(mirror))
 }
@@ -75,7 +74,7 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 }
 
 fn asked(method: catalogue::Method, uri: &Uri) -> Result<Ask, Problem> {
-    let path = uri.path().strip_prefix(ROOT).unwrap_or_default();
+    let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let query = pairs(uri.query().unwrap_or_default())?;
     Ok(Ask::read(method, path, &query)?)
 }
@@ -85,7 +84,7 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
     if !caller.may(Scope::EmWrite) {
         allowed(caller, Scope::EmRead)?;
     }
-    let path = uri.path().strip_prefix(ROOT).unwrap_or_default();
+    let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let problem = Problem::no_such_method(&crate::app::em::methods(path)?);
     if method == Method::OPTIONS {
         let allow = problem.header(&ALLOW).cloned();
@@ -121,7 +120,7 @@ async fn write(
     if ask.kind == Kind::Task {
         return remove_task(edge, caller, ask, &body).await;
     }
-    let target = format!("{ROOT}/{}", ask.key_target());
+    let target = format!("{MIRROR}/{}", ask.key_target());
     let request = WriteRequest {
         body: body.bytes,
         idempotency: idempotency.on(target).of(body.value),
@@ -135,7 +134,7 @@ async fn write(
     match &submitted.taken {
         // Who waits for the end wants to hear of the end, which only the operation tells.
         Some(taken) if taken.task.is_none() || wait.left().is_none() => {
-            Ok(taken_as(taken, submitted.operation.id))
+            Ok(taken_as(edge, taken, submitted.operation.id))
         }
         _ => super::plans::answer(edge, &submitted, wait, None).await,
     }
@@ -152,16 +151,16 @@ async fn remove_task(edge: &Edge, caller: &Caller, ask: &Ask, body: &RawJson) ->
         .await
         .map_err(Problem::of_action)?;
     let response = StatusCode::NO_CONTENT.into_response();
-    Ok(located(response, operation))
+    Ok(located(response, &address(edge, operation)))
 }
 
 /// Enterprise Manager's answer to a write, and where its operation is.
-fn taken_as(taken: &Taken, operation: OperationId) -> Response {
+fn taken_as(edge: &Edge, taken: &Taken, operation: OperationId) -> Response {
     let status = StatusCode::from_u16(taken.status).unwrap_or(StatusCode::OK);
     let response = match &taken.document {
         Some(document) => {
             let json = if taken.task.is_some() {
-                addressed(&document.json, operation)
+                edge.app().addressed(&document.json, operation)
             } else {
                 document.json.clone()
             };
@@ -171,22 +170,19 @@ fn taken_as(taken: &Taken, operation: OperationId) -> Response {
     };
     if status == StatusCode::CREATED {
         // Location would name what was made (RFC 9110 section 10.2.2), which EM does not tell.
-        return linked(response, operation);
+        return linked(response, &address(edge, operation));
     }
-    located(response, operation)
+    located(response, &address(edge, operation))
 }
 
-fn linked(mut response: Response, operation: OperationId) -> Response {
-    let link = format!("</api/v1/operations/{operation}>; rel=\"related\"; title=\"operation\"");
+fn address(edge: &Edge, operation: OperationId) -> String {
+    edge.links().api(&format!("/operations/{operation}"))
+}
+
+fn linked(mut response: Response, address: &str) -> Response {
+    let link = format!("<{address}>; rel=\"related\"; title=\"operation\"");
     if let Ok(link) = HeaderValue::from_str(&link) {
         response.headers_mut().insert(LINK, link);
-    }
-    response
-}
-
-fn located(mut response: Response, operation: OperationId) -> Response {
-    if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/operations/{operation}")) {
-        response.headers_mut().insert(LOCATION, place);
     }
     response
 }

@@ -72,7 +72,7 @@ async fn list_events(
     let place = |seq: i64| OpaqueCursor::write(&seq.to_be_bytes());
     Ok(Json(Page {
         items,
-        page: by_cursor(&uri, size, (page.next, page.previous), place),
+        page: by_cursor(edge.links(), &uri, size, (page.next, page.previous), place),
     }))
 }
 

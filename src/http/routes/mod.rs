@@ -19,6 +19,7 @@ use super::Edge;
 use crate::api_types::operations::Operation;
 use crate::api_types::page::PageInfo;
 use crate::app;
+use crate::domain::links::Links;
 
 /// Every route with its documentation.
 pub(super) fn all() -> OpenApiRouter<Edge> {
@@ -38,7 +39,7 @@ pub(super) fn pages() -> axum::Router<Edge> {
 }
 
 /// The same list from another place: the filters stay, what named the old place goes.
-fn elsewhere(uri: &Uri, name: &str, value: &str) -> String {
+fn elsewhere(links: &Links, uri: &Uri, name: &str, value: &str) -> String {
     let mut query = Serializer::new(String::new());
     for (key, value) in parse(uri.query().unwrap_or_default().as_bytes()) {
         if !matches!(&*key, "after" | "before" | "page") {
@@ -46,12 +47,12 @@ fn elsewhere(uri: &Uri, name: &str, value: &str) -> String {
         }
     }
     query.append_pair(name, value);
-    format!("{}?{}", uri.path(), query.finish())
+    links.to(&format!("{}?{}", uri.path(), query.finish()))
 }
 
 /// A page's place in a list that Enterprise Manager numbers.
-fn numbered<T>(uri: &Uri, page: &app::Page<T>) -> PageInfo {
-    let at = |number: u32| elsewhere(uri, "page", &number.to_string());
+fn numbered<T>(links: &Links, uri: &Uri, page: &app::Page<T>) -> PageInfo {
+    let at = |number: u32| elsewhere(links, uri, "page", &number.to_string());
     PageInfo {
         size: page.size.into(),
         next: (page.number < page.total).then(|| at(page.number.saturating_add(1))),
@@ -64,14 +65,15 @@ fn numbered<T>(uri: &Uri, page: &app::Page<T>) -> PageInfo {
 
 /// A page's place in a log that goes by cursor; `place` writes the cursor of an item.
 fn by_cursor<C>(
+    links: &Links,
     uri: &Uri,
     size: u32,
     page: (Option<app::Cursor<C>>, Option<app::Cursor<C>>),
     place: impl Fn(C) -> String,
 ) -> PageInfo {
     let at = |cursor| match cursor {
-        app::Cursor::After(id) => elsewhere(uri, "after", &place(id)),
-        app::Cursor::Before(id) => elsewhere(uri, "before", &place(id)),
+        app::Cursor::After(id) => elsewhere(links, uri, "after", &place(id)),
+        app::Cursor::Before(id) => elsewhere(links, uri, "before", &place(id)),
     };
     let (next, previous) = page;
     PageInfo {
@@ -90,8 +92,15 @@ fn accepted(operation: &Operation) -> Response {
     } else {
         StatusCode::ACCEPTED
     };
-    let mut response = (status, axum::Json(operation)).into_response();
-    if let Ok(location) = HeaderValue::from_str(&operation.links.this) {
+    located(
+        (status, axum::Json(operation)).into_response(),
+        &operation.links.this,
+    )
+}
+
+/// The answer with the address of what it is about.
+fn located(mut response: Response, address: &str) -> Response {
+    if let Ok(location) = HeaderValue::from_str(address) {
         response.headers_mut().insert(LOCATION, location);
     }
     response
@@ -109,7 +118,7 @@ mod tests {
             size: 50,
             total,
         };
-        numbered(&uri, &page)
+        numbered(&Links::default(), &uri, &page)
     }
 
     #[test]

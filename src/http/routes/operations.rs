@@ -2,15 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header::LOCATION};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::by_cursor;
 use super::plans::WRITING;
+use super::{by_cursor, located};
 use crate::api_types::operations::Operation;
 use crate::api_types::page::Page;
 use crate::app::OperationFilter;
@@ -142,12 +142,12 @@ async fn list_operations(
     let items = page
         .items
         .iter()
-        .map(|view| Operation::new(&view.operation, view.session.as_ref()))
+        .map(|view| Operation::new(edge.links(), &view.operation, view.session.as_ref()))
         .collect();
     let place = |id: OperationId| OpaqueCursor::write(id.uuid().as_bytes());
     Ok(Json(Page {
         items,
-        page: by_cursor(&uri, size, (page.next, page.previous), place),
+        page: by_cursor(edge.links(), &uri, size, (page.next, page.previous), place),
     }))
 }
 
@@ -168,7 +168,7 @@ async fn get_operation(
         Some(left) => edge.app().await_operation(id, left).await?,
         None => edge.app().operation(id).await?,
     };
-    let body = Operation::new(&view.operation, view.session.as_ref());
+    let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     Ok(wait.applied(Json(body).into_response()))
 }
 
@@ -183,10 +183,7 @@ async fn get_operation(
         headers(("Location" = String, description = "The operation.")))))]
 async fn cancel_operation(State(edge): State<Edge>, Id(id): Id<OperationId>) -> Result<Response, Problem> {
     let view = edge.app().cancel(id).await.map_err(Problem::of_action)?;
-    let body = Operation::new(&view.operation, view.session.as_ref());
-    let mut response = (StatusCode::ACCEPTED, Json(&body)).into_response();
-    if let Ok(location) = HeaderValue::from_str(&body.links.this) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
+    let response = (StatusCode::ACCEPTED, Json(&body)).into_response();
+    Ok(located(response, &body.links.this))
 }

@@ -3,6 +3,7 @@
 //! They are not in the OpenAPI document, which is for programs.
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -24,11 +25,27 @@ const PLAIN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-
 
 pub(super) fn routes() -> Router<Edge> {
     Router::new()
-        .route("/", get(|| async { Redirect::temporary("/docs") }))
+        .route("/", get(root))
         .route("/docs", get(|| async { page(DOCS_POLICY, INDEX) }))
-        .route("/docs/", get(|| async { Redirect::permanent("/docs") }))
+        .route("/docs/", get(with_slash))
         .route("/docs/init.js", get(|| async { script(INIT.as_bytes(), None) }))
         .route("/docs/scalar.js", get(|| async { script(VIEWER, Some("gzip")) }))
+}
+
+/// To the documentation.
+async fn root(State(edge): State<Edge>) -> Redirect {
+    match edge.links().base() {
+        Some(base) => Redirect::temporary(&format!("{base}/docs")),
+        None => Redirect::temporary("/docs"),
+    }
+}
+
+/// The page's own addresses are relative to `/docs`.
+async fn with_slash(State(edge): State<Edge>) -> Redirect {
+    match edge.links().base() {
+        Some(base) => Redirect::permanent(&format!("{base}/docs")),
+        None => Redirect::permanent("../docs"),
+    }
 }
 
 fn page(policy: &'static str, text: impl Into<axum::body::Body>) -> Response {
@@ -76,7 +93,7 @@ pub(super) fn problem(meaning: &ProblemMeaning) -> Response {
          background:#15181c}}code{{background:#262b31}}a{{color:#8ab4f8}}}}</style></head><body>\
          <h1>{title}</h1><p><code>{code}</code>, HTTP status {status}</p>\
          <h2>What happened</h2><p>{description}</p><h2>What to do</h2><p>{remedy}</p>\
-         <p><br><a href=\"/docs\">API documentation</a></p></body></html>\n"
+         <p><br><a href=\"../docs\">API documentation</a></p></body></html>\n"
     );
     page(PLAIN_POLICY, html)
 }

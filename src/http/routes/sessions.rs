@@ -162,8 +162,12 @@ async fn list_failover_sessions(
     };
     let page = edge.app().sessions(&query).await?;
     Ok(Json(Page {
-        page: numbered(&uri, &page),
-        items: page.items.iter().map(FailoverSession::from).collect(),
+        page: numbered(edge.links(), &uri, &page),
+        items: page
+            .items
+            .iter()
+            .map(|session| FailoverSession::new(edge.links(), session))
+            .collect(),
     }))
 }
 
@@ -177,5 +181,5 @@ async fn get_failover_session(
     Id(id): Id<EmId>,
 ) -> Result<Json<FailoverSession>, Problem> {
     let session = edge.app().session(&id).await?;
-    Ok(Json(FailoverSession::from(&session)))
+    Ok(Json(FailoverSession::new(edge.links(), &session)))
 }

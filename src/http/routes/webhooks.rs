@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header::LOCATION};
+use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -10,8 +10,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::by_cursor;
-use crate::api_types::BASE;
+use super::{by_cursor, located};
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
     WebhookDelivery, WebhookEndpoint, WebhookEndpointCreate, WebhookEndpointCreated, WebhookEndpointPatch,
@@ -67,12 +66,13 @@ async fn create_webhook_endpoint(
 ) -> Result<Response, Problem> {
     let new = edge.app().webhooks().create(wanted).await?;
     let body = WebhookEndpointCreated::new(&new.endpoint, &new.secret);
-    let location = format!("{BASE}/webhook-endpoints/{}", new.endpoint.id);
-    let mut response = (StatusCode::CREATED, Json(body)).into_response();
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let location = edge
+        .links()
+        .api(&format!("/webhook-endpoints/{}", new.endpoint.id));
+    Ok(located(
+        (StatusCode::CREATED, Json(body)).into_response(),
+        &location,
+    ))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -108,7 +108,7 @@ async fn list_webhook_endpoints(
     let place = |id: EndpointId| OpaqueCursor::write(id.uuid().as_bytes());
     Ok(Json(Page {
         items: page.items.iter().map(WebhookEndpoint::from).collect(),
-        page: by_cursor(&uri, size, (page.next, page.previous), place),
+        page: by_cursor(edge.links(), &uri, size, (page.next, page.previous), place),
     }))
 }
 
@@ -172,12 +172,9 @@ async fn test_webhook_endpoint(
     Id(id): Id<EndpointId>,
 ) -> Result<Response, Problem> {
     let delivery = edge.app().webhooks().test(id).await?;
-    let location = format!("{BASE}/webhook-deliveries/{}", delivery.id);
-    let mut response = (StatusCode::ACCEPTED, Json(WebhookDelivery::from(&delivery))).into_response();
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let location = edge.links().api(&format!("/webhook-deliveries/{}", delivery.id));
+    let response = (StatusCode::ACCEPTED, Json(WebhookDelivery::from(&delivery))).into_response();
+    Ok(located(response, &location))
 }
 
 impl Word for DeliveryState {
@@ -255,7 +252,7 @@ async fn list_webhook_deliveries(
     let place = |id: DeliveryId| OpaqueCursor::write(id.uuid().as_bytes());
     Ok(Json(Page {
         items: page.items.iter().map(WebhookDelivery::from).collect(),
-        page: by_cursor(&uri, size, (page.next, page.previous), place),
+        page: by_cursor(edge.links(), &uri, size, (page.next, page.previous), place),
     }))
 }
 

@@ -109,7 +109,14 @@ async fn update_cloud_failover_plan(
     let key = idempotency.of(body.clone());
     let submitted = edge
         .app()
-        .edit_plan(&caller, PlanKind::Cloud, &id, &body, unchanged(conditions), key)
+        .edit_plan(
+            &caller,
+            PlanKind::Cloud,
+            &id,
+            &body,
+            unchanged(&edge, conditions),
+            key,
+        )
         .await
         .map_err(Problem::of_action)?;
     answer(&edge, &submitted, wait, None).await
@@ -135,7 +142,7 @@ async fn delete_cloud_failover_plan(
     let key = idempotency.of(Value::Null);
     let submitted = edge
         .app()
-        .delete_cloud_plan(&caller, &id, unchanged(conditions), key)
+        .delete_cloud_plan(&caller, &id, unchanged(&edge, conditions), key)
         .await
         .map_err(Problem::of_action)?;
     answer(&edge, &submitted, wait, None).await

@@ -237,14 +237,18 @@ async fn list(
 ) -> Result<Json<Page<Plan>>, Problem> {
     let page = edge.app().plans(kind, &query.request()?).await?;
     Ok(Json(Page {
-        page: numbered(uri, &page),
-        items: page.items.iter().map(Plan::from).collect(),
+        page: numbered(edge.links(), uri, &page),
+        items: page
+            .items
+            .iter()
+            .map(|plan| Plan::new(edge.links(), plan))
+            .collect(),
     }))
 }
 
 async fn get(edge: &Edge, kind: PlanKind, id: &EmId, conditions: &Conditions) -> Result<Response, Problem> {
     let plan = edge.app().plan(kind, id).await?;
-    let bytes = representation(&Plan::from(&plan))?;
+    let bytes = representation(&Plan::new(edge.links(), &plan))?;
     let tag = entity_tag(&bytes);
     let response = ([(CONTENT_TYPE, "application/json")], bytes).into_response();
     Ok(conditions.tagged(&tag, response))
@@ -261,8 +265,9 @@ fn representation(plan: &Plan) -> Result<Bytes, Problem> {
 }
 
 /// Whether a plan is still what the caller saw.
-fn unchanged(conditions: Conditions) -> impl FnOnce(&crate::domain::plan::Plan) -> bool + Send {
-    move |plan| match (conditions.expected(), representation(&Plan::from(plan))) {
+fn unchanged(edge: &Edge, conditions: Conditions) -> impl FnOnce(&crate::domain::plan::Plan) -> bool + Send {
+    let links = edge.links().clone();
+    move |plan| match (conditions.expected(), representation(&Plan::new(&links, plan))) {
         (None, _) => true,
         (Some(tags), Ok(bytes)) => tags.contains(&entity_tag(&bytes)),
         (Some(_), Err(_)) => false,
@@ -323,7 +328,7 @@ pub(super) async fn answer(
         Some(left) => edge.app().await_operation(operation.id, left).await?,
         None => edge.app().with_session(operation.clone()).await?,
     };
-    let mut body = Operation::new(&view.operation, view.session.as_ref());
+    let mut body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     if let (Some(callback), Some(secret), false) = (&mut body.callback, secret, submitted.replayed) {
         callback.secret = Some(secret.expose_secret().to_owned());
     }

@@ -91,7 +91,7 @@ async fn update_failover_plan(
             PlanKind::OnPremises,
             &id,
             &body,
-            unchanged(conditions),
+            unchanged(&edge, conditions),
             key,
         )
         .await
