@@ -63,6 +63,8 @@ mod simulator_world; // every operation of the catalogue against the simulator
 #[cfg(feature = "demo")]
 mod store_faults; // real processes on a store that is full, read-only, or both in turn
 #[cfg(feature = "demo")]
+mod store_rows; // rows of the store that cannot be read
+#[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 mod transcode_decode; // XML to JSON: fixtures
 mod transcode_encode; // JSON to XML, and convert
