@@ -179,6 +179,11 @@ impl App {
         })?;
         match operation.state {
             OperationState::Finished => return Err(Error::OperationFinished(id)),
+            OperationState::Submitting if self.clock.now() >= operation.answer_due => {
+                return Err(Error::NotCancellable {
+                    reason: "Enterprise Manager's answer to the request was lost; its failover session is looked for",
+                });
+            }
             OperationState::Submitting => {
                 return Err(Error::NotCancellable {
                     reason: "Enterprise Manager has not confirmed the request yet; try again in a moment",

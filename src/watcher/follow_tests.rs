@@ -151,11 +151,11 @@ fn a_session_awaits_an_answer_when_only_one_request_can_have_started_it_and_its_
         awaiting_answer(operations, sessions, &[], at(second)).len()
     };
     let (own, other) = (session(1, "A", 6), session(2, "A", 7));
-    assert_eq!(awaited(&[submitting("A")], &[own.clone()], 59), 1);
+    assert_eq!(awaited(&[submitting("A")], std::slice::from_ref(&own), 59), 1);
     let taken = awaiting_answer(
         &[submitting("A")],
-        &[own.clone()],
-        &[own.facts.id.clone()],
+        std::slice::from_ref(&own),
+        std::slice::from_ref(&own.facts.id),
         at(59),
     );
     assert!(taken.is_empty(), "it is that of an operation that ended");

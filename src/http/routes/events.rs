@@ -68,7 +68,8 @@ async fn list_events(
     })?;
     let size = query.page_size.0;
     let page = edge.app().events(from, size as usize).await?;
-    let items = page.items.iter().map(item).collect::<Result<_, _>>()?;
+    // One that cannot be read must not hide the others.
+    let items = page.items.iter().filter_map(item).collect();
     let place = |seq: i64| OpaqueCursor::write(&seq.to_be_bytes());
     Ok(Json(Page {
         items,
@@ -77,17 +78,18 @@ async fn list_events(
 }
 
 /// The body as it is delivered, with the event's id beside it; the data stays the bytes that were stored.
-fn item(event: &StoredEvent) -> Result<EventItem, Problem> {
+fn item(event: &StoredEvent) -> Option<EventItem> {
     #[derive(Deserialize)]
     struct Body {
         timestamp: String,
         data: Box<RawValue>,
     }
-    let body: Body = serde_json::from_str(&event.body).map_err(|error| {
-        tracing::error!(event = %event.id, error = &error as &dyn std::error::Error, "a stored event cannot be read");
-        Problem::internal()
-    })?;
-    Ok(EventItem {
+    let body: Body = serde_json::from_str(&event.body)
+        .inspect_err(|error| {
+            tracing::error!(event = %event.id, error = error as &dyn std::error::Error, "a stored event cannot be read");
+        })
+        .ok()?;
+    Some(EventItem {
         id: event.id.to_string(),
         kind: event.kind.as_str().to_owned(),
         timestamp: body.timestamp,
