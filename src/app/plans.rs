@@ -12,7 +12,6 @@ use super::submit::{Callback, Intent, Submitted};
 use super::{App, Error};
 use crate::domain::access::Caller;
 use crate::domain::id::EmId;
-use crate::domain::links::Links;
 use crate::domain::operation::OperationKind;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::upstream::{Page, PageRequest};

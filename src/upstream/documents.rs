@@ -131,7 +131,8 @@ pub(super) async fn decode_record(body: Bytes, roots: &'static [&'static str]) -
             Ok(decoded) => (decoded, Vec::new()),
             Err(reason) => {
                 let text = xml::repaired(&body).ok_or_else(|| reason.clone())?;
-                let decoded = xml::decode(&Links::default(), text.as_bytes(), roots).map_err(|_| reason.clone())?;
+                let decoded =
+                    xml::decode(&Links::default(), text.as_bytes(), roots).map_err(|_| reason.clone())?;
                 let damaged = Damaged {
                     ids: Vec::new(),
                     created: None,

@@ -56,7 +56,6 @@ impl Turns {
             last: Some(Last {
                 unread: HashSet::new(),
                 oldest_damaged: None,
-                oldest_damaged: None,
                 shown: HashSet::new(),
                 late_when_active: Duration::from_secs(30),
                 late_when_idle: Duration::from_secs(75),

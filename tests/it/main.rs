@@ -69,9 +69,9 @@ mod simulator; // the simulator over TCP: right clients are served, wrong ones f
 mod simulator_world; // every operation of the catalogue against the simulator
 #[cfg(feature = "demo")]
 mod store_faults; // real processes on a store that is full, read-only, or both in turn
+mod store_rows; // rows of the store that cannot be read
 #[cfg(feature = "demo")]
 mod store_start; // real processes: names of one file, databases that will not do, starts that take their time
-mod store_rows; // rows of the store that cannot be read
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 mod transcode_decode; // XML to JSON: fixtures
