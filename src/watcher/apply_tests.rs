@@ -54,7 +54,6 @@ impl Turns {
             last: Some(Last {
                 unread: HashSet::new(),
                 oldest_damaged: None,
-                oldest_damaged: None,
                 shown: HashSet::new(),
                 late_when_active: Duration::from_secs(30),
                 late_when_idle: Duration::from_secs(75),
@@ -464,6 +463,7 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
     drop(tx);
     let last = Last {
         unread: HashSet::new(),
+        oldest_damaged: None,
         shown: HashSet::from([working(1).id, working(2).id]),
         late_when_active: Duration::from_secs(30),
         late_when_idle: Duration::from_secs(75),
