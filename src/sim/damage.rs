@@ -43,6 +43,8 @@ pub enum Kind {
     NoUid,
     /// Neither URN nor address.
     NoIdentity,
+    /// Neither, and an entity that nobody declared.
+    Unknowable,
     /// No `State`.
     NoState,
     /// Text where numbers and times should be.
@@ -127,6 +129,7 @@ impl Kind {
                 element.attributes.retain(|(name, _)| !lost(name));
                 return element;
             }
+            Self::Unknowable => return Self::BadEntity.done_to(Self::NoIdentity.done_to(element)),
             Self::NoState => {
                 element.children.retain(|child| child.name != "State");
                 return element;
