@@ -26,7 +26,7 @@ use crate::store::replicas::Heart;
 use crate::store::retention::Pruner;
 use crate::store::{self, Store, Timekeeper};
 use crate::telemetry;
-use crate::upstream::{self, Em, SavedLogon};
+use crate::upstream::{self, EmClient, SavedLogon};
 use crate::watcher::Watcher;
 use crate::webhooks;
 
@@ -84,7 +84,7 @@ impl Error {
 /// A running gateway.
 pub struct Gateway {
     addr: SocketAddr,
-    em: Em,
+    em: EmClient,
     store: Store,
     tasks: Tasks,
     heart: AbortOnDropHandle<()>,
@@ -112,7 +112,7 @@ impl Gateway {
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
         config.upstream.links = Links::below(config.server.public_url.as_ref());
-        let em = Em::new(&config.upstream, clock.clone())?;
+        let em = EmClient::new(&config.upstream, clock.clone())?;
         let heart = Heart::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
         let heart = AbortOnDropHandle::new(tokio::spawn(heart.run()));
         resume_logons(&store, &em).await?;
@@ -274,7 +274,7 @@ pub fn install_tls_provider() {
 
 /// Takes up the logon sessions that the last process, however it ended, kept for unfinished tasks; those of a replica
 /// that lives are left to it.
-async fn resume_logons(store: &Store, em: &Em) -> Result<(), Error> {
+async fn resume_logons(store: &Store, em: &EmClient) -> Result<(), Error> {
     let needed: Vec<LogonId> = store
         .unfinished_operations()
         .await?

@@ -28,7 +28,7 @@ use crate::runtime::{Nudge, Tasks};
 use crate::store::Store;
 pub use crate::store::events::StoredEvent;
 pub use crate::store::operations::{Cursor, OperationFilter};
-use crate::upstream::Em;
+use crate::upstream::EmClient;
 pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
 };
@@ -49,7 +49,7 @@ pub struct Limits {
 /// What the verbs are made of.
 pub struct Rooms {
     /// EM.
-    pub em: Em,
+    pub em: EmClient,
     /// The store.
     pub store: Store,
     /// The clock.
@@ -69,7 +69,7 @@ pub struct Rooms {
 /// What the verbs work with; clones share it.
 #[derive(Clone)]
 pub struct App {
-    em: Em,
+    em: EmClient,
     store: Store,
     clock: SharedClock,
     tasks: Tasks,

@@ -15,8 +15,8 @@ use crate::domain::operation::{
 use crate::store::Tx;
 use crate::store::logons::StoredLogon;
 use crate::telemetry::names;
-use crate::upstream::mirror::Taken;
-use crate::upstream::{self, Accepted, Acted};
+use crate::upstream::mirror::WriteResponse;
+use crate::upstream::{self, AcceptedTask, Acted};
 
 /// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. Nobody waits
 /// that long; the work goes on without a caller.
@@ -32,7 +32,7 @@ impl App {
     pub(super) async fn settle_in_time(
         &self,
         id: OperationId,
-        answer: &Result<Taken, upstream::Error>,
+        answer: &Result<WriteResponse, upstream::Error>,
     ) -> Result<Submitted, Error> {
         let latest = tokio::time::Instant::now() + PATIENCE;
         let stopping = self.tasks.stopping();
@@ -53,7 +53,7 @@ impl App {
     async fn settle(
         &self,
         id: OperationId,
-        answer: &Result<Taken, upstream::Error>,
+        answer: &Result<WriteResponse, upstream::Error>,
     ) -> Result<Submitted, Error> {
         let mut tx = self.store.begin().await?;
         let mut operation = tx
@@ -93,7 +93,12 @@ impl App {
     }
 
     /// Records that EM took the request: what is to be followed now, or that it is done.
-    async fn note_taken(&self, tx: &mut Tx, operation: &mut Operation, taken: &Taken) -> Result<(), Error> {
+    async fn note_taken(
+        &self,
+        tx: &mut Tx,
+        operation: &mut Operation,
+        taken: &WriteResponse,
+    ) -> Result<(), Error> {
         let (id, now) = (operation.id, self.clock.now());
         let submitting = operation.state == OperationState::Submitting;
         let Some(accepted) = &taken.task else {
@@ -170,7 +175,7 @@ impl App {
     }
 
     /// The task's logon session is held by the record from now on; or by nobody, where the record stands without the task.
-    fn let_go(&self, operation: &Operation, accepted: &Accepted) {
+    fn let_go(&self, operation: &Operation, accepted: &AcceptedTask) {
         self.em.note_committed(accepted.logon);
         let recorded = operation
             .task

@@ -24,7 +24,7 @@ use crate::store::operations::Inserted;
 use crate::store::{self, Store};
 use crate::telemetry::names;
 use crate::upstream;
-use crate::upstream::mirror::Taken;
+use crate::upstream::mirror::WriteResponse;
 
 /// How long it may take to find out whether a record is there, for the request still to be sent; and the pause between
 /// two attempts.
@@ -110,7 +110,7 @@ pub struct Submitted {
     /// Whether it is that of an earlier request under the same key.
     pub replayed: bool,
     /// EM's answer; none for an earlier request, and where it is not known.
-    pub taken: Option<Taken>,
+    pub taken: Option<WriteResponse>,
 }
 
 /// What recording a request found.
@@ -134,9 +134,9 @@ impl App {
         send: S,
     ) -> Result<Submitted, Error>
     where
-        S: FnOnce(upstream::Em) -> F + Send + 'static,
+        S: FnOnce(upstream::EmClient) -> F + Send + 'static,
         F: Future<Output = Result<A, upstream::Error>> + Send + 'static,
-        A: Into<Taken> + Send + 'static,
+        A: Into<WriteResponse> + Send + 'static,
     {
         let app = self.clone();
         let caller = caller.clone();

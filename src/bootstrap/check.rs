@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     http,
     store::{self, Store},
-    upstream::{self, Em, Kind},
+    upstream::{self, EmClient, Kind},
 };
 
 /// How long logging off may take.
@@ -86,7 +86,7 @@ async fn store(config: &store::Config, clock: SharedClock) -> Result<String, Fau
 }
 
 async fn logon(config: &upstream::Config, clock: SharedClock) -> Result<String, Fault> {
-    let em = Em::new(config, clock).map_err(|error| fault(&error, None))?;
+    let em = EmClient::new(config, clock).map_err(|error| fault(&error, None))?;
     let checked = em.check().await;
     let logged_off = em.shutdown(LOGOFF).await;
     let checked = checked.map_err(|(_, error)| fault(&error, hint(error.kind())))?;
@@ -115,14 +115,16 @@ fn hint(kind: &Kind) -> Option<&'static str> {
         Kind::InvalidResponse { .. } | Kind::Failed { .. } | Kind::Refused { .. } => {
             Some("is upstream.url that of Enterprise Manager's REST API (by default port 9398)?")
         }
-        Kind::TimedOut | Kind::Interrupted { .. } => Some("is a proxy or a firewall in between?"),
-        Kind::Busy { .. } => Some("Enterprise Manager is overloaded, or all its logon sessions are taken"),
+        Kind::TimedOut | Kind::ConnectionLost { .. } => Some("is a proxy or a firewall in between?"),
+        Kind::Overloaded { .. } => {
+            Some("Enterprise Manager is overloaded, or all its logon sessions are taken")
+        }
         Kind::NoFreeLogon
-        | Kind::TooLate
+        | Kind::DeadlinePassed
         | Kind::TooLarge { .. }
         | Kind::CircuitOpen { .. }
         | Kind::ShuttingDown
-        | Kind::Unsendable { .. } => None,
+        | Kind::NotEncodable { .. } => None,
     }
 }
 

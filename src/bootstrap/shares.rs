@@ -2,14 +2,14 @@
 
 use crate::store::Store;
 use crate::store::replicas::{Good, Quota};
-use crate::upstream::Em;
+use crate::upstream::EmClient;
 
 /// The logon sessions of each account, shared out by account.
-pub(super) struct LogonShares(Em);
+pub(super) struct LogonShares(EmClient);
 
 impl LogonShares {
     /// Where several replicas share the store, none of them begins before it has claimed its share.
-    pub fn of(em: &Em, store: &Store) -> Self {
+    pub fn of(em: &EmClient, store: &Store) -> Self {
         if store.is_shared() {
             for count in em.logon_counts() {
                 em.allow_logons(&count.account, 0);

@@ -413,7 +413,7 @@ fn upstream(error: &app::UpstreamError) -> Problem {
             Code::UpstreamInvalidResponse,
             format!("Enterprise Manager's answer is larger than {limit} bytes"),
         ),
-        F::Interrupted { .. } => (
+        F::ConnectionLost { .. } => (
             Code::UpstreamError,
             "the connection to Enterprise Manager broke before the answer was complete".to_owned(),
         ),
@@ -421,7 +421,7 @@ fn upstream(error: &app::UpstreamError) -> Problem {
             Code::UpstreamTimeout,
             "Enterprise Manager did not answer in time".to_owned(),
         ),
-        F::Busy { message, .. } => (
+        F::Overloaded { message, .. } => (
             Code::UpstreamUnavailable,
             saying("Enterprise Manager is overloaded or in maintenance", message),
         ),
@@ -438,12 +438,12 @@ fn upstream(error: &app::UpstreamError) -> Problem {
             Code::UpstreamUnavailable,
             "all logon sessions at Enterprise Manager are in use".to_owned(),
         ),
-        F::TooLate => (
+        F::DeadlinePassed => (
             Code::UpstreamUnavailable,
             "the gateway was held up for so long that the request was not sent to Enterprise Manager any more".to_owned(),
         ),
         F::ShuttingDown => (Code::UpstreamUnavailable, "the gateway is stopping".to_owned()),
-        F::Unsendable { .. } => (
+        F::NotEncodable { .. } => (
             Code::InvalidRequest,
             "the request cannot be written as a document of Enterprise Manager".to_owned(),
         ),

@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 
 use serde::de::DeserializeOwned;
 
-use super::Em;
+use super::EmClient;
 use super::damage::Damaged;
 use super::documents::{self, PageDocument, QueryDocument};
 use super::error::Error;
@@ -106,7 +106,7 @@ pub(super) enum Freshness {
     Now,
 }
 
-impl Em {
+impl EmClient {
     /// One page of a query, and its damaged rows. `make`: what a row means, none without an id.
     pub(super) async fn rows<T: DeserializeOwned, R>(
         &self,

@@ -1,6 +1,6 @@
 //! Failover sessions as EM shows them: one page, one session, or all since a moment.
 //!
-//! Invariant of [`Em::sessions_since`]: a session that existed when the walk began and falls into it is in the
+//! Invariant of [`EmClient::sessions_since`]: a session that existed when the walk began and falls into it is in the
 //! result, whatever is created, ended or aged out of EM's 30 days meanwhile. (Where a page holds less than about two
 //! seconds, one that leaves the list in that moment may hide others from this walk; the next one finds them.)
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Em;
+use super::EmClient;
 use super::damage::Damaged;
 use super::documents::{CourseDocument, MachineDocument, SessionDocument, backup_server, id, own_id};
 use super::error::Error;
@@ -33,7 +33,7 @@ pub struct Walked {
     pub damaged: Vec<Damaged>,
 }
 
-impl Em {
+impl EmClient {
     /// A page of the failover sessions, by EM's own numbering.
     ///
     /// # Errors

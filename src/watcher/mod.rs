@@ -32,7 +32,7 @@ use crate::runtime::{Turn, Worker};
 use crate::store::replicas::Lease;
 use crate::store::{self, Store};
 use crate::telemetry::names;
-use crate::upstream::{self, Em};
+use crate::upstream::{self, EmClient};
 use apply::Applied;
 pub use config::Config;
 use pace::Pace;
@@ -60,7 +60,7 @@ pub enum Error {
 
 /// The worker that observes EM.
 pub struct Watcher {
-    em: Em,
+    em: EmClient,
     store: Store,
     clock: SharedClock,
     config: Config,
@@ -98,7 +98,7 @@ impl Watcher {
     /// `changed` is bumped after every turn that changed an operation or a session.
     #[must_use]
     pub fn new(
-        em: Em,
+        em: EmClient,
         store: Store,
         clock: SharedClock,
         config: Config,

@@ -15,7 +15,7 @@ use super::follow::TaskReport;
 use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
 use crate::domain::plan::{Plan, PlanKind};
 use crate::domain::session::SessionFacts;
-use crate::upstream::{self, Em};
+use crate::upstream::{self, EmClient};
 
 /// How many of a kind run at a time.
 const AT_A_TIME: usize = 8;
@@ -49,7 +49,7 @@ enum Answer {
 
 /// The reads under way and what they told.
 pub(super) struct Singles {
-    em: Em,
+    em: EmClient,
     running: JoinSet<(Question, Answer)>,
     asked: HashSet<Question>,
     task_gate: Arc<Semaphore>,
@@ -63,7 +63,7 @@ pub(super) struct Singles {
 }
 
 impl Singles {
-    pub fn new(em: Em) -> Self {
+    pub fn new(em: EmClient) -> Self {
         Self {
             em,
             running: JoinSet::new(),

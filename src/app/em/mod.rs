@@ -21,7 +21,7 @@ pub use writes::{Unchanged, WriteRequest};
 
 use super::{App, Error};
 use crate::catalogue::Method;
-pub use crate::upstream::mirror::{Document, Download, Taken};
+pub use crate::upstream::mirror::{Document, Download, WriteResponse};
 
 /// The methods that EM's resource at `path` takes.
 ///

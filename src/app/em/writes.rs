@@ -15,7 +15,7 @@ use crate::catalogue::{Method, catalogue};
 use crate::domain::access::Caller;
 use crate::domain::operation::OperationKind;
 use crate::transcode::{self, EncodeError};
-use crate::upstream::mirror::{Promise, Write};
+use crate::upstream::mirror::{ExpectedReply, Write};
 
 /// Says of a document's JSON whether it is what the caller saw.
 pub type Unchanged = Box<dyn FnOnce(&[u8]) -> bool + Send>;
@@ -123,12 +123,12 @@ fn encoded(mirror: &str, ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Erro
 
 impl Ask {
     /// What EM's page promises for it. Actions on failover plans do not come here.
-    fn promise(&self) -> Promise {
+    fn promise(&self) -> ExpectedReply {
         let answers_task = |ty| catalogue().ty(ty).name == "TaskType";
         if self.operation.status != 204 && self.operation.answer.is_some_and(answers_task) {
-            Promise::Task
+            ExpectedReply::Task
         } else {
-            Promise::Nothing
+            ExpectedReply::Nothing
         }
     }
 }

@@ -15,7 +15,7 @@ use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::located;
-use crate::app::em::{Ask, Document, Download, Kind, Taken, Unchanged, WriteRequest};
+use crate::app::em::{Ask, Document, Download, Kind, Unchanged, WriteRequest, WriteResponse};
 use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
@@ -155,7 +155,7 @@ async fn remove_task(edge: &Edge, caller: &Caller, ask: &Ask, body: &RawJson) ->
 }
 
 /// Enterprise Manager's answer to a write, and where its operation is.
-fn taken_as(edge: &Edge, taken: &Taken, operation: OperationId) -> Response {
+fn taken_as(edge: &Edge, taken: &WriteResponse, operation: OperationId) -> Response {
     let status = StatusCode::from_u16(taken.status).unwrap_or(StatusCode::OK);
     let response = match &taken.document {
         Some(document) => {

@@ -7,7 +7,7 @@ use emgate::runtime::Worker as _;
 use emgate::sim::{Options, Simulator};
 use emgate::store::Store;
 use emgate::store::replicas::{Heart, Lease};
-use emgate::upstream::Em;
+use emgate::upstream::EmClient;
 use emgate::watcher::{self, Watcher};
 
 use super::world::store_on;
@@ -41,7 +41,7 @@ async fn one_replica_has_the_lease_until_it_leaves_and_its_old_writes_are_refuse
 
 fn watcher(url: &str, store: &Store) -> Watcher {
     let clock = SystemClock::shared();
-    let em = Em::new(&config(url), clock.clone()).expect("a room");
+    let em = EmClient::new(&config(url), clock.clone()).expect("a room");
     let patience = Duration::from_mins(20);
     let changed = tokio::sync::watch::Sender::new(0);
     Watcher::new(
