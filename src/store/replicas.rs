@@ -135,7 +135,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn note_greeting(&self) -> Result<(), Error> {
+    pub async fn record_em_contact(&self) -> Result<(), Error> {
         if self.0.engine == Engine::Postgres {
             let mut tx = self.begin().await?;
             let id = self.replica().to_owned();

@@ -237,7 +237,7 @@ fn failure_of(facts: &SessionFacts) -> Option<Failure> {
 
 /// Ends what no evidence was found for in time; true when the operation's end is to be told. `seen`: the session it is
 /// joined with has been observed, so that the session decides.
-pub fn out_of_time(operation: &mut Operation, seen: bool, now: Timestamp) -> bool {
+pub fn expire(operation: &mut Operation, seen: bool, now: Timestamp) -> bool {
     if seen || now < operation.evidence_deadline {
         return false;
     }

@@ -100,9 +100,9 @@ async fn nobody_leaves_the_observation_to_a_replica_that_em_does_not_answer_eith
     let (one, other) = (store_on(&database).await, store_on(&database).await);
     let lease = one.lease(Lease::WATCH).await.expect("asked").expect("free");
     assert!(!one.hand_over(lease).await.expect("asked"), "no answer is known");
-    one.note_greeting().await.expect("noted");
+    one.record_em_contact().await.expect("noted");
     assert!(!one.hand_over(lease).await.expect("asked"), "not to itself");
-    other.note_greeting().await.expect("noted");
+    other.record_em_contact().await.expect("noted");
     assert!(one.hand_over(lease).await.expect("asked"));
     assert!(
         !one.hand_over(lease).await.expect("asked"),
