@@ -116,7 +116,7 @@ impl Gateway {
         let heart = Heart::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
         let heart = AbortOnDropHandle::new(tokio::spawn(heart.run()));
         resume_logons(&store, &em).await?;
-        let guard = webhooks::Guard::new(&config.webhooks, off_limits(addr, &config.upstream.url));
+        let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(addr, &config.upstream.url));
         let (changed, _) = tokio::sync::watch::channel(0);
         let answer = em.longest_write();
         let limits = app::Limits {
@@ -140,7 +140,7 @@ impl Gateway {
             watcher: watcher_nudge.clone(),
             changed: changed.clone(),
             guard,
-            pulse: dispatcher.pulse(),
+            health: dispatcher.health(),
         };
         let app = App::new(rooms, limits);
         let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
@@ -256,10 +256,10 @@ pub async fn serve(config: Config) -> Result<(), Error> {
 }
 
 /// Where webhooks never go, whatever the configuration allows: the gateway itself and EM.
-fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::Forbidden> {
-    let mut places = vec![webhooks::Forbidden::Listener(listener)];
+fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::DeniedTarget> {
+    let mut places = vec![webhooks::DeniedTarget::Listener(listener)];
     if let (Some(host), Some(port)) = (upstream.host_str(), upstream.port_or_known_default()) {
-        places.push(webhooks::Forbidden::Server {
+        places.push(webhooks::DeniedTarget::Server {
             host: host.to_owned(),
             port,
         });

@@ -61,9 +61,9 @@ pub struct Rooms {
     /// Bumped whenever an operation or a session changed.
     pub changed: tokio::sync::watch::Sender<u64>,
     /// Judges the addresses of webhooks.
-    pub guard: crate::webhooks::Guard,
+    pub guard: crate::webhooks::EgressPolicy,
     /// How the sending of webhooks does.
-    pub pulse: crate::webhooks::Pulse,
+    pub health: crate::webhooks::DispatcherHealth,
 }
 
 /// What the verbs work with; clones share it.
@@ -78,7 +78,7 @@ pub struct App {
     lookout: waiting::Lookout,
     views: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
-    pulse: crate::webhooks::Pulse,
+    health: crate::webhooks::DispatcherHealth,
     limits: Limits,
 }
 
@@ -107,7 +107,7 @@ impl App {
             lookout,
             views: Arc::new(tokio::sync::Semaphore::new(VIEWS)),
             webhooks,
-            pulse: rooms.pulse,
+            health: rooms.health,
             limits,
         }
     }
@@ -164,7 +164,7 @@ impl App {
             since: refused,
             reason: None,
         });
-        let unsent = self.pulse.trouble();
+        let unsent = self.health.failing();
         checks.push(Check::advisory("webhooks", unsent));
         let unreadable = self.store.unreadable_since();
         let unreadable = unreadable.map(|since| {

@@ -188,7 +188,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
-    pub async fn ailing_endpoints(&mut self) -> Result<Vec<Endpoint>, Error> {
+    pub async fn failing_endpoints(&mut self) -> Result<Vec<Endpoint>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select {COLUMNS} from webhook_endpoints where enabled = 1 and failures > 0 order by id"
         )))

@@ -363,7 +363,7 @@ async fn deleting_an_endpoint_calls_off_what_waits_and_lets_finish_what_flies() 
     let id = fixture.endpoint(Settings::default()).await;
     fixture.session_event(1, 1).await;
     fixture.session_event(1, 2).await;
-    let flying = fixture.claim().await;
+    let in_flight = fixture.claim().await;
     let mut tx = fixture.store.begin().await.expect("begun");
     assert!(tx.delete_endpoint(id).await.expect("deleted"));
     tx.commit().await.expect("committed");
@@ -371,7 +371,7 @@ async fn deleting_an_endpoint_calls_off_what_waits_and_lets_finish_what_flies() 
         fixture.states().await,
         [DeliveryState::Sending, DeliveryState::Cancelled]
     );
-    assert!(fixture.settle(&flying[0], DELIVERED, false).await);
+    assert!(fixture.settle(&in_flight[0], DELIVERED, false).await);
     assert!(fixture.store.endpoint(id).await.expect("read").is_none());
 }
 

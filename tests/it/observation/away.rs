@@ -102,8 +102,8 @@ async fn readiness_tells_since_when_nothing_is_observed_although_em_answers() {
             tasks: Tasks::new(),
             watcher: Nudge::default(),
             changed: tokio::sync::watch::Sender::new(0),
-            guard: webhooks::Guard::new(&webhooks::Config::default(), vec![]),
-            pulse: webhooks::Pulse::default(),
+            guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
+            health: webhooks::DispatcherHealth::default(),
         },
         Limits {
             answer: Duration::from_secs(60),

@@ -48,8 +48,8 @@ impl Observatory {
             tasks: Tasks::new(),
             watcher: Nudge::default(),
             changed: tokio::sync::watch::Sender::new(0),
-            guard: webhooks::Guard::new(&webhooks::Config::default(), vec![]),
-            pulse: webhooks::Pulse::default(),
+            guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
+            health: webhooks::DispatcherHealth::default(),
         };
         let limits = Limits {
             answer: Duration::from_secs(60),
