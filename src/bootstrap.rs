@@ -21,10 +21,10 @@ use crate::domain::id::LogonId;
 use crate::domain::links::Links;
 use crate::http::{self, Edge};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
-use crate::store::news::Ear;
-use crate::store::replicas::Heart;
+use crate::store::notify::NotificationListener;
+use crate::store::replicas::Heartbeat;
 use crate::store::retention::Pruner;
-use crate::store::{self, Store, Timekeeper};
+use crate::store::{self, ClockRecorder, Store};
 use crate::telemetry;
 use crate::upstream::{self, EmClient, SavedLogon};
 use crate::watcher::Watcher;
@@ -87,7 +87,7 @@ pub struct Gateway {
     em: EmClient,
     store: Store,
     tasks: Tasks,
-    heart: AbortOnDropHandle<()>,
+    heartbeat: AbortOnDropHandle<()>,
     _ear: AbortOnDropHandle<()>,
     stop_serving: CancellationToken,
     server: JoinHandle<Result<(), http::ServerError>>,
@@ -100,7 +100,7 @@ impl Gateway {
     /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the tasks of the server, the heart and the ear are held, and ended by stop"
+        reason = "the tasks of the server, the heartbeat and the ear are held, and ended by stop"
     )]
     pub async fn start(mut config: Config) -> Result<Self, Error> {
         install_tls_provider();
@@ -113,8 +113,8 @@ impl Gateway {
         let of_workers = store.for_workers();
         config.upstream.links = Links::below(config.server.public_url.as_ref());
         let em = EmClient::new(&config.upstream, clock.clone())?;
-        let heart = Heart::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
-        let heart = AbortOnDropHandle::new(tokio::spawn(heart.run()));
+        let heartbeat = Heartbeat::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
+        let heartbeat = AbortOnDropHandle::new(tokio::spawn(heartbeat.run()));
         resume_logons(&store, &em).await?;
         let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(addr, &config.upstream.url));
         let (changed, _) = tokio::sync::watch::channel(0);
@@ -147,7 +147,7 @@ impl Gateway {
 
         let ear = {
             let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
-            Ear::new(of_workers.clone(), move || {
+            NotificationListener::new(of_workers.clone(), move || {
                 nudge.now();
                 changed.send_modify(|turn| *turn = turn.wrapping_add(1));
             })
@@ -161,7 +161,7 @@ impl Gateway {
             changed,
         );
         tasks.drive(watcher, watcher_nudge);
-        tasks.drive(Timekeeper::new(of_workers.clone()), Nudge::default());
+        tasks.drive(ClockRecorder::new(of_workers.clone()), Nudge::default());
         tasks.drive(Pruner::new(of_workers, &config.retention), Nudge::default());
         dispatcher.start();
         tasks.drive(MetricsUpkeep, Nudge::default());
@@ -176,7 +176,7 @@ impl Gateway {
             em,
             store,
             tasks,
-            heart,
+            heartbeat,
             _ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
             stop_serving,
             server,
@@ -194,7 +194,7 @@ impl Gateway {
         tokio::select! {
             () = self.tasks.worker_failed() => Error::Worker,
             // It beats as long as it is not dropped.
-            _ = &mut self.heart => Error::Worker,
+            _ = &mut self.heartbeat => Error::Worker,
             ended = &mut self.server => match ended {
                 Ok(Err(error)) => Error::Server(error),
                 Ok(Ok(())) | Err(_) => Error::ServerEnded,
@@ -222,7 +222,7 @@ impl Gateway {
             );
         }
         self.em.shutdown(LOGOFF).await;
-        drop(self.heart);
+        drop(self.heartbeat);
         self.store.close().await;
         tracing::info!("stopped");
         match served {

@@ -241,7 +241,7 @@ impl Webhooks {
     /// event that is being written has read the endpoints as they are, and the dispatcher locks them in its own turn.
     async fn begin(&self) -> Result<Tx, Error> {
         let mut tx = self.store.begin().await?;
-        tx.one_at_a_time().await?;
+        tx.lock_event_log().await?;
         Ok(tx)
     }
 

@@ -1,7 +1,7 @@
 //! The total of logon sessions over all replicas: the store's heart knows the replicas, the room of EM the sessions.
 
 use crate::store::Store;
-use crate::store::replicas::{Good, Quota};
+use crate::store::replicas::{LimitSource, SharedLimit};
 use crate::upstream::EmClient;
 
 /// The logon sessions of each account, shared out by account.
@@ -19,16 +19,16 @@ impl LogonShares {
     }
 }
 
-impl Quota for LogonShares {
-    fn goods(&self) -> Vec<Good> {
+impl LimitSource for LogonShares {
+    fn limits(&self) -> Vec<SharedLimit> {
         let counts = self.0.logon_counts().into_iter();
-        let good = counts.map(|count| Good {
+        let limit = counts.map(|count| SharedLimit {
             name: count.account,
             total: count.configured,
             held: count.held,
             allowed: count.allowed,
         });
-        good.collect()
+        limit.collect()
     }
 
     fn allow(&self, name: &str, most: usize) {

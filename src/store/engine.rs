@@ -10,7 +10,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Error;
-use super::limited::silent;
+use super::timed::silent;
 
 /// How long a caller waits for a connection; on PostgreSQL that is also how long one waits for a server that is away.
 const FILE_PATIENCE: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const TURN_LIMIT: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// [`Error::TooSlow`], or the work's own.
-pub async fn in_time<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+pub async fn with_timeout<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     tokio::time::timeout(TURN_LIMIT, work)
         .await
         .unwrap_or_else(|_| Err(Error::TooSlow.into()))

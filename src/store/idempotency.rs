@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn key_use(&self, key: &KeyDigests) -> Result<KeyUse, Error> {
-        let oldest = self.believed_now().checked_sub(KEPT).unwrap_or_default();
+        let oldest = self.trusted_now().checked_sub(KEPT).unwrap_or_default();
         let row = sqlx::query(SELECT)
             .bind(key.scope.clone())
             .bind(micros(oldest))
@@ -60,7 +60,7 @@ impl Tx {
                 .execute(self.connection())
                 .await?;
         }
-        let oldest = self.believed_now().checked_sub(KEPT).unwrap_or_default();
+        let oldest = self.trusted_now().checked_sub(KEPT).unwrap_or_default();
         let row = sqlx::query(SELECT)
             .bind(key.scope.clone())
             .bind(micros(oldest))
@@ -138,7 +138,7 @@ mod tests {
         while !left.is_zero() {
             let step = left.min(Duration::from_secs(1800));
             clock.advance(step);
-            store.remember_time().await.expect("remembered");
+            store.save_trusted_time().await.expect("remembered");
             left -= step;
         }
     }
@@ -215,7 +215,7 @@ mod tests {
     async fn a_clock_that_leaps_ahead_ends_no_key() {
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
         let store = open(&temporary_config().await, &clock).await;
-        store.remember_time().await.expect("remembered");
+        store.save_trusted_time().await.expect("remembered");
         let first = bind(&store, "one").await;
         clock.advance(KEPT * 400);
         assert_eq!(

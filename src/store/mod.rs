@@ -4,17 +4,15 @@
 //! migrations, the process lock) is in this file. Moments are stored as microseconds since 1970, documents as JSON
 //! text, secrets sealed. Invariant: whatever is acknowledged to a caller or seen at EM was committed first.
 
-mod calendar;
 pub mod config;
 pub mod engine;
 pub mod error;
 pub mod events;
 pub mod idempotency;
 mod keyring;
-mod limited;
 mod lock;
 pub mod logons;
-pub mod news;
+pub mod notify;
 pub mod operations;
 mod place;
 mod preconditions;
@@ -26,6 +24,8 @@ pub mod savepoint;
 pub mod seal;
 pub mod sessions;
 mod sql;
+mod timed;
+mod trusted_clock;
 pub mod webhooks;
 
 use std::sync::{Arc, Mutex};
@@ -38,17 +38,17 @@ use crate::clock::SharedClock;
 use crate::domain::event::EventType;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
-use calendar::Calendar;
-pub use calendar::Timekeeper;
 pub use config::Config;
 use engine::Engine;
-pub use engine::in_time;
+pub use engine::with_timeout;
 pub use error::{Error, Refusal};
 use keyring::Keyring;
-use limited::{Health, Limited};
 use lock::ProcessLock;
 use place::Place;
 use seal::Sealer;
+use timed::{Health, Timed};
+pub use trusted_clock::ClockRecorder;
+use trusted_clock::TrustedClock;
 
 /// A transaction that may write. Dropping it without [`Tx::commit`] rolls it back.
 pub struct Tx {
@@ -80,7 +80,7 @@ struct Inner {
     workers: engine::Pools,
     sealer: Sealer,
     clock: SharedClock,
-    calendar: Mutex<Calendar>,
+    trusted_clock: Mutex<TrustedClock>,
     unreadable: readable::Unreadable,
     health: Health,
     deliveries: Nudge,
@@ -121,9 +121,9 @@ impl Store {
         let engine = place.engine();
         let opened = async {
             let (requests, workers) = place.connect().await?;
-            in_time(preconditions::of_database(&requests.write, engine)).await?;
+            with_timeout(preconditions::of_database(&requests.write, engine)).await?;
             migrate(&requests.write, engine).await?;
-            in_time(preconditions::of_tables(&requests.write, engine)).await?;
+            with_timeout(preconditions::of_tables(&requests.write, engine)).await?;
             Ok((requests, workers))
         };
         let (engine::Pools { write, read }, workers) = opened.await.map_err(|error| place.named(error))?;
@@ -139,14 +139,17 @@ impl Store {
             health: Health::new(clock.clone()),
             unreadable: readable::Unreadable::new(clock.clone()),
             clock,
-            calendar: Mutex::default(),
+            trusted_clock: Mutex::default(),
             deliveries: Nudge::default(),
             replicas: Nudge::default(),
             _lock: lock,
         };
         let store = Self(Arc::new(inner), Lane::Requests);
-        store.recall_time().await.map_err(|error| place.named(error))?;
-        store.enrol().await.map_err(|error| place.named(error))?;
+        store
+            .load_trusted_time()
+            .await
+            .map_err(|error| place.named(error))?;
+        store.register().await.map_err(|error| place.named(error))?;
         Ok(store)
     }
 
@@ -186,13 +189,13 @@ impl Store {
     }
 
     /// Where statements that only read go.
-    pub(in crate::store) fn reader(&self) -> Limited<'_, &AnyPool> {
-        self.limited(self.read_pool())
+    pub(in crate::store) fn reader(&self) -> Timed<'_, &AnyPool> {
+        self.timed(self.read_pool())
     }
 
     /// Runs statements as `inner` does, each within its time.
-    pub(in crate::store) fn limited<E>(&self, inner: E) -> Limited<'_, E> {
-        Limited {
+    pub(in crate::store) fn timed<E>(&self, inner: E) -> Timed<'_, E> {
+        Timed {
             inner,
             health: &self.0.health,
         }
@@ -243,14 +246,14 @@ impl Store {
         sqlx::query("select 1").fetch_one(self.reader()).await?;
         if self.refuses_writes().is_some() {
             // What it says is noted where it is said.
-            let _ = self.enrol().await;
+            let _ = self.register().await;
         }
         Ok(())
     }
 
     /// Closes all connections after what runs has ended; other replicas take over at once.
     pub async fn close(&self) {
-        if let Err(error) = self.leave().await {
+        if let Err(error) = self.deregister().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "other replicas find out by themselves that this one has ended"
@@ -269,8 +272,8 @@ impl Store {
 
 impl Tx {
     /// The connection, for statements of this room.
-    pub(in crate::store) fn connection(&mut self) -> Limited<'_, &mut sqlx::AnyConnection> {
-        Limited {
+    pub(in crate::store) fn connection(&mut self) -> Timed<'_, &mut sqlx::AnyConnection> {
+        Timed {
             inner: &mut self.inner,
             health: &self.store.health,
         }
@@ -297,7 +300,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn one_at_a_time(&mut self) -> Result<(), Error> {
+    pub async fn lock_event_log(&mut self) -> Result<(), Error> {
         if let Some(lock) = self.engine().order_events() {
             sqlx::query(lock).execute(self.connection()).await?;
         }
@@ -403,7 +406,7 @@ pub mod testing {
         while !left.is_zero() {
             let step = left.min(Duration::from_mins(30));
             clock.advance(step);
-            let _ = store.believed_now();
+            let _ = store.trusted_now();
             left -= step;
         }
     }

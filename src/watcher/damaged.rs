@@ -126,7 +126,7 @@ impl Watcher {
         let nameless = rows.iter().filter(|row| row.ids.is_empty()).count();
         let suspects = if nameless > 0 {
             // Any session that is missed may be the one behind a row without an id.
-            let open = store::in_time(self.store.open_session_ids()).await?;
+            let open = store::with_timeout(self.store.open_session_ids()).await?;
             open.into_iter().filter(|id| !read.contains(id)).collect()
         } else {
             Vec::new()

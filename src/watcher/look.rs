@@ -90,7 +90,7 @@ impl Watcher {
     pub(super) async fn observe(&mut self, lease: Lease) -> Result<BatchOutcome, Error> {
         let (asked_at, asked) = (self.clock.now(), Instant::now());
         let lost_since = asked_at.checked_sub(EM_WINDOW).unwrap_or(Timestamp::MIN);
-        let before = store::in_time(self.store.watch_state(lost_since)).await?;
+        let before = store::with_timeout(self.store.watch_state(lost_since)).await?;
         self.adopt_logons(&before.operations).await?;
         self.align_pins(&before.operations, asked);
         self.lookups.collect();
@@ -108,7 +108,7 @@ impl Watcher {
         let (since, walked) = self.query(&before, lost, damaged, asked_at).await?;
         let (mut sessions, unread) = self.add_damaged(walked, lost || since.is_none()).await?;
         // Read again: what was asked for meanwhile may have its session in the list.
-        let operations = store::in_time(self.store.unfinished_operations()).await?;
+        let operations = store::with_timeout(self.store.unfinished_operations()).await?;
         self.add_linked(&mut sessions, &unread, links, &operations)
             .await?;
         let seen = Seen {
@@ -199,7 +199,7 @@ impl Watcher {
             .collect();
         if !missing.is_empty() {
             let awaited: Vec<EmId> = missing.iter().cloned().collect();
-            for record in store::in_time(self.store.sessions_known(&awaited)).await? {
+            for record in store::with_timeout(self.store.sessions_known(&awaited)).await? {
                 missing.remove(&record.facts.id);
             }
         }
@@ -246,7 +246,7 @@ impl Watcher {
         let mut shown: HashSet<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
         let ids: Vec<EmId> = shown.iter().cloned().collect();
         shown.extend(unread.iter().cloned());
-        let known = store::in_time(self.store.session_keys_known(&ids)).await?;
+        let known = store::with_timeout(self.store.session_keys_known(&ids)).await?;
         let baseline = before.observed_at.is_none();
         let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
         let oldest_damaged =
@@ -282,7 +282,7 @@ impl Watcher {
                     late_when_idle: late_after(self.config.idle_interval),
                 }),
             };
-            let applied = match store::in_time(apply::apply(&self.store, look, self.patience)).await {
+            let applied = match store::with_timeout(apply::apply(&self.store, look, self.patience)).await {
                 Ok(applied) => applied,
                 Err(error) => {
                     if matches!(error, Error::Store(store::Error::TooSlow)) {
@@ -425,7 +425,7 @@ impl Watcher {
 }
 
 async fn left_behind(store: &Store) -> Result<HashSet<EmId>, Error> {
-    Ok(store::in_time(store.open_sessions_without_server()).await?)
+    Ok(store::with_timeout(store.open_sessions_without_server()).await?)
 }
 
 /// How long after a look the next complete one is late, where they follow each other so.

@@ -162,7 +162,7 @@ impl Worker for Watcher {
 
     async fn activate(&mut self) -> Turn {
         let begun = std::time::Instant::now();
-        let lease = match store::in_time(self.store.lease(Lease::WATCH)).await {
+        let lease = match store::with_timeout(self.store.lease(Lease::WATCH)).await {
             Ok(Some(lease)) => lease,
             Ok(None) => {
                 self.stand_by().await;

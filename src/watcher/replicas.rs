@@ -26,7 +26,7 @@ impl Watcher {
             self.em_checked_at = Some(Instant::now());
             // A failure is noted where requests are made; who reaches EM may be asked to observe.
             if self.em.sessions_since(Some(self.clock.now())).await.is_ok()
-                && let Err(error) = store::in_time(self.store.record_em_contact()).await
+                && let Err(error) = store::with_timeout(self.store.record_em_contact()).await
             {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,

@@ -114,7 +114,7 @@ impl Watcher {
         let away = health.since.filter(|_| !health.up);
         let since = away.unwrap_or_else(|| self.clock.now());
         let telling = outage(&self.store, &lease, self.em.default_account(), since, reason);
-        if let Err(error) = store::in_time(telling).await {
+        if let Err(error) = store::with_timeout(telling).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "an event about Enterprise Manager could not be stored"
@@ -130,7 +130,7 @@ impl Watcher {
         {
             return;
         }
-        match store::in_time(self.store.hand_over(lease)).await {
+        match store::with_timeout(self.store.hand_over(lease)).await {
             Ok(true) => {
                 self.handed_over_at = Some(Instant::now());
                 self.em_failures = 0;

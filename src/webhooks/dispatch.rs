@@ -177,14 +177,15 @@ impl Engine {
             let lanes = if stopping {
                 Vec::new()
             } else {
-                store::in_time(self.store.waiting_lanes()).await?
+                store::with_timeout(self.store.waiting_lanes()).await?
             };
             if self.actionable(&lanes, now).is_empty() {
                 return Ok(Turn::Rest(rest(&lanes, now)));
             }
         }
         let sweep = sweep.then_some(Sweep { set_back });
-        let result = store::in_time(self.transact(&finished, claims_uncertain, sweep, stopping, now)).await;
+        let result =
+            store::with_timeout(self.transact(&finished, claims_uncertain, sweep, stopping, now)).await;
         let Ok((claimed, written, lanes)) = result else {
             // The commit's outcome may be unknown: what it claimed without our knowledge is released next time.
             self.state().claims_uncertain = true;
@@ -212,7 +213,7 @@ impl Engine {
     ) -> Result<(Vec<Claimed>, Vec<Written>, Vec<Lane>), store::Error> {
         let mut tx = self.store.begin().await?;
         // Of several replicas one at a time, so that what is counted here stays true until the commit.
-        tx.one_at_a_time().await?;
+        tx.lock_event_log().await?;
         if claims_uncertain {
             let alive: HashSet<(DeliveryId, i64)> = {
                 let state = self.state();

@@ -70,7 +70,7 @@ impl Rules {
             (_, false) if orphaned => (Settled::Ended(DeliveryState::Cancelled), false),
             (Some(endpoint), false) => self.failed(tx, &mut delivery, endpoint, outcome).await?,
             (None, false) => (
-                self.callback_failed(&mut delivery, outcome, tx.believed_now()),
+                self.callback_failed(&mut delivery, outcome, tx.trusted_now()),
                 false,
             ),
         };
@@ -129,7 +129,7 @@ impl Rules {
             }
             return Ok((Settled::Held, false));
         }
-        let moments = (now, tx.believed_now());
+        let moments = (now, tx.trusted_now());
         let after = self.after(delivery, outcome, not_before, moments);
         let settled = match after {
             After::Retry(_) if !endpoint.settings.enabled => Settled::Held,
@@ -190,7 +190,7 @@ impl Rules {
     /// taken back first, where that may be (`set_back`).
     pub(super) async fn sweep(&self, tx: &mut Tx, set_back: bool) -> Result<(), store::Error> {
         let now = self.clock.now();
-        let believed = tx.believed_now();
+        let believed = tx.trusted_now();
         if set_back {
             let longest = self.schedule.pauses.iter().max().copied().unwrap_or_default();
             let horizon = longest.max(rules::PAUSE_LIMIT).saturating_mul(2);

@@ -186,7 +186,7 @@ impl Tx {
     pub(super) async fn unblock_next(&mut self, lane: &str, session: &str) -> Result<(), Error> {
         // An event that is being written at this moment may have found this session still waiting; what it wrote has
         // to be seen here, or it would stay blocked.
-        self.one_at_a_time().await?;
+        self.lock_event_log().await?;
         sqlx::query(
             "update webhook_deliveries set blocked = 0 where id = (\
                  select b.id from webhook_deliveries b \

@@ -188,7 +188,7 @@ impl Bench {
         while !left.is_zero() {
             let step = left.min(Duration::from_mins(30));
             self.clock.advance(step);
-            let _ = self.store.believed_now();
+            let _ = self.store.trusted_now();
             left -= step;
         }
         self.store.deliveries_nudge().now();

@@ -25,7 +25,7 @@ struct Hanging {
 struct GivenUp(Option<Arc<AtomicBool>>);
 
 impl GivenUp {
-    fn in_time(mut self) {
+    fn with_timeout(mut self) {
         self.0 = None;
     }
 }
@@ -46,7 +46,7 @@ impl Hanging {
         let guard = GivenUp(Some(given_up.clone()));
         world.stand_in.before(request, 1, async move {
             let _ = released.await;
-            guard.in_time();
+            guard.with_timeout();
         });
         Self { given_up, release }
     }

@@ -6,7 +6,7 @@ use emgate::clock::SystemClock;
 use emgate::runtime::Worker as _;
 use emgate::sim::{Options, Simulator};
 use emgate::store::Store;
-use emgate::store::replicas::{Heart, Lease};
+use emgate::store::replicas::{Heartbeat, Lease};
 use emgate::upstream::EmClient;
 use emgate::watcher::{self, Watcher};
 
@@ -58,7 +58,7 @@ fn watcher(url: &str, store: &Store) -> Watcher {
 async fn a_replica_that_em_does_not_answer_leaves_the_observation_to_one_that_it_answers() {
     let database = database().await;
     let (one, other) = (store_on(&database).await, store_on(&database).await);
-    let hearts = [one.clone(), other.clone()].map(|store| tokio::spawn(Heart::new(store, ()).run()));
+    let hearts = [one.clone(), other.clone()].map(|store| tokio::spawn(Heartbeat::new(store, ()).run()));
     let sim = Simulator::start(Options::on_any_port())
         .await
         .expect("a simulator");
