@@ -121,7 +121,7 @@ impl Gateway {
         let answer = em.longest_write();
         let limits = app::Limits {
             answer,
-            patience: config.upstream.unknown_after.max(answer),
+            unknown_after: config.upstream.unknown_after.max(answer),
         };
         let watcher_nudge = Nudge::default();
         let client = webhooks::Client::new(guard.clone(), config.webhooks.timeout);
@@ -132,7 +132,7 @@ impl Gateway {
             clock.clone(),
             tasks.clone(),
         );
-        let rooms = app::Rooms {
+        let rooms = app::AppParts {
             em: em.clone(),
             store: store.clone(),
             clock: clock.clone(),
@@ -157,7 +157,7 @@ impl Gateway {
             of_workers.clone(),
             clock,
             config.watch,
-            limits.patience,
+            limits.unknown_after,
             changed,
         );
         tasks.drive(watcher, watcher_nudge);

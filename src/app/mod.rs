@@ -11,8 +11,8 @@ pub mod mark;
 pub mod operations;
 mod plan_edit;
 pub mod plans;
+mod record_reply;
 pub mod sessions;
-mod settle;
 pub mod submit;
 mod waiting;
 pub mod webhooks;
@@ -35,7 +35,7 @@ pub use crate::upstream::{
 pub use error::{BusyWith, Error, FieldError};
 
 /// How many operations are read at a time for those who waited for them; fewer than the store's connections.
-const VIEWS: usize = 4;
+const MAX_CONCURRENT_READS: usize = 4;
 
 /// The time limits that verbs work by.
 #[derive(Debug, Clone, Copy)]
@@ -43,11 +43,11 @@ pub struct Limits {
     /// How long EM's answer to a request may take, everything included.
     pub answer: Duration,
     /// How long evidence of an operation of unknown outcome is looked for.
-    pub patience: Duration,
+    pub unknown_after: Duration,
 }
 
 /// What the verbs are made of.
-pub struct Rooms {
+pub struct AppParts {
     /// EM.
     pub em: EmClient,
     /// The store.
@@ -75,8 +75,8 @@ pub struct App {
     tasks: Tasks,
     watcher: Nudge,
     changed: tokio::sync::watch::Sender<u64>,
-    lookout: waiting::Lookout,
-    views: Arc<tokio::sync::Semaphore>,
+    waiters: waiting::CompletionWaiters,
+    reads: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
     health: crate::webhooks::DispatcherHealth,
     limits: Limits,
@@ -85,12 +85,12 @@ pub struct App {
 impl App {
     /// Verbs over these rooms, within these limits.
     #[must_use]
-    pub fn new(rooms: Rooms, limits: Limits) -> Self {
-        let lookout = waiting::Lookout::default();
+    pub fn new(rooms: AppParts, limits: Limits) -> Self {
+        let waiters = waiting::CompletionWaiters::default();
         let looking = {
             let store = rooms.store.clone();
             let ask = async move |ids: Vec<_>| store.open_among(&ids).await;
-            lookout.clone().run(rooms.changed.subscribe(), ask)
+            waiters.clone().run(rooms.changed.subscribe(), ask)
         };
         let stopping = rooms.tasks.stopping();
         rooms
@@ -104,8 +104,8 @@ impl App {
             tasks: rooms.tasks,
             watcher: rooms.watcher,
             changed: rooms.changed,
-            lookout,
-            views: Arc::new(tokio::sync::Semaphore::new(VIEWS)),
+            waiters,
+            reads: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT_READS)),
             webhooks,
             health: rooms.health,
             limits,

@@ -94,7 +94,7 @@ impl App {
         let deadline = tokio::time::Instant::now() + limit;
         let stopping = self.tasks.stopping();
         loop {
-            let waited = self.lookout.watch(id);
+            let waited = self.waiters.watch(id);
             tokio::select! {
                 () = stopping.cancelled() => {}
                 _ = tokio::time::timeout_at(deadline, waited.over()) => {}
@@ -109,7 +109,7 @@ impl App {
 
     /// The operation for somebody who waited. Only a few read at a time, however many wait: others need the store too.
     async fn view_in_turn(&self, id: OperationId) -> Result<OperationView, Error> {
-        let _turn = self.views.acquire().await;
+        let _turn = self.reads.acquire().await;
         self.operation(id).await
     }
 

@@ -24,9 +24,9 @@ use crate::telemetry::names;
 ///
 /// # Errors
 /// [`Error::Store`], [`Error::LeaseLost`]; nothing was written then.
-pub async fn apply(store: &Store, look: Batch, patience: Duration) -> Result<BatchOutcome, Error> {
+pub async fn apply(store: &Store, look: Batch, unknown_after: Duration) -> Result<BatchOutcome, Error> {
     let mut tx = begin_under(&look.lease, store).await?;
-    let mut turn = BatchWriter::read(&mut tx, look, patience).await?;
+    let mut turn = BatchWriter::read(&mut tx, look, unknown_after).await?;
     turn.follow_tasks();
     let mut changes = turn.compare();
     if turn.look.join {
@@ -39,12 +39,12 @@ pub async fn apply(store: &Store, look: Batch, patience: Duration) -> Result<Bat
     }
     let Observation { number, at } = turn.observation;
     if let Some(last) = &turn.look.last {
-        let patience = if turn.applied.active {
+        let unknown_after = if turn.applied.active {
             last.late_when_active
         } else {
             last.late_when_idle
         };
-        let late_after = at.checked_add(patience).unwrap_or(Timestamp::MAX);
+        let late_after = at.checked_add(unknown_after).unwrap_or(Timestamp::MAX);
         tx.set_observation(number, at, late_after).await?;
         if let Some(made) = last.oldest_damaged {
             tx.set_oldest_damaged(made).await?;
@@ -74,7 +74,7 @@ pub(super) async fn begin_under(lease: &Lease, store: &Store) -> Result<Tx, Erro
 /// One turn's work between the reading and the commit.
 struct BatchWriter {
     look: Batch,
-    patience: Duration,
+    unknown_after: Duration,
     observation: Observation,
     known: HashMap<EmId, SessionRecord>,
     /// The keys of sessions whose row cannot be read: what EM shows of them waits until it can be.
@@ -90,7 +90,7 @@ struct BatchWriter {
 }
 
 impl BatchWriter {
-    async fn read(tx: &mut Tx, look: Batch, patience: Duration) -> Result<Self, Error> {
+    async fn read(tx: &mut Tx, look: Batch, unknown_after: Duration) -> Result<Self, Error> {
         let observation = Observation {
             number: match look.number {
                 Some(number) => number,
@@ -119,7 +119,7 @@ impl BatchWriter {
             .collect();
         Ok(Self {
             look,
-            patience,
+            unknown_after,
             observation,
             known,
             unread,
@@ -144,7 +144,7 @@ impl BatchWriter {
     fn follow_tasks(&mut self) {
         for operation in &mut self.operations {
             if let Some(report) = self.look.tasks.get(&operation.id) {
-                follow::task_seen(operation, report, self.observation.at, self.patience);
+                follow::task_seen(operation, report, self.observation.at, self.unknown_after);
             }
         }
     }

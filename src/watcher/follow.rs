@@ -34,7 +34,12 @@ pub struct TaskReport {
 }
 
 /// Takes over what EM says of the operation's task; true when anything changed.
-pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp, patience: Duration) -> bool {
+pub fn task_seen(
+    operation: &mut Operation,
+    report: &TaskReport,
+    now: Timestamp,
+    unknown_after: Duration,
+) -> bool {
     if operation.state == OperationState::Finished {
         return false;
     }
@@ -46,12 +51,12 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
     task.state = report.state.clone();
     task.message = report.message.clone().or(task.message.take());
     if lost_now {
-        operation.evidence_deadline = later(now, patience);
+        operation.evidence_deadline = later(now, unknown_after);
     }
     if let Some(session) = &report.session {
         if operation.session.is_none() {
             // From here on the session is the evidence, and it has to show itself in time.
-            operation.evidence_deadline = operation.evidence_deadline.max(later(now, patience));
+            operation.evidence_deadline = operation.evidence_deadline.max(later(now, unknown_after));
         }
         operation.session = Some(session.clone());
     }

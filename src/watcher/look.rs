@@ -282,7 +282,8 @@ impl Watcher {
                     late_when_idle: late_after(self.config.idle_interval),
                 }),
             };
-            let applied = match store::with_timeout(apply::apply(&self.store, look, self.patience)).await {
+            let applied = match store::with_timeout(apply::apply(&self.store, look, self.unknown_after)).await
+            {
                 Ok(applied) => applied,
                 Err(error) => {
                     if matches!(error, Error::Store(store::Error::TooSlow)) {

@@ -64,7 +64,7 @@ pub struct Watcher {
     store: Store,
     clock: SharedClock,
     config: Config,
-    patience: Duration,
+    unknown_after: Duration,
     changed: tokio::sync::watch::Sender<u64>,
     task_backoff: HashMap<OperationId, PollBackoff>,
     plans: Option<(Timestamp, Vec<Plan>)>,
@@ -94,7 +94,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher of `em` that writes to `store`. `patience` is how long evidence of an operation is looked for;
+    /// A watcher of `em` that writes to `store`. `unknown_after` is how long evidence of an operation is looked for;
     /// `changed` is bumped after every turn that changed an operation or a session.
     #[must_use]
     pub fn new(
@@ -102,7 +102,7 @@ impl Watcher {
         store: Store,
         clock: SharedClock,
         config: Config,
-        patience: Duration,
+        unknown_after: Duration,
         changed: tokio::sync::watch::Sender<u64>,
     ) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl Watcher {
             store,
             clock,
             config,
-            patience,
+            unknown_after,
             changed,
             task_backoff: HashMap::new(),
             plans: None,

@@ -15,7 +15,7 @@ use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::located;
-use crate::app::em::{Ask, Document, Download, Kind, Unchanged, WriteRequest, WriteResponse};
+use crate::app::em::{Document, Download, Kind, MirrorRequest, Unchanged, WriteRequest, WriteResponse};
 use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
@@ -73,10 +73,10 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     }
 }
 
-fn asked(method: catalogue::Method, uri: &Uri) -> Result<Ask, Problem> {
+fn asked(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let query = pairs(uri.query().unwrap_or_default())?;
-    Ok(Ask::read(method, path, &query)?)
+    Ok(MirrorRequest::read(method, path, &query)?)
 }
 
 /// Methods that Enterprise Manager has nowhere; only callers who may look at the mirror learn what it has.
@@ -97,7 +97,12 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
     Err(problem)
 }
 
-async fn read(edge: &Edge, caller: &Caller, ask: &Ask, conditions: &Conditions) -> Result<Response, Problem> {
+async fn read(
+    edge: &Edge,
+    caller: &Caller,
+    ask: &MirrorRequest,
+    conditions: &Conditions,
+) -> Result<Response, Problem> {
     match ask.kind {
         Kind::Document => Ok(document(&edge.app().em_read(ask).await?, conditions)),
         Kind::Download => Ok(download(edge.app().em_download(ask).await?)),
@@ -109,7 +114,7 @@ async fn read(edge: &Edge, caller: &Caller, ask: &Ask, conditions: &Conditions) 
 async fn write(
     edge: &Edge,
     caller: &Caller,
-    ask: &Ask,
+    ask: &MirrorRequest,
     conditions: Conditions,
     wait: Wait,
     request: Request,
@@ -131,17 +136,22 @@ async fn write(
         .em_write(caller, ask, request)
         .await
         .map_err(Problem::of_action)?;
-    match &submitted.taken {
+    match &submitted.response {
         // Who waits for the end wants to hear of the end, which only the operation tells.
-        Some(taken) if taken.task.is_none() || wait.left().is_none() => {
-            Ok(taken_as(edge, taken, submitted.operation.id))
+        Some(response) if response.task.is_none() || wait.left().is_none() => {
+            Ok(write_response(edge, response, submitted.operation.id))
         }
         _ => super::plans::answer(edge, &submitted, wait, None).await,
     }
 }
 
 /// Removing a task is cancelling its operation, with Enterprise Manager's own answer.
-async fn remove_task(edge: &Edge, caller: &Caller, ask: &Ask, body: &RawJson) -> Result<Response, Problem> {
+async fn remove_task(
+    edge: &Edge,
+    caller: &Caller,
+    ask: &MirrorRequest,
+    body: &RawJson,
+) -> Result<Response, Problem> {
     if body.bytes.is_some() {
         return Err(Problem::fault("", "this takes no body"));
     }
@@ -155,11 +165,11 @@ async fn remove_task(edge: &Edge, caller: &Caller, ask: &Ask, body: &RawJson) ->
 }
 
 /// Enterprise Manager's answer to a write, and where its operation is.
-fn taken_as(edge: &Edge, taken: &WriteResponse, operation: OperationId) -> Response {
-    let status = StatusCode::from_u16(taken.status).unwrap_or(StatusCode::OK);
-    let response = match &taken.document {
+fn write_response(edge: &Edge, response: &WriteResponse, operation: OperationId) -> Response {
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::OK);
+    let response = match &response.document {
         Some(document) => {
-            let json = if taken.task.is_some() {
+            let json = if response.task.is_some() {
                 edge.app().addressed(&document.json, operation)
             } else {
                 document.json.clone()

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use emgate::app::{App, Limits, Rooms};
+use emgate::app::{App, AppParts, Limits};
 use emgate::runtime::{Nudge, Tasks};
 use emgate::webhooks;
 use rstest::rstest;
@@ -41,7 +41,7 @@ impl Observatory {
     }
 
     fn app(&self) -> App {
-        let rooms = Rooms {
+        let rooms = AppParts {
             em: self.em.clone(),
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -53,7 +53,7 @@ impl Observatory {
         };
         let limits = Limits {
             answer: Duration::from_secs(60),
-            patience: Duration::from_mins(20),
+            unknown_after: Duration::from_mins(20),
         };
         App::new(rooms, limits)
     }

@@ -42,14 +42,14 @@ async fn one_replica_has_the_lease_until_it_leaves_and_its_old_writes_are_refuse
 fn watcher(url: &str, store: &Store) -> Watcher {
     let clock = SystemClock::shared();
     let em = EmClient::new(&config(url), clock.clone()).expect("a room");
-    let patience = Duration::from_mins(20);
+    let unknown_after = Duration::from_mins(20);
     let changed = tokio::sync::watch::Sender::new(0);
     Watcher::new(
         em,
         store.clone(),
         clock,
         watcher::Config::default(),
-        patience,
+        unknown_after,
         changed,
     )
 }

@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn ask(method: Method, path: &str, query: &str) -> Result<Ask, Error> {
+fn ask(method: Method, path: &str, query: &str) -> Result<MirrorRequest, Error> {
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .into_owned()
         .collect();
-    Ask::read(method, path, &pairs)
+    MirrorRequest::read(method, path, &pairs)
 }
 
 fn target(path: &str, query: &str) -> String {
