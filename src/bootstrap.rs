@@ -19,7 +19,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::domain::id::LogonId;
 use crate::domain::links::Links;
-use crate::http::{self, Edge};
+use crate::http::{self, HttpState};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
 use crate::store::notify::NotificationListener;
 use crate::store::replicas::Heartbeat;
@@ -143,7 +143,7 @@ impl Gateway {
             health: dispatcher.health(),
         };
         let app = App::new(rooms, limits);
-        let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
+        let edge = HttpState::new(app, config.server.clone(), &config.auth, clock.clone())?;
 
         let ear = {
             let (nudge, changed) = (watcher_nudge.clone(), changed.clone());

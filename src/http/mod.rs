@@ -41,7 +41,7 @@ const MAX_IN_FLIGHT: usize = 1024;
 
 /// What every handler and layer works with; clones share it.
 #[derive(Clone)]
-pub struct Edge(Arc<Inner>);
+pub struct HttpState(Arc<Inner>);
 
 struct Inner {
     app: App,
@@ -53,7 +53,7 @@ struct Inner {
     document: OnceLock<(Bytes, String)>,
 }
 
-impl Edge {
+impl HttpState {
     /// Reads the keys.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl Edge {
 }
 
 /// The whole edge as one service.
-pub fn router(edge: &Edge) -> Router {
+pub fn router(edge: &HttpState) -> Router {
     let (documented, _) = routes::all().split_for_parts();
     let routes = documented
         .merge(routes::pages())

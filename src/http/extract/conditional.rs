@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::Edge;
+use crate::http::HttpState;
 
 /// The request's `If-Match` and `If-None-Match`.
 #[derive(Debug, Clone, Default)]
@@ -62,10 +62,10 @@ pub fn entity_tag(representation: &[u8]) -> String {
     )
 }
 
-impl FromRequestParts<Edge> for Conditions {
+impl FromRequestParts<HttpState> for Conditions {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Infallible> {
         Ok(Self {
             if_match: tags(&parts.headers, &IF_MATCH),
             if_none_match: tags(&parts.headers, &IF_NONE_MATCH),

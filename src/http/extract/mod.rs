@@ -11,9 +11,11 @@ mod query;
 
 pub use body::{JsonBody, JsonValue, OptionalJson, RawJson};
 pub use conditional::{Conditions, entity_tag};
-pub use digest::value_tag;
+pub use digest::json_etag;
 pub use idempotency::{Idempotency, no_idempotency_key};
 pub use parameters::{KnownParameters, only_known, pairs};
 pub use path::Id;
 pub use prefer::Wait;
-pub use query::{AnyOf, IdFilter, Moment, One, OpaqueCursor, PageNumber, PageSize, Query, Word, cursor};
+pub use query::{
+    Choice, Choices, EnumParam, IdFilter, Moment, OpaqueCursor, PageNumber, PageSize, Query, cursor,
+};

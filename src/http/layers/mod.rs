@@ -21,10 +21,10 @@ pub use context::RequestContext;
 pub(super) use limits::too_large;
 
 use super::headers::{self, REQUEST_ID, TRACEPARENT};
-use super::{Edge, auth};
+use super::{HttpState, auth};
 
 /// Wraps the routes, fallbacks included.
-pub(super) fn around(routes: Router, edge: &Edge) -> Router {
+pub(super) fn around(routes: Router, edge: &HttpState) -> Router {
     // The last layer added is the outermost.
     let mut router = routes
         .layer(from_fn_with_state(edge.clone(), auth::authenticate))
@@ -46,7 +46,7 @@ pub(super) fn around(routes: Router, edge: &Edge) -> Router {
 
 /// Marks an answer whose bytes, and whose length, are somebody else's.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Verbatim;
+pub(super) struct NoCompression;
 
 /// A strong entity tag names bytes; compressing behind its back would make it name others. A file passes as it is.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,7 @@ impl Predicate for Compressible {
     {
         let names_bytes = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
         !response.headers().get(ETAG).is_some_and(names_bytes)
-            && response.extensions().get::<Verbatim>().is_none()
+            && response.extensions().get::<NoCompression>().is_none()
     }
 }
 

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::RequestContext;
 use crate::domain::links::Links;
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 use crate::http::problem::Problem;
 use crate::telemetry::names;
@@ -20,7 +20,7 @@ use crate::telemetry::names;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Runs the request in a span of its own and finishes its answer.
-pub(super) async fn observe(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(edge): State<HttpState>, mut request: Request, next: Next) -> Response {
     let context = RequestContext::new(request.headers(), edge.clock());
     let span = tracing::info_span!(
         "request",

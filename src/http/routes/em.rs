@@ -20,12 +20,12 @@ use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
-use crate::http::Edge;
-use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, pairs, value_tag};
-use crate::http::layers::Verbatim;
+use crate::http::HttpState;
+use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pairs};
+use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .route(MIRROR, any(mirror))
         .route("/api/v1/em/", any(mirror))
@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 }
 
 async fn mirror(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     conditions: Conditions,
     wait: Wait,
@@ -98,7 +98,7 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
 }
 
 async fn read(
-    edge: &Edge,
+    edge: &HttpState,
     caller: &Caller,
     ask: &MirrorRequest,
     conditions: &Conditions,
@@ -112,7 +112,7 @@ async fn read(
 }
 
 async fn write(
-    edge: &Edge,
+    edge: &HttpState,
     caller: &Caller,
     ask: &MirrorRequest,
     conditions: Conditions,
@@ -147,7 +147,7 @@ async fn write(
 
 /// Removing a task is cancelling its operation, with Enterprise Manager's own answer.
 async fn remove_task(
-    edge: &Edge,
+    edge: &HttpState,
     caller: &Caller,
     ask: &MirrorRequest,
     body: &RawJson,
@@ -165,7 +165,7 @@ async fn remove_task(
 }
 
 /// Enterprise Manager's answer to a write, and where its operation is.
-fn write_response(edge: &Edge, response: &WriteResponse, operation: OperationId) -> Response {
+fn write_response(edge: &HttpState, response: &WriteResponse, operation: OperationId) -> Response {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::OK);
     let response = match &response.document {
         Some(document) => {
@@ -185,7 +185,7 @@ fn write_response(edge: &Edge, response: &WriteResponse, operation: OperationId)
     located(response, &address(edge, operation))
 }
 
-fn address(edge: &Edge, operation: OperationId) -> String {
+fn address(edge: &HttpState, operation: OperationId) -> String {
     edge.links().api(&format!("/operations/{operation}"))
 }
 
@@ -200,12 +200,12 @@ fn linked(mut response: Response, address: &str) -> Response {
 /// Whether a document is still what the caller saw; none where the caller does not say.
 fn unchanged(conditions: &Conditions) -> Option<Unchanged> {
     let tags = conditions.expected()?.to_vec();
-    Some(Box::new(move |json| tags.contains(&value_tag(json))))
+    Some(Box::new(move |json| tags.contains(&json_etag(json))))
 }
 
 /// A document with its entity tag, or 304. It may be kept by the caller and has to be asked for again.
 fn document(document: &Document, conditions: &Conditions) -> Response {
-    let tag = value_tag(&document.json);
+    let tag = json_etag(&document.json);
     let response = (
         [(CONTENT_TYPE, "application/json")],
         Body::from(document.json.clone()),
@@ -230,6 +230,6 @@ fn download(download: Download) -> Response {
     headers.remove(CONTENT_ENCODING);
     let mut response = Response::new(Body::from_stream(download.bytes()));
     *response.headers_mut() = headers;
-    response.extensions_mut().insert(Verbatim);
+    response.extensions_mut().insert(NoCompression);
     response
 }

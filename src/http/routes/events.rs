@@ -17,20 +17,20 @@ use crate::app::StoredEvent;
 use crate::app::events::EventPlace;
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::codes::Code;
 use crate::http::extract::{OpaqueCursor, PageSize, Query, cursor};
-use crate::http::openapi::{event_example, event_schema, guarded};
+use crate::http::openapi::{event_example, event_schema, require_scope};
 use crate::http::problem::Problem;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
-        .routes(guarded(
+        .routes(require_scope(
             Scope::EventsRead,
             &[Code::StoreUnavailable],
             routes!(list_events),
         ))
-        .routes(guarded(Scope::EventsRead, &[], routes!(list_event_types)))
+        .routes(require_scope(Scope::EventsRead, &[], routes!(list_event_types)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -55,7 +55,7 @@ struct EventQuery {
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "events", params(EventQuery),
     responses((status = 200, description = "A page of events.", body = Page<EventItem>)))]
 async fn list_events(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Query(query): Query<EventQuery>,
     uri: Uri,
 ) -> Result<Json<Page<EventItem>>, Problem> {

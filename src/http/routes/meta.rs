@@ -13,13 +13,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api_types::Moment;
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::codes::Code;
 use crate::http::extract::{Conditions, Id, Query};
 use crate::http::openapi::open;
 use crate::telemetry;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(open(&[], routes!(get_health)))
         .routes(open(&[], routes!(get_readiness)))
@@ -95,7 +95,7 @@ struct ReadinessQuery {
         (status = 503, description = "The store is down or cannot be written to, Enterprise Manager was never observed completely, or the \
             gateway is stopping; with `strict=true` also when Enterprise Manager cannot be reached.", body = Readiness),
     ))]
-async fn get_readiness(State(edge): State<Edge>, Query(query): Query<ReadinessQuery>) -> Response {
+async fn get_readiness(State(edge): State<HttpState>, Query(query): Query<ReadinessQuery>) -> Response {
     let readiness = edge.app().readiness().await;
     let (ready, healthy) = (readiness.is_ready(), readiness.is_healthy());
     let body = Readiness {
@@ -139,7 +139,7 @@ async fn get_metrics() -> impl IntoResponse {
 /// OpenAPI 3.1, the same that is checked in as `openapi/emgate.v1.json`.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenapi", tag = "service",
     responses((status = 200, description = "The document.", body = serde_json::Value)))]
-async fn get_openapi(State(edge): State<Edge>, conditions: Conditions) -> Response {
+async fn get_openapi(State(edge): State<HttpState>, conditions: Conditions) -> Response {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     let (document, tag) = edge.document();
     let response = ([(CONTENT_TYPE, JSON)], document).into_response();
