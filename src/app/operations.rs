@@ -239,8 +239,8 @@ impl App {
             source: FailureSource::Gateway,
         });
         operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
-        let logon = operation.leave_logon(true);
-        if operation.is_told() {
+        let logon = operation.release_logon(true);
+        if operation.emits_event() {
             let origin = Origin {
                 id: EventId::new(self.clock.id()),
                 at: now,

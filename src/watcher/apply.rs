@@ -427,9 +427,9 @@ impl BatchWriter {
         let was_open = before.is_some_and(|before| before.state.is_open());
         let ended = was_open && !operation.state.is_open();
         let released = (!operation.state.is_open())
-            .then(|| operation.leave_logon(was_open))
+            .then(|| operation.release_logon(was_open))
             .flatten();
-        let tells = ended && operation.is_told() && !self.told.contains(&operation.id);
+        let tells = ended && operation.emits_event() && !self.told.contains(&operation.id);
         if tells {
             let event = operation_event(&self.origin(tx), &operation)?;
             tx.append_event(&event).await?;

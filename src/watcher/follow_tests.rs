@@ -319,9 +319,9 @@ fn a_write_through_the_mirror_ends_by_its_task_or_is_called_unknown_and_never_ta
             (done.result.clone(), done.result_source),
             (Some(result), Some(ResultSource::Task))
         );
-        assert!(!done.is_told());
+        assert!(!done.emits_event());
         // Its task can still be read, but holds the logon session no longer.
-        assert!(done.leave_logon(true).is_some() && done.leave_logon(false).is_none());
+        assert!(done.release_logon(true).is_some() && done.release_logon(false).is_none());
         assert!(done.task.is_some_and(|task| task.logon.is_some()));
     }
     let mut lost = write();
