@@ -90,7 +90,7 @@ async fn looks(world: &World) -> f64 {
         .expect("metrics");
     let line = text
         .lines()
-        .find(|line| line.starts_with("emgate_watch_looks_total{outcome=\"complete\"}"));
+        .find(|line| line.starts_with("emgate_observations_total{outcome=\"complete\"}"));
     let number = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
     number.expect("a count")
 }

@@ -145,7 +145,7 @@ impl App {
             ok: !late,
             required: false,
             since: observed.filter(|_| late).map(|observed| observed.at),
-            reason: late.then_some("no look at the failover sessions was complete since".into()),
+            reason: late.then_some("failover sessions have not been fully observed since".into()),
         });
         let health = self.em.health();
         checks.push(Check {

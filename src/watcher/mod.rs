@@ -146,12 +146,12 @@ impl Watcher {
             Ok(_) => "begun",
             Err(_) => "failed",
         };
-        metrics::counter!(names::WATCH_LOOKS, "outcome" => word).increment(1);
-        metrics::histogram!(names::WATCH_SECONDS).record(took);
+        metrics::counter!(names::OBSERVATIONS, "outcome" => word).increment(1);
+        metrics::histogram!(names::OBSERVATION_SECONDS).record(took);
         if let Ok(applied) = outcome
             && applied.complete
         {
-            metrics::gauge!(names::WATCH_LAST).set(self.clock.now().as_second() as f64);
+            metrics::gauge!(names::OBSERVATION_LAST).set(self.clock.now().as_second() as f64);
             metrics::gauge!(names::SESSIONS_ACTIVE).set(applied.running as f64);
         }
     }
