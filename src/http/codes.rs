@@ -121,7 +121,7 @@ codes! {
         "The answer was not XML, cut off, larger than allowed, or not what was asked for.",
         "Check that `upstream.url` leads to Enterprise Manager and not to a proxy's page.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The gateway's store is not available",
-        "The database does not answer. Nothing was acknowledged and nothing was sent that it does not know.",
+        "The database does not answer, or is still being opened and brought up to date after a start. Nothing was acknowledged and nothing was sent that it does not know.",
         "Try again; the operator looks at disk and database.", retry after 5 s;
     UpstreamUnavailable = "upstream-unavailable", SERVICE_UNAVAILABLE, "Enterprise Manager is not available",
         "Enterprise Manager cannot be reached, is overloaded, or has not been observed completely since the gateway's first start.",

@@ -166,23 +166,23 @@ impl Store {
     /// found out here and not at the first request.
     pub(super) async fn enrol(&self) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        let query = match self.0.engine {
-            Engine::Postgres => sqlx::query(BEAT_SQL)
-                .bind(self.replica().to_owned())
-                .bind(shares::NOTHING),
-            // With the time, because SQLite does not write what is there already.
-            Engine::Sqlite => {
-                sqlx::query(OPENED_SQL).bind(format!("{} {}", self.replica(), self.clock().now()))
-            }
-        };
-        query.execute(tx.connection()).await?;
-        tx.note_writing();
+        tx.write_enrolment().await?;
         tx.commit().await?;
         if self.0.engine == Engine::Postgres {
             // Those who have more than their new share can give it back at once.
             self.tell_of_replicas().await?;
         }
         Ok(())
+    }
+
+    /// Whether [`Store::enrol`] could be done; on a shared store it is undone, so that nobody makes room for this process.
+    pub(super) async fn try_enrolment(&self) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        tx.write_enrolment().await?;
+        match self.0.engine {
+            Engine::Sqlite => tx.commit().await,
+            Engine::Postgres => Ok(()),
+        }
     }
 
     /// Leaves: what is still this replica's is anybody's at once.
@@ -228,6 +228,18 @@ impl Store {
 }
 
 impl Tx {
+    async fn write_enrolment(&mut self) -> Result<(), Error> {
+        let replica = self.replica().to_owned();
+        let query = match self.engine() {
+            Engine::Postgres => sqlx::query(BEAT_SQL).bind(replica).bind(shares::NOTHING),
+            // With the time, because SQLite does not write what is there already.
+            Engine::Sqlite => sqlx::query(OPENED_SQL).bind(format!("{replica} {}", self.clock().now())),
+        };
+        query.execute(self.connection()).await?;
+        self.note_writing();
+        Ok(())
+    }
+
     /// This process in the rows that are its own.
     pub(super) fn replica(&self) -> &str {
         &self.store.replica

@@ -19,6 +19,7 @@ use super::Edge;
 use crate::api_types::operations::Operation;
 use crate::api_types::page::PageInfo;
 use crate::app;
+pub(super) use meta::{get_health, get_metrics, not_ready};
 
 /// Every route with its documentation.
 pub(super) fn all() -> OpenApiRouter<Edge> {

@@ -10,6 +10,7 @@ use sqlx::any::AnyRow;
 use super::super::operations::Cursor;
 use super::super::row::{Columns as _, json, micros};
 use super::super::seal::Sealer;
+use super::super::text::{opt_checked, opt_kept};
 use super::super::{Error, Store, Tx};
 use super::claims::{Destination, signing, target};
 use super::{opened, purpose};
@@ -55,7 +56,7 @@ impl Tx {
         .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
         .bind(target.shown(settings.format))
         .bind(sealer.seal(purpose::ENDPOINT_SECRET, secret.text())?)
-        .bind(settings.description.clone())
+        .bind(opt_checked(settings.description.as_deref())?)
         .bind(types_text(settings)?)
         .bind(filter_text(&settings.filter)?)
         .bind(settings.format.as_str())
@@ -92,7 +93,7 @@ impl Tx {
         )
         .bind(url)
         .bind(target.map(|target| target.shown(settings.format)))
-        .bind(settings.description.clone())
+        .bind(opt_checked(settings.description.as_deref())?)
         .bind(types_text(settings)?)
         .bind(filter_text(&settings.filter)?)
         .bind(settings.format.as_str())
@@ -120,7 +121,7 @@ impl Tx {
         .bind(health.failures)
         .bind(health.first_failure_at.map(micros))
         .bind(health.last_success_at.map(micros))
-        .bind(health.last_error.clone())
+        .bind(opt_kept(health.last_error.as_ref()))
         .bind(health.down_since.map(micros))
         .bind(i64::from(health.told_failing))
         .bind(health.paused_until.map(micros))

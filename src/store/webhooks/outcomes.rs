@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::row::{Columns as _, micros};
+use super::super::text::opt_kept;
 use super::super::{Error, Tx};
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::rules::Progress;
@@ -119,8 +120,8 @@ impl Tx {
         .bind(end.duration.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX)))
         .bind(end.status.map(i64::from))
         .bind(end.error.map(AttemptError::as_str))
-        .bind(end.location.clone())
-        .bind(end.response.clone())
+        .bind(opt_kept(end.location.as_ref()))
+        .bind(opt_kept(end.response.as_ref()))
         .bind(id.to_string())
         .bind(number)
         .execute(self.connection())
