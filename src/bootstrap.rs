@@ -1,8 +1,9 @@
 //! The one place that names concrete types: configuration → rooms → workers → server → stop.
 //!
-//! Start: the address is taken first and served last, so that a caller waits rather than being refused. EM may be
-//! away: the gateway starts, says so in `/readyz`, and takes no action until the first complete observation. Stop: no
-//! new work, open requests and deliveries finish within their limits, then all logon sessions are logged off.
+//! Start: the listener comes first, and says that the process lives while the store is opened, which may take as long as
+//! its migrations do. EM may be away: the gateway starts, says so in `/readyz`, and takes no action until the first
+//! complete observation. Stop: no new work, open requests and deliveries finish within their limits, then all logon
+//! sessions are logged off.
 
 pub mod check;
 mod shares;
@@ -10,7 +11,7 @@ mod shares;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -90,24 +91,82 @@ pub struct Gateway {
     heart: AbortOnDropHandle<()>,
     _ear: AbortOnDropHandle<()>,
     stop_serving: CancellationToken,
-    server: JoinHandle<Result<(), http::ServerError>>,
+    server: AbortOnDropHandle<Result<(), http::ServerError>>,
 }
 
-impl Gateway {
-    /// Starts the gateway.
-    ///
-    /// # Errors
-    /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+/// A gateway that listens, and is not open for work yet.
+struct Starting {
+    config: Config,
+    addr: SocketAddr,
+    clock: SharedClock,
+    startup: http::Startup,
+    stop_serving: CancellationToken,
+    server: AbortOnDropHandle<Result<(), http::ServerError>>,
+}
+
+impl Starting {
+    /// Takes the address and answers that the process lives.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the tasks of the server, the heart and the ear are held, and ended by stop"
+        reason = "the server's task is held, and ended by stop"
     )]
-    pub async fn start(mut config: Config) -> Result<Self, Error> {
+    fn listen(config: Config) -> Result<Self, Error> {
         install_tls_provider();
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
         let addr = listener.local_addr().map_err(http::ServerError::from)?;
         let clock: SharedClock = SystemClock::shared();
+        let startup = http::Startup::new(&config.server, clock.clone());
+        let stop_serving = CancellationToken::new();
+        let (settings, router, stop) = (config.server.clone(), startup.router(), stop_serving.clone());
+        let server = tokio::spawn(async move { http::serve(&settings, router, listener, stop, DRAIN).await });
+        Ok(Self {
+            config,
+            addr,
+            clock,
+            startup,
+            stop_serving,
+            server: AbortOnDropHandle::new(server),
+        })
+    }
+
+    /// Opens the gateway for work. Dropped half way it leaves nothing that the next start does not put right.
+    async fn finish(mut self) -> Result<Gateway, Error> {
+        let opened = tokio::select! {
+            opened = Opened::open(self.config, self.addr, self.clock) => opened?,
+            ended = &mut self.server => return Err(ended_by_itself(ended)),
+        };
+        self.startup.complete(&opened.edge);
+        tracing::info!("the store is open; requests are taken");
+        Ok(Gateway {
+            addr: self.addr,
+            em: opened.em,
+            store: opened.store,
+            tasks: opened.tasks,
+            heart: opened.heart,
+            _ear: opened.ear,
+            stop_serving: self.stop_serving,
+            server: self.server,
+        })
+    }
+}
+
+/// What runs once the store is open.
+struct Opened {
+    em: Em,
+    store: Store,
+    tasks: Tasks,
+    heart: AbortOnDropHandle<()>,
+    ear: AbortOnDropHandle<()>,
+    edge: Edge,
+}
+
+impl Opened {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tasks of the heart and the ear are held, and ended by stop"
+    )]
+    async fn open(mut config: Config, addr: SocketAddr, clock: SharedClock) -> Result<Self, Error> {
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
@@ -166,21 +225,24 @@ impl Gateway {
         dispatcher.start();
         tasks.drive(MetricsUpkeep, Nudge::default());
 
-        let stop_serving = CancellationToken::new();
-        let stop = stop_serving.clone();
-        let server = tokio::spawn(async move {
-            http::serve(&config.server, http::router(&edge), listener, stop, DRAIN).await
-        });
         Ok(Self {
-            addr,
             em,
             store,
             tasks,
             heart,
-            _ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
-            stop_serving,
-            server,
+            ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
+            edge,
         })
+    }
+}
+
+impl Gateway {
+    /// Starts the gateway: it is open for work when this returns.
+    ///
+    /// # Errors
+    /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        Starting::listen(config)?.finish().await
     }
 
     /// Where it listens.
@@ -195,10 +257,7 @@ impl Gateway {
             () = self.tasks.worker_failed() => Error::Worker,
             // It beats as long as it is not dropped.
             _ = &mut self.heart => Error::Worker,
-            ended = &mut self.server => match ended {
-                Ok(Err(error)) => Error::Server(error),
-                Ok(Ok(())) | Err(_) => Error::ServerEnded,
-            },
+            ended = &mut self.server => ended_by_itself(ended),
         }
     }
 
@@ -238,7 +297,14 @@ impl Gateway {
 /// [`Error`].
 pub async fn serve(config: Config) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
-    let mut gateway = Gateway::start(config).await?;
+    let starting = Starting::listen(config)?;
+    let mut gateway = tokio::select! {
+        gateway = starting.finish() => gateway?,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before the start was over");
+            return Ok(());
+        }
+    };
     let outcome = tokio::select! {
         signal = signals.next() => {
             tracing::info!(signal, "stopping");
@@ -252,6 +318,14 @@ pub async fn serve(config: Config) -> Result<(), Error> {
             tracing::warn!(signal, "stopped at once");
             outcome
         }
+    }
+}
+
+/// What the end of the server's task means that nobody asked to end.
+fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> Error {
+    match ended {
+        Ok(Err(error)) => Error::Server(error),
+        Ok(Ok(())) | Err(_) => Error::ServerEnded,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod problem;
 mod routes;
 mod server;
+mod startup;
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,13 +29,14 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::Semaphore;
 
 use crate::app::App;
-use crate::clock::{Clock, SharedClock};
+use crate::clock::SharedClock;
 use crate::domain::links::Links;
 use auth::Authenticator;
 pub use config::{AuthConfig, Config};
 pub use keys::Error as KeyError;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
+pub use startup::Startup;
 
 /// Requests worked on at a time, those that wait for an operation included; more are refused, not queued.
 const MAX_IN_FLIGHT: usize = 1024;
@@ -81,10 +83,6 @@ impl Edge {
 
     fn authenticator(&self) -> &Authenticator {
         &self.0.authenticator
-    }
-
-    fn clock(&self) -> &dyn Clock {
-        self.0.clock.as_ref()
     }
 
     fn in_flight(&self) -> Arc<Semaphore> {
