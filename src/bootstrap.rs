@@ -88,6 +88,7 @@ pub struct Gateway {
     tasks: Tasks,
     heart: AbortOnDropHandle<()>,
     _ear: AbortOnDropHandle<()>,
+    reload: Nudge,
     stop_serving: CancellationToken,
     server: JoinHandle<Result<(), http::ServerError>>,
 }
@@ -106,6 +107,10 @@ impl Gateway {
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
         let addr = listener.local_addr().map_err(http::ServerError::from)?;
+        let certificate = match &config.server.tls {
+            Some(files) => Some(http::Certificate::load(files).await?),
+            None => None,
+        };
         let clock: SharedClock = SystemClock::shared();
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
@@ -164,10 +169,16 @@ impl Gateway {
         dispatcher.start();
         tasks.drive(MetricsUpkeep, Nudge::default());
 
+        let reload = Nudge::default();
+        let tls = certificate.as_ref().map(http::Certificate::served);
+        if let Some(certificate) = certificate {
+            tasks.drive(certificate, reload.clone());
+        }
+
         let stop_serving = CancellationToken::new();
         let stop = stop_serving.clone();
         let server = tokio::spawn(async move {
-            http::serve(&config.server, http::router(&edge), listener, stop, DRAIN).await
+            http::serve(&config.server, http::router(&edge), listener, tls, stop, DRAIN).await
         });
         Ok(Self {
             addr,
@@ -176,6 +187,7 @@ impl Gateway {
             tasks,
             heart,
             _ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
+            reload,
             stop_serving,
             server,
         })
@@ -230,27 +242,52 @@ impl Gateway {
     }
 }
 
-/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once).
+/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once). SIGHUP
+/// never ends it.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn serve(config: Config) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
     let mut gateway = Gateway::start(config).await?;
-    let outcome = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping");
-            Ok(())
+    let outcome = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop(signal) => {
+                    tracing::info!(signal, "stopping");
+                    break Ok(());
+                }
+                Signal::Reload => {
+                    tracing::info!("SIGHUP: the files of server.tls are read again; all else needs a restart");
+                    gateway.reload.now();
+                }
+            },
+            error = gateway.broken() => break Err(error),
         }
-        error = gateway.broken() => Err(error),
+    };
+    let at_once = async {
+        loop {
+            if let Signal::Stop(signal) = signals.next().await {
+                break signal;
+            }
+        }
     };
     tokio::select! {
         stopped = gateway.stop() => outcome.and(stopped),
-        signal = signals.next() => {
+        signal = at_once => {
             tracing::warn!(signal, "stopped at once");
             outcome
         }
     }
+}
+
+/// What the process is asked to do.
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has a signal to reload"))]
+enum Signal {
+    /// To stop; the signal's name.
+    Stop(&'static str),
+    /// To read again what can be read again.
+    Reload,
 }
 
 /// Where webhooks never go, whatever the configuration allows: the gateway itself and EM.
@@ -321,6 +358,7 @@ impl Worker for MetricsUpkeep {
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -330,13 +368,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.hangup.recv() => Signal::Reload,
         }
     }
 }
@@ -351,8 +391,8 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         let _ = tokio::signal::ctrl_c().await;
-        "interrupt"
+        Signal::Stop("interrupt")
     }
 }

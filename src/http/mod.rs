@@ -9,12 +9,15 @@ pub mod auth;
 pub mod codes;
 pub mod config;
 mod extract;
+mod idle;
 mod keys;
 mod layers;
+mod listener;
 pub mod openapi;
 pub mod problem;
 mod routes;
 mod server;
+mod tls;
 
 use std::sync::{Arc, OnceLock};
 
@@ -32,6 +35,7 @@ pub use config::{AuthConfig, Config};
 pub use keys::Error as KeyError;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
+pub use tls::Certificate;
 
 /// Requests worked on at a time, those that wait for an operation included; more are refused, not queued.
 const MAX_IN_FLIGHT: usize = 1024;
