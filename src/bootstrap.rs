@@ -90,6 +90,7 @@ pub struct Gateway {
     tasks: Tasks,
     heart: AbortOnDropHandle<()>,
     _ear: AbortOnDropHandle<()>,
+    reload: Nudge,
     stop_serving: CancellationToken,
     server: AbortOnDropHandle<Result<(), http::ServerError>>,
 }
@@ -100,6 +101,8 @@ struct Starting {
     addr: SocketAddr,
     clock: SharedClock,
     startup: http::Startup,
+    certificate: Option<http::Certificate>,
+    reload: Nudge,
     stop_serving: CancellationToken,
     server: AbortOnDropHandle<Result<(), http::ServerError>>,
 }
@@ -110,21 +113,29 @@ impl Starting {
         clippy::disallowed_methods,
         reason = "the server's task is held, and ended by stop"
     )]
-    fn listen(config: Config) -> Result<Self, Error> {
+    async fn listen(config: Config) -> Result<Self, Error> {
         install_tls_provider();
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
         let addr = listener.local_addr().map_err(http::ServerError::from)?;
+        let certificate = match &config.server.tls {
+            Some(files) => Some(http::Certificate::load(files).await?),
+            None => None,
+        };
         let clock: SharedClock = SystemClock::shared();
         let startup = http::Startup::new(&config.server, clock.clone());
         let stop_serving = CancellationToken::new();
         let (settings, router, stop) = (config.server.clone(), startup.router(), stop_serving.clone());
-        let server = tokio::spawn(async move { http::serve(&settings, router, listener, stop, DRAIN).await });
+        let tls = certificate.as_ref().map(http::Certificate::served);
+        let server =
+            tokio::spawn(async move { http::serve(&settings, router, listener, tls, stop, DRAIN).await });
         Ok(Self {
             config,
             addr,
             clock,
             startup,
+            certificate,
+            reload: Nudge::default(),
             stop_serving,
             server: AbortOnDropHandle::new(server),
         })
@@ -137,6 +148,9 @@ impl Starting {
             ended = &mut self.server => return Err(ended_by_itself(ended)),
         };
         self.startup.complete(&opened.edge);
+        if let Some(certificate) = self.certificate.take() {
+            opened.tasks.drive(certificate, self.reload.clone());
+        }
         tracing::info!("the store is open; requests are taken");
         Ok(Gateway {
             addr: self.addr,
@@ -145,6 +159,7 @@ impl Starting {
             tasks: opened.tasks,
             heart: opened.heart,
             _ear: opened.ear,
+            reload: self.reload,
             stop_serving: self.stop_serving,
             server: self.server,
         })
@@ -242,7 +257,7 @@ impl Gateway {
     /// # Errors
     /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        Starting::listen(config)?.finish().await
+        Starting::listen(config).await?.finish().await
     }
 
     /// Where it listens.
@@ -291,30 +306,56 @@ impl Gateway {
     }
 }
 
-/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once).
+/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once). SIGHUP
+/// never ends it.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn serve(config: Config) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
-    let starting = Starting::listen(config)?;
-    let mut gateway = tokio::select! {
-        gateway = starting.finish() => gateway?,
-        signal = signals.next() => {
-            tracing::info!(signal, "stopped before the start was over");
-            return Ok(());
+    let starting = Starting::listen(config).await?;
+    let reload = starting.reload.clone();
+    let mut gateway = {
+        let finish = starting.finish();
+        tokio::pin!(finish);
+        loop {
+            tokio::select! {
+                gateway = &mut finish => break gateway?,
+                signal = signals.next() => match signal {
+                    Signal::Stop(signal) => {
+                        tracing::info!(signal, "stopped before the start was over");
+                        return Ok(());
+                    }
+                    Signal::Reload => reload.now(),
+                },
+            }
         }
     };
-    let outcome = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping");
-            Ok(())
+    let outcome = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop(signal) => {
+                    tracing::info!(signal, "stopping");
+                    break Ok(());
+                }
+                Signal::Reload => {
+                    tracing::info!("SIGHUP: the files of server.tls are read again; all else needs a restart");
+                    gateway.reload.now();
+                }
+            },
+            error = gateway.broken() => break Err(error),
         }
-        error = gateway.broken() => Err(error),
+    };
+    let at_once = async {
+        loop {
+            if let Signal::Stop(signal) = signals.next().await {
+                break signal;
+            }
+        }
     };
     tokio::select! {
         stopped = gateway.stop() => outcome.and(stopped),
-        signal = signals.next() => {
+        signal = at_once => {
             tracing::warn!(signal, "stopped at once");
             outcome
         }
@@ -327,6 +368,15 @@ fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> E
         Ok(Err(error)) => Error::Server(error),
         Ok(Ok(())) | Err(_) => Error::ServerEnded,
     }
+}
+
+/// What the process is asked to do.
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has a signal to reload"))]
+enum Signal {
+    /// To stop; the signal's name.
+    Stop(&'static str),
+    /// To read again what can be read again.
+    Reload,
 }
 
 /// Where webhooks never go, whatever the configuration allows: the gateway itself and EM.
@@ -397,6 +447,7 @@ impl Worker for MetricsUpkeep {
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -406,13 +457,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.hangup.recv() => Signal::Reload,
         }
     }
 }
@@ -427,8 +480,8 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         let _ = tokio::signal::ctrl_c().await;
-        "interrupt"
+        Signal::Stop("interrupt")
     }
 }

@@ -10,14 +10,17 @@ pub mod codes;
 pub mod config;
 mod extract;
 pub mod headers;
+mod idle;
 mod json;
 mod keys;
 mod layers;
+mod listener;
 pub mod openapi;
 pub mod problem;
 mod routes;
 mod server;
 mod startup;
+mod tls;
 
 use std::sync::{Arc, OnceLock};
 
@@ -37,6 +40,7 @@ pub use keys::Error as KeyError;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
 pub use startup::Startup;
+pub use tls::Certificate;
 
 /// Requests worked on at a time, those that wait for an operation included; more are refused, not queued.
 const MAX_IN_FLIGHT: usize = 1024;

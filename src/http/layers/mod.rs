@@ -20,7 +20,7 @@ use tower_http::cors::CorsLayer;
 pub use context::RequestContext;
 pub(super) use limits::too_large;
 
-use super::headers;
+use super::headers::{self, REQUEST_ID, TRACEPARENT};
 use super::{Config, Edge, auth};
 use crate::clock::SharedClock;
 

@@ -33,7 +33,11 @@ impl Observer {
     pub(super) fn new(config: &Config, clock: SharedClock) -> Self {
         let trusted = config.trusted_proxies.as_slice().into();
         let links = Links::below(config.public_url.as_ref());
-        Self { clock, trusted, links }
+        Self {
+            clock,
+            trusted,
+            links,
+        }
     }
 }
 

@@ -126,7 +126,7 @@ pub(in crate::http) fn not_ready(name: &'static str, since: Timestamp) -> Respon
         name,
         status: "failed",
         since: Some(Moment(since)),
-        reason: Some("the store is being opened and brought up to date"),
+        reason: Some("the store is being opened and brought up to date".into()),
     }];
     let status = "unavailable";
     Readiness { status, checks }.answer(false)
