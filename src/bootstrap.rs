@@ -1,8 +1,9 @@
 //! The one place that names concrete types: configuration → rooms → workers → server → stop.
 //!
-//! Start: the address is taken first and served last, so that a caller waits rather than being refused. EM may be
-//! away: the gateway starts, says so in `/readyz`, and takes no action until the first complete observation. Stop: no
-//! new work, open requests and deliveries finish within their limits, then all logon sessions are logged off.
+//! Start: the listener comes first, and says that the process lives while the store is opened, which may take as long as
+//! its migrations do. EM may be away: the gateway starts, says so in `/readyz`, and takes no action until the first
+//! complete observation. Stop: no new work, open requests and deliveries finish within their limits, then all logon
+//! sessions are logged off.
 
 pub mod check;
 mod shares;
@@ -10,7 +11,7 @@ mod shares;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -89,25 +90,98 @@ pub struct Gateway {
     tasks: Tasks,
     heartbeat: AbortOnDropHandle<()>,
     _ear: AbortOnDropHandle<()>,
+    reload: Nudge,
     stop_serving: CancellationToken,
-    server: JoinHandle<Result<(), http::ServerError>>,
+    server: AbortOnDropHandle<Result<(), http::ServerError>>,
 }
 
-impl Gateway {
-    /// Starts the gateway.
-    ///
-    /// # Errors
-    /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+/// A gateway that listens, and is not open for work yet.
+struct Starting {
+    config: Config,
+    addr: SocketAddr,
+    clock: SharedClock,
+    startup: http::Startup,
+    certificate: Option<http::Certificate>,
+    reload: Nudge,
+    stop_serving: CancellationToken,
+    server: AbortOnDropHandle<Result<(), http::ServerError>>,
+}
+
+impl Starting {
+    /// Takes the address and answers that the process lives.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the tasks of the server, the heartbeat and the ear are held, and ended by stop"
+        reason = "the server's task is held, and ended by stop"
     )]
-    pub async fn start(mut config: Config) -> Result<Self, Error> {
+    async fn listen(config: Config) -> Result<Self, Error> {
         install_tls_provider();
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
         let addr = listener.local_addr().map_err(http::ServerError::from)?;
+        let certificate = match &config.server.tls {
+            Some(files) => Some(http::Certificate::load(files).await?),
+            None => None,
+        };
         let clock: SharedClock = SystemClock::shared();
+        let startup = http::Startup::new(&config.server, clock.clone());
+        let stop_serving = CancellationToken::new();
+        let (settings, router, stop) = (config.server.clone(), startup.router(), stop_serving.clone());
+        let tls = certificate.as_ref().map(http::Certificate::served);
+        let server =
+            tokio::spawn(async move { http::serve(&settings, router, listener, tls, stop, DRAIN).await });
+        Ok(Self {
+            config,
+            addr,
+            clock,
+            startup,
+            certificate,
+            reload: Nudge::default(),
+            stop_serving,
+            server: AbortOnDropHandle::new(server),
+        })
+    }
+
+    /// Opens the gateway for work. Dropped half way it leaves nothing that the next start does not put right.
+    async fn finish(mut self) -> Result<Gateway, Error> {
+        let opened = tokio::select! {
+            opened = Opened::open(self.config, self.addr, self.clock) => opened?,
+            ended = &mut self.server => return Err(ended_by_itself(ended)),
+        };
+        self.startup.complete(&opened.edge);
+        if let Some(certificate) = self.certificate.take() {
+            opened.tasks.drive(certificate, self.reload.clone());
+        }
+        tracing::info!("the store is open; requests are taken");
+        Ok(Gateway {
+            addr: self.addr,
+            em: opened.em,
+            store: opened.store,
+            tasks: opened.tasks,
+            heartbeat: opened.heartbeat,
+            _ear: opened.ear,
+            reload: self.reload,
+            stop_serving: self.stop_serving,
+            server: self.server,
+        })
+    }
+}
+
+/// What runs once the store is open.
+struct Opened {
+    em: EmClient,
+    store: Store,
+    tasks: Tasks,
+    heartbeat: AbortOnDropHandle<()>,
+    ear: AbortOnDropHandle<()>,
+    edge: HttpState,
+}
+
+impl Opened {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tasks of the heartbeat and the ear are held, and ended by stop"
+    )]
+    async fn open(mut config: Config, addr: SocketAddr, clock: SharedClock) -> Result<Self, Error> {
         let tasks = Tasks::new();
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
@@ -166,21 +240,24 @@ impl Gateway {
         dispatcher.start();
         tasks.drive(MetricsUpkeep, Nudge::default());
 
-        let stop_serving = CancellationToken::new();
-        let stop = stop_serving.clone();
-        let server = tokio::spawn(async move {
-            http::serve(&config.server, http::router(&edge), listener, stop, DRAIN).await
-        });
         Ok(Self {
-            addr,
             em,
             store,
             tasks,
             heartbeat,
-            _ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
-            stop_serving,
-            server,
+            ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
+            edge,
         })
+    }
+}
+
+impl Gateway {
+    /// Starts the gateway: it is open for work when this returns.
+    ///
+    /// # Errors
+    /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        Starting::listen(config).await?.finish().await
     }
 
     /// Where it listens.
@@ -195,10 +272,7 @@ impl Gateway {
             () = self.tasks.worker_failed() => Error::Worker,
             // It beats as long as it is not dropped.
             _ = &mut self.heartbeat => Error::Worker,
-            ended = &mut self.server => match ended {
-                Ok(Err(error)) => Error::Server(error),
-                Ok(Ok(())) | Err(_) => Error::ServerEnded,
-            },
+            ended = &mut self.server => ended_by_itself(ended),
         }
     }
 
@@ -232,27 +306,77 @@ impl Gateway {
     }
 }
 
-/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once).
+/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once). SIGHUP
+/// never ends it.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn serve(config: Config) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
-    let mut gateway = Gateway::start(config).await?;
-    let outcome = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping");
-            Ok(())
+    let starting = Starting::listen(config).await?;
+    let reload = starting.reload.clone();
+    let mut gateway = {
+        let finish = starting.finish();
+        tokio::pin!(finish);
+        loop {
+            tokio::select! {
+                gateway = &mut finish => break gateway?,
+                signal = signals.next() => match signal {
+                    Signal::Stop(signal) => {
+                        tracing::info!(signal, "stopped before the start was over");
+                        return Ok(());
+                    }
+                    Signal::Reload => reload.now(),
+                },
+            }
         }
-        error = gateway.broken() => Err(error),
+    };
+    let outcome = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop(signal) => {
+                    tracing::info!(signal, "stopping");
+                    break Ok(());
+                }
+                Signal::Reload => {
+                    tracing::info!("SIGHUP: the files of server.tls are read again; all else needs a restart");
+                    gateway.reload.now();
+                }
+            },
+            error = gateway.broken() => break Err(error),
+        }
+    };
+    let at_once = async {
+        loop {
+            if let Signal::Stop(signal) = signals.next().await {
+                break signal;
+            }
+        }
     };
     tokio::select! {
         stopped = gateway.stop() => outcome.and(stopped),
-        signal = signals.next() => {
+        signal = at_once => {
             tracing::warn!(signal, "stopped at once");
             outcome
         }
     }
+}
+
+/// What the end of the server's task means that nobody asked to end.
+fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> Error {
+    match ended {
+        Ok(Err(error)) => Error::Server(error),
+        Ok(Ok(())) | Err(_) => Error::ServerEnded,
+    }
+}
+
+/// What the process is asked to do.
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has a signal to reload"))]
+enum Signal {
+    /// To stop; the signal's name.
+    Stop(&'static str),
+    /// To read again what can be read again.
+    Reload,
 }
 
 /// Where webhooks never go, whatever the configuration allows: the gateway itself and EM.
@@ -323,6 +447,7 @@ impl Worker for MetricsUpkeep {
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -332,13 +457,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.hangup.recv() => Signal::Reload,
         }
     }
 }
@@ -353,8 +480,8 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         let _ = tokio::signal::ctrl_c().await;
-        "interrupt"
+        Signal::Stop("interrupt")
     }
 }

@@ -178,6 +178,8 @@ impl App {
         let ahead = "it is ahead of what the store remembers by more than an absence explains";
         let doubted = self.store.clock_doubted().map(|since| (since, ahead));
         checks.push(Check::advisory("clock", doubted));
+        // Before they are done there are no verbs to ask.
+        checks.push(Check::required("migrations", true));
         Readiness { checks }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     clock::{SharedClock, SystemClock},
     config::Config,
     http,
-    store::{self, Store},
+    store::{self, Store, config::Database},
     upstream::{self, EmClient, Kind},
 };
 
@@ -71,15 +71,12 @@ fn listener(config: &http::Config) -> Result<String, Fault> {
 }
 
 async fn store(config: &store::Config, clock: SharedClock) -> Result<String, Fault> {
-    let store = Store::open(config, clock)
+    Store::examine(config, clock)
         .await
         .map_err(|error| fault(&error, error.hint()))?;
-    let answered = store.ping().await;
-    store.close().await;
-    answered.map_err(|error| fault(&error, error.hint()))?;
     // The address of a database server may carry a password.
     let place = match config.url.rsplit_once('@') {
-        Some((_, place)) if store.is_shared() => place,
+        Some((_, place)) if Database::parse(&config.url) == Ok(Database::Server) => place,
         Some(_) | None => config.url.as_str(),
     };
     Ok(format!("{place} opens and is up to date"))

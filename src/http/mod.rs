@@ -10,13 +10,17 @@ pub mod codes;
 pub mod config;
 mod extract;
 pub mod headers;
+mod idle;
 mod json;
 mod keys;
 mod layers;
+mod listener;
 pub mod openapi;
 pub mod problem;
 mod routes;
 mod server;
+mod startup;
+mod tls;
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,13 +32,15 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::Semaphore;
 
 use crate::app::App;
-use crate::clock::{Clock, SharedClock};
+use crate::clock::SharedClock;
 use crate::domain::links::Links;
 use auth::Authenticator;
 pub use config::{AuthConfig, Config};
 pub use keys::Error as KeyError;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
+pub use startup::Startup;
+pub use tls::Certificate;
 
 /// Requests worked on at a time, those that wait for an operation included; more are refused, not queued.
 const MAX_IN_FLIGHT: usize = 1024;
@@ -81,10 +87,6 @@ impl HttpState {
 
     fn authenticator(&self) -> &Authenticator {
         &self.0.authenticator
-    }
-
-    fn clock(&self) -> &dyn Clock {
-        self.0.clock.as_ref()
     }
 
     fn in_flight(&self) -> Arc<Semaphore> {

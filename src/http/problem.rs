@@ -358,6 +358,16 @@ impl From<app::Error> for Problem {
             E::Upstream(error) => upstream(&error),
             E::Store(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+                if matches!(error, StoreError::RefusedValue { .. }) {
+                    return Self::new(
+                        Code::InvalidRequest,
+                        "the request has text that the store cannot hold, such as the character U+0000",
+                    );
+                }
+                // To repeat it changes nothing, and the store is well.
+                if error.is_about_the_row() || error.is_unreadable() {
+                    return Self::internal();
+                }
                 let detail = match error {
                     // Whatever else the store holds is there; to ask again changes nothing.
                     error if error.is_unreadable() => return Self::internal(),
@@ -472,6 +482,18 @@ mod tests {
         let problem = Problem::fault("/callback/url", "is not an address");
         assert_eq!(problem.0.detail, "/callback/url: is not an address");
         assert_eq!(problem.0.errors.len(), 1);
+    }
+
+    #[test]
+    fn a_value_that_the_store_cannot_hold_is_the_requests_fault_and_a_row_it_cannot_read_the_gateways() {
+        for (error, code) in [
+            (StoreError::RefusedValue { source: None }, Code::InvalidRequest),
+            (StoreError::Corrupt { what: "events.body" }, Code::Internal),
+            (StoreError::TooSlow, Code::StoreUnavailable),
+        ] {
+            let problem = Problem::from(app::Error::Store(error));
+            assert_eq!(problem.code(), code);
+        }
     }
 
     #[test]

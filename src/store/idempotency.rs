@@ -114,9 +114,8 @@ fn use_of(key: &KeyDigests, row: Option<&sqlx::any::AnyRow>) -> Result<KeyUse, E
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::domain::operation::{Operation, OperationKind, OperationState};
     use crate::store::Config;
-    use crate::store::testing::temporary_config;
+    use crate::store::testing::{new_operation, temporary_config};
 
     /// A second less than a key is kept.
     const ALMOST: Duration = Duration::from_secs(24 * 3600 - 1);
@@ -145,31 +144,7 @@ mod tests {
 
     /// Lets the key stand for a new operation.
     async fn bind(store: &Store, request: &str) -> OperationId {
-        let now = store.clock().now();
-        let operation = Operation {
-            id: OperationId::new(store.clock().id()),
-            kind: OperationKind::Em,
-            action: "post".into(),
-            plan: None,
-            target: Some("/jobs".into()),
-            state: OperationState::Submitting,
-            result: None,
-            result_source: None,
-            progress: 0,
-            task: None,
-            session: None,
-            failure: None,
-            requested_by: None,
-            requested_at: now,
-            finished_at: None,
-            cancel_requested_at: None,
-            callback_url: None,
-            metadata: std::collections::BTreeMap::new(),
-            seen_observation: 1,
-            answer_due: now,
-            evidence_deadline: now,
-            history: vec![],
-        };
+        let operation = new_operation(store);
         let mut tx = store.begin().await.expect("begun");
         tx.insert_operation(&operation).await.expect("inserted");
         tx.bind_key(&key(request), operation.id).await.expect("bound");

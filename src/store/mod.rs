@@ -24,6 +24,7 @@ pub mod savepoint;
 pub mod seal;
 pub mod sessions;
 mod sql;
+mod text;
 mod timed;
 mod trusted_clock;
 pub mod webhooks;
@@ -105,12 +106,30 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 ];
 
 impl Store {
-    /// Opens the database, takes its process lock, brings its tables up to date.
+    /// Opens the database, takes its process lock, brings its tables up to date, and joins its replicas.
     ///
     /// # Errors
     /// [`Error::Locked`] when another process has it, [`Error::Newer`] when a newer program wrote it,
     /// [`Error::WrongKey`] and [`Error::KeyGone`] when its secrets cannot be opened, otherwise what the database says.
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, Error> {
+        let (store, place) = Self::prepare(config, clock).await?;
+        store.register().await.map_err(|error| place.named(error))?;
+        Ok(store)
+    }
+
+    /// Does what [`Store::open`] does, but the replicas that there are notice nothing: what has to be written is undone.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn examine(config: &Config, clock: SharedClock) -> Result<(), Error> {
+        let (store, place) = Self::prepare(config, clock).await?;
+        let examined = store.try_enrolment().await;
+        store.close_pools().await;
+        examined.map_err(|error| place.named(error))
+    }
+
+    /// Everything up to the first write of this process' own.
+    async fn prepare(config: &Config, clock: SharedClock) -> Result<(Self, Place), Error> {
         sqlx::any::install_default_drivers();
         let place = Place::find(&config.url)?;
         let keyring = Keyring::new(config, &place)?;
@@ -149,8 +168,7 @@ impl Store {
             .load_trusted_time()
             .await
             .map_err(|error| place.named(error))?;
-        store.register().await.map_err(|error| place.named(error))?;
-        Ok(store)
+        Ok((store, place))
     }
 
     /// The same store over connections of the workers' own: a crowd of requests does not keep them waiting.
@@ -259,6 +277,10 @@ impl Store {
                 "other replicas find out by themselves that this one has ended"
             );
         }
+        self.close_pools().await;
+    }
+
+    async fn close_pools(&self) {
         for pool in [
             &self.0.workers.read,
             &self.0.workers.write,
@@ -383,6 +405,8 @@ pub mod testing {
 
     use super::{Config, Store};
     use crate::clock::{ManualClock, SharedClock, SystemClock};
+    use crate::domain::id::OperationId;
+    use crate::domain::operation::{Operation, OperationKind, OperationState};
 
     /// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
     /// runs the suite on both.
@@ -408,6 +432,35 @@ pub mod testing {
             clock.advance(step);
             let _ = store.trusted_now();
             left -= step;
+        }
+    }
+
+    /// An operation to be written, of a write through the mirror.
+    pub fn new_operation(store: &Store) -> Operation {
+        let now = store.clock().now();
+        Operation {
+            id: OperationId::new(store.clock().id()),
+            kind: OperationKind::Em,
+            action: "post".into(),
+            plan: None,
+            target: Some("/jobs".into()),
+            state: OperationState::Submitting,
+            result: None,
+            result_source: None,
+            progress: 0,
+            task: None,
+            session: None,
+            failure: None,
+            requested_by: None,
+            requested_at: now,
+            finished_at: None,
+            cancel_requested_at: None,
+            callback_url: None,
+            metadata: std::collections::BTreeMap::new(),
+            seen_observation: 1,
+            answer_due: now,
+            evidence_deadline: now,
+            history: vec![],
         }
     }
 

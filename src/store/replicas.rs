@@ -170,17 +170,7 @@ impl Store {
     pub(super) async fn register(&self) -> Result<(), Error> {
         let begun = tokio::time::Instant::now();
         let mut tx = self.begin().await?;
-        let query = match self.0.engine {
-            Engine::Postgres => sqlx::query(BEAT_SQL)
-                .bind(self.replica().to_owned())
-                .bind(shares::NO_CLAIMS),
-            // With the time, because SQLite does not write what is there already.
-            Engine::Sqlite => {
-                sqlx::query(OPENED_SQL).bind(format!("{} {}", self.replica(), self.clock().now()))
-            }
-        };
-        let rows = query.fetch_all(tx.connection()).await?;
-        tx.note_writing();
+        let rows = tx.write_enrolment().await?;
         tx.commit().await?;
         if self.0.engine == Engine::Postgres {
             self.note_beat(begun, rows.first())?;
@@ -195,6 +185,16 @@ impl Store {
         let entered = row.map(|row| row.flag("entered")).transpose()?;
         self.0.presence.beaten(begun, entered.unwrap_or(true));
         Ok(())
+    }
+
+    /// Whether [`Store::register`] could be done; on a shared store it is undone, so that nobody makes room for this process.
+    pub(super) async fn try_enrolment(&self) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        tx.write_enrolment().await?;
+        match self.0.engine {
+            Engine::Sqlite => tx.commit().await,
+            Engine::Postgres => Ok(()),
+        }
     }
 
     /// Leaves: what is still this replica's is anybody's at once.
@@ -240,6 +240,18 @@ impl Store {
 }
 
 impl Tx {
+    async fn write_enrolment(&mut self) -> Result<Vec<sqlx::any::AnyRow>, Error> {
+        let replica = self.replica().to_owned();
+        let query = match self.engine() {
+            Engine::Postgres => sqlx::query(BEAT_SQL).bind(replica).bind(shares::NO_CLAIMS),
+            // With the time, because SQLite does not write what is there already.
+            Engine::Sqlite => sqlx::query(OPENED_SQL).bind(format!("{replica} {}", self.clock().now())),
+        };
+        let rows = query.fetch_all(self.connection()).await?;
+        self.note_writing();
+        Ok(rows)
+    }
+
     /// This process in the rows that are its own.
     pub(super) fn replica(&self) -> &str {
         &self.store.replica

@@ -333,6 +333,9 @@ pub(super) fn failure(error: reqwest::Error) -> Error {
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
+        if let Some(text) = tls::distrust(source) {
+            return text.to_owned();
+        }
         cause = source;
     }
     let mut text = cause.to_string();

@@ -15,6 +15,8 @@ mod address; // where webhooks may go: spellings, doors, answers that change
 #[cfg(feature = "demo")]
 mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
 mod config; // file, environment, defaults, faults
+#[cfg(feature = "demo")]
+mod connections; // idle ones, heads that stall, all addresses, no descriptors
 mod delivery; // webhooks over real sockets: signatures, bad receivers, order, recovery, restarts
 #[cfg(feature = "demo")]
 mod demo; // the demo as a newcomer runs it
@@ -63,6 +65,8 @@ mod public_url; // every address absolute below server.public_url, and none lost
 mod replicas; // real processes on one PostgreSQL: one job each, takeover, fencing, the database gone
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again
+#[cfg(feature = "demo")]
+mod server_tls; // the listener's certificate while the gateway runs, and SIGHUP
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]

@@ -540,6 +540,38 @@ async fn a_self_signed_em_is_trusted_by_pin_by_its_certificate_or_by_order_only(
         .expect_err("a pin that does not fit beats all else");
 }
 
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_described_with_the_pin_to_configure() {
+    let (certificate, key) = odd_certificate();
+    let server = Server::start_with(Some(tls(&certificate, &key)), |_| answer("200 OK", "", "")).await;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
+    let pin: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let pin = pin.concat();
+    for (pins, why) in [
+        (vec![[7; 32]], "does not fit upstream.pin_sha256"),
+        (Vec::new(), "is not trusted"),
+    ] {
+        let mut config = config(&server.url);
+        config.pin_sha256 = pins;
+        let error = read(&room(&config)).await.expect_err("not trusted");
+        let text = error.to_string();
+        for part in [
+            why,
+            "subject CN=em.lab.example",
+            "issuer CN=em.lab.example",
+            "expiry 4096-01-01T00:00:00Z",
+            "at Enterprise Manager itself",
+            &format!("SHA-256 {pin}"),
+            &format!("pin_sha256 = [\"{pin}\"]"),
+        ] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+        assert!(matches!(error.kind(), Kind::Unreachable { .. }), "{error:?}");
+        assert_eq!(error.acted(), Acted::No);
+    }
+    assert_eq!(server.seen().len(), 0);
+}
+
 /// What `openssl req -x509` makes: a common name only, and marked as an authority.
 fn odd_certificate() -> (CertificateDer<'static>, KeyPair) {
     let key = KeyPair::generate().expect("a key");

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -41,7 +42,7 @@ pub struct Health {
 /// For liveness probes: says nothing of the store or of Enterprise Manager, since a restart would not help them.
 #[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "service",
     responses((status = 200, description = "The process lives.", body = Health)))]
-async fn get_health() -> Json<Health> {
+pub(in crate::http) async fn get_health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
@@ -58,7 +59,8 @@ pub struct Readiness {
 /// One thing that was looked at.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReadinessCheck {
-    /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
+    /// Its name: `migrations` (the store is open and its tables are up to date; until then no other is looked at),
+    /// `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
     /// `observation` (it was observed completely a moment ago), `upstream` (it can be reached), `logon` (it takes the
     /// credentials), `webhooks` (deliveries can be claimed, and every endpoint's secrets open with the encryption key),
     /// `records` (no record that was read at Enterprise Manager is damaged),
@@ -115,13 +117,30 @@ async fn get_readiness(State(edge): State<HttpState>, Query(query): Query<Readin
             })
             .collect(),
     };
-    let up = if query.strict { healthy } else { ready };
-    let status = if up {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
+    body.answer(if query.strict { healthy } else { ready })
+}
+
+/// The answer while one thing is waited for without which there is no other check.
+pub(in crate::http) fn not_ready(name: &'static str, since: Timestamp) -> Response {
+    let checks = vec![ReadinessCheck {
+        name,
+        status: "failed",
+        since: Some(Moment(since)),
+        reason: Some("the store is being opened and brought up to date".into()),
+    }];
+    let status = "unavailable";
+    Readiness { status, checks }.answer(false)
+}
+
+impl Readiness {
+    fn answer(self, up: bool) -> Response {
+        let status = if up {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        (status, [(CACHE_CONTROL, "no-store")], Json(self)).into_response()
+    }
 }
 
 /// Metrics
@@ -129,7 +148,7 @@ async fn get_readiness(State(edge): State<HttpState>, Query(query): Query<Readin
 /// In Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "service",
     responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")))]
-async fn get_metrics() -> impl IntoResponse {
+pub(in crate::http) async fn get_metrics() -> impl IntoResponse {
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(CONTENT_TYPE, TEXT)], telemetry::render())
 }

@@ -20,6 +20,7 @@ use crate::api_types::operations::Operation;
 use crate::api_types::page::PageInfo;
 use crate::app;
 use crate::domain::links::Links;
+pub(super) use meta::{get_health, get_metrics, not_ready};
 
 /// Every route with its documentation.
 pub(super) fn all() -> OpenApiRouter<HttpState> {

@@ -11,6 +11,7 @@ use sqlx::any::AnyRow;
 
 use super::super::readable::DELIVERIES;
 use super::super::row::{Columns as _, micros};
+use super::super::text::opt_kept;
 use super::super::{Error, Tx};
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::rules::Progress;
@@ -126,8 +127,8 @@ impl Tx {
         .bind(end.duration.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX)))
         .bind(end.status.map(i64::from))
         .bind(end.error.map(AttemptError::as_str))
-        .bind(end.location.clone())
-        .bind(end.response.clone())
+        .bind(opt_kept(end.location.as_ref()))
+        .bind(opt_kept(end.response.as_ref()))
         .bind(id.to_string())
         .bind(number)
         .execute(self.connection())

@@ -541,3 +541,25 @@ async fn a_second_callback_of_one_operation_is_refused() {
     tx.add_callback(operation, &url, &secret).await.expect("added");
     assert!(tx.add_callback(operation, &url, &secret).await.is_err());
 }
+
+#[tokio::test]
+async fn an_answer_with_a_character_that_no_column_can_hold_is_kept_in_the_log_of_attempts() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    fixture.session_event(0, 1).await;
+    let claimed = fixture.claim().await;
+    let end = super::outcomes::AttemptEnd {
+        status: Some(500),
+        error: Some(AttemptError::HttpStatus),
+        location: Some("https://receiver.example/\0".into()),
+        response: Some("a\0b".into()),
+        ..Default::default()
+    };
+    let mut tx = fixture.store.begin().await.expect("begun");
+    tx.end_attempt(claimed[0].id, claimed[0].number, &end)
+        .await
+        .expect("written");
+    tx.commit().await.expect("committed");
+    let delivery = fixture.all().await.remove(0);
+    assert_eq!(delivery.attempts[0].response.as_deref(), Some("a\u{fffd}b"));
+}
