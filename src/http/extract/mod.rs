@@ -16,4 +16,6 @@ pub use idempotency::{Idempotency, no_idempotency_key};
 pub use parameters::{KnownParameters, only_known, pairs};
 pub use path::Id;
 pub use prefer::Wait;
-pub use query::{AnyOf, IdFilter, Moment, One, OpaqueCursor, PageNumber, PageSize, Query, Word, cursor};
+pub use query::{
+    AnyOf, EventCursor, IdFilter, Moment, One, OpaqueCursor, PageNumber, PageSize, Query, Word, cursor,
+};
