@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check bench chaos demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check api-fuzz api-fuzz-short bench chaos demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -17,8 +17,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, OpenAPI document, generated clients, documentation page in a browser
-	@scripts/steps.sh lint unit helm openapi-check sdk-check browser
+test: ## Everything CI runs: lint, tests, chart, OpenAPI document, generated clients and requests, documentation page in a browser
+	@scripts/steps.sh lint unit helm openapi-check sdk-check api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -67,6 +67,12 @@ openapi-check: ## The OpenAPI document before Redocly, Spectral and openapi-spec
 
 sdk-check: $(BINARY) ## Clients generated from the document, compiled, and used against a gateway
 	scripts/sdk.sh $(BINARY)
+
+api-fuzz: $(BINARY) ## Requests generated from the OpenAPI document, to a gateway (TIME=60 seconds, SEED=20260506)
+	scripts/api-fuzz.sh $(BINARY) --time $${TIME:-60} --seed $${SEED:-20260506}
+
+api-fuzz-short: $(BINARY)
+	scripts/api-fuzz.sh $(BINARY) --short
 
 bench: ## The transcoder beside other converters; size of the binary, start, idle memory
 	scripts/tools.sh converters

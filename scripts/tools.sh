@@ -146,6 +146,11 @@ sdk() {
     pip_venv sdk-python openapi-python-client==0.29.1
 }
 
+# What asks a gateway for everything its document describes.
+api-fuzz() {
+    pip_venv api-fuzz schemathesis==4.32.0
+}
+
 # The converters that others use, for the benchmark to stand beside.
 converters() {
     npm_install converters fast-xml-parser@5.3.2 xml2js@0.6.2
@@ -175,7 +180,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | converters | cargo-fuzz | postgres | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | api-fuzz | converters | cargo-fuzz | postgres | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

@@ -74,9 +74,9 @@ pub struct WebhookFilterInput {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"enabled": false, "filter": {"results": null}}))]
 pub struct WebhookEndpointPatch {
-    /// A new address.
+    /// A new address; an endpoint has one, so that null is refused.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, nullable = false)]
     pub url: Option<Option<String>>,
     /// Your own words.
     #[serde(default, deserialize_with = "given")]

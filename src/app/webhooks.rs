@@ -355,7 +355,11 @@ fn apply_headers(
         let pointer = || format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
         let headers = &mut settings.headers;
         match value {
-            None => headers.remove(&name),
+            None => {
+                if let Err(detail) = headers.remove(&name) {
+                    faults.push(Fault::new(pointer(), detail));
+                }
+            }
             // What a read showed, sent back: the value that is there, not the mask.
             Some(value) if value == MASK && headers.get(&name).is_some() => {}
             Some(value) => {

@@ -242,6 +242,23 @@ impl Field {
     pub fn is_list(&self) -> bool {
         self.shape != Shape::One
     }
+
+    /// Whether null is a value of it: empty text is null but for strings, and so is EM's "never"; a string or an object is
+    /// null only where that was seen.
+    #[must_use]
+    pub fn may_be_null(&self) -> bool {
+        match self.value {
+            Value::Scalar(scalar) => !scalar.is_text() || self.nillable,
+            Value::Enum(_) => true,
+            Value::Type(_) => self.nillable,
+        }
+    }
+
+    /// Whether a request must have it and null will not do.
+    #[must_use]
+    pub fn must_be_given(&self) -> bool {
+        self.required && (self.is_list() || !self.may_be_null())
+    }
 }
 
 /// EM's own grouping of types.

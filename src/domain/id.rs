@@ -110,7 +110,9 @@ macro_rules! gateway_id {
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let bare = text.strip_prefix($prefix).ok_or(InvalidId)?;
-                Uuid::try_parse(bare).map(Self).map_err(|_| InvalidId)
+                // Of a UUID's spellings only the one that is written, which is 36 characters long.
+                let hyphenated = (bare.len() == 36).then_some(bare).ok_or(InvalidId)?;
+                Uuid::try_parse(hyphenated).map(Self).map_err(|_| InvalidId)
             }
         }
     };

@@ -174,6 +174,9 @@ impl<'a> Encoder<'a> {
                 continue;
             }
             match value {
+                Some(Json::Null) if self.strict && field.must_be_given() => {
+                    self.fault_at(&field.json, FieldFaultKind::Missing);
+                }
                 Some(value) => {
                     self.path.push(Step::Member(&field.json));
                     self.field(ty, field, value);

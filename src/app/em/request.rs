@@ -91,7 +91,13 @@ impl MirrorRequest {
     pub fn representation(&self) -> Option<String> {
         let plain = |operation: &&Operation| operation.method == Method::Get && operation.action.is_none();
         let read = self.resource.operations.iter().find(plain)?;
-        let path = self.path.trim_start_matches('/');
+        let mut path = self.path.trim_start_matches('/');
+        // An action at the end of the path is done to what the rest of it names.
+        if self.operation.action_in_path
+            && let Some((thing, _)) = path.rsplit_once('/')
+        {
+            path = thing;
+        }
         let whole = read.reference.is_some() && !self.resource.is_collection(catalogue());
         Some(if whole {
             format!("{path}?format=Entity")

@@ -116,7 +116,7 @@ const CREDENTIALS: &[&str] = &[
 
 /// Names that a custom header may not have: those that HTTP or the delivery itself sets, those that a proxy believes,
 /// and those that metadata services ask for. A trailing `*` stands for any rest.
-const RESERVED: &[&str] = &[
+pub const RESERVED: &[&str] = &[
     "accept-encoding",
     "ce-*",
     "connection",
@@ -150,10 +150,7 @@ impl Headers {
     /// # Errors
     /// What is wrong with the name or the value.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
-        let token = |letter: u8| letter.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&letter);
-        if name.is_empty() || name.len() > 100 || !name.bytes().all(token) {
-            return Err("a header's name has 1 to 100 letters, digits or -_.!#$%&'*+^`|~");
-        }
+        check_name(name)?;
         let key = name.to_ascii_lowercase();
         let reserved = RESERVED.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(start) => key.starts_with(start),
@@ -176,8 +173,13 @@ impl Headers {
     }
 
     /// Removes a header, if it is there.
-    pub fn remove(&mut self, name: &str) {
+    ///
+    /// # Errors
+    /// What is wrong with the name, which no header can have.
+    pub fn remove(&mut self, name: &str) -> Result<(), &'static str> {
+        check_name(name)?;
         self.0.remove(&name.to_ascii_lowercase());
+        Ok(())
     }
 
     /// The value of a header.
@@ -214,6 +216,15 @@ impl Headers {
             (name.as_str(), if secret { MASK } else { value.as_str() })
         })
     }
+}
+
+/// A header's name is a token of 1 to 100 characters.
+fn check_name(name: &str) -> Result<(), &'static str> {
+    let token = |letter: u8| letter.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&letter);
+    if name.is_empty() || name.len() > 100 || !name.bytes().all(token) {
+        return Err("a header's name has 1 to 100 letters, digits or -_.!#$%&'*+^`|~");
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Headers {
@@ -308,7 +319,7 @@ pub fn plan_ids(texts: &[String], pointer: &str, faults: &mut Vec<Fault>) -> Vec
 pub fn tenants(texts: &[String], pointer: &str, faults: &mut Vec<Fault>) -> Vec<String> {
     within(texts.len(), FILTER_LIMIT, pointer, faults);
     for (at, text) in texts.iter().enumerate() {
-        if text.is_empty() || text.len() > 256 {
+        if text.is_empty() || text.chars().count() > 256 {
             faults.push(Fault::new(
                 format!("{pointer}/{at}"),
                 "a tenant is named by its id or by its exact name",

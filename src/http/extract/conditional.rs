@@ -1,7 +1,5 @@
 //! Conditional requests (RFC 9110 section 13): entity tags for what can be edited.
 
-use std::convert::Infallible;
-
 use axum::extract::FromRequestParts;
 use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
@@ -9,6 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::http::HttpState;
+use crate::http::problem::Problem;
 
 /// The request's `If-Match` and `If-None-Match`.
 #[derive(Debug, Clone, Default)]
@@ -63,13 +62,52 @@ pub fn entity_tag(representation: &[u8]) -> String {
 }
 
 impl FromRequestParts<HttpState> for Conditions {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
+        check_if_match(&parts.headers)?;
         Ok(Self {
             if_match: tags(&parts.headers, &IF_MATCH),
             if_none_match: tags(&parts.headers, &IF_NONE_MATCH),
         })
+    }
+}
+
+/// Refuses an `If-Match` that is no list of entity tags: whoever sends one wants a write to be guarded.
+fn check_if_match(headers: &HeaderMap) -> Result<(), Problem> {
+    let fits = |value: &HeaderValue| value.to_str().is_ok_and(is_tag_list);
+    if headers.get_all(IF_MATCH).iter().all(fits) {
+        Ok(())
+    } else {
+        let detail = "must be entity tags in double quotes, separated by commas, or *";
+        Err(Problem::fault("If-Match", detail))
+    }
+}
+
+/// `*`, or at least one entity tag (RFC 9110 section 8.8.3); empty places between commas are read over.
+fn is_tag_list(text: &str) -> bool {
+    let mut rest = text.trim();
+    if rest == "*" {
+        return true;
+    }
+    let mut found = false;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return found;
+        }
+        let quoted = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"');
+        let Some((tag, after)) = quoted.and_then(|tag| tag.split_once('"')) else {
+            return false;
+        };
+        let after = after.trim_start_matches([' ', '\t']);
+        if !tag.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e))
+            || !(after.is_empty() || after.starts_with(','))
+        {
+            return false;
+        }
+        found = true;
+        rest = after;
     }
 }
 
@@ -85,4 +123,29 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<String>> {
             .filter(|tag| !tag.is_empty())
             .collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("*", true)]
+    #[case(" * ", true)]
+    #[case("\"abc\"", true)]
+    #[case("W/\"abc\"", true)]
+    #[case("\"\"", true)]
+    #[case("\"a,b\" , W/\"c\",,\"d\"", true)]
+    #[case("", false)]
+    #[case(",", false)]
+    #[case("abc", false)]
+    #[case("\"abc", false)]
+    #[case("\"a\" \"b\"", false)]
+    #[case("w/\"a\"", false)]
+    #[case("*, \"a\"", false)]
+    #[case("\"a b\"", false)]
+    fn an_if_match_is_a_list_of_entity_tags(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(is_tag_list(text), expected, "{text}");
+    }
 }

@@ -17,5 +17,6 @@ pub use parameters::{KnownParameters, only_known, pairs};
 pub use path::Id;
 pub use prefer::Wait;
 pub use query::{
-    Choice, Choices, EnumParam, IdFilter, Moment, OpaqueCursor, PageNumber, PageSize, Query, cursor,
+    Choice, Choices, EnumParam, EventCursor, IdFilter, Moment, OpaqueCursor, PageNumber, PageSize, Query,
+    cursor,
 };

@@ -17,7 +17,9 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::Cursor;
+use crate::domain::id::{EmId, EndpointId};
 use crate::http::HttpState;
+use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
 
 /// The query, read into a struct that derives `Deserialize` and `IntoParams`.
@@ -110,6 +112,7 @@ impl PartialSchema for PageNumber {
         ObjectBuilder::new()
             .schema_type(Type::Integer)
             .minimum(Some(1))
+            .maximum(Some(u32::MAX))
             .default(Some(1.into()))
             .into()
     }
@@ -173,7 +176,10 @@ impl<'de, T: EnumParam> Deserialize<'de> for Choices<T> {
 
 impl<T: EnumParam> PartialSchema for Choices<T> {
     fn schema() -> RefOr<Schema> {
-        ArrayBuilder::new().items(words_schema::<T>()).into()
+        ArrayBuilder::new()
+            .items(words_schema::<T>())
+            .min_items(Some(1))
+            .into()
     }
 }
 
@@ -214,13 +220,34 @@ impl<'de, T: FromStr> Deserialize<'de> for IdFilter<T> {
     }
 }
 
-impl<T> PartialSchema for IdFilter<T> {
+/// How an id is written, as a pattern of the document.
+pub trait Written {
+    /// The pattern.
+    const PATTERN: &'static str;
+}
+
+impl Written for EmId {
+    const PATTERN: &'static str = constraints::EM_ID;
+}
+
+impl Written for EndpointId {
+    const PATTERN: &'static str = constraints::ENDPOINT_ID;
+}
+
+impl<T: Written> PartialSchema for IdFilter<T> {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).into()
+        text_of(T::PATTERN)
     }
 }
 
-impl<T> ToSchema for IdFilter<T> {}
+fn text_of(pattern: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .into()
+}
+
+impl<T: Written> ToSchema for IdFilter<T> {}
 
 /// A place in a log: opaque to callers, a few bytes in base64 to us. Ids of events are taken as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,11 +276,22 @@ impl<'de> Deserialize<'de> for OpaqueCursor {
 
 impl PartialSchema for OpaqueCursor {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).into()
+        text_of(constraints::CURSOR)
     }
 }
 
 impl ToSchema for OpaqueCursor {}
+
+/// The document's side of a cursor in the log of events, which may be an event's id.
+pub struct EventCursor;
+
+impl PartialSchema for EventCursor {
+    fn schema() -> RefOr<Schema> {
+        text_of(constraints::EVENT_CURSOR)
+    }
+}
+
+impl ToSchema for EventCursor {}
 
 const NO_CURSOR: &str = "this is not a cursor of this list; take it from the links of another page";
 
@@ -276,7 +314,6 @@ pub fn cursor<P>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::EmId;
 
     #[derive(Debug, Clone, PartialEq, Eq)]
     struct Colour(String);

@@ -6,6 +6,7 @@
 //! is added by `finish`, the mirror by [`em`] from the catalogue. A test compares the file, another judges the document.
 
 mod answers;
+pub(super) mod constraints;
 mod em;
 mod events;
 mod samples;
@@ -43,6 +44,7 @@ const DOCUMENT: &str = include_str!("../../../openapi/emgate.v1.json");
 pub fn document_json() -> Result<String, serde_json::Error> {
     let (_, document) = routes::all().split_for_parts();
     let mut document = serde_json::to_value(finish(document))?;
+    constraints::add(&mut document);
     em::add(&mut document);
     serde_json::to_string_pretty(&document).map(|json| json + "\n")
 }

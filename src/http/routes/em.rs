@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 async fn mirror(
     State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
-    conditions: Conditions,
+    conditions: Result<Conditions, Problem>,
     wait: Wait,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -52,6 +52,7 @@ async fn mirror(
     };
     allowed(&caller, scope)?;
     let ask = asked(method, request.uri())?;
+    let conditions = conditions?;
     if method == catalogue::Method::Get {
         return read(&edge, &caller, &ask, &conditions).await;
     }

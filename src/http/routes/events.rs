@@ -19,7 +19,7 @@ use crate::domain::access::Scope;
 use crate::domain::event::EventType;
 use crate::http::HttpState;
 use crate::http::codes::Code;
-use crate::http::extract::{OpaqueCursor, PageSize, Query, cursor};
+use crate::http::extract::{EventCursor, OpaqueCursor, PageSize, Query, cursor};
 use crate::http::openapi::{event_example, event_schema, require_scope};
 use crate::http::problem::Problem;
 
@@ -38,10 +38,10 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 #[into_params(parameter_in = Query)]
 struct EventQuery {
     /// The events after this one: a cursor, or the id of an event.
-    #[param(inline)]
+    #[param(inline, value_type = Option<EventCursor>)]
     after: Option<OpaqueCursor>,
     /// The events before this one: a cursor, or the id of an event.
-    #[param(inline)]
+    #[param(inline, value_type = Option<EventCursor>)]
     before: Option<OpaqueCursor>,
     /// How many items a page holds.
     #[serde(default)]
@@ -61,8 +61,8 @@ async fn list_events(
 ) -> Result<Json<Page<EventItem>>, Problem> {
     let from = cursor(query.after, query.before, |place| {
         let text = std::str::from_utf8(place).ok();
-        match text.and_then(|text| text.parse().ok()) {
-            Some(id) => Some(EventPlace::Id(id)),
+        match text.filter(|text| text.starts_with("evt_")) {
+            Some(id) => id.parse().ok().map(EventPlace::Id),
             None => Some(EventPlace::Seq(i64::from_be_bytes(place.try_into().ok()?))),
         }
     })?;

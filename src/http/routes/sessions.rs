@@ -96,6 +96,7 @@ struct SessionFilter {
     #[param(inline, style = Form, explode = false)]
     result: Option<Results>,
     /// Only sessions of the plan of this name; letter case does not matter.
+    #[param(pattern = "^[^\\u0000]*$")]
     plan_name: Option<String>,
     /// Only sessions started at this moment or later.
     #[param(inline)]
@@ -111,10 +112,10 @@ struct SessionFilter {
     #[serde(default)]
     #[param(inline, required = false)]
     page_size: PageSize,
-    /// Smallest first.
+    /// Smallest first. Not together with `sortDesc`.
     #[param(inline)]
     sort_asc: Option<Order>,
-    /// Largest first; `startedAt` when nothing is said.
+    /// Largest first; `startedAt` when nothing is said. Not together with `sortAsc`.
     #[param(inline)]
     sort_desc: Option<Order>,
 }

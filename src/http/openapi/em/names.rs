@@ -23,6 +23,11 @@ pub(super) fn of_enum(of: &EnumDef) -> String {
     format!("Em{}", of.name)
 }
 
+/// The schema of an enumeration in a request, which takes no other words.
+pub(super) fn of_closed_enum(of: &EnumDef) -> String {
+    of_enum(of) + "Input"
+}
+
 /// The schema of what a query may be sorted by.
 pub(super) fn of_fields(query: &Query) -> String {
     format!("Em{}QueryField", upper_first(query.name))

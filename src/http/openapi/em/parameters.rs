@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::constraints;
 use super::paths::Endpoint;
 use super::schemas::{Schemas, put};
 use crate::app::em::{formats, is_task, known_parameters, queryable};
@@ -20,7 +21,9 @@ fn shared() -> [(&'static str, Value); 6] {
             json!({
                 "name": "Idempotency-Key", "in": "header",
                 "description": "The same request under the same key is done once within 24 hours.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "schema": {
+                    "type": "string", "minLength": 1, "maxLength": 255, "pattern": constraints::IDEMPOTENCY_KEY,
+                },
             }),
         ),
         (
@@ -36,7 +39,8 @@ fn shared() -> [(&'static str, Value); 6] {
             json!({
                 "name": "If-Match", "in": "header",
                 "description": "The `ETag` of what is to be changed; answered with 412 if it is no longer that.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "pattern": constraints::ENTITY_TAGS},
+                "example": "\"qk0yV3zX7hPbWc5sT1dJ9g\"",
             }),
         ),
         (
@@ -140,14 +144,21 @@ fn in_query(endpoint: &Endpoint, name: &str, schemas: &mut Schemas) -> Value {
     match name {
         "page" => reference("EmPage"),
         "pageSize" => reference("EmPageSize"),
-        "filter" => query_parameter(name, false, &filter_text(query), json!({"type": "string"})),
+        "filter" => query_parameter(
+            name,
+            false,
+            &filter_text(query),
+            json!({"type": "string", "pattern": constraints::TEXT}),
+        ),
         "sortAsc" | "sortDesc" => {
             let (about, other) = if name == "sortAsc" {
                 ("Smallest first.", "sortDesc")
             } else {
                 ("Largest first.", "sortAsc")
             };
-            let schema = query.map_or(json!({"type": "string"}), |query| schemas.fields_of(query));
+            let schema = query.map_or(json!({"type": "string", "pattern": constraints::TEXT}), |query| {
+                schemas.fields_of(query)
+            });
             let text = format!("A field to sort by. {about} Not together with `{other}`.");
             query_parameter(name, false, &text, schema)
         }
@@ -177,7 +188,7 @@ fn own_parameter(own: &Parameter) -> Value {
     let schema = if own.boolean {
         json!({"type": "boolean"})
     } else if own.values.is_empty() {
-        json!({"type": "string"})
+        json!({"type": "string", "pattern": constraints::TEXT})
     } else {
         json!({"type": "string", "enum": own.values})
     };

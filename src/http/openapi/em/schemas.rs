@@ -23,7 +23,7 @@ pub(super) enum Way {
 #[derive(Default)]
 pub(super) struct Schemas {
     wanted: BTreeSet<(Way, TypeId)>,
-    enums: BTreeSet<&'static str>,
+    enums: BTreeSet<(Way, &'static str)>,
     queries: BTreeSet<&'static str>,
 }
 
@@ -69,12 +69,13 @@ impl Schemas {
             };
             all.insert(name, schema);
         }
-        for of in catalogue()
-            .enums()
-            .iter()
-            .filter(|of| self.enums.contains(of.name))
-        {
-            all.insert(names::of_enum(of), enumeration(of));
+        for of in catalogue().enums() {
+            if self.enums.contains(&(Way::Answer, of.name)) {
+                all.insert(names::of_enum(of), enumeration(of));
+            }
+            if self.enums.contains(&(Way::Request, of.name)) {
+                all.insert(names::of_closed_enum(of), closed_enumeration(of));
+            }
         }
         for query in catalogue()
             .queries()
@@ -177,10 +178,29 @@ impl Schemas {
         let mut schema = match field.shape {
             Shape::One => {
                 let plain = self.value(way, field.value);
-                if may_be_null(field) { or_null(plain) } else { plain }
+                // In a request a null says the same as an empty element.
+                let nullable = match way {
+                    Way::Answer => field.may_be_null(),
+                    Way::Request => !field.must_be_given(),
+                };
+                if nullable { or_null(plain) } else { plain }
             }
             Shape::Wrapped | Shape::Repeated => {
-                json!({"type": "array", "items": self.value(way, field.value)})
+                let items = self.value(way, field.value);
+                match way {
+                    Way::Answer => json!({"type": "array", "items": items}),
+                    Way::Request => {
+                        // A word of a list is there or not.
+                        let is_word = matches!(field.value, catalogue::Value::Enum(_));
+                        let items = if is_word { items } else { or_null(items) };
+                        let list = json!({"type": "array", "items": items});
+                        if field.must_be_given() {
+                            list
+                        } else {
+                            or_null(list)
+                        }
+                    }
+                }
             }
         };
         if let Some(about) = field.about {
@@ -194,10 +214,16 @@ impl Schemas {
             catalogue::Value::Type(id) => self.of(way, id),
             catalogue::Value::Enum(id) => {
                 let of = catalogue().enumeration(id);
-                self.enums.insert(of.name);
-                reference(&names::of_enum(of))
+                self.enums.insert((way, of.name));
+                match way {
+                    Way::Answer => reference(&names::of_enum(of)),
+                    Way::Request => reference(&names::of_closed_enum(of)),
+                }
             }
-            catalogue::Value::Scalar(scalar) => scalar_schema(scalar),
+            catalogue::Value::Scalar(scalar) => match way {
+                Way::Answer => scalar_schema(scalar),
+                Way::Request => bounded_schema(scalar),
+            },
         }
     }
 }
@@ -207,15 +233,6 @@ pub(super) fn is_ignored(field: &Field) -> bool {
     field.name == "Links"
         || field.name == "Href"
         || (field.writable == Some(false) && !field.required && field.name != "Id")
-}
-
-/// Empty text is null but for strings, and so is EM's "never"; a string is null only where that was seen.
-fn may_be_null(field: &Field) -> bool {
-    match field.value {
-        catalogue::Value::Scalar(scalar) => !scalar.is_text() || field.nillable,
-        catalogue::Value::Enum(_) => true,
-        catalogue::Value::Type(_) => field.nillable,
-    }
 }
 
 fn or_null(mut schema: Value) -> Value {
@@ -240,8 +257,42 @@ fn scalar_schema(scalar: Scalar) -> Value {
     }
 }
 
+/// What a request may hold: characters of XML, integers of 64 bits.
+fn bounded_schema(scalar: Scalar) -> Value {
+    let mut schema = scalar_schema(scalar);
+    match scalar {
+        Scalar::String | Scalar::Urn | Scalar::Uuid | Scalar::Url | Scalar::Time => {
+            put(&mut schema, "pattern", json!(XML_TEXT));
+        }
+        Scalar::Int | Scalar::Long => {
+            put(&mut schema, "format", json!("int64"));
+            put(&mut schema, "minimum", json!(i64::MIN));
+            put(&mut schema, "maximum", json!(i64::MAX));
+        }
+        Scalar::Decimal | Scalar::Boolean | Scalar::DateTime => {}
+    }
+    schema
+}
+
+/// Text of the characters that an XML document can hold.
+const XML_TEXT: &str = "^[^\\u0000-\\u0008\\u000B\\u000C\\u000E-\\u001F\\uFFFE\\uFFFF]*$";
+
+/// The words that a request may hold.
+fn closed_enumeration(of: &catalogue::EnumDef) -> Value {
+    let about = format!("One of these words.{}", meanings(of.meanings.iter().copied()));
+    json!({"description": about, "type": "string", "enum": words(of)})
+}
+
 /// Open: the values that are known, and any other word.
 fn enumeration(of: &catalogue::EnumDef) -> Value {
+    json!({
+        "description": format!("Other words may come.{}", meanings(of.meanings.iter().copied())),
+        "anyOf": [{"type": "string", "enum": words(of)}, {"type": "string"}],
+    })
+}
+
+/// The words of an enumeration, each in one spelling.
+fn words(of: &catalogue::EnumDef) -> Vec<&'static str> {
     let mut known: Vec<&str> = Vec::new();
     for value in of.values.iter().chain(&*of.observed) {
         // Another spelling of a known word would be a second constant of one name in generated code.
@@ -249,10 +300,7 @@ fn enumeration(of: &catalogue::EnumDef) -> Value {
             known.push(value);
         }
     }
-    json!({
-        "description": format!("Other words may come.{}", meanings(of.meanings.iter().copied())),
-        "anyOf": [{"type": "string", "enum": known}, {"type": "string"}],
-    })
+    known
 }
 
 /// What words mean that do not say it themselves, behind a sentence.

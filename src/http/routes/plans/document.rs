@@ -19,14 +19,22 @@ pub(super) struct PlanPath {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct EditHeaders {
-    /// The entity tag of the state that was read.
-    #[param(rename = "If-Match")]
+    /// The entity tag of the state that was read, or several separated by commas; `*` is any.
+    #[param(
+        rename = "If-Match",
+        pattern = "^(\\*|(W/)?\"[!#-~]*\"([ \\t]*,[ \\t]*(W/)?\"[!#-~]*\")*)$"
+    )]
     if_match: Option<String>,
-    /// `wait=SECONDS` waits for the end.
+    /// `wait=SECONDS` waits for the end. Other preferences, and what cannot be read, are ignored (RFC 7240).
     #[param(rename = "Prefer", example = "wait=30")]
     prefer: Option<String>,
     /// The same request under the same key is the same operation for 24 hours.
-    #[param(rename = "Idempotency-Key")]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]{1,255}$"
+    )]
     idempotency_key: Option<String>,
 }
 
@@ -35,11 +43,16 @@ pub(super) struct EditHeaders {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct ActionHeaders {
-    /// `wait=SECONDS` waits for the end.
+    /// `wait=SECONDS` waits for the end. Other preferences, and what cannot be read, are ignored (RFC 7240).
     #[param(rename = "Prefer", example = "wait=30")]
     prefer: Option<String>,
     /// The same request under the same key is the same operation for 24 hours.
-    #[param(rename = "Idempotency-Key")]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]{1,255}$"
+    )]
     idempotency_key: Option<String>,
 }
 

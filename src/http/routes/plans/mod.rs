@@ -110,10 +110,10 @@ struct PlanQuery {
     #[serde(default)]
     #[param(inline, required = false)]
     page_size: PageSize,
-    /// Smallest first.
+    /// Smallest first. Not together with `sortDesc`.
     #[param(inline)]
     sort_asc: Option<ByName>,
-    /// Largest first.
+    /// Largest first. Not together with `sortAsc`.
     #[param(inline)]
     sort_desc: Option<ByName>,
 }
@@ -153,13 +153,10 @@ pub(super) fn one_order(ascending: Option<Sort>, descending: Option<Sort>) -> Re
 }))]
 pub struct StartOptions {
     /// Which restore points are taken; the latest when absent.
-    #[schema(nullable = false)]
     pub restore_point: Option<RestorePoint>,
     /// A one-off webhook that tells the operation's end.
-    #[schema(nullable = false)]
     pub callback: Option<CallbackRequest>,
     /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
-    #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
 }
 
@@ -172,10 +169,8 @@ pub struct StartOptions {
 }))]
 pub struct ActionOptions {
     /// A one-off webhook that tells the operation's end.
-    #[schema(nullable = false)]
     pub callback: Option<CallbackRequest>,
     /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
-    #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
 }
 
@@ -205,7 +200,7 @@ pub struct CallbackRequest {
     #[schema(format = "uri")]
     pub url: String,
     /// What signs it, `whsec_` and base64; made by the gateway and shown once when absent.
-    #[schema(nullable = false, value_type = Option<String>)]
+    #[schema(value_type = Option<String>)]
     pub secret: Option<SecretString>,
 }
 
