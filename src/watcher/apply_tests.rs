@@ -483,7 +483,6 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
         shown: HashSet::from([working(1).id, working(2).id]),
         late_when_active: Duration::from_secs(30),
         late_when_idle: Duration::from_secs(75),
-        oldest_damaged: None,
     };
     let second = part(vec![], Some(first.number), Some(last)).await;
     assert!(second.complete && second.active);
