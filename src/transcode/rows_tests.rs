@@ -3,8 +3,8 @@
 use rstest::rstest;
 use serde_json::Value;
 
-use super::super::decode_rows;
 use super::*;
+use crate::transcode::decode_rows;
 
 const HEAD: &str = "<QueryResult xmlns=\"http://www.veeam.com/ent/v1.0\"><Entities><CloudFailoverSessions>";
 const TAIL: &str = "</CloudFailoverSessions></Entities><PagingInfo PageNum=\"1\" PageSize=\"100\" PagesCount=\"1\"/></QueryResult>";

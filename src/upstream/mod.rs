@@ -9,6 +9,7 @@
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `paths`, `xml` | how its answers are read |
+//! | `oversize` | pages that are larger than an answer may be |
 //! | `damage` | which of its records are damaged at the moment |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
 //! | `logons`, `logon` | the pool of logon sessions (`landing`: how one comes in, `upkeep` and `life`: what keeps and ends it, `share` and `turns`: how many there may be), and one of them |
@@ -28,6 +29,7 @@ mod limits;
 mod logon;
 mod logons;
 pub mod mirror;
+mod oversize;
 mod paths;
 mod query;
 mod read_cache;
@@ -59,6 +61,7 @@ use self::damage::Damages;
 use self::documents::Decoded;
 use self::limits::Class;
 use self::logons::{Lease, Pool};
+use self::oversize::Oversize;
 use self::read_cache::ReadCache;
 use self::transport::{Answer, Transport};
 use crate::clock::SharedClock;
@@ -85,6 +88,7 @@ struct Inner {
     pools: Vec<Arc<Pool>>,
     read_cache: ReadCache,
     damages: Damages,
+    oversize: Oversize,
     clock: SharedClock,
     links: Links,
     tasks: TaskTracker,
@@ -134,6 +138,7 @@ impl EmClient {
             pools,
             read_cache,
             damages: Damages::default(),
+            oversize: Oversize::default(),
             clock,
             links: config.links.clone(),
             tasks,

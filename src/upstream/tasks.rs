@@ -37,9 +37,14 @@ impl EmClient {
         match answer {
             Ok(None) => Ok(lost),
             Err(error) if error.is_not_found() => Ok(lost),
-            Ok(Some(answer)) => Ok(view(
-                documents::decode_record(answer.body, &["Task"]).await?.read()?,
-            )),
+            Ok(Some(answer)) => {
+                let decoded = documents::decode_record(answer.body, &["Task"]).await;
+                let document = decoded.and_then(|decoded| decoded.read());
+                let fault = document.as_ref().err().map(ToString::to_string);
+                let (name, now) = (format!("{} of {logon}", task.0), self.inner.clock.now());
+                self.inner.damages.met_alone("Task", &name, fault, now);
+                Ok(view(document?))
+            }
             Err(error) => Err(error),
         }
     }

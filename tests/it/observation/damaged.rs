@@ -59,7 +59,7 @@ impl Observatory {
     }
 
     /// Why readiness finds records that are not well, if it does.
-    async fn complaint(&self) -> Option<String> {
+    pub(super) async fn complaint(&self) -> Option<String> {
         let readiness = self.app().readiness().await;
         assert!(readiness.is_ready(), "{readiness:?}");
         let records = readiness.checks.into_iter().find(|check| check.name == "records");
@@ -72,7 +72,7 @@ impl Observatory {
 
 /// What is logged in this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -92,7 +92,7 @@ impl Write for Log {
 
 impl Log {
     /// Begins to collect, until the guard is dropped.
-    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(super) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -103,7 +103,7 @@ impl Log {
     }
 
     /// How many warnings name that.
-    fn warnings(&self, name: &str) -> usize {
+    pub(super) fn warnings(&self, name: &str) -> usize {
         let bytes = self.0.lock().expect("unpoisoned");
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
         text.lines()
@@ -312,4 +312,33 @@ async fn the_wait_for_a_result_ends_although_the_session_cannot_be_read_any_more
         assert!(world.look().await);
     }
     assert_eq!(world.told().await[&session], ["started", "finished"]);
+}
+
+#[tokio::test]
+async fn a_row_that_is_larger_than_an_answer_may_be_costs_itself_and_is_not_asked_for_over_and_over() {
+    let (log, _guard) = Log::begin();
+    let mut world = Observatory::with(|_| {}).await;
+    world.upstream.max_response = 512 * 1024;
+    world.restart();
+    assert!(world.look().await);
+    let huge = world.begin(0, 60).await;
+    let well = world.begin(1, 60).await;
+    let before = world.stand_in.seen(super::QUERY).len();
+    world.damage(&huge, "huge", true).await;
+    assert!(world.look().await, "{log:?}");
+    assert_eq!(world.told().await[&well], ["started"]);
+    world.clock.advance(Duration::from_secs(60));
+    for _ in 0..50 {
+        assert!(world.look().await);
+    }
+    assert_eq!(world.told().await[&well], ["started", "finished"]);
+    assert!(!world.told().await.contains_key(&huge));
+    assert_eq!(log.warnings(&huge), 1, "{log:?}");
+    let queries = world.stand_in.seen(super::QUERY).len() - before;
+    assert!(queries < 51 + 30, "{queries} queries in 51 looks");
+    world.heal().await;
+    world.clock.advance(Duration::from_mins(5));
+    assert!(world.look().await);
+    assert_eq!(world.told().await[&huge], ["started", "finished"]);
+    assert_eq!(world.complaint().await, None);
 }
