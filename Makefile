@@ -83,7 +83,7 @@ chaos: ## Kills gateways, replicas, their database, then holds the books against
 	ROUNDS=$${ROUNDS:-200} SEED=$${SEED:-1} cargo test --locked --test chaos -- --nocapture
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
-	cargo run --locked --release -- demo --fast
+	cargo run --locked -- demo --fast
 
 fuzz: ## Fuzz the transcoder, the filters and the configuration (TIME=60, seconds for each target)
 	scripts/fuzz.sh $${TIME:-60}
