@@ -138,8 +138,8 @@ impl App {
     }
 }
 
-/// What `body` changes on a plan, both in EM's shape. The part that can be changed has to be there, as in every PUT; a
-/// field that may not change must be as it was read.
+/// What `body` changes on a plan, both in EM's shape. What is left out stays; a field that may not change must be
+/// as it was read.
 fn edit_of(plan: &Plan, current: &Value, body: &Value) -> Result<PlanEdit, Error> {
     let editable = match plan.kind {
         PlanKind::Cloud => "cloudFailoverPlanOptions",
@@ -165,12 +165,6 @@ fn edit_of(plan: &Plan, current: &Value, body: &Value) -> Result<PlanEdit, Error
         return Err(Error::Invalid(faults));
     }
     let given = body.get(editable);
-    if given.is_none() && current.get(editable).is_some() {
-        return Err(Error::invalid(
-            format!("/{editable}"),
-            "is missing; a PUT takes the plan as it was read",
-        ));
-    }
     Ok(match plan.kind {
         PlanKind::Cloud => PlanEdit::Cloud {
             pre_command: command(given, "preFailoverPlanCommand", plan.pre_command.as_ref())?,

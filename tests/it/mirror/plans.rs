@@ -164,9 +164,8 @@ async fn an_answer_without_its_task_ends_a_change_and_leaves_an_action_open_by_e
     let curated = format!("/api/v1/cloud-failover-plans/{PLAN}");
     let line = format!("/api/cloud/cloudFailoverPlans/{PLAN}");
     em.answers(&format!("PUT {line}"), Reply::xml(204, ""));
-    let mirrored = test.client.get(&plan_path()).send().await.expect(200).body;
     let plan = test.client.get(&curated).send().await.expect(200).body;
-    for (path, body) in [(plan_path(), mirrored), (curated.clone(), plan)] {
+    for (path, body) in [(plan_path(), json!({})), (curated.clone(), plan)] {
         let put = test.client.request("PUT", &path).json(&body).send().await;
         assert!(put.status < 300, "{path}: {}", put.text);
         let operation = test
@@ -212,9 +211,6 @@ async fn an_answer_without_its_task_ends_a_change_and_leaves_an_action_open_by_e
 async fn a_plan_is_changed_and_deleted_by_the_same_verbs() {
     let test = TestGateway::start().await;
     let mut plan = test.client.get(&plan_path()).send().await.expect(200).body;
-    let empty = test.client.request("PUT", &plan_path()).json(&json!({}));
-    let empty = empty.send().await.expect_problem(422, "invalid-request");
-    assert_eq!(empty.pointers(), ["/cloudFailoverPlanOptions"]);
     // Put back as it was read, it is accepted.
     let put = |body: Value| test.client.request("PUT", &plan_path()).json(&body).send();
     let same = put(plan.clone()).await.expect(202);
