@@ -7,6 +7,7 @@ use super::{Error, FieldError};
 use crate::api_types;
 use crate::domain::links::Links;
 use crate::domain::plan::{Command, Plan, PlanEdit, PlanKind};
+use crate::transcode;
 
 /// What `body` changes on `plan`: every part has to be there, and one that may not change as it was read.
 pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
@@ -44,7 +45,10 @@ pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEd
         PlanKind::OnPremises => PlanEdit::OnPremises {
             description: match fields.get("description") {
                 None | Some(Value::Null) => String::new(),
-                Some(Value::String(text)) => text.clone(),
+                Some(Value::String(text)) => {
+                    check_text(text, "/description", &mut faults);
+                    text.clone()
+                }
                 Some(_) => {
                     faults.push(FieldError::new("/description", "must be a string or null"));
                     String::new()
@@ -109,6 +113,16 @@ fn below(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
+/// Text becomes part of an XML document.
+fn check_text(text: &str, pointer: &str, faults: &mut Vec<FieldError>) {
+    if !transcode::is_xml_text(text) {
+        faults.push(FieldError::new(
+            pointer,
+            "holds a character that XML does not allow",
+        ));
+    }
+}
+
 /// A command as it was sent; null stands for none.
 fn command(given: &Value, pointer: &str, faults: &mut Vec<FieldError>) -> Command {
     let mut command = Command::default();
@@ -123,6 +137,9 @@ fn command(given: &Value, pointer: &str, faults: &mut Vec<FieldError>) -> Comman
             return command;
         }
     };
+    if let Some(Value::String(text)) = fields.get("command") {
+        check_text(text, &below(pointer, "command"), faults);
+    }
     let mut fault = |name: &str, detail: &str| faults.push(FieldError::new(below(pointer, name), detail));
     match fields.get("enabled") {
         Some(Value::Bool(enabled)) => command.enabled = *enabled,

@@ -195,6 +195,13 @@ mod tests {
             assert_eq!(text.parse::<EmId>(), Err(InvalidId), "{text}");
         }
         assert_eq!("0192".parse::<OperationId>(), Err(InvalidId));
+        for text in [
+            "0199a5c712ab7cc08a116b0f2f9d4e01",
+            "{0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01}",
+            "urn:uuid:0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
+        ] {
+            assert_eq!(text.parse::<OperationId>(), Err(InvalidId), "{text}");
+        }
         assert_eq!("evt_0192".parse::<EventId>(), Err(InvalidId));
     }
 }

@@ -241,6 +241,13 @@ pub fn decode_stream(
     Ok((name, st.anomalies))
 }
 
+/// Whether a document can hold this text: XML has no control characters but tab and line ends, not even written as
+/// references.
+#[must_use]
+pub fn is_xml_text(text: &str) -> bool {
+    xml::fits(text)
+}
+
 /// Makes XML of a JSON document; `root` is a document element or a type of EM's.
 ///
 /// # Errors

@@ -260,8 +260,8 @@ fn below_api(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MIRROR;
     use super::*;
+    use crate::transcode::MIRROR;
     use rstest::rstest;
 
     #[rstest]

@@ -477,6 +477,12 @@ async fn a_put_names_every_part_of_the_plan_that_is_missing() {
             "/postFailoverCommand/command"
         ]
     );
+    let mut read = test.client.get(&plan("")).send().await.expect(200).body;
+    read["preFailoverCommand"] = json!({"enabled": true, "command": "a\u{1e}b"});
+    let answer = send(&test, "PUT", &plan(""), read.to_string())
+        .await
+        .expect_problem(422, "invalid-request");
+    assert_eq!(answer.pointers(), ["/preFailoverCommand/command"]);
     nothing_was_sent(&test).await;
     test.stop().await;
 }

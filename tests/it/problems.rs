@@ -128,6 +128,35 @@ async fn bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_422_with_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_if_match_that_is_no_entity_tag_is_422_and_nothing_is_changed() {
+    let test = TestGateway::start().await;
+    let plan = format!("/api/v1/cloud-failover-plans/{PLAN}");
+    let mirrored = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}");
+    for path in [&plan, &mirrored] {
+        for tag in ["", "0", "\"cut", "\"a\" \"b\""] {
+            let answer = test
+                .client
+                .request("DELETE", path)
+                .header("if-match", tag)
+                .send()
+                .await
+                .expect_problem(422, "invalid-request");
+            assert_eq!(answer.pointers(), ["If-Match"], "{path} {tag}");
+        }
+        test.client.get(path).send().await.expect(200);
+    }
+    // What no method can do is told first.
+    let answer = test
+        .client
+        .request("PATCH", &mirrored)
+        .header("if-match", "0")
+        .send()
+        .await;
+    answer.expect_problem(405, "method-not-allowed");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
     let test = TestGateway::start().await;
     for (path, name) in [
@@ -154,6 +183,9 @@ async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
             "before",
         ),
         ("/api/v1/events?after=evt_7", "after"),
+        // Eight bytes, as the places of this log have.
+        ("/api/v1/events?after=evt_AAAA", "after"),
+        ("/api/v1/operations?result=", "result"),
         (
             "/api/v1/events?after=evt_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             "after",

@@ -28,6 +28,8 @@ pub(in crate::http) const IDEMPOTENCY_KEY: &str = "^[!-~]{1,255}$";
 pub(in crate::http) const ENTITY_TAGS: &str = "^(\\*|(W/)?\"[!#-~]*\"([ \\t]*,[ \\t]*(W/)?\"[!#-~]*\")*)$";
 /// Text without U+0000.
 pub(in crate::http) const TEXT: &str = "^[^\\u0000]*$";
+/// Text of the characters that an XML document can hold.
+pub(in crate::http) const XML_TEXT: &str = "^[^\\u0000-\\u0008\\u000B\\u000C\\u000E-\\u001F\\uFFFE\\uFFFF]*$";
 /// Where a webhook may point; the rest is judged by address.
 const URL: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^\\s#]+$";
 /// `whsec_` and 24 to 64 bytes in base64.
@@ -178,7 +180,7 @@ fn add_plan_update(document: &mut Value) {
     }
 }
 
-/// Texts in a schema hold no U+0000.
+/// Texts in a schema become parts of an XML document.
 fn restrict_text(schema: &mut Map<String, Value>) {
     let is_text = schema.get("type").is_some_and(|kind| {
         kind == "string"
@@ -187,7 +189,7 @@ fn restrict_text(schema: &mut Map<String, Value>) {
                 .is_some_and(|kinds| kinds.contains(&json!("string")))
     });
     if is_text {
-        schema.insert("pattern".to_owned(), json!(TEXT));
+        schema.insert("pattern".to_owned(), json!(XML_TEXT));
     }
     for member in schema.values_mut() {
         match member {
@@ -230,7 +232,7 @@ mod tests {
     #[test]
     fn every_constraint_finds_its_member() {
         let (_, document) = crate::http::routes::all().split_for_parts();
-        let mut document = serde_json::to_value(super::super::finish(document)).expect("a document");
+        let mut document = serde_json::to_value(crate::http::openapi::finish(document)).expect("a document");
         assert_eq!(add(&mut document), Vec::<String>::new());
     }
 }

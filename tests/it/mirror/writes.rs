@@ -291,6 +291,21 @@ async fn who_waits_is_told_how_the_task_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_action_in_the_path_is_guarded_by_the_entity_tag_of_what_it_is_done_to() {
+    let test = TestGateway::start().await;
+    let job = format!("/api/v1/em/nas/jobs/{}", first(&test, "/nas/jobs").await);
+    let read = test.client.get(&job).send().await.expect(200);
+    let start = |tag: &str| {
+        let request = test.client.post(&format!("{job}/start"));
+        request.header("if-match", tag).send()
+    };
+    start("\"old\"").await.expect_problem(412, "precondition-failed");
+    assert_eq!(asked(&test, "POST", "/nas/jobs/").await, 0);
+    start(read.header("etag")).await.expect(202);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_with_an_old_entity_tag_changes_nothing() {
     let test = TestGateway::start().await;
     let job = job(&test).await;

@@ -11,6 +11,7 @@ use super::names;
 use crate::catalogue::{
     self, Field, Form, Kind, Place, Query, Role, Scalar, Shape, TypeDef, TypeId, catalogue,
 };
+use crate::http::openapi::constraints;
 
 /// The direction in which a type is used.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -262,7 +263,7 @@ fn bounded_schema(scalar: Scalar) -> Value {
     let mut schema = scalar_schema(scalar);
     match scalar {
         Scalar::String | Scalar::Urn | Scalar::Uuid | Scalar::Url | Scalar::Time => {
-            put(&mut schema, "pattern", json!(XML_TEXT));
+            put(&mut schema, "pattern", json!(constraints::XML_TEXT));
         }
         Scalar::Int | Scalar::Long => {
             put(&mut schema, "format", json!("int64"));
@@ -273,9 +274,6 @@ fn bounded_schema(scalar: Scalar) -> Value {
     }
     schema
 }
-
-/// Text of the characters that an XML document can hold.
-const XML_TEXT: &str = "^[^\\u0000-\\u0008\\u000B\\u000C\\u000E-\\u001F\\uFFFE\\uFFFF]*$";
 
 /// The words that a request may hold.
 fn closed_enumeration(of: &catalogue::EnumDef) -> Value {
