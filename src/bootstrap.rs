@@ -101,7 +101,7 @@ struct Starting {
     addr: SocketAddr,
     clock: SharedClock,
     startup: http::Startup,
-    certificate: Option<http::Certificate>,
+    tasks: Tasks,
     reload: Nudge,
     stop_serving: CancellationToken,
     server: AbortOnDropHandle<Result<(), http::ServerError>>,
@@ -127,6 +127,10 @@ impl Starting {
         let stop_serving = CancellationToken::new();
         let (settings, router, stop) = (config.server.clone(), startup.router(), stop_serving.clone());
         let tls = certificate.as_ref().map(http::Certificate::served);
+        let (tasks, reload) = (Tasks::new(), Nudge::default());
+        if let Some(certificate) = certificate {
+            tasks.drive(certificate, reload.clone());
+        }
         let server =
             tokio::spawn(async move { http::serve(&settings, router, listener, tls, stop, DRAIN).await });
         Ok(Self {
@@ -134,8 +138,8 @@ impl Starting {
             addr,
             clock,
             startup,
-            certificate,
-            reload: Nudge::default(),
+            tasks,
+            reload,
             stop_serving,
             server: AbortOnDropHandle::new(server),
         })
@@ -143,14 +147,13 @@ impl Starting {
 
     /// Opens the gateway for work. Dropped half way it leaves nothing that the next start does not put right.
     async fn finish(mut self) -> Result<Gateway, Error> {
+        let unfinished = self.tasks.stopping().drop_guard();
         let opened = tokio::select! {
-            opened = Opened::open(self.config, self.addr, self.clock) => opened?,
+            opened = Opened::open(self.config, self.addr, self.clock, self.tasks.clone()) => opened?,
             ended = &mut self.server => return Err(ended_by_itself(ended)),
         };
+        unfinished.disarm();
         self.startup.complete(&opened.edge);
-        if let Some(certificate) = self.certificate.take() {
-            opened.tasks.drive(certificate, self.reload.clone());
-        }
         tracing::info!("the store is open; requests are taken");
         Ok(Gateway {
             addr: self.addr,
@@ -181,8 +184,12 @@ impl Opened {
         clippy::disallowed_methods,
         reason = "the tasks of the heartbeat and the ear are held, and ended by stop"
     )]
-    async fn open(mut config: Config, addr: SocketAddr, clock: SharedClock) -> Result<Self, Error> {
-        let tasks = Tasks::new();
+    async fn open(
+        mut config: Config,
+        addr: SocketAddr,
+        clock: SharedClock,
+        tasks: Tasks,
+    ) -> Result<Self, Error> {
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
         config.upstream.links = Links::below(config.server.public_url.as_ref());
@@ -326,7 +333,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
                         tracing::info!(signal, "stopped before the start was over");
                         return Ok(());
                     }
-                    Signal::Reload => reload.now(),
+                    Signal::Reload => reload_certificate(&reload),
                 },
             }
         }
@@ -338,10 +345,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
                     tracing::info!(signal, "stopping");
                     break Ok(());
                 }
-                Signal::Reload => {
-                    tracing::info!("SIGHUP: the files of server.tls are read again; all else needs a restart");
-                    gateway.reload.now();
-                }
+                Signal::Reload => reload_certificate(&gateway.reload),
             },
             error = gateway.broken() => break Err(error),
         }
@@ -368,6 +372,11 @@ fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> E
         Ok(Err(error)) => Error::Server(error),
         Ok(Ok(())) | Err(_) => Error::ServerEnded,
     }
+}
+
+fn reload_certificate(reload: &Nudge) {
+    tracing::info!("SIGHUP: the files of server.tls are read again; all else needs a restart");
+    reload.now();
 }
 
 /// What the process is asked to do.
