@@ -174,7 +174,7 @@ impl<'a> Encoder<'a> {
                 continue;
             }
             match value {
-                Some(Json::Null) if self.strict && field.must_be_given() => {
+                Some(Json::Null) if self.mode == Mode::Request && field.must_be_given() => {
                     self.fault_at(&field.json, FieldFaultKind::Missing);
                 }
                 Some(value) => {
