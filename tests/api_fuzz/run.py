@@ -135,7 +135,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="emgate-api-fuzz-")
     running = []
     try:
-        simulator = Process([binary, "simulate", "--listen", "127.0.0.1:0", "--speed", "1000", "--plans", "20"], REPORT / "simulator.log")
+        simulator = Process([binary, "simulate", "--listen", "127.0.0.1:0", "--speed", "1000", "--plans", "300"], REPORT / "simulator.log")
         running.append(simulator)
         environment = variables(simulator.find(r"Enterprise Manager at (http://\S+)/api/"), folder)
         gateway = Process([binary, "serve"], REPORT / "gateway.log", env=environment, cwd=folder)
