@@ -58,6 +58,7 @@ PRECONDITION = 412
 FRESH = itertools.count()
 PLAN = re.compile(r"^/api/v1/(cloud-)?failover-plans/\{planId\}$")
 EDITABLE = ("description", "preFailoverCommand", "postFailoverCommand")
+ID = "3f56fa52-c902-4655-9774-2022fde214d2"
 KEY = re.compile(r"^[!-~]{1,255}$")
 # The gateway has at most 500 endpoints; each event is compared with each.
 MOST_ENDPOINTS = 100
@@ -124,7 +125,7 @@ def before_call(context, case, kwargs):
     if "filter" in query:
         field = re.search(r"Fields: `(\w+)`", about(case, "filter"))
         if field:
-            query["filter"] = f'{field[1]}=="x"'
+            query["filter"] = f'{field[1]}=="{ID}"'
         else:
             for name in ("filter", "sortAsc", "sortDesc"):
                 query.pop(name, None)

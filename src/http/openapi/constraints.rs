@@ -161,11 +161,7 @@ fn add_plan_update(document: &mut Value) {
         let about =
             "The plan as it was read, with the changes in it. What may not change has to be as it was.";
         members.insert("description".to_owned(), json!(about));
-    }
-    for name in ["description", "preFailoverCommand", "postFailoverCommand"] {
-        if let Some(Value::Object(member)) = update.pointer_mut(&format!("/properties/{name}")) {
-            restrict_text(member);
-        }
+        restrict_text(members);
     }
     if let Some(Value::Object(schemas)) = document.pointer_mut("/components/schemas") {
         schemas.insert(PLAN_UPDATE.to_owned(), update);
