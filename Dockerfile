@@ -29,7 +29,8 @@ COPY --from=build /emgate /usr/local/bin/emgate
 USER 65532:65532
 WORKDIR /var/lib/emgate
 VOLUME ["/var/lib/emgate"]
-ENV EMGATE_SERVER__LISTEN=0.0.0.0:8080 \
+# Every address, IPv4 as well, and IPv4 alone where there is no IPv6.
+ENV EMGATE_SERVER__LISTEN=[::]:8080 \
     EMGATE_STORE__URL=sqlite:///var/lib/emgate/emgate.db
 EXPOSE 8080
 # The binary asks itself: the image has no curl.

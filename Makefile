@@ -1,10 +1,10 @@
-# The commands of the house; each does its own set-up. `make` alone lists them.
+# The project's commands; each does its own set-up. `make` alone lists them.
 # Everything that is fetched goes below .tools (ignored by git); only the browser comes by apt.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check api-fuzz api-fuzz-short bench chaos demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check api-fuzz api-fuzz-short bench chaos prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -82,8 +82,11 @@ chaos: ## Kills gateways, replicas, their database, then holds the books against
 	scripts/tools.sh postgres
 	ROUNDS=$${ROUNDS:-200} SEED=$${SEED:-1} cargo test --locked --test chaos -- --nocapture
 
+prove: ## Every proof that takes longer than CI allows: chaos, fuzzing, generated requests, benchmarks
+	@scripts/steps.sh chaos fuzz api-fuzz bench
+
 demo: ## The main job on this machine: simulator, gateway, verified webhook
-	cargo run --locked --release -- demo --fast
+	cargo run --locked -- demo --fast
 
 fuzz: ## Fuzz the transcoder, the filters and the configuration (TIME=60, seconds for each target)
 	scripts/fuzz.sh $${TIME:-60}

@@ -31,7 +31,14 @@ for source in pod["containers"][0]["envFrom"]:
             "EMGATE_AUTH__KEYS__0__SECRET": "a secret of thirty-two bytes or more",
         }
     )
+variables.update({entry["name"]: entry["value"] for entry in pod["containers"][0].get("env", []) if "value" in entry})
 with tempfile.TemporaryDirectory() as folder:
+    if "EMGATE_SERVER__TLS__CERT_FILE" in variables:
+        # So do these.
+        cert, key = os.path.join(folder, "tls.crt"), os.path.join(folder, "tls.key")
+        request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=emgate.example"
+        subprocess.run([*request.split(), "-out", cert, "-keyout", key], check=True, capture_output=True)
+        variables.update({"EMGATE_SERVER__TLS__CERT_FILE": cert, "EMGATE_SERVER__TLS__KEY_FILE": key})
     if "EMGATE_STORE__ENCRYPTION_KEY_FILE" in variables:
         # It comes from a volume.
         variables["EMGATE_STORE__ENCRYPTION_KEY_FILE"] = os.path.join(folder, "key")

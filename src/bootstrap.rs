@@ -1,8 +1,9 @@
 //! The one place that names concrete types: configuration → rooms → workers → server → stop.
 //!
-//! Start: the address is taken first and served last, so that a caller waits rather than being refused. EM may be
-//! away: the gateway starts, says so in `/readyz`, and takes no action until the first complete observation. Stop: no
-//! new work, open requests and deliveries finish within their limits, then all logon sessions are logged off.
+//! Start: the listener comes first, and says that the process lives while the store is opened, which may take as long as
+//! its migrations do. EM may be away: the gateway starts, says so in `/readyz`, and takes no action until the first
+//! complete observation. Stop: no new work, open requests and deliveries finish within their limits, then all logon
+//! sessions are logged off.
 
 pub mod check;
 mod shares;
@@ -10,7 +11,7 @@ mod shares;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -19,14 +20,14 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::domain::id::LogonId;
 use crate::domain::links::Links;
-use crate::http::{self, Edge};
+use crate::http::{self, HttpState};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
-use crate::store::news::Ear;
-use crate::store::replicas::Heart;
+use crate::store::notify::NotificationListener;
+use crate::store::replicas::Heartbeat;
 use crate::store::retention::Pruner;
-use crate::store::{self, Store, Timekeeper};
+use crate::store::{self, ClockRecorder, Store};
 use crate::telemetry;
-use crate::upstream::{self, Em, SavedLogon};
+use crate::upstream::{self, EmClient, SavedLogon};
 use crate::watcher::Watcher;
 use crate::webhooks;
 
@@ -84,44 +85,124 @@ impl Error {
 /// A running gateway.
 pub struct Gateway {
     addr: SocketAddr,
-    em: Em,
+    em: EmClient,
     store: Store,
     tasks: Tasks,
-    heart: AbortOnDropHandle<()>,
+    heartbeat: AbortOnDropHandle<()>,
     _ear: AbortOnDropHandle<()>,
+    reload: Nudge,
     stop_serving: CancellationToken,
-    server: JoinHandle<Result<(), http::ServerError>>,
+    server: AbortOnDropHandle<Result<(), http::ServerError>>,
 }
 
-impl Gateway {
-    /// Starts the gateway.
-    ///
-    /// # Errors
-    /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+/// A gateway that listens, and is not open for work yet.
+struct Starting {
+    config: Config,
+    addr: SocketAddr,
+    clock: SharedClock,
+    startup: http::Startup,
+    tasks: Tasks,
+    reload: Nudge,
+    stop_serving: CancellationToken,
+    server: AbortOnDropHandle<Result<(), http::ServerError>>,
+}
+
+impl Starting {
+    /// Takes the address and answers that the process lives.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the tasks of the server, the heart and the ear are held, and ended by stop"
+        reason = "the server's task is held, and ended by stop"
     )]
-    pub async fn start(mut config: Config) -> Result<Self, Error> {
+    async fn listen(config: Config) -> Result<Self, Error> {
         install_tls_provider();
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
         let addr = listener.local_addr().map_err(http::ServerError::from)?;
+        let certificate = match &config.server.tls {
+            Some(files) => Some(http::Certificate::load(files).await?),
+            None => None,
+        };
         let clock: SharedClock = SystemClock::shared();
-        let tasks = Tasks::new();
+        let startup = http::Startup::new(&config.server, clock.clone());
+        let stop_serving = CancellationToken::new();
+        let (settings, router, stop) = (config.server.clone(), startup.router(), stop_serving.clone());
+        let tls = certificate.as_ref().map(http::Certificate::served);
+        let (tasks, reload) = (Tasks::new(), Nudge::default());
+        if let Some(certificate) = certificate {
+            tasks.drive(certificate, reload.clone());
+        }
+        let server =
+            tokio::spawn(async move { http::serve(&settings, router, listener, tls, stop, DRAIN).await });
+        Ok(Self {
+            config,
+            addr,
+            clock,
+            startup,
+            tasks,
+            reload,
+            stop_serving,
+            server: AbortOnDropHandle::new(server),
+        })
+    }
+
+    /// Opens the gateway for work. Dropped half way it leaves nothing that the next start does not put right.
+    async fn finish(mut self) -> Result<Gateway, Error> {
+        let unfinished = self.tasks.stopping().drop_guard();
+        let opened = tokio::select! {
+            opened = Opened::open(self.config, self.addr, self.clock, self.tasks.clone()) => opened?,
+            ended = &mut self.server => return Err(ended_by_itself(ended)),
+        };
+        unfinished.disarm();
+        self.startup.complete(&opened.edge);
+        tracing::info!("the store is open; requests are taken");
+        Ok(Gateway {
+            addr: self.addr,
+            em: opened.em,
+            store: opened.store,
+            tasks: opened.tasks,
+            heartbeat: opened.heartbeat,
+            _ear: opened.ear,
+            reload: self.reload,
+            stop_serving: self.stop_serving,
+            server: self.server,
+        })
+    }
+}
+
+/// What runs once the store is open.
+struct Opened {
+    em: EmClient,
+    store: Store,
+    tasks: Tasks,
+    heartbeat: AbortOnDropHandle<()>,
+    ear: AbortOnDropHandle<()>,
+    edge: HttpState,
+}
+
+impl Opened {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tasks of the heartbeat and the ear are held, and ended by stop"
+    )]
+    async fn open(
+        mut config: Config,
+        addr: SocketAddr,
+        clock: SharedClock,
+        tasks: Tasks,
+    ) -> Result<Self, Error> {
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
         config.upstream.links = Links::below(config.server.public_url.as_ref());
-        let em = Em::new(&config.upstream, clock.clone())?;
-        let heart = Heart::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
-        let heart = AbortOnDropHandle::new(tokio::spawn(heart.run()));
+        let em = EmClient::new(&config.upstream, clock.clone())?;
+        let heartbeat = Heartbeat::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
+        let heartbeat = AbortOnDropHandle::new(tokio::spawn(heartbeat.run()));
         resume_logons(&store, &em).await?;
-        let guard = webhooks::Guard::new(&config.webhooks, off_limits(addr, &config.upstream.url));
+        let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(addr, &config.upstream.url));
         let (changed, _) = tokio::sync::watch::channel(0);
         let answer = em.longest_write();
         let limits = app::Limits {
             answer,
-            patience: config.upstream.unknown_after.max(answer),
+            unknown_after: config.upstream.unknown_after.max(answer),
         };
         let watcher_nudge = Nudge::default();
         let client = webhooks::Client::new(guard.clone(), config.webhooks.timeout);
@@ -132,7 +213,7 @@ impl Gateway {
             clock.clone(),
             tasks.clone(),
         );
-        let rooms = app::Rooms {
+        let rooms = app::AppParts {
             em: em.clone(),
             store: store.clone(),
             clock: clock.clone(),
@@ -140,14 +221,14 @@ impl Gateway {
             watcher: watcher_nudge.clone(),
             changed: changed.clone(),
             guard,
-            pulse: dispatcher.pulse(),
+            health: dispatcher.health(),
         };
         let app = App::new(rooms, limits);
-        let edge = Edge::new(app, config.server.clone(), &config.auth, clock.clone())?;
+        let edge = HttpState::new(app, config.server.clone(), &config.auth, clock.clone())?;
 
         let ear = {
             let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
-            Ear::new(of_workers.clone(), move || {
+            NotificationListener::new(of_workers.clone(), move || {
                 nudge.now();
                 changed.send_modify(|turn| *turn = turn.wrapping_add(1));
             })
@@ -157,30 +238,33 @@ impl Gateway {
             of_workers.clone(),
             clock,
             config.watch,
-            limits.patience,
+            limits.unknown_after,
             changed,
         );
         tasks.drive(watcher, watcher_nudge);
-        tasks.drive(Timekeeper::new(of_workers.clone()), Nudge::default());
+        tasks.drive(ClockRecorder::new(of_workers.clone()), Nudge::default());
         tasks.drive(Pruner::new(of_workers, &config.retention), Nudge::default());
         dispatcher.start();
         tasks.drive(MetricsUpkeep, Nudge::default());
 
-        let stop_serving = CancellationToken::new();
-        let stop = stop_serving.clone();
-        let server = tokio::spawn(async move {
-            http::serve(&config.server, http::router(&edge), listener, stop, DRAIN).await
-        });
         Ok(Self {
-            addr,
             em,
             store,
             tasks,
-            heart,
-            _ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
-            stop_serving,
-            server,
+            heartbeat,
+            ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
+            edge,
         })
+    }
+}
+
+impl Gateway {
+    /// Starts the gateway: it is open for work when this returns.
+    ///
+    /// # Errors
+    /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        Starting::listen(config).await?.finish().await
     }
 
     /// Where it listens.
@@ -194,11 +278,8 @@ impl Gateway {
         tokio::select! {
             () = self.tasks.worker_failed() => Error::Worker,
             // It beats as long as it is not dropped.
-            _ = &mut self.heart => Error::Worker,
-            ended = &mut self.server => match ended {
-                Ok(Err(error)) => Error::Server(error),
-                Ok(Ok(())) | Err(_) => Error::ServerEnded,
-            },
+            _ = &mut self.heartbeat => Error::Worker,
+            ended = &mut self.server => ended_by_itself(ended),
         }
     }
 
@@ -222,7 +303,7 @@ impl Gateway {
             );
         }
         self.em.shutdown(LOGOFF).await;
-        drop(self.heart);
+        drop(self.heartbeat);
         self.store.close().await;
         tracing::info!("stopped");
         match served {
@@ -232,34 +313,86 @@ impl Gateway {
     }
 }
 
-/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once).
+/// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once). SIGHUP
+/// never ends it.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn serve(config: Config) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
-    let mut gateway = Gateway::start(config).await?;
-    let outcome = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping");
-            Ok(())
+    let starting = Starting::listen(config).await?;
+    let reload = starting.reload.clone();
+    let mut gateway = {
+        let finish = starting.finish();
+        tokio::pin!(finish);
+        loop {
+            tokio::select! {
+                gateway = &mut finish => break gateway?,
+                signal = signals.next() => match signal {
+                    Signal::Stop(signal) => {
+                        tracing::info!(signal, "stopped before the start was over");
+                        return Ok(());
+                    }
+                    Signal::Reload => reload_certificate(&reload),
+                },
+            }
         }
-        error = gateway.broken() => Err(error),
+    };
+    let outcome = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop(signal) => {
+                    tracing::info!(signal, "stopping");
+                    break Ok(());
+                }
+                Signal::Reload => reload_certificate(&gateway.reload),
+            },
+            error = gateway.broken() => break Err(error),
+        }
+    };
+    let at_once = async {
+        loop {
+            if let Signal::Stop(signal) = signals.next().await {
+                break signal;
+            }
+        }
     };
     tokio::select! {
         stopped = gateway.stop() => outcome.and(stopped),
-        signal = signals.next() => {
+        signal = at_once => {
             tracing::warn!(signal, "stopped at once");
             outcome
         }
     }
 }
 
+/// What the end of the server's task means that nobody asked to end.
+fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> Error {
+    match ended {
+        Ok(Err(error)) => Error::Server(error),
+        Ok(Ok(())) | Err(_) => Error::ServerEnded,
+    }
+}
+
+fn reload_certificate(reload: &Nudge) {
+    tracing::info!("SIGHUP: the files of server.tls are read again; all else needs a restart");
+    reload.now();
+}
+
+/// What the process is asked to do.
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has a signal to reload"))]
+enum Signal {
+    /// To stop; the signal's name.
+    Stop(&'static str),
+    /// To read again what can be read again.
+    Reload,
+}
+
 /// Where webhooks never go, whatever the configuration allows: the gateway itself and EM.
-fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::Forbidden> {
-    let mut places = vec![webhooks::Forbidden::Listener(listener)];
+fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::DeniedTarget> {
+    let mut places = vec![webhooks::DeniedTarget::Listener(listener)];
     if let (Some(host), Some(port)) = (upstream.host_str(), upstream.port_or_known_default()) {
-        places.push(webhooks::Forbidden::Server {
+        places.push(webhooks::DeniedTarget::Server {
             host: host.to_owned(),
             port,
         });
@@ -274,7 +407,7 @@ pub fn install_tls_provider() {
 
 /// Takes up the logon sessions that the last process, however it ended, kept for unfinished tasks; those of a replica
 /// that lives are left to it.
-async fn resume_logons(store: &Store, em: &Em) -> Result<(), Error> {
+async fn resume_logons(store: &Store, em: &EmClient) -> Result<(), Error> {
     let needed: Vec<LogonId> = store
         .unfinished_operations()
         .await?
@@ -323,6 +456,7 @@ impl Worker for MetricsUpkeep {
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -332,13 +466,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.hangup.recv() => Signal::Reload,
         }
     }
 }
@@ -353,8 +489,8 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         let _ = tokio::signal::ctrl_c().await;
-        "interrupt"
+        Signal::Stop("interrupt")
     }
 }

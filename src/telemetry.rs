@@ -6,6 +6,7 @@
 
 mod json;
 mod metrics;
+pub mod x509;
 
 use std::io::IsTerminal as _;
 

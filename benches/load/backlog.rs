@@ -8,7 +8,7 @@ use emgate::clock::SystemClock;
 use emgate::domain::event::{EventType, Routing};
 use emgate::domain::id::EventId;
 use emgate::store::{self, Store};
-use emgate::webhooks::{Config, Guard};
+use emgate::webhooks::{Config, EgressPolicy};
 use serde_json::json;
 
 use super::world::{PATIENCE, gateway, megabytes, ready, receiver};
@@ -79,7 +79,11 @@ async fn fill(directory: &std::path::Path, url: &str) {
         allow_http: true,
         ..Config::default()
     };
-    let verbs = Webhooks::new(store.clone(), Guard::new(&rules, Vec::new()), clock.clone());
+    let verbs = Webhooks::new(
+        store.clone(),
+        EgressPolicy::new(&rules, Vec::new()),
+        clock.clone(),
+    );
     let endpoint = json!({ "url": url, "eventTypes": ["upstream.unavailable"] });
     verbs
         .create(serde_json::from_value(endpoint).expect("an endpoint"))

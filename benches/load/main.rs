@@ -1,7 +1,7 @@
 //! The gateway under load, as a process before the simulator: how soon an end is told, what two thousand failovers cost,
-//! and how a hundred thousand waiting deliveries go out after a restart.
+//! what damaged records cost the others, and how a hundred thousand waiting deliveries go out after a restart.
 //!
-//! `cargo bench --bench load`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged backlog`. Everything is printed and nothing asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 )]
 
 mod backlog;
+mod damaged;
 mod many;
 #[path = "../process.rs"]
 mod process;
@@ -24,8 +25,22 @@ mod world;
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        prompt::measure().await;
-        many::measure().await;
-        backlog::measure().await;
+        let wanted: Vec<String> = std::env::args()
+            .skip(1)
+            .filter(|word| !word.starts_with('-'))
+            .collect();
+        let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
+        if is_wanted("prompt") {
+            prompt::measure().await;
+        }
+        if is_wanted("many") {
+            many::measure().await;
+        }
+        if is_wanted("damaged") {
+            damaged::measure().await;
+        }
+        if is_wanted("backlog") {
+            backlog::measure().await;
+        }
     });
 }

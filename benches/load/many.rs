@@ -59,12 +59,12 @@ async fn active(world: &World) -> usize {
 }
 
 async fn turns(world: &World) -> f64 {
-    gauge(world, "emgate_watch_looks_total{outcome=\"complete\"}").await
+    gauge(world, "emgate_observations_total{outcome=\"complete\"}").await
 }
 
 /// The seconds that all turns took together.
 async fn looking(world: &World) -> f64 {
-    gauge(world, "emgate_watch_look_seconds_sum").await
+    gauge(world, "emgate_observation_seconds_sum").await
 }
 
 async fn gauge(world: &World, name: &str) -> f64 {

@@ -11,8 +11,8 @@ pub mod mark;
 pub mod operations;
 mod plan_edit;
 pub mod plans;
+mod record_reply;
 pub mod sessions;
-mod settle;
 pub mod submit;
 mod waiting;
 pub mod webhooks;
@@ -28,14 +28,14 @@ use crate::runtime::{Nudge, Tasks};
 use crate::store::Store;
 pub use crate::store::events::StoredEvent;
 pub use crate::store::operations::{Cursor, OperationFilter};
-use crate::upstream::Em;
+use crate::upstream::EmClient;
 pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
 };
 pub use error::{BusyWith, Error, FieldError};
 
 /// How many operations are read at a time for those who waited for them; fewer than the store's connections.
-const VIEWS: usize = 4;
+const MAX_CONCURRENT_READS: usize = 4;
 
 /// The time limits that verbs work by.
 #[derive(Debug, Clone, Copy)]
@@ -43,13 +43,13 @@ pub struct Limits {
     /// How long EM's answer to a request may take, everything included.
     pub answer: Duration,
     /// How long evidence of an operation of unknown outcome is looked for.
-    pub patience: Duration,
+    pub unknown_after: Duration,
 }
 
 /// What the verbs are made of.
-pub struct Rooms {
+pub struct AppParts {
     /// EM.
-    pub em: Em,
+    pub em: EmClient,
     /// The store.
     pub store: Store,
     /// The clock.
@@ -61,36 +61,36 @@ pub struct Rooms {
     /// Bumped whenever an operation or a session changed.
     pub changed: tokio::sync::watch::Sender<u64>,
     /// Judges the addresses of webhooks.
-    pub guard: crate::webhooks::Guard,
+    pub guard: crate::webhooks::EgressPolicy,
     /// How the sending of webhooks does.
-    pub pulse: crate::webhooks::Pulse,
+    pub health: crate::webhooks::DispatcherHealth,
 }
 
 /// What the verbs work with; clones share it.
 #[derive(Clone)]
 pub struct App {
-    em: Em,
+    em: EmClient,
     store: Store,
     clock: SharedClock,
     tasks: Tasks,
     watcher: Nudge,
     changed: tokio::sync::watch::Sender<u64>,
-    lookout: waiting::Lookout,
-    views: Arc<tokio::sync::Semaphore>,
+    waiters: waiting::CompletionWaiters,
+    reads: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
-    pulse: crate::webhooks::Pulse,
+    health: crate::webhooks::DispatcherHealth,
     limits: Limits,
 }
 
 impl App {
     /// Verbs over these rooms, within these limits.
     #[must_use]
-    pub fn new(rooms: Rooms, limits: Limits) -> Self {
-        let lookout = waiting::Lookout::default();
+    pub fn new(rooms: AppParts, limits: Limits) -> Self {
+        let waiters = waiting::CompletionWaiters::default();
         let looking = {
             let store = rooms.store.clone();
             let ask = async move |ids: Vec<_>| store.open_among(&ids).await;
-            lookout.clone().run(rooms.changed.subscribe(), ask)
+            waiters.clone().run(rooms.changed.subscribe(), ask)
         };
         let stopping = rooms.tasks.stopping();
         rooms
@@ -104,10 +104,10 @@ impl App {
             tasks: rooms.tasks,
             watcher: rooms.watcher,
             changed: rooms.changed,
-            lookout,
-            views: Arc::new(tokio::sync::Semaphore::new(VIEWS)),
+            waiters,
+            reads: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT_READS)),
             webhooks,
-            pulse: rooms.pulse,
+            health: rooms.health,
             limits,
         }
     }
@@ -145,7 +145,7 @@ impl App {
             ok: !late,
             required: false,
             since: observed.filter(|_| late).map(|observed| observed.at),
-            reason: late.then_some("no look at the failover sessions was complete since".into()),
+            reason: late.then_some("failover sessions have not been fully observed since".into()),
         });
         let health = self.em.health();
         checks.push(Check {
@@ -164,7 +164,7 @@ impl App {
             since: refused,
             reason: None,
         });
-        let unsent = self.pulse.trouble();
+        let unsent = self.health.failing();
         checks.push(Check::advisory("webhooks", unsent));
         let unreadable = self.store.unreadable_since();
         let unreadable = unreadable.map(|since| {
@@ -178,6 +178,8 @@ impl App {
         let ahead = "it is ahead of what the store remembers by more than an absence explains";
         let doubted = self.store.clock_doubted().map(|since| (since, ahead));
         checks.push(Check::advisory("clock", doubted));
+        // Before they are done there are no verbs to ask.
+        checks.push(Check::required("migrations", true));
         Readiness { checks }
     }
 

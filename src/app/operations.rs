@@ -94,7 +94,7 @@ impl App {
         let deadline = tokio::time::Instant::now() + limit;
         let stopping = self.tasks.stopping();
         loop {
-            let waited = self.lookout.watch(id);
+            let waited = self.waiters.watch(id);
             tokio::select! {
                 () = stopping.cancelled() => {}
                 _ = tokio::time::timeout_at(deadline, waited.over()) => {}
@@ -109,7 +109,7 @@ impl App {
 
     /// The operation for somebody who waited. Only a few read at a time, however many wait: others need the store too.
     async fn view_in_turn(&self, id: OperationId) -> Result<OperationView, Error> {
-        let _turn = self.views.acquire().await;
+        let _turn = self.reads.acquire().await;
         self.operation(id).await
     }
 
@@ -179,6 +179,11 @@ impl App {
         })?;
         match operation.state {
             OperationState::Finished => return Err(Error::OperationFinished(id)),
+            OperationState::Submitting if self.clock.now() >= operation.answer_due => {
+                return Err(Error::NotCancellable {
+                    reason: "Enterprise Manager's answer to the request was lost; its failover session is looked for",
+                });
+            }
             OperationState::Submitting => {
                 return Err(Error::NotCancellable {
                     reason: "Enterprise Manager has not confirmed the request yet; try again in a moment",
@@ -234,8 +239,8 @@ impl App {
             source: FailureSource::Gateway,
         });
         operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
-        let logon = operation.leave_logon(true);
-        if operation.is_told() {
+        let logon = operation.release_logon(true);
+        if operation.emits_event() {
             let origin = Origin {
                 id: EventId::new(self.clock.id()),
                 at: now,

@@ -24,7 +24,7 @@ use crate::store::operations::Inserted;
 use crate::store::{self, Store};
 use crate::telemetry::names;
 use crate::upstream;
-use crate::upstream::mirror::Taken;
+use crate::upstream::mirror::WriteResponse;
 
 /// How long it may take to find out whether a record is there, for the request still to be sent; and the pause between
 /// two attempts.
@@ -92,7 +92,7 @@ impl Intent {
             metadata: self.metadata.clone(),
             seen_observation,
             answer_due: now.checked_add(limits.answer).unwrap_or(now),
-            evidence_deadline: now.checked_add(limits.patience).unwrap_or(now),
+            evidence_deadline: now.checked_add(limits.unknown_after).unwrap_or(now),
             history: vec![HistoryStep {
                 state: OperationState::Submitting,
                 at: now,
@@ -110,7 +110,7 @@ pub struct Submitted {
     /// Whether it is that of an earlier request under the same key.
     pub replayed: bool,
     /// EM's answer; none for an earlier request, and where it is not known.
-    pub taken: Option<Taken>,
+    pub response: Option<WriteResponse>,
 }
 
 /// What recording a request found.
@@ -134,9 +134,9 @@ impl App {
         send: S,
     ) -> Result<Submitted, Error>
     where
-        S: FnOnce(upstream::Em) -> F + Send + 'static,
+        S: FnOnce(upstream::EmClient) -> F + Send + 'static,
         F: Future<Output = Result<A, upstream::Error>> + Send + 'static,
-        A: Into<Taken> + Send + 'static,
+        A: Into<WriteResponse> + Send + 'static,
     {
         let app = self.clone();
         let caller = caller.clone();
@@ -155,12 +155,12 @@ impl App {
                 }
                 Recorded::Earlier(operation) => {
                     mark.set(operation);
-                    return app.earlier(operation).await;
+                    return app.replayed(operation).await;
                 }
                 Recorded::Unclear(operation, error) => app.confirm(*operation, error, &mark).await?,
             };
             let answer = send(app.em.only_while(permit)).await.map(Into::into);
-            let outcome = app.settle_in_time(operation, &answer).await;
+            let outcome = app.record_with_retry(operation, &answer).await;
             app.bump();
             app.watcher.now();
             outcome
@@ -183,12 +183,12 @@ impl App {
         let Some(request) = request else { return Ok(None) };
         match self.store.key_use(&request.digests(caller)).await? {
             KeyUse::Free => Ok(None),
-            KeyUse::Same(operation) => self.earlier(operation).await.map(Some),
+            KeyUse::Same(operation) => self.replayed(operation).await.map(Some),
             KeyUse::Other => Err(Error::KeyReused),
         }
     }
 
-    async fn earlier(&self, id: OperationId) -> Result<Submitted, Error> {
+    async fn replayed(&self, id: OperationId) -> Result<Submitted, Error> {
         Mark::of_this_request().set(id);
         let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
             what: "the operation",
@@ -196,7 +196,7 @@ impl App {
         Ok(Submitted {
             operation,
             replayed: true,
-            taken: None,
+            response: None,
         })
     }
 
@@ -276,7 +276,7 @@ impl App {
                     return Ok(id);
                 }
                 // Whoever asked may have turned to something else by now.
-                Ok(true) => withdraw(&self.store, id).await.is_ok(),
+                Ok(true) => cancel_unsent(&self.store, id).await.is_ok(),
                 Ok(false) => {
                     mark.clear();
                     true
@@ -284,7 +284,7 @@ impl App {
                 Err(_) => false,
             };
             // After its patience the watcher calls it unknown, if it is there.
-            if over || stopping.is_cancelled() || begun.elapsed() >= self.limits.patience {
+            if over || stopping.is_cancelled() || begun.elapsed() >= self.limits.unknown_after {
                 return Err(Error::Store(lost));
             }
             tokio::time::sleep(self.clock.jittered(CONFIRM_PAUSE, 0.5)).await;
@@ -294,7 +294,7 @@ impl App {
 
 /// Ends an operation that was recorded and will not be sent. One that others took for something else by now is left as
 /// it is.
-async fn withdraw(store: &Store, id: OperationId) -> Result<(), store::Error> {
+async fn cancel_unsent(store: &Store, id: OperationId) -> Result<(), store::Error> {
     let mut tx = store.begin().await?;
     let submitting = |operation: &Operation| operation.state == OperationState::Submitting;
     let Some(mut operation) = tx.operation(id).await?.filter(submitting) else {
@@ -350,7 +350,7 @@ mod tests {
         };
         let limits = Limits {
             answer: Duration::from_secs(90),
-            patience: Duration::from_mins(20),
+            unknown_after: Duration::from_mins(20),
         };
         let caller = Caller {
             name: None,
@@ -379,7 +379,7 @@ mod tests {
             }
             tx.commit().await.expect("committed");
             assert!(store.is_recorded(&operation).await.expect("asked"));
-            withdraw(&store, operation.id).await.expect("withdrawn");
+            cancel_unsent(&store, operation.id).await.expect("withdrawn");
             let after = store.operation(operation.id).await.expect("read");
             let after = after.expect("there");
             let key = store.key_use(&key).await.expect("read");

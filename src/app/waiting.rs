@@ -19,25 +19,25 @@ const STEP: Duration = Duration::from_secs(1);
 
 /// Knows who waits for what; clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Lookout(Arc<Inner>);
+pub(super) struct CompletionWaiters(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    waited: Mutex<HashMap<OperationId, Arc<Waited>>>,
+    waited: Mutex<HashMap<OperationId, Arc<Waiter>>>,
     came: Notify,
 }
 
 /// An operation that somebody waits for.
 #[derive(Default)]
-pub(super) struct Waited {
+pub(super) struct Waiter {
     over: watch::Sender<bool>,
     /// As it was read last, and when that began.
     view: tokio::sync::Mutex<Option<(Instant, OperationView)>>,
 }
 
-impl Lookout {
+impl CompletionWaiters {
     /// Waits for an operation from now on, with all others who do.
-    pub(super) fn watch(&self, id: OperationId) -> Arc<Waited> {
+    pub(super) fn watch(&self, id: OperationId) -> Arc<Waiter> {
         let waited = self.waited().entry(id).or_default().clone();
         self.0.came.notify_one();
         waited
@@ -98,12 +98,12 @@ impl Lookout {
         }
     }
 
-    fn waited(&self) -> MutexGuard<'_, HashMap<OperationId, Arc<Waited>>> {
+    fn waited(&self) -> MutexGuard<'_, HashMap<OperationId, Arc<Waiter>>> {
         self.0.waited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waited {
+impl Waiter {
     /// Resolves when the operation has ended, is called unknown, or is not there.
     pub(super) async fn over(&self) {
         // It fails when the sender is gone, which is this.
@@ -148,16 +148,16 @@ mod tests {
         let open = Arc::new(Mutex::new(HashSet::from([here, there])));
         let asked = Arc::new(AtomicUsize::new(0));
         let (changed, changes) = watch::channel(0u64);
-        let lookout = Lookout::default();
+        let waiters = CompletionWaiters::default();
         let (still, count) = (open.clone(), asked.clone());
         let tasks = Tasks::new();
-        let looking = tasks.spawn(lookout.clone().run(changes, async move |ids: Vec<OperationId>| {
+        let looking = tasks.spawn(waiters.clone().run(changes, async move |ids: Vec<OperationId>| {
             count.fetch_add(1, Ordering::Relaxed);
             assert!(ids.len() <= 2, "each once: {ids:?}");
             Ok::<_, std::io::Error>(still.lock().expect("unpoisoned").clone())
         }));
         let wait = |id| {
-            let waited = lookout.watch(id);
+            let waited = waiters.watch(id);
             tasks.spawn(async move { waited.over().await })
         };
         let waiting: Vec<_> = (0..300).map(|_| wait(here)).collect();
@@ -192,10 +192,10 @@ mod tests {
     async fn a_look_that_fails_wakes_nobody_and_is_made_again() {
         let id = OperationId::new(SystemClock.id());
         let (_changed, changes) = watch::channel(0u64);
-        let lookout = Lookout::default();
+        let waiters = CompletionWaiters::default();
         let failing = AtomicUsize::new(2);
-        let waited = lookout.watch(id);
-        let looking = lookout.run(changes, async |_: Vec<OperationId>| {
+        let waited = waiters.watch(id);
+        let looking = waiters.run(changes, async |_: Vec<OperationId>| {
             match failing.load(Ordering::Relaxed) {
                 0 => Ok(HashSet::new()),
                 left => {

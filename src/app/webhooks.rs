@@ -19,7 +19,7 @@ use crate::domain::webhook::{Delivery, Endpoint, Filter, Format};
 use crate::store::operations::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
 use crate::store::{Store, Tx};
-use crate::webhooks::Guard;
+use crate::webhooks::EgressPolicy;
 
 const NO_ENDPOINT: Error = Error::NotFound {
     what: "the webhook endpoint",
@@ -29,7 +29,7 @@ const NO_ENDPOINT: Error = Error::NotFound {
 #[derive(Clone)]
 pub struct Webhooks {
     store: Store,
-    guard: Guard,
+    guard: EgressPolicy,
     clock: SharedClock,
 }
 
@@ -54,7 +54,7 @@ pub struct NewCallback {
 impl Webhooks {
     /// Verbs over these rooms.
     #[must_use]
-    pub const fn new(store: Store, guard: Guard, clock: SharedClock) -> Self {
+    pub const fn new(store: Store, guard: EgressPolicy, clock: SharedClock) -> Self {
         Self { store, guard, clock }
     }
 
@@ -138,7 +138,7 @@ impl Webhooks {
         tx.update_endpoint(&endpoint, target.as_ref()).await?;
         let moved = target.is_some() || was.headers != endpoint.settings.headers;
         if moved || (enabled && !was.enabled) {
-            endpoint.health.start_over();
+            endpoint.health.reset();
             tx.save_health(id, &endpoint.health).await?;
         }
         if was.enabled && !enabled {
@@ -241,7 +241,7 @@ impl Webhooks {
     /// event that is being written has read the endpoints as they are, and the dispatcher locks them in its own turn.
     async fn begin(&self) -> Result<Tx, Error> {
         let mut tx = self.store.begin().await?;
-        tx.one_at_a_time().await?;
+        tx.lock_event_log().await?;
         Ok(tx)
     }
 

@@ -9,8 +9,8 @@ use crate::{
     clock::{SharedClock, SystemClock},
     config::Config,
     http,
-    store::{self, Store},
-    upstream::{self, Em, Kind},
+    store::{self, Store, config::Database},
+    upstream::{self, EmClient, Kind},
 };
 
 /// How long logging off may take.
@@ -71,22 +71,19 @@ fn listener(config: &http::Config) -> Result<String, Fault> {
 }
 
 async fn store(config: &store::Config, clock: SharedClock) -> Result<String, Fault> {
-    let store = Store::open(config, clock)
+    Store::examine(config, clock)
         .await
         .map_err(|error| fault(&error, error.hint()))?;
-    let answered = store.ping().await;
-    store.close().await;
-    answered.map_err(|error| fault(&error, error.hint()))?;
     // The address of a database server may carry a password.
     let place = match config.url.rsplit_once('@') {
-        Some((_, place)) if store.is_shared() => place,
+        Some((_, place)) if Database::parse(&config.url) == Ok(Database::Server) => place,
         Some(_) | None => config.url.as_str(),
     };
     Ok(format!("{place} opens and is up to date"))
 }
 
 async fn logon(config: &upstream::Config, clock: SharedClock) -> Result<String, Fault> {
-    let em = Em::new(config, clock).map_err(|error| fault(&error, None))?;
+    let em = EmClient::new(config, clock).map_err(|error| fault(&error, None))?;
     let checked = em.check().await;
     let logged_off = em.shutdown(LOGOFF).await;
     let checked = checked.map_err(|(_, error)| fault(&error, hint(error.kind())))?;
@@ -115,14 +112,16 @@ fn hint(kind: &Kind) -> Option<&'static str> {
         Kind::InvalidResponse { .. } | Kind::Failed { .. } | Kind::Refused { .. } => {
             Some("is upstream.url that of Enterprise Manager's REST API (by default port 9398)?")
         }
-        Kind::TimedOut | Kind::Interrupted { .. } => Some("is a proxy or a firewall in between?"),
-        Kind::Busy { .. } => Some("Enterprise Manager is overloaded, or all its logon sessions are taken"),
+        Kind::TimedOut | Kind::ConnectionLost { .. } => Some("is a proxy or a firewall in between?"),
+        Kind::Overloaded { .. } => {
+            Some("Enterprise Manager is overloaded, or all its logon sessions are taken")
+        }
         Kind::NoFreeLogon
-        | Kind::TooLate
+        | Kind::DeadlinePassed
         | Kind::TooLarge { .. }
         | Kind::CircuitOpen { .. }
         | Kind::ShuttingDown
-        | Kind::Unsendable { .. } => None,
+        | Kind::NotEncodable { .. } => None,
     }
 }
 

@@ -6,7 +6,6 @@ use std::{
 };
 
 use super::{ConfigFile, Failure};
-use crate::http;
 
 /// A health check that waits longer is answered by its caller's own limit.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -32,7 +31,6 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let server = args.config.load()?.server;
     let scheme = if server.tls.is_some() { "https" } else { "http" };
     let path = if args.ready { "readyz" } else { "healthz" };
-    let url = format!("{scheme}://{}/{path}", reachable(&server));
     // The certificate is for the name that callers use; here the gateway talks to itself over loopback.
     let client = reqwest::Client::builder()
         .no_proxy()
@@ -40,22 +38,30 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         .tls_danger_accept_invalid_certs(true)
         .build()
         .map_err(|error| Failure::caused_by(&error))?;
-    match client.get(&url).send().await {
-        Ok(answer) if answer.status() == 200 => Ok(()),
-        Ok(answer) => Err(Failure::new(format!("{url} answers {}", answer.status()))),
-        Err(error) => Err(
-            Failure::new(format!("{url} does not answer: {}", error.without_url()))
+    let mut refused = Failure::new("there is no address to ask".to_owned());
+    for address in reachable(server.listen) {
+        let url = format!("{scheme}://{address}/{path}");
+        refused = match client.get(&url).send().await {
+            Ok(answer) if answer.status() == 200 => return Ok(()),
+            Ok(answer) => return Err(Failure::new(format!("{url} answers {}", answer.status()))),
+            Err(error) => Failure::new(format!("{url} does not answer: {}", error.without_url()))
                 .hint("is the gateway running, with the same configuration?"),
-        ),
+        };
     }
+    Err(refused)
 }
 
-/// Where a listener on all addresses is reached from here.
-fn reachable(server: &http::Config) -> SocketAddr {
-    let address = match server.listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+/// Where a listener on all addresses is reached from here; one on `[::]` by IPv4 as well, which is all it has on a system
+/// without IPv6.
+fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
+    let addresses: Vec<IpAddr> = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![Ipv4Addr::LOCALHOST.into()],
+        IpAddr::V6(ip) if ip.is_unspecified() => vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
+        ip => vec![ip],
     };
-    SocketAddr::new(address, server.listen.port())
+    let port = listen.port();
+    addresses
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, port))
+        .collect()
 }

@@ -197,7 +197,14 @@ impl<'a> Section<'a> {
             }
             _ => {}
         }
-        let inline = self.text(key);
+        let mut inline = self.text(key);
+        if inline
+            .as_ref()
+            .is_some_and(|text| has_byte_order_mark(text.as_bytes()))
+        {
+            self.fault(key, &format!("begins {MARKED}"));
+            inline = None;
+        }
         let file = self.path(key_file);
         let content = file.as_ref().and_then(|file| self.file_text(key_file, file));
         let from_file = content.and_then(|text| match text.trim_end_matches(['\r', '\n']) {
@@ -213,6 +220,10 @@ impl<'a> Section<'a> {
     /// The content of a file that `key` named; a fault on `key` when it cannot be read.
     pub fn file(&self, key: &str, file: &std::path::Path) -> Option<Vec<u8>> {
         match std::fs::read(file) {
+            Ok(content) if has_byte_order_mark(&content) => {
+                self.fault(key, &format!("names {}, which begins {MARKED}", file.display()));
+                None
+            }
             Ok(content) => Some(content),
             Err(error) => {
                 self.fault(key, &format!("cannot read {}: {error}", file.display()));
@@ -403,4 +414,15 @@ fn without_indices(path: &str) -> String {
     parts.fold(first, |text, part| {
         format!("{text}[]{}", part.split_once(']').map_or("", |(_, rest)| rest))
     })
+}
+
+/// What is wrong with a marked file, and what to do about it.
+const MARKED: &str =
+    "with a byte order mark, which would be part of the secret; save it as UTF-8 without BOM";
+
+/// Whether text begins with the byte order mark of UTF-8, UTF-16 or UTF-32, as editors on Windows write it.
+fn has_byte_order_mark(text: &[u8]) -> bool {
+    [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff"]
+        .iter()
+        .any(|mark| text.starts_with(mark))
 }

@@ -63,6 +63,8 @@ fn server(mut s: Section<'_>) -> Server {
     let config = Server {
         listen: s.parsed("listen", listen).unwrap_or(default.listen),
         request_timeout: s.duration("request_timeout", default.request_timeout, SECOND, HOUR),
+        idle_timeout: s.duration("idle_timeout", default.idle_timeout, SECOND, DAY),
+        head_timeout: default.head_timeout,
         max_body: s.bytes("max_body", default.max_body, KIB, GIB),
         cors_origins: s
             .list("cors_origins", values::origin)

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use url::Url;
 
 /// `"1h30m"`, `"250ms"`, `"0s"`; units `ms s m h d w y`, a year being 365 days.
@@ -78,6 +78,14 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
         .parse::<IpNet>()
         .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
         .map_err(|_| format!("`{text}` is not a network; write it like \"10.20.0.0/16\""))?;
+    // An IPv4 network in the clothes of IPv6 is judged as what it is, as addresses are.
+    let net = match net {
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => match v6.addr().to_ipv4_mapped() {
+            Some(v4) => Ipv4Net::new(v4, v6.prefix_len() - 96).map_or(net, IpNet::V4),
+            None => net,
+        },
+        IpNet::V4(_) | IpNet::V6(_) => net,
+    };
     let least = match net {
         IpNet::V4(_) => 8,
         IpNet::V6(_) => 32,
@@ -197,6 +205,12 @@ mod tests {
     fn networks_wider_than_a_class_a_are_refused() {
         assert_eq!(network("10.20.1.1/16").unwrap().to_string(), "10.20.0.0/16");
         assert_eq!(network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
+        assert_eq!(
+            network("::ffff:10.20.1.1/112").unwrap().to_string(),
+            "10.20.0.0/16"
+        );
+        assert_eq!(network("::ffff:10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
+        assert!(network("::ffff:0.0.0.0/96").is_err());
         assert!(network("10.0.0.0/8").is_ok() && network("fd00::/32").is_ok());
         for wrong in [
             "0.0.0.0/0",

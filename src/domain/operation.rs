@@ -220,7 +220,7 @@ impl Operation {
     /// Whether its end is an event. Writes through the mirror are not told: receivers wait for failovers, and would
     /// be flooded by every edit of a job.
     #[must_use]
-    pub fn is_told(&self) -> bool {
+    pub fn emits_event(&self) -> bool {
         self.kind != OperationKind::Em
     }
 
@@ -228,7 +228,7 @@ impl Operation {
     ///
     /// The task of a write through the mirror keeps its address, since callers go on reading it there for as long as
     /// that session happens to live.
-    pub fn leave_logon(&mut self, now: bool) -> Option<LogonId> {
+    pub fn release_logon(&mut self, now: bool) -> Option<LogonId> {
         let task = self.task.as_mut()?;
         if self.kind == OperationKind::Em && task.state != TaskState::Lost {
             task.logon.filter(|_| now)

@@ -2,7 +2,7 @@
 //!
 //! Signatures are checked by the library, times by the gateway's clock. A token never reaches a log, an error text or
 //! a `Debug` output. Everything under `/api` passes here, unknown paths included; a route's scope is checked where the
-//! route is registered (see `openapi::guarded`).
+//! route is registered (see `openapi::require_scope`).
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
 
-use super::Edge;
+use super::HttpState;
 use super::config::AuthConfig;
 use super::json::Document;
 use super::keys::{Error, Key};
@@ -180,7 +180,11 @@ fn words(claim: Option<&Value>) -> impl Iterator<Item = &str> {
 }
 
 /// Lets requests under `/api` pass with a valid token only, and leaves the caller with the request.
-pub(super) async fn authenticate(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+pub(super) async fn authenticate(
+    State(edge): State<HttpState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let path = request.uri().path();
     if path != "/api" && !path.starts_with("/api/") {
         return next.run(request).await;
@@ -188,7 +192,7 @@ pub(super) async fn authenticate(State(edge): State<Edge>, mut request: Request,
     match edge.authenticator().caller(request.headers()) {
         Ok(caller) => {
             if let Some(context) = RequestContext::of(request.extensions()) {
-                context.told_by(&caller);
+                context.set_caller(&caller);
             }
             request.extensions_mut().insert(caller);
             next.run(request).await

@@ -121,7 +121,7 @@ codes! {
         "The response was not XML, was truncated, exceeded the size limit, or was not the requested document.",
         "Check that `upstream.url` leads to Enterprise Manager and not to a proxy's page.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "Store unavailable",
-        "The database does not answer or cannot be written to. Nothing was sent to Enterprise Manager that is not recorded.",
+        "The database does not answer, cannot be written to, or is still being opened after a start. Nothing was sent to Enterprise Manager that is not recorded.",
         "Try again later. Operators: check the disk and the database.", retry after 5 s;
     UpstreamUnavailable = "upstream-unavailable", SERVICE_UNAVAILABLE, "Enterprise Manager unavailable",
         "Enterprise Manager cannot be reached, is overloaded, or has not been observed completely since the gateway's first start.",

@@ -15,6 +15,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Longest time a caller waits for an answer, `Prefer: wait` included; streams are exempt.
     pub request_timeout: Duration,
+    /// How long a connection is kept between requests.
+    pub idle_timeout: Duration,
+    /// How long a connection may take for the head of a request, once it has begun. No key: nobody needs longer.
+    pub head_timeout: Duration,
     /// Largest request body, in bytes.
     pub max_body: usize,
     /// Origins that browsers may call from, as `scheme://host[:port]`; empty means none.
@@ -41,6 +45,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             request_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(620),
+            head_timeout: Duration::from_secs(15),
             max_body: 1024 * 1024,
             cors_origins: Vec::new(),
             public_url: None,

@@ -10,13 +10,17 @@ pub mod codes;
 pub mod config;
 mod extract;
 pub mod headers;
+mod idle;
 mod json;
 mod keys;
 mod layers;
+mod listener;
 pub mod openapi;
 pub mod problem;
 mod routes;
 mod server;
+mod startup;
+mod tls;
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,20 +32,22 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::Semaphore;
 
 use crate::app::App;
-use crate::clock::{Clock, SharedClock};
+use crate::clock::SharedClock;
 use crate::domain::links::Links;
 use auth::Authenticator;
 pub use config::{AuthConfig, Config};
 pub use keys::Error as KeyError;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
+pub use startup::Startup;
+pub use tls::Certificate;
 
 /// Requests worked on at a time, those that wait for an operation included; more are refused, not queued.
 const MAX_IN_FLIGHT: usize = 1024;
 
 /// What every handler and layer works with; clones share it.
 #[derive(Clone)]
-pub struct Edge(Arc<Inner>);
+pub struct HttpState(Arc<Inner>);
 
 struct Inner {
     app: App,
@@ -53,7 +59,7 @@ struct Inner {
     document: OnceLock<(Bytes, String)>,
 }
 
-impl Edge {
+impl HttpState {
     /// Reads the keys.
     ///
     /// # Errors
@@ -83,10 +89,6 @@ impl Edge {
         &self.0.authenticator
     }
 
-    fn clock(&self) -> &dyn Clock {
-        self.0.clock.as_ref()
-    }
-
     fn in_flight(&self) -> Arc<Semaphore> {
         self.0.in_flight.clone()
     }
@@ -109,7 +111,7 @@ impl Edge {
 }
 
 /// The whole edge as one service.
-pub fn router(edge: &Edge) -> Router {
+pub fn router(edge: &HttpState) -> Router {
     let (documented, _) = routes::all().split_for_parts();
     let routes = documented
         .merge(routes::pages())

@@ -358,6 +358,16 @@ impl From<app::Error> for Problem {
             E::Upstream(error) => upstream(&error),
             E::Store(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+                if matches!(error, StoreError::RefusedValue { .. }) {
+                    return Self::new(
+                        Code::InvalidRequest,
+                        "the request has text that the store cannot hold, such as the character U+0000",
+                    );
+                }
+                // To repeat it changes nothing, and the store is well.
+                if error.is_about_the_row() || error.is_unreadable() {
+                    return Self::internal();
+                }
                 let detail = match error {
                     // Whatever else the store holds is there; to ask again changes nothing.
                     error if error.is_unreadable() => return Self::internal(),
@@ -413,7 +423,7 @@ fn upstream(error: &app::UpstreamError) -> Problem {
             Code::UpstreamInvalidResponse,
             format!("Enterprise Manager's answer is larger than {limit} bytes"),
         ),
-        F::Interrupted { .. } => (
+        F::ConnectionLost { .. } => (
             Code::UpstreamError,
             "the connection to Enterprise Manager broke before the answer was complete".to_owned(),
         ),
@@ -421,7 +431,7 @@ fn upstream(error: &app::UpstreamError) -> Problem {
             Code::UpstreamTimeout,
             "Enterprise Manager did not answer in time".to_owned(),
         ),
-        F::Busy { message, .. } => (
+        F::Overloaded { message, .. } => (
             Code::UpstreamUnavailable,
             saying("Enterprise Manager is overloaded or in maintenance", message),
         ),
@@ -438,12 +448,12 @@ fn upstream(error: &app::UpstreamError) -> Problem {
             Code::UpstreamUnavailable,
             "all logon sessions at Enterprise Manager are in use".to_owned(),
         ),
-        F::TooLate => (
+        F::DeadlinePassed => (
             Code::UpstreamUnavailable,
             "the gateway was held up for so long that the request was not sent to Enterprise Manager any more".to_owned(),
         ),
         F::ShuttingDown => (Code::UpstreamUnavailable, "the gateway is stopping".to_owned()),
-        F::Unsendable { .. } => (
+        F::NotEncodable { .. } => (
             Code::InvalidRequest,
             "the request cannot be written as a document of Enterprise Manager".to_owned(),
         ),
@@ -472,6 +482,18 @@ mod tests {
         let problem = Problem::fault("/callback/url", "is not an address");
         assert_eq!(problem.0.detail, "/callback/url: is not an address");
         assert_eq!(problem.0.errors.len(), 1);
+    }
+
+    #[test]
+    fn a_value_that_the_store_cannot_hold_is_the_requests_fault_and_a_row_it_cannot_read_the_gateways() {
+        for (error, code) in [
+            (StoreError::RefusedValue { source: None }, Code::InvalidRequest),
+            (StoreError::Corrupt { what: "events.body" }, Code::Internal),
+            (StoreError::TooSlow, Code::StoreUnavailable),
+        ] {
+            let problem = Problem::from(app::Error::Store(error));
+            assert_eq!(problem.code(), code);
+        }
     }
 
     #[test]

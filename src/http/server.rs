@@ -10,21 +10,17 @@ use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::config::{Config, TlsConfig};
+use super::config::Config;
+use super::idle::{self, Watching};
+use super::listener::{self, AcceptLog};
 
 /// Connections at a time; one more is closed at once. Each costs some 10 KiB when idle.
 const MAX_CONNECTIONS: usize = 4096;
-/// How long a connection may take for the head of its next request, which is also how long it may idle.
-const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a new connection may take for its first request: one that sends a byte a second is not a caller.
-const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request, in bytes.
@@ -55,39 +51,33 @@ pub enum Error {
 /// # Errors
 /// [`Error::Bind`].
 pub fn bind(config: &Config) -> Result<TcpListener, Error> {
-    let address = config.listen;
-    TcpListener::bind(address).map_err(|source| Error::Bind { address, source })
+    listener::bind(config.listen)
 }
 
 /// Serves until `stop`, then ends: no new connections, open requests get `drain` to finish.
 ///
 /// # Errors
-/// [`Error::Tls`] before anything is served; [`Error::Listener`] when the listener fails.
+/// [`Error::Listener`] when the listener fails.
 pub async fn serve(
     config: &Config,
     router: Router,
     listener: TcpListener,
+    tls: Option<RustlsConfig>,
     stop: CancellationToken,
     drain: Duration,
 ) -> Result<(), Error> {
     let address = listener.local_addr()?;
-    let tls = config.tls.as_ref().map(tls_config).transpose()?;
     let handle = Handle::new();
+    let log = Arc::new(AcceptLog::default());
+    let refused = log.clone();
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle.clone())
-        .first_request_timeout(FIRST_REQUEST_TIMEOUT)
-        .accept_error_handler(|peer, error| {
-            tracing::debug!(
-                peer = peer.map(tracing::field::display),
-                error = %error,
-                "a connection was not taken"
-            );
+        .first_request_timeout(config.head_timeout)
+        .accept_error_handler(move |peer, error| match peer {
+            None => refused.failed(error),
+            Some(peer) => tracing::debug!(peer = %peer, error = %error, "a connection was not taken"),
         });
-    server
-        .http_builder()
-        .http1()
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD);
+    server.http_builder().http1().max_buf_size(MAX_HEAD);
     server
         .http_builder()
         .http2()
@@ -105,16 +95,23 @@ pub async fn serve(
         // Ends when the server does, which the select below sees first.
         std::future::pending::<()>().await;
     };
-    let acceptor = Bounded(Arc::new(Semaphore::new(MAX_CONNECTIONS)));
+    let acceptor = Bounded {
+        free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        log,
+    };
+    let limits = idle::Limits {
+        idle: config.idle_timeout,
+        head: config.head_timeout,
+    };
     let serving = async {
         match tls {
             Some(tls) => {
-                let tls = RustlsAcceptor::new(tls)
+                let acceptor = RustlsAcceptor::new(tls)
                     .handshake_timeout(HANDSHAKE_TIMEOUT)
                     .acceptor(acceptor);
-                server.acceptor(tls).serve(make).await
+                server.acceptor(Watching { acceptor, limits }).serve(make).await
             }
-            None => server.acceptor(acceptor).serve(make).await,
+            None => server.acceptor(Watching { acceptor, limits }).serve(make).await,
         }
     };
     tokio::select! {
@@ -123,29 +120,12 @@ pub async fn serve(
     }
 }
 
-fn tls_config(config: &TlsConfig) -> Result<RustlsConfig, Error> {
-    fn unusable<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> Error {
-        Error::Tls(error.into())
-    }
-    let chain = CertificateDer::pem_file_iter(&config.cert_file)
-        .map_err(unusable)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(unusable)?;
-    let key = PrivateKeyDer::from_pem_file(&config.key_file).map_err(unusable)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut server = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(unusable)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(unusable)?;
-    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(RustlsConfig::from_config(Arc::new(server)))
-}
-
 /// Takes a connection only while there is room, handshakes included.
 #[derive(Clone)]
-struct Bounded(Arc<Semaphore>);
+struct Bounded {
+    free: Arc<Semaphore>,
+    log: Arc<AcceptLog>,
+}
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
     type Stream = TcpStream;
@@ -153,7 +133,7 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
     type Future = std::future::Ready<io::Result<(TcpStream, Counted<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        std::future::ready(match self.0.clone().try_acquire_owned() {
+        std::future::ready(match self.free.clone().try_acquire_owned() {
             Ok(permit) => stream.set_nodelay(true).map(|()| {
                 let service = Counted {
                     service,
@@ -161,7 +141,10 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
                 };
                 (stream, service)
             }),
-            Err(_) => Err(io::Error::other("too many connections")),
+            Err(_) => {
+                self.log.full(MAX_CONNECTIONS);
+                Err(io::Error::other("too many connections"))
+            }
         })
     }
 }

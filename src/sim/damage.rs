@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::render::Form;
 use super::xml::Element;
 
 /// Stands in the text of a damaged element; the character behind it says for what.
@@ -43,6 +44,8 @@ pub enum Kind {
     NoUid,
     /// Neither URN nor address.
     NoIdentity,
+    /// Neither, and an entity that nobody declared.
+    Unknowable,
     /// No `State`.
     NoState,
     /// Text where numbers and times should be.
@@ -80,11 +83,12 @@ impl Damages {
         }
     }
 
-    /// The record as a row of a query.
-    pub fn in_list(&self, id: Uuid, element: Element) -> Element {
-        self.0
-            .get(&id)
-            .map_or(element.clone(), |damage| damage.kind.done_to(element))
+    /// The record as a row of a query; references hold nothing that could be damaged.
+    pub fn in_list(&self, id: Uuid, form: Form, element: Element) -> Element {
+        match self.0.get(&id) {
+            Some(damage) if form == Form::Entity => damage.kind.done_to(element),
+            _ => element,
+        }
     }
 
     /// The record by itself.
@@ -127,6 +131,7 @@ impl Kind {
                 element.attributes.retain(|(name, _)| !lost(name));
                 return element;
             }
+            Self::Unknowable => return Self::BadEntity.done_to(Self::NoIdentity.done_to(element)),
             Self::NoState => {
                 element.children.retain(|child| child.name != "State");
                 return element;

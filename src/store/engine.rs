@@ -10,7 +10,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Error;
-use super::limited::silent;
+use super::timed::silent;
 
 /// How long a caller waits for a connection; on PostgreSQL that is also how long one waits for a server that is away.
 const FILE_PATIENCE: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const TURN_LIMIT: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// [`Error::TooSlow`], or the work's own.
-pub async fn in_time<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+pub async fn with_timeout<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     tokio::time::timeout(TURN_LIMIT, work)
         .await
         .unwrap_or_else(|_| Err(Error::TooSlow.into()))
@@ -106,11 +106,8 @@ impl Engine {
     pub(super) async fn migrating(self, pool: &AnyPool) -> Result<AnyConnection, Error> {
         let mut connection = pool.connect_options().connect().await?;
         let settings = match self {
-            Self::Sqlite => PRAGMAS,
-            Self::Postgres => {
-                "set statement_timeout = '30min'; set lock_timeout = '30min'; \
-                 set idle_in_transaction_session_timeout = '5min'"
-            }
+            Self::Sqlite => MIGRATING_PRAGMAS,
+            Self::Postgres => MIGRATING_SETTINGS,
         };
         connection.execute(sqlx::raw_sql(settings)).await?;
         Ok(connection)
@@ -127,6 +124,17 @@ impl Engine {
         }
     }
 }
+
+/// A process that ends in the middle of a migration leaves a server that would go on with it alone, and keep the next one
+/// waiting; from version 14 on it can be asked to look whether anybody is there.
+const MIGRATING_SETTINGS: &str = "set statement_timeout = '30min'; set lock_timeout = '30min'; \
+     set idle_in_transaction_session_timeout = '5min'; \
+     select set_config('client_connection_check_interval', '2s', false) \
+     where current_setting('server_version_num')::int >= 140000";
+
+/// Those of every connection; only a lock of another process is waited for longer.
+const MIGRATING_PRAGMAS: &str = "pragma busy_timeout = 1800000; pragma journal_mode = wal; \
+     pragma synchronous = full; pragma foreign_keys = on;";
 
 /// FULL, because the product is for the day the power fails: a commit that was answered must survive it. The time is how
 /// long a statement waits for another process or connection that holds the database, in milliseconds.

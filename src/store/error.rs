@@ -113,6 +113,13 @@ pub enum Error {
         #[source]
         source: Box<Self>,
     },
+    /// The database is well, and cannot hold a value that it was given.
+    #[error("the database cannot hold a value that it was given")]
+    RefusedValue {
+        /// The database's words, if it came to that.
+        #[source]
+        source: Option<sqlx::Error>,
+    },
     /// Its tables could not be brought up to date.
     #[error("the store's tables could not be brought up to date")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -215,6 +222,10 @@ impl From<sqlx::Error> for Error {
                 source: Some(source),
             };
         }
+        if is_about_text(&source) {
+            let source = Some(source);
+            return Self::RefusedValue { source };
+        }
         match (Refusal::of(&source), &source) {
             (Some(refusal), _) => Self::Refused { refusal, source },
             (None, sqlx::Error::PoolTimedOut) => Self::TooSlow,
@@ -239,13 +250,22 @@ impl From<sqlx::migrate::MigrateError> for Error {
     }
 }
 
+/// Whether the database cannot hold a text: a character that it or its encoding lacks, or more than there is room for.
+fn is_about_text(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let code = error.code();
+    matches!(code.as_deref(), Some("22021" | "22P05" | "22001" | "18"))
+}
+
 impl Error {
     /// Whether the database took offence at one row and is well otherwise: a constraint, or a value it cannot hold.
     #[must_use]
     pub fn is_about_the_row(&self) -> bool {
         use sqlx::error::ErrorKind;
         let Self::Database(sqlx::Error::Database(error)) = self else {
-            return matches!(self, Self::Corrupt { .. });
+            return matches!(self, Self::Corrupt { .. } | Self::RefusedValue { .. });
         };
         matches!(
             error.kind(),
@@ -300,6 +320,7 @@ impl Error {
             | Self::KeyMissing
             | Self::WrongKey { .. }
             | Self::KeyGone { .. }
+            | Self::RefusedValue { .. }
             | Self::Unsealable
             | Self::Corrupt { .. } => None,
         }

@@ -30,7 +30,7 @@ impl Tx {
     /// [`Error::Database`] when the database refuses, also for a second event with the same number in a session.
     pub async fn append_event(&mut self, event: &NewEvent) -> Result<(), Error> {
         let routing = &event.routing;
-        self.one_at_a_time().await?;
+        self.lock_event_log().await?;
         sqlx::query(
             "insert into events (id, type, at, body, session_key, sequence, plan_key, tenant, result, operation_id) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",

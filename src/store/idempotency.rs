@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn key_use(&self, key: &KeyDigests) -> Result<KeyUse, Error> {
-        let oldest = self.believed_now().checked_sub(KEPT).unwrap_or_default();
+        let oldest = self.trusted_now().checked_sub(KEPT).unwrap_or_default();
         let row = sqlx::query(SELECT)
             .bind(key.scope.clone())
             .bind(micros(oldest))
@@ -60,7 +60,7 @@ impl Tx {
                 .execute(self.connection())
                 .await?;
         }
-        let oldest = self.believed_now().checked_sub(KEPT).unwrap_or_default();
+        let oldest = self.trusted_now().checked_sub(KEPT).unwrap_or_default();
         let row = sqlx::query(SELECT)
             .bind(key.scope.clone())
             .bind(micros(oldest))
@@ -114,9 +114,8 @@ fn use_of(key: &KeyDigests, row: Option<&sqlx::any::AnyRow>) -> Result<KeyUse, E
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::domain::operation::{Operation, OperationKind, OperationState};
     use crate::store::Config;
-    use crate::store::testing::temporary_config;
+    use crate::store::testing::{new_operation, temporary_config};
 
     /// A second less than a key is kept.
     const ALMOST: Duration = Duration::from_secs(24 * 3600 - 1);
@@ -138,38 +137,14 @@ mod tests {
         while !left.is_zero() {
             let step = left.min(Duration::from_secs(1800));
             clock.advance(step);
-            store.remember_time().await.expect("remembered");
+            store.save_trusted_time().await.expect("remembered");
             left -= step;
         }
     }
 
     /// Lets the key stand for a new operation.
     async fn bind(store: &Store, request: &str) -> OperationId {
-        let now = store.clock().now();
-        let operation = Operation {
-            id: OperationId::new(store.clock().id()),
-            kind: OperationKind::Em,
-            action: "post".into(),
-            plan: None,
-            target: Some("/jobs".into()),
-            state: OperationState::Submitting,
-            result: None,
-            result_source: None,
-            progress: 0,
-            task: None,
-            session: None,
-            failure: None,
-            requested_by: None,
-            requested_at: now,
-            finished_at: None,
-            cancel_requested_at: None,
-            callback_url: None,
-            metadata: std::collections::BTreeMap::new(),
-            seen_observation: 1,
-            answer_due: now,
-            evidence_deadline: now,
-            history: vec![],
-        };
+        let operation = new_operation(store);
         let mut tx = store.begin().await.expect("begun");
         tx.insert_operation(&operation).await.expect("inserted");
         tx.bind_key(&key(request), operation.id).await.expect("bound");
@@ -215,7 +190,7 @@ mod tests {
     async fn a_clock_that_leaps_ahead_ends_no_key() {
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
         let store = open(&temporary_config().await, &clock).await;
-        store.remember_time().await.expect("remembered");
+        store.save_trusted_time().await.expect("remembered");
         let first = bind(&store, "one").await;
         clock.advance(KEPT * 400);
         assert_eq!(

@@ -4,17 +4,15 @@
 //! migrations, the process lock) is in this file. Moments are stored as microseconds since 1970, documents as JSON
 //! text, secrets sealed. Invariant: whatever is acknowledged to a caller or seen at EM was committed first.
 
-mod calendar;
 pub mod config;
 pub mod engine;
 pub mod error;
 pub mod events;
 pub mod idempotency;
 mod keyring;
-mod limited;
 mod lock;
 pub mod logons;
-pub mod news;
+pub mod notify;
 pub mod operations;
 mod place;
 mod preconditions;
@@ -26,6 +24,9 @@ pub mod savepoint;
 pub mod seal;
 pub mod sessions;
 mod sql;
+mod text;
+mod timed;
+mod trusted_clock;
 pub mod webhooks;
 
 use std::sync::{Arc, Mutex};
@@ -38,17 +39,17 @@ use crate::clock::SharedClock;
 use crate::domain::event::EventType;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
-use calendar::Calendar;
-pub use calendar::Timekeeper;
 pub use config::Config;
 use engine::Engine;
-pub use engine::in_time;
+pub use engine::with_timeout;
 pub use error::{Error, Refusal};
 use keyring::Keyring;
-use limited::{Health, Limited};
 use lock::ProcessLock;
 use place::Place;
 use seal::Sealer;
+use timed::{Health, Timed};
+pub use trusted_clock::ClockRecorder;
+use trusted_clock::TrustedClock;
 
 /// A transaction that may write. Dropping it without [`Tx::commit`] rolls it back.
 pub struct Tx {
@@ -80,7 +81,7 @@ struct Inner {
     workers: engine::Pools,
     sealer: Sealer,
     clock: SharedClock,
-    calendar: Mutex<Calendar>,
+    trusted_clock: Mutex<TrustedClock>,
     unreadable: readable::Unreadable,
     health: Health,
     deliveries: Nudge,
@@ -105,12 +106,30 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 ];
 
 impl Store {
-    /// Opens the database, takes its process lock, brings its tables up to date.
+    /// Opens the database, takes its process lock, brings its tables up to date, and joins its replicas.
     ///
     /// # Errors
     /// [`Error::Locked`] when another process has it, [`Error::Newer`] when a newer program wrote it,
     /// [`Error::WrongKey`] and [`Error::KeyGone`] when its secrets cannot be opened, otherwise what the database says.
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, Error> {
+        let (store, place) = Self::prepare(config, clock).await?;
+        store.register().await.map_err(|error| place.named(error))?;
+        Ok(store)
+    }
+
+    /// Does what [`Store::open`] does, but the replicas that there are notice nothing: what has to be written is undone.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn examine(config: &Config, clock: SharedClock) -> Result<(), Error> {
+        let (store, place) = Self::prepare(config, clock).await?;
+        let examined = store.try_enrolment().await;
+        store.close_pools().await;
+        examined.map_err(|error| place.named(error))
+    }
+
+    /// Everything up to the first write of this process' own.
+    async fn prepare(config: &Config, clock: SharedClock) -> Result<(Self, Place), Error> {
         sqlx::any::install_default_drivers();
         let place = Place::find(&config.url)?;
         let keyring = Keyring::new(config, &place)?;
@@ -121,9 +140,9 @@ impl Store {
         let engine = place.engine();
         let opened = async {
             let (requests, workers) = place.connect().await?;
-            in_time(preconditions::of_database(&requests.write, engine)).await?;
+            with_timeout(preconditions::of_database(&requests.write, engine)).await?;
             migrate(&requests.write, engine).await?;
-            in_time(preconditions::of_tables(&requests.write, engine)).await?;
+            with_timeout(preconditions::of_tables(&requests.write, engine)).await?;
             Ok((requests, workers))
         };
         let (engine::Pools { write, read }, workers) = opened.await.map_err(|error| place.named(error))?;
@@ -139,15 +158,17 @@ impl Store {
             health: Health::new(clock.clone()),
             unreadable: readable::Unreadable::new(clock.clone()),
             clock,
-            calendar: Mutex::default(),
+            trusted_clock: Mutex::default(),
             deliveries: Nudge::default(),
             replicas: Nudge::default(),
             _lock: lock,
         };
         let store = Self(Arc::new(inner), Lane::Requests);
-        store.recall_time().await.map_err(|error| place.named(error))?;
-        store.enrol().await.map_err(|error| place.named(error))?;
-        Ok(store)
+        store
+            .load_trusted_time()
+            .await
+            .map_err(|error| place.named(error))?;
+        Ok((store, place))
     }
 
     /// The same store over connections of the workers' own: a crowd of requests does not keep them waiting.
@@ -186,13 +207,13 @@ impl Store {
     }
 
     /// Where statements that only read go.
-    pub(in crate::store) fn reader(&self) -> Limited<'_, &AnyPool> {
-        self.limited(self.read_pool())
+    pub(in crate::store) fn reader(&self) -> Timed<'_, &AnyPool> {
+        self.timed(self.read_pool())
     }
 
     /// Runs statements as `inner` does, each within its time.
-    pub(in crate::store) fn limited<E>(&self, inner: E) -> Limited<'_, E> {
-        Limited {
+    pub(in crate::store) fn timed<E>(&self, inner: E) -> Timed<'_, E> {
+        Timed {
             inner,
             health: &self.0.health,
         }
@@ -243,19 +264,23 @@ impl Store {
         sqlx::query("select 1").fetch_one(self.reader()).await?;
         if self.refuses_writes().is_some() {
             // What it says is noted where it is said.
-            let _ = self.enrol().await;
+            let _ = self.register().await;
         }
         Ok(())
     }
 
     /// Closes all connections after what runs has ended; other replicas take over at once.
     pub async fn close(&self) {
-        if let Err(error) = self.leave().await {
+        if let Err(error) = self.deregister().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "other replicas find out by themselves that this one has ended"
             );
         }
+        self.close_pools().await;
+    }
+
+    async fn close_pools(&self) {
         for pool in [
             &self.0.workers.read,
             &self.0.workers.write,
@@ -269,8 +294,8 @@ impl Store {
 
 impl Tx {
     /// The connection, for statements of this room.
-    pub(in crate::store) fn connection(&mut self) -> Limited<'_, &mut sqlx::AnyConnection> {
-        Limited {
+    pub(in crate::store) fn connection(&mut self) -> Timed<'_, &mut sqlx::AnyConnection> {
+        Timed {
             inner: &mut self.inner,
             health: &self.store.health,
         }
@@ -297,7 +322,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn one_at_a_time(&mut self) -> Result<(), Error> {
+    pub async fn lock_event_log(&mut self) -> Result<(), Error> {
         if let Some(lock) = self.engine().order_events() {
             sqlx::query(lock).execute(self.connection()).await?;
         }
@@ -380,6 +405,8 @@ pub mod testing {
 
     use super::{Config, Store};
     use crate::clock::{ManualClock, SharedClock, SystemClock};
+    use crate::domain::id::OperationId;
+    use crate::domain::operation::{Operation, OperationKind, OperationState};
 
     /// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
     /// runs the suite on both.
@@ -403,8 +430,37 @@ pub mod testing {
         while !left.is_zero() {
             let step = left.min(Duration::from_mins(30));
             clock.advance(step);
-            let _ = store.believed_now();
+            let _ = store.trusted_now();
             left -= step;
+        }
+    }
+
+    /// An operation to be written, of a write through the mirror.
+    pub fn new_operation(store: &Store) -> Operation {
+        let now = store.clock().now();
+        Operation {
+            id: OperationId::new(store.clock().id()),
+            kind: OperationKind::Em,
+            action: "post".into(),
+            plan: None,
+            target: Some("/jobs".into()),
+            state: OperationState::Submitting,
+            result: None,
+            result_source: None,
+            progress: 0,
+            task: None,
+            session: None,
+            failure: None,
+            requested_by: None,
+            requested_at: now,
+            finished_at: None,
+            cancel_requested_at: None,
+            callback_url: None,
+            metadata: std::collections::BTreeMap::new(),
+            seen_observation: 1,
+            answer_due: now,
+            evidence_deadline: now,
+            history: vec![],
         }
     }
 

@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::readable::{Filling, OPERATIONS};
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
+use super::text::{checked, kept, opt_checked, opt_kept};
 use super::{Error, Store, Tx};
 use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
@@ -77,14 +78,14 @@ impl Tx {
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
-        .bind(operation.action.clone())
+        .bind(checked(&operation.action)?)
         .bind(operation.plan.as_ref().map(|plan| plan.id.key()))
         .bind(operation.plan.as_ref().map(|plan| json(plan, "operations.plan")).transpose()?)
-        .bind(operation.target.clone())
+        .bind(opt_checked(operation.target.as_deref())?)
         .bind(operation.state.as_str())
-        .bind(operation.requested_by.clone())
+        .bind(opt_checked(operation.requested_by.as_deref())?)
         .bind(micros(operation.requested_at))
-        .bind(operation.callback_url.clone())
+        .bind(opt_checked(operation.callback_url.as_deref())?)
         .bind(json(&operation.metadata, "operations.metadata")?)
         .bind(operation.seen_observation)
         .bind(micros(operation.answer_due))
@@ -118,13 +119,13 @@ impl Tx {
         .bind(operation.result.as_ref().map(|result| result.as_str().to_owned()))
         .bind(operation.result_source.map(ResultSource::as_str))
         .bind(operation.progress)
-        .bind(task.map(|task| task.id.0.clone()))
+        .bind(task.map(|task| kept(&task.id.0)))
         .bind(task.and_then(|task| task.logon).map(|logon| logon.to_string()))
         .bind(task.map(|task| task.state.as_str().to_owned()))
-        .bind(task.and_then(|task| task.message.clone()))
+        .bind(task.and_then(|task| opt_kept(task.message.as_ref())))
         .bind(operation.session.as_ref().map(EmId::key))
         .bind(operation.session.as_ref().map(|id| id.as_str().to_owned()))
-        .bind(operation.failure.as_ref().map(|failure| failure.message.clone()))
+        .bind(operation.failure.as_ref().map(|failure| kept(&failure.message)))
         .bind(operation.failure.as_ref().map(|failure| failure.source.as_str()))
         .bind(operation.finished_at.map(micros))
         .bind(operation.cancel_requested_at.map(micros))
@@ -146,7 +147,7 @@ impl Tx {
             .bind(position)
             .bind(step.state.as_str())
             .bind(micros(step.at))
-            .bind(step.reason.clone())
+            .bind(opt_kept(step.reason.as_ref()))
             .execute(self.connection())
             .await?;
         }

@@ -122,6 +122,11 @@ const BY_CODE: &[(&str, &str, &str)] = &[
         "the database does not exist",
         "createdb --owner=USER --encoding=UTF8 --template=template0 NAME",
     ),
+    (
+        "5",
+        "another program holds the write lock of the database's file",
+        "end what writes to the file (a shell of sqlite3, a backup, a repair), then start again",
+    ),
     ("28P01", REFUSED, CREDENTIALS),
     ("28000", REFUSED, CREDENTIALS),
 ];
@@ -266,6 +271,26 @@ mod tests {
                 "{error:?}"
             );
         }
+    }
+
+    #[rstest]
+    #[case("show client_encoding", "LATIN1", "UTF8")]
+    #[case("show server_encoding", "SQL_ASCII", "UTF8")]
+    #[case("show standard_conforming_strings", "off", "on")]
+    #[case("pragma journal_mode", "delete", "wal")]
+    #[case("pragma encoding", "UTF-16be", "UTF-8")]
+    fn a_wrong_answer_is_named_with_what_to_do(
+        #[case] question: &str,
+        #[case] wrong: &str,
+        #[case] right: &str,
+    ) {
+        let all = OF_POSTGRES.iter().chain(OF_SQLITE);
+        let precondition = all.into_iter().find(|each| each.question == question);
+        let precondition = precondition.expect("a precondition");
+        precondition.judge(right).expect("right");
+        let error = precondition.judge(wrong).expect_err("wrong");
+        assert!(error.to_string().contains(wrong), "{error}");
+        assert!(error.hint().is_some_and(|hint| !hint.is_empty()));
     }
 
     #[test]

@@ -4,15 +4,15 @@
 //! is told from one that is slow: silent for 3 s with the lock free is dead, silent for 8 s is dead in any case. All
 //! times are the database server's. A file has one process, and everything in it is that process' own.
 
-mod heart;
+mod heartbeat;
 mod presence;
 mod shares;
 
 use std::collections::HashSet;
 
-pub use self::heart::Heart;
+pub use self::heartbeat::Heartbeat;
 pub(in crate::store) use self::presence::Presence;
-pub use self::shares::{Good, Quota};
+pub use self::shares::{LimitSource, SharedLimit};
 use super::engine::Engine;
 use super::row::Columns as _;
 use super::{Error, Store, Tx};
@@ -135,7 +135,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn note_greeting(&self) -> Result<(), Error> {
+    pub async fn record_em_contact(&self) -> Result<(), Error> {
         if self.0.engine == Engine::Postgres {
             let mut tx = self.begin().await?;
             let id = self.replica().to_owned();
@@ -167,25 +167,15 @@ impl Store {
 
     /// Writes this replica's row, or, in a file, who opened it last: a store that takes no writes is of no use, and is
     /// found out here and not at the first request.
-    pub(super) async fn enrol(&self) -> Result<(), Error> {
+    pub(super) async fn register(&self) -> Result<(), Error> {
         let begun = tokio::time::Instant::now();
         let mut tx = self.begin().await?;
-        let query = match self.0.engine {
-            Engine::Postgres => sqlx::query(BEAT_SQL)
-                .bind(self.replica().to_owned())
-                .bind(shares::NOTHING),
-            // With the time, because SQLite does not write what is there already.
-            Engine::Sqlite => {
-                sqlx::query(OPENED_SQL).bind(format!("{} {}", self.replica(), self.clock().now()))
-            }
-        };
-        let rows = query.fetch_all(tx.connection()).await?;
-        tx.note_writing();
+        let rows = tx.write_enrolment().await?;
         tx.commit().await?;
         if self.0.engine == Engine::Postgres {
             self.note_beat(begun, rows.first())?;
             // Those who have more than their new share can give it back at once.
-            self.tell_of_replicas().await?;
+            self.notify_replicas().await?;
         }
         Ok(())
     }
@@ -197,11 +187,21 @@ impl Store {
         Ok(())
     }
 
+    /// Whether [`Store::register`] could be done; on a shared store it is undone, so that nobody makes room for this process.
+    pub(super) async fn try_enrolment(&self) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        tx.write_enrolment().await?;
+        match self.0.engine {
+            Engine::Sqlite => tx.commit().await,
+            Engine::Postgres => Ok(()),
+        }
+    }
+
     /// Leaves: what is still this replica's is anybody's at once.
-    pub(super) async fn leave(&self) -> Result<(), Error> {
+    pub(super) async fn deregister(&self) -> Result<(), Error> {
         if self.0.engine == Engine::Postgres {
             let mut tx = self.begin().await?;
-            tx.one_at_a_time().await?;
+            tx.lock_event_log().await?;
             tx.remove_replica(self.replica()).await?;
             tx.commit().await?;
         }
@@ -209,7 +209,7 @@ impl Store {
     }
 
     /// Removes replicas that are taken for dead. Their number.
-    async fn bury(&self) -> Result<usize, Error> {
+    async fn evict_dead(&self) -> Result<usize, Error> {
         let silent = sqlx::query(SILENT_SQL)
             .bind(self.replica().to_owned())
             .fetch_optional(self.reader())
@@ -219,7 +219,7 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         // Before the rows: whoever claims takes the two in this order.
-        tx.one_at_a_time().await?;
+        tx.lock_event_log().await?;
         let rows = sqlx::query(DEAD_SQL)
             .bind(self.replica().to_owned())
             .fetch_all(tx.connection())
@@ -240,6 +240,18 @@ impl Store {
 }
 
 impl Tx {
+    async fn write_enrolment(&mut self) -> Result<Vec<sqlx::any::AnyRow>, Error> {
+        let replica = self.replica().to_owned();
+        let query = match self.engine() {
+            Engine::Postgres => sqlx::query(BEAT_SQL).bind(replica).bind(shares::NO_CLAIMS),
+            // With the time, because SQLite does not write what is there already.
+            Engine::Sqlite => sqlx::query(OPENED_SQL).bind(format!("{replica} {}", self.clock().now())),
+        };
+        let rows = query.fetch_all(self.connection()).await?;
+        self.note_writing();
+        Ok(rows)
+    }
+
     /// This process in the rows that are its own.
     pub(super) fn replica(&self) -> &str {
         &self.store.replica

@@ -90,7 +90,7 @@ impl Pruner {
     /// # Errors
     /// [`Error::Database`].
     pub async fn step(&self) -> Result<bool, Error> {
-        let now = self.store.believed_now();
+        let now = self.store.trusted_now();
         let mut more = false;
         for rule in &self.rules {
             let Ok(oldest) = now.checked_sub(rule.age) else {
@@ -188,7 +188,7 @@ mod tests {
         let mut tx = store.begin().await.expect("begun");
         tx.append_event(&event).await.expect("appended");
         tx.commit().await.expect("committed");
-        store.remember_time().await.expect("remembered");
+        store.save_trusted_time().await.expect("remembered");
         store.close().await;
         drop(store);
 
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(store.clock_doubted(), Some(begin + 400 * day));
 
         // A restart on the way proves nothing and costs nothing.
-        store.remember_time().await.expect("remembered");
+        store.save_trusted_time().await.expect("remembered");
         store.close().await;
         drop((store, pruner));
         let store = Store::open(&config, clock.clone()).await.expect("a store");

@@ -4,7 +4,7 @@ use super::{Error, Tx};
 
 /// A point in a transaction.
 #[must_use]
-pub struct Mark {
+pub struct Savepoint {
     events: usize,
 }
 
@@ -13,11 +13,11 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn mark(&mut self) -> Result<Mark, Error> {
+    pub async fn mark(&mut self) -> Result<Savepoint, Error> {
         sqlx::query("savepoint one_row")
             .execute(self.connection())
             .await?;
-        Ok(Mark {
+        Ok(Savepoint {
             events: self.events.len(),
         })
     }
@@ -26,7 +26,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn keep(&mut self, _mark: Mark) -> Result<(), Error> {
+    pub async fn keep(&mut self, _mark: Savepoint) -> Result<(), Error> {
         sqlx::query("release savepoint one_row")
             .execute(self.connection())
             .await?;
@@ -37,7 +37,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn undo(&mut self, mark: Mark) -> Result<(), Error> {
+    pub async fn undo(&mut self, mark: Savepoint) -> Result<(), Error> {
         sqlx::query("rollback to savepoint one_row")
             .execute(self.connection())
             .await?;

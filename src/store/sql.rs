@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor};
 
 use super::Error;
+use super::text::checked;
 
 /// A value for a parameter.
 enum Value {
@@ -76,6 +77,11 @@ impl Sql {
         self,
         executor: impl Executor<'_, Database = Any>,
     ) -> Result<Vec<AnyRow>, Error> {
+        for value in &self.values {
+            if let Value::Text(text) = value {
+                checked(text)?;
+            }
+        }
         let mut query = sqlx::query(AssertSqlSafe(self.text));
         for value in self.values {
             query = match value {

@@ -66,9 +66,9 @@ metrics_table! {
     DAMAGED_NOW = Gauge "emgate_upstream_damaged_records" ["type"] "Records of EM's that are damaged at the moment.";
     TRANSCODE_UNPARSED = Counter "emgate_transcode_unparsed_total" ["type" "name"] "Values that did not parse as their type and stayed text.";
 
-    WATCH_LOOKS = Counter "emgate_watch_looks_total" ["outcome"] "Looks at EM's failover sessions.";
-    WATCH_SECONDS = Histogram "emgate_watch_look_seconds" [] "Time of one look, in seconds.";
-    WATCH_LAST = Gauge "emgate_watch_last_complete_seconds" [] "When a look was last complete, in seconds since 1970.";
+    OBSERVATIONS = Counter "emgate_observations_total" ["outcome"] "Passes over the failover sessions at EM.";
+    OBSERVATION_SECONDS = Histogram "emgate_observation_seconds" [] "Duration of one pass, in seconds.";
+    OBSERVATION_LAST = Gauge "emgate_observation_last_complete_seconds" [] "When the last complete pass was made, in seconds since 1970.";
     SESSIONS_ACTIVE = Gauge "emgate_failover_sessions_active" [] "Failover sessions that have not stopped.";
 
     OPERATIONS_STARTED = Counter "emgate_operations_started_total" ["action"] "Operations accepted.";
@@ -185,14 +185,14 @@ mod tests {
     #[test]
     fn what_is_counted_is_rendered_with_its_help() {
         upkeep();
-        metrics::histogram!(names::WATCH_SECONDS).record(0.003);
+        metrics::histogram!(names::OBSERVATION_SECONDS).record(0.003);
         for n in 0..2 * MOST_UNKNOWN {
             count_unknown(names::TRANSCODE_UNKNOWN, "Job", &format!("Field{n}"));
         }
         let text = render();
         assert!(text.contains("# HELP emgate_build_info"), "{text}");
         assert!(
-            text.contains("emgate_watch_look_seconds_bucket{le=\"0.005\"} 1"),
+            text.contains("emgate_observation_seconds_bucket{le=\"0.005\"} 1"),
             "{text}"
         );
         let labelled = text

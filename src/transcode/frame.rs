@@ -1,6 +1,6 @@
 //! The object being written: its type, what of it occurred, what is still open.
 
-use super::out::Mark;
+use super::out::Checkpoint;
 use super::state::State;
 use super::unknown::Members;
 use crate::catalogue::{Field, Key, TypeDef};
@@ -9,7 +9,7 @@ use crate::catalogue::{Field, Key, TypeDef};
 pub(super) struct Frame {
     pub ty: &'static TypeDef,
     /// Where its `{` stands.
-    pub start: Mark,
+    pub start: Checkpoint,
     /// Bit per field that occurred.
     pub seen: u64,
     /// The field behind the one that came last: EM keeps the schema's order, so it is tried first.
@@ -22,7 +22,7 @@ pub(super) struct Frame {
     /// `id` was made from `uid`.
     pub made_id: bool,
     /// The child just begun belongs to a list that was closed before: where its items are written for the time being.
-    pub late: Option<(Mark, &'static Field)>,
+    pub late: Option<(Checkpoint, &'static Field)>,
     /// Unknown attributes and children.
     pub extra: Option<Box<Members>>,
 }

@@ -3,7 +3,7 @@
 use super::decode::more;
 use super::error::DecodeError;
 use super::frame::Frame;
-use super::out::Mark;
+use super::out::Checkpoint;
 use super::source::{Source, Token};
 use super::start::api_url;
 use super::state::State;
@@ -83,7 +83,7 @@ pub(super) fn scalar<S: Source>(
 }
 
 #[cold]
-fn null_instead(st: &mut State<'_>, mark: Mark) {
+fn null_instead(st: &mut State<'_>, mark: Checkpoint) {
     if st.out.rewind(mark) {
         st.out.buf.extend_from_slice(b"null");
     }

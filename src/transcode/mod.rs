@@ -161,14 +161,6 @@ pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeErr
     decode_below(MIRROR, xml, roots)
 }
 
-/// The same with EM's own addresses below `mirror`, whatever their root when there are no `roots`.
-///
-/// # Errors
-/// As [`decode_expecting`].
-pub fn decode_below(mirror: &str, xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeError> {
-    decode_any(mirror, xml, (!roots.is_empty()).then_some(roots), Vec::new())
-}
-
 /// Transcodes the page of a query for entities called `row`. Rows that are damaged are told apart and left out, or read
 /// with U+FFFD in place of the characters that no document may hold.
 ///
@@ -196,6 +188,14 @@ pub fn decode_rows(xml: &[u8], row: &str) -> Result<Rows, DecodeError> {
 #[must_use]
 pub fn repaired(xml: &[u8]) -> Option<String> {
     rows::repaired(xml)
+}
+
+/// The same with EM's own addresses below `mirror`, whatever their root when there are no `roots`.
+///
+/// # Errors
+/// As [`decode_expecting`].
+pub fn decode_below(mirror: &str, xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeError> {
+    decode_any(mirror, xml, (!roots.is_empty()).then_some(roots), Vec::new())
 }
 
 fn decode_any(
@@ -260,8 +260,8 @@ pub fn encode(json: &[u8], root: &str, mode: Mode) -> Result<Vec<u8>, EncodeErro
 }
 
 /// Makes the body of a request that changes a thing which EM shows as `shown`: what it shows and `root` does not take
-/// is left out, so that a document can be put back as it was read (docs/behaviour.md#json-to-xml). Addresses below `mirror`
-/// become EM's again.
+/// is left out, so that a document can be put back as it was read (docs/behaviour.md#json-to-xml). Addresses below
+/// `mirror` become EM's again.
 ///
 /// # Errors
 /// As [`encode`].

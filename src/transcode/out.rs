@@ -19,7 +19,7 @@ pub(super) struct Out<'w> {
 
 /// A place in the output, counted from its beginning.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark(u64);
+pub(super) struct Checkpoint(u64);
 
 impl<'w> Out<'w> {
     /// Keeps everything in `buf`, up to `limit` bytes.
@@ -44,12 +44,12 @@ impl<'w> Out<'w> {
     }
 
     #[inline]
-    pub(super) fn mark(&self) -> Mark {
-        Mark(self.gone + self.buf.len() as u64)
+    pub(super) fn mark(&self) -> Checkpoint {
+        Checkpoint(self.gone + self.buf.len() as u64)
     }
 
     /// Index of a mark in `buf`; none if that part is already handed on.
-    fn index(&self, mark: Mark) -> Option<usize> {
+    fn index(&self, mark: Checkpoint) -> Option<usize> {
         usize::try_from(mark.0.checked_sub(self.gone)?).ok()
     }
 
@@ -87,7 +87,7 @@ impl<'w> Out<'w> {
     }
 
     /// Takes back what was written since `mark`; false if it is handed on already.
-    pub(super) fn rewind(&mut self, mark: Mark) -> bool {
+    pub(super) fn rewind(&mut self, mark: Checkpoint) -> bool {
         match self.index(mark) {
             Some(index) => {
                 self.buf.truncate(index);
@@ -98,7 +98,7 @@ impl<'w> Out<'w> {
     }
 
     /// Renames a member of the object that begins at `object`; false if it is out of reach.
-    pub(super) fn rename_member(&mut self, object: Mark, key: &str, new: &str) -> bool {
+    pub(super) fn rename_member(&mut self, object: Checkpoint, key: &str, new: &str) -> bool {
         let Some(member) = self.member(object, key) else {
             return false;
         };
@@ -108,7 +108,7 @@ impl<'w> Out<'w> {
     }
 
     /// Takes a member out of the object that begins at `object`; false if it is out of reach.
-    pub(super) fn remove_member(&mut self, object: Mark, key: &str) -> bool {
+    pub(super) fn remove_member(&mut self, object: Checkpoint, key: &str) -> bool {
         let Some(member) = self.member(object, key) else {
             return false;
         };
@@ -125,7 +125,7 @@ impl<'w> Out<'w> {
 
     /// Moves the items written since `tail` (comma-separated, no brackets) to the end of the array member `key`;
     /// false if that array is out of reach.
-    pub(super) fn move_into_array(&mut self, object: Mark, key: &str, tail: Mark) -> bool {
+    pub(super) fn move_into_array(&mut self, object: Checkpoint, key: &str, tail: Checkpoint) -> bool {
         let (Some(member), Some(tail)) = (self.member(object, key), self.index(tail)) else {
             return false;
         };
@@ -151,7 +151,7 @@ impl<'w> Out<'w> {
     }
 
     /// Finds a direct member of the object whose `{` stands at `object`.
-    fn member(&self, object: Mark, key: &str) -> Option<Member> {
+    fn member(&self, object: Checkpoint, key: &str) -> Option<Member> {
         let mut at = self.index(object)? + 1;
         loop {
             let key_at = at;
@@ -225,7 +225,7 @@ fn skip_value(json: &[u8], at: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn with(json: &str) -> (Out<'static>, Mark) {
+    fn with(json: &str) -> (Out<'static>, Checkpoint) {
         let mut out = Out::memory(Vec::new(), usize::MAX);
         out.buf.extend_from_slice(b"[1,");
         let mark = out.mark();

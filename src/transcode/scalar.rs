@@ -106,7 +106,7 @@ pub(super) fn write_decimal(text: &str, out: &mut Vec<u8>) -> bool {
 /// A date-time in UTC, ready to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DateTime<'a> {
-    /// 1753-01-01, EM's "never".
+    /// One of the days that stand for "never"; EM's own is 1753-01-01.
     Never,
     At {
         /// Year, month, day, hour, minute, second in UTC.
@@ -115,6 +115,9 @@ pub(super) enum DateTime<'a> {
         fraction: &'a str,
     },
 }
+
+/// The first days of SQL Server's two kinds of time and of .NET's: what programs write that have no time to write.
+const NEVER: [[u32; 3]; 3] = [[1753, 1, 1], [1900, 1, 1], [1, 1, 1]];
 
 /// What a date-time stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +187,7 @@ pub(super) fn date_time(text: &str) -> Option<DateTime<'_>> {
         }
         _ => return None,
     };
-    if year == 1753 && month == 1 && day == 1 {
+    if NEVER.contains(&[year, month, day]) {
         return Some(DateTime::Never);
     }
     let fields = if offset == 0 {
@@ -192,7 +195,8 @@ pub(super) fn date_time(text: &str) -> Option<DateTime<'_>> {
     } else {
         shift(fields, -offset)?
     };
-    if fields[..3] == [1753, 1, 1] {
+    let [year, month, day, ..] = fields;
+    if NEVER.contains(&[year, month, day]) {
         return Some(DateTime::Never);
     }
     Some(DateTime::At { fields, fraction })
@@ -243,6 +247,7 @@ pub(super) fn write_plain_date_time(text: &str, out: &mut Vec<u8>) -> bool {
             ]
         )
         || two(0) < 18
+        || head.starts_with(b"1900-01-01")
         || !(1..=12).contains(&two(5))
         || !(1..=28).contains(&two(8))
         || two(11) > 23
@@ -438,6 +443,14 @@ mod tests {
     #[case("1753-01-01T00:00:00+02:00", Some("null"))]
     #[case("1752-12-31T23:30:00-01:00", Some("null"))]
     #[case("1753-01-02T00:00:00Z", Some("\"1753-01-02T00:00:00Z\""))]
+    #[case("1900-01-01T00:00:00Z", Some("null"))]
+    #[case("1900-01-01T00:00:00.000Z", Some("null"))]
+    #[case("1900-01-01T00:00:00", Some("null"))]
+    #[case("1900-01-01T00:00:00+02:00", Some("null"))]
+    #[case("1899-12-31T23:30:00-01:00", Some("null"))]
+    #[case("1900-01-02T00:00:00Z", Some("\"1900-01-02T00:00:00Z\""))]
+    #[case("0001-01-01T00:00:00Z", Some("null"))]
+    #[case("0001-01-02T00:00:00Z", Some("\"0001-01-02T00:00:00Z\""))]
     #[case("2025-02-29T00:00:00Z", None)]
     #[case("1900-02-29T00:00:00Z", None)]
     #[case("2026-13-01T00:00:00Z", None)]
@@ -446,8 +459,8 @@ mod tests {
     #[case("2026-05-06T20:29:45.Z", None)]
     #[case("2026-05-06T20:29:45.1234567891Z", None)]
     #[case("2026-05-06T20:29:45+15:00", None)]
-    #[case("0001-01-01T00:00:00+01:00", None)]
-    #[case("0001-01-01T00:00:00", Some("\"0001-01-01T00:00:00Z\""))]
+    #[case("0001-01-01T00:00:00+01:00", Some("null"))]
+    #[case("0001-01-01T00:00:00", Some("null"))]
     #[case("gestern", None)]
     #[case("2026-05-06T20:29:4é", None)]
     fn times_come_in_utc_with_the_fewest_digits_that_lose_nothing(

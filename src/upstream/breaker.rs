@@ -152,20 +152,20 @@ impl Pass<'_> {
     pub fn done(self, outcome: Result<StatusCode, &Kind>) {
         match outcome {
             Ok(_) | Err(Kind::TooLarge { .. }) => self.breaker.answered(),
-            Err(Kind::Unreachable { .. } | Kind::TimedOut | Kind::Interrupted { .. }) => {
+            Err(Kind::Unreachable { .. } | Kind::TimedOut | Kind::ConnectionLost { .. }) => {
                 self.breaker.failed();
             }
             Err(
                 Kind::CredentialsRefused { .. }
-                | Kind::Busy { .. }
+                | Kind::Overloaded { .. }
                 | Kind::NoFreeLogon
-                | Kind::TooLate
+                | Kind::DeadlinePassed
                 | Kind::Refused { .. }
                 | Kind::Failed { .. }
                 | Kind::InvalidResponse { .. }
                 | Kind::CircuitOpen { .. }
                 | Kind::ShuttingDown
-                | Kind::Unsendable { .. },
+                | Kind::NotEncodable { .. },
             ) => {}
         }
     }

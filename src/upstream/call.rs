@@ -86,9 +86,9 @@ pub(super) async fn authorized(
     let mut fresh = false;
     loop {
         if permit.is_some_and(|permit| !permit()) {
-            return Err(Error::before_sending(Kind::TooLate));
+            return Err(Error::before_sending(Kind::DeadlinePassed));
         }
-        let sent = pool.moment();
+        let sent = pool.next_seq();
         let outcome = once(transport, &lease, target, call).await;
         let again = !fresh && Instant::now() < latest;
         let expired = match &outcome {
@@ -103,7 +103,7 @@ pub(super) async fn authorized(
         };
         let answer = outcome?;
         if !expired {
-            pool.prove(&lease.logon, sent);
+            pool.mark_alive(&lease.logon, sent);
             return Ok((documents::accept(answer)?, lease));
         }
         let moment = pool.forget(&lease.logon);
@@ -115,7 +115,7 @@ pub(super) async fn authorized(
             }));
         }
         drop(lease);
-        lease = pool.lease_proven(moment).await?;
+        lease = pool.lease_alive_since(moment).await?;
         fresh = true;
     }
 }
@@ -130,7 +130,7 @@ pub(super) async fn within(
     target: &str,
     call: Call<'_>,
 ) -> Result<Option<Answer>, Error> {
-    let sent = lease.pool.moment();
+    let sent = lease.pool.next_seq();
     let answer = once(transport, lease, target, call).await?;
     let expired = match answer.status {
         StatusCode::UNAUTHORIZED => true,
@@ -141,6 +141,6 @@ pub(super) async fn within(
         lease.pool.forget(&lease.logon);
         return Ok(None);
     }
-    lease.pool.prove(&lease.logon, sent);
+    lease.pool.mark_alive(&lease.logon, sent);
     documents::accept(answer).map(Some)
 }

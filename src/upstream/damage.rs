@@ -80,6 +80,25 @@ impl Damages {
         publish(&entries, kind, now);
     }
 
+    /// Takes note of one record that is read by itself alone: why it could not be read, if it could not.
+    pub fn met_alone(&self, kind: &'static str, name: &str, fault: Option<String>, now: Timestamp) {
+        let mut entries = self.entries();
+        match fault {
+            Some(reason) => {
+                if let Some(entry) = enter(&mut entries, kind, name, &reason, now) {
+                    entry.met = Some(now);
+                }
+            }
+            None => {
+                if entries.remove(&(kind, name.to_ascii_lowercase())).is_none() {
+                    return;
+                }
+                tell_healed(kind, name);
+            }
+        }
+        publish(&entries, kind, now);
+    }
+
     /// Takes note of all records of a type that are damaged, by id (none where it has none that can be read) with the
     /// reason.
     pub fn watched(&self, kind: &'static str, damaged: &[(Option<EmId>, String)], now: Timestamp) {

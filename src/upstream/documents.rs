@@ -222,7 +222,7 @@ pub(super) fn refusal(answer: &Answer) -> Error {
     let message = message(answer);
     let status = answer.status.as_u16();
     Error::after_sending(match answer.status {
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Kind::Busy {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Kind::Overloaded {
             status,
             message,
             retry_after: answer.retry_after(),

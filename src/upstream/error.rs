@@ -17,7 +17,7 @@ pub enum Kind {
         reason: String,
     },
     /// The connection broke before the whole answer was there.
-    Interrupted {
+    ConnectionLost {
         /// What failed, without addresses.
         reason: String,
     },
@@ -31,7 +31,7 @@ pub enum Kind {
         retry_after: Duration,
     },
     /// EM says that it is overloaded or in maintenance, or has no logon session left: 503 or 429.
-    Busy {
+    Overloaded {
         /// EM's status.
         status: u16,
         /// EM's words.
@@ -42,7 +42,7 @@ pub enum Kind {
     /// All logon sessions of the account were in use for too long.
     NoFreeLogon,
     /// The moment had passed until which a write was to be sent.
-    TooLate,
+    DeadlinePassed,
     /// EM definitely refused what was asked: 400, 403, 404 or 409.
     Refused {
         /// EM's status.
@@ -75,7 +75,7 @@ pub enum Kind {
     /// The gateway stops and asks nothing any more.
     ShuttingDown,
     /// What was to be sent could not be written as a document of EM's.
-    Unsendable {
+    NotEncodable {
         /// What is wrong with it.
         reason: String,
     },
@@ -114,7 +114,7 @@ impl Error {
 
     /// The same failure, but of a request that only prepared another one, which was not sent. What EM refused
     /// then is not what the caller asked for: a logon that ends with 404 does not mean that the plan is not there.
-    pub(super) fn of_preparation(self) -> Self {
+    pub(super) fn before_main_request(self) -> Self {
         let kind = match self.kind {
             Kind::Refused { status, message } => Kind::Failed { status, message },
             kind => kind,
@@ -138,18 +138,18 @@ impl Error {
             Kind::Unreachable { .. }
             | Kind::CredentialsRefused { .. }
             | Kind::NoFreeLogon
-            | Kind::TooLate
+            | Kind::DeadlinePassed
             | Kind::CircuitOpen { .. }
             | Kind::ShuttingDown
-            | Kind::Unsendable { .. } => Acted::No,
-            Kind::Refused { status, .. } | Kind::Failed { status, .. } | Kind::Busy { status, .. } => {
+            | Kind::NotEncodable { .. } => Acted::No,
+            Kind::Refused { status, .. } | Kind::Failed { status, .. } | Kind::Overloaded { status, .. } => {
                 if refused_for_certain(*status) {
                     Acted::No
                 } else {
                     Acted::Maybe
                 }
             }
-            Kind::Interrupted { .. }
+            Kind::ConnectionLost { .. }
             | Kind::TimedOut
             | Kind::InvalidResponse { .. }
             | Kind::TooLarge { .. } => Acted::Maybe,
@@ -162,13 +162,13 @@ impl Error {
         match &self.kind {
             Kind::Refused { .. } => Whose::Caller,
             Kind::CredentialsRefused { .. } => Whose::Operator,
-            Kind::NoFreeLogon | Kind::TooLate | Kind::ShuttingDown | Kind::Unsendable { .. } => {
+            Kind::NoFreeLogon | Kind::DeadlinePassed | Kind::ShuttingDown | Kind::NotEncodable { .. } => {
                 Whose::Gateway
             }
             Kind::Unreachable { .. }
-            | Kind::Interrupted { .. }
+            | Kind::ConnectionLost { .. }
             | Kind::TimedOut
-            | Kind::Busy { .. }
+            | Kind::Overloaded { .. }
             | Kind::Failed { .. }
             | Kind::InvalidResponse { .. }
             | Kind::TooLarge { .. }
@@ -183,24 +183,24 @@ impl Error {
             Kind::CredentialsRefused { retry_after, .. } | Kind::CircuitOpen { retry_after } => {
                 Some(*retry_after)
             }
-            Kind::Busy {
+            Kind::Overloaded {
                 retry_after: Some(wait),
                 ..
             } => Some(*wait),
-            Kind::Busy {
+            Kind::Overloaded {
                 retry_after: None, ..
             }
             | Kind::Unreachable { .. }
-            | Kind::Interrupted { .. }
+            | Kind::ConnectionLost { .. }
             | Kind::NoFreeLogon
-            | Kind::TooLate
+            | Kind::DeadlinePassed
             | Kind::ShuttingDown => Some(Duration::from_secs(5)),
             Kind::TimedOut
             | Kind::Refused { .. }
             | Kind::Failed { .. }
             | Kind::InvalidResponse { .. }
             | Kind::TooLarge { .. }
-            | Kind::Unsendable { .. } => None,
+            | Kind::NotEncodable { .. } => None,
         }
     }
 
@@ -208,20 +208,20 @@ impl Error {
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match &self.kind {
-            Kind::Busy { status, .. } | Kind::Refused { status, .. } | Kind::Failed { status, .. } => {
+            Kind::Overloaded { status, .. } | Kind::Refused { status, .. } | Kind::Failed { status, .. } => {
                 Some(*status)
             }
             Kind::Unreachable { .. }
-            | Kind::Interrupted { .. }
+            | Kind::ConnectionLost { .. }
             | Kind::TimedOut
             | Kind::CredentialsRefused { .. }
             | Kind::NoFreeLogon
-            | Kind::TooLate
+            | Kind::DeadlinePassed
             | Kind::InvalidResponse { .. }
             | Kind::TooLarge { .. }
             | Kind::CircuitOpen { .. }
             | Kind::ShuttingDown
-            | Kind::Unsendable { .. } => None,
+            | Kind::NotEncodable { .. } => None,
         }
     }
 
@@ -230,19 +230,19 @@ impl Error {
     pub fn message(&self) -> Option<&str> {
         match &self.kind {
             Kind::CredentialsRefused { message, .. }
-            | Kind::Busy { message, .. }
+            | Kind::Overloaded { message, .. }
             | Kind::Refused { message, .. }
             | Kind::Failed { message, .. } => message.as_deref(),
             Kind::Unreachable { .. }
-            | Kind::Interrupted { .. }
+            | Kind::ConnectionLost { .. }
             | Kind::TimedOut
             | Kind::NoFreeLogon
-            | Kind::TooLate
+            | Kind::DeadlinePassed
             | Kind::InvalidResponse { .. }
             | Kind::TooLarge { .. }
             | Kind::CircuitOpen { .. }
             | Kind::ShuttingDown
-            | Kind::Unsendable { .. } => None,
+            | Kind::NotEncodable { .. } => None,
         }
     }
 
@@ -259,27 +259,27 @@ impl Error {
     }
 
     /// A read that failed like this may succeed when it is repeated at once.
-    pub(super) const fn is_passing(&self) -> bool {
-        matches!(&self.kind, Kind::Unreachable { .. } | Kind::Interrupted { .. })
+    pub(super) const fn is_transient(&self) -> bool {
+        matches!(&self.kind, Kind::Unreachable { .. } | Kind::ConnectionLost { .. })
     }
 
     /// A word for metrics.
     pub(super) const fn label(&self) -> &'static str {
         match &self.kind {
             Kind::Unreachable { .. } => "unreachable",
-            Kind::Interrupted { .. } => "interrupted",
+            Kind::ConnectionLost { .. } => "interrupted",
             Kind::TimedOut => "timed-out",
             Kind::CredentialsRefused { .. } => "credentials-refused",
-            Kind::Busy { .. } => "busy",
+            Kind::Overloaded { .. } => "busy",
             Kind::NoFreeLogon => "no-free-logon",
-            Kind::TooLate => "too-late",
+            Kind::DeadlinePassed => "too-late",
             Kind::Refused { .. } => "refused",
             Kind::Failed { .. } => "failed",
             Kind::InvalidResponse { .. } => "invalid-response",
             Kind::TooLarge { .. } => "too-large",
             Kind::CircuitOpen { .. } => "circuit-open",
             Kind::ShuttingDown => "shutting-down",
-            Kind::Unsendable { .. } => "unsendable",
+            Kind::NotEncodable { .. } => "unsendable",
         }
     }
 }
@@ -298,7 +298,7 @@ impl fmt::Display for Error {
         };
         match &self.kind {
             Kind::Unreachable { reason } => write!(f, "Enterprise Manager cannot be reached: {reason}"),
-            Kind::Interrupted { reason } => {
+            Kind::ConnectionLost { reason } => {
                 write!(f, "the connection to Enterprise Manager broke: {reason}")
             }
             Kind::TimedOut => f.write_str("Enterprise Manager did not answer in time"),
@@ -306,7 +306,7 @@ impl fmt::Display for Error {
                 f.write_str("Enterprise Manager refuses the gateway's credentials")?;
                 quoted(f, message)
             }
-            Kind::Busy { status, message, .. } => {
+            Kind::Overloaded { status, message, .. } => {
                 write!(
                     f,
                     "Enterprise Manager is overloaded or in maintenance (status {status})"
@@ -314,7 +314,7 @@ impl fmt::Display for Error {
                 quoted(f, message)
             }
             Kind::NoFreeLogon => f.write_str("all logon sessions at Enterprise Manager are in use"),
-            Kind::TooLate => f.write_str("the gateway was held up for too long to send this any more"),
+            Kind::DeadlinePassed => f.write_str("the gateway was held up for too long to send this any more"),
             Kind::Refused { status, message } => {
                 write!(f, "Enterprise Manager refused the request with status {status}")?;
                 quoted(f, message)
@@ -331,7 +331,7 @@ impl fmt::Display for Error {
             }
             Kind::CircuitOpen { .. } => f.write_str("Enterprise Manager has not answered for a while"),
             Kind::ShuttingDown => f.write_str("the gateway stops"),
-            Kind::Unsendable { reason } => write!(f, "the request cannot be written for EM: {reason}"),
+            Kind::NotEncodable { reason } => write!(f, "the request cannot be written for EM: {reason}"),
         }
     }
 }
@@ -368,7 +368,7 @@ mod tests {
         for kind in [
             Kind::TimedOut,
             failed(500),
-            Kind::Interrupted {
+            Kind::ConnectionLost {
                 reason: String::new(),
             },
         ] {
@@ -383,10 +383,10 @@ mod tests {
             message: None,
         });
         assert!(refused.is_not_found());
-        let of_preparation = refused.of_preparation();
-        assert!(!of_preparation.is_not_found());
+        let before_main_request = refused.before_main_request();
+        assert!(!before_main_request.is_not_found());
         assert_eq!(
-            (of_preparation.status(), of_preparation.whose()),
+            (before_main_request.status(), before_main_request.whose()),
             (Some(404), Whose::Upstream)
         );
     }
@@ -408,7 +408,7 @@ mod tests {
             );
         }
         let busy = |status| {
-            Error::after_sending(Kind::Busy {
+            Error::after_sending(Kind::Overloaded {
                 status,
                 message: None,
                 retry_after: None,

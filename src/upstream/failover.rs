@@ -12,10 +12,10 @@ use super::documents::{
 };
 use super::error::{Error, Kind};
 use super::limits::Class;
-use super::mirror::{Promise, Taken, Write};
+use super::mirror::{ExpectedReply, Write, WriteResponse};
 use super::query::{Filter, Freshness};
-use super::types::{Accepted, Page, PageRequest, Sort, SortField};
-use super::{Em, paths, tasks, xml};
+use super::types::{AcceptedTask, Page, PageRequest, Sort, SortField};
+use super::{EmClient, paths, tasks, xml};
 use crate::catalogue::Method;
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, Command, Plan, PlanEdit, PlanKind, PlanMachine, PlanRef, Reference};
@@ -27,7 +27,7 @@ const BY_NAME: Sort = Sort {
     descending: false,
 };
 
-impl Em {
+impl EmClient {
     /// A page of the plans of one kind, by EM's own numbering. EM sorts plans by name only.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Em {
     /// A plan as EM has it at this moment, whatever was read before, and its document as the mirror shows it.
     ///
     /// # Errors
-    /// As [`Em::plan`].
+    /// As [`EmClient::plan`].
     pub async fn plan_fresh(&self, kind: PlanKind, id: &EmId) -> Result<(Plan, Bytes), Error> {
         let decoded = self.fetch(Class::Read, &whole(kind, id), &PLAN_ROOTS).await?;
         Ok((plan_asked_for(kind, id, decoded.read()?), decoded.json.clone()))
@@ -92,7 +92,7 @@ impl Em {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn act(&self, plan: &PlanRef, action: Action) -> Result<Accepted, Error> {
+    pub async fn act(&self, plan: &PlanRef, action: Action) -> Result<AcceptedTask, Error> {
         let body = match action {
             Action::Start { before } => start_spec(plan.kind, before)?,
             Action::Test | Action::Undo => Vec::new(),
@@ -106,21 +106,26 @@ impl Em {
             method: Method::Post,
             target,
             body,
-            promise: Promise::Failover,
+            promise: ExpectedReply::Failover,
         });
-        taken.await?.task.ok_or_else(tasks::unnamed)
+        taken.await?.task.ok_or_else(tasks::missing_task)
     }
 
     /// Changes a plan: one PUT.
     ///
     /// # Errors
-    /// As [`Em::act`].
-    pub async fn edit_plan(&self, kind: PlanKind, id: &EmId, edit: &PlanEdit) -> Result<Taken, Error> {
+    /// As [`EmClient::act`].
+    pub async fn edit_plan(
+        &self,
+        kind: PlanKind,
+        id: &EmId,
+        edit: &PlanEdit,
+    ) -> Result<WriteResponse, Error> {
         let write = Write {
             method: Method::Put,
             target: paths::plan(kind, id),
             body: edited(edit)?,
-            promise: Promise::Task,
+            promise: ExpectedReply::Task,
         };
         self.send(write).await
     }
@@ -128,13 +133,13 @@ impl Em {
     /// Deletes a cloud plan: one DELETE. EM cannot delete on-premises plans.
     ///
     /// # Errors
-    /// As [`Em::act`].
-    pub async fn delete_plan(&self, id: &EmId) -> Result<Taken, Error> {
+    /// As [`EmClient::act`].
+    pub async fn delete_plan(&self, id: &EmId) -> Result<WriteResponse, Error> {
         let write = Write {
             method: Method::Delete,
             target: paths::plan(PlanKind::Cloud, id),
             body: Vec::new(),
-            promise: Promise::Task,
+            promise: ExpectedReply::Task,
         };
         self.send(write).await
     }
@@ -154,7 +159,7 @@ const fn query_type(kind: PlanKind) -> &'static str {
 }
 
 fn body(root: &str, json: &Value) -> Result<Vec<u8>, Error> {
-    xml::body(root, json).map_err(|reason| Error::before_sending(Kind::Unsendable { reason }))
+    xml::body(root, json).map_err(|reason| Error::before_sending(Kind::NotEncodable { reason }))
 }
 
 /// EM takes either, never both: now, or restore points up to a moment (docs/behaviour.md#actions).

@@ -154,10 +154,21 @@ impl Credentials {
             return false;
         }
         let Ok(text) = tokio::fs::read_to_string(file).await.map(SecretString::from) else {
-            tracing::warn!("the password file of an Enterprise Manager account cannot be read");
+            tracing::warn!(
+                file = %file.display(),
+                "the password file of an Enterprise Manager account cannot be read as UTF-8 text"
+            );
             return false;
         };
         let new = text.expose_secret().trim_end_matches(['\r', '\n']);
+        if new.starts_with('\u{feff}') {
+            tracing::warn!(
+                file = %file.display(),
+                "the password file of an Enterprise Manager account begins with a byte order mark and is not used; \
+                 save it as UTF-8 without BOM"
+            );
+            return false;
+        }
         let mut password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = !new.is_empty() && new != password.expose_secret();
         if changed {

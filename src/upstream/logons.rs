@@ -18,11 +18,11 @@
 //! Refused credentials are tried again rarely, and more and more so, that no account gets locked.
 //! Tests: `tests/it/logon_pool.rs`; for whole processes `tests/it/logon_counts.rs` and `tests/chaos`.
 
-mod landing;
-mod life;
+mod attempt;
+mod fair_queue;
+mod liveness;
+mod maintenance;
 mod share;
-mod turns;
-mod upkeep;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,8 +32,8 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio_util::task::TaskTracker;
 
-use self::landing::{GROWTH_PAUSE, LONGEST_REFUSAL};
-use self::turns::{Turn, Turns};
+use self::attempt::{GROWTH_PAUSE, LONGEST_REFUSAL};
+use self::fair_queue::{FairQueue, Turn};
 use super::config::Account;
 use super::error::{Error, Kind};
 use super::logon::{Credentials, Life, Logon};
@@ -42,7 +42,7 @@ use crate::clock::SharedClock;
 use crate::domain::id::LogonId;
 use crate::telemetry::names;
 
-type Landed = Option<Result<(), Error>>;
+type LogonOutcome = Option<Result<(), Error>>;
 
 /// The sessions of one account.
 pub(super) struct Pool {
@@ -53,13 +53,13 @@ pub(super) struct Pool {
     tasks: TaskTracker,
     max_sessions: usize,
     slots: usize,
-    turns: Arc<Turns>,
+    queue: Arc<FairQueue>,
     changed: Notify,
     /// Whether sessions have to leave, and the word that one of them may be free.
-    thinning: AtomicBool,
+    shrinking: AtomicBool,
     freed: Notify,
-    /// Orders good answers and expiries; see [`Entry::proven`].
-    moments: AtomicU64,
+    /// Orders good answers and expiries; see [`Entry::alive_at`].
+    seq: AtomicU64,
     /// Whether a probe in a session that had just been opened was answered. Where EM does not let an account ask
     /// (tenants see little), a refused probe says nothing, and a 403 can only be taken as it is.
     probes: OnceLock<bool>,
@@ -74,7 +74,7 @@ struct State {
     entries: Vec<Entry>,
     /// How many were taken out and are being logged off.
     closing: usize,
-    flight: Option<watch::Receiver<Landed>>,
+    attempt: Option<watch::Receiver<LogonOutcome>>,
     /// The version agreed on with EM, forgotten when a logon fails.
     version: Option<&'static str>,
     /// No further session is asked for before this moment.
@@ -87,11 +87,11 @@ struct Entry {
     pins: u32,
     used_at: Timestamp,
     /// The moment at which the last request was sent that got a good answer.
-    proven: u64,
+    alive_at: u64,
     /// It was saved to be taken up again, so that it is not logged off at the end.
     saved: bool,
     /// Another replica opened it and closes it; it is here for its tasks and for nothing else.
-    guest: bool,
+    borrowed: bool,
     /// How many of the pins are for tasks that no other replica can know of yet, because they are not committed.
     uncommitted: u32,
     /// When the last one was.
@@ -111,7 +111,7 @@ struct Refusal {
 pub(super) struct Lease {
     pub pool: Arc<Pool>,
     pub logon: Arc<Logon>,
-    proven: u64,
+    alive_at: u64,
     slot: Option<OwnedSemaphorePermit>,
     _turn: Turn,
 }
@@ -120,7 +120,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         drop(self.slot.take());
         self.pool.changed.notify_waiters();
-        if self.pool.thinning.load(Ordering::Relaxed) {
+        if self.pool.shrinking.load(Ordering::Relaxed) {
             self.pool.freed.notify_one();
         }
     }
@@ -130,9 +130,9 @@ enum Found {
     Slot {
         logon: Arc<Logon>,
         slot: OwnedSemaphorePermit,
-        proven: u64,
+        alive_at: u64,
     },
-    Landing(watch::Receiver<Landed>),
+    Attempt(watch::Receiver<LogonOutcome>),
     Full,
 }
 
@@ -159,11 +159,11 @@ impl Pool {
             tasks,
             max_sessions,
             slots,
-            turns: Turns::new(max_sessions.saturating_mul(slots)),
+            queue: FairQueue::new(max_sessions.saturating_mul(slots)),
             changed: Notify::new(),
-            thinning: AtomicBool::new(false),
+            shrinking: AtomicBool::new(false),
             freed: Notify::new(),
-            moments: AtomicU64::new(0),
+            seq: AtomicU64::new(0),
             probes: OnceLock::new(),
             state: Mutex::new(State {
                 allowed: max_sessions,
@@ -182,8 +182,8 @@ impl Pool {
     }
 
     /// The next moment.
-    pub fn moment(&self) -> u64 {
-        self.moments.fetch_add(1, Ordering::Relaxed) + 1
+    pub fn next_seq(&self) -> u64 {
+        self.seq.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// A slot in any session, opening one where that is needed.
@@ -194,7 +194,7 @@ impl Pool {
         tokio::time::timeout(self.transport.limits.lease(), self.find_lease())
             .await
             .unwrap_or(Err(Error::before_sending(Kind::NoFreeLogon)))
-            .map_err(Error::of_preparation)
+            .map_err(Error::before_main_request)
     }
 
     /// A slot in a session that has given a good answer after `moment`: for the one new attempt after a session
@@ -202,20 +202,20 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::lease`].
-    pub async fn lease_proven(self: &Arc<Self>, moment: u64) -> Result<Lease, Error> {
+    pub async fn lease_alive_since(self: &Arc<Self>, since: u64) -> Result<Lease, Error> {
         let find = async {
             loop {
                 let lease = self.lease().await?;
-                if lease.proven > moment {
+                if lease.alive_at > since {
                     return Ok(lease);
                 }
-                let sent = self.moment();
+                let sent = self.next_seq();
                 match self.life(&lease.logon).await {
                     Life::Dead => {
                         self.forget(&lease.logon);
                     }
                     Life::Alive => {
-                        self.prove(&lease.logon, sent);
+                        self.mark_alive(&lease.logon, sent);
                         return Ok(lease);
                     }
                     Life::Unclear => return Ok(lease),
@@ -239,8 +239,8 @@ impl Pool {
                 .entries
                 .iter()
                 .find(|entry| entry.logon.id == id)
-                .map(|entry| (entry.logon.clone(), entry.proven));
-            let Some((logon, proven)) = known else {
+                .map(|entry| (entry.logon.clone(), entry.alive_at));
+            let Some((logon, alive_at)) = known else {
                 return Ok(None);
             };
             let slot = logon.slots.clone().acquire_owned().await;
@@ -248,7 +248,7 @@ impl Pool {
             Ok(Some(Lease {
                 pool: self.clone(),
                 logon,
-                proven,
+                alive_at,
                 slot: Some(slot),
                 _turn: turn,
             }))
@@ -259,7 +259,7 @@ impl Pool {
     }
 
     async fn turn(&self) -> Result<Turn, Error> {
-        let turn = self.turns.take().await;
+        let turn = self.queue.take().await;
         turn.ok_or_else(|| Error::before_sending(Kind::ShuttingDown))
     }
 
@@ -271,21 +271,25 @@ impl Pool {
             tokio::pin!(changed);
             changed.as_mut().enable();
             match self.find()? {
-                Found::Slot { logon, slot, proven } => {
+                Found::Slot {
+                    logon,
+                    slot,
+                    alive_at,
+                } => {
                     return Ok(Lease {
                         pool: self.clone(),
                         logon,
-                        proven,
+                        alive_at,
                         slot: Some(slot),
                         _turn: turn,
                     });
                 }
-                Found::Landing(mut landing) => {
+                Found::Attempt(mut attempt) => {
                     tokio::select! {
                         // The outcome before the news, or a failure would be answered by another attempt.
                         biased;
-                        landed = landing.wait_for(Option::is_some) => {
-                            let failed = landed.ok().and_then(|landed| landed.as_ref()?.as_ref().err().cloned());
+                        outcome = attempt.wait_for(Option::is_some) => {
+                            let failed = outcome.ok().and_then(|outcome| outcome.as_ref()?.as_ref().err().cloned());
                             // With other sessions alive, waiting for a slot there is better than failing.
                             if let Some(error) = failed && !self.lock().is_usable() {
                                 return Err(error);
@@ -311,17 +315,17 @@ impl Pool {
                 return Ok(Found::Slot {
                     logon: entry.logon.clone(),
                     slot,
-                    proven: entry.proven,
+                    alive_at: entry.alive_at,
                 });
             }
         }
         // A flight whose task is gone (it panicked) is no flight.
-        if let Some(flight) = state
-            .flight
+        if let Some(attempt) = state
+            .attempt
             .as_ref()
-            .filter(|flight| flight.has_changed().is_ok())
+            .filter(|attempt| attempt.has_changed().is_ok())
         {
-            return Ok(Found::Landing(flight.clone()));
+            return Ok(Found::Attempt(attempt.clone()));
         }
         if let Some(refusal) = &state.refusal {
             let left = Duration::try_from(refusal.until.duration_since(now)).unwrap_or_default();
@@ -343,21 +347,21 @@ impl Pool {
         let may_grow = !state.is_usable() || pause.is_zero() || pause > GROWTH_PAUSE;
         if state.own() < state.allowed && may_grow {
             let (sender, receiver) = watch::channel(None);
-            state.flight = Some(receiver.clone());
+            state.attempt = Some(receiver.clone());
             drop(state);
             let pool = self.clone();
             self.tasks.spawn(async move {
-                let sent = pool.moment();
-                let landed = pool.land(sent, pool.log_on().await).await;
+                let sent = pool.next_seq();
+                let outcome = pool.record_attempt(sent, pool.log_on().await).await;
                 {
                     // Both at once: whoever looks sees a flight that is under way, or its outcome taken in.
                     let mut state = pool.lock();
-                    state.flight = None;
-                    let _ = sender.send(Some(landed));
+                    state.attempt = None;
+                    let _ = sender.send(Some(outcome));
                 }
                 pool.changed.notify_waiters();
             });
-            return Ok(Found::Landing(receiver));
+            return Ok(Found::Attempt(receiver));
         }
         Ok(Found::Full)
     }

@@ -1,6 +1,6 @@
 //! Whatever EM has, for the mirror: documents as JSON without knowing their kind, files as a stream, writes.
 //!
-//! Documents go through the shield like every other read. A write is one request (see `call`), and what its answer
+//! Documents go through the read cache like every other read. A write is one request (see `call`), and what its answer
 //! means is said here, for the curated verbs too. A download holds its slot in the logon session until the last byte,
 //! so that the session is not logged off under it.
 
@@ -20,8 +20,8 @@ use super::error::{Error, Kind};
 use super::limits::Class;
 use super::logons::Lease;
 use super::transport::{Opened, Transport};
-use super::types::Accepted;
-use super::{Em, Inner, tasks};
+use super::types::AcceptedTask;
+use super::{EmClient, Inner, tasks};
 use crate::catalogue::Method;
 use crate::domain::links::Links;
 
@@ -88,17 +88,17 @@ fn unlink(value: &mut Value, unwanted: &impl Fn(&Value) -> bool) {
 
 /// EM's answer to a write that it took.
 #[derive(Debug, Clone)]
-pub struct Taken {
+pub struct WriteResponse {
     /// The status, a success.
     pub status: u16,
     /// What EM sent along.
     pub document: Option<Document>,
     /// The task that does the work, where there is one; the work is done otherwise.
-    pub task: Option<Accepted>,
+    pub task: Option<AcceptedTask>,
 }
 
-impl From<Accepted> for Taken {
-    fn from(task: Accepted) -> Self {
+impl From<AcceptedTask> for WriteResponse {
+    fn from(task: AcceptedTask) -> Self {
         Self {
             status: StatusCode::ACCEPTED.as_u16(),
             document: Some(Document {
@@ -112,7 +112,7 @@ impl From<Accepted> for Taken {
 
 /// What EM's page promises as the answer to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Promise {
+pub enum ExpectedReply {
     /// Nothing that would have to be followed; a task that comes all the same is.
     Nothing,
     /// A task.
@@ -121,13 +121,13 @@ pub enum Promise {
     Failover,
 }
 
-impl Promise {
+impl ExpectedReply {
     /// Whether a success without a document says that all is done; it leaves open what was done otherwise.
     ///
     /// 204 is EM's word for "done, nothing to tell", and what changes a setting may be done at once although the page
     /// promises a task. An action on a plan never is: it starts what runs for hours, and to call that over would tell
     /// everybody a success that nobody has seen. Its session is looked for instead.
-    const fn is_kept_by_silence(self, status: StatusCode) -> bool {
+    const fn allows_empty_reply(self, status: StatusCode) -> bool {
         match self {
             Self::Nothing => true,
             Self::Task => status.as_u16() == StatusCode::NO_CONTENT.as_u16(),
@@ -146,7 +146,7 @@ pub struct Write {
     /// XML, or nothing.
     pub body: Vec<u8>,
     /// What the answer should be.
-    pub promise: Promise,
+    pub promise: ExpectedReply,
 }
 
 /// A file on its way from EM.
@@ -167,7 +167,7 @@ impl Download {
                 .map_err(|_| Error::after_sending(Kind::TimedOut))?
                 .map_err(super::transport::failure)?;
             if chunk.is_none() {
-                download.lease.pool.prove(&download.lease.logon, 0); // lives, since when is not known
+                download.lease.pool.mark_alive(&download.lease.logon, 0); // lives, since when is not known
             }
             Ok(chunk.map(|chunk| (chunk, download)))
         })
@@ -180,7 +180,7 @@ impl std::fmt::Debug for Download {
     }
 }
 
-impl Em {
+impl EmClient {
     /// The document at `target` (path and query below `/api/`), which may be the answer to the same read of a moment
     /// ago.
     ///
@@ -192,7 +192,7 @@ impl Em {
         // Apart from the gateway's own reads, which insist on a certain kind of document.
         let decoded = self
             .inner
-            .shield
+            .read_cache
             .read((0, format!("mirror {target}")), reading)
             .await?;
         Ok(Document::of(&decoded))
@@ -207,18 +207,18 @@ impl Em {
     }
 
     /// Sends a write: one request, whatever happens; [`Error::acted`] tells whether it may have arrived. The logon
-    /// session of a task is pinned, as in [`Accepted`].
+    /// session of a task is pinned, as in [`AcceptedTask`].
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn send(&self, write: Write) -> Result<Taken, Error> {
+    pub async fn send(&self, write: Write) -> Result<WriteResponse, Error> {
         let change = match write.method {
             Method::Post => Change::Post,
             Method::Put => Change::Put,
             Method::Delete => Change::Delete,
             Method::Get => {
                 let reason = "GET changes nothing".to_owned();
-                return Err(Error::before_sending(Kind::Unsendable { reason }));
+                return Err(Error::before_sending(Kind::NotEncodable { reason }));
             }
         };
         let (answer, lease) = self.write(&write.target, change, &write.body).await?;
@@ -226,26 +226,26 @@ impl Em {
         let silent =
             answer.status == StatusCode::NO_CONTENT || answer.body.iter().all(u8::is_ascii_whitespace);
         if silent {
-            return if write.promise.is_kept_by_silence(answer.status) {
-                Ok(Taken {
+            return if write.promise.allows_empty_reply(answer.status) {
+                Ok(WriteResponse {
                     status,
                     document: None,
                     task: None,
                 })
             } else {
-                Err(tasks::unnamed())
+                Err(tasks::missing_task())
             };
         }
         let decoded = documents::decode_any(&self.inner.links, answer.body).await?;
         let task = match (decoded.root, write.promise) {
             ("Task", _) => Some(tasks::accepted(&decoded, lease.logon.id)?),
-            (_, Promise::Nothing) => None,
-            (_, Promise::Task | Promise::Failover) => return Err(tasks::unnamed()),
+            (_, ExpectedReply::Nothing) => None,
+            (_, ExpectedReply::Task | ExpectedReply::Failover) => return Err(tasks::missing_task()),
         };
         if task.is_some() {
             lease.pool.pin(lease.logon.id);
         }
-        Ok(Taken {
+        Ok(WriteResponse {
             status,
             document: Some(Document::of(&decoded)),
             task,
@@ -289,7 +289,7 @@ impl Em {
                 }));
             }
             drop(lease);
-            lease = pool.lease_proven(moment).await?;
+            lease = pool.lease_alive_since(moment).await?;
             fresh = true;
         }
     }
@@ -310,7 +310,7 @@ async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Do
         let answer = transport.rest(opened).await?;
         return Err(documents::refusal(&answer));
     }
-    lease.pool.prove(&lease.logon, 0); // lives, since when is not known
+    lease.pool.mark_alive(&lease.logon, 0); // lives, since when is not known
     if is_page(opened.response.headers()) {
         return Err(documents::invalid("a page for people came in place of the file"));
     }

@@ -1,6 +1,6 @@
 //! The only room that speaks to EM: its paths, headers, habits and moods end here.
 //!
-//! [`Em`] is what the rest of the program sees: plans, actions, tasks and sessions as domain values, and one
+//! [`EmClient`] is what the rest of the program sees: plans, actions, tasks and sessions as domain values, and one
 //! [`Error`] that says whether EM may have acted. The room decides nothing about failovers and writes nothing down.
 //! Invariant: one call that changes EM is at most one request that EM can have acted on.
 //!
@@ -9,10 +9,11 @@
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `paths`, `xml` | how its answers are read |
+//! | `oversize` | pages that are larger than an answer may be |
 //! | `damage` | which of its records are damaged at the moment |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
 //! | `logons`, `logon` | the pool of logon sessions (`landing`: how one comes in, `upkeep` and `life`: what keeps and ends it, `share` and `turns`: how many there may be), and one of them |
-//! | `shield`, `breaker` | sparing EM, and sparing callers the wait |
+//! | `read_cache`, `breaker` | sparing EM, and sparing callers the wait |
 //! | `transport`, `tls`, `limits` | the wire, and how long each class of request may take |
 //!
 //! Tests: `tests/it/logon_pool.rs`, `tests/it/upstream_faults.rs`, `tests/it/upstream.rs`.
@@ -28,10 +29,11 @@ mod limits;
 mod logon;
 mod logons;
 pub mod mirror;
+mod oversize;
 mod paths;
 mod query;
+mod read_cache;
 mod sessions;
-mod shield;
 mod tasks;
 mod tls;
 mod transport;
@@ -50,14 +52,17 @@ pub use self::damage::Damaged;
 pub use self::error::{Error, Kind, SetupError, Whose};
 pub use self::logon::SavedLogon;
 pub use self::sessions::Walked;
-pub use self::types::{Accepted, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView};
+pub use self::types::{
+    AcceptedTask, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView,
+};
 
 use self::call::{Call, Change, SendPermit};
 use self::damage::Damages;
 use self::documents::Decoded;
 use self::limits::Class;
 use self::logons::{Lease, Pool};
-use self::shield::Shield;
+use self::oversize::Oversize;
+use self::read_cache::ReadCache;
 use self::transport::{Answer, Transport};
 use crate::clock::SharedClock;
 use crate::domain::id::LogonId;
@@ -72,7 +77,7 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// EM, as the rest of the program sees it. Cheap to clone; all clones share the logon sessions.
 #[derive(Clone)]
-pub struct Em {
+pub struct EmClient {
     inner: Arc<Inner>,
     /// Whether writes may still be sent.
     permit: Option<SendPermit>,
@@ -81,15 +86,16 @@ pub struct Em {
 struct Inner {
     transport: Arc<Transport>,
     pools: Vec<Arc<Pool>>,
-    shield: Shield,
+    read_cache: ReadCache,
     damages: Damages,
+    oversize: Oversize,
     clock: SharedClock,
     links: Links,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
-/// What [`Em::check`] found out about one account.
+/// What [`EmClient::check`] found out about one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     /// The account's name in the configuration.
@@ -98,7 +104,7 @@ pub struct Checked {
     pub version: String,
 }
 
-/// The logon sessions of one account; see [`Em::logon_counts`].
+/// The logon sessions of one account; see [`EmClient::logon_counts`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogonCount {
     /// The account's name in the configuration.
@@ -111,9 +117,9 @@ pub struct LogonCount {
     pub held: usize,
 }
 
-impl Em {
+impl EmClient {
     /// EM as configured. Nothing is sent before the first question; the logon sessions are looked after until
-    /// [`Em::shutdown`]. Has to be called within a Tokio runtime.
+    /// [`EmClient::shutdown`]. Has to be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -125,13 +131,14 @@ impl Em {
         if pools.is_empty() {
             return Err(SetupError::NoAccount);
         }
-        let shield = Shield::new(config.coalesce, config.cache_ttl, clock.clone());
+        let read_cache = ReadCache::new(config.coalesce, config.cache_ttl, clock.clone());
         let stop = CancellationToken::new();
         let inner = Inner {
             transport,
             pools,
-            shield,
+            read_cache,
             damages: Damages::default(),
+            oversize: Oversize::default(),
             clock,
             links: config.links.clone(),
             tasks,
@@ -145,7 +152,7 @@ impl Em {
         tasks.spawn(em.clone().look_after());
         for pool in &em.inner.pools {
             let (pool, stop) = (pool.clone(), em.inner.stop.clone());
-            tasks.spawn(async move { stop.run_until_cancelled(pool.see_off()).await });
+            tasks.spawn(async move { stop.run_until_cancelled(pool.close_surplus()).await });
         }
         Ok(em)
     }
@@ -216,7 +223,7 @@ impl Em {
         self.inner.transport.limits.action_in_all()
     }
 
-    /// One task less that needs that logon session; see [`Accepted`].
+    /// One task less that needs that logon session; see [`AcceptedTask`].
     pub fn release(&self, logon: LogonId) {
         let known = self.inner.pools.iter().any(|pool| pool.release(logon));
         if !known {
@@ -225,7 +232,7 @@ impl Em {
     }
 
     /// What is needed to take up a logon session after a restart; `None` when it is gone. From now on
-    /// [`Em::shutdown`] leaves it open while a task needs it.
+    /// [`EmClient::shutdown`] leaves it open while a task needs it.
     #[must_use]
     pub fn save_logon(&self, logon: LogonId) -> Option<SavedLogon> {
         self.inner.pools.iter().find_map(|pool| pool.save(logon))
@@ -283,9 +290,9 @@ impl Em {
     }
 
     /// Keeps pinned logon sessions alive, logs off unused ones. Happens by itself every minute.
-    pub async fn tend(&self) {
+    pub async fn maintain(&self) {
         for pool in &self.inner.pools {
-            pool.tend().await;
+            pool.maintain().await;
         }
     }
 
@@ -322,7 +329,13 @@ impl Em {
             .await
             .is_some()
         {
-            if self.inner.stop.run_until_cancelled(self.tend()).await.is_none() {
+            if self
+                .inner
+                .stop
+                .run_until_cancelled(self.maintain())
+                .await
+                .is_none()
+            {
                 return;
             }
         }
@@ -338,23 +351,23 @@ impl Em {
         };
         // Not shared with the mirror, which refuses such documents.
         self.inner
-            .shield
+            .read_cache
             .read((0, format!("record {target}")), reading)
             .await
     }
 
-    /// As [`Em::read_record`], for a page of entities of that type, whose damaged rows are told apart.
+    /// As [`EmClient::read_record`], for a page of entities of that type, whose damaged rows are told apart.
     async fn read_rows(&self, target: &str, kind: &'static str) -> Result<Arc<Decoded>, Error> {
         let (em, path) = (self.clone(), target.to_owned());
         let reading = async move { em.fetch_rows(Class::Read, &path, kind).await };
         // Not shared with the mirror, which refuses such pages.
         self.inner
-            .shield
+            .read_cache
             .read((0, format!("rows {target}")), reading)
             .await
     }
 
-    /// As [`Em::fetch`], for a page of entities of that type, whose damaged rows are told apart.
+    /// As [`EmClient::fetch`], for a page of entities of that type, whose damaged rows are told apart.
     async fn fetch_rows(
         &self,
         class: Class,
@@ -394,7 +407,7 @@ impl Em {
         loop {
             match call::authorized(transport, pool, target, Call::Read(class), None).await {
                 Ok((answer, _)) => return Ok(answer),
-                Err(error) if error.is_passing() && attempt < READ_ATTEMPTS => {
+                Err(error) if error.is_transient() && attempt < READ_ATTEMPTS => {
                     tokio::time::sleep(clock.jittered(pause, 0.5)).await;
                     pause *= 3;
                     attempt += 1;
@@ -424,7 +437,7 @@ impl Em {
         let Inner {
             transport,
             pools,
-            shield,
+            read_cache,
             ..
         } = &*self.inner;
         let pool = pools
@@ -438,13 +451,13 @@ impl Em {
             self.permit.as_ref(),
         )
         .await;
-        shield.forget();
+        read_cache.forget();
         outcome
     }
 
     /// Ends the memory of all reads: something at EM may have changed since.
     pub fn forget_reads(&self) {
-        self.inner.shield.forget();
+        self.inner.read_cache.forget();
     }
 
     async fn lease_in(&self, logon: LogonId) -> Result<Option<Lease>, Error> {
@@ -455,8 +468,8 @@ impl Em {
     }
 }
 
-impl std::fmt::Debug for Em {
+impl std::fmt::Debug for EmClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Em").finish_non_exhaustive()
+        f.debug_struct("EmClient").finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 
 use serde::de::DeserializeOwned;
 
-use super::Em;
+use super::EmClient;
 use super::damage::Damaged;
 use super::documents::{self, PageDocument, QueryDocument};
 use super::error::Error;
@@ -106,9 +106,9 @@ pub(super) enum Freshness {
     Now,
 }
 
-impl Em {
+impl EmClient {
     /// One page of a query, and its damaged rows. `make`: what a row means, none without an id.
-    pub(super) async fn rows<T: DeserializeOwned, R>(
+    pub(super) async fn one_page<T: DeserializeOwned, R>(
         &self,
         kind: &'static str,
         filter: &Filter,
@@ -134,11 +134,7 @@ impl Em {
                 }),
             }
         }
-        let answer = QueryDocument {
-            items,
-            page: answer.page,
-        };
-        Ok(rows(answer, page, damaged))
+        Ok(page_of(items, answer.page, page, damaged))
     }
 
     /// Takes note of the damaged rows of a page, and of those that are well.
@@ -184,8 +180,14 @@ pub(super) fn endless() -> Error {
     documents::invalid("its list has no end")
 }
 
-fn rows<T>(answer: QueryDocument<T>, asked: &PageRequest, damaged: Vec<Damaged>) -> Rows<T> {
-    let told = answer.page.unwrap_or_default();
+/// A page with these rows, by what EM says of it and what it was asked for.
+pub(super) fn page_of<T>(
+    items: Vec<T>,
+    told: Option<PageDocument>,
+    asked: &PageRequest,
+    damaged: Vec<Damaged>,
+) -> Rows<T> {
+    let told = told.unwrap_or_default();
     let PageDocument {
         size,
         number,
@@ -204,7 +206,7 @@ fn rows<T>(answer: QueryDocument<T>, asked: &PageRequest, damaged: Vec<Damaged>)
     let more = next.is_some() || number < total;
     Rows {
         page: Page {
-            items: answer.items,
+            items,
             number,
             size,
             total,
@@ -258,26 +260,19 @@ mod tests {
             page_size: 50,
             sort: None,
         };
-        let told = |number, total, next: Option<&str>| QueryDocument::<u8> {
-            items: vec![1],
-            page: Some(PageDocument {
+        let told = |number, total, next: Option<&str>| {
+            let told = PageDocument {
                 size: Some(50),
                 number,
                 total,
                 next: next.map(str::to_owned),
-            }),
+            };
+            page_of(vec![1], Some(told), &asked, vec![])
         };
-        assert!(rows(told(Some(2), Some(3), None), &asked, vec![]).more);
-        assert!(rows(told(None, None, Some("/x")), &asked, vec![]).more);
-        assert!(!rows(told(Some(3), Some(3), None), &asked, vec![]).more);
-        let silent = rows(
-            QueryDocument {
-                items: vec![1],
-                page: None,
-            },
-            &asked,
-            vec![],
-        );
+        assert!(told(Some(2), Some(3), None).more);
+        assert!(told(None, None, Some("/x")).more);
+        assert!(!told(Some(3), Some(3), None).more);
+        let silent = page_of(vec![1], None, &asked, vec![]);
         assert!(!silent.more);
         assert_eq!(
             (silent.page.number, silent.page.size, silent.page.total),

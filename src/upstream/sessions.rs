@@ -1,6 +1,6 @@
 //! Failover sessions as EM shows them: one page, one session, or all since a moment.
 //!
-//! Invariant of [`Em::sessions_since`]: a session that existed when the walk began and falls into it is in the
+//! Invariant of [`EmClient::sessions_since`]: a session that existed when the walk began and falls into it is in the
 //! result, whatever is created, ended or aged out of EM's 30 days meanwhile. (Where a page holds less than about two
 //! seconds, one that leaves the list in that moment may hide others from this walk; the next one finds them.)
 
@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Em;
+use super::EmClient;
 use super::damage::Damaged;
 use super::documents::{CourseDocument, MachineDocument, SessionDocument, backup_server, id, own_id};
 use super::error::Error;
+use super::oversize;
 use super::query::{Filter, Freshness, LARGEST_PAGE, MOST_PAGES, Rows, endless};
 use super::types::{Page, PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::id::EmId;
@@ -33,7 +34,7 @@ pub struct Walked {
     pub damaged: Vec<Damaged>,
 }
 
-impl Em {
+impl EmClient {
     /// A page of the failover sessions, by EM's own numbering.
     ///
     /// # Errors
@@ -81,21 +82,24 @@ impl Em {
         let mut all: Vec<SessionFacts> = Vec::new();
         let mut all_damaged: Vec<Damaged> = Vec::new();
         let mut known = HashSet::new();
+        let left_out = self.inner.oversize.left_out(self.inner.clock.now());
+        all_damaged.extend(left_out.iter().cloned().map(|id| oversize::too_large(Some(id))));
         // Page numbers shift when rows age out meanwhile; a window that begins at the last row's time does not. Page
         // numbers are used within a window only: for rows without a time, and where rows stand so densely that the
         // next window would mostly show what is known, so that a burst of thousands were read over and over.
         let (mut window, mut number) = (since, 1);
         for _ in 0..MOST_PAGES {
-            let Rows { page, more, damaged } = self.window(window, number).await?;
+            let Rows { page, more, damaged } = self.window(window, number, &left_out).await?;
             let rows = page.items;
             let last = rows.iter().filter_map(|row| row.started_at).max();
             let begin = last.and_then(|last| last.checked_sub(OVERLAP).ok());
             let repaired = damaged.iter().filter(|row| row.repaired).count();
             let (before, shown) = (all.len(), rows.len() + damaged.len() - repaired);
             let damaged_before = all_damaged.len();
+            self.inner.oversize.remember(&damaged, self.inner.clock.now());
             for row in damaged {
                 // Windows overlap.
-                if row.ids.is_empty() || !all_damaged.contains(&row) {
+                if !all_damaged.contains(&row) {
                     all_damaged.push(row);
                 }
             }
@@ -119,8 +123,16 @@ impl Em {
         Err(endless())
     }
 
-    async fn window(&self, from: Option<Timestamp>, number: u32) -> Result<Rows<SessionFacts>, Error> {
+    async fn window(
+        &self,
+        from: Option<Timestamp>,
+        number: u32,
+        left_out: &[EmId],
+    ) -> Result<Rows<SessionFacts>, Error> {
         let mut filter = Filter::default();
+        for id in left_out {
+            filter.and("UID", "!=", format!("urn:veeam:{KIND}:{id}"));
+        }
         if let Some(from) = from {
             filter.and("CreationTime", ">=", from);
         }

@@ -7,12 +7,12 @@ use super::documents::{self, Decoded, TaskDocument, invalid};
 use super::error::Error;
 use super::limits::Class;
 use super::paths::{self, escaped};
-use super::types::{Accepted, TaskView};
-use super::{Em, call};
+use super::types::{AcceptedTask, TaskView};
+use super::{EmClient, call};
 use crate::domain::id::{EmId, LogonId, TaskId};
 use crate::domain::operation::TaskState;
 
-impl Em {
+impl EmClient {
     /// A task as EM describes it now; `Lost` when EM does not know it or its logon session any more.
     ///
     /// # Errors
@@ -37,9 +37,14 @@ impl Em {
         match answer {
             Ok(None) => Ok(lost),
             Err(error) if error.is_not_found() => Ok(lost),
-            Ok(Some(answer)) => Ok(view(
-                documents::decode_record(answer.body, &["Task"]).await?.read()?,
-            )),
+            Ok(Some(answer)) => {
+                let decoded = documents::decode_record(answer.body, &["Task"]).await;
+                let document = decoded.and_then(|decoded| decoded.read());
+                let fault = document.as_ref().err().map(ToString::to_string);
+                let (name, now) = (format!("{} of {logon}", task.0), self.inner.clock.now());
+                self.inner.damages.met_alone("Task", &name, fault, now);
+                Ok(view(document?))
+            }
             Err(error) => Err(error),
         }
     }
@@ -123,7 +128,7 @@ fn state(document: &TaskDocument) -> TaskState {
 }
 
 /// EM took a write and owes the task that does the work: nobody knows what was done.
-pub(super) fn unnamed() -> Error {
+pub(super) fn missing_task() -> Error {
     invalid("it accepted the request without naming a task")
 }
 
@@ -131,7 +136,7 @@ pub(super) fn unnamed() -> Error {
 ///
 /// # Errors
 /// It names no task.
-pub(super) fn accepted(decoded: &Decoded, logon: LogonId) -> Result<Accepted, Error> {
+pub(super) fn accepted(decoded: &Decoded, logon: LogonId) -> Result<AcceptedTask, Error> {
     let document: TaskDocument = decoded.read()?;
     let state = state(&document);
     let by_href = || {
@@ -145,8 +150,8 @@ pub(super) fn accepted(decoded: &Decoded, logon: LogonId) -> Result<Accepted, Er
         (!id.is_empty() && !id.contains('/')).then_some(id)
     };
     let task = document.task_id.clone().or_else(by_href).map(TaskId);
-    Ok(Accepted {
-        task: task.ok_or_else(unnamed)?,
+    Ok(AcceptedTask {
+        task: task.ok_or_else(missing_task)?,
         logon,
         state,
         message: message(document.result.and_then(|result| result.message)),

@@ -12,10 +12,13 @@ use rustls::crypto::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, OtherError, SignatureScheme,
+};
 
 use super::config::Config;
 use super::error::SetupError;
+use crate::telemetry::x509::Facts;
 
 /// The TLS side of every connection to EM. TLS 1.2 and 1.3, HTTP/1.1.
 pub(super) fn client_config(config: &Config) -> Result<ClientConfig, SetupError> {
@@ -32,6 +35,42 @@ pub(super) fn client_config(config: &Config) -> Result<ClientConfig, SetupError>
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(tls)
+}
+
+/// A certificate that is refused, in the words that the operator needs.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Distrusted(String);
+
+/// What was presented, and how to trust it. Comparing it at EM itself is what makes the pin worth anything.
+fn distrusted(why: &str, leaf: &CertificateDer<'_>) -> TlsError {
+    let Facts {
+        sha256,
+        subject,
+        issuer,
+        expires,
+    } = Facts::of(leaf);
+    let text = format!(
+        "its certificate {why}; it presented the one with SHA-256 {sha256}, subject {subject}, issuer {issuer}, \
+         expiry {expires}; once it was compared with the certificate at Enterprise Manager itself, configure \
+         upstream.pin_sha256: pin_sha256 = [\"{sha256}\"]"
+    );
+    TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Distrusted(text)))))
+}
+
+/// The words of [`distrusted`], where they are this error's cause: rustls does not print what it was given.
+pub(super) fn distrust<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
+    let mut inner: &(dyn std::error::Error + 'static) = error;
+    // Each layer of the client wraps what the one below it says.
+    while let Some(io) = inner.downcast_ref::<std::io::Error>() {
+        inner = io.get_ref()?;
+    }
+    match inner.downcast_ref::<TlsError>()? {
+        TlsError::InvalidCertificate(CertificateError::Other(OtherError(cause))) => cause
+            .downcast_ref::<Distrusted>()
+            .map(|Distrusted(text)| text.as_str()),
+        _ => None,
+    }
 }
 
 fn trust(config: &Config, provider: &Arc<CryptoProvider>) -> Result<Trust, SetupError> {
@@ -100,18 +139,21 @@ impl ServerCertVerifier for Verifier {
                 if pins.iter().any(|pin| pin == digest.as_ref()) {
                     Ok(ServerCertVerified::assertion())
                 } else {
-                    Err(TlsError::InvalidCertificate(
-                        CertificateError::ApplicationVerificationFailure,
-                    ))
+                    Err(distrusted("does not fit upstream.pin_sha256", end_entity))
                 }
             }
             // Operators put EM's self-signed certificate itself into ca_file; that is as good as a pin.
             Trust::Chain { own, .. } if own.iter().any(|root| root == end_entity) => {
                 Ok(ServerCertVerified::assertion())
             }
-            Trust::Chain { chain, .. } => {
-                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            }
+            Trust::Chain { chain, .. } => chain
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                .map_err(|error| match error {
+                    TlsError::InvalidCertificate(fault) => {
+                        distrusted(&format!("is not trusted ({fault})"), end_entity)
+                    }
+                    other => other,
+                }),
         }
     }
 

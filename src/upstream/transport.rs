@@ -216,7 +216,7 @@ impl Transport {
 
     fn url(&self, target: &str) -> Result<Url, Error> {
         let unusable = || {
-            Error::before_sending(Kind::Unsendable {
+            Error::before_sending(Kind::NotEncodable {
                 reason: "the path is not one of EM's".to_owned(),
             })
         };
@@ -304,7 +304,7 @@ fn headers(auth: Auth<'_>) -> Result<HeaderMap, Error> {
         Auth::Basic(credentials) => (AUTHORIZATION, credentials),
     };
     let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| {
-        Error::before_sending(Kind::Unsendable {
+        Error::before_sending(Kind::NotEncodable {
             reason: "a secret does not fit into a header".to_owned(),
         })
     })?;
@@ -324,7 +324,7 @@ pub(super) fn failure(error: reqwest::Error) -> Error {
     if error.is_timeout() {
         return Error::after_sending(Kind::TimedOut);
     }
-    Error::after_sending(Kind::Interrupted {
+    Error::after_sending(Kind::ConnectionLost {
         reason: innermost(&error),
     })
 }
@@ -333,6 +333,9 @@ pub(super) fn failure(error: reqwest::Error) -> Error {
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
+        if let Some(text) = tls::distrust(source) {
+            return text.to_owned();
+        }
         cause = source;
     }
     let mut text = cause.to_string();

@@ -16,9 +16,9 @@ pub enum Acted {
 }
 
 /// EM took a write and made a task of it, which lives in the logon session named beside it. That logon session is
-/// pinned until `Em::release`.
+/// pinned until `EmClient::release`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
+pub struct AcceptedTask {
     /// The task's id within its logon session.
     pub task: TaskId,
     /// The logon session.

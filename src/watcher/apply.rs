@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Error;
+pub use super::batch::{Batch, BatchOutcome, Completion};
 use super::follow;
 use super::observe::{self, Change, Observation, Step};
-pub use super::seen::{Applied, Last, Look};
 use crate::api_types::events::{Origin, operation_event, session_event};
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EventId, OperationId};
@@ -23,10 +23,10 @@ use crate::telemetry::names;
 /// Writes what `look` means.
 ///
 /// # Errors
-/// [`Error::Store`], [`Error::Displaced`]; nothing was written then.
-pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Applied, Error> {
+/// [`Error::Store`], [`Error::LeaseLost`]; nothing was written then.
+pub async fn apply(store: &Store, look: Batch, unknown_after: Duration) -> Result<BatchOutcome, Error> {
     let mut tx = begin_under(&look.lease, store).await?;
-    let mut turn = Writing::read(&mut tx, look, patience).await?;
+    let mut turn = BatchWriter::read(&mut tx, look, unknown_after).await?;
     turn.follow_tasks();
     let mut changes = turn.compare();
     if turn.look.join {
@@ -39,12 +39,12 @@ pub async fn apply(store: &Store, look: Look, patience: Duration) -> Result<Appl
     }
     let Observation { number, at } = turn.observation;
     if let Some(last) = &turn.look.last {
-        let patience = if turn.applied.active {
+        let unknown_after = if turn.applied.active {
             last.late_when_active
         } else {
             last.late_when_idle
         };
-        let late_after = at.checked_add(patience).unwrap_or(Timestamp::MAX);
+        let late_after = at.checked_add(unknown_after).unwrap_or(Timestamp::MAX);
         tx.set_observation(number, at, late_after).await?;
         if let Some(made) = last.oldest_damaged {
             tx.set_oldest_damaged(made).await?;
@@ -67,14 +67,14 @@ pub(super) async fn begin_under(lease: &Lease, store: &Store) -> Result<Tx, Erro
     if tx.holds(lease).await? {
         Ok(tx)
     } else {
-        Err(Error::Displaced)
+        Err(Error::LeaseLost)
     }
 }
 
 /// One turn's work between the reading and the commit.
-struct Writing {
-    look: Look,
-    patience: Duration,
+struct BatchWriter {
+    look: Batch,
+    unknown_after: Duration,
     observation: Observation,
     known: HashMap<EmId, SessionRecord>,
     /// The keys of sessions whose row cannot be read: what EM shows of them waits until it can be.
@@ -86,11 +86,11 @@ struct Writing {
     passed_over: HashSet<EmId>,
     /// Action and result of the operations that ended, to be counted once that is committed.
     endings: Vec<(String, String)>,
-    applied: Applied,
+    applied: BatchOutcome,
 }
 
-impl Writing {
-    async fn read(tx: &mut Tx, look: Look, patience: Duration) -> Result<Self, Error> {
+impl BatchWriter {
+    async fn read(tx: &mut Tx, look: Batch, unknown_after: Duration) -> Result<Self, Error> {
         let observation = Observation {
             number: match look.number {
                 Some(number) => number,
@@ -119,7 +119,7 @@ impl Writing {
             .collect();
         Ok(Self {
             look,
-            patience,
+            unknown_after,
             observation,
             known,
             unread,
@@ -128,7 +128,7 @@ impl Writing {
             told: HashSet::new(),
             passed_over: HashSet::new(),
             endings: Vec::new(),
-            applied: Applied::default(),
+            applied: BatchOutcome::default(),
         })
     }
 
@@ -144,7 +144,7 @@ impl Writing {
     fn follow_tasks(&mut self) {
         for operation in &mut self.operations {
             if let Some(report) = self.look.tasks.get(&operation.id) {
-                follow::task_seen(operation, report, self.observation.at, self.patience);
+                follow::task_seen(operation, report, self.observation.at, self.unknown_after);
             }
         }
     }
@@ -211,7 +211,7 @@ impl Writing {
         );
         let sessions: Vec<&SessionRecord> = sessions
             .into_values()
-            .filter(|record| !self.is_anybodys(record))
+            .filter(|record| !self.is_ambiguous(record))
             .collect();
         follow::join(&mut self.operations, &sessions, &had, now);
         let awaiting = follow::awaiting_answer(&self.operations, &sessions, &had, now);
@@ -262,7 +262,7 @@ impl Writing {
     }
 
     /// Whether the session's name is all that is known of its plan, and several plans have it.
-    fn is_anybodys(&self, record: &SessionRecord) -> bool {
+    fn is_ambiguous(&self, record: &SessionRecord) -> bool {
         let facts = &record.facts;
         record.plan.is_none()
             && facts.backup_server.is_none()
@@ -406,7 +406,7 @@ impl Writing {
                 let session_seen = session.is_some_and(|id| {
                     seen.contains(id) || last.shown.contains(id) || self.unread.contains(&id.key())
                 });
-                follow::out_of_time(&mut operation, session_seen, now);
+                follow::expire(&mut operation, session_seen, now);
             }
             let id = operation.id;
             let mark = tx.mark().await?;
@@ -427,9 +427,9 @@ impl Writing {
         let was_open = before.is_some_and(|before| before.state.is_open());
         let ended = was_open && !operation.state.is_open();
         let released = (!operation.state.is_open())
-            .then(|| operation.leave_logon(was_open))
+            .then(|| operation.release_logon(was_open))
             .flatten();
-        let tells = ended && operation.is_told() && !self.told.contains(&operation.id);
+        let tells = ended && operation.emits_event() && !self.told.contains(&operation.id);
         if tells {
             let event = operation_event(&self.origin(tx), &operation)?;
             tx.append_event(&event).await?;
@@ -462,7 +462,7 @@ fn passed_over(error: Error) -> Result<String, Error> {
     let about_the_row = match &error {
         Error::Store(error) => error.is_about_the_row(),
         Error::Event(_) => true,
-        Error::Upstream(_) | Error::Displaced => false,
+        Error::Upstream(_) | Error::LeaseLost => false,
     };
     if about_the_row {
         Ok(in_full(&error))

@@ -33,7 +33,7 @@ impl Turns {
     }
 
     /// A complete observation two seconds after the last.
-    async fn look(&self, sessions: Vec<SessionFacts>) -> Applied {
+    async fn look(&self, sessions: Vec<SessionFacts>) -> BatchOutcome {
         self.look_with(sessions, HashMap::new()).await
     }
 
@@ -41,9 +41,9 @@ impl Turns {
         &self,
         sessions: Vec<SessionFacts>,
         tasks: HashMap<OperationId, TaskReport>,
-    ) -> Applied {
+    ) -> BatchOutcome {
         self.clock.advance(Duration::from_secs(2));
-        let look = Look {
+        let look = Batch {
             lease: self.lease().await,
             at: self.clock.now(),
             since: None,
@@ -53,7 +53,7 @@ impl Turns {
             links: Links::default(),
             number: None,
             join: true,
-            last: Some(Last {
+            last: Some(Completion {
                 unread: HashSet::new(),
                 oldest_damaged: None,
                 shown: HashSet::new(),
@@ -452,7 +452,7 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let part = async |sessions: Vec<SessionFacts>, number, last| {
-        let look = Look {
+        let look = Batch {
             lease: turns.lease().await,
             at: turns.clock.now(),
             since: None,
@@ -477,12 +477,12 @@ async fn a_look_in_parts_is_one_observation_with_its_last() {
         "whoever asks from now on asks after what was seen"
     );
     drop(tx);
-    let last = Last {
+    let last = Completion {
         unread: HashSet::new(),
+        oldest_damaged: None,
         shown: HashSet::from([working(1).id, working(2).id]),
         late_when_active: Duration::from_secs(30),
         late_when_idle: Duration::from_secs(75),
-        oldest_damaged: None,
     };
     let second = part(vec![], Some(first.number), Some(last)).await;
     assert!(second.complete && second.active);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::pace::Pace;
-use super::singles::{Question, Told};
+use super::lookups::{Lookup, LookupKey};
+use super::poll_backoff::PollBackoff;
 use super::{Error, Watcher};
 use crate::domain::id::EmId;
 use crate::domain::session::{SessionFacts, SessionState};
@@ -38,7 +38,7 @@ pub(super) struct Damaged {
 
 /// A session that is read by itself.
 struct Alone {
-    pace: Pace,
+    pace: PollBackoff,
     created: Timestamp,
     /// When the query last showed it.
     shown: Timestamp,
@@ -126,13 +126,13 @@ impl Watcher {
         let nameless = rows.iter().filter(|row| row.ids.is_empty()).count();
         let suspects = if nameless > 0 {
             // Any session that is missed may be the one behind a row without an id.
-            let open = store::in_time(self.store.open_session_ids()).await?;
+            let open = store::with_timeout(self.store.open_session_ids()).await?;
             open.into_iter().filter(|id| !read.contains(id)).collect()
         } else {
             Vec::new()
         };
         let new = || Alone {
-            pace: Pace::patient(self.config.interval, now),
+            pace: PollBackoff::patient(self.config.interval, now),
             created: now,
             shown: now,
             reason: None,
@@ -157,36 +157,36 @@ impl Watcher {
     async fn read_alone(&mut self, sessions: &mut Vec<SessionFacts>, now: Timestamp) {
         let mut questions = Vec::new();
         for (id, alone) in &mut self.damaged.alone {
-            let question = Question::Session(id.clone());
-            let answered = matches!(self.singles.sessions.get(id), Some(Told::Facts(_)));
+            let question = LookupKey::Session(id.clone());
+            let answered = matches!(self.lookups.sessions.get(id), Some(Lookup::Found(_)));
             let over = alone.answer == Answer::Over;
             if !answered
                 && !over
                 && questions.len() < MOST
-                && !self.singles.is_asking(&question)
+                && !self.lookups.is_asking(&question)
                 && alone.pace.is_due(now)
             {
-                self.singles.ask_session(id);
+                self.lookups.ask_session(id);
                 questions.push(question);
             }
         }
-        self.singles.wait(&questions, WAIT, WAIT).await;
+        self.lookups.wait(&questions, WAIT, WAIT).await;
         for (id, alone) in &mut self.damaged.alone {
-            match self.singles.sessions.get(id) {
-                Some(Told::Facts(facts)) => {
+            match self.lookups.sessions.get(id) {
+                Some(Lookup::Found(facts)) => {
                     sessions.push(facts.as_ref().clone());
                     let over = facts.state.is_stopped() && facts.result.is_some();
                     if !over && alone.answer != Answer::Running {
                         // From here on there is something to follow.
-                        alone.pace = Pace::new(self.config.interval, now);
+                        alone.pace = PollBackoff::new(self.config.interval, now);
                         alone.pace.is_due(now);
                     }
                     alone.answer = if over { Answer::Over } else { Answer::Running };
                 }
-                Some(Told::Unknown) => alone.answer = Answer::Unknown,
-                Some(Told::Unread) | None => {}
+                Some(Lookup::NotFound) => alone.answer = Answer::Unknown,
+                Some(Lookup::Failed) | None => {}
             }
-            self.singles.sessions.remove(id);
+            self.lookups.sessions.remove(id);
         }
     }
 

@@ -34,7 +34,12 @@ pub struct TaskReport {
 }
 
 /// Takes over what EM says of the operation's task; true when anything changed.
-pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp, patience: Duration) -> bool {
+pub fn task_seen(
+    operation: &mut Operation,
+    report: &TaskReport,
+    now: Timestamp,
+    unknown_after: Duration,
+) -> bool {
     if operation.state == OperationState::Finished {
         return false;
     }
@@ -46,12 +51,12 @@ pub fn task_seen(operation: &mut Operation, report: &TaskReport, now: Timestamp,
     task.state = report.state.clone();
     task.message = report.message.clone().or(task.message.take());
     if lost_now {
-        operation.evidence_deadline = later(now, patience);
+        operation.evidence_deadline = later(now, unknown_after);
     }
     if let Some(session) = &report.session {
         if operation.session.is_none() {
             // From here on the session is the evidence, and it has to show itself in time.
-            operation.evidence_deadline = operation.evidence_deadline.max(later(now, patience));
+            operation.evidence_deadline = operation.evidence_deadline.max(later(now, unknown_after));
         }
         operation.session = Some(session.clone());
     }
@@ -237,7 +242,7 @@ fn failure_of(facts: &SessionFacts) -> Option<Failure> {
 
 /// Ends what no evidence was found for in time; true when the operation's end is to be told. `seen`: the session it is
 /// joined with has been observed, so that the session decides.
-pub fn out_of_time(operation: &mut Operation, seen: bool, now: Timestamp) -> bool {
+pub fn expire(operation: &mut Operation, seen: bool, now: Timestamp) -> bool {
     if seen || now < operation.evidence_deadline {
         return false;
     }

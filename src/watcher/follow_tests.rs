@@ -151,11 +151,11 @@ fn a_session_awaits_an_answer_when_only_one_request_can_have_started_it_and_its_
         awaiting_answer(operations, sessions, &[], at(second)).len()
     };
     let (own, other) = (session(1, "A", 6), session(2, "A", 7));
-    assert_eq!(awaited(&[submitting("A")], &[own.clone()], 59), 1);
+    assert_eq!(awaited(&[submitting("A")], std::slice::from_ref(&own), 59), 1);
     let taken = awaiting_answer(
         &[submitting("A")],
-        &[own.clone()],
-        &[own.facts.id.clone()],
+        std::slice::from_ref(&own),
+        std::slice::from_ref(&own.facts.id),
         at(59),
     );
     assert!(taken.is_empty(), "it is that of an operation that ended");
@@ -236,8 +236,8 @@ fn a_finished_task_waits_for_its_session_and_then_counts_by_itself() {
         PATIENCE,
     );
     assert_eq!(test.state, OperationState::Running);
-    assert!(!out_of_time(&mut test, false, at(1199)));
-    assert!(out_of_time(&mut test, false, at(1200)));
+    assert!(!expire(&mut test, false, at(1199)));
+    assert!(expire(&mut test, false, at(1200)));
     assert_eq!(
         (test.state, test.result_source),
         (OperationState::Finished, Some(ResultSource::Task))
@@ -270,10 +270,10 @@ fn the_session_decides_the_result_whatever_the_task_says() {
 fn a_lost_task_is_given_time_and_then_called_unknown() {
     let mut undo = operation("undo", "A");
     task_seen(&mut undo, &report(TaskState::Lost, None), at(4000), PATIENCE);
-    assert!(!out_of_time(&mut undo, false, at(4000)));
-    assert!(out_of_time(&mut undo, false, at(4000 + 1200)));
+    assert!(!expire(&mut undo, false, at(4000)));
+    assert!(expire(&mut undo, false, at(4000 + 1200)));
     assert_eq!(undo.state, OperationState::Unknown);
-    assert!(!out_of_time(&mut undo, false, at(9000)), "it is told once");
+    assert!(!expire(&mut undo, false, at(9000)), "it is told once");
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn an_unanswered_request_becomes_unknown_and_runs_again_when_its_session_appears
     let mut lost = operation("test", "A");
     lost.state = OperationState::Submitting;
     lost.task = None;
-    assert!(out_of_time(&mut lost, false, at(1200)));
+    assert!(expire(&mut lost, false, at(1200)));
     assert_eq!(lost.state, OperationState::Unknown);
     let mut operations = [lost];
     join(&mut operations, &[session(1, "A", 6)], at(1300));
@@ -319,9 +319,9 @@ fn a_write_through_the_mirror_ends_by_its_task_or_is_called_unknown_and_never_ta
             (done.result.clone(), done.result_source),
             (Some(result), Some(ResultSource::Task))
         );
-        assert!(!done.is_told());
+        assert!(!done.emits_event());
         // Its task can still be read, but holds the logon session no longer.
-        assert!(done.leave_logon(true).is_some() && done.leave_logon(false).is_none());
+        assert!(done.release_logon(true).is_some() && done.release_logon(false).is_none());
         assert!(done.task.is_some_and(|task| task.logon.is_some()));
     }
     let mut lost = write();
@@ -331,8 +331,8 @@ fn a_write_through_the_mirror_ends_by_its_task_or_is_called_unknown_and_never_ta
     join(&mut operations, &[session(1, "A", 6)], at(100));
     let [mut lost] = operations;
     assert_eq!(lost.session, None);
-    assert!(!out_of_time(&mut lost, false, at(1199)));
-    assert!(out_of_time(&mut lost, false, at(1200)));
+    assert!(!expire(&mut lost, false, at(1199)));
+    assert!(expire(&mut lost, false, at(1200)));
     assert_eq!(lost.state, OperationState::Unknown);
     assert!(
         lost.failure
@@ -388,9 +388,9 @@ fn a_session_that_a_task_named_has_to_show_itself_in_time() {
     let mut linked = report(TaskState::Finished, Some(true));
     linked.session = Some(session(1, "A", 6).facts.id);
     task_seen(&mut test, &linked, at(4000), PATIENCE);
-    assert!(!out_of_time(&mut test, true, at(9000)), "the session decides");
-    assert!(!out_of_time(&mut test, false, at(4000 + 1199)));
-    assert!(out_of_time(&mut test, false, at(4000 + 1200)));
+    assert!(!expire(&mut test, true, at(9000)), "the session decides");
+    assert!(!expire(&mut test, false, at(4000 + 1199)));
+    assert!(expire(&mut test, false, at(4000 + 1200)));
     assert_eq!(test.state, OperationState::Unknown);
-    assert!(!out_of_time(&mut test, false, at(9999)), "it is told once");
+    assert!(!expire(&mut test, false, at(9999)), "it is told once");
 }

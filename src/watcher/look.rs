@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::apply::{self, Applied, Last, Look};
+use super::apply::{self, Batch, BatchOutcome, Completion};
+use super::batches::{self, Part};
+use super::lookups::{Lookup, LookupKey};
 use super::observe::EM_WINDOW;
-use super::pace::Pace;
-use super::parts::{self, Part};
-use super::singles::{Question, Told};
+use super::poll_backoff::PollBackoff;
 use super::{Error, Watcher, follow};
 use crate::domain::id::{EmId, OperationId};
 use crate::domain::operation::Operation;
@@ -53,7 +53,7 @@ const LATE_INTERVALS: u32 = 5;
 /// How far back the query has to reach: to the oldest session whose end is awaited (those that were `lost` among them,
 /// and the oldest that is `damaged`, if asked for), to what may have happened since the last observation, and an hour at
 /// the least; `None` (all that EM keeps) before the baseline. `behind`: by how much EM's clock is known to be slow.
-fn reach(
+fn lookback_start(
     before: &WatchState,
     lost: bool,
     damaged: Option<Timestamp>,
@@ -87,13 +87,13 @@ impl Watcher {
     ///
     /// # Errors
     /// [`Error`]; what was committed before stays, and the observation is not complete.
-    pub(super) async fn observe(&mut self, lease: Lease) -> Result<Applied, Error> {
+    pub(super) async fn observe(&mut self, lease: Lease) -> Result<BatchOutcome, Error> {
         let (asked_at, asked) = (self.clock.now(), Instant::now());
         let lost_since = asked_at.checked_sub(EM_WINDOW).unwrap_or(Timestamp::MIN);
-        let before = store::in_time(self.store.watch_state(lost_since)).await?;
+        let before = store::with_timeout(self.store.watch_state(lost_since)).await?;
         self.adopt_logons(&before.operations).await?;
         self.align_pins(&before.operations, asked);
-        self.singles.collect();
+        self.lookups.collect();
         let links = self.ask_tasks(&before.operations);
         let damaged = self
             .damaged
@@ -103,12 +103,12 @@ impl Watcher {
             .min();
         let lost = (before.oldest_lost.is_some() || damaged.is_some())
             && self
-                .lost_looked
+                .lost_checked_at
                 .is_none_or(|at| asked_at.duration_since(at).unsigned_abs() >= LOST_PERIOD);
         let (since, walked) = self.query(&before, lost, damaged, asked_at).await?;
         let (mut sessions, unread) = self.add_damaged(walked, lost || since.is_none()).await?;
         // Read again: what was asked for meanwhile may have its session in the list.
-        let operations = store::in_time(self.store.unfinished_operations()).await?;
+        let operations = store::with_timeout(self.store.unfinished_operations()).await?;
         self.add_linked(&mut sessions, &unread, links, &operations)
             .await?;
         let seen = Seen {
@@ -118,7 +118,7 @@ impl Watcher {
         };
         let applied = self.write(lease, seen, &before, &operations, asked).await?;
         if lost && applied.complete {
-            self.lost_looked = Some(asked_at);
+            self.lost_checked_at = Some(asked_at);
         }
         Ok(applied)
     }
@@ -131,9 +131,9 @@ impl Watcher {
         damaged: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(Option<Timestamp>, Walked), Error> {
-        let since = reach(before, lost, damaged, self.behind(), now);
+        let since = lookback_start(before, lost, damaged, self.clock_lag(), now);
         let walked = self.em.sessions_since(since).await?;
-        let further = reach(before, lost, damaged, self.behind(), now);
+        let further = lookback_start(before, lost, damaged, self.clock_lag(), now);
         // None is the furthest, and the least.
         if further < since {
             return Ok((further, self.em.sessions_since(further).await?));
@@ -142,7 +142,7 @@ impl Watcher {
     }
 
     /// By how much EM's clock is slow, where that is more than is reckoned with anyway.
-    fn behind(&self) -> Duration {
+    fn clock_lag(&self) -> Duration {
         self.em
             .clock_skew()
             .filter(jiff::SignedDuration::is_negative)
@@ -152,27 +152,27 @@ impl Watcher {
     }
 
     /// Asks EM about the tasks that are due for a look; the questions whose answer may name a session.
-    fn ask_tasks(&mut self, operations: &[Operation]) -> Vec<Question> {
+    fn ask_tasks(&mut self, operations: &[Operation]) -> Vec<LookupKey> {
         let now = self.clock.now();
         let awaited: Vec<&Operation> = operations
             .iter()
             .filter(|operation| follow::awaits_task(operation))
             .collect();
         let still: HashSet<OperationId> = awaited.iter().map(|operation| operation.id).collect();
-        self.task_pace.retain(|id, _| still.contains(id));
+        self.task_backoff.retain(|id, _| still.contains(id));
         let mut links = Vec::new();
         for operation in awaited {
-            let first = Pace::new(self.config.interval, now);
-            let pace = self.task_pace.entry(operation.id).or_insert(first);
+            let first = PollBackoff::new(self.config.interval, now);
+            let pace = self.task_backoff.entry(operation.id).or_insert(first);
             let Some((task, logon)) = operation.task.as_ref().and_then(|task| Some((task, task.logon?)))
             else {
                 continue;
             };
-            let question = Question::Task(operation.id);
-            if self.singles.is_asking(&question) || !pace.is_due(now) {
+            let question = LookupKey::Task(operation.id);
+            if self.lookups.is_asking(&question) || !pace.is_due(now) {
                 continue;
             }
-            self.singles.ask_task(operation.id, logon, task.id.clone());
+            self.lookups.ask_task(operation.id, logon, task.id.clone());
             if operation.session.is_none() {
                 links.push(question);
             }
@@ -186,7 +186,7 @@ impl Watcher {
         &mut self,
         sessions: &mut Vec<SessionFacts>,
         unread: &HashSet<EmId>,
-        mut questions: Vec<Question>,
+        mut questions: Vec<LookupKey>,
         operations: &[Operation],
     ) -> Result<(), Error> {
         let read = sessions.iter().map(|facts| facts.id.clone());
@@ -199,30 +199,30 @@ impl Watcher {
             .collect();
         if !missing.is_empty() {
             let awaited: Vec<EmId> = missing.iter().cloned().collect();
-            for record in store::in_time(self.store.sessions_known(&awaited)).await? {
+            for record in store::with_timeout(self.store.sessions_known(&awaited)).await? {
                 missing.remove(&record.facts.id);
             }
         }
-        let ask = |singles: &mut super::singles::Singles, id: &EmId| {
-            let answered = matches!(singles.sessions.get(id), Some(Told::Facts(_)));
-            (!answered && singles.ask_session(id)).then(|| Question::Session(id.clone()))
+        let ask = |lookups: &mut super::lookups::Lookups, id: &EmId| {
+            let answered = matches!(lookups.sessions.get(id), Some(Lookup::Found(_)));
+            (!answered && lookups.ask_session(id)).then(|| LookupKey::Session(id.clone()))
         };
-        questions.extend(missing.iter().filter_map(|id| ask(&mut self.singles, id)));
-        self.singles.wait(&questions, LINK_WAIT, LINK_WAIT).await;
+        questions.extend(missing.iter().filter_map(|id| ask(&mut self.lookups, id)));
+        self.lookups.wait(&questions, LINK_WAIT, LINK_WAIT).await;
         let linked: Vec<EmId> = self
-            .singles
+            .lookups
             .tasks
             .values()
             .filter_map(|task| task.session.clone())
             .filter(|id| !seen.contains(id) && missing.insert(id.clone()))
             .collect();
-        let questions: Vec<Question> = linked
+        let questions: Vec<LookupKey> = linked
             .iter()
-            .filter_map(|id| ask(&mut self.singles, id))
+            .filter_map(|id| ask(&mut self.lookups, id))
             .collect();
-        self.singles.wait(&questions, LINK_WAIT, LINK_WAIT).await;
+        self.lookups.wait(&questions, LINK_WAIT, LINK_WAIT).await;
         for id in missing {
-            if let Some(Told::Facts(facts)) = self.singles.sessions.get(&id) {
+            if let Some(Lookup::Found(facts)) = self.lookups.sessions.get(&id) {
                 sessions.push(facts.as_ref().clone());
             }
         }
@@ -237,7 +237,7 @@ impl Watcher {
         before: &WatchState,
         operations: &[Operation],
         begun: Instant,
-    ) -> Result<Applied, Error> {
+    ) -> Result<BatchOutcome, Error> {
         let Seen {
             since,
             mut sessions,
@@ -246,16 +246,16 @@ impl Watcher {
         let mut shown: HashSet<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
         let ids: Vec<EmId> = shown.iter().cloned().collect();
         shown.extend(unread.iter().cloned());
-        let known = store::in_time(self.store.session_keys_known(&ids)).await?;
+        let known = store::with_timeout(self.store.session_keys_known(&ids)).await?;
         let baseline = before.observed_at.is_none();
         let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
         let oldest_damaged =
             Some(self.damaged.oldest()).filter(|oldest| micros(*oldest) != micros(before.oldest_damaged));
         self.read_again(&sessions, &shown, &known).await?;
         self.complete(&mut sessions);
-        let mut total = Applied::default();
+        let mut total = BatchOutcome::default();
         let mut number = None;
-        let parts = parts::cut(sessions, &known, operations, baseline, self.part_size);
+        let parts = batches::cut(sessions, &known, operations, baseline, self.part_size);
         let mut parts = parts.into_iter().peekable();
         while let Some(mut part) = parts.next() {
             let reads = part.reads;
@@ -263,8 +263,8 @@ impl Watcher {
                 self.read_new(&mut part, &known, baseline).await;
             }
             let written: Vec<EmId> = part.sessions.iter().map(|facts| facts.id.clone()).collect();
-            let tasks = self.singles.tasks.clone();
-            let look = Look {
+            let tasks = self.lookups.tasks.clone();
+            let look = Batch {
                 lease,
                 at: self.clock.now(),
                 since,
@@ -274,7 +274,7 @@ impl Watcher {
                 links: self.em.links().clone(),
                 number,
                 join: part.join,
-                last: parts.peek().is_none().then(|| Last {
+                last: parts.peek().is_none().then(|| Completion {
                     shown: shown.clone(),
                     unread: unread.clone(),
                     oldest_damaged,
@@ -282,7 +282,8 @@ impl Watcher {
                     late_when_idle: late_after(self.config.idle_interval),
                 }),
             };
-            let applied = match store::in_time(apply::apply(&self.store, look, self.patience)).await {
+            let applied = match store::with_timeout(apply::apply(&self.store, look, self.unknown_after)).await
+            {
                 Ok(applied) => applied,
                 Err(error) => {
                     if matches!(error, Error::Store(store::Error::TooSlow)) {
@@ -291,9 +292,9 @@ impl Watcher {
                     return Err(error);
                 }
             };
-            self.singles.tasks.clear();
+            self.lookups.tasks.clear();
             for id in &written {
-                self.singles.sessions.remove(id);
+                self.lookups.sessions.remove(id);
             }
             number = Some(applied.number);
             self.follow_up(&applied);
@@ -310,7 +311,7 @@ impl Watcher {
     }
 
     /// What a part's commit means for those who wait.
-    fn follow_up(&mut self, applied: &Applied) {
+    fn follow_up(&mut self, applied: &BatchOutcome) {
         for logon in &applied.released {
             self.em.release(*logon);
             if !self.em.holds_logon(*logon) {
@@ -340,11 +341,11 @@ impl Watcher {
             None => left_behind(&self.store).await?,
         };
         again.retain(|id| shown.contains(id));
-        self.singles.sessions.retain(|id, told| {
-            if !matches!(told, Told::Unread) {
+        self.lookups.sessions.retain(|id, told| {
+            if !matches!(told, Lookup::Failed) {
                 again.remove(id);
             }
-            shown.contains(id) && matches!(told, Told::Facts(_))
+            shown.contains(id) && matches!(told, Lookup::Found(_))
         });
         sessions
             .iter()
@@ -352,7 +353,7 @@ impl Watcher {
             .filter(|facts| again.contains(&facts.id))
             .take(MOST_AGAIN)
             .for_each(|facts| {
-                self.singles.ask_session(&facts.id);
+                self.lookups.ask_session(&facts.id);
             });
         self.incomplete = Some(again);
         Ok(())
@@ -364,7 +365,7 @@ impl Watcher {
         let news: Vec<&SessionFacts> = part
             .sessions
             .iter()
-            .filter(|facts| parts::is_news(facts, known, baseline))
+            .filter(|facts| batches::is_news(facts, known, baseline))
             .collect();
         let lacking: Vec<EmId> = news
             .iter()
@@ -373,21 +374,21 @@ impl Watcher {
             .collect();
         let mut questions = Vec::new();
         if !self.has_plans_of(&news) {
-            self.singles.ask_plans();
-            questions.push(Question::Plans);
+            self.lookups.ask_plans();
+            questions.push(LookupKey::Plans);
         }
         for id in &lacking {
-            self.singles.ask_session(id);
-            questions.push(Question::Session(id.clone()));
+            self.lookups.ask_session(id);
+            questions.push(LookupKey::Session(id.clone()));
         }
-        self.singles.wait(&questions, NEW_PAUSE, NEW_MOST).await;
+        self.lookups.wait(&questions, NEW_PAUSE, NEW_MOST).await;
         let again = self.incomplete.get_or_insert_default();
         for id in lacking {
-            if matches!(self.singles.sessions.get(&id), None | Some(Told::Unread)) {
+            if matches!(self.lookups.sessions.get(&id), None | Some(Lookup::Failed)) {
                 again.insert(id);
             }
         }
-        if let Some(plans) = self.singles.plans.take() {
+        if let Some(plans) = self.lookups.plans.take() {
             self.plans = Some((self.clock.now(), plans));
         }
         self.complete(&mut part.sessions);
@@ -397,7 +398,7 @@ impl Watcher {
     fn complete(&self, sessions: &mut [SessionFacts]) {
         for facts in sessions {
             if facts.backup_server.is_none()
-                && let Some(Told::Facts(whole)) = self.singles.sessions.get(&facts.id)
+                && let Some(Lookup::Found(whole)) = self.lookups.sessions.get(&facts.id)
             {
                 facts.backup_server.clone_from(&whole.backup_server);
                 facts.job = facts.job.take().or_else(|| whole.job.clone());
@@ -425,7 +426,7 @@ impl Watcher {
 }
 
 async fn left_behind(store: &Store) -> Result<HashSet<EmId>, Error> {
-    Ok(store::in_time(store.open_sessions_without_server()).await?)
+    Ok(store::with_timeout(store.open_sessions_without_server()).await?)
 }
 
 /// How long after a look the next complete one is late, where they follow each other so.

@@ -7,18 +7,18 @@
 //! what does not go as it should.
 
 pub mod apply;
+mod batch;
+mod batches;
 pub mod config;
 mod damaged;
 pub mod follow;
 mod look;
+mod lookups;
 pub mod observe;
 pub mod outage;
-mod pace;
-mod parts;
+mod poll_backoff;
 mod replicas;
-mod seen;
-mod singles;
-mod tell;
+mod report;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -32,11 +32,11 @@ use crate::runtime::{Turn, Worker};
 use crate::store::replicas::Lease;
 use crate::store::{self, Store};
 use crate::telemetry::names;
-use crate::upstream::{self, Em};
-use apply::Applied;
+use crate::upstream::{self, EmClient};
+use apply::BatchOutcome;
 pub use config::Config;
-use pace::Pace;
-use singles::Singles;
+use lookups::Lookups;
+use poll_backoff::PollBackoff;
 
 /// How often a replica that does not observe looks whether it has to.
 const STAND_BY: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ pub enum Error {
     Store(#[from] crate::store::Error),
     /// Another replica observes by now.
     #[error("another replica took over the observation")]
-    Displaced,
+    LeaseLost,
     /// An event's body could not be made.
     #[error(transparent)]
     Event(#[from] crate::api_types::events::Unrepresentable),
@@ -60,97 +60,98 @@ pub enum Error {
 
 /// The worker that observes EM.
 pub struct Watcher {
-    em: Em,
+    em: EmClient,
     store: Store,
     clock: SharedClock,
     config: Config,
-    patience: Duration,
+    unknown_after: Duration,
     changed: tokio::sync::watch::Sender<u64>,
-    task_pace: HashMap<OperationId, Pace>,
+    task_backoff: HashMap<OperationId, PollBackoff>,
     plans: Option<(Timestamp, Vec<Plan>)>,
-    singles: Singles,
+    lookups: Lookups,
     /// Looks that failed in a row, and because of EM among them.
     failures: u32,
     em_failures: u32,
     /// When it was last said in the log that looks fail.
-    said: Option<std::time::Instant>,
+    last_logged_at: Option<std::time::Instant>,
     /// Sessions whose rows cannot be read.
     damaged: damaged::Damaged,
     /// Whether it was said that EM's clock is off.
-    skew_said: bool,
+    skew_logged: bool,
     /// Sessions and operations of which it was said that they cannot be written.
     skipped: HashSet<String>,
     /// When the query last reached back to sessions that were lost.
-    lost_looked: Option<Timestamp>,
-    part_size: parts::Size,
+    lost_checked_at: Option<Timestamp>,
+    part_size: batches::Size,
     /// When the observation was last left to another replica.
-    left: Option<std::time::Instant>,
+    handed_over_at: Option<std::time::Instant>,
     /// Sessions whose backup server could not be read when they came up; none until they were looked for.
     incomplete: Option<HashSet<EmId>>,
     /// Logon sessions of other replicas that were taken up.
     adopted: HashSet<LogonId>,
     /// When EM was asked something while another replica observed.
-    greeted: Option<std::time::Instant>,
+    em_checked_at: Option<std::time::Instant>,
 }
 
 impl Watcher {
-    /// A watcher of `em` that writes to `store`. `patience` is how long evidence of an operation is looked for;
+    /// A watcher of `em` that writes to `store`. `unknown_after` is how long evidence of an operation is looked for;
     /// `changed` is bumped after every turn that changed an operation or a session.
     #[must_use]
     pub fn new(
-        em: Em,
+        em: EmClient,
         store: Store,
         clock: SharedClock,
         config: Config,
-        patience: Duration,
+        unknown_after: Duration,
         changed: tokio::sync::watch::Sender<u64>,
     ) -> Self {
         Self {
-            singles: Singles::new(em.clone()),
+            lookups: Lookups::new(em.clone()),
             em,
             store,
             clock,
             config,
-            patience,
+            unknown_after,
             changed,
-            task_pace: HashMap::new(),
+            task_backoff: HashMap::new(),
             plans: None,
             failures: 0,
             em_failures: 0,
-            said: None,
+            last_logged_at: None,
             damaged: damaged::Damaged::default(),
-            skew_said: false,
+            skew_logged: false,
             skipped: HashSet::new(),
-            lost_looked: None,
-            part_size: parts::Size::FULL,
-            left: None,
+            lost_checked_at: None,
+            part_size: batches::Size::FULL,
+            handed_over_at: None,
             incomplete: None,
             adopted: HashSet::new(),
-            greeted: None,
+            em_checked_at: None,
         }
     }
 
     /// The pause before the next look: `interval`, or less where something is due before.
-    fn rest(&self, interval: Duration, applied: &Applied) -> Duration {
+    fn rest(&self, interval: Duration, applied: &BatchOutcome) -> Duration {
         let now = self.clock.now();
-        let left = applied.look_again.map(|due| due.duration_since(now));
-        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
-        left.map_or(interval, |left| left.min(interval))
+        let handed_over_at = applied.look_again.map(|due| due.duration_since(now));
+        let handed_over_at =
+            handed_over_at.map(|handed_over_at| Duration::try_from(handed_over_at).unwrap_or_default());
+        handed_over_at.map_or(interval, |handed_over_at| handed_over_at.min(interval))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts and seconds, far below 2^52")]
-    fn measure(&self, outcome: &Result<Applied, Error>, took: Duration) {
+    fn measure(&self, outcome: &Result<BatchOutcome, Error>, took: Duration) {
         let word = match outcome {
             Ok(applied) if applied.complete => "complete",
             Ok(_) => "begun",
             Err(_) => "failed",
         };
-        metrics::counter!(names::WATCH_LOOKS, "outcome" => word).increment(1);
-        metrics::histogram!(names::WATCH_SECONDS).record(took);
+        metrics::counter!(names::OBSERVATIONS, "outcome" => word).increment(1);
+        metrics::histogram!(names::OBSERVATION_SECONDS).record(took);
         if let Ok(applied) = outcome
             && applied.complete
         {
-            metrics::gauge!(names::WATCH_LAST).set(self.clock.now().as_second() as f64);
+            metrics::gauge!(names::OBSERVATION_LAST).set(self.clock.now().as_second() as f64);
             metrics::gauge!(names::SESSIONS_ACTIVE).set(applied.running as f64);
         }
     }
@@ -161,21 +162,21 @@ impl Worker for Watcher {
 
     async fn activate(&mut self) -> Turn {
         let begun = std::time::Instant::now();
-        let lease = match store::in_time(self.store.lease(Lease::WATCH)).await {
+        let lease = match store::with_timeout(self.store.lease(Lease::WATCH)).await {
             Ok(Some(lease)) => lease,
             Ok(None) => {
                 self.stand_by().await;
                 return Turn::Rest(STAND_BY);
             }
             Err(error) => {
-                self.say(&error.into());
+                self.log_failure(&error.into());
                 return Turn::Rest(STAND_BY);
             }
         };
         let outcome = self.observe(lease).await;
         self.measure(&outcome, begun.elapsed());
-        if !matches!(outcome, Err(Error::Displaced)) {
-            self.note(lease, &outcome).await;
+        if !matches!(outcome, Err(Error::LeaseLost)) {
+            self.record_outcome(lease, &outcome).await;
         }
         match outcome {
             // What is left of it is there already.

@@ -13,7 +13,7 @@ use crate::store::replicas::Lease;
 /// Records that EM is away (`reason`) or back (`None`), and tells each once, also across restarts.
 ///
 /// # Errors
-/// [`Error::Store`], [`Error::Displaced`].
+/// [`Error::Store`], [`Error::LeaseLost`].
 pub async fn outage(
     store: &Store,
     lease: &Lease,

@@ -16,17 +16,17 @@ const GREETING: Duration = Duration::from_secs(15);
 impl Watcher {
     /// What a replica does that does not observe.
     pub(super) async fn stand_by(&mut self) {
-        (self.failures, self.em_failures, self.said) = (0, 0, None);
+        (self.failures, self.em_failures, self.last_logged_at) = (0, 0, None);
         let asked = Instant::now();
         if let Ok(operations) = self.store.unfinished_operations().await {
             self.align_pins(&operations, asked);
         }
-        let due = self.greeted.is_none_or(|at| at.elapsed() >= GREETING);
+        let due = self.em_checked_at.is_none_or(|at| at.elapsed() >= GREETING);
         if due || !self.em.health().up {
-            self.greeted = Some(Instant::now());
+            self.em_checked_at = Some(Instant::now());
             // A failure is noted where requests are made; who reaches EM may be asked to observe.
             if self.em.sessions_since(Some(self.clock.now())).await.is_ok()
-                && let Err(error) = store::in_time(self.store.note_greeting()).await
+                && let Err(error) = store::with_timeout(self.store.record_em_contact()).await
             {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,

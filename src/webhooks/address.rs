@@ -174,7 +174,7 @@ fn wrapped(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
 /// What an address is, an IPv4 address in disguise as what it is.
 #[must_use]
 pub fn class(address: IpAddr) -> Class {
-    match plain(address) {
+    match canonical(address) {
         IpAddr::V4(address) => V4
             .iter()
             .filter(|(block, _)| block.contains(&address))
@@ -190,7 +190,7 @@ pub fn class(address: IpAddr) -> Class {
 
 /// The IPv4 address behind a transparent spelling, else the address itself.
 #[must_use]
-pub fn plain(address: IpAddr) -> IpAddr {
+pub fn canonical(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) if TRANSPARENT.iter().any(|block| block.contains(&v6)) => {
             IpAddr::V4(low_v4(u128::from(v6)))
@@ -221,12 +221,12 @@ impl Policy {
     /// # Errors
     /// What the address is, when they may not.
     pub fn judge(&self, address: IpAddr) -> Result<(), Class> {
-        let plain = plain(address);
-        let class = class(plain);
+        let canonical = canonical(address);
+        let class = class(canonical);
         if class.is_never_open() {
             return Err(class);
         }
-        if let IpAddr::V6(v6) = plain
+        if let IpAddr::V6(v6) = canonical
             && let Some(inner) = wrapped(v6)
                 .map(|inner| self::class(IpAddr::V4(inner)))
                 .find(|inner| inner.is_never_open())
@@ -237,7 +237,7 @@ impl Policy {
         let listed = self
             .networks
             .iter()
-            .any(|network| network.contains(&plain) || network.contains(&address));
+            .any(|network| network.contains(&canonical) || network.contains(&address));
         let lab = self.private && matches!(class, Class::Loopback | Class::Private);
         if listed || lab || class == Class::Public {
             Ok(())

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-use super::guard::{Guard, NoAddress};
+use super::egress::{EgressPolicy, ResolveError};
 use super::head::{Noted, Seen};
 use crate::domain::webhook::AttemptError;
 use crate::domain::webhook::target::TargetUrl;
@@ -44,7 +44,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(1);
 /// Sends requests; clones share what they need.
 #[derive(Clone)]
 pub struct Client {
-    guard: Guard,
+    guard: EgressPolicy,
     timeout: Duration,
     tls: Arc<OnceCell<Arc<ClientConfig>>>,
 }
@@ -103,7 +103,7 @@ struct Progress {
 impl Client {
     /// A client that trusts the platform's roots.
     #[must_use]
-    pub fn new(guard: Guard, timeout: Duration) -> Self {
+    pub fn new(guard: EgressPolicy, timeout: Duration) -> Self {
         Self {
             guard,
             timeout,
@@ -113,7 +113,7 @@ impl Client {
 
     /// A client with another idea of whom to trust.
     #[must_use]
-    pub fn with_tls(guard: Guard, timeout: Duration, tls: ClientConfig) -> Self {
+    pub fn with_tls(guard: EgressPolicy, timeout: Duration, tls: ClientConfig) -> Self {
         Self {
             guard,
             timeout,
@@ -198,8 +198,10 @@ impl Client {
         let addresses = self.guard.addresses(target).await;
         progress.phases.resolve = Some(start.elapsed());
         let addresses = addresses.map_err(|why| match why {
-            NoAddress::Unresolved | NoAddress::TimedOut => AttemptError::Dns,
-            NoAddress::Closed(_) | NoAddress::Plain | NoAddress::Own => AttemptError::RefusedAddress,
+            ResolveError::Unresolved | ResolveError::TimedOut => AttemptError::Dns,
+            ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream => {
+                AttemptError::RefusedAddress
+            }
         })?;
         let start = Instant::now();
         let tcp = dial(&addresses).await?;

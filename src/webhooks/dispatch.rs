@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use super::Config;
 use super::client::Client;
 use super::deliver::{self, Outcome};
-use super::fairness::{Load, allot};
-use super::pulse::Pulse;
-use super::settle::{Finished, Rules, Written};
+use super::dispatcher_health::DispatcherHealth;
+use super::fairness::{LaneLoad, fair_shares};
+use super::record_outcome::{Finished, Rules, Written};
 use crate::clock::SharedClock;
 use crate::domain::id::DeliveryId;
 use crate::domain::webhook::rules::{Schedule, elapsed};
@@ -45,7 +45,7 @@ struct Engine {
     /// This process in the rows that it sends.
     owner: String,
     wake: Nudge,
-    pulse: Pulse,
+    health: DispatcherHealth,
     /// One turn at a time: the worker's, or the last ones at the end.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -53,10 +53,10 @@ struct Engine {
 
 #[derive(Default)]
 struct State {
-    flying: HashMap<DeliveryId, Flight>,
+    in_flight: HashMap<DeliveryId, InFlight>,
     finished: Vec<Finished>,
     /// Whether rows may be claimed that are not under way: at the start, and after a commit of unknown outcome.
-    unsure: bool,
+    claims_uncertain: bool,
     swept_at: Option<Timestamp>,
     /// Where the next turn begins to share out slots.
     rotation: usize,
@@ -68,7 +68,7 @@ struct Sweep {
     set_back: bool,
 }
 
-struct Flight {
+struct InFlight {
     number: i64,
     lane: String,
 }
@@ -84,14 +84,14 @@ impl Dispatcher {
         Self(Arc::new(Engine {
             owner: store.replica().to_owned(),
             wake: store.deliveries_nudge(),
-            pulse: Pulse::default(),
+            health: DispatcherHealth::default(),
             store,
             client,
             rules: Rules { schedule, clock },
             tasks,
             turn: tokio::sync::Mutex::default(),
             state: Mutex::new(State {
-                unsure: true,
+                claims_uncertain: true,
                 ..State::default()
             }),
         }))
@@ -99,8 +99,8 @@ impl Dispatcher {
 
     /// How it does.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        self.0.pulse.clone()
+    pub fn health(&self) -> DispatcherHealth {
+        self.0.health.clone()
     }
 
     /// Runs until the program stops, and until what is under way then has ended and is written.
@@ -118,13 +118,13 @@ impl Worker for Dispatcher {
     async fn activate(&mut self) -> Turn {
         match self.0.turn().await {
             Ok(turn) => {
-                if self.0.pulse.worked() {
+                if self.0.health.worked() {
                     tracing::info!("webhooks go on");
                 }
                 turn
             }
             Err(error) => {
-                if self.0.pulse.failed(self.0.rules.clock.now()) {
+                if self.0.health.failed(self.0.rules.clock.now()) {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "webhooks wait for the store"
@@ -154,7 +154,7 @@ impl Engine {
                     "webhooks wait for the store"
                 );
             }
-            if self.state().flying.is_empty() {
+            if self.state().in_flight.is_empty() {
                 return;
             }
             self.wake.wait(POLL).await;
@@ -165,29 +165,30 @@ impl Engine {
         let _one_at_a_time = self.turn.lock().await;
         let now = self.rules.clock.now();
         let stopping = self.tasks.stopping().is_cancelled();
-        let (finished, unsure, sweep, set_back) = {
+        let (finished, claims_uncertain, sweep, set_back) = {
             let state = self.state();
             let finished: Vec<Finished> = state.finished.iter().take(SETTLE_LIMIT).cloned().collect();
             // A clock that was set back, before the start or since, does not put the sweep off.
             let set_back = state.swept_at.is_none_or(|at| at > now);
             let sweep = set_back || state.swept_at.is_some_and(|at| elapsed(now, at) >= SWEEP);
-            (finished, state.unsure, sweep && !stopping, set_back)
+            (finished, state.claims_uncertain, sweep && !stopping, set_back)
         };
-        if finished.is_empty() && !unsure && !sweep {
+        if finished.is_empty() && !claims_uncertain && !sweep {
             let lanes = if stopping {
                 Vec::new()
             } else {
-                store::in_time(self.store.waiting_lanes()).await?
+                store::with_timeout(self.store.waiting_lanes()).await?
             };
             if self.actionable(&lanes, now).is_empty() {
                 return Ok(Turn::Rest(rest(&lanes, now)));
             }
         }
         let sweep = sweep.then_some(Sweep { set_back });
-        let result = store::in_time(self.transact(&finished, unsure, sweep, stopping, now)).await;
+        let result =
+            store::with_timeout(self.transact(&finished, claims_uncertain, sweep, stopping, now)).await;
         let Ok((claimed, written, lanes)) = result else {
             // The commit's outcome may be unknown: what it claimed without our knowledge is released next time.
-            self.state().unsure = true;
+            self.state().claims_uncertain = true;
             return result.map(|_| Turn::Again);
         };
         self.committed(&finished, &written, &claimed, sweep.map(|_| now));
@@ -205,21 +206,21 @@ impl Engine {
     async fn transact(
         &self,
         finished: &[Finished],
-        unsure: bool,
+        claims_uncertain: bool,
         sweep: Option<Sweep>,
         stopping: bool,
         now: Timestamp,
     ) -> Result<(Vec<Claimed>, Vec<Written>, Vec<Lane>), store::Error> {
         let mut tx = self.store.begin().await?;
         // Of several replicas one at a time, so that what is counted here stays true until the commit.
-        tx.one_at_a_time().await?;
-        if unsure {
+        tx.lock_event_log().await?;
+        if claims_uncertain {
             let alive: HashSet<(DeliveryId, i64)> = {
                 let state = self.state();
                 state
-                    .flying
+                    .in_flight
                     .iter()
-                    .map(|(id, flight)| (*id, flight.number))
+                    .map(|(id, entry)| (*id, entry.number))
                     .collect()
             };
             let released = tx.reclaim(&alive).await?;
@@ -237,7 +238,7 @@ impl Engine {
         if let Some(Sweep { set_back }) = sweep {
             self.rules.sweep(&mut tx, set_back).await?;
             let unreadable = tx.count_unreadable_endpoints().await?;
-            self.pulse.unreadable(unreadable, now);
+            self.health.unreadable(unreadable, now);
             let waiting = tx.waiting_deliveries().await?;
             let late = waiting.oldest_due.map_or(Duration::ZERO, |due| elapsed(now, due));
             metrics::gauge!(names::WEBHOOK_WAITING).set(waiting.deliveries as f64);
@@ -247,7 +248,7 @@ impl Engine {
         if !stopping && tx.is_alive().await? {
             lanes = tx.waiting_lanes().await?;
             let settled: HashSet<DeliveryId> = finished.iter().map(|finished| finished.id).collect();
-            let own = self.flying(&settled).values().sum();
+            let own = self.in_flight(&settled).values().sum();
             let under_way = tx.under_way().await?;
             for (lane, limit, probe) in self.shares(&lanes, &under_way, own, now) {
                 let claims = tx.claim(&lane, limit, probe, &self.owner).await?;
@@ -256,7 +257,7 @@ impl Engine {
                 let state = DeliveryState::Quarantined.as_str();
                 metrics::counter!(names::WEBHOOK_ENDED, "state" => state).increment(quarantined);
                 if let Some(endpoint) = lane.endpoint.filter(|_| claims.unreadable) {
-                    self.rules.set_aside(&mut tx, endpoint).await?;
+                    self.rules.disable_unreadable(&mut tx, endpoint).await?;
                 }
             }
         }
@@ -266,11 +267,11 @@ impl Engine {
 
     /// The lanes that may send something now.
     fn actionable(&self, lanes: &[Lane], now: Timestamp) -> Vec<Lane> {
-        let flying = self.flying(&HashSet::new());
+        let in_flight = self.in_flight(&HashSet::new());
         let may_send = |lane: &&Lane| {
-            let flying = flying.get(&lane.key).copied().unwrap_or_default();
+            let in_flight = in_flight.get(&lane.key).copied().unwrap_or_default();
             let urgent = lane.urgent.is_some_and(|at| at <= now);
-            lane.due <= now && flying < lane.cap && (urgent || !lane.down || flying == 0)
+            lane.due <= now && in_flight < lane.cap && (urgent || !lane.down || in_flight == 0)
         };
         lanes.iter().filter(may_send).cloned().collect()
     }
@@ -294,14 +295,14 @@ impl Engine {
         let begin = rotation % due.len().max(1);
         due.rotate_left(begin);
         let of = |lane: &Lane| under_way.get(&lane.key).copied().unwrap_or_default();
-        let loads: Vec<Load> = due
+        let loads: Vec<LaneLoad> = due
             .iter()
-            .map(|lane| Load {
+            .map(|lane| LaneLoad {
                 cap: lane.cap,
-                flying: of(lane),
+                in_flight: of(lane),
             })
             .collect();
-        let limits = allot(&loads, own);
+        let limits = fair_shares(&loads, own);
         due.into_iter()
             .zip(limits)
             .filter(|(_, limit)| *limit > 0)
@@ -313,11 +314,11 @@ impl Engine {
     }
 
     /// How many attempts of each lane are under way, without those that this turn settles.
-    fn flying(&self, settled: &HashSet<DeliveryId>) -> HashMap<String, usize> {
+    fn in_flight(&self, settled: &HashSet<DeliveryId>) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
-        for (id, flight) in &self.state().flying {
+        for (id, entry) in &self.state().in_flight {
             if !settled.contains(id) {
-                *counts.entry(flight.lane.clone()).or_default() += 1;
+                *counts.entry(entry.lane.clone()).or_default() += 1;
             }
         }
         counts
@@ -332,27 +333,27 @@ impl Engine {
         swept_at: Option<Timestamp>,
     ) {
         let mut state = self.state();
-        state.unsure = false;
+        state.claims_uncertain = false;
         state.swept_at = swept_at.or(state.swept_at);
         state.finished.drain(..finished.len());
         for done in finished {
-            state.flying.remove(&done.id);
+            state.in_flight.remove(&done.id);
         }
         for delivery in claimed {
-            let flight = Flight {
+            let entry = InFlight {
                 number: delivery.number,
                 lane: delivery.lane.clone(),
             };
-            state.flying.insert(delivery.id, flight);
+            state.in_flight.insert(delivery.id, entry);
         }
-        metrics::gauge!(names::WEBHOOK_FLYING).set(state.flying.len() as f64);
+        metrics::gauge!(names::WEBHOOK_FLYING).set(state.in_flight.len() as f64);
         drop(state);
         let now = self.rules.clock.now();
         for written in written {
             match written {
-                Written::Fenced => metrics::counter!(names::WEBHOOK_FENCED).increment(1),
-                Written::GoesOn => {}
-                Written::Ended(state, created_at) => {
+                Written::Stale => metrics::counter!(names::WEBHOOK_FENCED).increment(1),
+                Written::Pending => {}
+                Written::Final(state, created_at) => {
                     metrics::counter!(names::WEBHOOK_ENDED, "state" => state.as_str()).increment(1);
                     if *state == DeliveryState::Delivered {
                         metrics::histogram!(names::WEBHOOK_LAG)
@@ -365,7 +366,7 @@ impl Engine {
 
     /// Sends a claimed delivery in a task of its own.
     fn send(self: &Arc<Self>, delivery: Claimed) {
-        let landing = Landing {
+        let guard = OutcomeGuard {
             engine: self.clone(),
             id: delivery.id,
             number: delivery.number,
@@ -373,27 +374,27 @@ impl Engine {
         };
         let engine = self.clone();
         self.tasks.spawn(async move {
-            let mut landing = landing;
+            let mut guard = guard;
             let outcome = deliver::attempt(&engine.client, &engine.rules.clock, &delivery).await;
             let word = outcome.end.error.map_or("delivered", AttemptError::as_str);
             metrics::counter!(names::WEBHOOK_ATTEMPTS, "outcome" => word).increment(1);
             if let Some(time) = outcome.end.duration {
                 metrics::histogram!(names::WEBHOOK_SECONDS).record(time.as_secs_f64());
             }
-            landing.outcome = Some(outcome);
+            guard.outcome = Some(outcome);
         });
     }
 }
 
 /// Hands in an attempt's outcome when its task ends, however it ends: a panic in it must not lose the delivery.
-struct Landing {
+struct OutcomeGuard {
     engine: Arc<Engine>,
     id: DeliveryId,
     number: i64,
     outcome: Option<Outcome>,
 }
 
-impl Drop for Landing {
+impl Drop for OutcomeGuard {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(Outcome::crashed);
         let (id, number) = (self.id, self.number);
@@ -427,7 +428,7 @@ mod tests {
     use crate::domain::webhook::target::TargetUrl;
     use crate::store::testing::temporary_with;
     use crate::store::webhooks::deliveries::DeliveryFilter;
-    use crate::webhooks::Guard;
+    use crate::webhooks::EgressPolicy;
 
     async fn fixture() -> (Arc<Engine>, Arc<ManualClock>) {
         let clock = ManualClock::at(SystemClock.now());
@@ -453,7 +454,7 @@ mod tests {
         tx.append_event(&event).await.expect("appended");
         tx.commit().await.expect("committed");
         let config = Config::default();
-        let client = Client::new(Guard::new(&config, Vec::new()), config.timeout);
+        let client = Client::new(EgressPolicy::new(&config, Vec::new()), config.timeout);
         let dispatcher = Dispatcher::new(store, client, &config, clock.clone(), Tasks::new());
         (dispatcher.0, clock)
     }
@@ -468,14 +469,14 @@ mod tests {
                 .await
                 .expect("claimed");
             engine.committed(&[], &written, &claimed, None);
-            let landing = Landing {
+            let guard = OutcomeGuard {
                 engine: engine.clone(),
                 id: claimed[0].id,
                 number: claimed[0].number,
                 outcome: None,
             };
             let task = engine.tasks.spawn(async move {
-                let _landing = landing;
+                let _landing = guard;
                 panic!("as a body that cannot be rendered would");
             });
             assert!(task.await.is_err());

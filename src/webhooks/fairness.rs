@@ -8,29 +8,29 @@ pub(super) const CLAIM_LIMIT: usize = 64;
 
 /// A lane that has something to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Load {
+pub(super) struct LaneLoad {
     /// How many it may have under way.
     pub(super) cap: usize,
     /// How many it has under way.
-    pub(super) flying: usize,
+    pub(super) in_flight: usize,
 }
 
-/// How many deliveries each lane may claim now, `flying` attempts being under way over all lanes: one each in turn, up
+/// How many deliveries each lane may claim now, `in_flight` attempts being under way over all lanes: one each in turn, up
 /// to its cap while half of the slots are free. The other half is kept for lanes that have nothing under way, so that
 /// the last to come finds a slot even when all before it hang.
-pub(super) fn allot(lanes: &[Load], flying: usize) -> Vec<usize> {
+pub(super) fn fair_shares(lanes: &[LaneLoad], in_flight: usize) -> Vec<usize> {
     let mut allotted = vec![0; lanes.len()];
     let mut given = 0;
     loop {
         let before = given;
         for (lane, mine) in lanes.iter().zip(&mut allotted) {
-            let used = flying + given;
+            let used = in_flight + given;
             let cap = if used < IN_FLIGHT_LIMIT / 2 {
                 lane.cap
             } else {
                 lane.cap.min(1)
             };
-            if given < CLAIM_LIMIT && used < IN_FLIGHT_LIMIT && lane.flying + *mine < cap {
+            if given < CLAIM_LIMIT && used < IN_FLIGHT_LIMIT && lane.in_flight + *mine < cap {
                 *mine += 1;
                 given += 1;
             }
@@ -45,14 +45,14 @@ pub(super) fn allot(lanes: &[Load], flying: usize) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    const fn idle(cap: usize) -> Load {
-        Load { cap, flying: 0 }
+    const fn idle(cap: usize) -> LaneLoad {
+        LaneLoad { cap, in_flight: 0 }
     }
 
     #[test]
     fn each_lane_gets_its_turn_before_any_gets_a_second() {
         let lanes = [idle(32); 100];
-        let allotted = allot(&lanes, 0);
+        let allotted = fair_shares(&lanes, 0);
         assert_eq!(allotted.iter().sum::<usize>(), CLAIM_LIMIT);
         assert!(allotted.iter().all(|given| *given <= 1));
     }
@@ -60,26 +60,35 @@ mod tests {
     #[test]
     fn a_lane_never_has_more_under_way_than_its_cap() {
         assert_eq!(
-            allot(&[Load { cap: 4, flying: 3 }, Load { cap: 4, flying: 4 }], 7),
+            fair_shares(
+                &[
+                    LaneLoad { cap: 4, in_flight: 3 },
+                    LaneLoad { cap: 4, in_flight: 4 }
+                ],
+                7
+            ),
             [1, 0]
         );
-        assert_eq!(allot(&[idle(4)], 0), [4]);
+        assert_eq!(fair_shares(&[idle(4)], 0), [4]);
     }
 
     #[test]
     fn hung_lanes_leave_slots_for_the_next_to_come() {
-        let mut flying = 0;
+        let mut in_flight = 0;
         for lane in 0..IN_FLIGHT_LIMIT / 2 {
-            let given = allot(&[idle(32)], flying);
-            assert!(given[0] >= 1, "lane {lane} found nothing at {flying} under way");
-            flying += given[0];
+            let given = fair_shares(&[idle(32)], in_flight);
+            assert!(
+                given[0] >= 1,
+                "lane {lane} found nothing at {in_flight} under way"
+            );
+            in_flight += given[0];
         }
-        assert!(flying <= IN_FLIGHT_LIMIT);
+        assert!(in_flight <= IN_FLIGHT_LIMIT);
     }
 
     #[test]
     fn nothing_is_claimed_beyond_the_limit() {
-        assert_eq!(allot(&[idle(4)], IN_FLIGHT_LIMIT), [0]);
-        assert_eq!(allot(&[], 0), Vec::<usize>::new());
+        assert_eq!(fair_shares(&[idle(4)], IN_FLIGHT_LIMIT), [0]);
+        assert_eq!(fair_shares(&[], 0), Vec::<usize>::new());
     }
 }

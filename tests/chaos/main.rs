@@ -25,6 +25,7 @@ mod logons; // which logon sessions may be left at Enterprise Manager, and which
 #[expect(dead_code, reason = "other tests share one server")]
 mod postgres;
 #[path = "../support/process.rs"]
+#[expect(dead_code, reason = "other tests send more signals")]
 mod process;
 mod receiver; // a receiver that fails now and then
 mod scene; // what is built, and what happens to it

@@ -12,8 +12,8 @@ use emgate::clock::SystemClock;
 use emgate::domain::webhook::AttemptError;
 use emgate::domain::webhook::target::TargetUrl;
 use emgate::store::{self, Store};
-use emgate::webhooks::guard::Resolve;
-use emgate::webhooks::{Client, Config, Forbidden, Guard};
+use emgate::webhooks::egress::Resolve;
+use emgate::webhooks::{Client, Config, DeniedTarget, EgressPolicy};
 
 /// Spellings of hosts that no configuration but a list may open, and most not even that.
 const CLOSED: &[&str] = &[
@@ -218,11 +218,11 @@ fn config(private: bool) -> Config {
     }
 }
 
-fn guard(private: bool) -> Guard {
-    Guard::with_resolver(&config(private), Vec::new(), names())
+fn guard(private: bool) -> EgressPolicy {
+    EgressPolicy::with_resolver(&config(private), Vec::new(), names())
 }
 
-async fn verbs(guard: Guard) -> (Webhooks, tempfile::TempDir) {
+async fn verbs(guard: EgressPolicy) -> (Webhooks, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let at = store::Config {
         url: format!("sqlite://{}", directory.path().join("emgate.db").display()),
@@ -239,7 +239,7 @@ fn pointers(error: Error) -> Vec<String> {
     }
 }
 
-async fn dialled(guard: Guard, url: &str) -> AttemptError {
+async fn dialled(guard: EgressPolicy, url: &str) -> AttemptError {
     // A URL that came into the store before the rules were what they are.
     let target = TargetUrl::stored(url).expect("a URL");
     let client = Client::new(guard, Duration::from_secs(2));
@@ -322,18 +322,18 @@ async fn the_lab_switch_opens_loopback_and_private_and_never_the_rest() {
 #[tokio::test]
 async fn the_gateway_itself_and_enterprise_manager_are_never_reached_by_address_and_port() {
     let forbidden = vec![
-        Forbidden::Listener("0.0.0.0:8080".parse().expect("an address")),
-        Forbidden::Listener("[::1]:8081".parse().expect("an address")),
-        Forbidden::Server {
+        DeniedTarget::Listener("0.0.0.0:8080".parse().expect("an address")),
+        DeniedTarget::Listener("[::1]:8081".parse().expect("an address")),
+        DeniedTarget::Server {
             host: "EM.test".into(),
             port: 9398,
         },
-        Forbidden::Server {
+        DeniedTarget::Server {
             host: "10.9.9.9".into(),
             port: 9398,
         },
     ];
-    let guard = Guard::with_resolver(&config(true), forbidden, names());
+    let guard = EgressPolicy::with_resolver(&config(true), forbidden, names());
     for url in [
         "http://127.0.0.1:8080/",
         "http://127.7.7.7:8080/",
@@ -373,7 +373,7 @@ async fn plain_http_that_was_allowed_once_is_refused_at_the_dial() {
         allow_http: false,
         ..config(true)
     };
-    let guard = Guard::with_resolver(&strict, Vec::new(), names());
+    let guard = EgressPolicy::with_resolver(&strict, Vec::new(), names());
     assert!(guard.check("http://public.test/").await.is_err());
     assert_eq!(
         dialled(guard, "http://public.test/").await,
@@ -403,7 +403,7 @@ async fn a_name_that_changes_its_answer_between_registration_and_dial_is_refused
         .await
         .expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let guard = Guard::with_resolver(&config(false), Vec::new(), resolver);
+    let guard = EgressPolicy::with_resolver(&config(false), Vec::new(), resolver);
     let url = format!("http://rebind.test:{port}/");
     assert!(guard.check(&url).await.is_ok(), "the first answer is public");
     assert_eq!(dialled(guard, &url).await, AttemptError::RefusedAddress);
@@ -423,7 +423,7 @@ impl Resolve for Silent {
 
 #[tokio::test]
 async fn a_name_server_that_hangs_costs_three_seconds_and_refuses_nobody() {
-    let guard = Guard::with_resolver(&config(false), Vec::new(), Box::new(Silent));
+    let guard = EgressPolicy::with_resolver(&config(false), Vec::new(), Box::new(Silent));
     let start = std::time::Instant::now();
     assert!(guard.check("https://receiver.test/").await.is_ok());
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -453,7 +453,9 @@ async fn what_is_refused_says_why_and_never_repeats_the_url() {
 fn what_is_forbidden_later_is_forbidden_for_every_clone() {
     let one = guard(true);
     let other = one.clone();
-    one.forbid(Forbidden::Listener("127.0.0.1:8080".parse().expect("an address")));
+    one.forbid(DeniedTarget::Listener(
+        "127.0.0.1:8080".parse().expect("an address"),
+    ));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

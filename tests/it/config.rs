@@ -287,6 +287,96 @@ fn a_secret_may_lie_in_a_file_whose_last_line_break_is_ignored() {
     assert_refused(MINIMAL, &variables, "upstream.accounts[0].password_file", "empty");
 }
 
+/// The texts of a secret as editors on Windows save them.
+fn marked(text: &str) -> [(&'static str, Vec<u8>); 3] {
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    [
+        ("UTF-8", [b"\xef\xbb\xbf", text.as_bytes()].concat()),
+        ("UTF-16 LE", [&b"\xff\xfe"[..], &utf16(u16::to_le_bytes)].concat()),
+        ("UTF-16 BE", [&b"\xfe\xff"[..], &utf16(u16::to_be_bytes)].concat()),
+    ]
+}
+
+#[rstest::rstest]
+#[case::password(
+    "EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD_FILE",
+    "upstream.accounts[0].password_file",
+    SECRET
+)]
+#[case::token_key("EMGATE_AUTH__KEYS__0__SECRET_FILE", "auth.keys[0].secret_file", SECRET)]
+#[case::encryption_key(
+    "EMGATE_STORE__ENCRYPTION_KEY_FILE",
+    "store.encryption_key_file",
+    "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+)]
+#[case::authority("EMGATE_UPSTREAM__CA_FILE", "upstream.ca_file", "-----BEGIN CERTIFICATE-----")]
+#[case::certificate(
+    "EMGATE_SERVER__TLS__CERT_FILE",
+    "server.tls.cert_file",
+    "-----BEGIN CERTIFICATE-----"
+)]
+#[case::key(
+    "EMGATE_SERVER__TLS__KEY_FILE",
+    "server.tls.key_file",
+    "-----BEGIN PRIVATE KEY-----"
+)]
+fn a_file_with_a_byte_order_mark_is_refused_by_name(
+    #[case] variable: &str,
+    #[case] key: &str,
+    #[case] text: &str,
+) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    let path = file.to_str().unwrap();
+    for (form, content) in marked(text) {
+        std::fs::write(&file, content).unwrap();
+        let found = faults(MINIMAL, &[(variable, path)]);
+        let of_key: Vec<&String> = found.iter().filter(|fault| fault.starts_with(key)).collect();
+        assert_eq!(of_key.len(), 1, "{form}: {found:?}");
+        assert!(
+            of_key[0].contains(path) && of_key[0].contains("byte order mark"),
+            "{form}: {found:?}"
+        );
+        assert!(!of_key[0].contains("0123456789"), "{form}: a secret in {found:?}");
+    }
+}
+
+#[test]
+fn a_public_key_file_with_a_byte_order_mark_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key.pem");
+    let path = file.to_str().unwrap();
+    for (form, content) in marked("-----BEGIN PUBLIC KEY-----") {
+        std::fs::write(&file, content).unwrap();
+        let text =
+            format!("{MINIMAL}\n[[auth.keys]]\nkind = \"pem\"\nalgorithm = \"RS256\"\nfile = '{path}'");
+        let found = faults(&text, &[]);
+        assert!(
+            found.len() == 1
+                && found[0].starts_with("auth.keys[1].file")
+                && found[0].contains("byte order mark"),
+            "{form}: {found:?}"
+        );
+    }
+}
+
+#[rstest::rstest]
+#[case("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "upstream.accounts[0].password")]
+#[case("EMGATE_AUTH__KEYS__0__SECRET", "auth.keys[0].secret")]
+fn a_secret_with_a_byte_order_mark_is_refused_by_name(#[case] variable: &str, #[case] key: &str) {
+    let secret = format!("\u{feff}{SECRET}");
+    assert_refused(MINIMAL, &[(variable, &secret)], key, "byte order mark");
+}
+
+#[test]
+fn a_configuration_file_may_begin_with_a_byte_order_mark() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("emgate.toml");
+    std::fs::write(&file, format!("\u{feff}{MINIMAL}")).unwrap();
+    let none: [(&str, &str); 0] = [];
+    config::load(Some(&file), none).expect("the mark is skipped");
+}
+
 #[test]
 fn what_is_not_built_yet_is_refused_in_plain_words() {
     let with = |extra: &str| format!("{MINIMAL}\n{extra}");

@@ -9,7 +9,7 @@ use emgate::domain::id::EmId;
 use emgate::domain::plan::{PlanKind, PlanRef};
 use emgate::sim::{Options, Running, Simulator};
 use emgate::upstream::config::Account;
-use emgate::upstream::{Config, Em};
+use emgate::upstream::{Config, EmClient};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -32,7 +32,7 @@ pub fn config(url: &str) -> Config {
 /// The room against a simulator.
 pub struct Bench {
     pub sim: Running,
-    pub em: Em,
+    pub em: EmClient,
     client: reqwest::Client,
 }
 
@@ -52,7 +52,7 @@ impl Bench {
             .expect("a simulator");
         let mut config = config(&sim.base_url());
         change(&mut config);
-        let em = Em::new(&config, clock).expect("a room");
+        let em = EmClient::new(&config, clock).expect("a room");
         let client = reqwest::Client::builder()
             .no_proxy()
             .danger_accept_invalid_certs(true)
@@ -62,10 +62,10 @@ impl Bench {
     }
 
     /// A second room against the same simulator.
-    pub fn another(&self, change: impl FnOnce(&mut Config)) -> Em {
+    pub fn another(&self, change: impl FnOnce(&mut Config)) -> EmClient {
         let mut config = config(&self.sim.base_url());
         change(&mut config);
-        Em::new(&config, SystemClock::shared()).expect("a room")
+        EmClient::new(&config, SystemClock::shared()).expect("a room")
     }
 
     pub async fn control(&self, method: &str, path: &str, body: Value) -> Value {

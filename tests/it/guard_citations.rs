@@ -117,7 +117,7 @@ fn cited_anchors(line: &str, beside: &Path) -> Vec<(PathBuf, String)> {
         let Some((page, anchor)) = word.split_once('#') else {
             continue;
         };
-        if page.ends_with(".md") {
+        if Path::new(page).extension().is_some_and(|ending| ending == "md") {
             let from_root = root().join(page);
             let from_here = root().join(beside.parent().unwrap()).join(page);
             document = Some(if from_root.exists() { from_root } else { from_here });

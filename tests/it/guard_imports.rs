@@ -29,7 +29,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
         "app",
         "domain api_types catalogue transcode upstream store webhooks runtime clock telemetry",
     ),
-    ("http", "domain api_types catalogue app clock telemetry"),
+    ("http", "domain api_types catalogue app runtime clock telemetry"),
     // Of the rooms it may see their `config` and nothing else; checked apart.
     ("config", "http upstream store watcher webhooks telemetry"),
     ("sim", "clock catalogue"),

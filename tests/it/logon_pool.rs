@@ -8,7 +8,7 @@ use emgate::clock::{ManualClock, SystemClock};
 use emgate::domain::operation::TaskState;
 use emgate::domain::plan::{Action, PlanKind};
 use emgate::sim::{ExpiredStatus, Options};
-use emgate::upstream::{Acted, Em, Error, Kind};
+use emgate::upstream::{Acted, EmClient, Error, Kind};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::json;
@@ -19,11 +19,11 @@ fn morning() -> Arc<ManualClock> {
     ManualClock::at("2026-05-06T08:00:00Z".parse::<Timestamp>().expect("a time"))
 }
 
-async fn read(em: &Em) -> Result<(), Error> {
+async fn read(em: &EmClient) -> Result<(), Error> {
     em.plan(PlanKind::Cloud, &plan_id()).await.map(drop)
 }
 
-async fn reads(em: &Em, count: usize) {
+async fn reads(em: &EmClient, count: usize) {
     for outcome in join_all((0..count).map(|_| read(em))).await {
         outcome.expect("a plan");
     }
@@ -74,7 +74,7 @@ async fn no_more_requests_run_in_a_session_than_allowed() {
     let mut config = config(&server.url);
     config.accounts[0].max_sessions = 1;
     config.accounts[0].max_requests_per_session = 2;
-    let em = Em::new(&config, SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config, SystemClock::shared()).expect("a room");
     for outcome in join_all((0..40).map(|_| read(&em))).await {
         assert!(outcome.expect_err("not found").is_not_found());
     }
@@ -152,7 +152,7 @@ async fn a_logon_looks_as_em_wants_it_and_no_cookie_is_ever_sent() {
     .await;
     let mut config = config(&format!("{}/api/", server.url));
     config.accounts[0].username = r"LAB\jürgen".to_owned();
-    let em = Em::new(&config, SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config, SystemClock::shared()).expect("a room");
     for _ in 0..3 {
         read(&em).await.expect_err("not found");
     }
@@ -297,7 +297,7 @@ async fn a_password_that_was_changed_in_its_file_is_used_without_a_restart() {
     read(&bench.em).await.expect_err("the old password");
     std::fs::write(file.path(), "simulated\n").expect("written");
     read(&bench.em).await.expect_err("it is not tried again yet");
-    bench.em.tend().await;
+    bench.em.maintain().await;
     read(&bench.em).await.expect("the new password");
     assert_eq!(bench.stats().await.requests("POST /api/sessionMngr"), 2);
 }
@@ -308,7 +308,7 @@ async fn an_idle_session_is_logged_off_and_one_with_a_task_is_kept_alive() {
     let bench = Bench::at(Options::on_any_port(), clock.clone(), |_| {}).await;
     read(&bench.em).await.expect("a plan");
     clock.advance(Duration::from_mins(11));
-    bench.em.tend().await;
+    bench.em.maintain().await;
     let stats = bench.stats().await;
     assert_eq!((stats.number("activeSessions"), stats.number("logoffs")), (0, 1));
 
@@ -319,7 +319,7 @@ async fn an_idle_session_is_logged_off_and_one_with_a_task_is_kept_alive() {
         .expect("accepted");
     for _ in 0..6 {
         clock.advance(Duration::from_mins(11));
-        bench.em.tend().await;
+        bench.em.maintain().await;
     }
     let view = bench
         .em
@@ -329,7 +329,7 @@ async fn an_idle_session_is_logged_off_and_one_with_a_task_is_kept_alive() {
     assert_eq!(view.state, TaskState::Finished);
     bench.em.release(accepted.logon);
     clock.advance(Duration::from_mins(11));
-    bench.em.tend().await;
+    bench.em.maintain().await;
     assert_eq!(bench.stats().await.number("activeSessions"), 0);
     let view = bench
         .em
@@ -367,7 +367,7 @@ async fn pins_are_counted_by_task() {
     bench.em.release(first.logon);
     for _ in 0..2 {
         clock.advance(Duration::from_mins(11));
-        bench.em.tend().await;
+        bench.em.maintain().await;
     }
     let view = bench.em.task(second.logon, &second.task).await.expect("a task");
     assert_eq!(view.state, TaskState::Finished);
@@ -539,7 +539,7 @@ async fn the_newest_version_that_both_speak_is_used_and_asked_for_again_after_a_
         usual(request).unwrap_or_else(|| answer("401 Unauthorized", "", "<Error/>"))
     })
     .await;
-    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
     read(&em).await.expect_err("refused in a fresh session");
     assert!(server.count("POST /api/sessionMngr/?v=v1_7 ") >= 1);
     old.store(true, Ordering::SeqCst);
@@ -557,7 +557,7 @@ async fn an_account_that_may_not_ask_about_its_session_keeps_it_through_a_403() 
         usual(request).unwrap_or_else(|| answer("403 Forbidden", "", "<Error/>"))
     })
     .await;
-    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
     for _ in 0..3 {
         assert_eq!(read(&em).await.expect_err("no right").status(), Some(403));
     }
@@ -572,7 +572,7 @@ async fn an_account_that_may_not_ask_about_its_session_keeps_it_through_a_403() 
 #[tokio::test]
 async fn a_server_that_is_no_em_does_not_make_plans_disappear() {
     let server = Server::start(|_| answer("404 Not Found", "", "")).await;
-    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
     let error = read(&em).await.expect_err("no EM there");
     assert!(!error.is_not_found(), "{error:?}");
     assert_eq!(error.status(), Some(404));

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use emgate::clock::{ManualClock, SharedClock, SystemClock};
 use emgate::domain::plan::PlanKind;
-use emgate::upstream::{Em, Error, Kind};
+use emgate::upstream::{EmClient, Error, Kind};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
@@ -83,7 +83,7 @@ impl Script {
 }
 
 struct Stage {
-    em: Em,
+    em: EmClient,
     server: Server,
     script: Arc<Mutex<Script>>,
 }
@@ -101,7 +101,7 @@ impl Stage {
         let mut config = config(&server.url);
         config.accounts[0].max_requests_per_session = 1;
         Self {
-            em: Em::new(&config, clock).expect("a room"),
+            em: EmClient::new(&config, clock).expect("a room"),
             server,
             script,
         }
@@ -211,7 +211,7 @@ async fn whoever_learns_late_that_a_session_died_needs_no_proof_of_one_opened_si
         let server = Server::start(move |request| told.lock().expect("not poisoned").reply(request)).await;
         let mut config = config(&server.url);
         config.accounts[0].max_sessions = 1;
-        let em = Em::new(&config, SystemClock::shared()).expect("a room");
+        let em = EmClient::new(&config, SystemClock::shared()).expect("a room");
         Stage { em, server, script }
     };
     // Two requests in one session, which dies.
@@ -290,7 +290,7 @@ async fn refused_credentials_are_tried_again_after_a_pause_and_after_the_clock_w
             usual(request).expect("nothing but logons")
         })
         .await;
-        let em = Em::new(&config(&server.url), clock.clone()).expect("a room");
+        let em = EmClient::new(&config(&server.url), clock.clone()).expect("a room");
         for at in [noon, to] {
             clock.set(at);
             let error = em.plan(PlanKind::Cloud, &plan_id()).await.expect_err("refused");

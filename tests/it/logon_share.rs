@@ -5,18 +5,18 @@ use std::time::Duration;
 use emgate::clock::SystemClock;
 use emgate::domain::plan::{Action, PlanKind};
 use emgate::sim::Options;
-use emgate::upstream::{Em, Error, Kind};
+use emgate::upstream::{EmClient, Error, Kind};
 use futures_util::future::join_all;
 
 use crate::em_bench::{Bench, Gate, Reply, Server, answer, config, plan_id, until, usual};
 
 const ACCOUNT: &str = "operators";
 
-async fn read(em: &Em) -> Result<(), Error> {
+async fn read(em: &EmClient) -> Result<(), Error> {
     em.plan(PlanKind::Cloud, &plan_id()).await.map(drop)
 }
 
-async fn reads(em: &Em, count: usize) {
+async fn reads(em: &EmClient, count: usize) {
     for outcome in join_all((0..count).map(|_| read(em))).await {
         outcome.expect("a plan");
     }
@@ -88,7 +88,7 @@ async fn a_surplus_session_with_a_request_in_it_or_a_task_stays_until_that_has_e
     .await;
     let mut config = config(&server.url);
     config.accounts[0].max_requests_per_session = 1;
-    let em = Em::new(&config, SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config, SystemClock::shared()).expect("a room");
     let readers: Vec<_> = (0..2)
         .map(|_| {
             let em = em.clone();
@@ -149,7 +149,7 @@ async fn a_logon_that_lands_after_the_share_has_shrunk_is_logged_off_again() {
         reply
     })
     .await;
-    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
     let reader = {
         let em = em.clone();
         tokio::spawn(async move { read(&em).await })

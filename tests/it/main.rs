@@ -15,6 +15,8 @@ mod address; // where webhooks may go: spellings, doors, answers that change
 #[cfg(feature = "demo")]
 mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
 mod config; // file, environment, defaults, faults
+#[cfg(feature = "demo")]
+mod connections; // idle ones, heads that stall, all addresses, no descriptors
 mod delivery; // webhooks over real sockets: signatures, bad receivers, order, recovery, restarts
 #[cfg(feature = "demo")]
 mod demo; // the demo as a newcomer runs it
@@ -64,11 +66,14 @@ mod replicas; // real processes on one PostgreSQL: one job each, takeover, fenci
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again
 #[cfg(feature = "demo")]
+mod server_tls; // the listener's certificate while the gateway runs, and SIGHUP
+#[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]
 mod simulator_world; // every operation of the catalogue against the simulator
 #[cfg(feature = "demo")]
 mod store_faults; // real processes on a store that is full, read-only, or both in turn
+mod store_rows; // rows of the store that cannot be read
 #[cfg(feature = "demo")]
 mod store_start; // real processes: names of one file, databases that will not do, starts that take their time
 #[cfg(feature = "demo")]

@@ -87,6 +87,8 @@ fn any_number_of_machines_gives_the_same_shape() {
 
 #[rstest]
 #[case("<EndTimeUTC>1753-01-01T00:00:00</EndTimeUTC>", "endTimeUtc", Value::Null)]
+#[case("<EndTimeUTC>1900-01-01T00:00:00Z</EndTimeUTC>", "endTimeUtc", Value::Null)]
+#[case("<EndTimeUTC>0001-01-01T00:00:00</EndTimeUTC>", "endTimeUtc", Value::Null)]
 #[case("<EndTimeUTC/>", "endTimeUtc", Value::Null)]
 #[case("<EndTimeUTC> \n </EndTimeUTC>", "endTimeUtc", Value::Null)]
 #[case("<EndTimeUTC>soon</EndTimeUTC>", "endTimeUtc", json!("soon"))]

@@ -8,7 +8,7 @@ use emgate::domain::operation::TaskState;
 use emgate::domain::plan::{Action, Command, PlanEdit, PlanKind, PlanRef};
 use emgate::domain::session::{SessionResult, SessionState};
 use emgate::sim::Options;
-use emgate::upstream::{Accepted, Em, PageRequest, SessionQuery, Sort, SortField, TaskView};
+use emgate::upstream::{AcceptedTask, EmClient, PageRequest, SessionQuery, Sort, SortField, TaskView};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -33,7 +33,7 @@ fn all_sessions(page: PageRequest) -> SessionQuery {
     }
 }
 
-async fn finished(em: &Em, accepted: &Accepted) -> TaskView {
+async fn finished(em: &EmClient, accepted: &AcceptedTask) -> TaskView {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let view = em.task(accepted.logon, &accepted.task).await.expect("a task");
@@ -228,11 +228,11 @@ async fn the_bodies_of_start_are_the_specs_of_the_plans_kind() {
                 .push(String::from_utf8(request.body.clone()).expect("UTF-8"));
             let task =
                 "<Task xmlns=\"http://www.veeam.com/ent/v1.0\" Href=\"http://x.example/api/tasks/task-7\"/>";
-            answer("202 Accepted", "", task)
+            answer("202 AcceptedTask", "", task)
         })
     })
     .await;
-    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
     let before = Some("2026-01-31T12:00:00Z".parse().expect("a time"));
     for kind in [PlanKind::Cloud, PlanKind::OnPremises] {
         for action in [
@@ -477,7 +477,7 @@ async fn rows_that_age_out_between_two_pages_take_no_other_with_them() {
         })
     })
     .await;
-    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
     let all = em.sessions_since(None).await.expect("sessions").sessions;
     assert_eq!(
         all.len(),
@@ -501,7 +501,7 @@ async fn a_list_without_an_end_is_refused() {
         })
     })
     .await;
-    let em = Em::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
     em.sessions_since(None).await.expect_err("it goes in circles");
     assert!(server.count("GET /api/query") < 10);
 }
@@ -622,7 +622,7 @@ async fn a_shared_read_goes_on_when_the_one_who_began_it_goes_away() {
         |config| config.coalesce = true,
     )
     .await;
-    let read = |em: Em| async move { em.plan(PlanKind::Cloud, &plan_id()).await };
+    let read = |em: EmClient| async move { em.plan(PlanKind::Cloud, &plan_id()).await };
     read(bench.em.clone()).await.expect("a plan");
     let first = tokio::spawn(read(bench.em.clone()));
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use emgate::clock::SystemClock;
 use emgate::domain::plan::{Action, PlanKind, PlanRef};
 use emgate::sim::Options;
-use emgate::upstream::{Acted, Config, Em, Error, Kind, Whose};
+use emgate::upstream::{Acted, Config, EmClient, Error, Kind, Whose};
 use rcgen::{CertificateParams, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -18,7 +18,7 @@ use crate::em_bench::{Bench, Reply, Server, answer, config, plan_id, usual};
 
 const ACTIONS: &str = "POST /api/cloud/cloudFailoverPlans/";
 
-async fn read(em: &Em) -> Result<(), Error> {
+async fn read(em: &EmClient) -> Result<(), Error> {
     em.plan(PlanKind::Cloud, &plan_id()).await.map(drop)
 }
 
@@ -32,12 +32,12 @@ fn plan() -> PlanRef {
     }
 }
 
-fn room(config: &Config) -> Em {
-    Em::new(config, SystemClock::shared()).expect("a room")
+fn room(config: &Config) -> EmClient {
+    EmClient::new(config, SystemClock::shared()).expect("a room")
 }
 
 /// A room with short patience in front of a server that answers everything but logons with `reply`.
-async fn hostile(reply: Reply) -> (Server, Em) {
+async fn hostile(reply: Reply) -> (Server, EmClient) {
     let server = Server::start(move |request| usual(request).unwrap_or_else(|| reply.clone())).await;
     let mut config = config(&server.url);
     config.request_timeout = Duration::from_millis(300);
@@ -56,29 +56,29 @@ async fn an_action_of_unknown_outcome_is_one_post_on_the_wire() {
         ("half a status line", Reply::Close(b"HTTP/1.1 20".to_vec())),
         (
             "half a head",
-            Reply::Close(b"HTTP/1.1 202 Accepted\r\nContent-Le".to_vec()),
+            Reply::Close(b"HTTP/1.1 202 AcceptedTask\r\nContent-Le".to_vec()),
         ),
         (
             "half a body",
-            Reply::Close(b"HTTP/1.1 202 Accepted\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
+            Reply::Close(b"HTTP/1.1 202 AcceptedTask\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
         ),
         (
             "a body that stalls",
-            Reply::Stall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
+            Reply::Stall(b"HTTP/1.1 202 AcceptedTask\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
         ),
         ("not HTTP", Reply::Close(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())),
-        ("202 without a body", answer("202 Accepted", "", "")),
-        ("202 with garbage", answer("202 Accepted", "", "<Task")),
+        ("202 without a body", answer("202 AcceptedTask", "", "")),
+        ("202 with garbage", answer("202 AcceptedTask", "", "<Task")),
         (
             "202 with another document",
-            answer("202 Accepted", "", "<Error Message=\"no\"/>"),
+            answer("202 AcceptedTask", "", "<Error Message=\"no\"/>"),
         ),
         (
             "202 without a task id",
-            answer("202 Accepted", "", &task.replace("task-1", "")),
+            answer("202 AcceptedTask", "", &task.replace("task-1", "")),
         ),
         ("204", Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())),
-        ("too large", answer("202 Accepted", "", &"x".repeat(100_000))),
+        ("too large", answer("202 AcceptedTask", "", &"x".repeat(100_000))),
         ("a redirect", answer("302 Found", "Location: /api/other\r\n", "")),
         ("408", answer("408 Request Timeout", "", "<Error/>")),
         ("500", answer("500 Internal Server Error", "", "<Error/>")),
@@ -281,7 +281,7 @@ async fn a_busy_em_says_when_it_may_be_asked_again() {
         .await;
     let error = read(&bench.em).await.expect_err("busy");
     assert!(
-        matches!(error.kind(), Kind::Busy { status: 503, .. }),
+        matches!(error.kind(), Kind::Overloaded { status: 503, .. }),
         "{error:?}"
     );
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
@@ -346,7 +346,7 @@ async fn an_action_is_answered_beside_malformed_header_lines() {
             task.len()
         );
         let bytes = [
-            b"HTTP/1.1 202 Accepted\r\n",
+            b"HTTP/1.1 202 AcceptedTask\r\n",
             *line,
             head.as_bytes(),
             task.as_bytes(),
@@ -364,7 +364,7 @@ async fn an_answer_whose_lengths_contradict_each_other_is_no_answer() {
     let head = "HTTP/1.1 404 No\r\nContent-Length: 8\r\nContent-Length: 4\r\n\r\n<Error/>";
     let (_server, em) = hostile(Reply::Close(head.as_bytes().to_vec())).await;
     let error = read(&em).await.expect_err("nobody knows where it ends");
-    assert!(matches!(error.kind(), Kind::Interrupted { .. }), "{error:?}");
+    assert!(matches!(error.kind(), Kind::ConnectionLost { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -540,6 +540,38 @@ async fn a_self_signed_em_is_trusted_by_pin_by_its_certificate_or_by_order_only(
         .expect_err("a pin that does not fit beats all else");
 }
 
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_described_with_the_pin_to_configure() {
+    let (certificate, key) = odd_certificate();
+    let server = Server::start_with(Some(tls(&certificate, &key)), |_| answer("200 OK", "", "")).await;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
+    let pin: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let pin = pin.concat();
+    for (pins, why) in [
+        (vec![[7; 32]], "does not fit upstream.pin_sha256"),
+        (Vec::new(), "is not trusted"),
+    ] {
+        let mut config = config(&server.url);
+        config.pin_sha256 = pins;
+        let error = read(&room(&config)).await.expect_err("not trusted");
+        let text = error.to_string();
+        for part in [
+            why,
+            "subject CN=em.lab.example",
+            "issuer CN=em.lab.example",
+            "expiry 4096-01-01T00:00:00Z",
+            "at Enterprise Manager itself",
+            &format!("SHA-256 {pin}"),
+            &format!("pin_sha256 = [\"{pin}\"]"),
+        ] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+        assert!(matches!(error.kind(), Kind::Unreachable { .. }), "{error:?}");
+        assert_eq!(error.acted(), Acted::No);
+    }
+    assert_eq!(server.seen().len(), 0);
+}
+
 /// What `openssl req -x509` makes: a common name only, and marked as an authority.
 fn odd_certificate() -> (CertificateDer<'static>, KeyPair) {
     let key = KeyPair::generate().expect("a key");
@@ -632,13 +664,13 @@ fn rcgen_pem(certificate: &CertificateDer<'_>) -> String {
 async fn a_room_without_an_account_or_with_a_broken_ca_file_is_not_set_up() {
     let mut none = config("http://em.example");
     none.accounts.clear();
-    assert!(Em::new(&none, SystemClock::shared()).is_err());
+    assert!(EmClient::new(&none, SystemClock::shared()).is_err());
     for pem in [
         &b"nothing"[..],
         b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
     ] {
         let mut broken = config("https://em.example");
         broken.ca_pem = Some(pem.to_vec());
-        assert!(Em::new(&broken, SystemClock::shared()).is_err());
+        assert!(EmClient::new(&broken, SystemClock::shared()).is_err());
     }
 }

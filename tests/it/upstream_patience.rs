@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use emgate::clock::{Clock, SystemClock};
 use emgate::domain::plan::{Action, PlanKind, PlanRef};
-use emgate::upstream::{Acted, Em, Error, Kind};
+use emgate::upstream::{Acted, EmClient, Error, Kind};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 
@@ -15,11 +15,11 @@ use crate::em_bench::{Gate, Reply, Request, Server, answer, config, plan_id, unt
 const TASK: &str = "<Task xmlns=\"http://www.veeam.com/ent/v1.0\"><TaskId>task-1</TaskId></Task>";
 const NO_ROWS: &str = "<Entities xmlns=\"http://www.veeam.com/ent/v1.0\"/>";
 
-async fn read(em: &Em) -> Result<(), Error> {
+async fn read(em: &EmClient) -> Result<(), Error> {
     em.plan(PlanKind::Cloud, &plan_id()).await.map(drop)
 }
 
-async fn act(em: &Em) -> Result<(), Error> {
+async fn act(em: &EmClient) -> Result<(), Error> {
     let plan = PlanRef {
         id: plan_id(),
         kind: PlanKind::Cloud,
@@ -35,12 +35,12 @@ async fn room(
     connect: u64,
     request: u64,
     reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
-) -> (Server, Em) {
+) -> (Server, EmClient) {
     let server = Server::start(reply).await;
     let mut config = config(&server.url);
     config.connect_timeout = Duration::from_millis(connect);
     config.request_timeout = Duration::from_millis(request);
-    let em = Em::new(&config, SystemClock::shared()).expect("a room");
+    let em = EmClient::new(&config, SystemClock::shared()).expect("a room");
     (server, em)
 }
 
@@ -103,7 +103,7 @@ async fn an_answer_that_is_too_late_for_a_read_is_in_time_for_an_action_and_for_
     // 3.1 s for a read, 4.6 s for an action, 6.1 s for a page of the watcher's.
     let (server, em) = room(100, 3_000, move |request| {
         let reply = match () {
-            () if request.is("POST /api/cloud/") => answer("202 Accepted", "", TASK),
+            () if request.is("POST /api/cloud/") => answer("202 AcceptedTask", "", TASK),
             () if request.is("GET /api/query") => answer("200 OK", "", NO_ROWS),
             () => return usual(request).unwrap_or_else(|| Reply::Stall(Vec::new())),
         };
@@ -194,9 +194,9 @@ impl Clock for Dice {
 async fn only_reads_are_repeated_after_a_broken_connection_and_each_pause_before_is_left_to_chance() {
     let server = Server::start(|request| usual(request).unwrap_or_else(|| Reply::Close(Vec::new()))).await;
     let dice = Arc::new(Dice::default());
-    let em = Em::new(&config(&server.url), dice.clone()).expect("a room");
+    let em = EmClient::new(&config(&server.url), dice.clone()).expect("a room");
     let error = read(&em).await.expect_err("broken");
-    assert!(matches!(error.kind(), Kind::Interrupted { .. }), "{error:?}");
+    assert!(matches!(error.kind(), Kind::ConnectionLost { .. }), "{error:?}");
     assert_eq!(server.count("GET /api/cloud/"), 3);
     assert_eq!(dice.0.load(Ordering::Relaxed), 2);
     let error = act(&em).await.expect_err("broken");
@@ -208,12 +208,12 @@ async fn only_reads_are_repeated_after_a_broken_connection_and_each_pause_before
 #[tokio::test]
 async fn a_write_whose_moment_has_passed_is_not_sent() {
     let (server, em) = room(2_000, 2_000, |request| {
-        usual(request).unwrap_or_else(|| answer("202 Accepted", "", TASK))
+        usual(request).unwrap_or_else(|| answer("202 AcceptedTask", "", TASK))
     })
     .await;
     let now = tokio::time::Instant::now();
     let error = act(&em.until(now)).await.expect_err("too late");
-    assert_eq!((error.kind(), error.acted()), (&Kind::TooLate, Acted::No));
+    assert_eq!((error.kind(), error.acted()), (&Kind::DeadlinePassed, Acted::No));
     let posts = || server.count("POST /api/cloud/");
     assert_eq!(posts(), 0);
     act(&em.until(now + Duration::from_secs(60)))

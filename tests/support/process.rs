@@ -124,6 +124,11 @@ impl Process {
         self.child.wait().expect("gone");
     }
 
+    /// Tells it that its terminal is gone, or that its files have changed.
+    pub fn hangup(&self) {
+        self.signal("-HUP");
+    }
+
     /// Stops it in the middle of whatever it does; its connections stay open.
     pub fn freeze(&self) {
         self.signal("-STOP");

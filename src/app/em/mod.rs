@@ -4,24 +4,24 @@
 //! search, and the verbs here ask EM. The room below does the transcoding; no document becomes a tree here, but for
 //! tasks and failover plans (`tasks`, `plans`). `writes` is what changes something.
 
-mod ask;
 mod parameters;
 mod path;
 mod plans;
 mod queries;
+mod request;
 mod tasks;
 mod writes;
 
-pub use ask::{Ask, Kind, formats, is_task, known_parameters};
 pub use path::is_mirrored;
 pub use plans::PlanVerb;
 pub use queries::Queryable;
 pub use queries::of as queryable;
+pub use request::{Kind, MirrorRequest, formats, is_task, known_parameters};
 pub use writes::{Unchanged, WriteRequest};
 
 use super::{App, Error};
 use crate::catalogue::Method;
-pub use crate::upstream::mirror::{Document, Download, Taken};
+pub use crate::upstream::mirror::{Document, Download, WriteResponse};
 
 /// The methods that EM's resource at `path` takes.
 ///
@@ -45,7 +45,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`]; that of EM's 404 included, since EM says best what it does not have.
-    pub async fn em_read(&self, ask: &Ask) -> Result<Document, Error> {
+    pub async fn em_read(&self, ask: &MirrorRequest) -> Result<Document, Error> {
         let document = self.em.document(&ask.target).await?;
         match &ask.parent {
             // Nothing found in what does not exist is the same 404 as without a search.
@@ -65,7 +65,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`], before the first byte.
-    pub async fn em_download(&self, ask: &Ask) -> Result<Download, Error> {
+    pub async fn em_download(&self, ask: &MirrorRequest) -> Result<Download, Error> {
         Ok(self.em.download(&ask.target).await?)
     }
 }

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::ask::{Ask, Kind, Listing, formats, is_task, known_parameters};
-use super::path::Place;
+use super::path::MatchedPath;
 use super::queries::{self, Queryable};
+use super::request::{Kind, Listing, MirrorRequest, formats, is_task, known_parameters};
 use crate::app::{Error, FieldError};
 use crate::catalogue::{self, Method, Operation, Parameter, catalogue, filter};
 use crate::domain::id::OperationId;
@@ -31,9 +31,9 @@ const LARGEST_PAGE: u32 = 100;
 /// [`Error::Invalid`] naming each parameter.
 pub(super) fn read(
     operation: &'static Operation,
-    place: &Place,
+    place: &MatchedPath,
     query: &[(String, String)],
-) -> Result<Ask, Error> {
+) -> Result<MirrorRequest, Error> {
     let mut reading = Reading {
         operation,
         place,
@@ -61,10 +61,10 @@ struct Given {
     of: Option<OperationId>,
 }
 
-/// A query on its way to an [`Ask`].
+/// A query on its way to a [`MirrorRequest`].
 struct Reading<'a> {
     operation: &'static Operation,
-    place: &'a Place,
+    place: &'a MatchedPath,
     listing: Option<Queryable>,
     seen: Vec<String>,
     faults: Vec<FieldError>,
@@ -189,7 +189,7 @@ impl Reading<'_> {
         self.given.own.push((own.name, written));
     }
 
-    fn finish(mut self) -> Result<Ask, Error> {
+    fn finish(mut self) -> Result<MirrorRequest, Error> {
         let kind = self.kind();
         let missing: Vec<&str> = self
             .operation
@@ -232,7 +232,7 @@ impl Reading<'_> {
                 what: "what the path names",
             });
         }
-        Ok(Ask {
+        Ok(MirrorRequest {
             resource: self.place.resource,
             operation: self.operation,
             kind,

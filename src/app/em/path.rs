@@ -28,7 +28,7 @@ const SEGMENT: &AsciiSet = &CONTROLS
 
 /// A path that EM has.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct MatchedPath {
     pub resource: &'static Resource,
     /// An action that stands in the path.
     pub action: Option<&'static str>,
@@ -40,7 +40,7 @@ pub(super) struct Place {
 
 /// The place that `raw` names, a path below `/api/v1/em` as the caller wrote it. `None`: EM has no such resource, or
 /// it is not mirrored, or an id in it cannot exist.
-pub(super) fn place(raw: &str) -> Option<Place> {
+pub(super) fn place(raw: &str) -> Option<MatchedPath> {
     let mut segments = Vec::new();
     for segment in raw.split('/').filter(|segment| !segment.is_empty()) {
         segments.push(encoded(&decoded(segment)?));
@@ -61,7 +61,7 @@ pub fn is_mirrored(resource: &Resource) -> bool {
 }
 
 /// The path anew, from the catalogue's literals and the parameters' values.
-fn fill(found: &PathMatch<'static, '_>) -> Option<Place> {
+fn fill(found: &PathMatch<'static, '_>) -> Option<MatchedPath> {
     let mut given = found.parameters.iter();
     let mut values = Vec::new();
     let mut parts: Vec<String> = Vec::new();
@@ -92,7 +92,7 @@ fn fill(found: &PathMatch<'static, '_>) -> Option<Place> {
         }
     }
     parts.extend(found.action.map(ToOwned::to_owned));
-    Some(Place {
+    Some(MatchedPath {
         resource: found.resource,
         action: found.action,
         values,

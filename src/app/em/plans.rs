@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Ask;
+use super::MirrorRequest;
 use crate::app::idempotency::IdempotentRequest;
 use crate::app::plans::ActionRequest;
 use crate::app::submit::Submitted;
@@ -58,7 +58,7 @@ impl PlanVerb {
     }
 }
 
-impl Ask {
+impl MirrorRequest {
     /// What this does to a failover plan, if it is one of the writes that have a verb of their own.
     #[must_use]
     pub fn plan_verb(&self) -> Option<PlanVerb> {
@@ -70,7 +70,7 @@ impl App {
     pub(super) async fn em_plan(
         &self,
         caller: &Caller,
-        ask: &Ask,
+        ask: &MirrorRequest,
         verb: PlanVerb,
         body: Option<&[u8]>,
         idempotency: Option<IdempotentRequest>,

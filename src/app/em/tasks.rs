@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Ask, Document};
+use super::{Document, MirrorRequest};
 use crate::app::{App, Error};
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::{LogonId, OperationId};
@@ -31,7 +31,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's; [`Error::Upstream`], [`Error::Store`].
-    pub async fn em_task(&self, caller: &Caller, ask: &Ask) -> Result<Document, Error> {
+    pub async fn em_task(&self, caller: &Caller, ask: &MirrorRequest) -> Result<Document, Error> {
         let operation = self.own_operation(caller, ask, Scope::OperationsRead).await?;
         let (id, task) = (operation.id, operation.task.ok_or(GONE)?);
         let logon = task.logon.ok_or(GONE)?;
@@ -49,7 +49,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's, [`Error::NeedsScope`] when it is that of an operation
     /// which was not asked for through the mirror alone, and those of [`App::cancel`].
-    pub async fn em_remove_task(&self, caller: &Caller, ask: &Ask) -> Result<OperationId, Error> {
+    pub async fn em_remove_task(&self, caller: &Caller, ask: &MirrorRequest) -> Result<OperationId, Error> {
         let operation = self.own_operation(caller, ask, Scope::OperationsCancel).await?;
         // What the mirror's scope could start, it can stop; a failover needs the scope of the curated route, as its
         // start did.
@@ -72,7 +72,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`], [`Error::Store`].
-    pub async fn em_tasks(&self, caller: &Caller, ask: &Ask) -> Result<Document, Error> {
+    pub async fn em_tasks(&self, caller: &Caller, ask: &MirrorRequest) -> Result<Document, Error> {
         let operations = match &caller.name {
             Some(name) => {
                 // EM has forgotten the tasks of all other sessions.
@@ -148,7 +148,12 @@ impl App {
 
     /// The operation that `ask` names, if it is the caller's and has that task. Where neither has a name, `nameless`
     /// is the scope that lets the caller at any operation.
-    async fn own_operation(&self, caller: &Caller, ask: &Ask, nameless: Scope) -> Result<Operation, Error> {
+    async fn own_operation(
+        &self,
+        caller: &Caller,
+        ask: &MirrorRequest,
+        nameless: Scope,
+    ) -> Result<Operation, Error> {
         let named = match ask.of {
             Some(id) => self.store.operation(id).await?,
             None => None,
@@ -181,7 +186,7 @@ fn key(task: &OperationTask) -> Option<(LogonId, String)> {
 }
 
 /// A page of a query for tasks, in the form that was asked for.
-fn query_result(links: &Links, ask: &Ask, own: &[Value]) -> Value {
+fn query_result(links: &Links, ask: &MirrorRequest, own: &[Value]) -> Value {
     let (size, number) = (ask.listing.size, ask.listing.page);
     let total = own.len().div_ceil(size as usize);
     let form = if ask.listing.entities {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::Ask;
+use super::MirrorRequest;
 use crate::app::idempotency::IdempotentRequest;
 use crate::app::submit::{Intent, Submitted};
 use crate::app::{App, Error, FieldError};
@@ -15,7 +15,7 @@ use crate::catalogue::{Method, catalogue};
 use crate::domain::access::Caller;
 use crate::domain::operation::OperationKind;
 use crate::transcode::{self, EncodeError};
-use crate::upstream::mirror::{Promise, Write};
+use crate::upstream::mirror::{ExpectedReply, Write};
 
 /// Says of a document's JSON whether it is what the caller saw.
 pub type Unchanged = Box<dyn FnOnce(&[u8]) -> bool + Send>;
@@ -39,7 +39,7 @@ impl App {
     pub async fn em_write(
         &self,
         caller: &Caller,
-        ask: &Ask,
+        ask: &MirrorRequest,
         request: WriteRequest,
     ) -> Result<Submitted, Error> {
         let body = encoded(self.em.links().mirror(), ask, request.body.as_deref())?;
@@ -75,7 +75,7 @@ impl App {
 
     /// Between this look and the write somebody else may change the thing: EM has no conditional requests. It spares
     /// callers the usual lost update, which is minutes old and not milliseconds.
-    async fn expect_unchanged(&self, ask: &Ask, unchanged: Unchanged) -> Result<(), Error> {
+    async fn expect_unchanged(&self, ask: &MirrorRequest, unchanged: Unchanged) -> Result<(), Error> {
         let target = ask.representation().ok_or(Error::PreconditionFailed)?;
         let current = self.em.document_fresh(&target).await.map_err(|error| {
             if error.is_not_found() {
@@ -93,7 +93,7 @@ impl App {
 }
 
 /// The body as EM wants it; nothing where EM wants none.
-fn encoded(mirror: &str, ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+fn encoded(mirror: &str, ask: &MirrorRequest, json: Option<&[u8]>) -> Result<Vec<u8>, Error> {
     match (ask.body(), json) {
         (None, None) => Ok(Vec::new()),
         (None, Some(_)) => Err(Error::invalid("", "this takes no body")),
@@ -121,14 +121,14 @@ fn encoded(mirror: &str, ask: &Ask, json: Option<&[u8]>) -> Result<Vec<u8>, Erro
     }
 }
 
-impl Ask {
+impl MirrorRequest {
     /// What EM's page promises for it. Actions on failover plans do not come here.
-    fn promise(&self) -> Promise {
+    fn promise(&self) -> ExpectedReply {
         let answers_task = |ty| catalogue().ty(ty).name == "TaskType";
         if self.operation.status != 204 && self.operation.answer.is_some_and(answers_task) {
-            Promise::Task
+            ExpectedReply::Task
         } else {
-            Promise::Nothing
+            ExpectedReply::Nothing
         }
     }
 }

@@ -207,7 +207,7 @@ pub struct Recovery {
     /// It was down: everything that waits may go out.
     pub was_down: bool,
     /// Others had been told that it fails, and now hear that it recovered.
-    pub was_told: bool,
+    pub was_announced: bool,
 }
 
 impl EndpointHealth {
@@ -227,7 +227,7 @@ impl EndpointHealth {
     pub fn succeeded(&mut self, now: Timestamp) -> Recovery {
         let recovery = Recovery {
             was_down: self.down_since.is_some(),
-            was_told: self.told_failing,
+            was_announced: self.told_failing,
         };
         // A pause that it asked for outlasts a success: a person's test goes through it, and proves only that
         // the receiver lives.
@@ -256,7 +256,7 @@ impl EndpointHealth {
 
     /// Forgets what was, because its owner changed where it points or enabled it again. Those who were told that it
     /// fails will hear when it recovers.
-    pub fn start_over(&mut self) {
+    pub fn reset(&mut self) {
         *self = Self {
             last_success_at: self.last_success_at,
             told_failing: self.told_failing,
@@ -266,7 +266,7 @@ impl EndpointHealth {
 
     /// Whether others should hear now that it takes nothing. One failure alone, or one of a moment, is no news.
     #[must_use]
-    pub fn is_news(&self, now: Timestamp) -> bool {
+    pub fn should_announce_failing(&self, now: Timestamp) -> bool {
         !self.told_failing
             && self.failures >= DOWN_FAILURES
             && self
@@ -276,7 +276,7 @@ impl EndpointHealth {
 
     /// Whether it has taken nothing for so long that it is disabled.
     #[must_use]
-    pub fn is_silent(&self, now: Timestamp) -> bool {
+    pub fn is_dead(&self, now: Timestamp) -> bool {
         self.first_failure_at
             .is_some_and(|first| elapsed(now, first) >= DISABLED_AFTER)
     }
@@ -378,7 +378,7 @@ mod tests {
             recovery,
             Recovery {
                 was_down: true,
-                was_told: false
+                was_announced: false
             }
         );
         assert_eq!(health.state(), Health::Up);
@@ -407,17 +407,17 @@ mod tests {
     fn an_endpoint_is_news_after_15_minutes_and_dead_after_5_days() {
         let mut health = EndpointHealth::default();
         health.failed(at(0), "timeout");
-        assert!(!health.is_news(at(901)), "one failure is no news");
+        assert!(!health.should_announce_failing(at(901)), "one failure is no news");
         health.failed(at(5), "timeout");
         health.failed(at(300), "timeout");
-        assert!(!health.is_news(at(899)));
-        assert!(health.is_news(at(900)));
+        assert!(!health.should_announce_failing(at(899)));
+        assert!(health.should_announce_failing(at(900)));
         health.told_failing = true;
-        assert!(!health.is_news(at(900)), "told once");
-        assert!(!health.is_silent(at(5 * 86400 - 1)));
-        assert!(health.is_silent(at(5 * 86400)));
-        assert!(health.succeeded(at(5 * 86400)).was_told);
-        assert!(!health.is_silent(at(50 * 86400)));
+        assert!(!health.should_announce_failing(at(900)), "told once");
+        assert!(!health.is_dead(at(5 * 86400 - 1)));
+        assert!(health.is_dead(at(5 * 86400)));
+        assert!(health.succeeded(at(5 * 86400)).was_announced);
+        assert!(!health.is_dead(at(50 * 86400)));
     }
 
     #[test]

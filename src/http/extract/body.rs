@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::json;
 use crate::http::layers::too_large;
 use crate::http::problem::{Code, Problem};
@@ -47,10 +47,10 @@ impl<T> OptionalJson<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<Edge> for JsonBody<T> {
+impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, edge: &Edge) -> Result<Self, Problem> {
+    async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
         let body = OptionalJson::from_request(request, edge).await?;
         body.typed
             .map(Self)
@@ -58,10 +58,10 @@ impl<T: DeserializeOwned> FromRequest<Edge> for JsonBody<T> {
     }
 }
 
-impl FromRequest<Edge> for JsonValue {
+impl FromRequest<HttpState> for JsonValue {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, edge: &Edge) -> Result<Self, Problem> {
+    async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
         let body = RawJson::from_request(request, edge).await?;
         match body.bytes {
             Some(_) => Ok(Self(body.value)),
@@ -70,10 +70,10 @@ impl FromRequest<Edge> for JsonValue {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<Edge> for OptionalJson<T> {
+impl<T: DeserializeOwned> FromRequest<HttpState> for OptionalJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, edge: &Edge) -> Result<Self, Problem> {
+    async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
         let body = RawJson::from_request(request, edge).await?;
         let typed = match body.bytes {
             Some(_) => Some(json::read(&body.value).map_err(|fault| Problem::invalid(vec![fault]))?),
@@ -86,10 +86,10 @@ impl<T: DeserializeOwned> FromRequest<Edge> for OptionalJson<T> {
     }
 }
 
-impl FromRequest<Edge> for RawJson {
+impl FromRequest<HttpState> for RawJson {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, edge: &Edge) -> Result<Self, Problem> {
+    async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
         let bytes = collected(request, edge).await?;
         let value = match &bytes {
             Some(bytes) => json::parse(bytes)?,
@@ -100,7 +100,7 @@ impl FromRequest<Edge> for RawJson {
 }
 
 /// The whole body without a byte order mark; none when it is empty. Anything else must say that it is JSON.
-async fn collected(request: Request, edge: &Edge) -> Result<Option<Bytes>, Problem> {
+async fn collected(request: Request, edge: &HttpState) -> Result<Option<Bytes>, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = body
         .collect()

@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::problem::Problem;
 
 /// The request's `If-Match` and `If-None-Match`.
@@ -61,10 +61,10 @@ pub fn entity_tag(representation: &[u8]) -> String {
     )
 }
 
-impl FromRequestParts<Edge> for Conditions {
+impl FromRequestParts<HttpState> for Conditions {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
         check_if_match(&parts.headers)?;
         Ok(Self {
             if_match: tags(&parts.headers, &IF_MATCH),

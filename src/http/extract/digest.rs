@@ -11,9 +11,9 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A strong entity tag of the JSON value in `json`; of its bytes, should it not be JSON.
 #[must_use]
-pub fn value_tag(json: &[u8]) -> String {
+pub fn json_etag(json: &[u8]) -> String {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let Ok(sum) = Sum.deserialize(&mut reader) else {
+    let Ok(sum) = ValueHasher.deserialize(&mut reader) else {
         return super::entity_tag(json);
     };
     let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sum.to_be_bytes());
@@ -30,7 +30,7 @@ fn hashed(kind: u8, bytes: &[u8]) -> u128 {
     u128::from_be_bytes(half)
 }
 
-fn paired(kind: u8, one: u128, other: u128) -> u128 {
+fn combine(kind: u8, one: u128, other: u128) -> u128 {
     let mut bytes = [0; 32];
     let (front, back) = bytes.split_at_mut(16);
     front.copy_from_slice(&one.to_be_bytes());
@@ -40,9 +40,9 @@ fn paired(kind: u8, one: u128, other: u128) -> u128 {
 
 /// Reads a value and gives its hash.
 #[derive(Clone, Copy)]
-struct Sum;
+struct ValueHasher;
 
-impl<'de> DeserializeSeed<'de> for Sum {
+impl<'de> DeserializeSeed<'de> for ValueHasher {
     type Value = u128;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u128, D::Error> {
@@ -50,7 +50,7 @@ impl<'de> DeserializeSeed<'de> for Sum {
     }
 }
 
-impl<'de> Visitor<'de> for Sum {
+impl<'de> Visitor<'de> for ValueHasher {
     type Value = u128;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,8 +83,8 @@ impl<'de> Visitor<'de> for Sum {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u128, A::Error> {
         let mut sum = hashed(b'[', b"");
-        while let Some(item) = items.next_element_seed(Sum)? {
-            sum = paired(b',', sum, item);
+        while let Some(item) = items.next_element_seed(ValueHasher)? {
+            sum = combine(b',', sum, item);
         }
         Ok(sum)
     }
@@ -92,13 +92,13 @@ impl<'de> Visitor<'de> for Sum {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<u128, A::Error> {
         let mut sum = 0_u128;
         let mut count = 0_u128;
-        while let Some(name) = members.next_key_seed(Sum)? {
-            let value = members.next_value_seed(Sum)?;
+        while let Some(name) = members.next_key_seed(ValueHasher)? {
+            let value = members.next_value_seed(ValueHasher)?;
             // A sum does not know in which order it was made.
-            sum = sum.wrapping_add(paired(b':', name, value));
+            sum = sum.wrapping_add(combine(b':', name, value));
             count += 1;
         }
-        Ok(paired(b'{', sum, count))
+        Ok(combine(b'{', sum, count))
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_order_of_members_does_not_matter_and_everything_else_does() {
-        let tag = |text: &str| value_tag(text.as_bytes());
+        let tag = |text: &str| json_etag(text.as_bytes());
         let one = tag(r#"{"a":1,"b":[{"c":null,"d":"x"}],"e":true}"#);
         assert_eq!(one, tag(r#" {"e":true,"b":[{"d":"x","c":null}],"a":1} "#));
         for other in [

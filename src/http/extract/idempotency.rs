@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
 use crate::app::idempotency::{IdempotencyKey, IdempotentRequest};
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::problem::Problem;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -44,10 +44,10 @@ impl Idempotency {
     }
 }
 
-impl FromRequestParts<Edge> for Idempotency {
+impl FromRequestParts<HttpState> for Idempotency {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
         let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         let key = match (given.next(), given.next()) {
             (None, _) => None,

@@ -11,11 +11,12 @@ mod query;
 
 pub use body::{JsonBody, JsonValue, OptionalJson, RawJson};
 pub use conditional::{Conditions, entity_tag};
-pub use digest::value_tag;
+pub use digest::json_etag;
 pub use idempotency::{Idempotency, no_idempotency_key};
 pub use parameters::{KnownParameters, only_known, pairs};
 pub use path::Id;
 pub use prefer::Wait;
 pub use query::{
-    AnyOf, EventCursor, IdFilter, Moment, One, OpaqueCursor, PageNumber, PageSize, Query, Word, cursor,
+    Choice, Choices, EnumParam, EventCursor, IdFilter, Moment, OpaqueCursor, PageNumber, PageSize, Query,
+    cursor,
 };

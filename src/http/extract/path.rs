@@ -5,16 +5,16 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::problem::Problem;
 
 /// The path's only parameter, read as an id.
 pub struct Id<T>(pub T);
 
-impl<T: FromStr + Send> FromRequestParts<Edge> for Id<T> {
+impl<T: FromStr + Send> FromRequestParts<HttpState> for Id<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, edge: &HttpState) -> Result<Self, Problem> {
         let nothing = || Problem::not_found("what the path names");
         let params = RawPathParams::from_request_parts(parts, edge)
             .await

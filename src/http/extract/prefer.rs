@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use tokio::time::Instant;
 
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::headers::PREFERENCE_APPLIED;
 use crate::http::layers::RequestContext;
 
@@ -45,10 +45,10 @@ impl Wait {
     }
 }
 
-impl FromRequestParts<Edge> for Wait {
+impl FromRequestParts<HttpState> for Wait {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, edge: &HttpState) -> Result<Self, Infallible> {
         let cap = edge.config().request_timeout.saturating_sub(MARGIN);
         Ok(Self {
             asked: seconds(&parts.headers).map(|seconds| Duration::from_secs(seconds).min(cap)),

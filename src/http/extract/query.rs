@@ -18,17 +18,17 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::Cursor;
 use crate::domain::id::{EmId, EndpointId};
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
 
 /// The query, read into a struct that derives `Deserialize` and `IntoParams`.
 pub struct Query<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequestParts<Edge> for Query<T> {
+impl<T: DeserializeOwned> FromRequestParts<HttpState> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Edge) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
         read(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
@@ -121,7 +121,7 @@ impl PartialSchema for PageNumber {
 impl ToSchema for PageNumber {}
 
 /// A word of a closed list, as filters and sorting take them.
-pub trait Word: Sized + Clone + 'static {
+pub trait EnumParam: Sized + Clone + 'static {
     /// Every word there is.
     fn words() -> Vec<&'static str>;
 
@@ -129,11 +129,11 @@ pub trait Word: Sized + Clone + 'static {
     fn parse(word: &str) -> Option<Self>;
 }
 
-fn word<T: Word, E: serde::de::Error>(text: &str) -> Result<T, E> {
+fn word<T: EnumParam, E: serde::de::Error>(text: &str) -> Result<T, E> {
     T::parse(text).ok_or_else(|| E::custom(format!("`{text}` is not one of {}", T::words().join(", "))))
 }
 
-fn words_schema<T: Word>() -> ObjectBuilder {
+fn words_schema<T: EnumParam>() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(T::words()))
@@ -141,40 +141,40 @@ fn words_schema<T: Word>() -> ObjectBuilder {
 
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct One<T>(pub T);
+pub struct Choice<T>(pub T);
 
-impl<'de, T: Word> Deserialize<'de> for One<T> {
+impl<'de, T: EnumParam> Deserialize<'de> for Choice<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         word(&String::deserialize(deserializer)?).map(Self)
     }
 }
 
-impl<T: Word> PartialSchema for One<T> {
+impl<T: EnumParam> PartialSchema for Choice<T> {
     fn schema() -> RefOr<Schema> {
         words_schema::<T>().into()
     }
 }
 
-impl<T: Word> ToSchema for One<T> {}
+impl<T: EnumParam> ToSchema for Choice<T> {}
 
 /// Several words, separated by commas; any of them matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnyOf<T>(pub Vec<T>);
+pub struct Choices<T>(pub Vec<T>);
 
-impl<T> Default for AnyOf<T> {
+impl<T> Default for Choices<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<'de, T: Word> Deserialize<'de> for AnyOf<T> {
+impl<'de, T: EnumParam> Deserialize<'de> for Choices<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.split(',').map(word).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl<T: Word> PartialSchema for AnyOf<T> {
+impl<T: EnumParam> PartialSchema for Choices<T> {
     fn schema() -> RefOr<Schema> {
         ArrayBuilder::new()
             .items(words_schema::<T>())
@@ -183,7 +183,7 @@ impl<T: Word> PartialSchema for AnyOf<T> {
     }
 }
 
-impl<T: Word> ToSchema for AnyOf<T> {}
+impl<T: EnumParam> ToSchema for Choices<T> {}
 
 /// A moment in RFC 3339, with any offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -318,7 +318,7 @@ mod tests {
     #[derive(Debug, Clone, PartialEq, Eq)]
     struct Colour(String);
 
-    impl Word for Colour {
+    impl EnumParam for Colour {
         fn words() -> Vec<&'static str> {
             vec!["red", "green"]
         }
@@ -328,7 +328,7 @@ mod tests {
         }
     }
 
-    type Colours = AnyOf<Colour>;
+    type Colours = Choices<Colour>;
     type PlanId = IdFilter<EmId>;
 
     #[derive(Debug, Deserialize)]

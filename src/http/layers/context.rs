@@ -65,7 +65,7 @@ impl RequestContext {
     }
 
     /// Remembers who asked, for the log.
-    pub(in crate::http) fn told_by(&self, caller: &Caller) {
+    pub(in crate::http) fn set_caller(&self, caller: &Caller) {
         let _ = self.0.caller.set(caller.name.clone());
     }
 

@@ -55,7 +55,7 @@ pub(super) async fn body(State(limit): State<usize>, request: Request, next: Nex
         too_large(limit).into_response()
     };
     if sends_at_once && (response.status().is_client_error() || response.status().is_server_error()) {
-        body.read_on().await;
+        body.drain().await;
     }
     response
 }
@@ -69,7 +69,7 @@ const READ_ON_TIME: Duration = Duration::from_secs(1);
 struct SharedBody(Arc<Mutex<Body>>);
 
 impl SharedBody {
-    async fn read_on(mut self) {
+    async fn drain(mut self) {
         let reading = async {
             let mut left = READ_ON;
             while let Some(Ok(frame)) = self.frame().await {

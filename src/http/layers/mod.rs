@@ -21,32 +21,40 @@ pub use context::RequestContext;
 pub(super) use limits::too_large;
 
 use super::headers::{self, REQUEST_ID, TRACEPARENT};
-use super::{Edge, auth};
+use super::{Config, HttpState, auth};
+use crate::clock::SharedClock;
 
 /// Wraps the routes, fallbacks included.
-pub(super) fn around(routes: Router, edge: &Edge) -> Router {
+pub(super) fn around(routes: Router, edge: &HttpState) -> Router {
     // The last layer added is the outermost.
-    let mut router = routes
+    let router = routes
         .layer(from_fn_with_state(edge.clone(), auth::authenticate))
         .layer(from_fn_with_state(
             edge.config().request_timeout,
             limits::deadline,
         ))
-        .layer(from_fn_with_state(edge.in_flight(), limits::shed))
+        .layer(from_fn_with_state(edge.in_flight(), limits::shed));
+    outer(router, edge.config(), edge.0.clock.clone())
+}
+
+/// The part that needs neither keys nor store.
+pub(super) fn outer(routes: Router, config: &Config, clock: SharedClock) -> Router {
+    let mut router = routes
         .layer(from_fn(host::one_host))
-        .layer(from_fn_with_state(edge.config().max_body, limits::body));
-    if let Some(cors) = cors(&edge.config().cors_origins) {
+        .layer(from_fn_with_state(config.max_body, limits::body));
+    if let Some(cors) = cors(&config.cors_origins) {
         router = router.layer(cors);
     }
+    let observer = observe::Observer::new(config, clock);
     router
         .layer(from_fn(limits::panics))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(Compressible)))
-        .layer(from_fn_with_state(edge.clone(), observe::observe))
+        .layer(from_fn_with_state(observer, observe::observe))
 }
 
 /// Marks an answer whose bytes, and whose length, are somebody else's.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Verbatim;
+pub(super) struct NoCompression;
 
 /// A strong entity tag names bytes; compressing behind its back would make it name others. A file passes as it is.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +67,7 @@ impl Predicate for Compressible {
     {
         let names_bytes = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
         !response.headers().get(ETAG).is_some_and(names_bytes)
-            && response.extensions().get::<Verbatim>().is_none()
+            && response.extensions().get::<NoCompression>().is_none()
     }
 }
 

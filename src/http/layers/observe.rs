@@ -1,6 +1,7 @@
 //! The outermost layer: names the request, writes problems, and leaves one wide log line for each request.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -11,17 +12,38 @@ use ipnet::IpNet;
 use tracing::Instrument as _;
 
 use super::RequestContext;
+use crate::clock::SharedClock;
 use crate::domain::links::Links;
-use crate::http::Edge;
+use crate::http::Config;
 use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 use crate::http::problem::Problem;
 use crate::telemetry::names;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// What the layer works with.
+#[derive(Clone)]
+pub(super) struct Observer {
+    clock: SharedClock,
+    trusted: Arc<[IpNet]>,
+    links: Links,
+}
+
+impl Observer {
+    pub(super) fn new(config: &Config, clock: SharedClock) -> Self {
+        let trusted = config.trusted_proxies.as_slice().into();
+        let links = Links::below(config.public_url.as_ref());
+        Self {
+            clock,
+            trusted,
+            links,
+        }
+    }
+}
+
 /// Runs the request in a span of its own and finishes its answer.
-pub(super) async fn observe(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let context = RequestContext::new(request.headers(), edge.clock());
+pub(super) async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
+    let context = RequestContext::new(request.headers(), observer.clock.as_ref());
     let span = tracing::info_span!(
         "request",
         request_id = context.id(),
@@ -34,7 +56,7 @@ pub(super) async fn observe(State(edge): State<Edge>, mut request: Request, next
             .extensions()
             .get::<MatchedPath>()
             .map(|route| route.as_str().to_owned()),
-        client: client(&request, &edge.config().trusted_proxies),
+        client: client(&request, &observer.trusted),
         context: context.clone(),
         status: None,
         span: span.clone(),
@@ -42,7 +64,7 @@ pub(super) async fn observe(State(edge): State<Edge>, mut request: Request, next
     request.extensions_mut().insert(context.clone());
 
     let response = next.run(request).instrument(span).await;
-    let mut response = as_problem(response, edge.links(), &context, &line.path);
+    let mut response = as_problem(response, &observer.links, &context, &line.path);
     line.status = Some(response.status());
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(context.id()) {

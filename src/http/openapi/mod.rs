@@ -1,6 +1,6 @@
 //! The OpenAPI document: made from the routes themselves, finished here, checked in as `openapi/emgate.v1.json`.
 //!
-//! Registering a route documents it: [`guarded`] puts the scope on the route and into the document by one call, and
+//! Registering a route documents it: [`require_scope`] puts the scope on the route and into the document by one call, and
 //! adds the error answers that follow from what the route takes. The documented query parameters are the only ones that
 //! the route accepts. What cannot be derived (webhooks, callbacks, tags)
 //! is added by `finish`, the mirror by [`em`] from the catalogue. A test compares the file, another judges the document.
@@ -66,7 +66,11 @@ pub(super) fn served(links: &Links) -> Bytes {
 
 /// Registers routes that need `scope` and know the query parameters they document, and documents the error answers: those that every guarded
 /// route may give, those that follow from its parameters and body, and `more`.
-pub(super) fn guarded<S>(scope: Scope, more: &[Code], routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+pub(super) fn require_scope<S>(
+    scope: Scope,
+    more: &[Code],
+    routes: UtoipaMethodRouter<S>,
+) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {

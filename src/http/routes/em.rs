@@ -15,17 +15,17 @@ use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::located;
-use crate::app::em::{Ask, Document, Download, Kind, Taken, Unchanged, WriteRequest};
+use crate::app::em::{Document, Download, Kind, MirrorRequest, Unchanged, WriteRequest, WriteResponse};
 use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
-use crate::http::Edge;
-use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, pairs, value_tag};
-use crate::http::layers::Verbatim;
+use crate::http::HttpState;
+use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pairs};
+use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .route(MIRROR, any(mirror))
         .route("/api/v1/em/", any(mirror))
@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 }
 
 async fn mirror(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     conditions: Result<Conditions, Problem>,
     wait: Wait,
@@ -74,10 +74,10 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     }
 }
 
-fn asked(method: catalogue::Method, uri: &Uri) -> Result<Ask, Problem> {
+fn asked(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let query = pairs(uri.query().unwrap_or_default())?;
-    Ok(Ask::read(method, path, &query)?)
+    Ok(MirrorRequest::read(method, path, &query)?)
 }
 
 /// Methods that Enterprise Manager has nowhere; only callers who may look at the mirror learn what it has.
@@ -98,7 +98,12 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
     Err(problem)
 }
 
-async fn read(edge: &Edge, caller: &Caller, ask: &Ask, conditions: &Conditions) -> Result<Response, Problem> {
+async fn read(
+    edge: &HttpState,
+    caller: &Caller,
+    ask: &MirrorRequest,
+    conditions: &Conditions,
+) -> Result<Response, Problem> {
     match ask.kind {
         Kind::Document => Ok(document(&edge.app().em_read(ask).await?, conditions)),
         Kind::Download => Ok(download(edge.app().em_download(ask).await?)),
@@ -108,9 +113,9 @@ async fn read(edge: &Edge, caller: &Caller, ask: &Ask, conditions: &Conditions) 
 }
 
 async fn write(
-    edge: &Edge,
+    edge: &HttpState,
     caller: &Caller,
-    ask: &Ask,
+    ask: &MirrorRequest,
     conditions: Conditions,
     wait: Wait,
     request: Request,
@@ -132,17 +137,22 @@ async fn write(
         .em_write(caller, ask, request)
         .await
         .map_err(Problem::of_action)?;
-    match &submitted.taken {
+    match &submitted.response {
         // Who waits for the end wants to hear of the end, which only the operation tells.
-        Some(taken) if taken.task.is_none() || wait.left().is_none() => {
-            Ok(taken_as(edge, taken, submitted.operation.id))
+        Some(response) if response.task.is_none() || wait.left().is_none() => {
+            Ok(write_response(edge, response, submitted.operation.id))
         }
         _ => super::plans::answer(edge, &submitted, wait, None).await,
     }
 }
 
 /// Removing a task is cancelling its operation, with Enterprise Manager's own answer.
-async fn remove_task(edge: &Edge, caller: &Caller, ask: &Ask, body: &RawJson) -> Result<Response, Problem> {
+async fn remove_task(
+    edge: &HttpState,
+    caller: &Caller,
+    ask: &MirrorRequest,
+    body: &RawJson,
+) -> Result<Response, Problem> {
     if body.bytes.is_some() {
         return Err(Problem::fault("", "this takes no body"));
     }
@@ -156,11 +166,11 @@ async fn remove_task(edge: &Edge, caller: &Caller, ask: &Ask, body: &RawJson) ->
 }
 
 /// Enterprise Manager's answer to a write, and where its operation is.
-fn taken_as(edge: &Edge, taken: &Taken, operation: OperationId) -> Response {
-    let status = StatusCode::from_u16(taken.status).unwrap_or(StatusCode::OK);
-    let response = match &taken.document {
+fn write_response(edge: &HttpState, response: &WriteResponse, operation: OperationId) -> Response {
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::OK);
+    let response = match &response.document {
         Some(document) => {
-            let json = if taken.task.is_some() {
+            let json = if response.task.is_some() {
                 edge.app().addressed(&document.json, operation)
             } else {
                 document.json.clone()
@@ -176,7 +186,7 @@ fn taken_as(edge: &Edge, taken: &Taken, operation: OperationId) -> Response {
     located(response, &address(edge, operation))
 }
 
-fn address(edge: &Edge, operation: OperationId) -> String {
+fn address(edge: &HttpState, operation: OperationId) -> String {
     edge.links().api(&format!("/operations/{operation}"))
 }
 
@@ -191,12 +201,12 @@ fn linked(mut response: Response, address: &str) -> Response {
 /// Whether a document is still what the caller saw; none where the caller does not say.
 fn unchanged(conditions: &Conditions) -> Option<Unchanged> {
     let tags = conditions.expected()?.to_vec();
-    Some(Box::new(move |json| tags.contains(&value_tag(json))))
+    Some(Box::new(move |json| tags.contains(&json_etag(json))))
 }
 
 /// A document with its entity tag, or 304. It may be kept by the caller and has to be asked for again.
 fn document(document: &Document, conditions: &Conditions) -> Response {
-    let tag = value_tag(&document.json);
+    let tag = json_etag(&document.json);
     let response = (
         [(CONTENT_TYPE, "application/json")],
         Body::from(document.json.clone()),
@@ -221,6 +231,6 @@ fn download(download: Download) -> Response {
     headers.remove(CONTENT_ENCODING);
     let mut response = Response::new(Body::from_stream(download.bytes()));
     *response.headers_mut() = headers;
-    response.extensions_mut().insert(Verbatim);
+    response.extensions_mut().insert(NoCompression);
     response
 }

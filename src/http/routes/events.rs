@@ -17,20 +17,20 @@ use crate::app::StoredEvent;
 use crate::app::events::EventPlace;
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::codes::Code;
 use crate::http::extract::{EventCursor, OpaqueCursor, PageSize, Query, cursor};
-use crate::http::openapi::{event_example, event_schema, guarded};
+use crate::http::openapi::{event_example, event_schema, require_scope};
 use crate::http::problem::Problem;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
-        .routes(guarded(
+        .routes(require_scope(
             Scope::EventsRead,
             &[Code::StoreUnavailable],
             routes!(list_events),
         ))
-        .routes(guarded(Scope::EventsRead, &[], routes!(list_event_types)))
+        .routes(require_scope(Scope::EventsRead, &[], routes!(list_event_types)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -55,7 +55,7 @@ struct EventQuery {
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "events", params(EventQuery),
     responses((status = 200, description = "A page of events.", body = Page<EventItem>)))]
 async fn list_events(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Query(query): Query<EventQuery>,
     uri: Uri,
 ) -> Result<Json<Page<EventItem>>, Problem> {
@@ -68,7 +68,8 @@ async fn list_events(
     })?;
     let size = query.page_size.0;
     let page = edge.app().events(from, size as usize).await?;
-    let items = page.items.iter().map(item).collect::<Result<_, _>>()?;
+    // One that cannot be read must not hide the others.
+    let items = page.items.iter().filter_map(item).collect();
     let place = |seq: i64| OpaqueCursor::write(&seq.to_be_bytes());
     Ok(Json(Page {
         items,
@@ -77,17 +78,18 @@ async fn list_events(
 }
 
 /// The body as it is delivered, with the event's id beside it; the data stays the bytes that were stored.
-fn item(event: &StoredEvent) -> Result<EventItem, Problem> {
+fn item(event: &StoredEvent) -> Option<EventItem> {
     #[derive(Deserialize)]
     struct Body {
         timestamp: String,
         data: Box<RawValue>,
     }
-    let body: Body = serde_json::from_str(&event.body).map_err(|error| {
-        tracing::error!(event = %event.id, error = &error as &dyn std::error::Error, "a stored event cannot be read");
-        Problem::internal()
-    })?;
-    Ok(EventItem {
+    let body: Body = serde_json::from_str(&event.body)
+        .inspect_err(|error| {
+            tracing::error!(event = %event.id, error = error as &dyn std::error::Error, "a stored event cannot be read");
+        })
+        .ok()?;
+    Some(EventItem {
         id: event.id.to_string(),
         kind: event.kind.as_str().to_owned(),
         timestamp: body.timestamp,

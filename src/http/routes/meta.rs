@@ -7,19 +7,20 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api_types::Moment;
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::codes::Code;
 use crate::http::extract::{Conditions, Id, Query};
 use crate::http::openapi::open;
 use crate::telemetry;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(open(&[], routes!(get_health)))
         .routes(open(&[], routes!(get_readiness)))
@@ -41,7 +42,7 @@ pub struct Health {
 /// For liveness probes: says nothing of the store or of Enterprise Manager, since a restart would not help them.
 #[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "service",
     responses((status = 200, description = "The process lives.", body = Health)))]
-async fn get_health() -> Json<Health> {
+pub(in crate::http) async fn get_health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
@@ -58,7 +59,8 @@ pub struct Readiness {
 /// One thing that was looked at.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReadinessCheck {
-    /// Its name: `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
+    /// Its name: `migrations` (the store is open and its tables are up to date; until then no other is looked at),
+    /// `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
     /// `observation` (it was observed completely a moment ago), `upstream` (it can be reached), `logon` (it takes the
     /// credentials), `webhooks` (deliveries can be claimed, and every endpoint's secrets open with the encryption key),
     /// `records` (no record that was read at Enterprise Manager is damaged),
@@ -95,7 +97,7 @@ struct ReadinessQuery {
         (status = 503, description = "The store is down or cannot be written to, Enterprise Manager was never observed completely, or the \
             gateway is stopping; with `strict=true` also when Enterprise Manager cannot be reached.", body = Readiness),
     ))]
-async fn get_readiness(State(edge): State<Edge>, Query(query): Query<ReadinessQuery>) -> Response {
+async fn get_readiness(State(edge): State<HttpState>, Query(query): Query<ReadinessQuery>) -> Response {
     let readiness = edge.app().readiness().await;
     let (ready, healthy) = (readiness.is_ready(), readiness.is_healthy());
     let body = Readiness {
@@ -115,13 +117,30 @@ async fn get_readiness(State(edge): State<Edge>, Query(query): Query<ReadinessQu
             })
             .collect(),
     };
-    let up = if query.strict { healthy } else { ready };
-    let status = if up {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
+    body.answer(if query.strict { healthy } else { ready })
+}
+
+/// The answer while one thing is waited for without which there is no other check.
+pub(in crate::http) fn not_ready(name: &'static str, since: Timestamp) -> Response {
+    let checks = vec![ReadinessCheck {
+        name,
+        status: "failed",
+        since: Some(Moment(since)),
+        reason: Some("the store is being opened and brought up to date".into()),
+    }];
+    let status = "unavailable";
+    Readiness { status, checks }.answer(false)
+}
+
+impl Readiness {
+    fn answer(self, up: bool) -> Response {
+        let status = if up {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        (status, [(CACHE_CONTROL, "no-store")], Json(self)).into_response()
+    }
 }
 
 /// Metrics
@@ -129,7 +148,7 @@ async fn get_readiness(State(edge): State<Edge>, Query(query): Query<ReadinessQu
 /// In Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "service",
     responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")))]
-async fn get_metrics() -> impl IntoResponse {
+pub(in crate::http) async fn get_metrics() -> impl IntoResponse {
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(CONTENT_TYPE, TEXT)], telemetry::render())
 }
@@ -139,7 +158,7 @@ async fn get_metrics() -> impl IntoResponse {
 /// OpenAPI 3.1, the same that is checked in as `openapi/emgate.v1.json`.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenapi", tag = "service",
     responses((status = 200, description = "The document.", body = serde_json::Value)))]
-async fn get_openapi(State(edge): State<Edge>, conditions: Conditions) -> Response {
+async fn get_openapi(State(edge): State<HttpState>, conditions: Conditions) -> Response {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     let (document, tag) = edge.document();
     let response = ([(CONTENT_TYPE, JSON)], document).into_response();

@@ -1,5 +1,5 @@
 //! All routes on a page, grouped by noun. Each is registered with its scope and the problems of its own; what every
-//! route may answer is added by `openapi::guarded`.
+//! route may answer is added by `openapi::require_scope`.
 
 mod em;
 mod events;
@@ -15,14 +15,15 @@ use axum::response::{IntoResponse as _, Response};
 use url::form_urlencoded::{Serializer, parse};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::Edge;
+use super::HttpState;
 use crate::api_types::operations::Operation;
 use crate::api_types::page::PageInfo;
 use crate::app;
 use crate::domain::links::Links;
+pub(super) use meta::{get_health, get_metrics, not_ready};
 
 /// Every route with its documentation.
-pub(super) fn all() -> OpenApiRouter<Edge> {
+pub(super) fn all() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .merge(plans::routes())
         .merge(operations::routes())
@@ -34,12 +35,12 @@ pub(super) fn all() -> OpenApiRouter<Edge> {
 }
 
 /// The pages for people, which are not in the document.
-pub(super) fn pages() -> axum::Router<Edge> {
+pub(super) fn pages() -> axum::Router<HttpState> {
     pages::routes()
 }
 
 /// The same list from another place: the filters stay, what named the old place goes.
-fn elsewhere(links: &Links, uri: &Uri, name: &str, value: &str) -> String {
+fn page_link(links: &Links, uri: &Uri, name: &str, value: &str) -> String {
     let mut query = Serializer::new(String::new());
     for (key, value) in parse(uri.query().unwrap_or_default().as_bytes()) {
         if !matches!(&*key, "after" | "before" | "page") {
@@ -52,7 +53,7 @@ fn elsewhere(links: &Links, uri: &Uri, name: &str, value: &str) -> String {
 
 /// A page's place in a list that Enterprise Manager numbers.
 fn numbered<T>(links: &Links, uri: &Uri, page: &app::Page<T>) -> PageInfo {
-    let at = |number: u32| elsewhere(links, uri, "page", &number.to_string());
+    let at = |number: u32| page_link(links, uri, "page", &number.to_string());
     PageInfo {
         size: page.size.into(),
         next: (page.number < page.total).then(|| at(page.number.saturating_add(1))),
@@ -72,8 +73,8 @@ fn by_cursor<C>(
     place: impl Fn(C) -> String,
 ) -> PageInfo {
     let at = |cursor| match cursor {
-        app::Cursor::After(id) => elsewhere(links, uri, "after", &place(id)),
-        app::Cursor::Before(id) => elsewhere(links, uri, "before", &place(id)),
+        app::Cursor::After(id) => page_link(links, uri, "after", &place(id)),
+        app::Cursor::Before(id) => page_link(links, uri, "before", &place(id)),
     };
     let (next, previous) = page;
     PageInfo {

@@ -17,15 +17,15 @@ use crate::app::OperationFilter;
 use crate::domain::access::Scope;
 use crate::domain::id::{EmId, OperationId};
 use crate::domain::operation::{OperationKind, OperationState};
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::codes::Code;
-use crate::http::extract::{AnyOf, Id, IdFilter, OpaqueCursor, PageSize, Query, Wait, Word, cursor};
-use crate::http::openapi::guarded;
+use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OpaqueCursor, PageSize, Query, Wait, cursor};
+use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
 
 const STORED: &[Code] = &[Code::StoreUnavailable];
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     let cancelling = [
         WRITING,
         &[
@@ -36,16 +36,24 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
     ]
     .concat();
     OpenApiRouter::default()
-        .routes(guarded(Scope::OperationsRead, STORED, routes!(list_operations)))
-        .routes(guarded(Scope::OperationsRead, STORED, routes!(get_operation)))
-        .routes(guarded(
+        .routes(require_scope(
+            Scope::OperationsRead,
+            STORED,
+            routes!(list_operations),
+        ))
+        .routes(require_scope(
+            Scope::OperationsRead,
+            STORED,
+            routes!(get_operation),
+        ))
+        .routes(require_scope(
             Scope::OperationsCancel,
             &cancelling,
             routes!(cancel_operation),
         ))
 }
 
-impl Word for OperationState {
+impl EnumParam for OperationState {
     fn words() -> Vec<&'static str> {
         OperationState::ALL.iter().map(|state| state.as_str()).collect()
     }
@@ -55,7 +63,7 @@ impl Word for OperationState {
     }
 }
 
-impl Word for OperationKind {
+impl EnumParam for OperationKind {
     fn words() -> Vec<&'static str> {
         OperationKind::ALL.iter().map(|kind| kind.as_str()).collect()
     }
@@ -69,7 +77,7 @@ impl Word for OperationKind {
 #[derive(Debug, Clone)]
 struct Outcome(String);
 
-impl Word for Outcome {
+impl EnumParam for Outcome {
     fn words() -> Vec<&'static str> {
         vec!["success", "warning", "failed", "cancelled"]
     }
@@ -79,9 +87,9 @@ impl Word for Outcome {
     }
 }
 
-type States = AnyOf<OperationState>;
-type Results = AnyOf<Outcome>;
-type Kinds = AnyOf<OperationKind>;
+type States = Choices<OperationState>;
+type Results = Choices<Outcome>;
+type Kinds = Choices<OperationKind>;
 type PlanId = IdFilter<EmId>;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -118,7 +126,7 @@ struct OperationQuery {
 #[utoipa::path(get, path = "/api/v1/operations", operation_id = "listOperations", tag = "operations",
     params(OperationQuery), responses((status = 200, description = "A page of operations.", body = Page<Operation>)))]
 async fn list_operations(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Query(query): Query<OperationQuery>,
     uri: Uri,
 ) -> Result<Json<Page<Operation>>, Problem> {
@@ -160,7 +168,7 @@ async fn list_operations(
     responses((status = 200, description = "The operation as it stands.", body = Operation,
         headers(("Preference-Applied" = String, description = "The wait that was granted.")))))]
 async fn get_operation(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<OperationId>,
     wait: Wait,
 ) -> Result<Response, Problem> {
@@ -181,7 +189,10 @@ async fn get_operation(
     params(("operationId" = String, Path, description = "The operation's id.", example = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01")),
     responses((status = 202, description = "Asked for; see `cancelRequestedAt`.", body = Operation,
         headers(("Location" = String, description = "The operation.")))))]
-async fn cancel_operation(State(edge): State<Edge>, Id(id): Id<OperationId>) -> Result<Response, Problem> {
+async fn cancel_operation(
+    State(edge): State<HttpState>,
+    Id(id): Id<OperationId>,
+) -> Result<Response, Problem> {
     let view = edge.app().cancel(id).await.map_err(Problem::of_action)?;
     let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     let response = (StatusCode::ACCEPTED, Json(&body)).into_response();

@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 
 use super::meta::ProblemMeaning;
-use crate::http::Edge;
+use crate::http::HttpState;
 
 const INDEX: &str = include_str!("../../../web/docs/index.html");
 const INIT: &str = include_str!("../../../web/docs/init.js");
@@ -23,7 +23,7 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     frame-ancestors 'none'";
 const PLAIN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) fn routes() -> Router<Edge> {
+pub(super) fn routes() -> Router<HttpState> {
     Router::new()
         .route("/", get(root))
         .route("/docs", get(|| async { page(DOCS_POLICY, INDEX) }))
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Edge> {
 }
 
 /// To the documentation.
-async fn root(State(edge): State<Edge>) -> Redirect {
+async fn root(State(edge): State<HttpState>) -> Redirect {
     match edge.links().base() {
         Some(base) => Redirect::temporary(&format!("{base}/docs")),
         None => Redirect::temporary("/docs"),
@@ -41,7 +41,7 @@ async fn root(State(edge): State<Edge>) -> Redirect {
 }
 
 /// The page's own addresses are relative to `/docs`.
-async fn with_slash(State(edge): State<Edge>) -> Redirect {
+async fn with_slash(State(edge): State<HttpState>) -> Redirect {
     match edge.links().base() {
         Some(base) => Redirect::permanent(&format!("{base}/docs")),
         None => Redirect::permanent("../docs"),

@@ -15,21 +15,21 @@ use crate::api_types::sessions::FailoverSession;
 use crate::app::{PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::codes::Code;
-use crate::http::extract::{AnyOf, Id, Moment, One, PageNumber, PageSize, Query, Word};
-use crate::http::openapi::guarded;
+use crate::http::extract::{Choice, Choices, EnumParam, Id, Moment, PageNumber, PageSize, Query};
+use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     let codes = [READING, &[Code::StoreUnavailable]].concat();
     OpenApiRouter::default()
-        .routes(guarded(
+        .routes(require_scope(
             Scope::SessionsRead,
             &codes,
             routes!(list_failover_sessions),
         ))
-        .routes(guarded(
+        .routes(require_scope(
             Scope::SessionsRead,
             &codes,
             routes!(get_failover_session),
@@ -40,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 #[derive(Debug, Clone)]
 struct Phase(String);
 
-impl Word for Phase {
+impl EnumParam for Phase {
     fn words() -> Vec<&'static str> {
         vec!["starting", "working", "stopping", "stopped"]
     }
@@ -54,7 +54,7 @@ impl Word for Phase {
 #[derive(Debug, Clone)]
 struct Outcome(String);
 
-impl Word for Outcome {
+impl EnumParam for Outcome {
     fn words() -> Vec<&'static str> {
         vec!["success", "warning", "failed"]
     }
@@ -64,7 +64,7 @@ impl Word for Outcome {
     }
 }
 
-impl Word for SortField {
+impl EnumParam for SortField {
     fn words() -> Vec<&'static str> {
         vec!["name", "startedAt", "endedAt", "state", "result"]
     }
@@ -81,9 +81,9 @@ impl Word for SortField {
     }
 }
 
-type States = AnyOf<Phase>;
-type Results = AnyOf<Outcome>;
-type Order = One<SortField>;
+type States = Choices<Phase>;
+type Results = Choices<Outcome>;
+type Order = Choice<SortField>;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -127,11 +127,11 @@ struct SessionFilter {
     params(SessionFilter),
     responses((status = 200, description = "A page of sessions.", body = Page<FailoverSession>)))]
 async fn list_failover_sessions(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Query(filter): Query<SessionFilter>,
     uri: Uri,
 ) -> Result<Json<Page<FailoverSession>>, Problem> {
-    let sort = |order: Option<Order>, descending| order.map(|One(by)| Sort { by, descending });
+    let sort = |order: Option<Order>, descending| order.map(|Choice(by)| Sort { by, descending });
     let newest_first = Sort {
         by: SortField::StartedAt,
         descending: true,
@@ -178,7 +178,7 @@ async fn list_failover_sessions(
     params(("sessionId" = String, Path, description = "The session's id, bare or as URN.", example = "a986d473-0248-4884-9832-17ec982ee393")),
     responses((status = 200, description = "The session.", body = FailoverSession)))]
 async fn get_failover_session(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<EmId>,
 ) -> Result<Json<FailoverSession>, Problem> {
     let session = edge.app().session(&id).await?;

@@ -20,28 +20,28 @@ use crate::domain::access::Scope;
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::DeliveryState;
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::codes::Code;
 use crate::http::extract::{
-    AnyOf, Id, IdFilter, JsonBody, OpaqueCursor, PageSize, Query, Word, cursor, no_idempotency_key,
+    Choices, EnumParam, Id, IdFilter, JsonBody, OpaqueCursor, PageSize, Query, cursor, no_idempotency_key,
 };
-use crate::http::openapi::guarded;
+use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
 
 const STORED: &[Code] = &[Code::StoreUnavailable];
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     let (read, write) = (Scope::WebhooksRead, Scope::WebhooksWrite);
     OpenApiRouter::default()
-        .routes(guarded(write, STORED, routes!(create_webhook_endpoint)))
-        .routes(guarded(write, STORED, routes!(update_webhook_endpoint)))
-        .routes(guarded(write, STORED, routes!(delete_webhook_endpoint)))
-        .routes(guarded(write, STORED, routes!(test_webhook_endpoint)))
+        .routes(require_scope(write, STORED, routes!(create_webhook_endpoint)))
+        .routes(require_scope(write, STORED, routes!(update_webhook_endpoint)))
+        .routes(require_scope(write, STORED, routes!(delete_webhook_endpoint)))
+        .routes(require_scope(write, STORED, routes!(test_webhook_endpoint)))
         .route_layer(from_fn(no_idempotency_key))
-        .routes(guarded(read, STORED, routes!(list_webhook_endpoints)))
-        .routes(guarded(read, STORED, routes!(get_webhook_endpoint)))
-        .routes(guarded(read, STORED, routes!(list_webhook_deliveries)))
-        .routes(guarded(read, STORED, routes!(get_webhook_delivery)))
+        .routes(require_scope(read, STORED, routes!(list_webhook_endpoints)))
+        .routes(require_scope(read, STORED, routes!(get_webhook_endpoint)))
+        .routes(require_scope(read, STORED, routes!(list_webhook_deliveries)))
+        .routes(require_scope(read, STORED, routes!(get_webhook_delivery)))
 }
 
 fn endpoint_place(place: &[u8]) -> Option<EndpointId> {
@@ -61,7 +61,7 @@ fn delivery_place(place: &[u8]) -> Option<DeliveryId> {
     responses((status = 201, description = "Registered. Keep the secret: it is not shown again.",
         body = WebhookEndpointCreated, headers(("Location" = String, description = "The endpoint.")))))]
 async fn create_webhook_endpoint(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     JsonBody(wanted): JsonBody<WebhookEndpointCreate>,
 ) -> Result<Response, Problem> {
     let new = edge.app().webhooks().create(wanted).await?;
@@ -98,7 +98,7 @@ struct EndpointQuery {
     params(EndpointQuery),
     responses((status = 200, description = "A page of endpoints.", body = Page<WebhookEndpoint>)))]
 async fn list_webhook_endpoints(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Query(query): Query<EndpointQuery>,
     uri: Uri,
 ) -> Result<Json<Page<WebhookEndpoint>>, Problem> {
@@ -118,7 +118,7 @@ async fn list_webhook_endpoints(
     params(("endpointId" = String, Path, description = "The endpoint's id.", example = "ep_019c55e5-9d00-7a1c-9f60-2f3f1d0c000a")),
     responses((status = 200, description = "The endpoint.", body = WebhookEndpoint)))]
 async fn get_webhook_endpoint(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<EndpointId>,
 ) -> Result<Json<WebhookEndpoint>, Problem> {
     let endpoint = edge.app().webhooks().get(id).await?;
@@ -136,7 +136,7 @@ async fn get_webhook_endpoint(
         description = "A JSON Merge Patch; declared as `application/json` it is taken as well."),
     responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint)))]
 async fn update_webhook_endpoint(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<EndpointId>,
     JsonBody(patch): JsonBody<WebhookEndpointPatch>,
 ) -> Result<Json<WebhookEndpoint>, Problem> {
@@ -152,7 +152,7 @@ async fn update_webhook_endpoint(
     params(("endpointId" = String, Path, description = "The endpoint's id.", example = "ep_019c55e5-9d00-7a1c-9f60-2f3f1d0c000a")),
     responses((status = 204, description = "Deleted.")))]
 async fn delete_webhook_endpoint(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<EndpointId>,
 ) -> Result<StatusCode, Problem> {
     edge.app().webhooks().delete(id).await?;
@@ -168,7 +168,7 @@ async fn delete_webhook_endpoint(
     responses((status = 202, description = "Written; it goes out at once unless the endpoint is disabled.",
         body = WebhookDelivery, headers(("Location" = String, description = "The delivery.")))))]
 async fn test_webhook_endpoint(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<EndpointId>,
 ) -> Result<Response, Problem> {
     let delivery = edge.app().webhooks().test(id).await?;
@@ -177,7 +177,7 @@ async fn test_webhook_endpoint(
     Ok(located(response, &location))
 }
 
-impl Word for DeliveryState {
+impl EnumParam for DeliveryState {
     fn words() -> Vec<&'static str> {
         DeliveryState::ALL.iter().map(|state| state.as_str()).collect()
     }
@@ -187,7 +187,7 @@ impl Word for DeliveryState {
     }
 }
 
-impl Word for EventType {
+impl EnumParam for EventType {
     fn words() -> Vec<&'static str> {
         EventType::ALL.iter().map(|kind| kind.as_str()).collect()
     }
@@ -197,8 +197,8 @@ impl Word for EventType {
     }
 }
 
-type States = AnyOf<DeliveryState>;
-type Types = AnyOf<EventType>;
+type States = Choices<DeliveryState>;
+type Types = Choices<EventType>;
 type Endpoint = IdFilter<EndpointId>;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -233,7 +233,7 @@ struct DeliveryQuery {
     params(DeliveryQuery),
     responses((status = 200, description = "A page of deliveries.", body = Page<WebhookDelivery>)))]
 async fn list_webhook_deliveries(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Query(query): Query<DeliveryQuery>,
     uri: Uri,
 ) -> Result<Json<Page<WebhookDelivery>>, Problem> {
@@ -262,7 +262,7 @@ async fn list_webhook_deliveries(
     params(("deliveryId" = String, Path, description = "The delivery's id.", example = "dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d")),
     responses((status = 200, description = "The delivery with every attempt.", body = WebhookDelivery)))]
 async fn get_webhook_delivery(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<WebhookDelivery>, Problem> {
     let delivery = edge.app().webhooks().delivery(id).await?;

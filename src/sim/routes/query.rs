@@ -90,7 +90,7 @@ pub fn query(call: &mut Call<'_>) -> Handled {
             session_rows(call),
             |documents, session| {
                 let row = documents.session(session, form, true, false);
-                documents.world.damages.in_list(session.id, row)
+                documents.world.damages.in_list(session.id, form, row)
             },
         ),
         "cloudfailoverplan" => {
@@ -102,7 +102,7 @@ pub fn query(call: &mut Call<'_>) -> Handled {
                 rows,
                 |documents, plan| {
                     let row = documents.plan(plan, form, true);
-                    documents.world.damages.in_list(plan.id, row)
+                    documents.world.damages.in_list(plan.id, form, row)
                 },
             )
         }
@@ -116,7 +116,7 @@ pub fn query(call: &mut Call<'_>) -> Handled {
                 rows,
                 |documents, plan| {
                     let row = documents.plan(plan, form, true);
-                    documents.world.damages.in_list(plan.id, row)
+                    documents.world.damages.in_list(plan.id, form, row)
                 },
             )
         }

@@ -101,7 +101,7 @@ mod tests {
         let mut tx = store.begin().await.expect("begun");
         tx.remove_replica(store.replica()).await.expect("removed");
         tx.commit().await.expect("committed");
-        store.enrol().await.expect("back");
+        store.register().await.expect("back");
         assert!(!store.is_registered_since(before), "it was removed in between");
         assert!(store.is_registered_since(store.registration()));
     }

@@ -14,7 +14,7 @@ use super::super::Error;
 use super::super::row::Columns as _;
 
 /// Claims of a replica that has none yet.
-pub(super) const NOTHING: &str = "{}";
+pub(super) const NO_CLAIMS: &str = "{}";
 
 /// How long a replica that has nothing yet waits for the others to make room. Then it takes one all the same: it would
 /// be of no use otherwise.
@@ -25,7 +25,7 @@ type Claims = BTreeMap<String, usize>;
 
 /// Something that there is only so much of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Good {
+pub struct SharedLimit {
     /// Its name, the same in every replica.
     pub name: String,
     /// How much all replicas together may have.
@@ -37,16 +37,16 @@ pub struct Good {
 }
 
 /// What knows the goods, and keeps to what it is told.
-pub trait Quota: Send + Sync + 'static {
+pub trait LimitSource: Send + Sync + 'static {
     /// What there is.
-    fn goods(&self) -> Vec<Good>;
+    fn limits(&self) -> Vec<SharedLimit>;
     /// From now on this replica may have so much of it.
     fn allow(&self, name: &str, most: usize);
 }
 
 /// Nothing to share out.
-impl Quota for () {
-    fn goods(&self) -> Vec<Good> {
+impl LimitSource for () {
+    fn limits(&self) -> Vec<SharedLimit> {
         Vec::new()
     }
 
@@ -86,12 +86,12 @@ fn share(total: usize, replicas: usize, rank: usize) -> usize {
 /// The shares of this replica.
 pub(super) struct Shares {
     id: String,
-    quota: Box<dyn Quota>,
+    quota: Box<dyn LimitSource>,
     begun: Instant,
 }
 
 impl Shares {
-    pub fn new(id: String, quota: Box<dyn Quota>) -> Self {
+    pub fn new(id: String, quota: Box<dyn LimitSource>) -> Self {
         Self {
             id,
             quota,
@@ -101,10 +101,10 @@ impl Shares {
 
     /// What this replica has or may take, to be written to its row.
     pub fn claims(&self) -> String {
-        let goods = self.quota.goods().into_iter();
+        let limits = self.quota.limits().into_iter();
         text(
-            &goods
-                .map(|good| (good.name, good.held.max(good.allowed)))
+            &limits
+                .map(|limit| (limit.name, limit.held.max(limit.allowed)))
                 .collect(),
         )
     }
@@ -112,14 +112,14 @@ impl Shares {
     /// Gives up what is more than the share. True when it could have more than it has.
     pub fn settle(&self, peers: &[Peer]) -> bool {
         let mut wishes = false;
-        for good in self.quota.goods() {
-            let Some(share) = self.share(&good, peers) else {
+        for limit in self.quota.limits() {
+            let Some(share) = self.share(&limit, peers) else {
                 continue;
             };
-            if share < good.allowed {
-                self.quota.allow(&good.name, share);
+            if share < limit.allowed {
+                self.quota.allow(&limit.name, share);
             }
-            wishes |= share > good.allowed;
+            wishes |= share > limit.allowed;
         }
         wishes
     }
@@ -128,14 +128,14 @@ impl Shares {
     pub fn raised(&self, peers: &[Peer]) -> Option<Claims> {
         let mut claims = Claims::new();
         let mut more = false;
-        for good in self.quota.goods() {
+        for limit in self.quota.limits() {
             let others = peers.iter().filter(|peer| peer.id != self.id);
-            let claimed: usize = others.filter_map(|peer| peer.claims.get(&good.name)).sum();
-            let room = good.total.max(peers.len()).saturating_sub(claimed);
-            let share = self.share(&good, peers).unwrap_or_default();
-            let grown = share.min(room).max(good.allowed);
-            more |= grown > good.allowed;
-            claims.insert(good.name, grown);
+            let claimed: usize = others.filter_map(|peer| peer.claims.get(&limit.name)).sum();
+            let room = limit.total.max(peers.len()).saturating_sub(claimed);
+            let share = self.share(&limit, peers).unwrap_or_default();
+            let grown = share.min(room).max(limit.allowed);
+            more |= grown > limit.allowed;
+            claims.insert(limit.name, grown);
         }
         more.then_some(claims)
     }
@@ -143,9 +143,9 @@ impl Shares {
     /// What the row has to say while this is claimed: what cannot be given back yet stays claimed as well.
     pub fn with_what_is_held(&self, claims: &Claims) -> String {
         let mut covering = claims.clone();
-        for good in self.quota.goods() {
-            let claimed = covering.entry(good.name).or_default();
-            *claimed = good.held.max(*claimed);
+        for limit in self.quota.limits() {
+            let claimed = covering.entry(limit.name).or_default();
+            *claimed = limit.held.max(*claimed);
         }
         text(&covering)
     }
@@ -170,20 +170,20 @@ impl Shares {
     }
 
     fn confine(&self, to: impl Fn(usize) -> usize) {
-        for good in self.quota.goods() {
-            self.quota.allow(&good.name, to(good.allowed));
+        for limit in self.quota.limits() {
+            self.quota.allow(&limit.name, to(limit.allowed));
         }
     }
 
-    fn share(&self, good: &Good, peers: &[Peer]) -> Option<usize> {
+    fn share(&self, limit: &SharedLimit, peers: &[Peer]) -> Option<usize> {
         let rank = peers.iter().position(|peer| peer.id == self.id)?;
-        Some(share(good.total, peers.len(), rank))
+        Some(share(limit.total, peers.len(), rank))
     }
 }
 
 /// Claims as they are stored.
 fn text(claims: &Claims) -> String {
-    serde_json::to_string(claims).unwrap_or_else(|_| NOTHING.to_owned())
+    serde_json::to_string(claims).unwrap_or_else(|_| NO_CLAIMS.to_owned())
 }
 
 #[cfg(test)]

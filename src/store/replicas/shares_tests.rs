@@ -8,10 +8,10 @@ const GOOD: &str = "operators";
 
 /// The one good of a replica, its share as it was told.
 #[derive(Clone)]
-struct Store(Arc<Mutex<Good>>);
+struct Store(Arc<Mutex<SharedLimit>>);
 
-impl Quota for Store {
-    fn goods(&self) -> Vec<Good> {
+impl LimitSource for Store {
+    fn limits(&self) -> Vec<SharedLimit> {
         vec![self.0.lock().expect("not poisoned").clone()]
     }
 
@@ -30,13 +30,13 @@ struct Greedy {
 
 impl Greedy {
     fn new(id: usize, total: usize) -> Self {
-        let good = Good {
+        let limit = SharedLimit {
             name: GOOD.to_owned(),
             total,
             held: 0,
             allowed: 0,
         };
-        let store = Store(Arc::new(Mutex::new(good)));
+        let store = Store(Arc::new(Mutex::new(limit)));
         Self {
             shares: Shares::new(format!("replica {id}"), Box::new(store.clone())),
             store,
@@ -176,13 +176,13 @@ proptest! {
                 }
                 Step::Take(at) => {
                     let replica = &replicas[at % replicas.len()];
-                    let mut good = replica.store.0.lock().expect("not poisoned");
-                    good.held = good.held.max(good.allowed.min(good.held + 1));
+                    let mut limit = replica.store.0.lock().expect("not poisoned");
+                    limit.held = limit.held.max(limit.allowed.min(limit.held + 1));
                 }
                 Step::GiveBack(at) => {
                     let replica = &replicas[at % replicas.len()];
-                    let mut good = replica.store.0.lock().expect("not poisoned");
-                    good.held = good.held.saturating_sub(1);
+                    let mut limit = replica.store.0.lock().expect("not poisoned");
+                    limit.held = limit.held.saturating_sub(1);
                 }
                 // Ids are not given in the order of joining.
                 Step::Join if replicas.len() < 12 => {

@@ -105,7 +105,7 @@ impl Store {
     /// cannot be read are left out.
     async fn with_attempts(&self, wanted: Sql) -> Result<(Vec<Delivery>, Vec<AnyRow>), Error> {
         let mut snapshot = self.snapshot().await?;
-        let rows = wanted.fetch_all(self.limited(&mut *snapshot)).await?;
+        let rows = wanted.fetch_all(self.timed(&mut *snapshot)).await?;
         let mut attempts: HashMap<String, Vec<AnyRow>> = HashMap::new();
         if !rows.is_empty() {
             let mut sql = Sql::new(
@@ -118,7 +118,7 @@ impl Store {
                 .collect::<Result<Vec<_>, _>>()?;
             sql.and_one_of("delivery_id", ids.into_iter());
             sql.push(" order by delivery_id, number");
-            for row in sql.fetch_all(self.limited(&mut *snapshot)).await? {
+            for row in sql.fetch_all(self.timed(&mut *snapshot)).await? {
                 attempts.entry(row.text("delivery_id")?).or_default().push(row);
             }
         }

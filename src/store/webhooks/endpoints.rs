@@ -12,6 +12,7 @@ use super::super::readable::{ENDPOINTS, Filling};
 use super::super::row::{Columns as _, json, micros};
 use super::super::seal::Sealer;
 use super::super::sql::Sql;
+use super::super::text::{opt_checked, opt_kept};
 use super::super::{Error, Store, Tx};
 use super::claims::{Destination, signing, target};
 use super::{opened, purpose};
@@ -57,7 +58,7 @@ impl Tx {
         .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
         .bind(target.shown(settings.format))
         .bind(sealer.seal(purpose::ENDPOINT_SECRET, secret.text())?)
-        .bind(settings.description.clone())
+        .bind(opt_checked(settings.description.as_deref())?)
         .bind(types_text(settings)?)
         .bind(filter_text(&settings.filter)?)
         .bind(settings.format.as_str())
@@ -94,7 +95,7 @@ impl Tx {
         )
         .bind(url)
         .bind(target.map(|target| target.shown(settings.format)))
-        .bind(settings.description.clone())
+        .bind(opt_checked(settings.description.as_deref())?)
         .bind(types_text(settings)?)
         .bind(filter_text(&settings.filter)?)
         .bind(settings.format.as_str())
@@ -122,7 +123,7 @@ impl Tx {
         .bind(health.failures)
         .bind(health.first_failure_at.map(micros))
         .bind(health.last_success_at.map(micros))
-        .bind(health.last_error.clone())
+        .bind(opt_kept(health.last_error.as_ref()))
         .bind(health.down_since.map(micros))
         .bind(i64::from(health.told_failing))
         .bind(health.paused_until.map(micros))
@@ -188,7 +189,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
-    pub async fn ailing_endpoints(&mut self) -> Result<Vec<Endpoint>, Error> {
+    pub async fn failing_endpoints(&mut self) -> Result<Vec<Endpoint>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select {COLUMNS} from webhook_endpoints where enabled = 1 and failures > 0 order by id"
         )))

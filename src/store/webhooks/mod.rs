@@ -56,7 +56,7 @@ pub(in crate::store) async fn fan_out(tx: &mut Tx, event: &NewEvent) -> Result<(
         }
     }
     if let Some(operation) = event.routing.operation.filter(|_| event.routing.ends_operation) {
-        call_back(tx, event, operation).await?;
+        fan_out_callback(tx, event, operation).await?;
     }
     Ok(())
 }
@@ -104,7 +104,7 @@ fn callback_lane(origin: &str) -> String {
 }
 
 /// Exactly one delivery: the callback's row remembers it, and a later event of the operation finds it taken.
-async fn call_back(tx: &mut Tx, event: &NewEvent, operation: OperationId) -> Result<(), Error> {
+async fn fan_out_callback(tx: &mut Tx, event: &NewEvent, operation: OperationId) -> Result<(), Error> {
     let row =
         sqlx::query("select origin from webhook_callbacks where operation_id = $1 and delivery_id is null")
             .bind(operation.to_string())

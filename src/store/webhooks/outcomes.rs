@@ -7,9 +7,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sqlx::any::AnyRow;
 
 use super::super::readable::DELIVERIES;
 use super::super::row::{Columns as _, micros};
+use super::super::text::opt_kept;
 use super::super::{Error, Tx};
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::rules::Progress;
@@ -66,6 +68,27 @@ pub enum Settled {
     Ended(DeliveryState),
 }
 
+fn sending_from(row: &AnyRow, (id, number): (DeliveryId, i64), owner: &str) -> Result<Sending, Error> {
+    Ok(Sending {
+        id,
+        number,
+        owner: owner.to_owned(),
+        lane: row.text("lane")?,
+        endpoint: row.opt_parsed("endpoint_id")?,
+        order_key: row.opt_text("order_key")?,
+        passed: row.flag("passed")?,
+        probe: row.flag("probe")?,
+        progress: Progress {
+            step: row.int("step")?,
+            failures: row.int("failures")?,
+            first_failed_at: row.opt_at("first_failed_at")?,
+            since: row.at("since")?,
+            crashes: row.int("crashes")?,
+        },
+        created_at: row.at("created_at")?,
+    })
+}
+
 impl Tx {
     /// A delivery that `owner` sends by this attempt. None when it is somebody else's by now.
     ///
@@ -79,7 +102,7 @@ impl Tx {
     ) -> Result<Option<Sending>, Error> {
         let lock = self.engine().for_update();
         let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select lane, endpoint_id, order_key, passed, probe, step, failures, first_failed_at, crashes, since, created_at \
+            "select id, lane, endpoint_id, order_key, passed, probe, step, failures, first_failed_at, crashes, since, created_at \
              from webhook_deliveries where id = $1 and state = 'sending' and owner = $2 and attempts = $3{lock}",
         )))
         .bind(id.to_string())
@@ -88,24 +111,8 @@ impl Tx {
         .fetch_optional(self.connection())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some(Sending {
-            id,
-            number,
-            owner: owner.to_owned(),
-            lane: row.text("lane")?,
-            endpoint: row.opt_parsed("endpoint_id")?,
-            order_key: row.opt_text("order_key")?,
-            passed: row.flag("passed")?,
-            probe: row.flag("probe")?,
-            progress: Progress {
-                step: row.int("step")?,
-                failures: row.int("failures")?,
-                first_failed_at: row.opt_at("first_failed_at")?,
-                since: row.at("since")?,
-                crashes: row.int("crashes")?,
-            },
-            created_at: row.at("created_at")?,
-        }))
+        let read = sending_from(&row, (id, number), owner);
+        self.store.unreadable.note(DELIVERIES, &row, read).map(Some)
     }
 
     /// Writes how an attempt ended.
@@ -120,8 +127,8 @@ impl Tx {
         .bind(end.duration.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX)))
         .bind(end.status.map(i64::from))
         .bind(end.error.map(AttemptError::as_str))
-        .bind(end.location.clone())
-        .bind(end.response.clone())
+        .bind(opt_kept(end.location.as_ref()))
+        .bind(opt_kept(end.response.as_ref()))
         .bind(id.to_string())
         .bind(number)
         .execute(self.connection())
@@ -180,7 +187,7 @@ impl Tx {
     pub(super) async fn unblock_next(&mut self, lane: &str, session: &str) -> Result<(), Error> {
         // An event that is being written at this moment may have found this session still waiting; what it wrote has
         // to be seen here, or it would stay blocked.
-        self.one_at_a_time().await?;
+        self.lock_event_log().await?;
         sqlx::query(
             "update webhook_deliveries set blocked = 0 where id = (\
                  select b.id from webhook_deliveries b \

@@ -78,7 +78,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn let_pass(&mut self, endpoint: EndpointId) -> Result<(), Error> {
+    pub async fn unblock_failing(&mut self, endpoint: EndpointId) -> Result<(), Error> {
         let now = self.clock().now();
         let rows = sqlx::query(
             "update webhook_deliveries set passed = 1, blocked = 0 where id in (\

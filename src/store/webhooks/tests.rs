@@ -363,7 +363,7 @@ async fn deleting_an_endpoint_calls_off_what_waits_and_lets_finish_what_flies() 
     let id = fixture.endpoint(Settings::default()).await;
     fixture.session_event(1, 1).await;
     fixture.session_event(1, 2).await;
-    let flying = fixture.claim().await;
+    let in_flight = fixture.claim().await;
     let mut tx = fixture.store.begin().await.expect("begun");
     assert!(tx.delete_endpoint(id).await.expect("deleted"));
     tx.commit().await.expect("committed");
@@ -371,7 +371,7 @@ async fn deleting_an_endpoint_calls_off_what_waits_and_lets_finish_what_flies() 
         fixture.states().await,
         [DeliveryState::Sending, DeliveryState::Cancelled]
     );
-    assert!(fixture.settle(&flying[0], DELIVERED, false).await);
+    assert!(fixture.settle(&in_flight[0], DELIVERED, false).await);
     assert!(fixture.store.endpoint(id).await.expect("read").is_none());
 }
 
@@ -540,4 +540,26 @@ async fn a_second_callback_of_one_operation_is_refused() {
     let secret = SecretString::from("whsec_x");
     tx.add_callback(operation, &url, &secret).await.expect("added");
     assert!(tx.add_callback(operation, &url, &secret).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_with_a_character_that_no_column_can_hold_is_kept_in_the_log_of_attempts() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(Settings::default()).await;
+    fixture.session_event(0, 1).await;
+    let claimed = fixture.claim().await;
+    let end = super::outcomes::AttemptEnd {
+        status: Some(500),
+        error: Some(AttemptError::HttpStatus),
+        location: Some("https://receiver.example/\0".into()),
+        response: Some("a\0b".into()),
+        ..Default::default()
+    };
+    let mut tx = fixture.store.begin().await.expect("begun");
+    tx.end_attempt(claimed[0].id, claimed[0].number, &end)
+        .await
+        .expect("written");
+    tx.commit().await.expect("committed");
+    let delivery = fixture.all().await.remove(0);
+    assert_eq!(delivery.attempts[0].response.as_deref(), Some("a\u{fffd}b"));
 }

@@ -1,7 +1,7 @@
 //! How many logon sessions this replica may have: all that are configured, or its share of them.
 //!
 //! A share that shrinks takes effect as sessions become free: a surplus one is given to nobody any more and logged off
-//! after the last request in it. One that a task needs stays until the task has ended. A guest, which another replica
+//! after the last request in it. One that a task needs stays until the task has ended. A borrowed session, which another replica
 //! opened and closes, is counted there.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::upstream::logon::Logon;
 impl State {
     /// How many sessions of this replica's EM may have: those here, and those whose log-off is under way.
     pub(super) fn own(&self) -> usize {
-        self.entries.iter().filter(|entry| !entry.guest).count() + self.closing
+        self.entries.iter().filter(|entry| !entry.borrowed).count() + self.closing
     }
 
     /// Whether a caller may get a slot here sooner or later.
@@ -25,7 +25,7 @@ impl State {
 impl Entry {
     /// Whether it is given to callers.
     pub(super) const fn is_usable(&self) -> bool {
-        !self.guest && !self.leaving
+        !self.borrowed && !self.leaving
     }
 }
 
@@ -35,7 +35,7 @@ impl Pool {
         let state = self.lock();
         (
             state.allowed,
-            state.own() + usize::from(state.flight.is_some()),
+            state.own() + usize::from(state.attempt.is_some()),
             self.max_sessions,
         )
     }
@@ -53,29 +53,29 @@ impl Pool {
             "this replica's share of the logon sessions has changed"
         );
         state.allowed = most;
-        self.turns.resize(most.saturating_mul(self.slots));
-        self.thin_out(&mut state);
+        self.queue.resize(most.saturating_mul(self.slots));
+        self.mark_surplus(&mut state);
         drop(state);
         self.changed.notify_waiters();
     }
 
     /// Chooses those that have to leave: as many as are too many, the newest first, because the oldest is filled first.
-    pub(super) fn thin_out(&self, state: &mut State) {
-        let here = state.entries.iter().filter(|entry| !entry.guest).count();
+    pub(super) fn mark_surplus(&self, state: &mut State) {
+        let here = state.entries.iter().filter(|entry| !entry.borrowed).count();
         let mut surplus = here.saturating_sub(state.allowed);
         for entry in state.entries.iter_mut().rev() {
-            entry.leaving = surplus > 0 && !entry.guest && entry.pins == 0;
+            entry.leaving = surplus > 0 && !entry.borrowed && entry.pins == 0;
             surplus -= usize::from(entry.leaving);
         }
         let leaving = state.entries.iter().any(|entry| entry.leaving);
-        self.thinning.store(leaving, Ordering::Relaxed);
+        self.shrinking.store(leaving, Ordering::Relaxed);
         if leaving {
             self.freed.notify_one();
         }
     }
 
     /// Logs off sessions that have to leave, each once it is free, for as long as it is polled.
-    pub async fn see_off(self: Arc<Self>) {
+    pub async fn close_surplus(self: Arc<Self>) {
         loop {
             self.freed.notified().await;
             let free = {

@@ -14,7 +14,7 @@ use emgate::domain::id::{EmId, EndpointId, EventId};
 use emgate::domain::webhook::{Delivery, DeliveryState, Endpoint};
 use emgate::runtime::Tasks;
 use emgate::store::{self, Store};
-use emgate::webhooks::{Client, Config, Dispatcher, Guard, Pulse};
+use emgate::webhooks::{Client, Config, Dispatcher, DispatcherHealth, EgressPolicy};
 use secrecy::ExposeSecret as _;
 
 /// How long a condition may take to come true.
@@ -26,7 +26,7 @@ pub struct Bench {
     pub verbs: Webhooks,
     pub tasks: Tasks,
     pub config: Config,
-    guard: Guard,
+    guard: EgressPolicy,
     directory: Arc<tempfile::TempDir>,
 }
 
@@ -67,7 +67,7 @@ impl Bench {
             encryption_key_file: None,
         };
         let store = Store::open(&at, clock.clone()).await.expect("a store");
-        let guard = Guard::new(&config, Vec::new());
+        let guard = EgressPolicy::new(&config, Vec::new());
         let verbs = Webhooks::new(store.clone(), guard.clone(), clock.clone());
         Self {
             store,
@@ -84,11 +84,11 @@ impl Bench {
         format!("sqlite://{}", self.directory.path().join("emgate.db").display())
     }
 
-    pub fn dispatch(&self) -> Pulse {
+    pub fn dispatch(&self) -> DispatcherHealth {
         self.dispatch_with(Client::new(self.guard.clone(), self.config.timeout))
     }
 
-    pub fn dispatch_with(&self, client: Client) -> Pulse {
+    pub fn dispatch_with(&self, client: Client) -> DispatcherHealth {
         let clock = self.clock.clone();
         let dispatcher = Dispatcher::new(
             self.store.clone(),
@@ -97,9 +97,9 @@ impl Bench {
             clock,
             self.tasks.clone(),
         );
-        let pulse = dispatcher.pulse();
+        let health = dispatcher.health();
         dispatcher.start();
-        pulse
+        health
     }
 
     /// The same store after this process was gone, without a dispatcher. What was under way is not told how it ended.
@@ -188,7 +188,7 @@ impl Bench {
         while !left.is_zero() {
             let step = left.min(Duration::from_mins(30));
             self.clock.advance(step);
-            let _ = self.store.believed_now();
+            let _ = self.store.trusted_now();
             left -= step;
         }
         self.store.deliveries_nudge().now();

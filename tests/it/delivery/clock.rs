@@ -17,7 +17,7 @@ async fn a_clock_that_is_far_ahead_disables_no_endpoint_and_ends_no_delivery_and
     let endpoint = bench.endpoint(&peer.url()).await;
     let event = bench.event().await;
     bench.attempted(event, 1, DeliveryState::Pending).await;
-    bench.store.remember_time().await.expect("remembered");
+    bench.store.save_trusted_time().await.expect("remembered");
     let bench = bench.reopen().await;
     let right = bench.clock.now();
     bench.clock.advance(400 * DAY);
@@ -47,7 +47,7 @@ async fn what_waited_for_days_while_the_gateway_was_away_is_tried_before_it_is_g
     bench.dispatch();
     let event = bench.event().await;
     bench.attempted(event, 1, DeliveryState::Pending).await;
-    bench.store.remember_time().await.expect("remembered");
+    bench.store.save_trusted_time().await.expect("remembered");
     let bench = bench.reopen().await;
     bench.clock.advance(3 * DAY);
     bench.dispatch();

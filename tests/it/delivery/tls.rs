@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use emgate::domain::webhook::AttemptError;
 use emgate::domain::webhook::target::TargetUrl;
-use emgate::webhooks::guard::Resolve;
-use emgate::webhooks::{Client, Guard};
+use emgate::webhooks::egress::Resolve;
+use emgate::webhooks::{Client, EgressPolicy};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -75,7 +75,7 @@ fn client(authority: &CertifiedIssuer<'static, KeyPair>) -> Client {
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let guard = Guard::with_resolver(&lab(), Vec::new(), Box::new(Loopback));
+    let guard = EgressPolicy::with_resolver(&lab(), Vec::new(), Box::new(Loopback));
     Client::with_tls(guard, Duration::from_secs(2), tls)
 }
 
@@ -155,7 +155,7 @@ async fn a_receiver_that_speaks_no_tls_or_stalls_the_handshake_has_its_class() {
 async fn the_platforms_authorities_do_not_know_a_certificate_of_ones_own() {
     let ours = authority();
     let addr = server(&ours, "receiver.test", |_| {}).await;
-    let guard = Guard::with_resolver(&lab(), Vec::new(), Box::new(Loopback));
+    let guard = EgressPolicy::with_resolver(&lab(), Vec::new(), Box::new(Loopback));
     let client = Client::new(guard, Duration::from_secs(5));
     assert_eq!(
         post(&client, "receiver.test", addr).await,

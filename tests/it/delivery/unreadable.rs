@@ -102,11 +102,11 @@ async fn a_callback_that_cannot_be_read_goes_into_quarantine_and_the_next_is_sen
         "update webhook_callbacks set url = 'AAAA' where created_at = (select min(created_at) from webhook_callbacks)",
     )
     .await;
-    let pulse = bench.dispatch();
+    let health = bench.dispatch();
     bench.settled(events[1], DeliveryState::Delivered).await;
     let lost = bench.settled(events[0], DeliveryState::Quarantined).await;
     assert_eq!(lost.attempts[0].error, Some(AttemptError::Unreadable));
-    assert_eq!(pulse.trouble(), None, "the turn went on");
+    assert_eq!(health.failing(), None, "the turn went on");
 }
 
 #[tokio::test]
@@ -115,10 +115,10 @@ async fn readiness_hears_that_nothing_can_be_claimed_and_that_it_can_again() {
     let peer = Peer::answering(OK).await;
     bench.endpoint(&peer.url()).await;
     change(&bench, "alter table webhook_attempts rename to away").await;
-    let pulse = bench.dispatch();
+    let health = bench.dispatch();
     let event = bench.event().await;
-    holds("the trouble", || pulse.trouble().is_some()).await;
+    holds("the trouble", || health.failing().is_some()).await;
     change(&bench, "alter table away rename to webhook_attempts").await;
     bench.settled(event, DeliveryState::Delivered).await;
-    holds("its end", || pulse.trouble().is_none()).await;
+    holds("its end", || health.failing().is_none()).await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use emgate::app::{App, Limits, Rooms};
+use emgate::app::{App, AppParts, Limits};
 use emgate::clock::Clock as _;
 use emgate::runtime::{Nudge, Tasks};
 use emgate::webhooks;
@@ -95,19 +95,19 @@ async fn a_clock_of_em_in_the_wrong_time_zone_hides_nothing() {
 async fn readiness_tells_since_when_nothing_is_observed_although_em_answers() {
     let mut world = Observatory::with(|_| {}).await;
     let app = App::new(
-        Rooms {
+        AppParts {
             em: world.em.clone(),
             store: world.store.clone(),
             clock: world.clock.clone(),
             tasks: Tasks::new(),
             watcher: Nudge::default(),
             changed: tokio::sync::watch::Sender::new(0),
-            guard: webhooks::Guard::new(&webhooks::Config::default(), vec![]),
-            pulse: webhooks::Pulse::default(),
+            guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
+            health: webhooks::DispatcherHealth::default(),
         },
         Limits {
             answer: Duration::from_secs(60),
-            patience: Duration::from_mins(20),
+            unknown_after: Duration::from_mins(20),
         },
     );
     world.begin(0, 1_000_000).await;

@@ -14,6 +14,8 @@ use emgate::domain::plan::{Action, PlanKind};
 use emgate::store::operations::Inserted;
 
 use super::Observatory;
+use super::damaged::Log;
+use crate::support::stand_in::Reply;
 
 /// Until it is dropped, or until its request is given up.
 struct Hanging {
@@ -25,7 +27,7 @@ struct Hanging {
 struct GivenUp(Option<Arc<AtomicBool>>);
 
 impl GivenUp {
-    fn in_time(mut self) {
+    fn with_timeout(mut self) {
         self.0 = None;
     }
 }
@@ -46,7 +48,7 @@ impl Hanging {
         let guard = GivenUp(Some(given_up.clone()));
         world.stand_in.before(request, 1, async move {
             let _ = released.await;
-            guard.in_time();
+            guard.with_timeout();
         });
         Self { given_up, release }
     }
@@ -168,5 +170,27 @@ async fn a_session_that_cannot_be_read_alone_delays_no_others_end_and_is_told_wi
     assert!(
         finished(&log, &early) < finished(&log, &late),
         "what waits for nothing is first"
+    );
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_read_is_named_once_and_its_operation_ends_by_its_session() {
+    let (log, _guard) = Log::begin();
+    let mut world = Observatory::with(|_| {}).await;
+    assert!(world.look().await);
+    let asked = operation(&world, 0).await;
+    let damaged = "<Task xmlns=\"http://www.veeam.com/ent/v1.0\"><State>&x;</State></Task>";
+    world
+        .stand_in
+        .answers("GET /api/tasks/*", Reply::xml(200, damaged));
+    for _ in 0..60 {
+        assert!(world.look().await);
+    }
+    let operation = world.store.operation(asked).await.expect("read").expect("there");
+    assert_eq!(operation.state, OperationState::Finished, "{operation:?}");
+    assert_eq!(log.warnings("record=\"task-"), 1, "{log:?}");
+    assert_eq!(
+        world.complaint().await.as_deref(),
+        Some("1 task is damaged at Enterprise Manager")
     );
 }

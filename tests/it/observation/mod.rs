@@ -18,7 +18,7 @@ use emgate::domain::plan::PlanKind;
 use emgate::runtime::Worker as _;
 use emgate::sim::{Options, Running, Simulator};
 use emgate::store::{self, Store};
-use emgate::upstream::Em;
+use emgate::upstream::EmClient;
 use emgate::watcher::{self, Watcher};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ struct Observatory {
     stand_in: StandIn,
     clock: Arc<ManualClock>,
     store: Store,
-    em: Em,
+    em: EmClient,
     watcher: Watcher,
     upstream: emgate::upstream::Config,
     plans: Vec<String>,
@@ -57,7 +57,7 @@ impl Observatory {
         let stand_in = StandIn::start().await;
         let mut config = config(&sim.base_url());
         stand_in.step_before(&mut config);
-        let em = Em::new(&config, clock.clone()).expect("a room");
+        let em = EmClient::new(&config, clock.clone()).expect("a room");
         let directory = tempfile::tempdir().expect("a directory");
         let place = store::Config {
             url: format!("sqlite://{}", directory.path().join("emgate.db").display()),
@@ -81,7 +81,7 @@ impl Observatory {
 
     /// The gateway ends, however far it had come, and begins anew.
     fn restart(&mut self) {
-        self.em = Em::new(&self.upstream, self.clock.clone()).expect("a room");
+        self.em = EmClient::new(&self.upstream, self.clock.clone()).expect("a room");
         self.watcher = watcher_of(&self.em, &self.store, &self.clock);
     }
 
@@ -143,7 +143,7 @@ impl Observatory {
     }
 }
 
-fn watcher_of(em: &Em, store: &Store, clock: &Arc<ManualClock>) -> Watcher {
+fn watcher_of(em: &EmClient, store: &Store, clock: &Arc<ManualClock>) -> Watcher {
     Watcher::new(
         em.clone(),
         store.clone(),

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use emgate::store::Store;
-use emgate::store::replicas::{Heart, Lease};
+use emgate::store::replicas::{Heartbeat, Lease};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -116,7 +116,7 @@ async fn the_silent_are_taken_for_dead_after_eight_seconds_or_after_three_withou
         "begin; select id from replicas where id = 'claiming' for key share".to_owned(),
     )
     .await;
-    let heart = tokio::spawn(Heart::new(store.clone(), ()).run());
+    let heart = tokio::spawn(Heartbeat::new(store.clone(), ()).run());
     let slow_and_steady = async {
         let mut connection = connection_to(&database).await;
         let beat = "update replicas set beat_at = (extract(epoch from clock_timestamp()) * 1000000)::bigint - 3000000 \

@@ -6,8 +6,8 @@ use emgate::clock::SystemClock;
 use emgate::runtime::Worker as _;
 use emgate::sim::{Options, Simulator};
 use emgate::store::Store;
-use emgate::store::replicas::{Heart, Lease};
-use emgate::upstream::Em;
+use emgate::store::replicas::{Heartbeat, Lease};
+use emgate::upstream::EmClient;
 use emgate::watcher::{self, Watcher};
 
 use super::world::store_on;
@@ -41,15 +41,15 @@ async fn one_replica_has_the_lease_until_it_leaves_and_its_old_writes_are_refuse
 
 fn watcher(url: &str, store: &Store) -> Watcher {
     let clock = SystemClock::shared();
-    let em = Em::new(&config(url), clock.clone()).expect("a room");
-    let patience = Duration::from_mins(20);
+    let em = EmClient::new(&config(url), clock.clone()).expect("a room");
+    let unknown_after = Duration::from_mins(20);
     let changed = tokio::sync::watch::Sender::new(0);
     Watcher::new(
         em,
         store.clone(),
         clock,
         watcher::Config::default(),
-        patience,
+        unknown_after,
         changed,
     )
 }
@@ -58,7 +58,7 @@ fn watcher(url: &str, store: &Store) -> Watcher {
 async fn a_replica_that_em_does_not_answer_leaves_the_observation_to_one_that_it_answers() {
     let database = database().await;
     let (one, other) = (store_on(&database).await, store_on(&database).await);
-    let hearts = [one.clone(), other.clone()].map(|store| tokio::spawn(Heart::new(store, ()).run()));
+    let hearts = [one.clone(), other.clone()].map(|store| tokio::spawn(Heartbeat::new(store, ()).run()));
     let sim = Simulator::start(Options::on_any_port())
         .await
         .expect("a simulator");
@@ -100,9 +100,9 @@ async fn nobody_leaves_the_observation_to_a_replica_that_em_does_not_answer_eith
     let (one, other) = (store_on(&database).await, store_on(&database).await);
     let lease = one.lease(Lease::WATCH).await.expect("asked").expect("free");
     assert!(!one.hand_over(lease).await.expect("asked"), "no answer is known");
-    one.note_greeting().await.expect("noted");
+    one.record_em_contact().await.expect("noted");
     assert!(!one.hand_over(lease).await.expect("asked"), "not to itself");
-    other.note_greeting().await.expect("noted");
+    other.record_em_contact().await.expect("noted");
     assert!(one.hand_over(lease).await.expect("asked"));
     assert!(
         !one.hand_over(lease).await.expect("asked"),

@@ -46,7 +46,7 @@ async fn a_request_about_an_endpoint_and_the_dispatchers_turn_never_wait_for_eac
         let id = endpoint(&replica, json!({})).await;
         // What a turn does: it waits for its turn, and locks an endpoint later.
         let mut turn = store.begin().await.expect("begun");
-        turn.one_at_a_time().await.expect("its turn");
+        turn.lock_event_log().await.expect("its turn");
         turn.append_event(&event_of(EventType::UpstreamRecovered))
             .await
             .expect("appended");

@@ -3,6 +3,7 @@
 
 mod names;
 mod preconditions;
+mod startup;
 
 use std::path::Path;
 use std::process::Stdio;

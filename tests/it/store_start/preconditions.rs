@@ -199,7 +199,7 @@ async fn a_pool_by_transactions_before_the_database_is_refused_and_one_by_sessio
     opens(&pooler.url(&url), &key_file);
 }
 
-/// PgBouncer on a free port of loopback; it is killed when dropped.
+/// The real pooler on a free port of loopback; it is killed when dropped.
 struct Pooler {
     process: Child,
     port: u16,

@@ -10,7 +10,6 @@ pub mod least;
 #[path = "../../support/postgres.rs"]
 pub mod postgres;
 #[path = "../../support/process.rs"]
-#[expect(dead_code, reason = "chaos and the benchmarks look at processes more closely")]
 pub mod process;
 pub mod receiver;
 pub mod stand_in;

@@ -39,7 +39,8 @@ impl World {
         Self::begin_by(&[], simulator_options)
     }
 
-    fn begin_by(starter: &[&str], simulator_options: &[&str]) -> Self {
+    /// Starts both, the gateway by another program; it listens, no more.
+    pub fn begin_by(starter: &[&str], simulator_options: &[&str]) -> Self {
         let mut arguments = vec![
             "simulate",
             "--listen",

@@ -1,4 +1,4 @@
-//! What the mirror's operations take beside a body, by the same rules that judge requests (`app/em/ask.rs`).
+//! What the mirror's operations take beside a body, by the same rules that judge requests (`app/em/request.rs`).
 
 use serde_json::{Map, Value, json};
 

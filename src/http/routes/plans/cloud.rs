@@ -8,53 +8,54 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::document::{Acted, ActionHeaders, EditHeaders, Edited, WhichPlan};
+use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses, PlanPath};
 use super::{
-    Act, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list, unchanged,
+    ActionCall, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list,
+    unchanged,
 };
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
-use crate::http::openapi::guarded;
+use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
-        .routes(guarded(
+        .routes(require_scope(
             Scope::PlansRead,
             READING,
             routes!(list_cloud_failover_plans),
         ))
-        .routes(guarded(
+        .routes(require_scope(
             Scope::PlansRead,
             READING,
             routes!(get_cloud_failover_plan),
         ))
-        .routes(guarded(
+        .routes(require_scope(
             Scope::PlansWrite,
             &editing(),
             routes!(update_cloud_failover_plan),
         ))
-        .routes(guarded(
+        .routes(require_scope(
             Scope::PlansWrite,
             &editing(),
             routes!(delete_cloud_failover_plan),
         ))
-        .routes(guarded(
+        .routes(require_scope(
             Scope::PlansTest,
             &acting(),
             routes!(test_cloud_failover_plan),
         ))
-        .routes(guarded(
+        .routes(require_scope(
             Scope::PlansStart,
             &acting(),
             routes!(start_cloud_failover_plan),
         ))
-        .routes(guarded(
+        .routes(require_scope(
             Scope::PlansUndo,
             &acting(),
             routes!(undo_cloud_failover_plan),
@@ -67,7 +68,7 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 #[utoipa::path(get, path = "/api/v1/cloud-failover-plans", operation_id = "listCloudFailoverPlans", tag = "plans", params(PlanQuery),
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_cloud_failover_plans(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Query(query): Query<PlanQuery>,
     uri: Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
@@ -76,13 +77,13 @@ async fn list_cloud_failover_plans(
 
 /// Read a cloud failover plan
 #[utoipa::path(get, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "getCloudFailoverPlan", tag = "plans",
-    params(WhichPlan),
+    params(PlanPath),
     responses(
         (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "Names this state of the plan, for `If-Match`."))),
         (status = 304, description = "The caller has this state already (`If-None-Match`)."),
     ))]
 async fn get_cloud_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<EmId>,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
@@ -94,11 +95,11 @@ async fn get_cloud_failover_plan(
 /// Takes the plan as it was read, with the changes in it. `preFailoverCommand` and `postFailoverCommand` may change; a
 /// change of another field is refused. Every part of the plan has to be there.
 #[utoipa::path(put, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "updateCloudFailoverPlan", tag = "plans",
-    params(WhichPlan, EditHeaders),
+    params(PlanPath, EditHeaders),
     request_body = Plan,
-    responses(Edited))]
+    responses(EditResponses))]
 async fn update_cloud_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<EmId>,
     conditions: Conditions,
@@ -128,11 +129,11 @@ async fn update_cloud_failover_plan(
     path = "/api/v1/cloud-failover-plans/{planId}",
     operation_id = "deleteCloudFailoverPlan",
     tag = "plans",
-    params(WhichPlan, EditHeaders),
-    responses(Edited)
+    params(PlanPath, EditHeaders),
+    responses(EditResponses)
 )]
 async fn delete_cloud_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<EmId>,
     conditions: Conditions,
@@ -152,11 +153,11 @@ async fn delete_cloud_failover_plan(
 ///
 /// Fails over into the test network and cleans up again. The failover session that follows is joined to the operation.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/test", operation_id = "testCloudFailoverPlan", tag = "plans",
-    params(WhichPlan, ActionHeaders),
+    params(PlanPath, ActionHeaders),
     request_body = Option<ActionOptions>,
-    responses(Acted))]
+    responses(ActionResponses))]
 async fn test_cloud_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<EmId>,
     wait: Wait,
@@ -164,7 +165,7 @@ async fn test_cloud_failover_plan(
     body: OptionalJson<ActionOptions>,
 ) -> Result<Response, Problem> {
     let (kind, action) = (PlanKind::Cloud, ActionKind::Test);
-    let act = Act {
+    let act = ActionCall {
         kind,
         action,
         caller,
@@ -180,11 +181,11 @@ async fn test_cloud_failover_plan(
 ///
 /// Fails over in earnest, to the latest restore points or to those before `restorePoint.before`. The failover session that follows is joined to the operation.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/start", operation_id = "startCloudFailoverPlan", tag = "plans",
-    params(WhichPlan, ActionHeaders),
+    params(PlanPath, ActionHeaders),
     request_body = Option<StartOptions>,
-    responses(Acted))]
+    responses(ActionResponses))]
 async fn start_cloud_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<EmId>,
     wait: Wait,
@@ -192,7 +193,7 @@ async fn start_cloud_failover_plan(
     body: OptionalJson<StartOptions>,
 ) -> Result<Response, Problem> {
     let (kind, action) = (PlanKind::Cloud, ActionKind::Start);
-    let act = Act {
+    let act = ActionCall {
         kind,
         action,
         caller,
@@ -208,11 +209,11 @@ async fn start_cloud_failover_plan(
 ///
 /// Switches back to the source machines and discards what the replicas did since. Enterprise Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/undo", operation_id = "undoCloudFailoverPlan", tag = "plans",
-    params(WhichPlan, ActionHeaders),
+    params(PlanPath, ActionHeaders),
     request_body = Option<ActionOptions>,
-    responses(Acted))]
+    responses(ActionResponses))]
 async fn undo_cloud_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<EmId>,
     wait: Wait,
@@ -220,7 +221,7 @@ async fn undo_cloud_failover_plan(
     body: OptionalJson<ActionOptions>,
 ) -> Result<Response, Problem> {
     let (kind, action) = (PlanKind::Cloud, ActionKind::Undo);
-    let act = Act {
+    let act = ActionCall {
         kind,
         action,
         caller,

@@ -8,7 +8,7 @@ use crate::api_types::operations::Operation;
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "only its description is used")]
-pub(super) struct WhichPlan {
+pub(super) struct PlanPath {
     /// The plan's id, bare or as URN.
     #[param(rename = "planId", example = "3f56fa52-c902-4655-9774-2022fde214d2")]
     plan_id: String,
@@ -59,7 +59,7 @@ pub(super) struct ActionHeaders {
 /// How an edit or a deletion is answered.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
-pub(super) enum Edited {
+pub(super) enum EditResponses {
     /// Recorded and sent; the operation tells how it ends.
     #[response(status = 202, headers(("Location" = String, description = "The operation.")))]
     Recorded(Operation),
@@ -73,7 +73,7 @@ pub(super) enum Edited {
 /// How an action is answered.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
-pub(super) enum Acted {
+pub(super) enum ActionResponses {
     #[response(status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
         not known yet.", headers(("Location" = String, description = "The operation.")))]
     Recorded(Operation),

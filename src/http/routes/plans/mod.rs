@@ -27,10 +27,10 @@ use crate::app::{PageRequest, Sort, SortField};
 use crate::domain::access::Caller;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::codes::Code;
 use crate::http::extract::{
-    Conditions, Idempotency, One, OptionalJson, PageNumber, PageSize, Wait, Word, entity_tag,
+    Choice, Conditions, EnumParam, Idempotency, OptionalJson, PageNumber, PageSize, Wait, entity_tag,
 };
 use crate::http::headers::IDEMPOTENCY_REPLAYED;
 use crate::http::problem::Problem;
@@ -63,7 +63,7 @@ fn acting() -> Vec<Code> {
     [WRITING, &[Code::PlanBusy, Code::IdempotencyKeyReused]].concat()
 }
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .merge(cloud::routes())
         .merge(on_premises::routes())
@@ -86,7 +86,7 @@ fn editing() -> Vec<Code> {
 #[derive(Debug, Clone, Copy)]
 struct PlanSort;
 
-impl Word for PlanSort {
+impl EnumParam for PlanSort {
     fn words() -> Vec<&'static str> {
         vec!["name"]
     }
@@ -96,7 +96,7 @@ impl Word for PlanSort {
     }
 }
 
-type ByName = One<PlanSort>;
+type ByName = Choice<PlanSort>;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -225,7 +225,7 @@ impl TryFrom<BTreeMap<String, String>> for Metadata {
 }
 
 async fn list(
-    edge: &Edge,
+    edge: &HttpState,
     kind: PlanKind,
     query: &PlanQuery,
     uri: &Uri,
@@ -241,7 +241,12 @@ async fn list(
     }))
 }
 
-async fn get(edge: &Edge, kind: PlanKind, id: &EmId, conditions: &Conditions) -> Result<Response, Problem> {
+async fn get(
+    edge: &HttpState,
+    kind: PlanKind,
+    id: &EmId,
+    conditions: &Conditions,
+) -> Result<Response, Problem> {
     let plan = edge.app().plan(kind, id).await?;
     let bytes = representation(&Plan::new(edge.links(), &plan))?;
     let tag = entity_tag(&bytes);
@@ -260,7 +265,10 @@ fn representation(plan: &Plan) -> Result<Bytes, Problem> {
 }
 
 /// Whether a plan is still what the caller saw.
-fn unchanged(edge: &Edge, conditions: Conditions) -> impl FnOnce(&crate::domain::plan::Plan) -> bool + Send {
+fn unchanged(
+    edge: &HttpState,
+    conditions: Conditions,
+) -> impl FnOnce(&crate::domain::plan::Plan) -> bool + Send {
     let links = edge.links().clone();
     move |plan| match (conditions.expected(), representation(&Plan::new(&links, plan))) {
         (None, _) => true,
@@ -270,7 +278,7 @@ fn unchanged(edge: &Edge, conditions: Conditions) -> impl FnOnce(&crate::domain:
 }
 
 /// One request for an action, the same for both kinds of plan.
-struct Act {
+struct ActionCall {
     kind: PlanKind,
     action: ActionKind,
     caller: Caller,
@@ -280,8 +288,8 @@ struct Act {
     body: OptionalJson<StartOptions>,
 }
 
-impl Act {
-    async fn run(self, edge: &Edge) -> Result<Response, Problem> {
+impl ActionCall {
+    async fn run(self, edge: &HttpState) -> Result<Response, Problem> {
         let options = self.body.typed.unwrap_or_default();
         let callback = match options.callback {
             Some(wanted) => {
@@ -313,7 +321,7 @@ impl Act {
 /// Answers with the operation as it stands, or as it stands at the end of the wait that was asked for. A secret that
 /// the gateway made for the callback is shown here and never again.
 pub(super) async fn answer(
-    edge: &Edge,
+    edge: &HttpState,
     submitted: &Submitted,
     wait: Wait,
     secret: Option<SecretString>,

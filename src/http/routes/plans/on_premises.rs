@@ -7,35 +7,48 @@ use axum::{Extension, Json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::document::{Acted, ActionHeaders, EditHeaders, Edited, WhichPlan};
+use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses, PlanPath};
 use super::{
-    Act, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list, unchanged,
+    ActionCall, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list,
+    unchanged,
 };
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
-use crate::http::Edge;
+use crate::http::HttpState;
 use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
-use crate::http::openapi::guarded;
+use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
 
-pub(super) fn routes() -> OpenApiRouter<Edge> {
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
-        .routes(guarded(Scope::PlansRead, READING, routes!(list_failover_plans)))
-        .routes(guarded(Scope::PlansRead, READING, routes!(get_failover_plan)))
-        .routes(guarded(
+        .routes(require_scope(
+            Scope::PlansRead,
+            READING,
+            routes!(list_failover_plans),
+        ))
+        .routes(require_scope(
+            Scope::PlansRead,
+            READING,
+            routes!(get_failover_plan),
+        ))
+        .routes(require_scope(
             Scope::PlansWrite,
             &editing(),
             routes!(update_failover_plan),
         ))
-        .routes(guarded(
+        .routes(require_scope(
             Scope::PlansStart,
             &acting(),
             routes!(start_failover_plan),
         ))
-        .routes(guarded(Scope::PlansUndo, &acting(), routes!(undo_failover_plan)))
+        .routes(require_scope(
+            Scope::PlansUndo,
+            &acting(),
+            routes!(undo_failover_plan),
+        ))
 }
 
 /// List on-premises failover plans
@@ -44,7 +57,7 @@ pub(super) fn routes() -> OpenApiRouter<Edge> {
 #[utoipa::path(get, path = "/api/v1/failover-plans", operation_id = "listFailoverPlans", tag = "plans", params(PlanQuery),
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_failover_plans(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Query(query): Query<PlanQuery>,
     uri: Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
@@ -53,13 +66,13 @@ async fn list_failover_plans(
 
 /// Read an on-premises failover plan
 #[utoipa::path(get, path = "/api/v1/failover-plans/{planId}", operation_id = "getFailoverPlan", tag = "plans",
-    params(WhichPlan),
+    params(PlanPath),
     responses(
         (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "Names this state of the plan, for `If-Match`."))),
         (status = 304, description = "The caller has this state already (`If-None-Match`)."),
     ))]
 async fn get_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Id(id): Id<EmId>,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
@@ -71,11 +84,11 @@ async fn get_failover_plan(
 /// Takes the plan as it was read, with the changes in it. `description` may change; a
 /// change of another field is refused. Every part of the plan has to be there.
 #[utoipa::path(put, path = "/api/v1/failover-plans/{planId}", operation_id = "updateFailoverPlan", tag = "plans",
-    params(WhichPlan, EditHeaders),
+    params(PlanPath, EditHeaders),
     request_body = Plan,
-    responses(Edited))]
+    responses(EditResponses))]
 async fn update_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<EmId>,
     conditions: Conditions,
@@ -103,11 +116,11 @@ async fn update_failover_plan(
 ///
 /// Fails over in earnest, to the latest restore points or to those before `restorePoint.before`. Enterprise Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/start", operation_id = "startFailoverPlan", tag = "plans",
-    params(WhichPlan, ActionHeaders),
+    params(PlanPath, ActionHeaders),
     request_body = Option<StartOptions>,
-    responses(Acted))]
+    responses(ActionResponses))]
 async fn start_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<EmId>,
     wait: Wait,
@@ -115,7 +128,7 @@ async fn start_failover_plan(
     body: OptionalJson<StartOptions>,
 ) -> Result<Response, Problem> {
     let (kind, action) = (PlanKind::OnPremises, ActionKind::Start);
-    let act = Act {
+    let act = ActionCall {
         kind,
         action,
         caller,
@@ -131,11 +144,11 @@ async fn start_failover_plan(
 ///
 /// Switches back to the source machines and discards what the replicas did since. Enterprise Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/undo", operation_id = "undoFailoverPlan", tag = "plans",
-    params(WhichPlan, ActionHeaders),
+    params(PlanPath, ActionHeaders),
     request_body = Option<ActionOptions>,
-    responses(Acted))]
+    responses(ActionResponses))]
 async fn undo_failover_plan(
-    State(edge): State<Edge>,
+    State(edge): State<HttpState>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<EmId>,
     wait: Wait,
@@ -143,7 +156,7 @@ async fn undo_failover_plan(
     body: OptionalJson<ActionOptions>,
 ) -> Result<Response, Problem> {
     let (kind, action) = (PlanKind::OnPremises, ActionKind::Undo);
-    let act = Act {
+    let act = ActionCall {
         kind,
         action,
         caller,

@@ -29,11 +29,11 @@ pub(super) struct Finished {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
     /// Nothing: the delivery was somebody else's by then.
-    Fenced,
+    Stale,
     /// It goes on.
-    GoesOn,
+    Pending,
     /// It reached an end; when it was written first.
-    Ended(DeliveryState, Timestamp),
+    Final(DeliveryState, Timestamp),
 }
 
 /// What settling goes by.
@@ -51,7 +51,7 @@ impl Rules {
         owner: &str,
     ) -> Result<Written, store::Error> {
         let Some(mut delivery) = tx.sending(finished.id, finished.number, owner).await? else {
-            return Ok(Written::Fenced);
+            return Ok(Written::Stale);
         };
         let outcome = &finished.outcome;
         tx.end_attempt(finished.id, finished.number, &outcome.end).await?;
@@ -70,20 +70,20 @@ impl Rules {
             (_, false) if orphaned => (Settled::Ended(DeliveryState::Cancelled), false),
             (Some(endpoint), false) => self.failed(tx, &mut delivery, endpoint, outcome).await?,
             (None, false) => (
-                self.callback_failed(&mut delivery, outcome, tx.believed_now()),
+                self.callback_failed(&mut delivery, outcome, tx.trusted_now()),
                 false,
             ),
         };
         if !tx.settle(&delivery, settled, passed).await? {
-            return Ok(Written::Fenced);
+            return Ok(Written::Stale);
         }
         // After the delivery itself is out of the way: it may be what lets another go.
         if let (Some(id), true) = (delivery.endpoint, outcome.is_taken()) {
-            tx.let_pass(id).await?;
+            tx.unblock_failing(id).await?;
         }
         Ok(match settled {
-            Settled::Ended(state) => Written::Ended(state, delivery.created_at),
-            Settled::Waits(_) | Settled::Held => Written::GoesOn,
+            Settled::Ended(state) => Written::Final(state, delivery.created_at),
+            Settled::Waits(_) | Settled::Held => Written::Pending,
         })
     }
 
@@ -93,7 +93,7 @@ impl Rules {
         if recovery.was_down {
             tx.wake_deliveries(endpoint.id).await?;
         }
-        if recovery.was_told {
+        if recovery.was_announced {
             let reason = "it takes deliveries again".to_owned();
             self.tell(tx, EventType::EndpointRecovered, &endpoint, reason)
                 .await?;
@@ -129,7 +129,7 @@ impl Rules {
             }
             return Ok((Settled::Held, false));
         }
-        let moments = (now, tx.believed_now());
+        let moments = (now, tx.trusted_now());
         let after = self.after(delivery, outcome, not_before, moments);
         let settled = match after {
             After::Retry(_) if !endpoint.settings.enabled => Settled::Held,
@@ -190,18 +190,18 @@ impl Rules {
     /// taken back first, where that may be (`set_back`).
     pub(super) async fn sweep(&self, tx: &mut Tx, set_back: bool) -> Result<(), store::Error> {
         let now = self.clock.now();
-        let believed = tx.believed_now();
+        let believed = tx.trusted_now();
         if set_back {
             let longest = self.schedule.pauses.iter().max().copied().unwrap_or_default();
             let horizon = longest.max(rules::PAUSE_LIMIT).saturating_mul(2);
             tx.forget_the_future(rules::later(now, horizon)).await?;
         }
-        for mut endpoint in tx.ailing_endpoints().await? {
-            if endpoint.health.is_silent(believed) {
+        for mut endpoint in tx.failing_endpoints().await? {
+            if endpoint.health.is_dead(believed) {
                 self.disable(tx, &endpoint, DisabledReason::Silent).await?;
                 continue;
             }
-            if endpoint.health.is_news(believed) {
+            if endpoint.health.should_announce_failing(believed) {
                 endpoint.health.told_failing = true;
                 tx.save_health(endpoint.id, &endpoint.health).await?;
                 let reason = since(&endpoint.health, "it has taken nothing for 15 minutes");
@@ -221,7 +221,7 @@ impl Rules {
     }
 
     /// Disables an endpoint that cannot be read; what comes for it is held until it can.
-    pub(super) async fn set_aside(&self, tx: &mut Tx, id: EndpointId) -> Result<(), store::Error> {
+    pub(super) async fn disable_unreadable(&self, tx: &mut Tx, id: EndpointId) -> Result<(), store::Error> {
         match tx.endpoint(id).await? {
             Some(endpoint) => self.disable(tx, &endpoint, DisabledReason::Unreadable).await,
             None => Ok(()),

@@ -15,7 +15,7 @@ use super::follow::TaskReport;
 use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
 use crate::domain::plan::{Plan, PlanKind};
 use crate::domain::session::SessionFacts;
-use crate::upstream::{self, Em};
+use crate::upstream::{self, EmClient};
 
 /// How many of a kind run at a time.
 const AT_A_TIME: usize = 8;
@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 /// What is read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Question {
+pub(super) enum LookupKey {
     Task(OperationId),
     Session(EmId),
     Plans,
@@ -33,37 +33,37 @@ pub(super) enum Question {
 
 /// What a GET of a session told.
 #[derive(Debug, Clone)]
-pub(super) enum Told {
-    Facts(Box<SessionFacts>),
+pub(super) enum Lookup {
+    Found(Box<SessionFacts>),
     /// EM does not know it.
-    Unknown,
+    NotFound,
     /// Nothing: it is asked for again.
-    Unread,
+    Failed,
 }
 
 enum Answer {
     Task(Option<TaskReport>),
-    Session(Told),
+    Session(Lookup),
     Plans(Option<Vec<Plan>>),
 }
 
 /// The reads under way and what they told.
-pub(super) struct Singles {
-    em: Em,
-    running: JoinSet<(Question, Answer)>,
-    asked: HashSet<Question>,
+pub(super) struct Lookups {
+    em: EmClient,
+    running: JoinSet<(LookupKey, Answer)>,
+    asked: HashSet<LookupKey>,
     task_gate: Arc<Semaphore>,
     session_gate: Arc<Semaphore>,
     /// What tasks told and is not written yet.
     pub tasks: HashMap<OperationId, TaskReport>,
     /// What sessions told and is not written yet.
-    pub sessions: HashMap<EmId, Told>,
+    pub sessions: HashMap<EmId, Lookup>,
     /// The plans, when they were read since they were taken last.
     pub plans: Option<Vec<Plan>>,
 }
 
-impl Singles {
-    pub fn new(em: Em) -> Self {
+impl Lookups {
+    pub fn new(em: EmClient) -> Self {
         Self {
             em,
             running: JoinSet::new(),
@@ -77,14 +77,14 @@ impl Singles {
     }
 
     /// Whether that is being read.
-    pub fn is_asking(&self, question: &Question) -> bool {
+    pub fn is_asking(&self, question: &LookupKey) -> bool {
         self.asked.contains(question)
     }
 
     /// Begins to read an operation's task, unless that is under way.
     pub fn ask_task(&mut self, operation: OperationId, logon: LogonId, task: TaskId) {
         let (em, gate) = (self.em.clone(), Arc::clone(&self.task_gate));
-        self.ask(Question::Task(operation), async move {
+        self.ask(LookupKey::Task(operation), async move {
             let _slot = gate.acquire().await;
             Answer::Task(match em.task(logon, &task).await {
                 Ok(view) => Some(TaskReport {
@@ -104,16 +104,16 @@ impl Singles {
     /// Begins to read a session, unless that is under way. True when it was begun.
     pub fn ask_session(&mut self, id: &EmId) -> bool {
         let (em, gate, id) = (self.em.clone(), Arc::clone(&self.session_gate), id.clone());
-        self.ask(Question::Session(id.clone()), async move {
+        self.ask(LookupKey::Session(id.clone()), async move {
             let _slot = gate.acquire().await;
             let read = tokio::time::timeout(LIMIT, em.session(&id)).await;
             Answer::Session(match read {
-                Ok(Ok(facts)) => Told::Facts(Box::new(facts)),
+                Ok(Ok(facts)) => Lookup::Found(Box::new(facts)),
                 Ok(Err(error)) => {
                     tracing::debug!(session = %id, error = &error as &dyn std::error::Error, "a session could not be read");
-                    if error.is_not_found() { Told::Unknown } else { Told::Unread }
+                    if error.is_not_found() { Lookup::NotFound } else { Lookup::Failed }
                 }
-                Err(_) => Told::Unread,
+                Err(_) => Lookup::Failed,
             })
         })
     }
@@ -121,23 +121,23 @@ impl Singles {
     /// Begins to read the cloud plans, unless that is under way.
     pub fn ask_plans(&mut self) {
         let em = self.em.clone();
-        self.ask(Question::Plans, async move {
+        self.ask(LookupKey::Plans, async move {
             let read = tokio::time::timeout(LIMIT, em.all_plans(PlanKind::Cloud)).await;
             Answer::Plans(match read {
                 Ok(Ok(plans)) => Some(plans),
                 Ok(Err(error)) => {
-                    unread_plans(Some(&error));
+                    log_unreadable_plans(Some(&error));
                     None
                 }
                 Err(_) => {
-                    unread_plans(None);
+                    log_unreadable_plans(None);
                     None
                 }
             })
         });
     }
 
-    fn ask(&mut self, question: Question, reading: impl Future<Output = Answer> + Send + 'static) -> bool {
+    fn ask(&mut self, question: LookupKey, reading: impl Future<Output = Answer> + Send + 'static) -> bool {
         let begun = self.asked.insert(question.clone());
         if begun {
             self.running.spawn(async move { (question, reading.await) });
@@ -153,7 +153,7 @@ impl Singles {
     }
 
     /// Waits until these are answered, but no longer than `pause` after the last answer of any, nor than `most`.
-    pub async fn wait(&mut self, questions: &[Question], pause: Duration, most: Duration) {
+    pub async fn wait(&mut self, questions: &[LookupKey], pause: Duration, most: Duration) {
         let end = Instant::now() + most;
         while questions.iter().any(|question| self.asked.contains(question)) {
             let until = end.min(Instant::now() + pause);
@@ -164,7 +164,7 @@ impl Singles {
         }
     }
 
-    fn take(&mut self, done: Result<(Question, Answer), JoinError>) {
+    fn take(&mut self, done: Result<(LookupKey, Answer), JoinError>) {
         let (question, answer) = match done {
             Ok(done) => done,
             // As if it had happened here: a watcher that panics ends the process.
@@ -173,10 +173,10 @@ impl Singles {
         };
         self.asked.remove(&question);
         match (question, answer) {
-            (Question::Task(operation), Answer::Task(Some(report))) => {
+            (LookupKey::Task(operation), Answer::Task(Some(report))) => {
                 self.tasks.insert(operation, report);
             }
-            (Question::Session(id), Answer::Session(told)) => {
+            (LookupKey::Session(id), Answer::Session(told)) => {
                 self.sessions.insert(id, told);
             }
             (_, Answer::Plans(Some(plans))) => self.plans = Some(plans),
@@ -185,7 +185,7 @@ impl Singles {
     }
 }
 
-fn unread_plans(error: Option<&upstream::Error>) {
+fn log_unreadable_plans(error: Option<&upstream::Error>) {
     tracing::warn!(
         error = error.map(|error| error as &dyn std::error::Error),
         "the failover plans could not be read; sessions are reported without their plan"

@@ -12,13 +12,13 @@ const PATIENT: Duration = Duration::from_mins(5);
 
 /// The looks at one task.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(super) struct PollBackoff {
     pause: Duration,
     due: Timestamp,
     longest: Duration,
 }
 
-impl Pace {
+impl PollBackoff {
     /// The first look is due at once, the second after `interval`.
     pub const fn new(interval: Duration, now: Timestamp) -> Self {
         Self {
@@ -57,7 +57,7 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(2);
 
     /// The seconds of the next so many looks, asked for each second.
-    fn looks(pace: &mut Pace, clock: &ManualClock, count: usize) -> Vec<i64> {
+    fn looks(pace: &mut PollBackoff, clock: &ManualClock, count: usize) -> Vec<i64> {
         let begun = clock.now();
         let mut looks = Vec::new();
         while looks.len() < count {
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn looks_become_rarer_until_there_is_one_every_thirty_seconds() {
         let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
-        let mut pace = Pace::new(INTERVAL, clock.now());
+        let mut pace = PollBackoff::new(INTERVAL, clock.now());
         assert_eq!(looks(&mut pace, &clock, 8), [0, 2, 6, 14, 30, 60, 90, 120]);
     }
 
@@ -80,7 +80,7 @@ mod tests {
     fn a_clock_that_is_set_back_or_forward_neither_ends_the_looks_nor_makes_them_many() {
         for change in [-3600, -31, 31, 3600, 1_000_000] {
             let clock = ManualClock::at("2026-05-06T12:00:00Z".parse().expect("a time"));
-            let mut pace = Pace::new(INTERVAL, clock.now());
+            let mut pace = PollBackoff::new(INTERVAL, clock.now());
             looks(&mut pace, &clock, 6);
             clock.set(clock.now() + jiff::SignedDuration::from_secs(change));
             assert_eq!(looks(&mut pace, &clock, 3), [0, 30, 60], "{change}");
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_by_less_than_a_pause_puts_a_look_off_by_no_more_than_the_longest() {
         let clock = ManualClock::at("2026-05-06T12:00:00Z".parse().expect("a time"));
-        let mut pace = Pace::new(INTERVAL, clock.now());
+        let mut pace = PollBackoff::new(INTERVAL, clock.now());
         looks(&mut pace, &clock, 1);
         clock.set(clock.now() - jiff::SignedDuration::from_secs(20));
         let next = looks(&mut pace, &clock, 1);

@@ -38,7 +38,7 @@ const DOUBT: &str = "clock_doubt";
 
 /// A clock that is ahead of what the store remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Doubt {
+struct ClockSkew {
     /// What the clock showed when it was noticed, and when it was last looked at.
     since: i64,
     seen: i64,
@@ -47,7 +47,7 @@ struct Doubt {
     needed: Duration,
 }
 
-impl Doubt {
+impl ClockSkew {
     fn new(now: Timestamp, ahead: Duration) -> Self {
         Self {
             since: micros(now),
@@ -57,7 +57,7 @@ impl Doubt {
         }
     }
 
-    const fn is_grave(&self) -> bool {
+    const fn is_severe(&self) -> bool {
         self.needed.as_secs() >= PROVEN.as_secs()
     }
 }
@@ -72,19 +72,19 @@ fn ahead(now: i64, of: i64) -> Duration {
 
 /// What is remembered of time.
 #[derive(Debug, Default)]
-pub(super) struct Calendar {
+pub(super) struct TrustedClock {
     /// The last moment that was believed; none in a store that remembers nothing.
     mark: Option<Timestamp>,
-    doubt: Option<Doubt>,
+    doubt: Option<ClockSkew>,
 }
 
-impl Calendar {
+impl TrustedClock {
     /// Takes note of what the clock shows. The moment by which age is judged.
     fn look(&mut self, now: Timestamp) -> Timestamp {
         let mark = *self.mark.get_or_insert(now);
         let distance = ahead(micros(now), micros(mark));
         if distance <= STEP {
-            if self.doubt.take().is_some_and(|doubt| doubt.is_grave()) {
+            if self.doubt.take().is_some_and(|doubt| doubt.is_severe()) {
                 tracing::info!("the clock was set right; age is judged by it again");
             }
             self.mark = Some(now);
@@ -92,9 +92,9 @@ impl Calendar {
         }
         let mut doubt = match self.doubt {
             // Set back, but not far enough: judged anew.
-            Some(known) if ahead(known.seen, micros(now)) > STEP => Doubt::new(now, distance),
+            Some(known) if ahead(known.seen, micros(now)) > STEP => ClockSkew::new(now, distance),
             Some(known) => known,
-            None => Doubt::new(now, distance),
+            None => ClockSkew::new(now, distance),
         };
         let step = ahead(micros(now), doubt.seen);
         if step > STEP {
@@ -117,8 +117,8 @@ impl Calendar {
     }
 }
 
-fn tell(doubt: &Doubt, mark: Timestamp, now: Timestamp) {
-    if doubt.is_grave() {
+fn tell(doubt: &ClockSkew, mark: Timestamp, now: Timestamp) {
+    if doubt.is_severe() {
         tracing::warn!(
             clock = %now,
             remembered = %mark,
@@ -135,30 +135,34 @@ fn tell(doubt: &Doubt, mark: Timestamp, now: Timestamp) {
 }
 
 impl Inner {
-    fn believed_now(&self) -> Timestamp {
-        let mut calendar = self.calendar.lock().unwrap_or_else(PoisonError::into_inner);
-        calendar.look(self.clock.now())
+    fn trusted_now(&self) -> Timestamp {
+        let mut trusted_clock = self.trusted_clock.lock().unwrap_or_else(PoisonError::into_inner);
+        trusted_clock.look(self.clock.now())
     }
 }
 
 impl Store {
     /// The moment by which age is judged: never ahead of the clock, and behind it while that is not believed.
     #[must_use]
-    pub fn believed_now(&self) -> Timestamp {
-        self.0.believed_now()
+    pub fn trusted_now(&self) -> Timestamp {
+        self.0.trusted_now()
     }
 
     /// Since when, by itself, the clock is further ahead than any absence explains; none when it is not.
     #[must_use]
     pub fn clock_doubted(&self) -> Option<Timestamp> {
-        let _ = self.believed_now();
-        let calendar = self.0.calendar.lock().unwrap_or_else(PoisonError::into_inner);
-        let doubt = calendar.doubt.filter(Doubt::is_grave)?;
+        let _ = self.trusted_now();
+        let trusted_clock = self
+            .0
+            .trusted_clock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let doubt = trusted_clock.doubt.filter(ClockSkew::is_severe)?;
         Timestamp::from_microsecond(doubt.since).ok()
     }
 
     /// Reads what is remembered; of a store that an earlier program wrote, when EM was observed last.
-    pub(super) async fn recall_time(&self) -> Result<(), Error> {
+    pub(super) async fn load_trusted_time(&self) -> Result<(), Error> {
         let rows = sqlx::query("select key, value from meta where key in ($1, $2, 'observed_at')")
             .bind(MARK)
             .bind(DOUBT)
@@ -173,11 +177,15 @@ impl Store {
             }
         }
         {
-            let mut calendar = self.0.calendar.lock().unwrap_or_else(PoisonError::into_inner);
-            calendar.mark = mark.or(observed);
-            calendar.doubt = doubt;
+            let mut trusted_clock = self
+                .0
+                .trusted_clock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            trusted_clock.mark = mark.or(observed);
+            trusted_clock.doubt = doubt;
         }
-        let _ = self.believed_now();
+        let _ = self.trusted_now();
         Ok(())
     }
 
@@ -185,11 +193,15 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn remember_time(&self) -> Result<(), Error> {
-        let _ = self.believed_now();
+    pub async fn save_trusted_time(&self) -> Result<(), Error> {
+        let _ = self.trusted_now();
         let (mark, doubt) = {
-            let calendar = self.0.calendar.lock().unwrap_or_else(PoisonError::into_inner);
-            (calendar.mark, calendar.doubt)
+            let trusted_clock = self
+                .0
+                .trusted_clock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            (trusted_clock.mark, trusted_clock.doubt)
         };
         let mut tx = self.begin().await?;
         match (doubt, mark) {
@@ -208,10 +220,10 @@ impl Store {
 }
 
 impl Tx {
-    /// As [`Store::believed_now`].
+    /// As [`Store::trusted_now`].
     #[must_use]
-    pub fn believed_now(&self) -> Timestamp {
-        self.store.believed_now()
+    pub fn trusted_now(&self) -> Timestamp {
+        self.store.trusted_now()
     }
 
     async fn write_meta(&mut self, key: &'static str, value: String) -> Result<(), Error> {
@@ -227,9 +239,9 @@ impl Tx {
 }
 
 /// The worker that remembers the time.
-pub struct Timekeeper(Store);
+pub struct ClockRecorder(Store);
 
-impl Timekeeper {
+impl ClockRecorder {
     /// Of this store.
     #[must_use]
     pub const fn new(store: Store) -> Self {
@@ -237,11 +249,11 @@ impl Timekeeper {
     }
 }
 
-impl Worker for Timekeeper {
+impl Worker for ClockRecorder {
     const NAME: &'static str = "time";
 
     async fn activate(&mut self) -> Turn {
-        if let Err(error) = super::in_time(self.0.remember_time()).await {
+        if let Err(error) = super::with_timeout(self.0.save_trusted_time()).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the time could not be remembered"
@@ -261,21 +273,21 @@ mod tests {
         "2026-01-01T00:00:00Z".parse().expect("a moment")
     }
 
-    fn known() -> Calendar {
-        let mut calendar = Calendar::default();
+    fn known() -> TrustedClock {
+        let mut trusted_clock = TrustedClock::default();
         assert_eq!(
-            calendar.look(begin()),
+            trusted_clock.look(begin()),
             begin(),
             "a store without a memory believes"
         );
-        calendar
+        trusted_clock
     }
 
     /// Looks once an hour until `now + time`; the first moment that is believed.
-    fn run(calendar: &mut Calendar, now: Timestamp, time: Duration) -> Option<Duration> {
+    fn run(trusted_clock: &mut TrustedClock, now: Timestamp, time: Duration) -> Option<Duration> {
         let mut ran = Duration::ZERO;
         while ran <= time {
-            if calendar.look(now + ran) == now + ran {
+            if trusted_clock.look(now + ran) == now + ran {
                 return Some(ran);
             }
             ran += HOUR;
@@ -285,37 +297,37 @@ mod tests {
 
     #[test]
     fn what_goes_on_as_time_does_is_believed_at_once() {
-        let mut calendar = known();
+        let mut trusted_clock = known();
         assert_eq!(
-            run(&mut calendar, begin() + HOUR, Duration::ZERO),
+            run(&mut trusted_clock, begin() + HOUR, Duration::ZERO),
             Some(Duration::ZERO)
         );
         let earlier = begin() - 30 * 24 * HOUR;
-        assert_eq!(calendar.look(earlier), earlier, "nothing is too old by it");
+        assert_eq!(trusted_clock.look(earlier), earlier, "nothing is too old by it");
     }
 
     #[test]
     fn after_some_days_away_the_gateway_runs_two_hours_first() {
-        let mut calendar = known();
+        let mut trusted_clock = known();
         let back = begin() + 3 * 24 * HOUR;
-        assert_eq!(calendar.look(back), begin());
-        assert!(!calendar.doubt.expect("a doubt").is_grave());
-        assert_eq!(run(&mut calendar, back, 5 * HOUR), Some(SETTLED));
+        assert_eq!(trusted_clock.look(back), begin());
+        assert!(!trusted_clock.doubt.expect("a doubt").is_severe());
+        assert_eq!(run(&mut trusted_clock, back, 5 * HOUR), Some(SETTLED));
     }
 
     #[test]
     fn a_clock_that_is_far_ahead_is_believed_after_a_day_and_not_when_it_jumps_again() {
-        let mut calendar = known();
+        let mut trusted_clock = known();
         let far = begin() + 400 * 24 * HOUR;
-        assert_eq!(run(&mut calendar, far, 23 * HOUR), None);
-        assert!(calendar.doubt.expect("a doubt").is_grave());
+        assert_eq!(run(&mut trusted_clock, far, 23 * HOUR), None);
+        assert!(trusted_clock.doubt.expect("a doubt").is_severe());
         assert_eq!(
-            calendar.look(far + 100 * 24 * HOUR),
+            trusted_clock.look(far + 100 * 24 * HOUR),
             begin() + 23 * HOUR,
             "a jump is no time"
         );
         assert_eq!(
-            run(&mut calendar, far + 100 * 24 * HOUR, 5 * HOUR),
+            run(&mut trusted_clock, far + 100 * 24 * HOUR, 5 * HOUR),
             Some(HOUR),
             "what was run counts"
         );
@@ -323,11 +335,11 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_right_is_believed_at_once_and_one_that_is_set_half_right_is_not() {
-        let mut calendar = known();
-        calendar.look(begin() + 400 * 24 * HOUR);
-        assert_eq!(calendar.look(begin() + HOUR), begin() + HOUR);
-        calendar.look(begin() + 400 * 24 * HOUR);
+        let mut trusted_clock = known();
+        trusted_clock.look(begin() + 400 * 24 * HOUR);
+        assert_eq!(trusted_clock.look(begin() + HOUR), begin() + HOUR);
+        trusted_clock.look(begin() + 400 * 24 * HOUR);
         let half = begin() + 30 * 24 * HOUR;
-        assert_eq!(run(&mut calendar, half, 48 * HOUR), Some(PROVEN));
+        assert_eq!(run(&mut trusted_clock, half, 48 * HOUR), Some(PROVEN));
     }
 }

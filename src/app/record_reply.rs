@@ -15,8 +15,8 @@ use crate::domain::operation::{
 use crate::store::Tx;
 use crate::store::logons::StoredLogon;
 use crate::telemetry::names;
-use crate::upstream::mirror::Taken;
-use crate::upstream::{self, Accepted, Acted};
+use crate::upstream::mirror::WriteResponse;
+use crate::upstream::{self, AcceptedTask, Acted};
 
 /// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. Nobody waits
 /// that long; the work goes on without a caller.
@@ -29,10 +29,10 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Refused`] when EM definitely did not act, [`Error::Store`].
-    pub(super) async fn settle_in_time(
+    pub(super) async fn record_with_retry(
         &self,
         id: OperationId,
-        answer: &Result<Taken, upstream::Error>,
+        answer: &Result<WriteResponse, upstream::Error>,
     ) -> Result<Submitted, Error> {
         let latest = tokio::time::Instant::now() + PATIENCE;
         let stopping = self.tasks.stopping();
@@ -53,7 +53,7 @@ impl App {
     async fn settle(
         &self,
         id: OperationId,
-        answer: &Result<Taken, upstream::Error>,
+        answer: &Result<WriteResponse, upstream::Error>,
     ) -> Result<Submitted, Error> {
         let mut tx = self.store.begin().await?;
         let mut operation = tx
@@ -62,18 +62,18 @@ impl App {
             .ok_or(Error::Internal("an operation vanished from the store"))?;
         let before = operation.clone();
         match answer {
-            Ok(taken) => self.note_taken(&mut tx, &mut operation, taken).await?,
+            Ok(response) => self.record_accepted(&mut tx, &mut operation, response).await?,
             Err(error) if error.acted() == Acted::No => {
                 self.note_refused(&mut tx, &mut operation, error).await?;
             }
-            Err(error) => self.note_open(&mut operation, error),
+            Err(error) => self.record_unknown(&mut operation, error),
         }
         if operation != before {
             tx.save_operation(&operation).await?;
             tx.commit().await?;
         }
-        if let Some(accepted) = answer.as_ref().ok().and_then(|taken| taken.task.as_ref()) {
-            self.let_go(&operation, accepted);
+        if let Some(accepted) = answer.as_ref().ok().and_then(|response| response.task.as_ref()) {
+            self.release_pin(&operation, accepted);
         }
         if let (Some(result), None) = (&operation.result, &before.result) {
             let (action, result) = (operation.action.clone(), result.as_str().to_owned());
@@ -87,16 +87,21 @@ impl App {
             _ => Ok(Submitted {
                 operation,
                 replayed: false,
-                taken: answer.as_ref().ok().cloned(),
+                response: answer.as_ref().ok().cloned(),
             }),
         }
     }
 
     /// Records that EM took the request: what is to be followed now, or that it is done.
-    async fn note_taken(&self, tx: &mut Tx, operation: &mut Operation, taken: &Taken) -> Result<(), Error> {
+    async fn record_accepted(
+        &self,
+        tx: &mut Tx,
+        operation: &mut Operation,
+        response: &WriteResponse,
+    ) -> Result<(), Error> {
         let (id, now) = (operation.id, self.clock.now());
         let submitting = operation.state == OperationState::Submitting;
-        let Some(accepted) = &taken.task else {
+        let Some(accepted) = &response.task else {
             if submitting {
                 tracing::info!(operation = %id, "Enterprise Manager did what the operation asks for");
                 operation.finish(Some(OperationResult::Success), None, now);
@@ -153,7 +158,7 @@ impl App {
     }
 
     /// Records that nobody knows whether EM took it. From now on what appears at EM may be its doing.
-    fn note_open(&self, operation: &mut Operation, error: &upstream::Error) {
+    fn record_unknown(&self, operation: &mut Operation, error: &upstream::Error) {
         tracing::warn!(operation = %operation.id, error = error as &dyn std::error::Error, "the outcome of the operation is not known; it is looked for and not sent again");
         if operation.state != OperationState::Submitting {
             return;
@@ -170,7 +175,7 @@ impl App {
     }
 
     /// The task's logon session is held by the record from now on; or by nobody, where the record stands without the task.
-    fn let_go(&self, operation: &Operation, accepted: &Accepted) {
+    fn release_pin(&self, operation: &Operation, accepted: &AcceptedTask) {
         self.em.note_committed(accepted.logon);
         let recorded = operation
             .task

@@ -104,5 +104,5 @@ fn chunks(sessions: Vec<SessionFacts>, most: usize) -> impl Iterator<Item = Vec<
 }
 
 #[cfg(test)]
-#[path = "parts_tests.rs"]
+#[path = "batches_tests.rs"]
 mod tests;

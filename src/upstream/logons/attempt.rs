@@ -52,7 +52,7 @@ impl Pool {
 
     /// Takes in what a logon brought that was sent at the moment `sent`: a session, for whoever waits, or for nobody when
     /// the pool has been closed.
-    pub(super) async fn land(&self, sent: u64, outcome: Result<Logon, Error>) -> Result<(), Error> {
+    pub(super) async fn record_attempt(&self, sent: u64, outcome: Result<Logon, Error>) -> Result<(), Error> {
         let label = outcome.as_ref().err().map_or("ok", Error::label);
         metrics::counter!(names::UPSTREAM_LOGONS, "account" => self.account.clone(), "outcome" => label)
             .increment(1);
@@ -79,13 +79,13 @@ impl Pool {
                             committed_at: None,
                             used_at: now,
                             // Not now: EM may have dropped it while its answer was on its way.
-                            proven: sent,
+                            alive_at: sent,
                             saved: false,
-                            guest: false,
+                            borrowed: false,
                             leaving: false,
                         };
                         state.entries.push(entry);
-                        self.thin_out(&mut state);
+                        self.mark_surplus(&mut state);
                     }
                     self.count(&state);
                     state.closed
@@ -98,7 +98,7 @@ impl Pool {
                 Ok(())
             }
             Err(error) => {
-                let error = error.of_preparation();
+                let error = error.before_main_request();
                 let mut state = self.lock();
                 state.grow_after = now.checked_add(GROWTH_PAUSE).ok();
                 let Kind::CredentialsRefused { message, .. } = error.kind() else {

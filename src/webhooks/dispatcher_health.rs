@@ -10,7 +10,7 @@ const REMINDER: Duration = Duration::from_mins(1);
 
 /// How the dispatcher does; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<Mutex<State>>);
+pub struct DispatcherHealth(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -21,10 +21,10 @@ struct State {
     unreadable: Option<Timestamp>,
 }
 
-impl Pulse {
+impl DispatcherHealth {
     /// Since when deliveries cannot be claimed, those of some endpoints or all, and why.
     #[must_use]
-    pub fn trouble(&self) -> Option<(Timestamp, &'static str)> {
+    pub fn failing(&self) -> Option<(Timestamp, &'static str)> {
         let state = self.state();
         let failing = state.failing.map(|since| (since, "no delivery can be claimed"));
         let unreadable = state

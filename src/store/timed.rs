@@ -84,18 +84,18 @@ pub(super) fn silent() -> sqlx::Error {
 }
 
 /// Runs statements as `inner` does, each within its time.
-pub(in crate::store) struct Limited<'c, E> {
+pub(in crate::store) struct Timed<'c, E> {
     pub(super) inner: E,
     pub(super) health: &'c Health,
 }
 
-impl<E> fmt::Debug for Limited<'_, E> {
+impl<E> fmt::Debug for Timed<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Limited")
+        f.write_str("Timed")
     }
 }
 
-impl<'c, E: Executor<'c, Database = Any>> Executor<'c> for Limited<'c, E> {
+impl<'c, E: Executor<'c, Database = Any>> Executor<'c> for Timed<'c, E> {
     type Database = Any;
 
     fn fetch_many<'e, 'q: 'e, Q>(

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// Hears what other replicas wrote.
-pub struct Ear<F> {
+pub struct NotificationListener<F> {
     store: Store,
     /// Told that operations or sessions changed.
     changed: F,
@@ -45,7 +45,7 @@ impl Tx {
 
 impl Store {
     /// Tells the other replicas that there is one more, or one less.
-    pub(super) async fn tell_of_replicas(&self) -> Result<(), Error> {
+    pub(super) async fn notify_replicas(&self) -> Result<(), Error> {
         sqlx::query("select pg_notify($1, $2)::text")
             .bind(CHANNEL)
             .bind(format!("{} r", self.replica()))
@@ -55,7 +55,7 @@ impl Store {
     }
 }
 
-impl<F: Fn() + Send + Sync> Ear<F> {
+impl<F: Fn() + Send + Sync> NotificationListener<F> {
     /// An ear that calls `changed` when operations or sessions were changed elsewhere, and wakes the deliveries by itself.
     pub const fn new(store: Store, changed: F) -> Self {
         Self { store, changed }

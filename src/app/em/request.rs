@@ -2,7 +2,7 @@
 //!
 //! Everything is checked against the catalogue before anything leaves the house; the query is read by `parameters`.
 
-use super::path::{self, Place};
+use super::path::{self, MatchedPath};
 use super::{parameters, queries};
 use crate::app::Error;
 use crate::catalogue::{Body, Method, Operation, Refusal, Resource, catalogue, filter};
@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// A request through the mirror that EM has an operation for.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub struct MirrorRequest {
     /// EM's resource.
     pub resource: &'static Resource,
     /// EM's operation.
@@ -56,7 +56,7 @@ pub struct Listing {
     pub size: u32,
 }
 
-impl Ask {
+impl MirrorRequest {
     /// Understands `method` on `path` (below `/api/v1/em`, as the caller wrote it) with these query parameters.
     ///
     /// # Errors
@@ -118,7 +118,11 @@ impl Ask {
     }
 }
 
-fn operation(method: Method, place: &Place, query: &[(String, String)]) -> Result<&'static Operation, Error> {
+fn operation(
+    method: Method,
+    place: &MatchedPath,
+    query: &[(String, String)],
+) -> Result<&'static Operation, Error> {
     let resource = place.resource;
     let is_query = resource.operations.iter().any(|o| o.query.is_some());
     let word = if is_query { "type" } else { "action" };
@@ -206,5 +210,5 @@ pub fn is_task(resource: &Resource) -> bool {
 }
 
 #[cfg(test)]
-#[path = "ask_tests.rs"]
+#[path = "request_tests.rs"]
 mod tests;

@@ -28,7 +28,7 @@ type Reading = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// The account and what is read.
 pub(super) type Key = (usize, String);
 
-pub(super) struct Shield {
+pub(super) struct ReadCache {
     clock: SharedClock,
     coalesce: bool,
     ttl: Duration,
@@ -43,7 +43,7 @@ struct State {
     remembered: HashMap<Key, (Timestamp, Arc<Decoded>)>,
 }
 
-impl Shield {
+impl ReadCache {
     pub fn new(coalesce: bool, ttl: Duration, clock: SharedClock) -> Self {
         Self {
             clock,

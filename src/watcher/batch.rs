@@ -14,7 +14,7 @@ use crate::store::replicas::Lease;
 
 /// What was seen at EM in one turn, or a part of it.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct Batch {
     /// What gave the right to look.
     pub lease: Lease,
     /// When, by the gateway's clock.
@@ -34,12 +34,12 @@ pub struct Look {
     /// Whether all sessions are in this part with which operations may be joined.
     pub join: bool,
     /// What completes the observation, with its last part.
-    pub last: Option<Last>,
+    pub last: Option<Completion>,
 }
 
 /// What completes an observation.
 #[derive(Debug, Clone)]
-pub struct Last {
+pub struct Completion {
     /// All sessions that were seen, in whatever part.
     pub shown: HashSet<EmId>,
     /// Those among them that could not be read, or may not have been.
@@ -54,7 +54,7 @@ pub struct Last {
 
 /// What a turn did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
+pub struct BatchOutcome {
     /// Whether an operation or a session changed.
     pub changed: bool,
     /// Whether something runs that deserves the short interval.
@@ -77,7 +77,7 @@ pub struct Applied {
     pub skipped: Vec<(String, String)>,
 }
 
-impl Applied {
+impl BatchOutcome {
     /// Adds what the next part did.
     pub fn add(&mut self, next: Self) {
         self.changed |= next.changed;

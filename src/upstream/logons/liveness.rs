@@ -6,7 +6,7 @@ use crate::upstream::logon::{Life, Logon};
 impl Pool {
     /// A good answer came through that session to a request sent at the moment `sent`. When the answer came says less:
     /// EM may have dropped the session while it was on its way.
-    pub fn prove(&self, logon: &Logon, sent: u64) {
+    pub fn mark_alive(&self, logon: &Logon, sent: u64) {
         let now = self.clock.now();
         if let Some(entry) = self
             .lock()
@@ -14,15 +14,15 @@ impl Pool {
             .iter_mut()
             .find(|entry| entry.logon.id == logon.id)
         {
-            entry.proven = entry.proven.max(sent);
+            entry.alive_at = entry.alive_at.max(sent);
             entry.used_at = now;
         }
     }
 
     /// EM has dropped that session: nobody gets it any more. Returns the moment at which that was noticed first, by
-    /// whomever, for [`Pool::lease_proven`].
+    /// whomever, for [`Pool::lease_alive_since`].
     pub fn forget(&self, logon: &Logon) -> u64 {
-        let noticed = *logon.ended.get_or_init(|| self.moment());
+        let noticed = *logon.ended.get_or_init(|| self.next_seq());
         let mut state = self.lock();
         let before = state.entries.len();
         let pinned = state
@@ -37,7 +37,7 @@ impl Pool {
                 "a logon session at Enterprise Manager has ended"
             );
         }
-        self.thin_out(&mut state);
+        self.mark_surplus(&mut state);
         self.count(&state);
         drop(state);
         self.changed.notify_waiters();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The turns of one account.
-pub(super) struct Turns {
+pub(super) struct FairQueue {
     semaphore: Arc<Semaphore>,
     size: Mutex<Size>,
 }
@@ -18,11 +18,11 @@ struct Size {
 
 /// One turn; dropping it gives it back.
 pub(super) struct Turn {
-    turns: Arc<Turns>,
+    turns: Arc<FairQueue>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Turns {
+impl FairQueue {
     pub fn new(count: usize) -> Arc<Self> {
         Arc::new(Self {
             semaphore: Arc::new(Semaphore::new(count)),
@@ -87,17 +87,17 @@ mod tests {
 
     use super::*;
 
-    fn take(turns: &Arc<Turns>) -> Option<Turn> {
+    fn take(turns: &Arc<FairQueue>) -> Option<Turn> {
         turns.take().now_or_never().flatten()
     }
 
-    fn take_all(turns: &Arc<Turns>) -> Vec<Turn> {
+    fn take_all(turns: &Arc<FairQueue>) -> Vec<Turn> {
         std::iter::from_fn(|| take(turns)).collect()
     }
 
     #[tokio::test]
     async fn fewer_turns_take_effect_as_those_that_are_out_come_back() {
-        let turns = Turns::new(4);
+        let turns = FairQueue::new(4);
         let mut out = take_all(&turns);
         assert_eq!(out.len(), 4);
         turns.resize(1);
@@ -112,7 +112,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_turns_are_there_at_once_and_first_make_up_for_those_that_were_to_go() {
-        let turns = Turns::new(3);
+        let turns = FairQueue::new(3);
         let out = take_all(&turns);
         turns.resize(1);
         turns.resize(4);
@@ -128,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_gets_a_turn_when_there_are_more_and_none_once_they_are_closed() {
-        let turns = Turns::new(0);
+        let turns = FairQueue::new(0);
         let (held, ()) = tokio::join!(turns.take(), async { turns.resize(1) });
         assert!(held.is_some());
         let (none, ()) = tokio::join!(turns.take(), async { turns.close() });

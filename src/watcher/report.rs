@@ -3,61 +3,61 @@
 
 use std::time::{Duration, Instant};
 
-use super::apply::Applied;
+use super::apply::BatchOutcome;
 use super::look::CLOCK_SLACK;
 use super::outage::outage;
 use super::{Error, Watcher};
 use crate::store::{self, replicas::Lease};
 
 /// How many looks in a row have to fail before an outage is told.
-const FAILURES_UNTIL_TOLD: u32 = 2;
+const FAILURES_UNTIL_EVENT: u32 = 2;
 
 /// How many looks in a row have to fail before another replica is asked to observe.
-const FAILURES_UNTIL_LEFT: u32 = 3;
+const FAILURES_UNTIL_HAND_OVER: u32 = 3;
 
 /// How long it is not left once more: what EM answers to others may be no more than what it answers this one.
-const LEFT_PAUSE: Duration = Duration::from_mins(1);
+const HAND_OVER_PAUSE: Duration = Duration::from_mins(1);
 
 /// How often it is said again that looks fail.
 const REMINDER: Duration = Duration::from_mins(1);
 
 impl Watcher {
     /// Tells how a look went, where that is worth a word.
-    pub(super) async fn note(&mut self, lease: Lease, outcome: &Result<Applied, Error>) {
+    pub(super) async fn record_outcome(&mut self, lease: Lease, outcome: &Result<BatchOutcome, Error>) {
         match outcome {
             Ok(applied) => {
                 if std::mem::take(&mut self.failures) > 0 {
                     tracing::info!("Enterprise Manager is observed again");
                 }
                 self.em_failures = 0;
-                self.said = None;
+                self.last_logged_at = None;
                 self.note_skipped(applied);
                 self.note_skew();
-                self.tell_outage(lease, None).await;
+                self.report_outage(lease, None).await;
             }
             Err(error) => {
-                self.say(error);
+                self.log_failure(error);
                 let Error::Upstream(cause) = error else {
                     return;
                 };
                 self.em_failures += 1;
-                if self.em_failures >= FAILURES_UNTIL_TOLD {
-                    self.tell_outage(lease, Some(cause.public_message())).await;
+                if self.em_failures >= FAILURES_UNTIL_EVENT {
+                    self.report_outage(lease, Some(cause.public_message())).await;
                 }
-                if self.em_failures >= FAILURES_UNTIL_LEFT {
-                    self.leave_to_another(lease).await;
+                if self.em_failures >= FAILURES_UNTIL_HAND_OVER {
+                    self.hand_over(lease).await;
                 }
             }
         }
     }
 
     /// Says in the log why nothing is observed, and says it again from time to time.
-    pub(super) fn say(&mut self, error: &Error) {
+    pub(super) fn log_failure(&mut self, error: &Error) {
         self.failures += 1;
-        if self.said.is_some_and(|at| at.elapsed() < REMINDER) {
+        if self.last_logged_at.is_some_and(|at| at.elapsed() < REMINDER) {
             return;
         }
-        self.said = Some(Instant::now());
+        self.last_logged_at = Some(Instant::now());
         let (cause, looks) = (error as &dyn std::error::Error, self.failures);
         match error {
             Error::Upstream(_) => {
@@ -70,12 +70,15 @@ impl Watcher {
                     "what is observed cannot be stored; Enterprise Manager is not the reason"
                 );
             }
-            Error::Displaced => tracing::debug!(error = cause, "the observation is left to another replica"),
+            Error::LeaseLost => tracing::debug!(
+                error = cause,
+                "the observation is handed_over_at to another replica"
+            ),
         }
     }
 
     /// Names, once each, what could not be written.
-    fn note_skipped(&mut self, applied: &Applied) {
+    fn note_skipped(&mut self, applied: &BatchOutcome) {
         for (what, error) in &applied.skipped {
             if self.skipped.insert(what.clone()) {
                 tracing::error!(
@@ -95,23 +98,23 @@ impl Watcher {
     fn note_skew(&mut self) {
         let Some(skew) = self.em.clock_skew() else { return };
         let off = skew.unsigned_abs() > CLOCK_SLACK;
-        if off && !self.skew_said {
+        if off && !self.skew_logged {
             tracing::warn!(
                 seconds = skew.as_secs(),
                 "Enterprise Manager's clock and this machine's differ by more than 15 minutes; is one of them set \
                  wrong, or in the wrong time zone? Sessions are looked for that much further back"
             );
         }
-        self.skew_said = off;
+        self.skew_logged = off;
     }
 
-    async fn tell_outage(&self, lease: Lease, reason: Option<String>) {
+    async fn report_outage(&self, lease: Lease, reason: Option<String>) {
         let health = self.em.health();
         // An EM that answers nonsense is there, and since when it is says nothing about the nonsense.
         let away = health.since.filter(|_| !health.up);
         let since = away.unwrap_or_else(|| self.clock.now());
         let telling = outage(&self.store, &lease, self.em.default_account(), since, reason);
-        if let Err(error) = store::in_time(telling).await {
+        if let Err(error) = store::with_timeout(telling).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "an event about Enterprise Manager could not be stored"
@@ -120,13 +123,16 @@ impl Watcher {
     }
 
     /// Gives the observation to a replica that had an answer from EM a moment ago, if there is one.
-    async fn leave_to_another(&mut self, lease: Lease) {
-        if self.left.is_some_and(|at| at.elapsed() < LEFT_PAUSE) {
+    async fn hand_over(&mut self, lease: Lease) {
+        if self
+            .handed_over_at
+            .is_some_and(|at| at.elapsed() < HAND_OVER_PAUSE)
+        {
             return;
         }
-        match store::in_time(self.store.hand_over(lease)).await {
+        match store::with_timeout(self.store.hand_over(lease)).await {
             Ok(true) => {
-                self.left = Some(Instant::now());
+                self.handed_over_at = Some(Instant::now());
                 self.em_failures = 0;
                 tracing::warn!(
                     "Enterprise Manager answers another replica and not this one; that one observes from now on"
@@ -135,7 +141,7 @@ impl Watcher {
             Ok(false) => {}
             Err(error) => tracing::debug!(
                 error = &error as &dyn std::error::Error,
-                "the observation could not be left to another replica"
+                "the observation could not be handed_over_at to another replica"
             ),
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AnyConnection, ConnectOptions as _};
 
-use super::shares::{Peer, Quota, Shares, peers};
+use super::shares::{LimitSource, Peer, Shares, peers};
 use super::{BEAT_SQL, Error};
 use crate::store::Store;
 use crate::store::engine::Engine;
@@ -13,8 +13,8 @@ use crate::store::row::Columns as _;
 /// How often a replica beats and looks after the others.
 const BEAT: Duration = Duration::from_secs(1);
 /// The same for a while after another came or went, so that what one gives back is soon the other's.
-const HASTE: Duration = Duration::from_millis(200);
-const HASTY_FOR: Duration = Duration::from_secs(3);
+const FAST_BEAT: Duration = Duration::from_millis(200);
+const FAST_FOR: Duration = Duration::from_secs(3);
 /// How long a beat may take before its connection is given up.
 const BEAT_LIMIT: Duration = Duration::from_secs(3);
 /// How long a replica's own connection has to be up before it takes others for dead: after a restart of the database
@@ -30,7 +30,7 @@ const LOCK_SQL: &str = "select pg_try_advisory_lock(hashtextextended($1, 7310868
 const CLAIM_LOCK_SQL: &str = "select pg_try_advisory_xact_lock(7310868736)::text as free";
 
 /// Keeps this replica alive, removes dead ones, and claims its share of what there is.
-pub struct Heart {
+pub struct Heartbeat {
     store: Store,
     shares: Shares,
     /// With the lock on it, and since when.
@@ -39,10 +39,10 @@ pub struct Heart {
     known: Option<(usize, Instant)>,
 }
 
-impl Heart {
+impl Heartbeat {
     /// The heart of this process.
     #[must_use]
-    pub fn new(store: Store, quota: impl Quota) -> Self {
+    pub fn new(store: Store, quota: impl LimitSource) -> Self {
         let shares = Shares::new(store.replica().to_owned(), Box::new(quota));
         Self {
             store,
@@ -111,7 +111,7 @@ impl Heart {
             self.claim().await?;
         }
         if since.elapsed() >= SETTLED {
-            let dead = self.store.bury().await?;
+            let dead = self.store.evict_dead().await?;
             if dead > 0 {
                 tracing::warn!(
                     replicas = dead,
@@ -151,7 +151,7 @@ impl Heart {
     }
 
     fn pause(&self) -> Duration {
-        let hasty = self.known.is_some_and(|(_, since)| since.elapsed() < HASTY_FOR);
-        if hasty { HASTE } else { BEAT }
+        let fast = self.known.is_some_and(|(_, since)| since.elapsed() < FAST_FOR);
+        if fast { FAST_BEAT } else { BEAT }
     }
 }

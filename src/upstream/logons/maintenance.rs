@@ -22,7 +22,7 @@ impl Pool {
         };
         entry.pins = entry.pins.saturating_add(1);
         entry.uncommitted = entry.uncommitted.saturating_add(1);
-        self.thin_out(&mut state);
+        self.mark_surplus(&mut state);
         true
     }
 
@@ -44,7 +44,7 @@ impl Pool {
         entry.pins = entry.pins.saturating_sub(1);
         // Nobody has a use for it any more, so that it has to be closed like any other.
         entry.saved &= entry.pins > 0;
-        self.drop_unneeded_guests(&mut state);
+        self.drop_unneeded_borrowed(&mut state);
         true
     }
 
@@ -62,13 +62,13 @@ impl Pool {
                 entry.saved = pins > 0;
             }
         }
-        self.drop_unneeded_guests(&mut state);
+        self.drop_unneeded_borrowed(&mut state);
     }
 
     /// The replica that opened such a session has it as well, and closes it.
-    fn drop_unneeded_guests(&self, state: &mut State) {
-        state.entries.retain(|entry| !entry.guest || entry.pins > 0);
-        self.thin_out(state);
+    fn drop_unneeded_borrowed(&self, state: &mut State) {
+        state.entries.retain(|entry| !entry.borrowed || entry.pins > 0);
+        self.mark_surplus(state);
         self.count(state);
     }
 
@@ -98,7 +98,7 @@ impl Pool {
         let mut state = self.lock();
         if let Some(entry) = state.entries.iter_mut().find(|entry| entry.logon.id == saved.id) {
             entry.pins = entry.pins.saturating_add(1);
-            entry.guest &= !own;
+            entry.borrowed &= !own;
         } else {
             let used_at = self.clock.now();
             state.entries.push(Entry {
@@ -107,20 +107,20 @@ impl Pool {
                 uncommitted: 0,
                 committed_at: None,
                 used_at,
-                proven: 0,
+                alive_at: 0,
                 saved: true,
-                guest: !own,
+                borrowed: !own,
                 leaving: false,
             });
         }
-        self.thin_out(&mut state);
+        self.mark_surplus(&mut state);
         self.count(&state);
         drop(state);
         self.changed.notify_waiters();
     }
 
     /// Keeps pinned sessions alive and logs off others that nobody uses. To be called about once a minute.
-    pub async fn tend(self: &Arc<Self>) {
+    pub async fn maintain(self: &Arc<Self>) {
         let now = self.clock.now();
         let (pinned, unused) = {
             let mut state = self.lock();
@@ -129,7 +129,9 @@ impl Pool {
                 now.duration_since(entry.used_at).unsigned_abs() >= IDLE
                     && entry.logon.slots.available_permits() >= slots
             };
-            let unused = self.take_out(&mut state, |entry| entry.pins == 0 && !entry.guest && idle(entry));
+            let unused = self.take_out(&mut state, |entry| {
+                entry.pins == 0 && !entry.borrowed && idle(entry)
+            });
             let pinned: Vec<_> = state.entries.iter().filter(|entry| idle(entry)).collect();
             (
                 pinned
@@ -144,9 +146,9 @@ impl Pool {
             .map(|logon| self.tasks.spawn(self.clone().dismiss(logon)))
             .collect();
         for logon in pinned {
-            let sent = self.moment();
+            let sent = self.next_seq();
             match self.life(&logon).await {
-                Life::Alive => self.prove(&logon, sent),
+                Life::Alive => self.mark_alive(&logon, sent),
                 Life::Dead => {
                     self.forget(&logon);
                 }
@@ -171,11 +173,11 @@ impl Pool {
             state.closed = true;
             std::mem::take(&mut state.entries)
         };
-        self.turns.close();
+        self.queue.close();
         self.changed.notify_waiters();
         let (kept, given_up): (Vec<Entry>, Vec<Entry>) = entries
             .into_iter()
-            .partition(|entry| entry.guest || entry.saved && entry.pins > 0);
+            .partition(|entry| entry.borrowed || entry.saved && entry.pins > 0);
         let log_offs = given_up.iter().map(|entry| self.log_off(&entry.logon));
         futures_util::future::join_all(log_offs).await;
         drop(kept);
@@ -184,7 +186,7 @@ impl Pool {
 
     pub(super) async fn log_off(&self, logon: &Logon) {
         let mut outcome = logon.close(&self.transport, &self.account).await;
-        if outcome.as_ref().is_err_and(Error::is_passing) {
+        if outcome.as_ref().is_err_and(Error::is_transient) {
             outcome = logon.close(&self.transport, &self.account).await;
         }
         let label = outcome.as_ref().err().map_or("ok", Error::label);

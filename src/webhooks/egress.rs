@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use url::Host;
 
 use super::Config;
-use super::address::{Class, Policy, plain};
+use super::address::{Class, Policy, canonical};
 use crate::domain::webhook::target::TargetUrl;
 
 /// How long a name may take to resolve, waiting for a free resolver included.
@@ -25,7 +25,7 @@ const RESOLVERS: usize = 32;
 
 /// A place that deliveries may not go to whatever the networks say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Forbidden {
+pub enum DeniedTarget {
     /// A listener of the gateway; an unspecified address stands for every address of this machine.
     Listener(SocketAddr),
     /// A server by name or address, resolved whenever it is compared.
@@ -39,7 +39,7 @@ pub enum Forbidden {
 
 /// Why there is no address to dial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoAddress {
+pub enum ResolveError {
     /// The name has no address.
     #[error("the name does not resolve")]
     Unresolved,
@@ -48,19 +48,19 @@ pub enum NoAddress {
     TimedOut,
     /// An address that deliveries may not go to.
     #[error("a {} address; webhooks may not reach it unless webhooks.allow_networks lists its network", .0.word())]
-    Closed(Class),
+    Blocked(Class),
     /// Plain HTTP, which was allowed when the URL was taken and is not any more.
-    #[error("plain HTTP, which webhooks.allow_http does not allow")]
-    Plain,
+    #[error("canonical HTTP, which webhooks.allow_http does not allow")]
+    PlainHttp,
     /// The gateway itself, or Enterprise Manager.
     #[error("the gateway's own address or that of Enterprise Manager, which webhooks never reach")]
-    Own,
+    SelfOrUpstream,
 }
 
 /// Why a URL is not accepted, for people; the URL itself is never repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unacceptable(pub String);
+pub struct InvalidTarget(pub String);
 
 /// Looks names up.
 #[async_trait::async_trait]
@@ -98,19 +98,19 @@ impl Resolve for SystemResolver {
 
 /// Judges targets; clones share it.
 #[derive(Clone)]
-pub struct Guard(Arc<Inner>);
+pub struct EgressPolicy(Arc<Inner>);
 
 struct Inner {
     policy: Policy,
     allow_http: bool,
-    forbidden: RwLock<Vec<Forbidden>>,
+    forbidden: RwLock<Vec<DeniedTarget>>,
     resolver: Box<dyn Resolve>,
 }
 
-impl Guard {
-    /// The guard of a configuration. Listeners are added once they are bound ([`Guard::forbid`]).
+impl EgressPolicy {
+    /// The guard of a configuration. Listeners are added once they are bound ([`EgressPolicy::forbid`]).
     #[must_use]
-    pub fn new(config: &Config, forbidden: Vec<Forbidden>) -> Self {
+    pub fn new(config: &Config, forbidden: Vec<DeniedTarget>) -> Self {
         let resolver = SystemResolver {
             free: Arc::new(Semaphore::new(RESOLVERS)),
         };
@@ -119,7 +119,7 @@ impl Guard {
 
     /// The same with another resolver.
     #[must_use]
-    pub fn with_resolver(config: &Config, forbidden: Vec<Forbidden>, resolver: Box<dyn Resolve>) -> Self {
+    pub fn with_resolver(config: &Config, forbidden: Vec<DeniedTarget>, resolver: Box<dyn Resolve>) -> Self {
         Self(Arc::new(Inner {
             policy: Policy::new(config),
             allow_http: config.allow_http,
@@ -129,7 +129,7 @@ impl Guard {
     }
 
     /// Adds a place that deliveries may not go to.
-    pub fn forbid(&self, place: Forbidden) {
+    pub fn forbid(&self, place: DeniedTarget) {
         self.0
             .forbidden
             .write()
@@ -142,14 +142,14 @@ impl Guard {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub async fn check(&self, text: &str) -> Result<TargetUrl, Unacceptable> {
+    pub async fn check(&self, text: &str) -> Result<TargetUrl, InvalidTarget> {
         let target =
-            TargetUrl::parse(text, self.0.allow_http).map_err(|detail| Unacceptable(detail.to_owned()))?;
+            TargetUrl::parse(text, self.0.allow_http).map_err(|detail| InvalidTarget(detail.to_owned()))?;
         match self.addresses(&target).await {
-            Ok(_) | Err(NoAddress::Unresolved | NoAddress::TimedOut) => Ok(target),
-            Err(refused @ (NoAddress::Closed(_) | NoAddress::Plain | NoAddress::Own)) => {
-                Err(Unacceptable(format!("the URL points to {refused}")))
-            }
+            Ok(_) | Err(ResolveError::Unresolved | ResolveError::TimedOut) => Ok(target),
+            Err(
+                refused @ (ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream),
+            ) => Err(InvalidTarget(format!("the URL points to {refused}"))),
         }
     }
 
@@ -157,24 +157,24 @@ impl Guard {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn addresses(&self, target: &TargetUrl) -> Result<Vec<SocketAddr>, NoAddress> {
+    pub async fn addresses(&self, target: &TargetUrl) -> Result<Vec<SocketAddr>, ResolveError> {
         if !target.is_tls() && !self.0.allow_http {
-            return Err(NoAddress::Plain);
+            return Err(ResolveError::PlainHttp);
         }
         let port = target.port();
-        let rivals = self.rivals(port);
+        let denied_on_port = self.denied_on_port(port);
         let name = match target.host() {
             Host::Domain(name) => Some(name.trim_end_matches('.')),
             Host::Ipv4(_) | Host::Ipv6(_) => None,
         };
-        let named = |place: &Forbidden| match place {
-            Forbidden::Server { host, .. } => {
+        let named = |place: &DeniedTarget| match place {
+            DeniedTarget::Server { host, .. } => {
                 name.is_some_and(|name| name.eq_ignore_ascii_case(host.trim_end_matches('.')))
             }
-            Forbidden::Listener(_) => false,
+            DeniedTarget::Listener(_) => false,
         };
-        if rivals.iter().any(named) {
-            return Err(NoAddress::Own);
+        if denied_on_port.iter().any(named) {
+            return Err(ResolveError::SelfOrUpstream);
         }
         let addresses = match target.host() {
             Host::Ipv4(address) => vec![IpAddr::V4(address)],
@@ -182,11 +182,11 @@ impl Guard {
             Host::Domain(name) => self.resolve(name).await?,
         };
         for address in &addresses {
-            self.0.policy.judge(*address).map_err(NoAddress::Closed)?;
+            self.0.policy.judge(*address).map_err(ResolveError::Blocked)?;
         }
-        for place in &rivals {
+        for place in &denied_on_port {
             if self.is_at(place, &addresses).await {
-                return Err(NoAddress::Own);
+                return Err(ResolveError::SelfOrUpstream);
             }
         }
         Ok(addresses
@@ -196,32 +196,36 @@ impl Guard {
     }
 
     /// The forbidden places at a port.
-    fn rivals(&self, port: u16) -> Vec<Forbidden> {
+    fn denied_on_port(&self, port: u16) -> Vec<DeniedTarget> {
         let forbidden = self.0.forbidden.read().unwrap_or_else(PoisonError::into_inner);
-        let at_port = |place: &&Forbidden| match place {
-            Forbidden::Listener(listener) => listener.port() == port,
-            Forbidden::Server { port: theirs, .. } => *theirs == port,
+        let at_port = |place: &&DeniedTarget| match place {
+            DeniedTarget::Listener(listener) => listener.port() == port,
+            DeniedTarget::Server { port: theirs, .. } => *theirs == port,
         };
         forbidden.iter().filter(at_port).cloned().collect()
     }
 
-    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
+    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
         match tokio::time::timeout(RESOLVE_LIMIT, self.0.resolver.lookup(name)).await {
             Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-            Ok(_) => Err(NoAddress::Unresolved),
-            Err(_) => Err(NoAddress::TimedOut),
+            Ok(_) => Err(ResolveError::Unresolved),
+            Err(_) => Err(ResolveError::TimedOut),
         }
     }
 
     /// Whether a forbidden place, whose port is known to be the same, is at one of the addresses.
-    async fn is_at(&self, place: &Forbidden, addresses: &[IpAddr]) -> bool {
-        let same = |theirs: IpAddr| addresses.iter().any(|address| plain(*address) == plain(theirs));
+    async fn is_at(&self, place: &DeniedTarget, addresses: &[IpAddr]) -> bool {
+        let same = |theirs: IpAddr| {
+            addresses
+                .iter()
+                .any(|address| canonical(*address) == canonical(theirs))
+        };
         match place {
-            Forbidden::Listener(listener) if listener.ip().is_unspecified() => {
-                addresses.iter().any(|address| is_this_machine(plain(*address)))
-            }
-            Forbidden::Listener(listener) => same(listener.ip()),
-            Forbidden::Server { host, .. } => {
+            DeniedTarget::Listener(listener) if listener.ip().is_unspecified() => addresses
+                .iter()
+                .any(|address| is_this_machine(canonical(*address))),
+            DeniedTarget::Listener(listener) => same(listener.ip()),
+            DeniedTarget::Server { host, .. } => {
                 let bare = host.trim_start_matches('[').trim_end_matches(']');
                 match bare.parse::<IpAddr>() {
                     Ok(address) => same(address),

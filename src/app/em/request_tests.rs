@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn ask(method: Method, path: &str, query: &str) -> Result<Ask, Error> {
+fn ask(method: Method, path: &str, query: &str) -> Result<MirrorRequest, Error> {
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .into_owned()
         .collect();
-    Ask::read(method, path, &pairs)
+    MirrorRequest::read(method, path, &pairs)
 }
 
 fn target(path: &str, query: &str) -> String {
@@ -97,10 +97,10 @@ fn every_mistake_in_the_query_names_its_parameter_and_what_is_allowed() {
         ("/jobs", "page=0", "page", "from 1"),
         ("/jobs", "page=x", "page", "from 1"),
         ("/jobs", "pageSize=101", "pageSize", "from 1 to 100"),
-        ("/jobs", "pageSize=1&pagesize=2", "pageSize", "twice"),
+        ("/jobs", "pageSize=1&pagesize=2", "pageSize", "more than once"),
         ("/jobs", "format=Xml", "format", "Reference or Entity"),
         ("/jobs", "sortAsc=Size", "sortAsc", "one of"),
-        ("/jobs", "sortAsc=Name&sortDesc=Name", "sortDesc", "beside"),
+        ("/jobs", "sortAsc=Name&sortDesc=Name", "sortDesc", "combined"),
         ("/jobs", "filter=Name", "filter", "at position 5"),
         ("/jobs/1", "action=start", "action", "takes no action here"),
         ("/query", "", "type", "is required"),

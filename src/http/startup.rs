@@ -1,0 +1,116 @@
+//! What the listener answers before the store is open: that the process lives, and that it is not ready yet.
+//!
+//! Migrations may take half an hour, and a process that says nothing meanwhile is killed by whoever looks after it. The
+//! routes proper take over on the same listener, request by request, so that no connection is dropped. A start is over
+//! in a moment as a rule, so a request that comes before its end waits a moment for it.
+
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::get;
+use futures_util::future::{BoxFuture, Either};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use super::config::Config;
+use super::problem::{Code, Problem};
+use super::{HttpState, MAX_IN_FLIGHT, layers, routes};
+use crate::clock::SharedClock;
+
+/// How long a request waits for the end of the start before it is refused.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who asks for these has to hear how things are now.
+const PROBES: &[&str] = &["/healthz", "/readyz", "/metrics"];
+
+/// Answers every request; clones share it.
+#[derive(Clone)]
+pub struct Startup(Arc<Inner>);
+
+struct Inner {
+    /// What answers until the start is over.
+    early: Router,
+    /// What answers from then on.
+    proper: OnceLock<Router>,
+    over: CancellationToken,
+    waiting: Semaphore,
+}
+
+impl Startup {
+    /// Begins; it is now.
+    #[must_use]
+    pub fn new(config: &Config, clock: SharedClock) -> Self {
+        let since = clock.now();
+        let readiness = move || std::future::ready(routes::not_ready("migrations", since));
+        let probes = Router::new()
+            .route("/healthz", get(routes::get_health))
+            .route("/readyz", get(readiness))
+            .route("/metrics", get(routes::get_metrics))
+            .fallback(async || refusal())
+            .method_not_allowed_fallback(super::method_not_allowed);
+        Self(Arc::new(Inner {
+            early: layers::outer(probes, config, clock),
+            proper: OnceLock::new(),
+            over: CancellationToken::new(),
+            waiting: Semaphore::new(MAX_IN_FLIGHT),
+        }))
+    }
+
+    /// Ends: from here on `edge` answers.
+    pub fn complete(&self, edge: &HttpState) {
+        let _ = self.0.proper.set(super::router(edge));
+        self.0.over.cancel();
+    }
+
+    /// Everything that the listener serves.
+    pub fn router(&self) -> Router {
+        Router::new().fallback_service(self.clone())
+    }
+}
+
+fn refusal() -> Problem {
+    Problem::new(
+        Code::StoreUnavailable,
+        "the gateway is starting: its store is being opened and brought up to date",
+    )
+}
+
+impl Inner {
+    fn now(&self) -> Router {
+        self.proper.get().unwrap_or(&self.early).clone()
+    }
+
+    /// The routes that answer, once the start is over or the patience.
+    async fn soon(&self) -> Router {
+        if let Ok(_place) = self.waiting.try_acquire() {
+            let _ = tokio::time::timeout(PATIENCE, self.over.cancelled()).await;
+        }
+        self.now()
+    }
+}
+
+impl Service<Request> for Startup {
+    type Response = Response;
+    type Error = Infallible;
+    type Future =
+        Either<<Router as Service<Request>>::Future, BoxFuture<'static, Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let inner = &self.0;
+        if inner.proper.get().is_some() || PROBES.contains(&request.uri().path()) {
+            return Either::Left(inner.now().call(request));
+        }
+        let inner = inner.clone();
+        Either::Right(Box::pin(async move { inner.soon().await.call(request).await }))
+    }
+}

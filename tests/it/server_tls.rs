@@ -1,0 +1,202 @@
+//! The certificate of the listener while the gateway runs: replaced, broken, swapped by a link; and SIGHUP.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::support::process::PATIENCE;
+use crate::support::world::{World, stats};
+
+const REPLACED: &str = "the certificate of server.tls was replaced";
+const REFUSED: &str = "the new certificate of server.tls cannot be used; the old one is still served";
+const HANGUP: &str = "SIGHUP: the files of server.tls are read again; all else needs a restart";
+
+/// A certificate with its key.
+struct Pair {
+    der: Vec<u8>,
+    certificate: String,
+    key: String,
+}
+
+fn pair(name: &str) -> Pair {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.not_after = rcgen::date_time_ymd(2040, 1, 2);
+    let certificate = params.self_signed(&key).expect("a certificate");
+    Pair {
+        der: certificate.der().to_vec(),
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+/// A gateway whose files of `server.tls` are in a folder.
+struct Served {
+    world: World,
+    folder: tempfile::TempDir,
+}
+
+impl Served {
+    fn start(folder: tempfile::TempDir) -> Self {
+        let at = |key: &str, file: &str| {
+            format!("EMGATE_SERVER__TLS__{key}={}", folder.path().join(file).display())
+        };
+        let (cert, key) = (at("CERT_FILE", "tls.crt"), at("KEY_FILE", "tls.key"));
+        let world = World::begin_by(&["env", &cert, &key], &[]);
+        Self { world, folder }
+    }
+
+    fn with(first: &Pair) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(folder.path(), first);
+        Self::start(folder)
+    }
+
+    /// The leaf that a new connection gets.
+    async fn leaf(&self) -> Vec<u8> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_info(true)
+            .tls_danger_accept_invalid_certs(true)
+            .build()
+            .expect("a client");
+        let url = format!("https://{}/healthz", self.world.gateway.addr);
+        let answer = client.get(url).send().await.expect("an answer over TLS");
+        let info = answer.extensions().get::<reqwest::tls::TlsInfo>();
+        info.and_then(|info| info.peer_certificate())
+            .expect("a certificate")
+            .to_vec()
+    }
+
+    async fn until(&self, wanted: &Pair) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.leaf().await != wanted.der {
+            assert!(Instant::now() < deadline, "the new certificate is never served");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    fn line(&mut self, message: &str) -> Value {
+        self.world.gateway.wait_for_line(message)
+    }
+}
+
+fn write(folder: &Path, pair: &Pair) {
+    std::fs::write(folder.join("tls.crt"), &pair.certificate).expect("written");
+    std::fs::write(folder.join("tls.key"), &pair.key).expect("written");
+}
+
+#[tokio::test]
+async fn a_replaced_pair_is_served_without_a_restart() {
+    let (first, second) = (pair("first.example"), pair("second.example"));
+    let mut served = Served::with(&first);
+    assert_eq!(served.leaf().await, first.der);
+    write(served.folder.path(), &second);
+    served.until(&second).await;
+    let line = served.line(REPLACED);
+    assert!(
+        line["subject"]
+            .as_str()
+            .is_some_and(|subject| subject.contains("CN=second.example")),
+        "{line}"
+    );
+    assert_eq!(line["expires"], "2040-01-02T00:00:00Z", "{line}");
+    let (status, _) = served.world.stop_gateway();
+    assert!(status.success());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pair_that_is_swapped_by_a_link_is_served() {
+    use std::os::unix::fs::symlink;
+    let (first, second) = (pair("first.example"), pair("second.example"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let version = |name: &str, pair: &Pair| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).expect("a folder");
+        write(&path, pair);
+        path
+    };
+    // As the kubelet lays a secret out: the files are links through a link, which is what changes.
+    version("..1", &first);
+    symlink("..1", folder.path().join("..data")).expect("a link");
+    for file in ["tls.crt", "tls.key"] {
+        symlink(Path::new("..data").join(file), folder.path().join(file)).expect("a link");
+    }
+    version("..2", &second);
+    let served = Served::start(folder);
+    assert_eq!(served.leaf().await, first.der);
+    let data = served.folder.path();
+    symlink("..2", data.join("..data_tmp")).expect("a link");
+    std::fs::rename(data.join("..data_tmp"), data.join("..data")).expect("swapped");
+    std::fs::remove_dir_all(data.join("..1")).expect("removed");
+    served.until(&second).await;
+}
+
+#[tokio::test]
+async fn a_pair_that_cannot_be_used_leaves_the_old_one_and_is_logged_once() {
+    let (first, other) = (pair("first.example"), pair("other.example"));
+    let mut served = Served::with(&first);
+    let (cert, key) = (
+        served.folder.path().join("tls.crt"),
+        served.folder.path().join("tls.key"),
+    );
+    let breaks: [(&str, &dyn Fn()); 5] = [
+        ("another key", &|| {
+            std::fs::write(&key, &other.key).expect("written")
+        }),
+        ("no certificate", &|| {
+            std::fs::write(&cert, "nothing").expect("written")
+        }),
+        ("a broken certificate", &|| {
+            let broken = first.certificate.replace("MII", "AAA");
+            std::fs::write(&cert, broken).expect("written");
+        }),
+        ("an empty key", &|| std::fs::write(&key, "").expect("written")),
+        ("no file", &|| std::fs::remove_file(&cert).expect("removed")),
+    ];
+    for (what, change) in breaks {
+        write(served.folder.path(), &first);
+        served.world.gateway.hangup();
+        change();
+        let line = served.line(REFUSED);
+        assert!(
+            line["error"].is_string() && line["cert_file"].is_string(),
+            "{what}: {line}"
+        );
+        assert_eq!(served.leaf().await, first.der, "{what}");
+    }
+    write(served.folder.path(), &other);
+    served.until(&other).await;
+    assert!(!served.world.gateway.log().contains(REFUSED), "each once");
+    let (status, _) = served.world.stop_gateway();
+    assert!(status.success());
+}
+
+#[tokio::test]
+async fn sighup_has_the_pair_read_again() {
+    let (first, second) = (pair("first.example"), pair("second.example"));
+    let mut served = Served::with(&first);
+    write(served.folder.path(), &second);
+    served.world.gateway.hangup();
+    served.line(HANGUP);
+    served.until(&second).await;
+}
+
+#[tokio::test]
+async fn sighup_never_ends_a_gateway() {
+    let mut world = World::start(&[]).await;
+    for _ in 0..3 {
+        world.gateway.hangup();
+        world.gateway.wait_for_line(HANGUP);
+    }
+    assert!(world.gateway.is_alive());
+    world.get("/api/v1/cloud-failover-plans").await;
+    let counted = stats(&world.simulator).await;
+    assert_eq!(counted["logoffs"], 0, "{counted}");
+    let (status, simulator) = world.stop_gateway();
+    assert!(status.success());
+    assert_eq!(stats(&simulator).await["activeSessions"], 0);
+}
