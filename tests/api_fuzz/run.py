@@ -28,7 +28,7 @@ REPORT = ROOT / ".tools" / "api-fuzz-report"
 START = 120
 # The paths of the mirror.
 MIRROR = "^/api/v1/em(/|$)"
-# The short form: the same cases in every run, whatever time they take, half a minute on two cores.
+# The short form: bounded by cases and not by time, so that a slow machine asks the same; under a minute on two cores.
 SHORT = {
     "curated": ["--phases", "examples,coverage"],
     "mirror": ["--phases", "fuzzing", "--max-examples", "1"],
@@ -114,7 +114,15 @@ def schemathesis(url, token, name, arguments):
         "--no-color",
         *arguments,
     ]
-    environment = {**os.environ, "EMGATE_URL": url, "EMGATE_TOKEN": token, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "HYPOTHESIS_STORAGE_DIRECTORY": str(REPORT / "hypothesis")}
+    environment = {
+        **os.environ,
+        "EMGATE_URL": url,
+        "EMGATE_TOKEN": token,
+        "SCHEMATHESIS_HOOKS": "hooks",
+        "PYTHONPATH": str(HERE),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(REPORT / "hypothesis"),
+    }
     begun = time.monotonic()
     status = subprocess.run(command, env=environment, cwd=REPORT).returncode
     print(f"api-fuzz: {name}: {time.monotonic() - begun:.0f} s, status {status}", flush=True)
@@ -135,16 +143,16 @@ def main():
     folder = tempfile.mkdtemp(prefix="emgate-api-fuzz-")
     running = []
     try:
-        simulator = Process([binary, "simulate", "--listen", "127.0.0.1:0", "--speed", "1000", "--plans", "300"], REPORT / "simulator.log")
+        simulate = [binary, "simulate", "--listen", "127.0.0.1:0", "--speed", "1000", "--plans", "300"]
+        simulator = Process(simulate, REPORT / "simulator.log")
         running.append(simulator)
         environment = variables(simulator.find(r"Enterprise Manager at (http://\S+)/api/"), folder)
         gateway = Process([binary, "serve"], REPORT / "gateway.log", env=environment, cwd=folder)
         running.append(gateway)
         url = "http://" + gateway.find(r'"listening".*?"listen":"([^"]+)"')
         ready(url)
-        token = subprocess.run(
-            [binary, "token", "--subject", "fuzz", "--scope", "all", "--ttl", "24h"], env=environment, cwd=folder, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        sign = [binary, "token", "--subject", "fuzz", "--scope", "all", "--ttl", "24h"]
+        token = subprocess.check_output(sign, env=environment, cwd=folder, text=True).strip()
         parts = {"curated": ["--exclude-path-regex", MIRROR], "mirror": ["--include-path-regex", MIRROR]}
         chosen = [name for name in parts if options.only in (None, name)]
         bounds = {name: ["--max-time", str(max(1, options.time // len(chosen)))] for name in chosen}
@@ -160,7 +168,8 @@ def main():
             process.stop()
         shutil.rmtree(folder, ignore_errors=True)
     if any(statuses):
-        print(f"api-fuzz: failed; again with: make api-fuzz TIME={options.time} SEED={options.seed}")
+        again = "api-fuzz-short" if options.short else f"api-fuzz TIME={options.time} SEED={options.seed}"
+        print(f"api-fuzz: failed; again with `make {again}`, or with one of the requests above; reports are in {REPORT}")
         sys.exit(1)
 
 

@@ -216,3 +216,4 @@ try {
   proxy.server.closeAllConnections();
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
+process.exit();
