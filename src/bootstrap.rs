@@ -89,7 +89,7 @@ pub struct Gateway {
     store: Store,
     tasks: Tasks,
     heartbeat: AbortOnDropHandle<()>,
-    _ear: AbortOnDropHandle<()>,
+    _notifications: AbortOnDropHandle<()>,
     reload: Nudge,
     stop_serving: CancellationToken,
     server: AbortOnDropHandle<Result<(), http::ServerError>>,
@@ -161,7 +161,7 @@ impl Starting {
             store: opened.store,
             tasks: opened.tasks,
             heartbeat: opened.heartbeat,
-            _ear: opened.ear,
+            _notifications: opened.notifications,
             reload: self.reload,
             stop_serving: self.stop_serving,
             server: self.server,
@@ -175,14 +175,14 @@ struct Opened {
     store: Store,
     tasks: Tasks,
     heartbeat: AbortOnDropHandle<()>,
-    ear: AbortOnDropHandle<()>,
+    notifications: AbortOnDropHandle<()>,
     edge: HttpState,
 }
 
 impl Opened {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the tasks of the heartbeat and the ear are held, and ended by stop"
+        reason = "the tasks of the heartbeat and the listener for notifications are held, and ended by stop"
     )]
     async fn open(
         mut config: Config,
@@ -226,7 +226,7 @@ impl Opened {
         let app = App::new(rooms, limits);
         let edge = HttpState::new(app, config.server.clone(), &config.auth, clock.clone())?;
 
-        let ear = {
+        let notifications = {
             let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
             NotificationListener::new(of_workers.clone(), move || {
                 nudge.now();
@@ -252,7 +252,7 @@ impl Opened {
             store,
             tasks,
             heartbeat,
-            ear: AbortOnDropHandle::new(tokio::spawn(ear.run())),
+            notifications: AbortOnDropHandle::new(tokio::spawn(notifications.run())),
             edge,
         })
     }

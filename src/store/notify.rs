@@ -56,7 +56,7 @@ impl Store {
 }
 
 impl<F: Fn() + Send + Sync> NotificationListener<F> {
-    /// An ear that calls `changed` when operations or sessions were changed elsewhere, and wakes the deliveries by itself.
+    /// A listener that calls `changed` when operations or sessions were changed elsewhere, and wakes the deliveries by itself.
     pub const fn new(store: Store, changed: F) -> Self {
         Self { store, changed }
     }

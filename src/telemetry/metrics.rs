@@ -165,7 +165,11 @@ mod tests {
     fn names_follow_prometheus_habits_and_are_unique() {
         let mut seen = HashSet::new();
         for metric in METRICS {
-            assert!(seen.insert(metric.name), "{} stands twice", metric.name);
+            assert!(
+                seen.insert(metric.name),
+                "{} is given more than once",
+                metric.name
+            );
             assert!(metric.name.starts_with("emgate_"), "{}", metric.name);
             assert_eq!(
                 metric.kind == Kind::Counter,

@@ -39,7 +39,7 @@ fn documented() -> BTreeMap<String, &'static Value> {
     for (place, operation) in operations(document()) {
         if place.contains(&format!(" {ROOT}")) {
             let before = all.insert(bare(&place), operation);
-            assert!(before.is_none(), "{place} stands twice");
+            assert!(before.is_none(), "{place} is given more than once");
         }
     }
     all

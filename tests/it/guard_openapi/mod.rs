@@ -123,7 +123,10 @@ fn every_operation_is_described_and_named_like_a_function_and_names_are_unique()
         let shaped = id.starts_with(|letter: char| letter.is_ascii_lowercase())
             && id.chars().all(|letter| letter.is_ascii_alphanumeric());
         assert!(shaped, "{place}: `{id}` makes no good function name");
-        assert!(ids.insert(id), "{place}: the operationId `{id}` stands twice");
+        assert!(
+            ids.insert(id),
+            "{place}: the operationId `{id}` is given more than once"
+        );
         assert!(
             !operation["summary"].as_str().unwrap_or_default().is_empty(),
             "{place} has no summary"
@@ -164,7 +167,10 @@ fn a_path_names_its_parameters_and_no_parameter_stands_twice() {
                 parameter["name"].as_str().expect("a name"),
                 parameter["in"].as_str().expect("in"),
             );
-            assert!(named.insert((name, location)), "{place}: {name} stands twice");
+            assert!(
+                named.insert((name, location)),
+                "{place}: {name} is given more than once"
+            );
             if location == "path" {
                 in_path.insert(name);
                 assert_eq!(parameter["required"], true, "{place}: {name}");
