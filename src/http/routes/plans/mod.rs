@@ -21,10 +21,10 @@ use super::{accepted, numbered};
 use crate::api_types::operations::Operation;
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
+use crate::app::OpContext;
 use crate::app::plans::ActionRequest;
 use crate::app::submit::Submitted;
 use crate::app::{PageRequest, Sort, SortField};
-use crate::domain::access::Caller;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
@@ -226,11 +226,12 @@ impl TryFrom<BTreeMap<String, String>> for Metadata {
 
 async fn list(
     edge: &HttpState,
+    context: &OpContext,
     kind: PlanKind,
     query: &PlanQuery,
     uri: &Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    let page = edge.app().plans(kind, &query.request()?).await?;
+    let page = edge.app().plans(context, kind, &query.request()?).await?;
     Ok(Json(Page {
         page: numbered(edge.links(), uri, &page),
         items: page
@@ -243,11 +244,12 @@ async fn list(
 
 async fn get(
     edge: &HttpState,
+    context: &OpContext,
     kind: PlanKind,
     id: &EmId,
     conditions: &Conditions,
 ) -> Result<Response, Problem> {
-    let plan = edge.app().plan(kind, id).await?;
+    let plan = edge.app().plan(context, kind, id).await?;
     let bytes = representation(&Plan::new(edge.links(), &plan))?;
     let tag = entity_tag(&bytes);
     let response = ([(CONTENT_TYPE, "application/json")], bytes).into_response();
@@ -281,7 +283,7 @@ fn unchanged(
 struct ActionCall {
     kind: PlanKind,
     action: ActionKind,
-    caller: Caller,
+    context: OpContext,
     id: EmId,
     wait: Wait,
     idempotency: Idempotency,
@@ -294,7 +296,12 @@ impl ActionCall {
         let callback = match options.callback {
             Some(wanted) => {
                 let secret = wanted.secret.as_ref().map(ExposeSecret::expose_secret);
-                Some(edge.app().webhooks().callback(&wanted.url, secret).await?)
+                Some(
+                    edge.app()
+                        .webhooks()
+                        .callback(&self.context, &wanted.url, secret)
+                        .await?,
+                )
             }
             None => None,
         };
@@ -311,10 +318,10 @@ impl ActionCall {
         };
         let submitted = edge
             .app()
-            .act(&self.caller, self.kind, &self.id, self.action, request)
+            .act(&self.context, self.kind, &self.id, self.action, request)
             .await
             .map_err(Problem::of_action)?;
-        answer(edge, &submitted, self.wait, generated).await
+        answer(edge, &self.context, &submitted, self.wait, generated).await
     }
 }
 
@@ -322,14 +329,15 @@ impl ActionCall {
 /// the gateway made for the callback is shown here and never again.
 pub(super) async fn answer(
     edge: &HttpState,
+    context: &OpContext,
     submitted: &Submitted,
     wait: Wait,
     secret: Option<SecretString>,
 ) -> Result<Response, Problem> {
     let operation = &submitted.operation;
     let view = match wait.left() {
-        Some(left) => edge.app().await_operation(operation.id, left).await?,
-        None => edge.app().with_session(operation.clone()).await?,
+        Some(left) => edge.app().await_operation(context, operation.id, left).await?,
+        None => edge.app().with_session(context, operation.clone()).await?,
     };
     let mut body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     if let (Some(callback), Some(secret), false) = (&mut body.callback, secret, submitted.replayed) {

@@ -1,9 +1,9 @@
 //! Failover plans of one's own replicas: as cloud plans, but for what Enterprise Manager does not offer (test, delete).
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::{Extension, Json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
-use crate::domain::access::{Caller, Scope};
+use crate::app::OpContext;
+use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
@@ -58,10 +59,11 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_failover_plans(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<PlanQuery>,
     uri: Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    list(&edge, PlanKind::OnPremises, &query, &uri).await
+    list(&edge, &context, PlanKind::OnPremises, &query, &uri).await
 }
 
 /// Read an on-premises failover plan
@@ -73,10 +75,11 @@ async fn list_failover_plans(
     ))]
 async fn get_failover_plan(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    get(&edge, PlanKind::OnPremises, &id, &conditions).await
+    get(&edge, &context, PlanKind::OnPremises, &id, &conditions).await
 }
 
 /// Edit an on-premises failover plan
@@ -89,7 +92,7 @@ async fn get_failover_plan(
     responses(EditResponses))]
 async fn update_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
     wait: Wait,
@@ -100,7 +103,7 @@ async fn update_failover_plan(
     let submitted = edge
         .app()
         .edit_plan(
-            &caller,
+            &context,
             PlanKind::OnPremises,
             &id,
             &body,
@@ -109,7 +112,7 @@ async fn update_failover_plan(
         )
         .await
         .map_err(Problem::of_action)?;
-    answer(&edge, &submitted, wait, None).await
+    answer(&edge, &context, &submitted, wait, None).await
 }
 
 /// Start an on-premises failover plan
@@ -121,7 +124,7 @@ async fn update_failover_plan(
     responses(ActionResponses))]
 async fn start_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -131,7 +134,7 @@ async fn start_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,
@@ -149,7 +152,7 @@ async fn start_failover_plan(
     responses(ActionResponses))]
 async fn undo_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -159,7 +162,7 @@ async fn undo_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,
