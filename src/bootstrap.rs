@@ -198,7 +198,6 @@ impl Opened {
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(heartbeat.run()));
         resume_logons(&store, &em).await?;
         let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(addr, &config.upstream.url));
-        let (changed, _) = tokio::sync::watch::channel(0);
         let answer = em.longest_write();
         let limits = app::Limits {
             answer,
@@ -219,27 +218,19 @@ impl Opened {
             clock: clock.clone(),
             tasks: tasks.clone(),
             watcher: watcher_nudge.clone(),
-            changed: changed.clone(),
             guard,
             health: dispatcher.health(),
         };
         let app = App::new(rooms, limits);
         let edge = HttpState::new(app, config.server.clone(), &config.auth, clock.clone())?;
 
-        let notifications = {
-            let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
-            NotificationListener::new(of_workers.clone(), move || {
-                nudge.now();
-                changed.send_modify(|turn| *turn = turn.wrapping_add(1));
-            })
-        };
+        let notifications = NotificationListener::new(of_workers.clone(), watcher_nudge.clone());
         let watcher = Watcher::new(
             em.clone(),
             of_workers.clone(),
             clock,
             config.watch,
             limits.unknown_after,
-            changed,
         );
         tasks.drive(watcher, watcher_nudge);
         tasks.drive(ClockRecorder::new(of_workers.clone()), Nudge::default());

@@ -59,8 +59,6 @@ pub struct AppParts {
     pub tasks: Tasks,
     /// Wakes the watcher.
     pub watcher: Nudge,
-    /// Bumped whenever an operation or a session changed.
-    pub changed: tokio::sync::watch::Sender<u64>,
     /// Judges the addresses of webhooks.
     pub guard: crate::webhooks::EgressPolicy,
     /// How the sending of webhooks does.
@@ -75,7 +73,6 @@ pub struct App {
     clock: SharedClock,
     tasks: Tasks,
     watcher: Nudge,
-    changed: tokio::sync::watch::Sender<u64>,
     waiters: waiting::CompletionWaiters,
     reads: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
@@ -91,7 +88,7 @@ impl App {
         let looking = {
             let store = rooms.store.clone();
             let ask = async move |ids: Vec<_>| store.open_among(&ids).await;
-            waiters.clone().run(rooms.changed.subscribe(), ask)
+            waiters.clone().run(rooms.store.changes(), ask)
         };
         let stopping = rooms.tasks.stopping();
         rooms
@@ -104,7 +101,6 @@ impl App {
             clock: rooms.clock,
             tasks: rooms.tasks,
             watcher: rooms.watcher,
-            changed: rooms.changed,
             waiters,
             reads: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT_READS)),
             webhooks,
@@ -182,10 +178,6 @@ impl App {
         // Before they are done there are no verbs to ask.
         checks.push(Check::required("migrations", true));
         Readiness { checks }
-    }
-
-    fn bump(&self) {
-        self.changed.send_modify(|turn| *turn = turn.wrapping_add(1));
     }
 }
 

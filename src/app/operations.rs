@@ -152,7 +152,6 @@ impl App {
                     return Err(error.into());
                 }
             }
-            app.bump();
             app.watcher.now();
             app.operation(&context, id).await
         };
