@@ -5,10 +5,11 @@
 
 pub mod access;
 pub mod event;
+pub mod field_error;
 pub mod id;
 pub mod links;
-pub mod name;
 pub mod operation;
 pub mod plan;
 pub mod session;
 pub mod webhook;
+pub mod words;

@@ -47,7 +47,7 @@ pub enum ResolveError {
     #[error("the name did not resolve in time")]
     TimedOut,
     /// An address that deliveries may not go to.
-    #[error("a {} address; webhooks may not reach it unless webhooks.allow_networks lists its network", .0.word())]
+    #[error("a {0} address; webhooks may not reach it unless webhooks.allow_networks lists its network")]
     Blocked(Class),
     /// Plain HTTP, which was allowed when the URL was taken and is not any more.
     #[error("canonical HTTP, which webhooks.allow_http does not allow")]

@@ -1,7 +1,7 @@
 //! Which collections EM's query service can search, and how a collection within something is expressed there.
 
-use crate::catalogue::names::upper_first;
 use crate::catalogue::{Query, QueryField, Resource, Segment, Value, catalogue};
+use crate::text::upper_first;
 
 /// A collection that `/query` can search.
 #[derive(Debug, Clone, Copy)]
