@@ -1,7 +1,8 @@
 //! Which operation a request became, for the edge: once the record is there, no answer to the request may keep quiet
 //! about it, whatever then goes wrong. It accompanies the request's task, so that no verb can forget to pass it on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use crate::domain::id::OperationId;
 
@@ -22,7 +23,7 @@ impl Mark {
     /// The operation that is or may be there because of the request.
     #[must_use]
     pub fn operation(&self) -> Option<OperationId> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 
     /// The mark of the request at hand; nobody's where there is none.
@@ -31,11 +32,11 @@ impl Mark {
     }
 
     pub(super) fn set(&self, operation: OperationId) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+        *self.0.lock() = Some(operation);
     }
 
     /// It turned out that there is none.
     pub(super) fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.lock() = None;
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::operation::{
 };
 use crate::domain::session::Session;
 use crate::store::operations::{Cursor, OperationFilter};
-use crate::upstream::{Acted, SavedLogon};
+use crate::upstream::Acted;
 
 /// An operation with its session.
 #[derive(Debug, Clone)]
@@ -159,13 +159,7 @@ impl App {
         }
         for kept in self.store.kept_logons().await? {
             if kept.id == logon {
-                let saved = SavedLogon {
-                    id: kept.id,
-                    account: kept.account,
-                    token: kept.token,
-                    path: kept.path,
-                };
-                self.em.resume_logon(&saved, false);
+                self.em.resume_logon(&kept, false);
             }
         }
         Ok(())

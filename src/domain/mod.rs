@@ -8,6 +8,7 @@ pub mod event;
 pub mod field_error;
 pub mod id;
 pub mod links;
+pub mod logon;
 pub mod operation;
 pub mod plan;
 pub mod session;

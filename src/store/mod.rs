@@ -29,7 +29,8 @@ mod timed;
 mod trusted_clock;
 pub mod webhooks;
 
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};

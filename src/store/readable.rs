@@ -1,8 +1,8 @@
 //! Rows that cannot be read: each costs itself. The others are read, it is named in the log once, counted, and taken up
 //! when it can be read again.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -158,7 +158,7 @@ impl Unreadable {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(&'static str, String), Sighting>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock()
     }
 }
 

@@ -50,7 +50,6 @@ use tokio_util::task::TaskTracker;
 pub use self::config::Config;
 pub use self::damage::Damaged;
 pub use self::error::{Error, Kind, SetupError, Whose};
-pub use self::logon::SavedLogon;
 pub use self::sessions::Walked;
 pub use self::types::{
     AcceptedTask, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView,
@@ -67,6 +66,7 @@ use self::transport::{Answer, Transport};
 use crate::clock::SharedClock;
 use crate::domain::id::LogonId;
 use crate::domain::links::Links;
+use crate::domain::logon::SavedLogon;
 
 /// How often idle logon sessions are looked after.
 const TENDING: Duration = Duration::from_mins(1);

@@ -12,7 +12,8 @@ use std::{
 /// Room, and the rooms it may import besides itself. The rows up to `http` stand in ARCHITECTURE.md as well.
 const MAY_IMPORT: &[(&str, &str)] = &[
     ("text", ""),
-    ("domain", "text"),
+    // Of the clock only the reckoning with moments; checked apart.
+    ("domain", "text clock"),
     ("catalogue", "text"),
     ("clock", ""),
     ("telemetry", ""),
@@ -217,6 +218,19 @@ fn config_sees_of_a_room_its_configuration_only() {
             assert!(
                 second.is_none_or(|part| part == "config" || part == "Config"),
                 "src/{}: `{path}`. The configuration fills the rooms' `config.rs` and knows nothing else of them.",
+                source.path.display(),
+            );
+        }
+    }
+}
+
+#[test]
+fn the_domain_reads_no_clock() {
+    for source in sources().iter().filter(|source| source.room() == "domain") {
+        for path in imported_by(source) {
+            assert!(
+                !path.starts_with("clock") || path == "clock::later",
+                "src/{}: `{path}`. Moments come into the domain as values; of the clock's room it uses `later` alone.",
                 source.path.display(),
             );
         }
