@@ -9,7 +9,8 @@ use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
 };
 use crate::domain::session::Session;
-use crate::store::operations::{Cursor, OperationFilter};
+use crate::store::cursor::Cursor;
+use crate::store::operations::OperationFilter;
 use crate::upstream::Acted;
 
 /// An operation with its session.

@@ -16,7 +16,7 @@ use crate::domain::webhook::endpoint::{
 };
 use crate::domain::webhook::target::{MASK, TargetUrl};
 use crate::domain::webhook::{Delivery, Endpoint, Filter, Format};
-use crate::store::operations::Cursor;
+use crate::store::cursor::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
 use crate::store::{Store, Tx};
 use crate::text::json_pointer;

@@ -5,6 +5,7 @@
 //! text, secrets sealed. Invariant: whatever is acknowledged to a caller or seen at EM was committed first.
 
 pub mod config;
+pub mod cursor;
 pub mod engine;
 pub mod error;
 pub mod events;

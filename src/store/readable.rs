@@ -201,33 +201,3 @@ impl Tx {
         self.store.unreadable.read(table, rows, read)
     }
 }
-
-/// A page of a list in the making: rows that cannot be read do not make it short while there are others.
-pub(in crate::store) struct Filling<T> {
-    most: usize,
-    items: Vec<T>,
-}
-
-impl<T> Filling<T> {
-    pub(in crate::store) fn new(limit: i64) -> Self {
-        Self {
-            most: usize::try_from(limit).unwrap_or_default(),
-            items: Vec::new(),
-        }
-    }
-
-    /// Adds what could be read of so many rows, of which up to the page's limit were asked for. True when the rows that
-    /// follow are wanted as well.
-    pub(in crate::store) fn add(&mut self, items: Vec<T>, rows: usize) -> bool {
-        self.items.extend(items);
-        self.items.len() < self.most && rows >= self.most
-    }
-
-    pub(in crate::store) fn done(mut self, reversed: bool) -> Vec<T> {
-        self.items.truncate(self.most);
-        if reversed {
-            self.items.reverse();
-        }
-        self.items
-    }
-}
