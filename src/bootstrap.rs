@@ -27,7 +27,7 @@ use crate::store::replicas::Heartbeat;
 use crate::store::retention::Pruner;
 use crate::store::{self, ClockRecorder, Store};
 use crate::telemetry;
-use crate::upstream::{self, EmClient, SavedLogon};
+use crate::upstream::{self, EmClient};
 use crate::watcher::Watcher;
 use crate::webhooks;
 
@@ -410,23 +410,17 @@ async fn resume_logons(store: &Store, em: &EmClient) -> Result<(), Error> {
             continue;
         }
         let pins = needed.iter().filter(|id| **id == kept.id).count();
-        let saved = SavedLogon {
-            id: kept.id,
-            account: kept.account,
-            token: kept.token,
-            path: kept.path,
-        };
         for _ in 0..pins {
-            if !em.resume_logon(&saved, true) {
+            if !em.resume_logon(&kept, true) {
                 tracing::warn!(
-                    account = saved.account,
+                    account = kept.account,
                     "a logon session was kept for an account that is not configured"
                 );
             }
         }
-        if pins == 0 && em.resume_logon(&saved, true) {
+        if pins == 0 && em.resume_logon(&kept, true) {
             // Nobody needs it any more; as an ordinary session of the pool it is used and logged off like the others.
-            em.release(saved.id);
+            em.release(kept.id);
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ pub mod em;
 pub mod error;
 pub mod events;
 pub mod idempotency;
+pub mod json_value;
 pub mod operations;
 mod plan_edit;
 pub mod plans;
@@ -26,8 +27,9 @@ use jiff::Timestamp;
 use crate::clock::SharedClock;
 use crate::runtime::{Nudge, Tasks};
 use crate::store::Store;
+pub use crate::store::cursor::Cursor;
 pub use crate::store::events::StoredEvent;
-pub use crate::store::operations::{Cursor, OperationFilter};
+pub use crate::store::operations::OperationFilter;
 use crate::upstream::EmClient;
 pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,

@@ -13,7 +13,6 @@ use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, OperationTask, TaskState,
 };
 use crate::store::Tx;
-use crate::store::logons::StoredLogon;
 use crate::telemetry::names;
 use crate::upstream::{self, AcceptedTask, Acted, WriteResponse};
 
@@ -113,13 +112,7 @@ impl App {
         }
         if let Some(saved) = self.em.save_logon(accepted.logon) {
             // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
-            let kept = StoredLogon {
-                id: saved.id,
-                account: saved.account,
-                token: saved.token,
-                path: saved.path,
-            };
-            tx.keep_logon(&kept).await?;
+            tx.keep_logon(&saved).await?;
         }
         tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
         operation.task = Some(OperationTask {

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use super::idempotency::IdempotentRequest;
 use super::{App, BusyWith, Error, Limits, OpContext, OperationSlot};
+use crate::clock::later;
 use crate::domain::access::Caller;
 use crate::domain::command::Command;
 use crate::domain::id::OperationId;
@@ -92,8 +93,8 @@ impl Intent {
             callback_url: self.callback.as_ref().map(|callback| callback.masked.clone()),
             metadata: self.metadata.clone(),
             seen_observation,
-            answer_due: now.checked_add(limits.answer).unwrap_or(now),
-            evidence_deadline: now.checked_add(limits.unknown_after).unwrap_or(now),
+            answer_due: later(now, limits.answer),
+            evidence_deadline: later(now, limits.unknown_after),
             history: vec![HistoryStep {
                 state: OperationState::Submitting,
                 at: now,

@@ -6,10 +6,12 @@
 pub mod access;
 pub mod command;
 pub mod event;
+pub mod field_error;
 pub mod id;
 pub mod links;
-pub mod name;
+pub mod logon;
 pub mod operation;
 pub mod plan;
 pub mod session;
 pub mod webhook;
+pub mod words;

@@ -11,7 +11,9 @@ use axum::body::Bytes;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::problem::{Code, Fault, Problem};
+use super::problem::{Code, Problem};
+use crate::domain::field_error::FieldError;
+use crate::text::json_pointer;
 pub(super) use typed::read;
 
 /// The byte order mark in UTF-8. One before a JSON text may be skipped (RFC 8259 section 8.1).
@@ -25,7 +27,7 @@ pub(super) struct Document {
     /// The value; of a name given more than once, the last.
     pub value: Value,
     /// Names given more than once, and texts with U+0000, each with its JSON pointer.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FieldError>,
 }
 
 /// The bytes without the one byte order mark that may precede them.
@@ -58,11 +60,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     }
 }
 
-/// A name as a step of a JSON pointer (RFC 6901).
-fn step(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut state = State::default();
@@ -78,15 +75,12 @@ impl<'de> Deserialize<'de> for Document {
 #[derive(Default)]
 struct State {
     pointer: String,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
 }
 
 impl State {
     fn fault(&mut self, detail: &str) {
-        let fault = Fault {
-            pointer: self.pointer.clone(),
-            detail: detail.to_owned(),
-        };
+        let fault = FieldError::new(&self.pointer, detail);
         if self.faults.len() < MAX_FAULTS && !self.faults.contains(&fault) {
             self.faults.push(fault);
         }
@@ -166,7 +160,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut all = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let back = self.0.enter(&step(&name));
+            let back = self.0.enter(&json_pointer("", &name));
             if name.contains('\0') {
                 self.0
                     .fault("the name contains the character U+0000, which no text here may contain");

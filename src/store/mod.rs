@@ -5,6 +5,7 @@
 //! text, secrets sealed. Invariant: whatever is acknowledged to a caller or seen at EM was committed first.
 
 pub mod config;
+pub mod cursor;
 pub mod engine;
 pub mod error;
 pub mod events;
@@ -29,7 +30,8 @@ mod timed;
 mod trusted_clock;
 pub mod webhooks;
 
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};

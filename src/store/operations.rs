@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::any::AnyRow;
 
+use super::cursor::{Cursor, Page};
 use super::engine::Engine;
-use super::readable::{Filling, OPERATIONS};
+use super::readable::OPERATIONS;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
 use super::text::{checked, kept, opt_checked, opt_kept};
@@ -32,15 +33,6 @@ pub struct OperationFilter {
     pub kinds: Vec<OperationKind>,
     /// The plan they act on.
     pub plan: Option<EmId>,
-}
-
-/// Where a page of a list that is newest first begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cursor<I> {
-    /// Older than this one.
-    After(I),
-    /// Newer than this one.
-    Before(I),
 }
 
 /// How an operation's insertion went.
@@ -373,12 +365,7 @@ impl Store {
         cursor: Option<Cursor<OperationId>>,
         limit: i64,
     ) -> Result<Vec<Operation>, Error> {
-        let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
-        let order = if newest_first { "desc" } else { "asc" };
-        let mut from = cursor.map(|cursor| match cursor {
-            Cursor::After(id) | Cursor::Before(id) => id.to_string(),
-        });
-        let mut page = Filling::new(limit);
+        let mut page = Page::newest_first(cursor, limit);
         loop {
             let mut query = Sql::new(format!("select {} from operations where 1 = 1", self.columns()));
             if let Some(plan) = &filter.plan {
@@ -391,21 +378,11 @@ impl Store {
                 )
                 .and_one_of("kind", filter.kinds.iter().map(|kind| kind.as_str().to_owned()))
                 .and_one_of("result", filter.results.iter().cloned());
-            if let Some(id) = from {
-                query
-                    .push(if newest_first { " and id < " } else { " and id > " })
-                    .bind(id);
-            }
-            query
-                .push(" order by id ")
-                .push(order)
-                .push(" limit ")
-                .bind(limit);
+            page.confine(&mut query);
             let rows = query.fetch_all(self.reader()).await?;
-            if !page.add(self.with_history(&rows).await?, rows.len()) {
-                return Ok(page.done(!newest_first));
+            if !page.add(self.with_history(&rows).await?, &rows)? {
+                return Ok(page.done());
             }
-            from = rows.last().map(|row| row.text("id")).transpose()?;
         }
     }
 

@@ -53,7 +53,6 @@ pub use self::commands::WriteResponse;
 pub use self::config::Config;
 pub use self::damage::Damaged;
 pub use self::error::{Error, Kind, SetupError, Whose};
-pub use self::logon::SavedLogon;
 pub use self::sessions::Walked;
 pub use self::types::{
     AcceptedTask, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView,
@@ -71,6 +70,7 @@ use crate::clock::SharedClock;
 use crate::domain::command::WriteMethod;
 use crate::domain::id::LogonId;
 use crate::domain::links::Links;
+use crate::domain::logon::SavedLogon;
 
 /// How often idle logon sessions are looked after.
 const TENDING: Duration = Duration::from_mins(1);

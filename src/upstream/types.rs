@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::id::{EmId, LogonId, TaskId};
 use crate::domain::operation::TaskState;
+use crate::domain::words::words;
 
 /// Whether EM may have acted on a request that failed. The at-most-once rule reads this and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,19 +42,20 @@ pub struct TaskView {
     pub session: Option<EmId>,
 }
 
-/// What a numbered list can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortField {
-    /// `name`
-    Name,
-    /// `startedAt`; sessions only
-    StartedAt,
-    /// `endedAt`; sessions only
-    EndedAt,
-    /// `state`; sessions only
-    State,
-    /// `result`; sessions only
-    Result,
+words! {
+    /// What a numbered list can be sorted by.
+    pub enum SortField {
+        /// The name.
+        Name = "name",
+        /// When it began; sessions only.
+        StartedAt = "startedAt",
+        /// When it ended; sessions only.
+        EndedAt = "endedAt",
+        /// The state; sessions only.
+        State = "state",
+        /// The result; sessions only.
+        Result = "result",
+    }
 }
 
 /// A field and a direction.

@@ -12,6 +12,7 @@ use crate::catalogue::{Method, Operation, Resource};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, Plan, PlanCommand, PlanEdit, PlanKind};
+use crate::text::json_pointer;
 use crate::transcode::{self, Moment};
 
 /// What a write through the mirror does to a failover plan.
@@ -156,7 +157,7 @@ fn edit_of(plan: &Plan, current: &Value, body: &Value) -> Result<PlanEdit, Error
         })
         .map(|(name, _)| {
             FieldError::new(
-                format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+                json_pointer("", name),
                 format!("cannot be changed here; {editable} can"),
             )
         })

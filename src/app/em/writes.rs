@@ -94,12 +94,9 @@ fn encoded(mirror: &str, ask: &MirrorRequest, json: Option<&[u8]>) -> Result<Str
                 .flatten();
             let xml =
                 transcode::encode_edit(json, mirror, body.root, shown).map_err(|error| match error {
-                    EncodeError::Invalid(faults) => Error::Invalid(
-                        faults
-                            .into_iter()
-                            .map(|fault| FieldError::new(fault.pointer, fault.what.to_string()))
-                            .collect(),
-                    ),
+                    EncodeError::Invalid(faults) => {
+                        Error::Invalid(faults.into_iter().map(FieldError::from).collect())
+                    }
                     EncodeError::Syntax { what, at } => {
                         Error::invalid("", format!("cannot be read as JSON: {what} (byte {at})"))
                     }

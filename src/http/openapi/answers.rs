@@ -11,8 +11,9 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{Components, ContentBuilder, ObjectBuilder, Ref, RefOr};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
+use crate::domain::field_error::FieldError;
 use crate::http::codes::Code;
-use crate::http::problem::{Fault, PROBLEM_JSON, ProblemBody};
+use crate::http::problem::{PROBLEM_JSON, ProblemBody};
 
 /// What every route under `/api` may answer.
 pub(super) const GUARDED: &[Code] = &[
@@ -134,7 +135,7 @@ pub(super) fn add_components(components: &mut Components) {
         .insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     components
         .schemas
-        .insert(Fault::name().into_owned(), Fault::schema());
+        .insert(FieldError::name().into_owned(), FieldError::schema());
     let text = || ObjectBuilder::new().schema_type(Type::String);
     components.headers.insert(
         REQUEST_ID.to_owned(),
