@@ -2,7 +2,7 @@
 //!
 //! Signatures are checked by the library, times by the gateway's clock. A token never reaches a log, an error text or
 //! a `Debug` output. Everything under `/api` passes here, unknown paths included; a route's scope is checked where the
-//! route is registered (see `openapi::require_scope`).
+//! route is registered (see `register::require_scope`).
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ use serde_json::{Map, Value};
 
 use super::HttpState;
 use super::config::AuthConfig;
+use super::context::RequestContext;
 use super::json::Document;
 use super::keys::{Error, Key};
-use super::layers::RequestContext;
 use super::problem::Problem;
 use crate::clock::SharedClock;
 use crate::domain::access::{Caller, Scope};

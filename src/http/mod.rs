@@ -5,9 +5,11 @@
 //! caller gets `application/problem+json` with the request's id. Tests: `tests/it/problems.rs`, `guard_auth.rs`,
 //! `tests/it/guard_openapi`, and one file for each noun.
 
-pub mod auth;
+mod answers;
+mod auth;
 pub mod codes;
 pub mod config;
+mod context;
 mod extract;
 pub mod headers;
 mod idle;
@@ -15,8 +17,9 @@ mod json;
 mod keys;
 mod layers;
 mod listener;
-pub mod openapi;
+mod openapi;
 pub mod problem;
+mod register;
 mod routes;
 mod server;
 mod startup;
@@ -120,6 +123,15 @@ pub fn router(edge: &HttpState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(edge.clone());
     layers::around(routes, edge)
+}
+
+/// The OpenAPI document of all routes, as it is checked in.
+///
+/// # Errors
+/// In theory, when it cannot be written as JSON.
+pub fn document_json() -> Result<String, serde_json::Error> {
+    let (_, registered) = routes::all().split_for_parts();
+    openapi::document_json(registered)
 }
 
 async fn not_found(request: Request) -> Problem {

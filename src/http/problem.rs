@@ -141,6 +141,15 @@ impl Problem {
         .with_header(ALLOW, &allowed)
     }
 
+    /// 413 for a body over `limit` bytes.
+    #[must_use]
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(
+            Code::PayloadTooLarge,
+            format!("the body is larger than {limit} bytes"),
+        )
+    }
+
     /// 422 with the given faults.
     #[must_use]
     pub fn invalid(errors: Vec<Fault>) -> Self {

@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use crate::http::HttpState;
 use crate::http::json;
-use crate::http::layers::too_large;
 use crate::http::problem::{Code, Problem};
 
 /// A body that must be there.
@@ -107,7 +106,7 @@ async fn collected(request: Request, edge: &HttpState) -> Result<Option<Bytes>, 
         .await
         .map_err(|error| {
             if error.into_inner().downcast_ref::<LengthLimitError>().is_some() {
-                too_large(edge.config().max_body)
+                Problem::too_large(edge.config().max_body)
             } else {
                 Problem::new(Code::MalformedRequest, "the body ended before it was complete")
             }

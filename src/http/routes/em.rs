@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::located;
+use super::reply::{answer, located};
 use crate::app::em::{Document, Download, Kind, MirrorRequest, Unchanged, WriteRequest, WriteResponse};
 use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
@@ -142,7 +142,7 @@ async fn write(
         Some(response) if response.task.is_none() || wait.left().is_none() => {
             Ok(write_response(edge, response, submitted.operation.id))
         }
-        _ => super::plans::answer(edge, &submitted, wait, None).await,
+        _ => answer(edge, &submitted, wait, None).await,
     }
 }
 
