@@ -205,7 +205,7 @@ pub(super) async fn authenticate(
 pub(super) async fn require(scope: Scope, request: Request, next: Next) -> Response {
     match request.extensions().get::<Caller>() {
         Some(caller) if caller.may(scope) => next.run(request).await,
-        Some(_) => Problem::needs_scope(scope, format!("this needs the scope {scope}")).into_response(),
+        Some(_) => Problem::lacks_scope(scope).into_response(),
         None => Problem::no_token().into_response(),
     }
 }

@@ -11,6 +11,7 @@ pub mod codes;
 pub mod config;
 mod context;
 mod extract;
+mod failures;
 pub mod headers;
 mod idle;
 mod json;

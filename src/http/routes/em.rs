@@ -22,6 +22,7 @@ use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
 use crate::http::HttpState;
 use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pairs};
+use crate::http::failures;
 use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
 
@@ -67,10 +68,7 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     if caller.may(scope) {
         Ok(())
     } else {
-        Err(Problem::needs_scope(
-            scope,
-            format!("this needs the scope {scope}"),
-        ))
+        Err(Problem::lacks_scope(scope))
     }
 }
 
@@ -136,7 +134,7 @@ async fn write(
         .app()
         .em_write(caller, ask, request)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     match &submitted.response {
         // Who waits for the end wants to hear of the end, which only the operation tells.
         Some(response) if response.task.is_none() || wait.left().is_none() => {
@@ -160,7 +158,7 @@ async fn remove_task(
         .app()
         .em_remove_task(caller, ask)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     let response = StatusCode::NO_CONTENT.into_response();
     Ok(located(response, &address(edge, operation)))
 }

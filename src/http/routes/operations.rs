@@ -21,6 +21,7 @@ use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_WRITE};
 use crate::http::codes::Code;
 use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OpaqueCursor, PageSize, Query, Wait, cursor};
+use crate::http::failures;
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 
@@ -186,7 +187,7 @@ async fn cancel_operation(
     State(edge): State<HttpState>,
     Id(id): Id<OperationId>,
 ) -> Result<Response, Problem> {
-    let view = edge.app().cancel(id).await.map_err(Problem::of_action)?;
+    let view = edge.app().cancel(id).await.map_err(failures::of_action)?;
     let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     let response = (StatusCode::ACCEPTED, Json(&body)).into_response();
     Ok(located(response, &body.links.this))

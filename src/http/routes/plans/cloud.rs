@@ -20,6 +20,7 @@ use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
 use crate::http::answers::UPSTREAM_READ;
 use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
+use crate::http::failures;
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::routes::reply::answer;
@@ -120,7 +121,7 @@ async fn update_cloud_failover_plan(
             key,
         )
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     answer(&edge, &submitted, wait, None).await
 }
 
@@ -146,7 +147,7 @@ async fn delete_cloud_failover_plan(
         .app()
         .delete_cloud_plan(&caller, &id, unchanged(&edge, conditions), key)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     answer(&edge, &submitted, wait, None).await
 }
 

@@ -32,6 +32,7 @@ use crate::http::codes::Code;
 use crate::http::extract::{
     Choice, Conditions, EnumParam, Idempotency, OptionalJson, PageNumber, PageSize, Wait, entity_tag,
 };
+use crate::http::failures;
 use crate::http::problem::Problem;
 
 /// What an action may end in.
@@ -284,7 +285,7 @@ impl ActionCall {
             .app()
             .act(&self.caller, self.kind, &self.id, self.action, request)
             .await
-            .map_err(Problem::of_action)?;
+            .map_err(failures::of_action)?;
         answer(edge, &submitted, self.wait, generated).await
     }
 }

@@ -19,6 +19,7 @@ use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
 use crate::http::answers::UPSTREAM_READ;
 use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
+use crate::http::failures;
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::routes::reply::answer;
@@ -109,7 +110,7 @@ async fn update_failover_plan(
             key,
         )
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     answer(&edge, &submitted, wait, None).await
 }
 
