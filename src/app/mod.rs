@@ -3,11 +3,11 @@
 //! A handler at the edge calls one verb and wraps its answer; a verb knows no status code and no header. What changes
 //! EM or the store in more than one step runs in a tracked task, so that a caller who hangs up stops nothing.
 
+pub mod context;
 pub mod em;
 pub mod error;
 pub mod events;
 pub mod idempotency;
-pub mod mark;
 pub mod operations;
 mod plan_edit;
 pub mod plans;
@@ -32,6 +32,7 @@ use crate::upstream::EmClient;
 pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
 };
+pub use context::{OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
 
 /// How many operations are read at a time for those who waited for them; fewer than the store's connections.

@@ -1,7 +1,7 @@
 //! The life of a request that changes EM, from the row to the sending; what the answer means is `settle`'s.
 //!
 //! The row is durable before anything is sent, and what is not known to be durable is not sent. From then on whatever
-//! the caller hears names the operation (`mark`).
+//! the caller hears names the operation (`OperationSlot`).
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -11,8 +11,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::idempotency::IdempotentRequest;
-use super::mark::Mark;
-use super::{App, BusyWith, Error, Limits};
+use super::{App, BusyWith, Error, Limits, OpContext, OperationSlot};
 use crate::domain::access::Caller;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{
@@ -129,7 +128,7 @@ impl App {
     /// definitely did not act.
     pub(super) async fn submit<S, F, A>(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         intent: Intent,
         send: S,
     ) -> Result<Submitted, Error>
@@ -139,8 +138,7 @@ impl App {
         A: Into<WriteResponse> + Send + 'static,
     {
         let app = self.clone();
-        let caller = caller.clone();
-        let mark = Mark::of_this_request();
+        let context = context.clone();
         let work = async move {
             // After that time the outcome is looked for, and the plan may be somebody else's.
             let until = tokio::time::Instant::now() + app.limits.answer;
@@ -148,16 +146,18 @@ impl App {
             let (store, registration) = (app.store.clone(), app.store.registration());
             let permit =
                 move || tokio::time::Instant::now() < until && store.is_registered_since(registration);
-            let operation = match app.record(&caller, intent).await? {
+            let operation = match app.record(&context.caller, intent).await? {
                 Recorded::New(operation) => {
-                    mark.set(operation);
+                    context.operation.set(operation);
                     operation
                 }
                 Recorded::Earlier(operation) => {
-                    mark.set(operation);
-                    return app.replayed(operation).await;
+                    context.operation.set(operation);
+                    return app.replayed(&context, operation).await;
                 }
-                Recorded::Unclear(operation, error) => app.confirm(*operation, error, &mark).await?,
+                Recorded::Unclear(operation, error) => {
+                    app.confirm(*operation, error, &context.operation).await?
+                }
             };
             let answer = send(app.em.only_while(permit)).await.map(Into::into);
             let outcome = app.record_with_retry(operation, &answer).await;
@@ -177,19 +177,19 @@ impl App {
     /// [`Error::KeyReused`] when the key stands for another request, [`Error::Store`].
     pub(super) async fn replay(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         request: Option<&IdempotentRequest>,
     ) -> Result<Option<Submitted>, Error> {
         let Some(request) = request else { return Ok(None) };
-        match self.store.key_use(&request.digests(caller)).await? {
+        match self.store.key_use(&request.digests(&context.caller)).await? {
             KeyUse::Free => Ok(None),
-            KeyUse::Same(operation) => self.replayed(operation).await.map(Some),
+            KeyUse::Same(operation) => self.replayed(context, operation).await.map(Some),
             KeyUse::Other => Err(Error::KeyReused),
         }
     }
 
-    async fn replayed(&self, id: OperationId) -> Result<Submitted, Error> {
-        Mark::of_this_request().set(id);
+    async fn replayed(&self, context: &OpContext, id: OperationId) -> Result<Submitted, Error> {
+        context.operation.set(id);
         let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
             what: "the operation",
         })?;
@@ -262,11 +262,11 @@ impl App {
         &self,
         operation: Operation,
         lost: store::Error,
-        mark: &Mark,
+        slot: &OperationSlot,
     ) -> Result<OperationId, Error> {
         let id = operation.id;
         tracing::warn!(operation = %id, error = &lost as &dyn std::error::Error, "it is not known whether an operation was recorded; it is not sent before that is known");
-        mark.set(id);
+        slot.set(id);
         let begun = tokio::time::Instant::now();
         let stopping = self.tasks.stopping();
         loop {
@@ -278,7 +278,7 @@ impl App {
                 // Whoever asked may have turned to something else by now.
                 Ok(true) => cancel_unsent(&self.store, id).await.is_ok(),
                 Ok(false) => {
-                    mark.clear();
+                    slot.clear();
                     true
                 }
                 Err(_) => false,

@@ -19,7 +19,7 @@ pub use queries::of as queryable;
 pub use request::{Kind, MirrorRequest, formats, is_task, known_parameters};
 pub use writes::{Unchanged, WriteRequest};
 
-use super::{App, Error};
+use super::{App, Error, OpContext};
 use crate::catalogue::Method;
 pub use crate::upstream::mirror::{Document, Download, WriteResponse};
 
@@ -45,7 +45,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`]; that of EM's 404 included, since EM says best what it does not have.
-    pub async fn em_read(&self, ask: &MirrorRequest) -> Result<Document, Error> {
+    pub async fn em_read(&self, _context: &OpContext, ask: &MirrorRequest) -> Result<Document, Error> {
         let document = self.em.document(&ask.target).await?;
         match &ask.parent {
             // Nothing found in what does not exist is the same 404 as without a search.
@@ -65,7 +65,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`], before the first byte.
-    pub async fn em_download(&self, ask: &MirrorRequest) -> Result<Download, Error> {
+    pub async fn em_download(&self, _context: &OpContext, ask: &MirrorRequest) -> Result<Download, Error> {
         Ok(self.em.download(&ask.target).await?)
     }
 }

@@ -7,9 +7,9 @@ use super::MirrorRequest;
 use crate::app::idempotency::IdempotentRequest;
 use crate::app::plans::ActionRequest;
 use crate::app::submit::Submitted;
-use crate::app::{App, Error, FieldError};
+use crate::app::{App, Error, FieldError, OpContext};
 use crate::catalogue::{Method, Operation, Resource};
-use crate::domain::access::{Caller, Scope};
+use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, Command, Plan, PlanEdit, PlanKind};
 use crate::transcode::{self, Moment};
@@ -69,7 +69,7 @@ impl MirrorRequest {
 impl App {
     pub(super) async fn em_plan(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         ask: &MirrorRequest,
         verb: PlanVerb,
         body: Option<&[u8]>,
@@ -91,18 +91,18 @@ impl App {
                     idempotency,
                     ..ActionRequest::default()
                 };
-                self.act(caller, verb.kind, &id, action, request).await
+                self.act(context, verb.kind, &id, action, request).await
             }
             What::Edit => {
                 let body: Value = serde_json::from_slice(body.unwrap_or_default())
                     .map_err(|_| Error::invalid("", "cannot be read as JSON"))?;
-                let (plan, current) = self.plan_fresh(verb.kind, &id).await?;
+                let (plan, current) = self.plan_fresh(context, verb.kind, &id).await?;
                 let current: Value = serde_json::from_slice(&current)
                     .map_err(|_| Error::Internal("a failover plan is no JSON"))?;
                 let edit = edit_of(&plan, &current, &body)?;
-                self.submit_edit(caller, plan, edit, idempotency).await
+                self.submit_edit(context, plan, edit, idempotency).await
             }
-            What::Delete => self.delete_cloud_plan(caller, &id, |_| true, idempotency).await,
+            What::Delete => self.delete_cloud_plan(context, &id, |_| true, idempotency).await,
         }
     }
 

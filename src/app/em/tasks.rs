@@ -13,8 +13,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{Document, MirrorRequest};
-use crate::app::{App, Error};
-use crate::domain::access::{Caller, Scope};
+use crate::app::{App, Error, OpContext};
+use crate::domain::access::Scope;
 use crate::domain::id::{LogonId, OperationId};
 use crate::domain::links::Links;
 use crate::domain::operation::{Operation, OperationKind, OperationState, OperationTask};
@@ -31,8 +31,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's; [`Error::Upstream`], [`Error::Store`].
-    pub async fn em_task(&self, caller: &Caller, ask: &MirrorRequest) -> Result<Document, Error> {
-        let operation = self.own_operation(caller, ask, Scope::OperationsRead).await?;
+    pub async fn em_task(&self, context: &OpContext, ask: &MirrorRequest) -> Result<Document, Error> {
+        let operation = self.own_operation(context, ask, Scope::OperationsRead).await?;
         let (id, task) = (operation.id, operation.task.ok_or(GONE)?);
         let logon = task.logon.ok_or(GONE)?;
         self.reach(logon).await?;
@@ -49,15 +49,19 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's, [`Error::NeedsScope`] when it is that of an operation
     /// which was not asked for through the mirror alone, and those of [`App::cancel`].
-    pub async fn em_remove_task(&self, caller: &Caller, ask: &MirrorRequest) -> Result<OperationId, Error> {
-        let operation = self.own_operation(caller, ask, Scope::OperationsCancel).await?;
+    pub async fn em_remove_task(
+        &self,
+        context: &OpContext,
+        ask: &MirrorRequest,
+    ) -> Result<OperationId, Error> {
+        let operation = self.own_operation(context, ask, Scope::OperationsCancel).await?;
         // What the mirror's scope could start, it can stop; a failover needs the scope of the curated route, as its
         // start did.
-        if operation.kind != OperationKind::Em && !caller.may(Scope::OperationsCancel) {
+        if operation.kind != OperationKind::Em && !context.caller.may(Scope::OperationsCancel) {
             return Err(Error::NeedsScope(Scope::OperationsCancel));
         }
         if operation.state != OperationState::Finished {
-            return Ok(self.cancel(operation.id).await?.operation.id);
+            return Ok(self.cancel(context, operation.id).await?.operation.id);
         }
         let task = operation.task.ok_or(GONE)?;
         let logon = task.logon.ok_or(GONE)?;
@@ -72,8 +76,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`], [`Error::Store`].
-    pub async fn em_tasks(&self, caller: &Caller, ask: &MirrorRequest) -> Result<Document, Error> {
-        let operations = match &caller.name {
+    pub async fn em_tasks(&self, context: &OpContext, ask: &MirrorRequest) -> Result<Document, Error> {
+        let operations = match &context.caller.name {
             Some(name) => {
                 // EM has forgotten the tasks of all other sessions.
                 let held = self.em.held_logons();
@@ -150,7 +154,7 @@ impl App {
     /// is the scope that lets the caller at any operation.
     async fn own_operation(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         ask: &MirrorRequest,
         nameless: Scope,
     ) -> Result<Operation, Error> {
@@ -161,9 +165,9 @@ impl App {
         let own = |operation: &Operation| {
             let task = operation.task.as_ref();
             let id = ask.values.first();
-            let by_caller = match (&operation.requested_by, &caller.name) {
+            let by_caller = match (&operation.requested_by, &context.caller.name) {
                 (Some(name), Some(caller)) => name == caller,
-                (None, None) => caller.may(nameless),
+                (None, None) => context.caller.may(nameless),
                 (Some(_), None) | (None, Some(_)) => false,
             };
             by_caller

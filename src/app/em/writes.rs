@@ -10,9 +10,8 @@ use bytes::Bytes;
 use super::MirrorRequest;
 use crate::app::idempotency::IdempotentRequest;
 use crate::app::submit::{Intent, Submitted};
-use crate::app::{App, Error, FieldError};
+use crate::app::{App, Error, FieldError, OpContext};
 use crate::catalogue::{Method, catalogue};
-use crate::domain::access::Caller;
 use crate::domain::operation::OperationKind;
 use crate::transcode::{self, EncodeError};
 use crate::upstream::mirror::{ExpectedReply, Write};
@@ -38,12 +37,12 @@ impl App {
     /// [`Error::Refused`], and those of [`App::act`] for failover plans.
     pub async fn em_write(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         ask: &MirrorRequest,
         request: WriteRequest,
     ) -> Result<Submitted, Error> {
         let body = encoded(self.em.links().mirror(), ask, request.body.as_deref())?;
-        if let Some(earlier) = self.replay(caller, request.idempotency.as_ref()).await? {
+        if let Some(earlier) = self.replay(context, request.idempotency.as_ref()).await? {
             return Ok(earlier);
         }
         if let Some(unchanged) = request.unchanged {
@@ -51,7 +50,7 @@ impl App {
         }
         if let Some(plan) = ask.plan_verb() {
             return self
-                .em_plan(caller, ask, plan, request.body.as_deref(), request.idempotency)
+                .em_plan(context, ask, plan, request.body.as_deref(), request.idempotency)
                 .await;
         }
         let write = Write {
@@ -69,7 +68,7 @@ impl App {
             metadata: BTreeMap::new(),
             idempotency: request.idempotency,
         };
-        self.submit(caller, intent, move |em| async move { em.send(write).await })
+        self.submit(context, intent, move |em| async move { em.send(write).await })
             .await
     }
 

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 
-use crate::app::mark::Mark;
+use crate::http::context::RequestContext;
 use crate::http::problem::{Code, Problem};
 use crate::telemetry::names;
 
@@ -139,8 +139,8 @@ impl Drop for Counted {
 /// Ends the wait for an answer. What changes something runs in a task of its own and goes on, so a failure after it was
 /// recorded names it: whoever only heard "come again" would ask for it twice.
 pub(super) async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    let mark = Mark::default();
-    let mut response = match tokio::time::timeout(limit, mark.around(next.run(request))).await {
+    let context = RequestContext::of(request.extensions()).cloned();
+    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             Code::GatewayTimeout,
@@ -148,7 +148,7 @@ pub(super) async fn deadline(State(limit): State<Duration>, request: Request, ne
         )
         .into_response(),
     };
-    if let Some(operation) = mark.operation()
+    if let Some(operation) = context.and_then(|context| context.operation().get())
         && response.status().is_server_error()
         && let Some(problem) = response.extensions_mut().get_mut::<Problem>()
     {

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use super::by_cursor;
 use crate::api_types::events::EventItem;
 use crate::api_types::page::{Page, PageInfo};
+use crate::app::OpContext;
 use crate::app::StoredEvent;
 use crate::app::events::EventPlace;
 use crate::domain::access::Scope;
@@ -53,6 +54,7 @@ struct EventQuery {
     responses((status = 200, description = "A page of events.", body = Page<EventItem>)))]
 async fn list_events(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<EventQuery>,
     uri: Uri,
 ) -> Result<Json<Page<EventItem>>, Problem> {
@@ -64,7 +66,7 @@ async fn list_events(
         }
     })?;
     let size = query.page_size.0;
-    let page = edge.app().events(from, size as usize).await?;
+    let page = edge.app().events(&context, from, size as usize).await?;
     // One that cannot be read must not hide the others.
     let items = page.items.iter().filter_map(item).collect();
     let place = |seq: i64| OpaqueCursor::write(&seq.to_be_bytes());

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::api_types::operations::Operation;
+use crate::app::OpContext;
 use crate::app::submit::Submitted;
 use crate::http::HttpState;
 use crate::http::extract::Wait;
@@ -16,14 +17,15 @@ use crate::http::problem::Problem;
 /// the gateway made for the callback is shown here and never again.
 pub(super) async fn answer(
     edge: &HttpState,
+    context: &OpContext,
     submitted: &Submitted,
     wait: Wait,
     secret: Option<SecretString>,
 ) -> Result<Response, Problem> {
     let operation = &submitted.operation;
     let view = match wait.left() {
-        Some(left) => edge.app().await_operation(operation.id, left).await?,
-        None => edge.app().with_session(operation.clone()).await?,
+        Some(left) => edge.app().await_operation(context, operation.id, left).await?,
+        None => edge.app().with_session(context, operation.clone()).await?,
     };
     let mut body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     if let (Some(callback), Some(secret), false) = (&mut body.callback, secret, submitted.replayed) {

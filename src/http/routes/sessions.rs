@@ -12,6 +12,7 @@ use super::numbered;
 use super::plans::one_order;
 use crate::api_types::page::Page;
 use crate::api_types::sessions::FailoverSession;
+use crate::app::OpContext;
 use crate::app::{PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
@@ -127,6 +128,7 @@ struct SessionFilter {
     responses((status = 200, description = "A page of sessions.", body = Page<FailoverSession>)))]
 async fn list_failover_sessions(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(filter): Query<SessionFilter>,
     uri: Uri,
 ) -> Result<Json<Page<FailoverSession>>, Problem> {
@@ -160,7 +162,7 @@ async fn list_failover_sessions(
                 .or(Some(newest_first)),
         },
     };
-    let page = edge.app().sessions(&query).await?;
+    let page = edge.app().sessions(&context, &query).await?;
     Ok(Json(Page {
         page: numbered(edge.links(), &uri, &page),
         items: page
@@ -178,8 +180,9 @@ async fn list_failover_sessions(
     responses((status = 200, description = "The session.", body = FailoverSession)))]
 async fn get_failover_session(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EmId>,
 ) -> Result<Json<FailoverSession>, Problem> {
-    let session = edge.app().session(&id).await?;
+    let session = edge.app().session(&context, &id).await?;
     Ok(Json(FailoverSession::new(edge.links(), &session)))
 }

@@ -4,6 +4,7 @@
 //! session was left behind.
 
 pub mod client;
+pub mod context;
 pub mod door;
 pub mod judge;
 pub mod least;

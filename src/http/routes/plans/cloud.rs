@@ -1,9 +1,9 @@
 //! Failover plans of Veeam Cloud Connect tenants.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::{Extension, Json};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
-use crate::domain::access::{Caller, Scope};
+use crate::app::OpContext;
+use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
@@ -71,10 +72,11 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_cloud_failover_plans(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<PlanQuery>,
     uri: Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    list(&edge, PlanKind::Cloud, &query, &uri).await
+    list(&edge, &context, PlanKind::Cloud, &query, &uri).await
 }
 
 /// Read a cloud failover plan
@@ -86,10 +88,11 @@ async fn list_cloud_failover_plans(
     ))]
 async fn get_cloud_failover_plan(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    get(&edge, PlanKind::Cloud, &id, &conditions).await
+    get(&edge, &context, PlanKind::Cloud, &id, &conditions).await
 }
 
 /// Edit a cloud failover plan
@@ -102,7 +105,7 @@ async fn get_cloud_failover_plan(
     responses(EditResponses))]
 async fn update_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
     wait: Wait,
@@ -113,7 +116,7 @@ async fn update_cloud_failover_plan(
     let submitted = edge
         .app()
         .edit_plan(
-            &caller,
+            &context,
             PlanKind::Cloud,
             &id,
             &body,
@@ -122,7 +125,7 @@ async fn update_cloud_failover_plan(
         )
         .await
         .map_err(failures::of_action)?;
-    answer(&edge, &submitted, wait, None).await
+    answer(&edge, &context, &submitted, wait, None).await
 }
 
 /// Delete a cloud failover plan
@@ -136,7 +139,7 @@ async fn update_cloud_failover_plan(
 )]
 async fn delete_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
     wait: Wait,
@@ -145,10 +148,10 @@ async fn delete_cloud_failover_plan(
     let key = idempotency.of(Value::Null);
     let submitted = edge
         .app()
-        .delete_cloud_plan(&caller, &id, unchanged(&edge, conditions), key)
+        .delete_cloud_plan(&context, &id, unchanged(&edge, conditions), key)
         .await
         .map_err(failures::of_action)?;
-    answer(&edge, &submitted, wait, None).await
+    answer(&edge, &context, &submitted, wait, None).await
 }
 
 /// Test a cloud failover plan
@@ -160,7 +163,7 @@ async fn delete_cloud_failover_plan(
     responses(ActionResponses))]
 async fn test_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -170,7 +173,7 @@ async fn test_cloud_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,
@@ -188,7 +191,7 @@ async fn test_cloud_failover_plan(
     responses(ActionResponses))]
 async fn start_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -198,7 +201,7 @@ async fn start_cloud_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,
@@ -216,7 +219,7 @@ async fn start_cloud_failover_plan(
     responses(ActionResponses))]
 async fn undo_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -226,7 +229,7 @@ async fn undo_cloud_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,

@@ -21,9 +21,9 @@ use super::numbered;
 use super::reply::answer;
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
+use crate::app::OpContext;
 use crate::app::plans::ActionRequest;
 use crate::app::{PageRequest, Sort, SortField};
-use crate::domain::access::Caller;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
@@ -198,11 +198,12 @@ impl TryFrom<BTreeMap<String, String>> for Metadata {
 
 async fn list(
     edge: &HttpState,
+    context: &OpContext,
     kind: PlanKind,
     query: &PlanQuery,
     uri: &Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    let page = edge.app().plans(kind, &query.request()?).await?;
+    let page = edge.app().plans(context, kind, &query.request()?).await?;
     Ok(Json(Page {
         page: numbered(edge.links(), uri, &page),
         items: page
@@ -215,11 +216,12 @@ async fn list(
 
 async fn get(
     edge: &HttpState,
+    context: &OpContext,
     kind: PlanKind,
     id: &EmId,
     conditions: &Conditions,
 ) -> Result<Response, Problem> {
-    let plan = edge.app().plan(kind, id).await?;
+    let plan = edge.app().plan(context, kind, id).await?;
     let bytes = representation(&Plan::new(edge.links(), &plan))?;
     let tag = entity_tag(&bytes);
     let response = ([(CONTENT_TYPE, "application/json")], bytes).into_response();
@@ -253,7 +255,7 @@ fn unchanged(
 struct ActionCall {
     kind: PlanKind,
     action: ActionKind,
-    caller: Caller,
+    context: OpContext,
     id: EmId,
     wait: Wait,
     idempotency: Idempotency,
@@ -266,7 +268,12 @@ impl ActionCall {
         let callback = match options.callback {
             Some(wanted) => {
                 let secret = wanted.secret.as_ref().map(ExposeSecret::expose_secret);
-                Some(edge.app().webhooks().callback(&wanted.url, secret).await?)
+                Some(
+                    edge.app()
+                        .webhooks()
+                        .callback(&self.context, &wanted.url, secret)
+                        .await?,
+                )
             }
             None => None,
         };
@@ -283,9 +290,9 @@ impl ActionCall {
         };
         let submitted = edge
             .app()
-            .act(&self.caller, self.kind, &self.id, self.action, request)
+            .act(&self.context, self.kind, &self.id, self.action, request)
             .await
             .map_err(failures::of_action)?;
-        answer(edge, &submitted, self.wait, generated).await
+        answer(edge, &self.context, &submitted, self.wait, generated).await
     }
 }
