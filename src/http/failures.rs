@@ -7,6 +7,8 @@ use super::codes::Code;
 use super::problem::{Fault, Problem};
 use crate::app::error::{BusyWith, StoreError};
 use crate::app::{self, UpstreamError, UpstreamFault};
+use crate::auth::Refusal;
+use crate::json;
 
 /// What was requested when Enterprise Manager did not answer in time.
 #[derive(Clone, Copy)]
@@ -20,6 +22,32 @@ enum Requested {
 impl From<app::Error> for Problem {
     fn from(error: app::Error) -> Self {
         logged(&error, Requested::Read)
+    }
+}
+
+impl From<json::Error> for Problem {
+    fn from(error: json::Error) -> Self {
+        match error {
+            json::Error::Malformed(_) => Self::new(Code::MalformedRequest, format!("the body {error}")),
+            json::Error::Faults(faults) => Self::invalid(
+                faults
+                    .into_iter()
+                    .map(|fault| Fault {
+                        pointer: fault.pointer,
+                        detail: fault.detail,
+                    })
+                    .collect(),
+            ),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.missing_scope() {
+            Some(scope) => Self::needs_scope(scope, refusal.to_string()),
+            None => Self::bad_token(&refusal.to_string()),
+        }
     }
 }
 

@@ -182,7 +182,7 @@ impl Problem {
 
     /// 401 because of the token; `reason` says which check failed, without any of the token's content.
     #[must_use]
-    pub fn bad_token(reason: &'static str) -> Self {
+    pub fn bad_token(reason: &str) -> Self {
         Self::new(Code::Unauthenticated, reason).with_header(
             WWW_AUTHENTICATE,
             &format!("Bearer realm=\"emgate\", error=\"invalid_token\", error_description=\"{reason}\""),

@@ -12,14 +12,13 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-use super::step;
-use crate::http::problem::Fault;
+use super::{Fault, step};
 
 /// Reads `value` as a `T`.
 ///
 /// # Errors
 /// The first fault, with its JSON pointer.
-pub(in crate::http) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
     T::deserialize(Node(value)).map_err(|misfit| Fault {
         pointer: misfit.pointer,
         detail: misfit.detail,
