@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{self, App};
+use crate::auth::Verifier;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::domain::id::LogonId;
@@ -46,9 +47,6 @@ pub enum Error {
     /// The listener.
     #[error(transparent)]
     Server(#[from] http::ServerError),
-    /// A key of `[auth]`.
-    #[error(transparent)]
-    Key(#[from] http::KeyError),
     /// The store.
     #[error("the store cannot be opened")]
     Store(#[from] store::Error),
@@ -72,12 +70,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.hint(),
-            Self::Server(_)
-            | Self::Key(_)
-            | Self::Upstream(_)
-            | Self::Worker
-            | Self::ServerEnded
-            | Self::Signals(_) => None,
+            Self::Server(_) | Self::Upstream(_) | Self::Worker | Self::ServerEnded | Self::Signals(_) => None,
         }
     }
 }
@@ -153,7 +146,7 @@ impl Starting {
             ended = &mut self.server => return Err(ended_by_itself(ended)),
         };
         unfinished.disarm();
-        self.startup.complete(&opened.edge);
+        self.startup.complete(&opened.state);
         tracing::info!("the store is open; requests are taken");
         Ok(Gateway {
             addr: self.addr,
@@ -176,7 +169,7 @@ struct Opened {
     tasks: Tasks,
     heartbeat: AbortOnDropHandle<()>,
     notifications: AbortOnDropHandle<()>,
-    edge: HttpState,
+    state: HttpState,
 }
 
 impl Opened {
@@ -222,7 +215,8 @@ impl Opened {
             health: dispatcher.health(),
         };
         let app = App::new(rooms, limits);
-        let edge = HttpState::new(app, config.server.clone(), &config.auth, clock.clone())?;
+        let verifier = Verifier::new(&config.auth, clock.clone());
+        let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());
 
         let notifications = NotificationListener::new(of_workers.clone(), watcher_nudge.clone());
         let watcher = Watcher::new(
@@ -244,7 +238,7 @@ impl Opened {
             tasks,
             heartbeat,
             notifications: AbortOnDropHandle::new(tokio::spawn(notifications.run())),
-            edge,
+            state,
         })
     }
 }

@@ -14,10 +14,12 @@
 //! | [`watcher`] | looks at EM, writes what changed |
 //! | [`webhooks`] | from event to signed request |
 //! | [`app`] | the verbs: whatever needs two rooms |
+//! | [`auth`] | from token to caller |
 //! | [`http`] | the edge |
 
 pub mod api_types;
 pub mod app;
+pub mod auth;
 pub mod bootstrap;
 pub mod catalogue;
 pub mod cli;
@@ -27,6 +29,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod json;
 pub mod runtime;
 #[cfg(feature = "demo")]
 pub mod sim;

@@ -1,4 +1,4 @@
-//! Why a verb could not do what was asked; `http::problem` gives each its status and code.
+//! Why a verb could not do what was asked; `http::failures` gives each its status and code.
 
 use crate::domain::access::Scope;
 pub use crate::domain::field_error::FieldError;

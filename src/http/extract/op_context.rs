@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use crate::app::OpContext;
 use crate::domain::access::Caller;
 use crate::http::HttpState;
-use crate::http::layers::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::problem::Problem;
 
 impl FromRequestParts<HttpState> for OpContext {

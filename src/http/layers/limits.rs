@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 
-use super::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::problem::{Code, Problem};
 use crate::telemetry::names;
 
@@ -53,7 +53,7 @@ pub(super) async fn body(State(limit): State<usize>, request: Request, next: Nex
         let limited = Body::new(Limited::new(body.clone(), limit));
         next.run(Request::from_parts(parts, limited)).await
     } else {
-        too_large(limit).into_response()
+        Problem::too_large(limit).into_response()
     };
     if sends_at_once && (response.status().is_client_error() || response.status().is_server_error()) {
         body.drain().await;
@@ -107,14 +107,6 @@ impl HttpBody for SharedBody {
     fn size_hint(&self) -> SizeHint {
         self.inner().size_hint()
     }
-}
-
-/// The refusal of a body over `limit` bytes.
-pub(in crate::http) fn too_large(limit: usize) -> Problem {
-    Problem::new(
-        Code::PayloadTooLarge,
-        format!("the body is larger than {limit} bytes"),
-    )
 }
 
 /// Refuses at once what would wait in a crowd; probes are always let through, or a crowd would look like a death.

@@ -11,10 +11,10 @@ use axum::response::Response;
 use ipnet::IpNet;
 use tracing::Instrument as _;
 
-use super::RequestContext;
 use crate::clock::SharedClock;
 use crate::domain::links::Links;
 use crate::http::Config;
+use crate::http::context::RequestContext;
 use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 use crate::http::problem::Problem;
 use crate::telemetry::names;

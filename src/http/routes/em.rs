@@ -13,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::located;
+use super::reply::{answer, located};
 use crate::app::OpContext;
 use crate::app::em::{Document, Download, Kind, MirrorRequest, Unchanged, WriteRequest, WriteResponse};
 use crate::catalogue;
@@ -22,6 +22,7 @@ use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
 use crate::http::HttpState;
 use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pairs};
+use crate::http::failures;
 use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
 
@@ -67,10 +68,7 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     if caller.may(scope) {
         Ok(())
     } else {
-        Err(Problem::needs_scope(
-            scope,
-            format!("this needs the scope {scope}"),
-        ))
+        Err(Problem::lacks_scope(scope))
     }
 }
 
@@ -136,13 +134,13 @@ async fn write(
         .app()
         .em_write(context, ask, request)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     match &submitted.response {
         // Who waits for the end wants to hear of the end, which only the operation tells.
         Some(response) if response.task.is_none() || wait.left().is_none() => {
             Ok(write_response(edge, response, submitted.operation.id))
         }
-        _ => super::plans::answer(edge, context, &submitted, wait, None).await,
+        _ => answer(edge, context, &submitted, wait, None).await,
     }
 }
 
@@ -160,7 +158,7 @@ async fn remove_task(
         .app()
         .em_remove_task(context, ask)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     let response = StatusCode::NO_CONTENT.into_response();
     Ok(located(response, &address(edge, operation)))
 }

@@ -19,18 +19,15 @@ use crate::app::events::EventPlace;
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
 use crate::http::HttpState;
-use crate::http::codes::Code;
+use crate::http::answers::STORED;
 use crate::http::extract::{EventCursor, OpaqueCursor, PageSize, Query, cursor};
-use crate::http::openapi::{event_example, event_schema, require_scope};
+use crate::http::openapi::{event_example, event_schema};
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
-        .routes(require_scope(
-            Scope::EventsRead,
-            &[Code::StoreUnavailable],
-            routes!(list_events),
-        ))
+        .routes(require_scope(Scope::EventsRead, &[STORED], routes!(list_events)))
         .routes(require_scope(Scope::EventsRead, &[], routes!(list_event_types)))
 }
 

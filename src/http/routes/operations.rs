@@ -9,8 +9,8 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::plans::WRITING;
-use super::{by_cursor, located};
+use super::by_cursor;
+use super::reply::located;
 use crate::api_types::operations::Operation;
 use crate::api_types::page::Page;
 use crate::app::OpContext;
@@ -19,37 +19,31 @@ use crate::domain::access::Scope;
 use crate::domain::id::{EmId, OperationId};
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::http::HttpState;
+use crate::http::answers::{STORED, UPSTREAM_WRITE};
 use crate::http::codes::Code;
 use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OpaqueCursor, PageSize, Query, Wait, cursor};
-use crate::http::openapi::require_scope;
+use crate::http::failures;
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
 
-const STORED: &[Code] = &[Code::StoreUnavailable];
+/// What a cancellation may end in.
+const CANCEL_PROBLEMS: &[&[Code]] = &[UPSTREAM_WRITE, &[Code::OperationFinished, Code::NotCancellable]];
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    let cancelling = [
-        WRITING,
-        &[
-            Code::OperationFinished,
-            Code::NotCancellable,
-            Code::UpstreamConflict,
-        ],
-    ]
-    .concat();
     OpenApiRouter::default()
         .routes(require_scope(
             Scope::OperationsRead,
-            STORED,
+            &[STORED],
             routes!(list_operations),
         ))
         .routes(require_scope(
             Scope::OperationsRead,
-            STORED,
+            &[STORED],
             routes!(get_operation),
         ))
         .routes(require_scope(
             Scope::OperationsCancel,
-            &cancelling,
+            CANCEL_PROBLEMS,
             routes!(cancel_operation),
         ))
 }
@@ -204,7 +198,7 @@ async fn cancel_operation(
         .app()
         .cancel(&context, id)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     let response = (StatusCode::ACCEPTED, Json(&body)).into_response();
     Ok(located(response, &body.links.this))

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::numbered;
-use super::plans::{READING, one_order};
+use super::plans::one_order;
 use crate::api_types::page::Page;
 use crate::api_types::sessions::FailoverSession;
 use crate::app::OpContext;
@@ -17,22 +17,21 @@ use crate::app::{PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::http::HttpState;
-use crate::http::codes::Code;
+use crate::http::answers::{STORED, UPSTREAM_READ};
 use crate::http::extract::{Choice, Choices, EnumParam, Id, Moment, PageNumber, PageSize, Query};
-use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    let codes = [READING, &[Code::StoreUnavailable]].concat();
     OpenApiRouter::default()
         .routes(require_scope(
             Scope::SessionsRead,
-            &codes,
+            &[UPSTREAM_READ, STORED],
             routes!(list_failover_sessions),
         ))
         .routes(require_scope(
             Scope::SessionsRead,
-            &codes,
+            &[UPSTREAM_READ, STORED],
             routes!(get_failover_session),
         ))
 }

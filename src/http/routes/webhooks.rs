@@ -10,7 +10,8 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{by_cursor, located};
+use super::by_cursor;
+use super::reply::located;
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
     WebhookDelivery, WebhookEndpoint, WebhookEndpointCreate, WebhookEndpointCreated, WebhookEndpointPatch,
@@ -22,27 +23,25 @@ use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::DeliveryState;
 use crate::http::HttpState;
-use crate::http::codes::Code;
+use crate::http::answers::STORED;
 use crate::http::extract::{
     Choices, EnumParam, Id, IdFilter, JsonBody, OpaqueCursor, PageSize, Query, cursor, no_idempotency_key,
 };
-use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
-
-const STORED: &[Code] = &[Code::StoreUnavailable];
+use crate::http::register::require_scope;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     let (read, write) = (Scope::WebhooksRead, Scope::WebhooksWrite);
     OpenApiRouter::default()
-        .routes(require_scope(write, STORED, routes!(create_webhook_endpoint)))
-        .routes(require_scope(write, STORED, routes!(update_webhook_endpoint)))
-        .routes(require_scope(write, STORED, routes!(delete_webhook_endpoint)))
-        .routes(require_scope(write, STORED, routes!(test_webhook_endpoint)))
+        .routes(require_scope(write, &[STORED], routes!(create_webhook_endpoint)))
+        .routes(require_scope(write, &[STORED], routes!(update_webhook_endpoint)))
+        .routes(require_scope(write, &[STORED], routes!(delete_webhook_endpoint)))
+        .routes(require_scope(write, &[STORED], routes!(test_webhook_endpoint)))
         .route_layer(from_fn(no_idempotency_key))
-        .routes(require_scope(read, STORED, routes!(list_webhook_endpoints)))
-        .routes(require_scope(read, STORED, routes!(get_webhook_endpoint)))
-        .routes(require_scope(read, STORED, routes!(list_webhook_deliveries)))
-        .routes(require_scope(read, STORED, routes!(get_webhook_delivery)))
+        .routes(require_scope(read, &[STORED], routes!(list_webhook_endpoints)))
+        .routes(require_scope(read, &[STORED], routes!(get_webhook_endpoint)))
+        .routes(require_scope(read, &[STORED], routes!(list_webhook_deliveries)))
+        .routes(require_scope(read, &[STORED], routes!(get_webhook_delivery)))
 }
 
 fn endpoint_place(place: &[u8]) -> Option<EndpointId> {

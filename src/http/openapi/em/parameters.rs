@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::paths::Endpoint;
+use super::endpoint::Endpoint;
 use super::schemas::{Schemas, put};
 use crate::app::em::{formats, is_task, known_parameters, queryable};
 use crate::catalogue::{self, Parameter, catalogue};

@@ -10,8 +10,7 @@ use utoipa_axum::routes;
 
 use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses, PlanPath};
 use super::{
-    ActionCall, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list,
-    unchanged,
+    ACTION_PROBLEMS, ActionCall, ActionOptions, EDIT_PROBLEMS, PlanQuery, StartOptions, get, list, unchanged,
 };
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
@@ -20,45 +19,48 @@ use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
+use crate::http::answers::UPSTREAM_READ;
 use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
-use crate::http::openapi::require_scope;
+use crate::http::failures;
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
+use crate::http::routes::reply::answer;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_scope(
             Scope::PlansRead,
-            READING,
+            &[UPSTREAM_READ],
             routes!(list_cloud_failover_plans),
         ))
         .routes(require_scope(
             Scope::PlansRead,
-            READING,
+            &[UPSTREAM_READ],
             routes!(get_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansWrite,
-            &editing(),
+            EDIT_PROBLEMS,
             routes!(update_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansWrite,
-            &editing(),
+            EDIT_PROBLEMS,
             routes!(delete_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansTest,
-            &acting(),
+            ACTION_PROBLEMS,
             routes!(test_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansStart,
-            &acting(),
+            ACTION_PROBLEMS,
             routes!(start_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansUndo,
-            &acting(),
+            ACTION_PROBLEMS,
             routes!(undo_cloud_failover_plan),
         ))
 }
@@ -122,7 +124,7 @@ async fn update_cloud_failover_plan(
             key,
         )
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     answer(&edge, &context, &submitted, wait, None).await
 }
 
@@ -148,7 +150,7 @@ async fn delete_cloud_failover_plan(
         .app()
         .delete_cloud_plan(&context, &id, unchanged(&edge, conditions), key)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     answer(&edge, &context, &submitted, wait, None).await
 }
 

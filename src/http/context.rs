@@ -1,4 +1,4 @@
-//! What is known of a request before anybody has looked at it: its id, its place in a trace, when it came.
+//! What is known of a request from its first layer on: its id, its place in a trace, its arrival, and later its caller.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -7,10 +7,10 @@ use axum::http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::headers::{REQUEST_ID, TRACEPARENT};
 use crate::app::OperationSlot;
 use crate::clock::Clock;
 use crate::domain::access::Caller;
-use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 
 /// One request's identity; clones share it.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl RequestContext {
     }
 
     /// Remembers who asked, for the log.
-    pub(in crate::http) fn set_caller(&self, caller: &Caller) {
+    pub(super) fn set_caller(&self, caller: &Caller) {
         let _ = self.0.caller.set(caller.name.clone());
     }
 
