@@ -27,15 +27,16 @@ const MAY_IMPORT: &[(&str, &str)] = &[
         "domain api_types upstream store runtime clock telemetry",
     ),
     ("webhooks", "domain api_types store runtime clock telemetry"),
+    ("mirror", "domain catalogue text"),
     (
         "app",
-        "domain api_types catalogue transcode upstream store webhooks runtime clock telemetry text",
+        "domain api_types catalogue mirror transcode upstream store webhooks runtime clock telemetry text",
     ),
     ("json", "domain text"),
     ("auth", "domain json runtime clock telemetry"),
     (
         "http",
-        "domain api_types catalogue app json auth runtime clock telemetry text",
+        "domain api_types catalogue mirror app json auth runtime clock telemetry text",
     ),
     // Of the rooms it may see their `config` and nothing else; checked apart.
     ("config", "auth http upstream store watcher webhooks telemetry"),
