@@ -27,6 +27,7 @@ mod em_examples; // the document's examples of EM's answers, produced
 mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
+mod guard_circles; // no circle between the files of a room
 mod guard_citations; // paths and headings that comments and documents cite exist
 mod guard_imports; // who may import whom, and which crates stay in one room
 #[cfg(feature = "demo")]
@@ -65,6 +66,7 @@ mod public_url; // every address absolute below server.public_url, and none lost
 mod replicas; // real processes on one PostgreSQL: one job each, takeover, fencing, the database gone
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again
+mod rust_source; // modules and paths of the source, read for the guards
 #[cfg(feature = "demo")]
 mod server_tls; // the listener's certificate while the gateway runs, and SIGHUP
 #[cfg(feature = "demo")]
