@@ -134,6 +134,8 @@ impl Visit for Collected<'_> {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
 
     #[derive(Clone, Default)]
@@ -153,11 +155,8 @@ mod tests {
     fn a_line_is_one_flat_object_with_the_fields_of_its_spans() {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .fmt_fields(Fields::default())
-            .event_format(Flat)
-            .finish();
+        let layer = super::super::layer(move || writer.clone(), false);
+        let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let outer = tracing::info_span!("request", request_id = "r-1", status = tracing::field::Empty);
             outer.record("status", 202);
