@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_the_store_cannot_hold_is_the_requests_fault_and_a_row_it_cannot_read_the_gateways() {
+    fn a_value_is_the_requests_fault_and_an_unreadable_row_the_gateways() {
         for (error, code) in [
             (StoreError::RefusedValue { source: None }, Code::InvalidRequest),
             (StoreError::Corrupt { what: "events.body" }, Code::Internal),

@@ -252,7 +252,7 @@ async fn a_task_whose_logon_session_is_gone_cannot_be_cancelled_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancellation_that_may_have_arrived_stays_noted_and_one_that_was_refused_does_not() {
+async fn a_cancellation_stays_noted_unless_em_refused_it() {
     for (fault, noted) in [
         (
             json!({"kind": "executeThenClose", "method": "DELETE", "path": "/api/tasks"}),

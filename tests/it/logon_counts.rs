@@ -68,7 +68,7 @@ async fn expire(simulator: &Process) {
 }
 
 #[tokio::test]
-async fn a_cold_burst_of_500_reads_costs_as_many_logons_as_sessions_are_allowed_and_leaves_none() {
+async fn a_cold_burst_of_500_reads_costs_as_many_logons_as_sessions_are_allowed() {
     let world = World::begin(&["--latency", "5"]);
     Readers::of(&world).burst(500).await;
     let logons = count(&world.simulator, "logons").await;
@@ -134,7 +134,7 @@ async fn a_burst_is_served_in_the_one_session_that_em_grants() {
 }
 
 #[tokio::test]
-async fn after_a_kill_at_ems_limit_the_next_gateway_is_ready_once_em_has_dropped_the_dead_ones_session() {
+async fn a_gateway_started_at_ems_limit_is_ready_once_em_drops_a_dead_session() {
     let world = World::start(&["--max-sessions", "1", "--idle", "2"]).await;
     let world = world.crash_and_restart().await;
     until(&world.simulator, "logons", 2).await;

@@ -30,6 +30,7 @@ mod guard_auth; // every operation of the document: no token, a bad one, a missi
 mod guard_circles; // no circle between the files of a room
 mod guard_citations; // paths and headings that comments and documents cite exist
 mod guard_imports; // who may import whom, and which crates stay in one room
+mod guard_names; // the names of tests are short
 #[cfg(feature = "demo")]
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, TestGateway, client};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readiness_tells_degraded_while_enterprise_manager_is_away_and_unavailable_only_when_asked_strictly()
-{
+async fn readiness_is_degraded_while_em_is_away_unless_asked_strictly() {
     let test = TestGateway::start().await;
     let stranger = test.stranger();
     assert_eq!(
@@ -58,7 +57,7 @@ async fn readiness_tells_degraded_while_enterprise_manager_is_away_and_unavailab
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readiness_tells_that_the_credentials_are_refused_although_enterprise_manager_answers() {
+async fn readiness_names_refused_credentials_as_the_reason() {
     let test = TestGateway::start().await;
     test.fault(json!({"kind": "status", "status": 401, "count": 1000, "path": "/api/sessionMngr"}))
         .await;

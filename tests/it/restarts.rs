@@ -198,7 +198,7 @@ async fn a_kill_between_ems_answer_and_its_record_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_whose_process_was_killed_is_joined_at_the_first_look_that_shows_its_session() {
+async fn a_request_whose_process_was_killed_is_joined_as_soon_as_its_session_shows() {
     let world = World::start(&["--speed", "10"]).await;
     let mut receiver = WebhookReceiver::start().await;
     world

@@ -78,7 +78,7 @@ fn run(command: &mut Command) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_without_room_refuses_writes_only_and_all_goes_on_when_there_is_room() {
+async fn a_disk_without_room_refuses_writes_only_until_there_is_room() {
     full_and_free(
         World::start_by(LIMITED, &["--speed", "10"]).await,
         limit,
@@ -88,7 +88,7 @@ async fn a_disk_without_room_refuses_writes_only_and_all_goes_on_when_there_is_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_does_a_file_system_that_is_really_full() {
+async fn a_full_file_system_refuses_writes_only() {
     let permitted = Command::new("unshare")
         .args([
             "--user",
@@ -225,7 +225,7 @@ async fn told(world: &World) -> usize {
 }
 
 #[test]
-fn a_store_that_cannot_be_written_to_is_told_at_the_start_with_its_place_and_a_remedy() {
+fn a_store_that_cannot_be_written_to_is_reported_at_the_start_with_a_remedy() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("emgate.db");
     let common = if is_root() { COMMON } else { &[] };

@@ -610,7 +610,7 @@ pub fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Arc<rustls::
 }
 
 #[tokio::test]
-async fn an_authoritys_certificate_without_names_works_when_pinned_and_a_copy_of_it_does_not() {
+async fn a_certificate_without_names_works_only_when_it_is_the_pinned_one() {
     let (certificate, key) = odd_certificate();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
     let pin: [u8; 32] = digest.as_ref().try_into().expect("32 bytes");

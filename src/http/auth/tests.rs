@@ -72,7 +72,7 @@ fn a_token_tells_the_caller_and_the_scopes() {
 }
 
 #[test]
-fn scopes_come_as_words_or_as_an_array_under_either_name_and_unknown_ones_mean_nothing() {
+fn scopes_come_as_words_or_as_an_array_under_either_name() {
     for (name, value) in [
         ("scope", json!("plans:read tenants:all other:thing")),
         ("scp", json!("plans:read tenants:all")),
@@ -212,7 +212,7 @@ fn what_is_no_signed_token_of_a_trusted_key_is_invalid() {
 }
 
 #[test]
-fn a_tenant_claim_is_refused_and_so_is_a_token_that_is_for_no_tenant_and_not_for_all() {
+fn a_token_is_refused_unless_it_is_for_all_tenants() {
     for claim in [json!("ABC Company"), json!([]), Value::Null] {
         let confined = edited(|claims| {
             claims.insert("tenants".to_owned(), claim.clone());

@@ -10,7 +10,7 @@ use super::bench::{Bench, holds, quiet, until};
 use super::peer::{OK, Peer, Reply};
 
 #[tokio::test]
-async fn a_receiver_that_is_gone_is_disabled_and_what_comes_for_it_is_held_until_it_is_enabled() {
+async fn a_receiver_that_is_gone_is_disabled_with_its_events_held() {
     let (bench, peer) = (
         Bench::start().await,
         Peer::answering(Reply::Status(410, "")).await,
@@ -133,7 +133,7 @@ async fn a_test_goes_through_a_pause() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_takes_nothing_for_5_days_is_told_of_after_15_minutes_and_then_disabled() {
+async fn an_endpoint_that_fails_is_reported_after_15_minutes_and_disabled_after_5_days() {
     let (bench, peer) = (
         Bench::start().await,
         Peer::answering(Reply::Status(500, "")).await,

@@ -99,7 +99,7 @@ async fn a_poisonous_event_of_the_only_session_that_waits_gives_way_to_the_next(
 }
 
 #[tokio::test]
-async fn what_waits_for_an_endpoint_that_stays_down_is_given_up_when_the_schedules_time_is_over() {
+async fn deliveries_to_an_endpoint_that_stays_down_are_given_up_with_the_schedule() {
     let (bench, peer, endpoint, event) = down().await;
     for _ in 0..5 {
         bench.advance(Duration::from_hours(19));

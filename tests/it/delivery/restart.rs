@@ -100,7 +100,7 @@ async fn a_dispatcher_that_nobody_wakes_finds_what_is_due() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_store_cannot_take_is_kept_and_written_later_and_nothing_is_sent_twice() {
+async fn an_outcome_that_the_store_cannot_take_is_kept_and_written_later() {
     let mut config = lab();
     config.timeout = Duration::from_secs(30);
     let bench = Bench::idle(config).await;

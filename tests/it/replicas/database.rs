@@ -8,7 +8,7 @@ use crate::support::postgres::Server;
 use crate::support::receiver::WebhookReceiver;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_go_on_by_themselves_after_the_database_was_killed_and_after_it_was_frozen() {
+async fn replicas_recover_by_themselves_from_a_database_that_was_killed_or_frozen() {
     let mut server = tokio::task::spawn_blocking(Server::start)
         .await
         .expect("a server");

@@ -102,7 +102,7 @@ async fn what_was_found_alive_or_held_stays_so_until_the_transaction_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_silent_are_taken_for_dead_after_eight_seconds_or_after_three_without_their_lock() {
+async fn a_silent_replica_is_dead_after_eight_seconds_or_three_without_its_lock() {
     let (database, store, mut connection) = stage().await;
     for (id, seconds, locks) in [("gone", 4, false), ("silent", 9, true), ("slow", 4, true)] {
         beaten(&mut connection, id, seconds).await;

@@ -78,7 +78,7 @@ async fn expire(shared: &Shared) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_replicas_together_never_have_more_sessions_than_configured_whoever_comes_or_is_killed() {
+async fn all_replicas_together_never_have_more_sessions_than_configured() {
     let shared = Shared::start(&["--latency", "10"]).await;
     let environment = [
         ("EMGATE_UPSTREAM__ACCOUNTS__0__MAX_SESSIONS", "5"),

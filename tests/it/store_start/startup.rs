@@ -143,7 +143,7 @@ impl Kept {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_waits_for_the_migrations_of_another_says_so_and_then_takes_over_its_connections() {
+async fn a_replica_that_waits_for_the_migrations_of_another_says_so() {
     let database = database().await;
     let mut other = sqlx::PgConnection::connect(&database.url)
         .await
@@ -162,7 +162,7 @@ async fn a_replica_that_waits_for_the_migrations_of_another_says_so_and_then_tak
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_waits_for_another_program_on_its_file_says_so_and_goes_on_afterwards() {
+async fn a_start_that_waits_for_another_program_on_its_file_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("emgate.db").display());
     let made = emgate("check", folder.path(), &[(URL, &url)]);
@@ -185,7 +185,7 @@ async fn a_start_that_waits_for_another_program_on_its_file_says_so_and_goes_on_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_is_asked_to_end_during_its_migrations_ends_and_leaves_nobody_waiting() {
+async fn a_gateway_that_is_asked_to_end_during_its_migrations_ends() {
     let database = database().await;
     let mut other = sqlx::PgConnection::connect(&database.url)
         .await
