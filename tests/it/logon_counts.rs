@@ -1,15 +1,15 @@
 //! What the gateway as a process costs Enterprise Manager in logon sessions: bursts, expiry, limits, kills.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::client::{self, Client};
-use crate::support::process::{PATIENCE, Process};
+use crate::support::process::Process;
 use crate::support::token;
 use crate::support::world::{World, stats};
+use crate::waiting::{eventually, holds};
 
 /// Most sessions of an account by default.
 const MAX_SESSIONS: u64 = 2;
@@ -46,15 +46,13 @@ async fn count(simulator: &Process, name: &str) -> u64 {
 }
 
 async fn until(simulator: &Process, name: &str, wished: u64) {
-    let deadline = Instant::now() + PATIENCE;
-    while count(simulator, name).await != wished {
-        assert!(
-            Instant::now() < deadline,
-            "{name} never became {wished}: {}",
-            stats(simulator).await
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let stats = eventually(
+        name,
+        async || stats(simulator).await,
+        |stats| stats[name] == wished,
+    )
+    .await;
+    assert_eq!(stats[name], wished);
 }
 
 async fn expire(simulator: &Process) {
@@ -101,9 +99,10 @@ async fn a_storm_of_dead_sessions_costs_one_logon_for_each_and_no_caller_sees_it
                 until(&world.simulator, "logons", round * MAX_SESSIONS).await;
                 // Whoever met the last expiry is past it: one that dies twice under a request is another matter.
                 let seen: Vec<u64> = done.iter().map(|done| done.load(Ordering::Relaxed)).collect();
-                while (done.iter().zip(&seen)).any(|(done, seen)| done.load(Ordering::Relaxed) < seen + 2) {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+                holds("two more answers for each", || {
+                    (done.iter().zip(&seen)).all(|(done, seen)| done.load(Ordering::Relaxed) >= seen + 2)
+                })
+                .await;
                 if round < 3 {
                     expire(&world.simulator).await;
                 }

@@ -30,11 +30,11 @@ mod guard_auth; // every operation of the document: no token, a bad one, a missi
 mod guard_circles; // no circle between the files of a room
 mod guard_citations; // paths and headings that comments and documents cite exist
 mod guard_imports; // who may import whom, and which crates stay in one room
-mod guard_names; // the names of tests are short
 #[cfg(feature = "demo")]
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod guard_query; // every operation of the document: an unknown query parameter, and what is no clean text
+mod guard_tests; // tests: short names, and one place to wait
 #[cfg(feature = "demo")]
 mod input_rules; // what no body, header or token gets past, on both stores
 #[cfg(feature = "demo")]
@@ -96,5 +96,7 @@ mod upstream_faults; // at most one action on the wire, no endless wait, no trus
 mod upstream_patience; // how long each class of request may take, and that only reads are repeated
 #[cfg(feature = "demo")]
 mod upstream_table; // docs/upstream-faults.md, row by row
+#[path = "../support/waiting.rs"]
+mod waiting; // polling with a deadline, and slowness on purpose
 #[cfg(feature = "demo")]
 mod webhooks; // endpoints, deliveries and callbacks as callers meet them

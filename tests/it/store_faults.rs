@@ -7,15 +7,15 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::support::PLAN;
 use crate::support::postgres::is_root;
-use crate::support::process::{PATIENCE, command};
+use crate::support::process::command;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::{World, stats};
+use crate::waiting::{eventually, output_of};
 
 /// A process that is told of a write beyond its limit, and not ended.
 const LIMITED: &[&str] = &["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""];
@@ -201,18 +201,9 @@ fn check(readiness: &Value) -> &Value {
 }
 
 async fn until(world: &World, path: &str, wished: impl Fn(u16, &Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (status, _, body) = world.ask(path).await;
-        if wished(status, &body) {
-            return body;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{path} never became as wished: {status} {body:#}"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let ask = async || world.ask(path).await;
+    let (_, _, body) = eventually(path, ask, |(status, _, body)| wished(*status, body)).await;
+    body
 }
 
 /// How many ends of sessions the log tells.
@@ -304,13 +295,5 @@ fn emgate(starter: &[&str], subcommand: &str, file: &Path) -> Output {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("it runs");
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().expect("it can be asked").is_none() {
-        if Instant::now() > deadline {
-            child.kill().expect("killed");
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    child.wait_with_output().expect("its words")
+    output_of(command.spawn().expect("it runs"))
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::em_bench::{Bench, Reply, Server, answer, config, plan_id, usual};
+use crate::waiting::eventually;
 
 const ACTIONS: &str = "POST /api/cloud/cloudFailoverPlans/";
 
@@ -455,11 +456,9 @@ async fn em_that_does_not_answer_is_left_alone_for_a_while_and_found_again() {
     assert!(!bench.em.health().up);
 
     bench.control("DELETE", "faults", json!(null)).await;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while read(&bench.em).await.is_err() {
-        assert!(Instant::now() < deadline, "it stays closed");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("EM is asked again", async || read(&bench.em).await, Result::is_ok)
+        .await
+        .expect("a plan");
     assert!(bench.em.health().up);
 }
 

@@ -6,8 +6,9 @@ use emgate::clock::Clock as _;
 use emgate::domain::webhook::{DeliveryState, DisabledReason};
 use serde_json::json;
 
-use super::bench::{Bench, holds, quiet, until};
+use super::bench::{Bench, quiet, until};
 use super::peer::{OK, Peer, Reply};
+use crate::waiting::holds;
 
 #[tokio::test]
 async fn a_receiver_that_is_gone_is_disabled_with_its_events_held() {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use emgate::domain::webhook::{DeliveryState, Health};
 
-use super::bench::{Bench, holds, quiet, until};
+use super::bench::{Bench, quiet, until};
 use super::peer::{OK, Peer, Reply};
+use crate::waiting::holds;
 
 /// An endpoint that is down, and one event that waits for it.
 async fn down() -> (Bench, Peer, super::bench::Registered, emgate::domain::id::EventId) {

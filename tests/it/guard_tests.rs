@@ -1,4 +1,5 @@
-//! The names of tests: each is one promise, short enough to be read in a list of failures.
+//! How tests are written: a name is one promise, short enough to be read in a list of failures, and time passes in one
+//! place, so that whoever waits has a condition and a deadline.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,13 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// The most characters of a name.
 const LONGEST: usize = 80;
+
+/// Where tests may sleep: the helpers for waiting, and a process that has no other module. Chaos is about time passing.
+const MAY_SLEEP: &[&str] = &[
+    "tests/support/waiting.rs",
+    "tests/support/process.rs",
+    "tests/chaos/",
+];
 
 /// The tests of a file, also those within modules and macros.
 fn tests_in(tokens: TokenStream, found: &mut Vec<String>) {
@@ -39,10 +47,10 @@ fn tests_in(tokens: TokenStream, found: &mut Vec<String>) {
     }
 }
 
-/// Every test of the repository: file and name.
-fn all() -> Vec<(String, String)> {
+/// Every source below these folders: path and text.
+fn sources(below: &[&str]) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<PathBuf> = ["src", "tests", "benches"].map(|name| root.join(name)).into();
+    let mut folders: Vec<PathBuf> = below.iter().map(|name| root.join(name)).collect();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -50,28 +58,46 @@ fn all() -> Vec<(String, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
-                let mut names = Vec::new();
-                tests_in(fs::read_to_string(&path).unwrap().parse().unwrap(), &mut names);
                 let shown = path.strip_prefix(root).unwrap().display().to_string();
-                found.extend(names.into_iter().map(|name| (shown.clone(), name)));
+                found.push((shown, fs::read_to_string(&path).unwrap()));
             }
         }
     }
-    assert!(found.len() > 500, "the guard looks in the wrong place");
+    assert!(found.len() > 50, "the guard looks in the wrong place");
     found
 }
 
 #[test]
 fn names_of_tests_are_short() {
-    let long: Vec<String> = all()
-        .into_iter()
-        .filter(|(_, name)| name.len() > LONGEST)
-        .map(|(file, name)| format!("{file}: {name} ({} characters)", name.len()))
-        .collect();
+    let mut long = Vec::new();
+    for (file, text) in sources(&["src", "tests", "benches"]) {
+        let mut names = Vec::new();
+        tests_in(text.parse().unwrap(), &mut names);
+        let names = names.iter().filter(|name| name.len() > LONGEST);
+        long.extend(names.map(|name| format!("{file}: {name} ({} characters)", name.len())));
+    }
     assert!(
         long.is_empty(),
         "{}\nA name has at most {LONGEST} characters: one promise, subject first. What needs an `and` is two tests.",
         long.join("\n"),
+    );
+}
+
+#[test]
+fn tests_wait_in_one_place() {
+    // Not in one piece, or this file would be found.
+    let sleep = ["sleep", "("].concat();
+    let mut found = Vec::new();
+    for (file, text) in sources(&["tests"]) {
+        let may_sleep = MAY_SLEEP.iter().any(|known| file.starts_with(known));
+        let calls = text.lines().filter(|line| line.contains(&sleep));
+        let calls = calls.filter(|_| !may_sleep);
+        found.extend(calls.map(|line| format!("{file}: {}", line.trim())));
+    }
+    assert!(
+        found.is_empty(),
+        "{}\nWait for a condition by `waiting::eventually` or `holds`; a double that is slow on purpose calls `slowly`.",
+        found.join("\n"),
     );
 }
 
