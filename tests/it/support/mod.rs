@@ -13,6 +13,7 @@ pub mod postgres;
 #[path = "../../support/process.rs"]
 pub mod process;
 pub mod receiver;
+pub mod snapshot;
 pub mod stand_in;
 pub mod world;
 
