@@ -107,9 +107,11 @@ mod tests {
 
     #[test]
     fn a_chain_names_each_cause_once() {
-        let filter = EnvFilter::try_new("emgate=loud").map_err(BadFilter);
-        let error = filter.expect_err("no such level");
-        assert_eq!(chain(&error), format!("{error}: {}", error.0));
+        #[derive(Debug, thiserror::Error)]
+        #[error("the outer one")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("the inner one"));
+        assert_eq!(chain(&error), "the outer one: the inner one");
     }
 
     #[test]

@@ -38,20 +38,6 @@ words! {
 }
 
 impl Format {
-    /// Whether this program can send it.
-    #[must_use]
-    pub const fn is_supported(self) -> bool {
-        match self {
-            Self::Standard => true,
-            Self::CloudEvents
-            | Self::Slack
-            | Self::Teams
-            | Self::Mattermost
-            | Self::Discord
-            | Self::GoogleChat => false,
-        }
-    }
-
     /// Whether whoever has the URL may post: the URL of a chat service is a credential as a whole.
     #[must_use]
     pub const fn url_is_credential(self) -> bool {

@@ -13,9 +13,10 @@ pub mod dispatch;
 pub mod dispatcher_health;
 pub mod egress;
 mod fairness;
+pub mod formats;
 mod head;
+mod in_flight;
 mod record_outcome;
-pub mod sign;
 
 pub use client::Client;
 pub use config::Config;
