@@ -7,6 +7,7 @@
 pub mod config;
 pub mod cursor;
 pub mod engine;
+mod engine_codes;
 pub mod error;
 pub mod events;
 pub mod idempotency;

@@ -25,6 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
+use super::answer::Answer;
 use super::egress::{EgressPolicy, ResolveError};
 use super::head::{Noted, Seen};
 use crate::domain::webhook::AttemptError;
@@ -47,21 +48,6 @@ pub struct Client {
     guard: EgressPolicy,
     timeout: Duration,
     tls: Arc<OnceCell<Arc<ClientConfig>>>,
-}
-
-/// An answer's head, and what was read of its body.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// `Location`, as it came.
-    pub location: Option<String>,
-    /// `Retry-After`, as it came.
-    pub retry_after: Option<String>,
-    /// `Date`, as it came.
-    pub date: Option<String>,
-    /// The beginning of the body, where it is text.
-    pub text: Option<String>,
 }
 
 /// How long each part took; none for what was not reached.

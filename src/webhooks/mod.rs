@@ -6,6 +6,7 @@
 //! `tests/it/delivery`, `tests/it/address.rs`.
 
 pub mod address;
+pub mod answer;
 pub mod client;
 pub mod config;
 mod deliver;

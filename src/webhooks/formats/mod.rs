@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 
-use super::client::Answer;
+use super::answer::Answer;
 use crate::clock::retry_after;
 use crate::domain::webhook::endpoint::SigningSecret;
 use crate::domain::webhook::{AttemptError, Format};
