@@ -186,7 +186,7 @@ impl Client {
         let addresses = addresses.map_err(|why| match why {
             ResolveError::Unresolved | ResolveError::TimedOut => AttemptError::Dns,
             ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream => {
-                AttemptError::RefusedAddress
+                AttemptError::BlockedAddress
             }
         })?;
         let start = Instant::now();
@@ -195,7 +195,7 @@ impl Client {
         progress.peer = tcp.peer_addr().ok();
         // Whatever lies between: bytes go only to an address that was judged.
         if !progress.peer.is_some_and(|peer| addresses.contains(&peer)) {
-            return Err(AttemptError::RefusedAddress);
+            return Err(AttemptError::BlockedAddress);
         }
         let _ = tcp.set_nodelay(true);
         if !target.is_tls() {
@@ -374,7 +374,7 @@ async fn beginning(mut body: Incoming) -> Option<String> {
 /// The class of a failure in HTTP, or below it once it was begun.
 fn of_http(error: &hyper::Error) -> AttemptError {
     if error.is_parse_too_large() {
-        return AttemptError::HeadTooLarge;
+        return AttemptError::HeadersTooLarge;
     }
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -164,7 +164,7 @@ async fn an_endpoint_that_takes_nothing_for_5_days_is_told_of_after_15_minutes_a
         "it has taken nothing for 5 days; the last attempt failed: the receiver answered 500"
     );
     let endpoint = bench.get(dead.id).await;
-    assert_eq!(endpoint.disabled_reason, Some(DisabledReason::Silent));
+    assert_eq!(endpoint.disabled_reason, Some(DisabledReason::NoSuccess));
     let later = bench.event().await;
     let of_dead = |deliveries: Vec<emgate::domain::webhook::Delivery>| {
         deliveries
