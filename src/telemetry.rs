@@ -81,8 +81,10 @@ mod tests {
 
     #[test]
     fn a_chain_names_each_cause_once() {
-        let error = logs::filter(Some("emgate=loud"), "info").expect_err("no such level");
-        let cause = std::error::Error::source(&error).expect("a cause");
-        assert_eq!(chain(&error), format!("{error}: {cause}"));
+        #[derive(Debug, thiserror::Error)]
+        #[error("the outer one")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("the inner one"));
+        assert_eq!(chain(&error), "the outer one: the inner one");
     }
 }

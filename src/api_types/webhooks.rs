@@ -293,8 +293,8 @@ pub struct WebhookAttempt {
     /// How long it took; null while it runs or when its end is not known.
     #[schema(required)]
     pub duration_ms: Option<u64>,
-    /// Why it failed: `dns`, `refusedAddress`, `connect`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
-    /// `reset`, `protocol`, `headTooLarge`, `redirect`, `httpStatus`, `clockSkew`, `unknownEnd`, `unreadable` or `internal`.
+    /// Why it failed: `dns`, `blockedAddress`, `connect`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
+    /// `reset`, `protocol`, `headersTooLarge`, `redirect`, `httpStatus`, `clockSkew`, `interrupted`, `unreadable` or `internal`.
     #[schema(required)]
     pub error: Option<&'static str>,
     /// Where the receiver pointed with a redirect, which is not followed; credentials masked.

@@ -34,6 +34,7 @@ use crate::upstream::EmClient;
 pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
 };
+pub use crate::webhooks::formats::supported as supported_formats;
 pub use context::{OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
 

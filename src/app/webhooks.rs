@@ -20,7 +20,7 @@ use crate::store::cursor::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
 use crate::store::{Store, Tx};
 use crate::text::json_pointer;
-use crate::webhooks::EgressPolicy;
+use crate::webhooks::{EgressPolicy, formats};
 
 const NO_ENDPOINT: Error = Error::NotFound {
     what: "the webhook endpoint",
@@ -336,7 +336,7 @@ fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<
     }
     if let Some(word) = patch.format {
         settings.format = word.map_or(Format::Standard, |word| {
-            endpoint::format(&word, "/format", faults)
+            endpoint::format(&word, formats::supported(), "/format", faults)
         });
     }
     if let Some(enabled) = patch.enabled {

@@ -3,165 +3,26 @@
 //! Two passes: collect every name, then resolve. All faults are gathered, so that whoever edits a data file sees
 //! them at once; what a fault leaves out is simply missing from the half-built result, which nobody gets.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-
-use super::error::{CatalogueError, Fault, FaultKind};
+use super::error::{CatalogueError, FaultKind};
 use super::line;
+use super::loader::{Loader, area_of};
 use super::model::{
-    Auth, Body, EnumDef, EnumId, Field, Key, Kind, Lead, Method, Operation, Parameter, Place, Query,
+    Auth, Body, EnumDef, EnumId, Method, Operation, Parameter, Query, QueryField, Resource, Segment,
+    TaskLink, TypeId, Value,
 };
-use super::model::{QueryField, Resource, Role, Root, Scalar, Segment, Shape, TaskLink, TypeId, Value};
+use super::raw::{File, RawAuth, RawType, Text};
 use super::table::Print;
 use super::{Catalogue, types};
 
-/// A data file as TOML has it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    types: BTreeMap<Text, RawType>,
-    #[serde(default)]
-    enums: BTreeMap<Text, Vec<Text>>,
-    #[serde(default)]
-    resources: BTreeMap<Text, RawResource>,
-    #[serde(default)]
-    queries: BTreeMap<Text, RawQuery>,
-    #[serde(default, rename = "link-relations")]
-    link_relations: BTreeMap<Text, Text>,
-}
-
-/// Text of a data file. The parser lends nothing, so it is leaked: once, under two hundred kilobytes.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
-pub(super) struct Text(pub &'static str);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(text.leak()))
-    }
-}
-
-/// `[types.T]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RawType {
-    pub about: Option<Text>,
-    pub kind: RawKind,
-    pub extends: Option<Text>,
-    #[serde(default)]
-    pub root: Vec<Text>,
-    pub root_guess: Option<Text>,
-    #[serde(default)]
-    pub link_types: Vec<Text>,
-    #[serde(default)]
-    pub choice: Vec<Vec<Text>>,
-    pub fields: Vec<Text>,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum RawKind {
-    Abstract,
-    Entity,
-    Resource,
-    Info,
-    Spec,
-    List,
-    Query,
-}
-
-impl From<RawKind> for Kind {
-    fn from(kind: RawKind) -> Self {
-        match kind {
-            RawKind::Abstract => Self::Abstract,
-            RawKind::Entity => Self::Entity,
-            RawKind::Resource => Self::Resource,
-            RawKind::Info => Self::Info,
-            RawKind::Spec => Self::Spec,
-            RawKind::List => Self::List,
-            RawKind::Query => Self::Query,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawResource {
-    about: Option<Text>,
-    page: Option<Text>,
-    entity: Option<Text>,
-    query: Option<Text>,
-    auth: Option<RawAuth>,
-    window_days: Option<u16>,
-    documented: Option<bool>,
-    #[serde(default)]
-    aliases: Vec<Text>,
-    operations: Vec<Text>,
-    #[serde(default)]
-    links: Vec<Text>,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum RawAuth {
-    None,
-    Basic,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawQuery {
-    resource: Text,
-    page: Option<Text>,
-    fields: Vec<Text>,
-}
-
 /// A data file: its name and text.
 pub type Source = (&'static str, &'static str);
-
-/// Names seen so far and the faults found.
-pub(super) struct Loader {
-    pub faults: Vec<Fault>,
-    pub scalars: BTreeMap<&'static str, Value>,
-}
-
-impl Loader {
-    pub(super) fn fault(&mut self, file: &'static str, name: impl Into<String>, what: FaultKind) {
-        self.faults.push(Fault {
-            file,
-            name: name.into(),
-            what,
-        });
-    }
-
-    /// Scalar, enumeration or type of this name.
-    pub(super) fn value(&self, name: &str) -> Option<Value> {
-        self.scalars.get(name).copied()
-    }
-
-    fn type_id(&mut self, file: &'static str, owner: &str, name: Option<&'static str>) -> Option<TypeId> {
-        let name = name?;
-        if let Some(Value::Type(id)) = self.value(name) {
-            return Some(id);
-        }
-        self.fault(file, owner, FaultKind::UnknownType(name.to_owned()));
-        None
-    }
-}
 
 /// Reads and checks data files.
 ///
 /// # Errors
 /// Every fault found, each with its file and entry.
 pub fn load(sources: &[Source]) -> Result<Catalogue, CatalogueError> {
-    let mut loader = Loader {
-        faults: Vec::new(),
-        scalars: Scalar::ALL
-            .iter()
-            .map(|(name, s)| (*name, Value::Scalar(*s)))
-            .collect(),
-    };
+    let mut loader = Loader::new();
     let mut files = Vec::new();
     for (file, text) in sources {
         match toml::from_str::<File>(text) {
@@ -183,22 +44,11 @@ pub fn load(sources: &[Source]) -> Result<Catalogue, CatalogueError> {
     }
 }
 
-fn name_it(loader: &mut Loader, file: &'static str, name: &'static str, value: Value) {
-    if loader.scalars.insert(name, value).is_some() {
-        loader.fault(file, name, FaultKind::Duplicate);
-    }
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "an index of some hundred entries")]
 fn enums(loader: &mut Loader, catalogue: &mut Catalogue, files: &[(&'static str, File)]) {
     for (file, parsed) in files {
         for (Text(name), listed) in &parsed.enums {
-            name_it(
-                loader,
-                file,
-                name,
-                Value::Enum(EnumId(catalogue.enums.len() as u16)),
-            );
+            loader.name(file, name, Value::Enum(EnumId(catalogue.enums.len() as u16)));
             if listed.is_empty() {
                 loader.fault(file, *name, FaultKind::Empty);
             }
@@ -237,7 +87,7 @@ fn collect_types(
     let mut all = Vec::new();
     for (file, parsed) in files {
         for (Text(name), raw) in std::mem::take(&mut parsed.types) {
-            name_it(loader, file, name, Value::Type(TypeId(all.len() as u16)));
+            loader.name(file, name, Value::Type(TypeId(all.len() as u16)));
             all.push((*file, name, raw));
         }
     }
@@ -455,73 +305,4 @@ fn segments(path: &'static str) -> Box<[Segment]> {
             None => Segment::Literal(s),
         })
         .collect()
-}
-
-/// `cloud.toml` → `cloud`.
-pub(super) fn area_of(file: &'static str) -> &'static str {
-    file.strip_suffix(".toml").unwrap_or(file)
-}
-
-/// The key of a field with what always follows it: `"` of a text, `[` of a list.
-pub(super) fn opening(key: &str, shape: Shape, value: Value, role: Role) -> String {
-    match (shape, value, role) {
-        (Shape::Wrapped | Shape::Repeated, ..) => format!("{key}["),
-        (Shape::One, Value::Scalar(s), Role::Plain) if s.is_text() => format!("{key}\""),
-        _ => key.to_owned(),
-    }
-}
-
-/// A field line that is resolved.
-pub(super) fn field(read: line::FieldLine, value: Value, json: String) -> Field {
-    let role = match (read.place, read.name, value) {
-        (Place::Attribute, "UID", _) => Role::Uid,
-        (Place::Attribute, "Rel", _) => Role::Relation,
-        (_, _, Value::Scalar(Scalar::Url)) => Role::Url,
-        _ => Role::Plain,
-    };
-    let key = format!(",{}:", serde_json::Value::String(json.clone()));
-    let opening = opening(&key, read.shape, value, role);
-    Field {
-        name: read.name,
-        json: json.into(),
-        key: Key::new(key),
-        opening: Key::new(opening),
-        lead: Lead::new(read.name),
-        print: Print::of(read.name.as_bytes()),
-        place: read.place,
-        shape: read.shape,
-        value,
-        role,
-        items: read.items.into(),
-        required: read.required,
-        writable: read.writable,
-        nillable: read.nillable,
-        doubtful: read.doubtful,
-        hint: read.hint,
-        from: None,
-        about: read.about,
-    }
-}
-
-/// The JSON name of a field: `value` for character data.
-pub(super) fn json_name(name: &str, place: Place) -> String {
-    if place == Place::Text {
-        "value".to_owned()
-    } else {
-        crate::text::lower_camel(name)
-    }
-}
-
-/// Documents of a type, guessed ones last.
-pub(super) fn roots(raw: &RawType, ty: TypeId) -> impl Iterator<Item = Root> {
-    let shown = raw.root.iter().map(move |name| Root {
-        name: name.0,
-        ty,
-        guessed: false,
-    });
-    shown.chain(raw.root_guess.map(move |name| Root {
-        name: name.0,
-        ty,
-        guessed: true,
-    }))
 }

@@ -11,8 +11,10 @@ mod error;
 pub mod filter;
 mod line;
 mod load;
+mod loader;
 mod model;
 mod paths;
+mod raw;
 mod table;
 #[cfg(test)]
 mod tests;

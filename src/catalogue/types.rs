@@ -3,9 +3,10 @@
 use super::Catalogue;
 use super::error::FaultKind;
 use super::line;
-use super::load::{self, Loader, RawType};
-use super::model::{Field, Form, Key, Kind, Place, Shape, TypeDef, TypeId, Value};
-use super::table::NameTable;
+use super::loader::{Loader, area_of};
+use super::model::{Field, Form, Key, Kind, Lead, Place, Role, Root, Scalar, Shape, TypeDef, TypeId, Value};
+use super::raw::{RawType, Text};
+use super::table::{NameTable, Print};
 
 /// File, name and text of each type, in the order of ids.
 type Raw = [(&'static str, &'static str, RawType)];
@@ -16,7 +17,7 @@ pub(super) fn build(loader: &mut Loader, catalogue: &mut Catalogue, raw: &Raw) {
     for (index, entire) in raw.iter().enumerate() {
         let (file, name, entry) = entire;
         let id = TypeId(index as u16);
-        for root in load::roots(entry, id) {
+        for root in roots(entry, id) {
             if catalogue.roots.insert(root.name, root).is_some() {
                 loader.fault(file, *name, FaultKind::Duplicate);
             }
@@ -42,7 +43,7 @@ fn flatten(loader: &mut Loader, raw: &Raw, id: TypeId, path: &mut Vec<TypeId>) -
     }
     path.push(id);
     let mut fields = Vec::new();
-    if let Some(load::Text(base)) = entry.extends {
+    if let Some(Text(base)) = entry.extends {
         match loader.value(base) {
             Some(Value::Type(base)) => {
                 fields = flatten(loader, raw, base, path);
@@ -55,7 +56,7 @@ fn flatten(loader: &mut Loader, raw: &Raw, id: TypeId, path: &mut Vec<TypeId>) -
     }
     // Only the type's own pass reports its lines, or a base's fault would be told once per heir.
     let report = path.len() == 1;
-    for load::Text(text) in &entry.fields {
+    for Text(text) in &entry.fields {
         let read = match line::field(text) {
             Ok(read) => read,
             Err(why) => {
@@ -78,8 +79,8 @@ fn flatten(loader: &mut Loader, raw: &Raw, id: TypeId, path: &mut Vec<TypeId>) -
             }
             continue;
         }
-        let json = load::json_name(read.name, read.place);
-        let field = load::field(read, value, json);
+        let json = json_name(read.name, read.place);
+        let field = resolved(read, value, json);
         let same = |f: &&mut Field| f.name == field.name && f.place == field.place;
         match fields.iter_mut().find(same) {
             Some(inherited) if inherited.from.is_some() => *inherited = field,
@@ -170,11 +171,11 @@ fn define(
     TypeDef {
         id,
         name,
-        area: load::area_of(file),
+        area: area_of(file),
         kind,
         form,
         extends,
-        roots: load::roots(entry, id).map(|r| r.name).collect(),
+        roots: roots(entry, id).map(|r| r.name).collect(),
         link_types: entry.link_types.iter().map(|t| t.0).collect(),
         choices,
         about: entry.about.map(|t| t.0),
@@ -202,7 +203,7 @@ fn separate(fields: &mut [Field]) {
     {
         let json = format!("{}Attribute", field.json);
         let key = format!(",\"{json}\":");
-        field.opening = Key::new(load::opening(&key, field.shape, field.value, field.role));
+        field.opening = Key::new(opening(&key, field.shape, field.value, field.role));
         field.key = Key::new(key);
         field.json = json.into();
     }
@@ -241,7 +242,7 @@ fn choices(
     let mut all = Vec::new();
     for group in &entry.choice {
         let mut indexes = Vec::new();
-        for load::Text(wanted) in group {
+        for Text(wanted) in group {
             match fields
                 .iter()
                 .position(|f| f.name == *wanted)
@@ -254,4 +255,68 @@ fn choices(
         all.push(indexes.into());
     }
     all.into()
+}
+
+/// The key of a field with what always follows it: `"` of a text, `[` of a list.
+fn opening(key: &str, shape: Shape, value: Value, role: Role) -> String {
+    match (shape, value, role) {
+        (Shape::Wrapped | Shape::Repeated, ..) => format!("{key}["),
+        (Shape::One, Value::Scalar(s), Role::Plain) if s.is_text() => format!("{key}\""),
+        _ => key.to_owned(),
+    }
+}
+
+/// A field line that is resolved.
+fn resolved(read: line::FieldLine, value: Value, json: String) -> Field {
+    let role = match (read.place, read.name, value) {
+        (Place::Attribute, "UID", _) => Role::Uid,
+        (Place::Attribute, "Rel", _) => Role::Relation,
+        (_, _, Value::Scalar(Scalar::Url)) => Role::Url,
+        _ => Role::Plain,
+    };
+    let key = format!(",{}:", serde_json::Value::String(json.clone()));
+    let opening = opening(&key, read.shape, value, role);
+    Field {
+        name: read.name,
+        json: json.into(),
+        key: Key::new(key),
+        opening: Key::new(opening),
+        lead: Lead::new(read.name),
+        print: Print::of(read.name.as_bytes()),
+        place: read.place,
+        shape: read.shape,
+        value,
+        role,
+        items: read.items.into(),
+        required: read.required,
+        writable: read.writable,
+        nillable: read.nillable,
+        doubtful: read.doubtful,
+        hint: read.hint,
+        from: None,
+        about: read.about,
+    }
+}
+
+/// The JSON name of a field: `value` for character data.
+fn json_name(name: &str, place: Place) -> String {
+    if place == Place::Text {
+        "value".to_owned()
+    } else {
+        crate::text::lower_camel(name)
+    }
+}
+
+/// Documents of a type, guessed ones last.
+fn roots(raw: &RawType, ty: TypeId) -> impl Iterator<Item = Root> {
+    let shown = raw.root.iter().map(move |name| Root {
+        name: name.0,
+        ty,
+        guessed: false,
+    });
+    shown.chain(raw.root_guess.map(move |name| Root {
+        name: name.0,
+        ty,
+        guessed: true,
+    }))
 }

@@ -13,5 +13,6 @@ pub mod logon;
 pub mod operation;
 pub mod plan;
 pub mod session;
+pub mod upstream_id;
 pub mod webhook;
 pub mod words;

@@ -38,20 +38,6 @@ words! {
 }
 
 impl Format {
-    /// Whether this program can send it.
-    #[must_use]
-    pub const fn is_supported(self) -> bool {
-        match self {
-            Self::Standard => true,
-            Self::CloudEvents
-            | Self::Slack
-            | Self::Teams
-            | Self::Mattermost
-            | Self::Discord
-            | Self::GoogleChat => false,
-        }
-    }
-
     /// Whether whoever has the URL may post: the URL of a chat service is a credential as a whole.
     #[must_use]
     pub const fn url_is_credential(self) -> bool {
@@ -111,7 +97,7 @@ words! {
         /// The name did not resolve.
         Dns = "dns",
         /// The address is one that deliveries may not go to.
-        RefusedAddress = "refusedAddress",
+        BlockedAddress = "blockedAddress",
         /// No connection could be opened.
         Connect = "connect",
         /// The certificate is not from an authority that is trusted here.
@@ -129,7 +115,7 @@ words! {
         /// The answer was not HTTP.
         Protocol = "protocol",
         /// The answer's status line was longer than 16 KiB.
-        HeadTooLarge = "headTooLarge",
+        HeadersTooLarge = "headersTooLarge",
         /// The receiver points elsewhere; redirects are not followed.
         Redirect = "redirect",
         /// The receiver answered with a status that is no success.
@@ -137,7 +123,7 @@ words! {
         /// The receiver refused it, and its clock and ours differ by more than 4 minutes.
         ClockSkew = "clockSkew",
         /// The gateway stopped before the end of the attempt was known; it may have arrived.
-        UnknownEnd = "unknownEnd",
+        Interrupted = "interrupted",
         /// The address or the secret cannot be read: it was sealed with another key, or is damaged.
         Unreadable = "unreadable",
         /// The gateway failed at it.
@@ -151,7 +137,7 @@ words! {
         /// It answered 410 Gone.
         Gone = "gone",
         /// It took nothing for 5 days.
-        Silent = "noSuccess",
+        NoSuccess = "noSuccess",
         /// Its URL, secret or headers cannot be read: sealed with another key, or damaged.
         Unreadable = "unreadable",
     }

@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::damage::Damage;
 use super::failover::{Outcome, Scenario};
 use super::faults::{Fault, Faults};
+use super::inventory::{Action, Kind};
 use super::wire::{Request, Response};
-use super::world::{Action, Full, Kind, World};
+use super::world::{Full, World};
 
 type Controlled = Result<Response, (StatusCode, String)>;
 

@@ -8,15 +8,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::render::Form;
+use super::marks::MARK;
 use super::xml::Element;
-
-/// Stands in the text of a damaged element; the character behind it says for what.
-const MARK: char = '\u{F8FF}';
-/// Levels of `deep`.
-const LEVELS: usize = 100;
-/// Bytes of `huge`.
-const HUGE: usize = 2 * 1024 * 1024;
 
 /// What is wrong with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -83,10 +76,10 @@ impl Damages {
         }
     }
 
-    /// The record as a row of a query; references hold nothing that could be damaged.
-    pub fn in_list(&self, id: Uuid, form: Form, element: Element) -> Element {
+    /// The record as a row of a query that shows entities; references hold nothing that could be damaged.
+    pub fn in_list(&self, id: Uuid, entities: bool, element: Element) -> Element {
         match self.0.get(&id) {
-            Some(damage) if form == Form::Entity => damage.kind.done_to(element),
+            Some(damage) if entities => damage.kind.done_to(element),
             _ => element,
         }
     }
@@ -154,32 +147,4 @@ impl Kind {
             None => element.text_child(text, mark),
         }
     }
-}
-
-/// The document with the marks in it become what they stand for.
-pub fn carried_out(document: String) -> Vec<u8> {
-    if !document.contains(MARK) {
-        return document.into_bytes();
-    }
-    let mut parts = document.split(MARK);
-    let mut out = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let mut rest = part.chars();
-        match rest.next() {
-            Some('e') => out.extend_from_slice(b"\x1b[31mfailed"),
-            Some('u') => out.extend_from_slice(b"caf\xe9 is down"),
-            Some('b') => out.extend_from_slice(b"K&ouml;ln"),
-            Some('a') => out.extend_from_slice(b"R & D"),
-            Some('m') => out.extend_from_slice(b"</State>"),
-            Some('o') => out.extend_from_slice(b"<b>bold"),
-            Some('d') => {
-                out.extend_from_slice("<X>".repeat(LEVELS).as_bytes());
-                out.extend_from_slice("</X>".repeat(LEVELS).as_bytes());
-            }
-            Some('h') => out.extend(std::iter::repeat_n(b'x', HUGE)),
-            _ => {}
-        }
-        out.extend_from_slice(rest.as_str().as_bytes());
-    }
-    out
 }

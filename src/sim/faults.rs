@@ -6,7 +6,7 @@
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::routes::Refusal;
+use super::exchange::Refusal;
 use super::wire::{Request, Response};
 use super::xml::{NAMESPACE, Style};
 

@@ -19,17 +19,23 @@
 //! end itself only (403 otherwise); deleting a task stops what it works on; a start with a date before the
 //! oldest replica point is accepted, and its task fails. Its tests are in `tests/it/simulator.rs`.
 
+mod changes;
 mod control;
 mod damage;
 mod dice;
+mod exchange;
 mod failover;
 mod faults;
 mod generic;
+mod inventory;
 mod logon;
+mod marks;
 mod options;
+mod paging;
 mod query;
 mod render;
 mod routes;
+mod scene;
 mod seed;
 mod server;
 mod times;
@@ -58,7 +64,7 @@ use self::world::World;
 use crate::clock::{SharedClock, SystemClock};
 
 /// The plan of the manual's examples, in every simulated EM.
-pub const FIRST_PLAN: uuid::Uuid = world::FIRST_PLAN;
+pub const FIRST_PLAN: uuid::Uuid = inventory::FIRST_PLAN;
 
 /// How long connections may take to end when the simulator stops.
 const STOP_LIMIT: Duration = Duration::from_secs(5);

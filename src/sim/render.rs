@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::failover::{Failover, MachineSnapshot, Tempo};
-use super::generic::Scene;
+use super::inventory::{Kind, Plan, PlanMachine};
 use super::logon::{Logon, Task, TaskState, Work};
+use super::scene::Scene;
 use super::times::{Rounding, spell};
-use super::world::{Kind, Plan, PlanMachine, World};
+use super::world::World;
 use super::xml::Element;
 
 /// The two forms of a key resource (EM's manual, "Resource Representations").

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
 use uuid::Uuid;
 
 use super::dice::Dice;
-use super::world::{BackupServer, Command, FIRST_PLAN, Kind, Plan, PlanMachine, Tenant};
+use super::inventory::{BackupServer, Command, FIRST_PLAN, Kind, Plan, PlanMachine, Tenant};
 
 const FIRST_SERVER: Uuid = Uuid::from_u128(0x4ceb_4e03_d23d_4c4e_be05_2158_0b26_0243);
 const FIRST_POINTS: [Uuid; 2] = [

@@ -116,7 +116,7 @@ impl Element {
             }
         }
         self.write(&mut out, style, 0);
-        super::damage::carried_out(out)
+        super::marks::carried_out(out)
     }
 
     fn write(&self, out: &mut String, style: Style, depth: usize) {

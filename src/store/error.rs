@@ -1,6 +1,6 @@
 //! What can go wrong in the store.
 
-use super::preconditions::by_code;
+use super::engine_codes::by_code;
 
 const FOLDER: &str = "does the folder exist, and may this user write there?";
 

@@ -8,7 +8,7 @@ use super::cursor::{Cursor, Page};
 use super::readable::EVENTS;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
-use super::{Error, Store, Tx, webhooks};
+use super::{Error, Store, Tx, UPSTREAM, webhooks};
 use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::EventId;
 
@@ -34,8 +34,8 @@ impl Tx {
         let routing = &event.routing;
         self.lock_event_log().await?;
         sqlx::query(
-            "insert into events (id, type, at, body, session_key, sequence, plan_key, tenant, result, operation_id) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "insert into events (id, type, at, body, session_key, sequence, plan_key, tenant, result, operation_id, \
+             upstream_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(event.id.to_string())
         .bind(event.kind.as_str())
@@ -47,6 +47,7 @@ impl Tx {
         .bind(routing.tenant.as_ref().map(|tenant| json(tenant, "events.tenant")).transpose()?)
         .bind(routing.result.clone())
         .bind(routing.operation.map(|id| id.to_string()))
+        .bind(UPSTREAM)
         .execute(self.connection())
         .await?;
         webhooks::fan_out(self, event).await?;

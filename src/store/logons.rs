@@ -3,7 +3,7 @@
 
 use super::readable::LOGONS;
 use super::row::{Columns as _, micros};
-use super::{Error, Store, Tx};
+use super::{Error, Store, Tx, UPSTREAM};
 use crate::domain::id::LogonId;
 use crate::domain::logon::SavedLogon;
 
@@ -19,7 +19,8 @@ impl Tx {
         let sealer = self.sealer();
         let (now, owner) = (micros(self.clock().now()), self.replica().to_owned());
         sqlx::query(
-            "insert into upstream_logons (id, account, token, path, created_at, owner) values ($1, $2, $3, $4, $5, $6) \
+            "insert into upstream_logons (id, account, token, path, created_at, owner, upstream_id) \
+             values ($1, $2, $3, $4, $5, $6, $7) \
              on conflict (id) do update set owner = upstream_logons.owner",
         )
         .bind(logon.id.to_string())
@@ -28,6 +29,7 @@ impl Tx {
         .bind(sealer.seal(PATH, &logon.path)?)
         .bind(now)
         .bind(owner)
+        .bind(UPSTREAM)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -63,13 +65,14 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn kept_logons(&self) -> Result<Vec<SavedLogon>, Error> {
-        let rows =
-            sqlx::query(
-                "select id, account, token, path from upstream_logons where coalesce(owner, '') <> $1 order by created_at, id",
-            )
-            .bind(self.replica().to_owned())
-            .fetch_all(self.reader())
-            .await?;
+        let rows = sqlx::query(
+            "select id, account, token, path from upstream_logons \
+                 where upstream_id = $2 and coalesce(owner, '') <> $1 order by created_at, id",
+        )
+        .bind(self.replica().to_owned())
+        .bind(UPSTREAM)
+        .fetch_all(self.reader())
+        .await?;
         self.read_rows(LOGONS, &rows, |row| {
             Ok(SavedLogon {
                 id: row.parsed("id")?,

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod cursor;
 pub mod engine;
+mod engine_codes;
 pub mod error;
 pub mod events;
 pub mod idempotency;
@@ -28,6 +29,8 @@ mod sql;
 mod text;
 mod timed;
 mod trusted_clock;
+#[cfg(test)]
+mod upstreams_tests;
 pub mod webhooks;
 
 use parking_lot::Mutex;
@@ -40,6 +43,7 @@ use tokio::sync::watch;
 
 use crate::clock::SharedClock;
 use crate::domain::event::EventType;
+use crate::domain::upstream_id::UpstreamId;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
 pub use config::Config;
@@ -99,6 +103,9 @@ struct Inner {
     _lock: Option<ProcessLock>,
 }
 
+/// The EM that this program serves: statements about things that EM has ids for name it.
+pub(in crate::store) const UPSTREAM: &str = UpstreamId::MAIN.as_str();
+
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "core", include_str!("migrations/0001_core.sql")),
     (2, "webhooks", include_str!("migrations/0002_webhooks.sql")),
@@ -108,6 +115,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "claims", include_str!("migrations/0006_claims.sql")),
     (7, "greetings", include_str!("migrations/0007_greetings.sql")),
     (8, "submitters", include_str!("migrations/0008_submitters.sql")),
+    (9, "upstreams", include_str!("migrations/0009_upstreams.sql")),
     (10, "commands", include_str!("migrations/0010_commands.sql")),
 ];
 

@@ -14,7 +14,7 @@ use super::readable::OPERATIONS;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
 use super::text::{checked, kept, opt_checked, opt_kept};
-use super::{Error, Store, Tx};
+use super::{Error, Store, Tx, UPSTREAM};
 use crate::domain::command::Command;
 use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
@@ -76,8 +76,8 @@ impl Tx {
         let command = self.sealer().seal(COMMAND, &command)?;
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
-             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command, upstream_id) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
@@ -95,6 +95,7 @@ impl Tx {
         .bind(micros(operation.evidence_deadline))
         .bind(self.replica().to_owned())
         .bind(command)
+        .bind(UPSTREAM)
         .execute(self.connection())
         .await
         .map_err(Error::from);
@@ -183,10 +184,12 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn unfinished_operations(&mut self) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id{}",
+            "select {} from operations where upstream_id = $1 and state in ('submitting', 'running', 'unknown') \
+             order by requested_at, id{}",
             self.columns(),
             self.engine().for_update()
         )))
+        .bind(UPSTREAM)
         .fetch_all(self.connection())
         .await?;
         self.with_history(rows).await
@@ -198,7 +201,8 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn sessions_of_plan(&mut self, plan: &EmId) -> Result<Vec<EmId>, Error> {
         let rows =
-            sqlx::query("select session_id from operations where plan_key = $1 and session_id is not null")
+            sqlx::query("select session_id from operations where upstream_id = $1 and plan_key = $2 and session_id is not null")
+                .bind(UPSTREAM)
                 .bind(plan.key())
                 .fetch_all(self.connection())
                 .await?;
@@ -215,9 +219,10 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operations_of_session(&mut self, session: &EmId) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {} from operations where session_key = $1 order by id desc",
+            "select {} from operations where upstream_id = $1 and session_key = $2 order by id desc",
             self.columns()
         )))
+        .bind(UPSTREAM)
         .bind(session.key())
         .fetch_all(self.connection())
         .await?;
@@ -230,9 +235,10 @@ impl Tx {
     /// [`Error::Database`].
     pub async fn busy_plans(&mut self) -> Result<HashSet<String>, Error> {
         let rows = sqlx::query(
-            "select plan_key from operations where plan_key is not null and kind = 'failover' \
+            "select plan_key from operations where upstream_id = $1 and plan_key is not null and kind = 'failover' \
              and state in ('submitting', 'running')",
         )
+        .bind(UPSTREAM)
         .fetch_all(self.connection())
         .await?;
         rows.iter().map(|row| row.text("plan_key")).collect()
@@ -244,8 +250,10 @@ impl Tx {
     /// [`Error::Database`].
     pub async fn busy_operation(&mut self, plan: &EmId) -> Result<Option<OperationId>, Error> {
         let row = sqlx::query(
-            "select id from operations where plan_key = $1 and kind = 'failover' and state in ('submitting', 'running')",
+            "select id from operations where upstream_id = $1 and plan_key = $2 and kind = 'failover' \
+             and state in ('submitting', 'running')",
         )
+        .bind(UPSTREAM)
         .bind(plan.key())
         .fetch_optional(self.connection())
         .await?;
@@ -347,9 +355,11 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn unfinished_operations(&self) -> Result<Vec<Operation>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {} from operations where state in ('submitting', 'running', 'unknown') order by requested_at, id",
+            "select {} from operations where upstream_id = $1 and state in ('submitting', 'running', 'unknown') \
+             order by requested_at, id",
             self.columns()
         )))
+        .bind(UPSTREAM)
         .fetch_all(self.reader())
         .await?;
         self.with_history(&rows).await
@@ -369,6 +379,7 @@ impl Store {
         loop {
             let mut query = Sql::new(format!("select {} from operations where 1 = 1", self.columns()));
             if let Some(plan) = &filter.plan {
+                query.push(" and upstream_id = ").bind(UPSTREAM.to_owned());
                 query.push(" and plan_key = ").bind(plan.key());
             }
             query

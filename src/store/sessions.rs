@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use super::readable::{Read, SESSIONS};
 use super::row::{Columns as _, json, micros, moment};
 use super::sql::Sql;
-use super::{Error, Store, Tx};
+use super::{Error, Store, Tx, UPSTREAM};
 use crate::domain::id::EmId;
 use crate::domain::operation::Operation;
 use crate::domain::plan::PlanRef;
@@ -122,8 +122,10 @@ impl Tx {
     /// [`Error::Database`].
     pub async fn open_sessions(&mut self) -> Result<Read<SessionRecord>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from failover_sessions where phase = 'open' order by first_seen_at, key"
+            "select {COLUMNS} from failover_sessions where upstream_id = $1 and phase = 'open' \
+             order by first_seen_at, key"
         )))
+        .bind(UPSTREAM)
         .fetch_all(self.connection())
         .await?;
         self.read_rows(SESSIONS, &rows, record_from)
@@ -136,8 +138,12 @@ impl Tx {
     pub async fn sessions_known(&mut self, ids: &[EmId]) -> Result<Read<SessionRecord>, Error> {
         let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
-            query.and_one_of("key", chunk.iter().map(EmId::key));
+            let mut query = Sql::new(format!(
+                "select {COLUMNS} from failover_sessions where upstream_id = "
+            ));
+            query
+                .bind(UPSTREAM.to_owned())
+                .and_one_of("key", chunk.iter().map(EmId::key));
             rows.extend(query.fetch_all(self.connection()).await?);
         }
         self.read_rows(SESSIONS, &rows, record_from)
@@ -151,7 +157,8 @@ impl Tx {
         self.note_operations();
         sqlx::query(
             "insert into failover_sessions (key, facts, plan, plan_key, started_at, first_seen_at, first_observation, \
-             stopped_seen_at, missed, sequence, phase) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             stopped_seen_at, missed, sequence, phase, upstream_id) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
              on conflict (key) do update set facts = $2, plan = $3, plan_key = $4, started_at = $5, \
              stopped_seen_at = $8, missed = $9, sequence = $10, phase = $11",
         )
@@ -166,6 +173,7 @@ impl Tx {
         .bind(record.missed)
         .bind(record.sequence)
         .bind(record.phase.as_str())
+        .bind(UPSTREAM)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -186,10 +194,13 @@ impl Tx {
             return Ok(None);
         }
         // Of one that cannot be read it is not known whether it has stopped.
-        let rows = sqlx::query("select key from failover_sessions where phase = 'open' and plan_key = $1")
-            .bind(plan.id.key())
-            .fetch_all(self.connection())
-            .await?;
+        let rows = sqlx::query(
+            "select key from failover_sessions where upstream_id = $1 and phase = 'open' and plan_key = $2",
+        )
+        .bind(UPSTREAM)
+        .bind(plan.id.key())
+        .fetch_all(self.connection())
+        .await?;
         let keys = rows
             .iter()
             .map(|row| row.text("key"))
@@ -235,9 +246,10 @@ impl Store {
             "select min(case when phase = 'open' then started_at end) as oldest_open, \
              min(case when phase = 'lost' and coalesce(started_at, first_seen_at) >= $1 \
              then coalesce(started_at, first_seen_at) end) as oldest_lost \
-             from failover_sessions where phase <> 'ended'",
+             from failover_sessions where upstream_id = $2 and phase <> 'ended'",
         )
         .bind(micros(lost_since))
+        .bind(UPSTREAM)
         .fetch_one(self.reader())
         .await?;
         let operations = self.unfinished_operations().await?;
@@ -296,8 +308,12 @@ impl Store {
     pub async fn sessions_known(&self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
         let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let mut query = Sql::new(format!("select {COLUMNS} from failover_sessions where 1 = 1"));
-            query.and_one_of("key", chunk.iter().map(EmId::key));
+            let mut query = Sql::new(format!(
+                "select {COLUMNS} from failover_sessions where upstream_id = "
+            ));
+            query
+                .bind(UPSTREAM.to_owned())
+                .and_one_of("key", chunk.iter().map(EmId::key));
             rows.extend(query.fetch_all(self.reader()).await?);
         }
         self.read_rows(SESSIONS, &rows, record_from)
@@ -308,9 +324,11 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn open_sessions_without_server(&self) -> Result<HashSet<EmId>, Error> {
-        let rows = sqlx::query("select key, facts from failover_sessions where phase = 'open'")
-            .fetch_all(self.reader())
-            .await?;
+        let rows =
+            sqlx::query("select key, facts from failover_sessions where upstream_id = $1 and phase = 'open'")
+                .bind(UPSTREAM)
+                .fetch_all(self.reader())
+                .await?;
         let facts = self.read_rows(SESSIONS, &rows, |row| row.document::<SessionFacts>("facts"))?;
         let lacking = facts.into_iter().filter(|facts| facts.backup_server.is_none());
         Ok(lacking.map(|facts| facts.id).collect())
@@ -321,7 +339,8 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn open_session_ids(&self) -> Result<Vec<EmId>, Error> {
-        let rows = sqlx::query("select key from failover_sessions where phase = 'open'")
+        let rows = sqlx::query("select key from failover_sessions where upstream_id = $1 and phase = 'open'")
+            .bind(UPSTREAM)
             .fetch_all(self.reader())
             .await?;
         rows.iter().map(|row| row.parsed("key")).collect()
@@ -334,8 +353,10 @@ impl Store {
     pub async fn session_keys_known(&self, ids: &[EmId]) -> Result<HashSet<String>, Error> {
         let mut known = HashSet::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let mut query = Sql::new("select key from failover_sessions where 1 = 1");
-            query.and_one_of("key", chunk.iter().map(EmId::key));
+            let mut query = Sql::new("select key from failover_sessions where upstream_id = ");
+            query
+                .bind(UPSTREAM.to_owned())
+                .and_one_of("key", chunk.iter().map(EmId::key));
             for row in query.fetch_all(self.reader()).await? {
                 known.insert(row.text("key")?);
             }
@@ -353,8 +374,10 @@ impl Store {
     ) -> Result<Vec<(String, crate::domain::id::OperationId, String)>, Error> {
         let mut found = Vec::new();
         for chunk in sessions.chunks(CHUNK) {
-            let mut query = Sql::new("select session_key, id, action from operations where 1 = 1");
-            query.and_one_of("session_key", chunk.iter().map(EmId::key));
+            let mut query = Sql::new("select session_key, id, action from operations where upstream_id = ");
+            query
+                .bind(UPSTREAM.to_owned())
+                .and_one_of("session_key", chunk.iter().map(EmId::key));
             query.push(" order by id");
             for row in query.fetch_all(self.reader()).await? {
                 found.push((row.text("session_key")?, row.parsed("id")?, row.text("action")?));

@@ -11,30 +11,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::damage::Damaged;
-use super::error::{Error, Kind};
+use super::error::{Error, Kind, shorten};
 use super::transport::Answer;
 use super::xml;
 use crate::domain::id::EmId;
 use crate::domain::links::Links;
 use crate::domain::plan::Reference;
 
-/// Longest text of EM's that is quoted to callers or kept with an operation, in bytes.
-const LONGEST_QUOTE: usize = 1000;
-
 /// Documents larger than this are decoded beside the event loop.
 const BIG: usize = 128 * 1024;
-
-/// Cuts a text of EM's to what is quoted.
-pub(super) fn shorten(text: &mut String) {
-    if text.len() > LONGEST_QUOTE {
-        let mut end = LONGEST_QUOTE;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-}
 
 /// A decoded document.
 pub(super) struct Decoded {

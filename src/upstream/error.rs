@@ -352,6 +352,21 @@ pub enum SetupError {
     NoAccount,
 }
 
+/// Longest text of EM's that is quoted to callers or kept with an operation, in bytes.
+const LONGEST_QUOTE: usize = 1000;
+
+/// Cuts a text of EM's to what is quoted.
+pub(super) fn shorten(text: &mut String) {
+    if text.len() > LONGEST_QUOTE {
+        let mut end = LONGEST_QUOTE;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -186,7 +186,7 @@ pub(super) async fn negotiate(transport: &Transport, account: &str) -> Result<&'
         .find(|known| offered.iter().any(|name| name.eq_ignore_ascii_case(known)));
     common.ok_or_else(|| {
         let mut offered = offered.join(", ");
-        documents::shorten(&mut offered);
+        super::error::shorten(&mut offered);
         Error::before_sending(Kind::InvalidResponse {
             reason: format!("it offers none of the REST versions 1.5 to 1.7, but: {offered}"),
         })

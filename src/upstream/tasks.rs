@@ -179,7 +179,7 @@ fn view(document: TaskDocument) -> TaskView {
 
 fn message(text: Option<String>) -> Option<String> {
     text.map(|mut text| {
-        documents::shorten(&mut text);
+        super::error::shorten(&mut text);
         text
     })
 }

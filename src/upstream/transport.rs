@@ -339,6 +339,6 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     let mut text = cause.to_string();
-    super::documents::shorten(&mut text);
+    super::error::shorten(&mut text);
     text
 }

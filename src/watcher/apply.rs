@@ -1,20 +1,20 @@
 //! Writes what an observation means, or a part of one: sessions, operations and events in one transaction. A row that
 //! the database refuses is passed over, so that it takes no other with it.
 
+mod joining;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::Error;
 pub use super::batch::{Batch, BatchOutcome, Completion};
-use super::follow;
 use super::observe::{self, Change, Observation, Step};
+use super::{Error, follow, plan_match};
 use crate::api_types::events::{Origin, operation_event, session_event};
 use crate::clock::later;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EventId, OperationId};
 use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
-use crate::domain::plan::{Plan, PlanRef};
-use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
+use crate::domain::session::{Session, SessionPhase, SessionRecord};
 use crate::store::replicas::Lease;
 use crate::store::{Store, Tx};
 use crate::telemetry::{self, names};
@@ -188,97 +188,6 @@ impl BatchWriter {
         changes
     }
 
-    /// Joins operations with sessions. What is left of the changes: without the ends that wait for an answer of EM.
-    async fn join(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<Vec<Change>, Error> {
-        let now = self.observation.at;
-        let plans: HashSet<&EmId> = self
-            .operations
-            .iter()
-            .filter(|operation| follow::lacks_session(operation))
-            .filter_map(|operation| Some(&operation.plan.as_ref()?.id))
-            .collect();
-        let mut had = Vec::new();
-        for plan in plans {
-            had.extend(tx.sessions_of_plan(plan).await?);
-        }
-        let apart = self.set_apart(tx).await?;
-        let mut sessions: HashMap<&EmId, &SessionRecord> = self.known.iter().collect();
-        sessions.extend(
-            changes
-                .iter()
-                .map(|change| (&change.record.facts.id, &change.record)),
-        );
-        let sessions: Vec<&SessionRecord> = sessions
-            .into_values()
-            .filter(|record| !self.is_ambiguous(record))
-            .collect();
-        follow::join(&mut self.operations, &sessions, &had, now);
-        let awaiting = follow::awaiting_answer(&self.operations, &sessions, &had, now);
-        let changes = self.keep_back(changes, &awaiting);
-        self.operations.extend(apart);
-        self.operations
-            .sort_by_key(|operation| (operation.requested_at, operation.id));
-        Ok(changes)
-    }
-
-    /// Takes out the operations of plans that are kept busy by one that cannot be read: what that one started is no
-    /// other's.
-    async fn set_apart(&mut self, tx: &mut Tx) -> Result<Vec<Operation>, Error> {
-        let mut busy = tx.busy_plans().await?;
-        for operation in self
-            .operations
-            .iter()
-            .filter(|operation| operation.state.is_open())
-        {
-            if let Some(plan) = &operation.plan {
-                busy.remove(&plan.id.key());
-            }
-        }
-        let of_busy = |operation: &mut Operation| {
-            let plan = operation.plan.as_ref();
-            plan.is_some_and(|plan| busy.contains(&plan.id.key()))
-        };
-        Ok(self.operations.extract_if(.., of_busy).collect())
-    }
-
-    /// The changes without the ends of sessions whose operation may still get its answer: the event is to carry it.
-    fn keep_back(&mut self, changes: Vec<Change>, awaiting: &HashSet<EmId>) -> Vec<Change> {
-        let mut left = Vec::with_capacity(changes.len());
-        for change in changes {
-            let id = &change.record.facts.id;
-            let until = change.may_end_later(self.observation.at);
-            let Some(until) = until.filter(|_| awaiting.contains(id)) else {
-                left.push(change);
-                continue;
-            };
-            self.applied.look_again = self.applied.look_again.into_iter().chain([until]).min();
-            let kept = change.without_end();
-            if self.known.get(&kept.record.facts.id) != Some(&kept.record) {
-                left.push(kept);
-            }
-        }
-        left
-    }
-
-    /// Whether the session's name is all that is known of its plan, and several plans have it.
-    fn is_ambiguous(&self, record: &SessionRecord) -> bool {
-        let facts = &record.facts;
-        record.plan.is_none()
-            && facts.backup_server.is_none()
-            && self
-                .look
-                .plans
-                .iter()
-                .filter(|plan| plan.name == facts.plan_name)
-                .count()
-                > 1
-            && !self
-                .look
-                .plans
-                .iter()
-                .any(|plan| facts.job.as_ref() == Some(&plan.id))
-    }
-
     /// Writes what changed and what it means for operations; the sessions that have been observed, now or before.
     async fn write_sessions(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<HashSet<EmId>, Error> {
         let mut current = std::mem::take(&mut self.known);
@@ -290,7 +199,7 @@ impl BatchWriter {
                 .as_ref()
                 .and_then(|operation| operation.plan.clone())
                 .or_else(|| record.plan.take())
-                .or_else(|| resolve(&record.facts, &self.look.plans));
+                .or_else(|| plan_match::resolve(&record.facts, &self.look.plans));
             if record.facts.backup_server.is_none() {
                 record.facts.backup_server = record.plan.as_ref().and_then(|plan| plan.backup_server.clone());
             }
@@ -465,21 +374,6 @@ fn passed_over(error: Error) -> Result<String, Error> {
     } else {
         Err(error)
     }
-}
-
-/// The plan of a session that no operation asked for: the one its job names, else the only one of its name on its
-/// backup server.
-fn resolve(facts: &SessionFacts, plans: &[Plan]) -> Option<PlanRef> {
-    if let Some(job) = &facts.job
-        && let Some(plan) = plans.iter().find(|plan| plan.id == *job)
-    {
-        return Some(plan.reference());
-    }
-    let mut namesakes = plans
-        .iter()
-        .map(Plan::reference)
-        .filter(|plan| facts.may_run(plan));
-    namesakes.next().filter(|_| namesakes.next().is_none())
 }
 
 #[cfg(test)]

@@ -1,21 +1,27 @@
-//! Looks at EM, writes what changed.
+//! Observes EM and writes what changed.
 //!
-//! One query per turn observes all failover sessions, whoever started them; each state change and its event are
-//! written in one transaction. The room never sends anything that changes EM. Invariant: a session's end is recorded
-//! together with its event or not at all, so a crash at any point only means that the next turn finds it again.
-//! `observe`, `follow` and `parts` hold the rules without I/O; `look` asks EM; `apply` writes what it means; `tell` says
-//! what does not go as it should.
+//! One query per turn shows all failover sessions, whoever started them ([`observation`]); what rows lack is read beside
+//! it ([`enrichment`]); each state change and its event are written in one transaction ([`apply`]). The rules have no I/O:
+//! [`observe`] compares a session with its record, [`follow`] joins operations with sessions, [`lookback`] and [`batches`]
+//! say how far back and in which parts. [`report`] keeps what was logged, and hands over where EM does not answer.
+//!
+//! The room never sends anything that changes EM. Invariant: a session's end is recorded together with its event or not
+//! at all, so a crash at any point only means that the next turn finds it again. Tests: beside the rules,
+//! `tests/it/observation`, `tests/it/replicas`.
 
 pub mod apply;
 mod batch;
 mod batches;
 pub mod config;
 mod damaged;
+mod enrichment;
 pub mod follow;
-mod look;
+mod lookback;
 mod lookups;
+mod observation;
 pub mod observe;
 pub mod outage;
+mod plan_match;
 mod poll_backoff;
 mod replicas;
 mod report;
@@ -37,8 +43,9 @@ use apply::BatchOutcome;
 pub use config::Config;
 use lookups::Lookups;
 use poll_backoff::PollBackoff;
+use report::Report;
 
-/// How often a replica that does not observe looks whether it has to.
+/// How often a replica that does not observe asks for the lease.
 const STAND_BY: Duration = Duration::from_secs(1);
 
 /// Why a turn could not observe.
@@ -68,28 +75,16 @@ pub struct Watcher {
     task_backoff: HashMap<OperationId, PollBackoff>,
     plans: Option<(Timestamp, Vec<Plan>)>,
     lookups: Lookups,
-    /// Looks that failed in a row, and because of EM among them.
-    failures: u32,
-    em_failures: u32,
-    /// When it was last said in the log that looks fail.
-    last_logged_at: Option<std::time::Instant>,
+    report: Report,
     /// Sessions whose rows cannot be read.
     damaged: damaged::Damaged,
-    /// Whether it was said that EM's clock is off.
-    skew_logged: bool,
-    /// Sessions and operations of which it was said that they cannot be written.
-    skipped: HashSet<String>,
     /// When the query last reached back to sessions that were lost.
     lost_checked_at: Option<Timestamp>,
     part_size: batches::Size,
-    /// When the observation was last left to another replica.
-    handed_over_at: Option<std::time::Instant>,
     /// Sessions whose backup server could not be read when they came up; none until they were looked for.
     incomplete: Option<HashSet<EmId>>,
     /// Logon sessions of other replicas that were taken up.
     adopted: HashSet<LogonId>,
-    /// When EM was asked something while another replica observed.
-    em_checked_at: Option<std::time::Instant>,
 }
 
 impl Watcher {
@@ -111,28 +106,21 @@ impl Watcher {
             unknown_after,
             task_backoff: HashMap::new(),
             plans: None,
-            failures: 0,
-            em_failures: 0,
-            last_logged_at: None,
+            report: Report::default(),
             damaged: damaged::Damaged::default(),
-            skew_logged: false,
-            skipped: HashSet::new(),
             lost_checked_at: None,
             part_size: batches::Size::FULL,
-            handed_over_at: None,
             incomplete: None,
             adopted: HashSet::new(),
-            em_checked_at: None,
         }
     }
 
-    /// The pause before the next look: `interval`, or less where something is due before.
+    /// The pause before the next observation: `interval`, or less where something is due before.
     fn rest(&self, interval: Duration, applied: &BatchOutcome) -> Duration {
         let now = self.clock.now();
-        let handed_over_at = applied.look_again.map(|due| due.duration_since(now));
-        let handed_over_at =
-            handed_over_at.map(|handed_over_at| Duration::try_from(handed_over_at).unwrap_or_default());
-        handed_over_at.map_or(interval, |handed_over_at| handed_over_at.min(interval))
+        let due = applied.look_again.map(|due| due.duration_since(now));
+        let due = due.map(|due| Duration::try_from(due).unwrap_or_default());
+        due.map_or(interval, |due| due.min(interval))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts and seconds, far below 2^52")]
@@ -165,7 +153,7 @@ impl Worker for Watcher {
                 return Turn::Rest(STAND_BY);
             }
             Err(error) => {
-                self.log_failure(&error.into());
+                self.report.failed(&error.into());
                 return Turn::Rest(STAND_BY);
             }
         };
@@ -175,11 +163,11 @@ impl Worker for Watcher {
             self.record_outcome(lease, &outcome).await;
         }
         match outcome {
-            // What is left of it is there already.
+            // The rest of the observation is due already.
             Ok(applied) if !applied.complete => Turn::Again,
             Ok(applied) if applied.active => Turn::Rest(self.rest(self.config.interval, &applied)),
             Ok(applied) => Turn::Rest(self.rest(self.config.idle_interval, &applied)),
-            // EM is down or the store is: look again soon, because finding it up ends the wait of many.
+            // EM is down or the store is: observe again soon, because finding it up ends the wait of many.
             Err(_) => Turn::Rest(self.config.interval.max(Duration::from_secs(1))),
         }
     }

@@ -2,27 +2,23 @@
 //! only seen in the session that made it; the others stand by.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Watcher;
 use crate::domain::id::LogonId;
 use crate::domain::operation::Operation;
 use crate::store;
 
-/// How often a replica that does not observe asks EM something, to know whether it answers.
-const GREETING: Duration = Duration::from_secs(15);
-
 impl Watcher {
     /// What a replica does that does not observe.
     pub(super) async fn stand_by(&mut self) {
-        (self.failures, self.em_failures, self.last_logged_at) = (0, 0, None);
+        self.report.stand_by();
         let asked = Instant::now();
         if let Ok(operations) = self.store.unfinished_operations().await {
             self.align_pins(&operations, asked);
         }
-        let due = self.em_checked_at.is_none_or(|at| at.elapsed() >= GREETING);
-        if due || !self.em.health().up {
-            self.em_checked_at = Some(Instant::now());
+        if self.report.contact.is_open() || !self.em.health().up {
+            self.report.contact.begin();
             // A failure is noted where requests are made; who reaches EM may be asked to observe.
             if self.em.sessions_since(Some(self.clock.now())).await.is_ok()
                 && let Err(error) = store::with_timeout(self.store.record_em_contact()).await

@@ -1,84 +1,115 @@
-//! Says what does not go as it should: in the log, in the event log, and by leaving the observation to a replica that
-//! can do it.
+//! What is said of observations that do not go as they should: in the log, in the event log, and to the other replicas.
+//!
+//! [`Report`] remembers what was said, so that a fault that lasts is neither repeated at every turn nor forgotten.
 
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use super::apply::BatchOutcome;
-use super::look::CLOCK_SLACK;
+use super::lookback::CLOCK_SLACK;
 use super::outage::outage;
 use super::{Error, Watcher};
 use crate::store::{self, replicas::Lease};
+use crate::telemetry::Throttle;
 
-/// How many looks in a row have to fail before an outage is told.
+/// How many observations in a row have to fail before an outage is reported.
 const FAILURES_UNTIL_EVENT: u32 = 2;
 
-/// How many looks in a row have to fail before another replica is asked to observe.
+/// How many observations in a row have to fail before another replica is asked to observe.
 const FAILURES_UNTIL_HAND_OVER: u32 = 3;
 
-/// How long it is not left once more: what EM answers to others may be no more than what it answers this one.
+/// The pause before the lease is handed over once more: what EM answers to others may be no more than what it answers
+/// this one.
 const HAND_OVER_PAUSE: Duration = Duration::from_mins(1);
 
-/// How often it is said again that looks fail.
-const REMINDER: Duration = Duration::from_mins(1);
+/// How often a replica that does not observe asks EM something, to know whether it answers.
+const CONTACT_INTERVAL: Duration = Duration::from_secs(15);
 
-impl Watcher {
-    /// Tells how a look went, where that is worth a word.
-    pub(super) async fn record_outcome(&mut self, lease: Lease, outcome: &Result<BatchOutcome, Error>) {
-        match outcome {
-            Ok(applied) => {
-                if std::mem::take(&mut self.failures) > 0 {
-                    tracing::info!("Enterprise Manager is observed again");
-                }
-                self.em_failures = 0;
-                self.last_logged_at = None;
-                self.note_skipped(applied);
-                self.note_skew();
-                self.report_outage(lease, None).await;
-            }
-            Err(error) => {
-                self.log_failure(error);
-                let Error::Upstream(cause) = error else {
-                    return;
-                };
-                self.em_failures += 1;
-                if self.em_failures >= FAILURES_UNTIL_EVENT {
-                    self.report_outage(lease, Some(cause.public_message())).await;
-                }
-                if self.em_failures >= FAILURES_UNTIL_HAND_OVER {
-                    self.hand_over(lease).await;
-                }
-            }
+/// What was said so far.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// Observations that failed in a row.
+    failures: u32,
+    /// Those among them that failed because of EM.
+    em_failures: u32,
+    /// When it is due again to log that observations fail.
+    reminder: Throttle,
+    /// Whether it was logged that EM's clock is off.
+    skew_logged: bool,
+    /// Sessions and operations of which it was logged that they cannot be written.
+    skipped: HashSet<String>,
+    /// When the lease may be handed over again.
+    hand_over: Throttle,
+    /// When EM is to be asked something while another replica observes.
+    pub(super) contact: Throttle,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            failures: 0,
+            em_failures: 0,
+            reminder: Throttle::reminder(),
+            skew_logged: false,
+            skipped: HashSet::new(),
+            hand_over: Throttle::every(HAND_OVER_PAUSE),
+            contact: Throttle::every(CONTACT_INTERVAL),
         }
     }
+}
 
-    /// Says in the log why nothing is observed, and says it again from time to time.
-    pub(super) fn log_failure(&mut self, error: &Error) {
+impl Report {
+    /// Another replica observes: what failed here before counts no longer.
+    pub(super) fn stand_by(&mut self) {
+        (self.failures, self.em_failures) = (0, 0);
+        self.reminder.reset();
+    }
+
+    /// Logs why nothing is observed, and again from time to time.
+    pub(super) fn failed(&mut self, error: &Error) {
         self.failures += 1;
-        if self.last_logged_at.is_some_and(|at| at.elapsed() < REMINDER) {
+        if matches!(error, Error::Upstream(_)) {
+            self.em_failures += 1;
+        }
+        if !self.reminder.due() {
             return;
         }
-        self.last_logged_at = Some(Instant::now());
-        let (cause, looks) = (error as &dyn std::error::Error, self.failures);
+        let (cause, observations) = (error as &dyn std::error::Error, self.failures);
         match error {
             Error::Upstream(_) => {
-                tracing::warn!(error = cause, looks, "Enterprise Manager cannot be observed");
+                tracing::warn!(
+                    error = cause,
+                    observations,
+                    "Enterprise Manager cannot be observed"
+                );
             }
             Error::Store(_) | Error::Event(_) => {
                 tracing::warn!(
                     error = cause,
-                    looks,
+                    observations,
                     "what is observed cannot be stored; Enterprise Manager is not the reason"
                 );
             }
-            Error::LeaseLost => tracing::debug!(
-                error = cause,
-                "the observation is handed_over_at to another replica"
-            ),
+            Error::LeaseLost => {
+                tracing::debug!(error = cause, "another replica took over the observation");
+            }
         }
     }
 
+    fn succeeded(&mut self, applied: &BatchOutcome, skew: Option<SignedDuration>) {
+        if std::mem::take(&mut self.failures) > 0 {
+            tracing::info!("Enterprise Manager is observed again");
+        }
+        self.em_failures = 0;
+        self.reminder.reset();
+        self.log_skipped(applied);
+        self.log_skew(skew);
+    }
+
     /// Names, once each, what could not be written.
-    fn note_skipped(&mut self, applied: &BatchOutcome) {
+    fn log_skipped(&mut self, applied: &BatchOutcome) {
         for (what, error) in &applied.skipped {
             if self.skipped.insert(what.clone()) {
                 tracing::error!(
@@ -94,9 +125,9 @@ impl Watcher {
         }
     }
 
-    /// Says once that EM's clock is off, and again when it was well in between.
-    fn note_skew(&mut self) {
-        let Some(skew) = self.em.clock_skew() else { return };
+    /// Logs once that EM's clock is off, and again when it was right in between.
+    fn log_skew(&mut self, skew: Option<SignedDuration>) {
+        let Some(skew) = skew else { return };
         let off = skew.unsigned_abs() > CLOCK_SLACK;
         if off && !self.skew_logged {
             tracing::warn!(
@@ -107,14 +138,38 @@ impl Watcher {
         }
         self.skew_logged = off;
     }
+}
+
+impl Watcher {
+    /// Reports how an observation went, where that is worth a word.
+    pub(super) async fn record_outcome(&mut self, lease: Lease, outcome: &Result<BatchOutcome, Error>) {
+        match outcome {
+            Ok(applied) => {
+                self.report.succeeded(applied, self.em.clock_skew());
+                self.report_outage(lease, None).await;
+            }
+            Err(error) => {
+                self.report.failed(error);
+                let Error::Upstream(cause) = error else {
+                    return;
+                };
+                if self.report.em_failures >= FAILURES_UNTIL_EVENT {
+                    self.report_outage(lease, Some(cause.public_message())).await;
+                }
+                if self.report.em_failures >= FAILURES_UNTIL_HAND_OVER {
+                    self.hand_over(lease).await;
+                }
+            }
+        }
+    }
 
     async fn report_outage(&self, lease: Lease, reason: Option<String>) {
         let health = self.em.health();
         // An EM that answers nonsense is there, and since when it is says nothing about the nonsense.
         let away = health.since.filter(|_| !health.up);
         let since = away.unwrap_or_else(|| self.clock.now());
-        let telling = outage(&self.store, &lease, self.em.default_account(), since, reason);
-        if let Err(error) = store::with_timeout(telling).await {
+        let reporting = outage(&self.store, &lease, self.em.default_account(), since, reason);
+        if let Err(error) = store::with_timeout(reporting).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "an event about Enterprise Manager could not be stored"
@@ -122,18 +177,15 @@ impl Watcher {
         }
     }
 
-    /// Gives the observation to a replica that had an answer from EM a moment ago, if there is one.
+    /// Hands the lease over to a replica that had an answer from EM a moment ago, if there is one.
     async fn hand_over(&mut self, lease: Lease) {
-        if self
-            .handed_over_at
-            .is_some_and(|at| at.elapsed() < HAND_OVER_PAUSE)
-        {
+        if !self.report.hand_over.is_open() {
             return;
         }
         match store::with_timeout(self.store.hand_over(lease)).await {
             Ok(true) => {
-                self.handed_over_at = Some(Instant::now());
-                self.em_failures = 0;
+                self.report.hand_over.begin();
+                self.report.em_failures = 0;
                 tracing::warn!(
                     "Enterprise Manager answers another replica and not this one; that one observes from now on"
                 );
@@ -141,7 +193,7 @@ impl Watcher {
             Ok(false) => {}
             Err(error) => tracing::debug!(
                 error = &error as &dyn std::error::Error,
-                "the observation could not be handed_over_at to another replica"
+                "the observation could not be handed over to another replica"
             ),
         }
     }

@@ -25,6 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
+use super::answer::Answer;
 use super::egress::{EgressPolicy, ResolveError};
 use super::head::{Noted, Seen};
 use crate::domain::webhook::AttemptError;
@@ -47,21 +48,6 @@ pub struct Client {
     guard: EgressPolicy,
     timeout: Duration,
     tls: Arc<OnceCell<Arc<ClientConfig>>>,
-}
-
-/// An answer's head, and what was read of its body.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// `Location`, as it came.
-    pub location: Option<String>,
-    /// `Retry-After`, as it came.
-    pub retry_after: Option<String>,
-    /// `Date`, as it came.
-    pub date: Option<String>,
-    /// The beginning of the body, where it is text.
-    pub text: Option<String>,
 }
 
 /// How long each part took; none for what was not reached.
@@ -200,7 +186,7 @@ impl Client {
         let addresses = addresses.map_err(|why| match why {
             ResolveError::Unresolved | ResolveError::TimedOut => AttemptError::Dns,
             ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream => {
-                AttemptError::RefusedAddress
+                AttemptError::BlockedAddress
             }
         })?;
         let start = Instant::now();
@@ -209,7 +195,7 @@ impl Client {
         progress.peer = tcp.peer_addr().ok();
         // Whatever lies between: bytes go only to an address that was judged.
         if !progress.peer.is_some_and(|peer| addresses.contains(&peer)) {
-            return Err(AttemptError::RefusedAddress);
+            return Err(AttemptError::BlockedAddress);
         }
         let _ = tcp.set_nodelay(true);
         if !target.is_tls() {
@@ -388,7 +374,7 @@ async fn beginning(mut body: Incoming) -> Option<String> {
 /// The class of a failure in HTTP, or below it once it was begun.
 fn of_http(error: &hyper::Error) -> AttemptError {
     if error.is_parse_too_large() {
-        return AttemptError::HeadTooLarge;
+        return AttemptError::HeadersTooLarge;
     }
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

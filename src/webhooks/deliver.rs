@@ -1,4 +1,5 @@
-//! One attempt at one delivery: signed anew, sent, and judged. What becomes of the delivery is `settle`'s affair.
+//! One attempt at one delivery: rendered by its format, sent, and judged. What becomes of the delivery is decided in
+//! `record_outcome`.
 
 use std::time::Duration;
 
@@ -9,17 +10,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use super::client::{Answer, Client, Report};
-use super::sign::signature;
+use super::client::{Client, Report};
+use super::formats::{self, Outgoing, Verdict, WireFormat};
 use crate::clock::{SharedClock, retry_after};
 use crate::domain::webhook::AttemptError;
 use crate::domain::webhook::rules::PAUSE_LIMIT;
 use crate::domain::webhook::target::shown_location;
 use crate::store::webhooks::claims::Claimed;
 use crate::store::webhooks::outcomes::AttemptEnd;
-
-/// How far a receiver's clock and ours may differ before it explains a refusal; receivers tolerate 5 minutes.
-const SKEW_LIMIT: Duration = Duration::from_mins(4);
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
@@ -63,23 +61,31 @@ impl Outcome {
 
 /// Makes an attempt.
 pub(super) async fn attempt(client: &Client, clock: &SharedClock, delivery: &Claimed) -> Outcome {
-    let body = Bytes::from(delivery.body.clone());
-    let Some(headers) = headers(delivery, clock.now(), &body) else {
+    let Some((format, headers, body)) = request(delivery, clock.now()) else {
         return Outcome::crashed();
     };
     let report = client.post(&delivery.to.target, headers, body).await;
-    let outcome = judge(delivery, &report, clock.now());
+    let outcome = judge(delivery, format, &report, clock.now());
     log(delivery, &report, &outcome);
     outcome
 }
 
-/// The headers of an attempt. The timestamp, and so the signature, is this attempt's; the id is the event's.
-fn headers(delivery: &Claimed, now: Timestamp, body: &[u8]) -> Option<HeaderMap> {
-    let (id, second) = (delivery.event.to_string(), now.as_second());
+/// What is sent: what the format makes of the event, and the endpoint's own headers.
+fn request(delivery: &Claimed, now: Timestamp) -> Option<(&'static dyn WireFormat, HeaderMap, Bytes)> {
+    let format = formats::of(delivery.to.format)?;
+    let rendered = format.render(Outgoing {
+        id: &delivery.event.to_string(),
+        body: &delivery.body,
+        secret: &delivery.to.secret,
+        at: now,
+    })?;
     let mut headers = HeaderMap::new();
     let agent = concat!("emgate/", env!("CARGO_PKG_VERSION"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(rendered.content_type),
+    );
     if let Some((user, password)) = delivery.to.target.userinfo() {
         let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
         let pair = format!("{}:{}", decoded(user), decoded(password));
@@ -92,14 +98,11 @@ fn headers(delivery: &Claimed, now: Timestamp, body: &[u8]) -> Option<HeaderMap>
         value.set_sensitive(true);
         headers.insert(HeaderName::try_from(name).ok()?, value);
     }
-    let signed = signature(&delivery.to.secret, &id, second, body)?;
-    headers.insert("webhook-id", HeaderValue::try_from(id).ok()?);
-    headers.insert("webhook-timestamp", HeaderValue::from(second));
-    headers.insert("webhook-signature", HeaderValue::try_from(signed).ok()?);
-    Some(headers)
+    headers.extend(rendered.headers);
+    Some((format, headers, rendered.body))
 }
 
-fn judge(delivery: &Claimed, report: &Report, now: Timestamp) -> Outcome {
+fn judge(delivery: &Claimed, format: &dyn WireFormat, report: &Report, now: Timestamp) -> Outcome {
     let mut end = AttemptEnd {
         duration: Some(report.duration),
         ..AttemptEnd::default()
@@ -117,18 +120,16 @@ fn judge(delivery: &Claimed, report: &Report, now: Timestamp) -> Outcome {
     };
     end.status = Some(answer.status);
     end.response.clone_from(&answer.text);
-    end.error = match answer.status {
-        200..=299 => None,
-        300..=399 => {
-            end.location = answer
-                .location
-                .as_ref()
-                .map(|location| shown_location(&delivery.to.target, location));
-            Some(AttemptError::Redirect)
-        }
-        400 | 401 | 403 if is_skewed(answer, now) => Some(AttemptError::ClockSkew),
-        _ => Some(AttemptError::HttpStatus),
+    end.error = match format.verdict(answer, now) {
+        Verdict::Accepted => None,
+        Verdict::Failed(error) => Some(error),
     };
+    if end.error == Some(AttemptError::Redirect) {
+        end.location = answer
+            .location
+            .as_ref()
+            .map(|location| shown_location(&delivery.to.target, location));
+    }
     let retry_after = answer
         .retry_after
         .as_deref()
@@ -139,14 +140,6 @@ fn judge(delivery: &Claimed, report: &Report, now: Timestamp) -> Outcome {
         retry_after,
         crashed: false,
     }
-}
-
-fn is_skewed(answer: &Answer, now: Timestamp) -> bool {
-    answer
-        .date
-        .as_deref()
-        .and_then(retry_after::http_date)
-        .is_some_and(|theirs| now.duration_since(theirs).unsigned_abs() > SKEW_LIMIT)
 }
 
 /// One line per attempt, whatever came of it.
@@ -170,23 +163,4 @@ fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
         "webhook attempt {}",
         if outcome.is_taken() { "taken" } else { "failed" },
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_whose_clock_differs_is_recognised() {
-        let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a moment");
-        let dated = |date: &str| Answer {
-            date: Some(date.to_owned()),
-            ..Answer::default()
-        };
-        assert!(!is_skewed(&dated("Sun, 01 Mar 2026 12:03:59 GMT"), now));
-        assert!(is_skewed(&dated("Sun, 01 Mar 2026 12:05:00 GMT"), now));
-        assert!(is_skewed(&dated("Sun, 01 Mar 2026 11:55:00 GMT"), now));
-        assert!(!is_skewed(&dated("garbage"), now));
-        assert!(!is_skewed(&Answer::default(), now));
-    }
 }

@@ -6,8 +6,7 @@
 //! After a crash the rows of the last process are released at once; the attempt's end is then not known, and the
 //! delivery goes out again under the same id.
 
-use parking_lot::{Mutex, MutexGuard};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,8 @@ use super::Config;
 use super::client::Client;
 use super::deliver::{self, Outcome};
 use super::dispatcher_health::DispatcherHealth;
-use super::fairness::{LaneLoad, fair_shares};
+use super::fairness;
+use super::in_flight::{Agenda, InFlight, Sweep};
 use super::record_outcome::{Finished, Rules, Written};
 use crate::clock::SharedClock;
 use crate::domain::id::DeliveryId;
@@ -27,13 +27,6 @@ use crate::runtime::{Nudge, Tasks, Turn, Worker};
 use crate::store::webhooks::claims::{Claimed, Lane};
 use crate::store::{self, Store};
 use crate::telemetry::names;
-
-/// The longest rest: what a nudge missed is found within it.
-const POLL: Duration = Duration::from_secs(1);
-/// How often stored times are looked at.
-const SWEEP: Duration = Duration::from_secs(15);
-/// How many outcomes are written in one transaction.
-const SETTLE_LIMIT: usize = 64;
 
 /// Sends deliveries until the program stops; what is under way then still ends.
 pub struct Dispatcher(Arc<Engine>);
@@ -49,29 +42,7 @@ struct Engine {
     health: DispatcherHealth,
     /// One turn at a time: the worker's, or the last ones at the end.
     turn: tokio::sync::Mutex<()>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    in_flight: HashMap<DeliveryId, InFlight>,
-    finished: Vec<Finished>,
-    /// Whether rows may be claimed that are not under way: at the start, and after a commit of unknown outcome.
-    claims_uncertain: bool,
-    swept_at: Option<Timestamp>,
-    /// Where the next turn begins to share out slots.
-    rotation: usize,
-}
-
-/// A look at stored times; after the clock was set back also at those in the future.
-#[derive(Clone, Copy)]
-struct Sweep {
-    set_back: bool,
-}
-
-struct InFlight {
-    number: i64,
-    lane: String,
+    in_flight: InFlight,
 }
 
 impl Dispatcher {
@@ -91,10 +62,7 @@ impl Dispatcher {
             rules: Rules { schedule, clock },
             tasks,
             turn: tokio::sync::Mutex::default(),
-            state: Mutex::new(State {
-                claims_uncertain: true,
-                ..State::default()
-            }),
+            in_flight: InFlight::new(),
         }))
     }
 
@@ -133,17 +101,13 @@ impl Worker for Dispatcher {
                 }
                 metrics::counter!(names::WORKER_TURNS, "worker" => Self::NAME, "outcome" => "failed")
                     .increment(1);
-                Turn::Rest(POLL)
+                Turn::Rest(fairness::POLL)
             }
         }
     }
 }
 
 impl Engine {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-
     /// After the signal to stop: what is under way ends and is written; nothing new is sent.
     async fn finish(self: &Arc<Self>) {
         self.tasks.stopping().cancelled().await;
@@ -155,10 +119,10 @@ impl Engine {
                     "webhooks wait for the store"
                 );
             }
-            if self.state().in_flight.is_empty() {
+            if self.in_flight.is_idle() {
                 return;
             }
-            self.wake.wait(POLL).await;
+            self.wake.wait(fairness::POLL).await;
         }
     }
 
@@ -166,64 +130,48 @@ impl Engine {
         let _one_at_a_time = self.turn.lock().await;
         let now = self.rules.clock.now();
         let stopping = self.tasks.stopping().is_cancelled();
-        let (finished, claims_uncertain, sweep, set_back) = {
-            let state = self.state();
-            let finished: Vec<Finished> = state.finished.iter().take(SETTLE_LIMIT).cloned().collect();
-            // A clock that was set back, before the start or since, does not put the sweep off.
-            let set_back = state.swept_at.is_none_or(|at| at > now);
-            let sweep = set_back || state.swept_at.is_some_and(|at| elapsed(now, at) >= SWEEP);
-            (finished, state.claims_uncertain, sweep && !stopping, set_back)
-        };
-        if finished.is_empty() && !claims_uncertain && !sweep {
+        let agenda = self.in_flight.agenda(now, stopping);
+        if agenda.is_empty() {
             let lanes = if stopping {
                 Vec::new()
             } else {
                 store::with_timeout(self.store.waiting_lanes()).await?
             };
-            if self.actionable(&lanes, now).is_empty() {
-                return Ok(Turn::Rest(rest(&lanes, now)));
+            if !fairness::may_send(&lanes, &self.in_flight.by_lane(&HashSet::new()), now) {
+                return Ok(Turn::Rest(fairness::rest(&lanes, now)));
             }
         }
-        let sweep = sweep.then_some(Sweep { set_back });
-        let result =
-            store::with_timeout(self.transact(&finished, claims_uncertain, sweep, stopping, now)).await;
+        let result = store::with_timeout(self.transact(&agenda, stopping, now)).await;
         let Ok((claimed, written, lanes)) = result else {
             // The commit's outcome may be unknown: what it claimed without our knowledge is released next time.
-            self.state().claims_uncertain = true;
+            self.in_flight.commit_is_uncertain();
             return result.map(|_| Turn::Again);
         };
-        self.committed(&finished, &written, &claimed, sweep.map(|_| now));
-        let more = finished.len() == SETTLE_LIMIT || !claimed.is_empty() || !finished.is_empty();
+        let under_way = self.in_flight.committed(&agenda, &claimed, now);
+        metrics::gauge!(names::WEBHOOK_FLYING).set(under_way as f64);
+        self.measure(&written);
+        let more = agenda.is_full() || !claimed.is_empty() || !agenda.finished.is_empty();
         for delivery in claimed {
             self.send(delivery);
         }
         Ok(if more {
             Turn::Again
         } else {
-            Turn::Rest(rest(&lanes, now))
+            Turn::Rest(fairness::rest(&lanes, now))
         })
     }
 
     async fn transact(
         &self,
-        finished: &[Finished],
-        claims_uncertain: bool,
-        sweep: Option<Sweep>,
+        agenda: &Agenda,
         stopping: bool,
         now: Timestamp,
     ) -> Result<(Vec<Claimed>, Vec<Written>, Vec<Lane>), store::Error> {
         let mut tx = self.store.begin().await?;
         // Of several replicas one at a time, so that what is counted here stays true until the commit.
         tx.lock_event_log().await?;
-        if claims_uncertain {
-            let alive: HashSet<(DeliveryId, i64)> = {
-                let state = self.state();
-                state
-                    .in_flight
-                    .iter()
-                    .map(|(id, entry)| (*id, entry.number))
-                    .collect()
-            };
+        if agenda.claims_uncertain {
+            let alive = self.in_flight.alive();
             let released = tx.reclaim(&alive).await?;
             if released > 0 {
                 tracing::info!(
@@ -232,11 +180,11 @@ impl Engine {
                 );
             }
         }
-        let mut written = Vec::with_capacity(finished.len());
-        for finished in finished {
+        let mut written = Vec::with_capacity(agenda.finished.len());
+        for finished in &agenda.finished {
             written.push(self.rules.settle(&mut tx, finished, &self.owner).await?);
         }
-        if let Some(Sweep { set_back }) = sweep {
+        if let Some(Sweep { set_back }) = agenda.sweep {
             self.rules.sweep(&mut tx, set_back).await?;
             let unreadable = tx.count_unreadable_endpoints().await?;
             self.health.unreadable(unreadable, now);
@@ -248,10 +196,11 @@ impl Engine {
         let (mut claimed, mut lanes) = (Vec::new(), Vec::new());
         if !stopping && tx.is_alive().await? {
             lanes = tx.waiting_lanes().await?;
-            let settled: HashSet<DeliveryId> = finished.iter().map(|finished| finished.id).collect();
-            let own = self.in_flight(&settled).values().sum();
+            let settled: HashSet<DeliveryId> = agenda.finished.iter().map(|finished| finished.id).collect();
+            let own = self.in_flight.by_lane(&settled).values().sum();
             let under_way = tx.under_way().await?;
-            for (lane, limit, probe) in self.shares(&lanes, &under_way, own, now) {
+            let rotation = self.in_flight.rotate();
+            for (lane, limit, probe) in fairness::claims(&lanes, &under_way, own, rotation, now) {
                 let claims = tx.claim(&lane, limit, probe, &self.owner).await?;
                 claimed.extend(claims.claimed);
                 let quarantined = u64::try_from(claims.quarantined).unwrap_or(u64::MAX);
@@ -266,89 +215,8 @@ impl Engine {
         Ok((claimed, written, lanes))
     }
 
-    /// The lanes that may send something now.
-    fn actionable(&self, lanes: &[Lane], now: Timestamp) -> Vec<Lane> {
-        let in_flight = self.in_flight(&HashSet::new());
-        let may_send = |lane: &&Lane| {
-            let in_flight = in_flight.get(&lane.key).copied().unwrap_or_default();
-            let urgent = lane.urgent.is_some_and(|at| at <= now);
-            lane.due <= now && in_flight < lane.cap && (urgent || !lane.down || in_flight == 0)
-        };
-        lanes.iter().filter(may_send).cloned().collect()
-    }
-
-    /// Who may claim how many, and whether a probe: of what is `under_way` in all replicas the lanes' own bounds
-    /// count, of this process' `own` the total. The lane that begins changes from turn to turn.
-    fn shares(
-        &self,
-        lanes: &[Lane],
-        under_way: &HashMap<String, usize>,
-        own: usize,
-        now: Timestamp,
-    ) -> Vec<(Lane, usize, bool)> {
-        let mut due: Vec<Lane> = lanes.iter().filter(|lane| lane.due <= now).cloned().collect();
-        due.sort_by(|one, other| one.key.cmp(&other.key));
-        let rotation = {
-            let mut state = self.state();
-            state.rotation = state.rotation.wrapping_add(1);
-            state.rotation
-        };
-        let begin = rotation % due.len().max(1);
-        due.rotate_left(begin);
-        let of = |lane: &Lane| under_way.get(&lane.key).copied().unwrap_or_default();
-        let loads: Vec<LaneLoad> = due
-            .iter()
-            .map(|lane| LaneLoad {
-                cap: lane.cap,
-                in_flight: of(lane),
-            })
-            .collect();
-        let limits = fair_shares(&loads, own);
-        due.into_iter()
-            .zip(limits)
-            .filter(|(_, limit)| *limit > 0)
-            .map(|(lane, limit)| {
-                let probe = of(&lane) == 0;
-                (lane, limit, probe)
-            })
-            .collect()
-    }
-
-    /// How many attempts of each lane are under way, without those that this turn settles.
-    fn in_flight(&self, settled: &HashSet<DeliveryId>) -> HashMap<String, usize> {
-        let mut counts = HashMap::new();
-        for (id, entry) in &self.state().in_flight {
-            if !settled.contains(id) {
-                *counts.entry(entry.lane.clone()).or_default() += 1;
-            }
-        }
-        counts
-    }
-
-    /// Takes note of a commit.
-    fn committed(
-        &self,
-        finished: &[Finished],
-        written: &[Written],
-        claimed: &[Claimed],
-        swept_at: Option<Timestamp>,
-    ) {
-        let mut state = self.state();
-        state.claims_uncertain = false;
-        state.swept_at = swept_at.or(state.swept_at);
-        state.finished.drain(..finished.len());
-        for done in finished {
-            state.in_flight.remove(&done.id);
-        }
-        for delivery in claimed {
-            let entry = InFlight {
-                number: delivery.number,
-                lane: delivery.lane.clone(),
-            };
-            state.in_flight.insert(delivery.id, entry);
-        }
-        metrics::gauge!(names::WEBHOOK_FLYING).set(state.in_flight.len() as f64);
-        drop(state);
+    /// Counts what a commit ended.
+    fn measure(&self, written: &[Written]) {
         let now = self.rules.clock.now();
         for written in written {
             match written {
@@ -399,24 +267,9 @@ impl Drop for OutcomeGuard {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(Outcome::crashed);
         let (id, number) = (self.id, self.number);
-        self.engine
-            .state()
-            .finished
-            .push(Finished { id, number, outcome });
+        self.engine.in_flight.hand_in(Finished { id, number, outcome });
         self.engine.wake.now();
     }
-}
-
-/// How long nothing is due. Moments are the wall clock's, the rest is not: it is never longer than the poll, so that a
-/// clock that jumps delays nothing.
-fn rest(lanes: &[Lane], now: Timestamp) -> Duration {
-    lanes
-        .iter()
-        .map(|lane| elapsed(lane.due, now))
-        .filter(|pause| !pause.is_zero())
-        .min()
-        .unwrap_or(POLL)
-        .min(POLL)
 }
 
 #[cfg(test)]
@@ -465,11 +318,14 @@ mod tests {
         let (engine, clock) = fixture().await;
         for crash in 1..=3 {
             let now = clock.now();
-            let (claimed, written, _) = engine
-                .transact(&[], false, None, false, now)
-                .await
-                .expect("claimed");
-            engine.committed(&[], &written, &claimed, None);
+            let agenda = Agenda {
+                finished: Vec::new(),
+                claims_uncertain: false,
+                sweep: None,
+            };
+            let (claimed, written, _) = engine.transact(&agenda, false, now).await.expect("claimed");
+            engine.in_flight.committed(&agenda, &claimed, now);
+            engine.measure(&written);
             let guard = OutcomeGuard {
                 engine: engine.clone(),
                 id: claimed[0].id,

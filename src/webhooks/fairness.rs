@@ -1,24 +1,89 @@
-//! How the slots for sending are shared out: no lane can take them all, and none waits for another.
+//! How the slots for sending are shared out: no lane can take them all, and none waits for another. Pure: what waits and
+//! what is under way come in as values.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::webhook::rules::elapsed;
+use crate::store::webhooks::claims::Lane;
+
+/// The longest rest: what a nudge missed is found within it.
+pub(super) const POLL: Duration = Duration::from_secs(1);
 
 /// How many attempts may be under way at once, over all lanes. Each costs a connection and some 50 KiB.
-pub(super) const IN_FLIGHT_LIMIT: usize = 512;
+const IN_FLIGHT_LIMIT: usize = 512;
 
 /// How many deliveries are claimed in one transaction.
-pub(super) const CLAIM_LIMIT: usize = 64;
+const CLAIM_LIMIT: usize = 64;
 
 /// A lane that has something to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LaneLoad {
+struct LaneLoad {
     /// How many it may have under way.
-    pub(super) cap: usize,
+    cap: usize,
     /// How many it has under way.
-    pub(super) in_flight: usize,
+    in_flight: usize,
+}
+
+/// Whether any lane may send something now, `in_flight` being under way in this process.
+pub(super) fn may_send(lanes: &[Lane], in_flight: &HashMap<String, usize>, now: Timestamp) -> bool {
+    lanes.iter().any(|lane| {
+        let in_flight = in_flight.get(&lane.key).copied().unwrap_or_default();
+        let urgent = lane.urgent.is_some_and(|at| at <= now);
+        lane.due <= now && in_flight < lane.cap && (urgent || !lane.down || in_flight == 0)
+    })
+}
+
+/// Who may claim how many, and whether a probe: of what is `under_way` in all replicas the lanes' own bounds count, of
+/// this process' `own` the total. `rotation` changes from turn to turn, and with it the lane that begins.
+pub(super) fn claims(
+    lanes: &[Lane],
+    under_way: &HashMap<String, usize>,
+    own: usize,
+    rotation: usize,
+    now: Timestamp,
+) -> Vec<(Lane, usize, bool)> {
+    let mut due: Vec<Lane> = lanes.iter().filter(|lane| lane.due <= now).cloned().collect();
+    due.sort_by(|one, other| one.key.cmp(&other.key));
+    let begin = rotation % due.len().max(1);
+    due.rotate_left(begin);
+    let of = |lane: &Lane| under_way.get(&lane.key).copied().unwrap_or_default();
+    let loads: Vec<LaneLoad> = due
+        .iter()
+        .map(|lane| LaneLoad {
+            cap: lane.cap,
+            in_flight: of(lane),
+        })
+        .collect();
+    let limits = fair_shares(&loads, own);
+    due.into_iter()
+        .zip(limits)
+        .filter(|(_, limit)| *limit > 0)
+        .map(|(lane, limit)| {
+            let probe = of(&lane) == 0;
+            (lane, limit, probe)
+        })
+        .collect()
+}
+
+/// How long nothing is due. Moments are the wall clock's, the rest is not: it is never longer than the poll, so that a
+/// clock that jumps delays nothing.
+pub(super) fn rest(lanes: &[Lane], now: Timestamp) -> Duration {
+    lanes
+        .iter()
+        .map(|lane| elapsed(lane.due, now))
+        .filter(|pause| !pause.is_zero())
+        .min()
+        .unwrap_or(POLL)
+        .min(POLL)
 }
 
 /// How many deliveries each lane may claim now, `in_flight` attempts being under way over all lanes: one each in turn, up
 /// to its cap while half of the slots are free. The other half is kept for lanes that have nothing under way, so that
 /// the last to come finds a slot even when all before it hang.
-pub(super) fn fair_shares(lanes: &[LaneLoad], in_flight: usize) -> Vec<usize> {
+fn fair_shares(lanes: &[LaneLoad], in_flight: usize) -> Vec<usize> {
     let mut allotted = vec![0; lanes.len()];
     let mut given = 0;
     loop {

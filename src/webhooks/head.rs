@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::client::Answer;
+use super::answer::Answer;
 
 /// What a connection read first, up to a limit.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 //! `tests/it/delivery`, `tests/it/address.rs`.
 
 pub mod address;
+pub mod answer;
 pub mod client;
 pub mod config;
 mod deliver;
@@ -13,9 +14,10 @@ pub mod dispatch;
 pub mod dispatcher_health;
 pub mod egress;
 mod fairness;
+pub mod formats;
 mod head;
+mod in_flight;
 mod record_outcome;
-pub mod sign;
 
 pub use client::Client;
 pub use config::Config;

@@ -198,7 +198,7 @@ impl Rules {
         }
         for mut endpoint in tx.failing_endpoints().await? {
             if endpoint.health.is_dead(believed) {
-                self.disable(tx, &endpoint, DisabledReason::Silent).await?;
+                self.disable(tx, &endpoint, DisabledReason::NoSuccess).await?;
                 continue;
             }
             if endpoint.health.should_announce_failing(believed) {
@@ -237,7 +237,7 @@ impl Rules {
         tx.disable_endpoint(endpoint.id, reason).await?;
         let words = match reason {
             DisabledReason::Gone => "it answered 410 Gone".to_owned(),
-            DisabledReason::Silent => since(&endpoint.health, "it has taken nothing for 5 days"),
+            DisabledReason::NoSuccess => since(&endpoint.health, "it has taken nothing for 5 days"),
             DisabledReason::Unreadable => {
                 "its URL, secret or headers do not open with the gateway's encryption key: \
                  put the right key back and enable it, or make it anew"

@@ -265,7 +265,7 @@ async fn no_spelling_of_a_closed_address_passes_any_door() {
             assert_eq!(pointers(refused), ["/callback/url"], "{url}");
             assert_eq!(
                 dialled(guard(false), &url).await,
-                AttemptError::RefusedAddress,
+                AttemptError::BlockedAddress,
                 "{url}"
             );
         }
@@ -354,7 +354,7 @@ async fn the_gateway_itself_and_enterprise_manager_are_never_reached_by_address_
         assert!(guard.check(url).await.is_err(), "{url}");
         assert_eq!(
             dialled(guard.clone(), url).await,
-            AttemptError::RefusedAddress,
+            AttemptError::BlockedAddress,
             "{url}"
         );
     }
@@ -379,7 +379,7 @@ async fn plain_http_that_was_allowed_once_is_refused_at_the_dial() {
     assert!(guard.check("http://public.test/").await.is_err());
     assert_eq!(
         dialled(guard, "http://public.test/").await,
-        AttemptError::RefusedAddress
+        AttemptError::BlockedAddress
     );
 }
 
@@ -408,7 +408,7 @@ async fn a_name_that_changes_its_address_after_registration_is_refused_at_the_di
     let guard = EgressPolicy::with_resolver(&config(false), Vec::new(), resolver);
     let url = format!("http://rebind.test:{port}/");
     assert!(guard.check(&url).await.is_ok(), "the first answer is public");
-    assert_eq!(dialled(guard, &url).await, AttemptError::RefusedAddress);
+    assert_eq!(dialled(guard, &url).await, AttemptError::BlockedAddress);
     let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
     assert!(accepted.is_err(), "nobody connected");
 }

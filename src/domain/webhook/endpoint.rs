@@ -322,10 +322,15 @@ pub fn results(words: &[String], pointer: &str, faults: &mut Vec<FieldError>) ->
     words.to_vec()
 }
 
-/// Reads a format; one that comes later is refused in words of its own.
-pub fn format(word: &str, pointer: &str, faults: &mut Vec<FieldError>) -> Format {
+/// Reads a format; one that is not among those `supported` is refused in words of its own.
+pub fn format(
+    word: &str,
+    mut supported: impl Iterator<Item = Format>,
+    pointer: &str,
+    faults: &mut Vec<FieldError>,
+) -> Format {
     match Format::parse(word) {
-        Some(format) if format.is_supported() => return format,
+        Some(format) if supported.any(|known| known == format) => return format,
         Some(_) => faults.push(FieldError::new(
             pointer,
             "this format is not supported yet; use standard",
@@ -457,8 +462,8 @@ mod tests {
         plan_ids(&["x".into()], "/filter/planIds", &mut faults);
         tenants(&[String::new()], "/filter/tenants", &mut faults);
         results(&["Failed".into()], "/filter/results", &mut faults);
-        format("slack", "/format", &mut faults);
-        format("smoke", "/format", &mut faults);
+        format("slack", [Format::Standard].into_iter(), "/format", &mut faults);
+        format("smoke", [Format::Standard].into_iter(), "/format", &mut faults);
         max_concurrency(0, "/maxConcurrency", &mut faults);
         description(&"x".repeat(501), "/description", &mut faults);
         let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::app::supported_formats;
 use crate::domain::event::EventType;
-use crate::domain::webhook::Format;
 use crate::domain::webhook::endpoint::{
     CONCURRENCY_LIMIT, DESCRIPTION_LIMIT, FILTER_LIMIT, HEADER_VALUE_LIMIT, HEADERS_LIMIT, RESERVED, RESULTS,
 };
@@ -46,9 +46,7 @@ fn members() -> Vec<(&'static str, &'static str, Value)> {
     let description = json!({"maxLength": DESCRIPTION_LIMIT, "pattern": TEXT});
     let types: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
     let types = json!({"minItems": 1, "items": {"type": "string", "enum": types}});
-    let formats: Vec<Option<&str>> = Format::ALL
-        .iter()
-        .filter(|format| format.is_supported())
+    let formats: Vec<Option<&str>> = supported_formats()
         .map(|format| Some(format.as_str()))
         .chain([None])
         .collect();

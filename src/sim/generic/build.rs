@@ -2,12 +2,12 @@
 
 use super::facts;
 use super::kinds::{Kind, kinds};
-use super::rows::{Row, Scene};
 use super::values::Spot;
 use crate::catalogue::{Field, Form as TypeForm, Place, Shape, TypeDef, TypeId, Value, catalogue};
 use crate::sim::dice::Dice;
+use crate::sim::inventory::Kind as PlanKind;
 use crate::sim::render::{Documents, Form};
-use crate::sim::world::Kind as PlanKind;
+use crate::sim::scene::{Row, Scene};
 use crate::sim::xml::{Element, Node};
 
 /// Deeper than any type of EM's nests.

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::kinds::{Kind, kind};
-use super::rows::{Row, Scene, hash};
+use crate::sim::scene::{Row, Scene, hash};
 use crate::sim::seed;
 
 /// Session collections reach back that far.
@@ -343,7 +343,7 @@ pub fn ended(scene: Scene<'_>, row: &Row) -> Option<Timestamp> {
 
 impl<'a> Scene<'a> {
     /// The plan's machine that a replica point of the world itself belongs to.
-    pub fn machine_of(self, row: &Row) -> Option<&'a crate::sim::world::PlanMachine> {
+    pub fn machine_of(self, row: &Row) -> Option<&'a crate::sim::inventory::PlanMachine> {
         self.world
             .plans
             .iter()

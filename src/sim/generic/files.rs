@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::reads::{Place, scene};
-use super::rows::{Row, Scene, hash, segment};
+use super::place::Place;
 use crate::catalogue::TypeDef;
 use crate::sim::dice::Dice;
+use crate::sim::exchange::{Answer, Call, Handled, Refusal};
 use crate::sim::render::link;
-use crate::sim::routes::{Answer, Call, Handled, Refusal};
+use crate::sim::scene::{Row, Scene, hash, segment};
 use crate::sim::times::{Rounding, spell};
 use crate::sim::xml::Element;
 
@@ -93,7 +93,7 @@ fn system(place: &Place) -> String {
 
 /// `GET …/{filepath}?action=…`
 pub fn get(call: &Call<'_>, place: &Place, ty: &TypeDef) -> Handled {
-    let scene = scene(call);
+    let scene = call.scene();
     let system = system(place);
     let below = base(place);
     let action = call

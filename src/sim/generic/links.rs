@@ -1,9 +1,9 @@
 //! Links: from each thing to what it has to do with, and only to what answers.
 
 use super::kinds::{Target, kind, kinds, link_type_of};
-use super::rows::{Row, Scene};
 use crate::catalogue::{Method, Resource, catalogue};
 use crate::sim::render::{Form, link};
+use crate::sim::scene::{Row, Scene};
 use crate::sim::xml::Element;
 
 impl Scene<'_> {

@@ -8,19 +8,19 @@
 //! |---|---|
 //! | `plan`, `kinds`, `rows`, `facts` | which things there are and how they belong together |
 //! | `names`, `values`, `build`, `links` | their documents |
-//! | `reads`, `files`, `query` | GET, guest file systems and the query service included |
-//! | `writes`, `body`, `changes` | POST, PUT and DELETE, their bodies, and what they changed |
+//! | `place`, `reads`, `files`, `query` | GET, guest file systems and the query service included |
+//! | `writes`, `body` | POST, PUT and DELETE, and their bodies; what they changed is in `changes` of the room |
 //!
 //! Its tests are in `tests/it/simulator_world`.
 
 mod body;
 mod build;
-mod changes;
 mod facts;
 mod files;
-mod kinds;
+pub mod kinds;
 mod links;
 mod names;
+mod place;
 mod plan;
 mod query;
 mod reads;
@@ -30,11 +30,8 @@ mod writes;
 
 use http::StatusCode;
 
-pub use self::changes::Changes;
 pub use self::query::answer as query;
-use self::reads::scene;
-pub use self::rows::Scene;
-use super::routes::{Call, Handled, Refusal};
+use super::exchange::{Call, Handled, Refusal};
 use crate::catalogue::{Method, Refusal as NoOperation, catalogue};
 
 /// Whether EM has an operation of that method there.
@@ -65,7 +62,7 @@ pub fn answer(call: &mut Call<'_>, path: &str) -> Handled {
                 ))
             }
         })?;
-    let place = scene(call).locate(&found.path).ok_or_else(not_found)?;
+    let place = call.scene().locate(&found.path).ok_or_else(not_found)?;
     if !files::exists(&place) {
         return Err(not_found());
     }

@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::facts;
 use super::kinds::kind;
-use super::rows::{Row, Scene, hash};
-use crate::sim::world::FIRST_PLAN;
+use crate::sim::inventory::FIRST_PLAN;
+use crate::sim::scene::{Row, Scene, hash};
 use crate::text::lower_camel;
 
 impl Scene<'_> {

@@ -2,14 +2,13 @@
 
 use super::kinds::{Kind, kind};
 use super::plan::MEANINGS;
-use super::reads::scene;
-use super::rows::{Row, Scene};
 use super::values::Spot;
 use crate::catalogue::{Place, QueryField, Scalar, Value as CatalogueValue, catalogue};
+use crate::sim::exchange::{Call, Handled, Refusal};
+use crate::sim::paging::{Member, page};
 use crate::sim::query::{Field, FieldType, Row as QueryRow, Value};
 use crate::sim::render::Form;
-use crate::sim::routes::query::{Member, page};
-use crate::sim::routes::{Call, Handled, Refusal};
+use crate::sim::scene::{Row, Scene};
 
 /// What the fields of queries are called in documents, where the names differ.
 const OTHER_NAMES: &[(&str, &[&str])] = &[
@@ -31,7 +30,7 @@ pub fn answer(call: &Call<'_>, name: &str, form: Form) -> Handled {
     let unknown = || Refusal::bad_request(format!("Query type '{name}' is not supported"));
     let query = catalogue().query(name).ok_or_else(unknown)?;
     let kind = kind(query.resource).ok_or_else(unknown)?;
-    let scene = scene(call);
+    let scene = call.scene();
     let fields: Vec<Field> = query
         .fields
         .iter()

@@ -2,112 +2,21 @@
 
 use std::sync::Arc;
 
-use percent_encoding::percent_decode_str;
-
 use super::kinds;
-use super::kinds::{kind, kind_of};
 use super::links::below;
-use super::rows::{Row, Scene, segment};
+use super::place::Place;
 use super::{facts, files};
-use crate::catalogue::{Form as TypeForm, Operation, PathMatch, Resource, Segment, TypeDef, catalogue};
+use crate::catalogue::{Form as TypeForm, Operation, TypeDef, catalogue};
 use crate::sim::dice::Dice;
+use crate::sim::exchange::{Answer, Call, Handled, Refusal};
+use crate::sim::inventory::FIRST_PLAN;
 use crate::sim::render::Form;
-use crate::sim::routes::{Answer, Call, Handled, Refusal};
-use crate::sim::world::FIRST_PLAN;
+use crate::sim::scene::{Row, Scene};
 use crate::sim::xml::Element;
-
-/// A resource, and the things that its path names.
-#[derive(Debug)]
-pub struct Place {
-    pub resource: &'static Resource,
-    pub rows: Vec<Arc<Row>>,
-    /// The path in a guest file system, decoded.
-    pub file: Option<String>,
-    /// The path below `/api`.
-    pub path: String,
-}
-
-impl Place {
-    /// The last thing that the path names.
-    pub fn last(&self) -> Option<&Arc<Row>> {
-        self.rows.last()
-    }
-
-    /// The thing that the whole path names.
-    pub fn item(&self) -> Option<&Arc<Row>> {
-        let last = self.last()?;
-        last.kind
-            .item
-            .path
-            .eq_ignore_ascii_case(self.resource.path)
-            .then_some(last)
-    }
-}
-
-impl Scene<'_> {
-    /// What a path names; nothing where one of its things does not exist.
-    pub fn locate(self, found: &PathMatch<'static, '_>) -> Option<Place> {
-        let mut place = Place {
-            resource: found.resource,
-            rows: Vec::new(),
-            file: None,
-            path: String::new(),
-        };
-        let mut template = String::new();
-        let mut given = found.parameters.iter().map(|(_, value)| decode(value));
-        for part in found.resource.segments() {
-            match part {
-                Segment::Literal(text) => {
-                    template = format!("{template}/{text}");
-                    place.path = format!("{}/{text}", place.path);
-                }
-                Segment::Parameter(name) => {
-                    let kind = kind(&template)?;
-                    let owner = kind.owner.and_then(|_| place.rows.last());
-                    let row = self.find(kind, owner, &given.next()?)?;
-                    place.path = row.path();
-                    place.rows.push(Arc::new(row));
-                    template = format!("{template}/{{{name}}}");
-                }
-                Segment::Rest(_) => {
-                    let file = given.next()?;
-                    place.path = format!(
-                        "{}/{}",
-                        place.path,
-                        file.split('/').map(segment).collect::<Vec<_>>().join("/")
-                    );
-                    place.file = Some(file);
-                }
-            }
-        }
-        Some(place)
-    }
-
-    /// The things that a collection shows.
-    pub fn members(self, place: &Place) -> Vec<Row> {
-        if let Some(own) = kind(place.resource.path) {
-            return self.rows(own, own.owner.and_then(|_| place.last()));
-        }
-        let home = place
-            .resource
-            .entity
-            .and_then(|entity| kind_of(catalogue().ty(entity)));
-        let Some(home) = home else { return Vec::new() };
-        let below = place.last().map(Arc::as_ref);
-        self.rows(home, None)
-            .into_iter()
-            .filter(|row| facts::shows(self, place.resource.path, row, below))
-            .collect()
-    }
-}
-
-fn decode(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
 
 /// The answer to a GET of a resource that exists.
 pub fn get(call: &Call<'_>, place: &Place, operation: &'static Operation) -> Handled {
-    let scene = scene(call);
+    let scene = call.scene();
     let ty = operation
         .answer
         .map(|id| catalogue().ty(id))
@@ -141,14 +50,6 @@ pub fn get(call: &Call<'_>, place: &Place, operation: &'static Operation) -> Han
         _ => single(scene, place, root, ty).ok_or_else(|| Refusal::not_found("Resource"))?,
     };
     Ok(Answer::ok(document))
-}
-
-/// The world as a call sees it.
-pub fn scene<'a>(call: &'a Call<'_>) -> Scene<'a> {
-    Scene {
-        world: call.world,
-        now: call.now,
-    }
 }
 
 /// A resource that there is one of, or what an action of a thing answers.

@@ -5,82 +5,14 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::facts;
 use super::kinds::{Kind, kind};
 use super::plan::SERVERS;
 use crate::sim::dice::Dice;
-use crate::sim::world::{Kind as PlanKind, World};
-
-/// What stays readable in a path.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
-
-/// The world at one moment.
-#[derive(Debug, Clone, Copy)]
-pub struct Scene<'a> {
-    pub world: &'a World,
-    pub now: Timestamp,
-}
-
-/// One thing.
-#[derive(Debug, Clone)]
-pub struct Row {
-    pub kind: &'static Kind,
-    pub index: usize,
-    /// As it stands in paths, not encoded.
-    pub id: String,
-    /// The id, or what stands for it where that is a name or a number.
-    pub key: Uuid,
-    pub owner: Option<Arc<Row>>,
-}
-
-impl Row {
-    /// Its path below `/api`.
-    pub fn path(&self) -> String {
-        if self.kind.single {
-            return self.id.clone();
-        }
-        format!("{}/{}", self.collection(), segment(&self.id))
-    }
-
-    /// The path of the collection that holds it.
-    pub fn collection(&self) -> String {
-        collection_path(self.kind, self.owner.as_deref())
-    }
-
-    /// The URN that names it.
-    pub fn uid(&self) -> String {
-        format!("urn:veeam:{}:{}", self.kind.label, self.id)
-    }
-}
-
-/// One segment of a path, encoded.
-pub fn segment(text: &str) -> String {
-    utf8_percent_encode(text, PATH).to_string()
-}
-
-/// The path of a collection below `/api`.
-pub fn collection_path(kind: &Kind, owner: Option<&Row>) -> String {
-    match owner {
-        None => kind.path.to_owned(),
-        Some(owner) => {
-            let tail = kind.path.rsplit_once('}').map_or("", |(_, tail)| tail);
-            format!("{}{tail}", owner.path())
-        }
-    }
-}
-
-/// A number that depends on all parts, and on nothing else.
-pub fn hash(parts: &[&str]) -> u64 {
-    Dice::from_name(&parts.join("\u{1f}")).next()
-}
+use crate::sim::inventory::Kind as PlanKind;
+use crate::sim::scene::{Row, Scene, collection_path, hash};
 
 fn below(number: u64, bound: usize) -> usize {
     usize::try_from(number % u64::try_from(bound.max(1)).unwrap_or(1)).unwrap_or(0)

@@ -6,9 +6,9 @@ use super::facts;
 use super::kinds::kind;
 use super::names::{hierarchy_ref, words};
 use super::plan::MEANINGS;
-use super::rows::{Row, Scene};
 use crate::catalogue::{EnumId, Field, Place, Scalar, Value, catalogue};
 use crate::sim::dice::Dice;
+use crate::sim::scene::{Row, Scene};
 use crate::sim::times::{Rounding, spell};
 
 /// Where in a thing's document a value stands.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::kinds::{Kind, kind};
-use super::reads::{Place, scene, single};
-use super::rows::{Row, collection_path};
+use super::place::Place;
+use super::reads::single;
 use super::values::Spot;
 use super::{body, kinds};
 use crate::catalogue::{Method, Operation, catalogue};
+use crate::sim::exchange::{Answer, Call, Handled, Refusal, accept_with};
 use crate::sim::logon::{Related, Work};
-use crate::sim::routes::{Answer, Call, Handled, Refusal, tasks};
+use crate::sim::scene::{Row, collection_path};
 use crate::sim::xml::{Node, read};
 
 /// Simulated seconds of any change.
@@ -49,12 +50,12 @@ pub fn act(call: &mut Call<'_>, place: &Place, operation: &'static Operation) ->
         Some(ty) if ty.name == "TaskType" && status != StatusCode::NO_CONTENT => {
             let links = task_links(call, place, operation, created.as_ref());
             let name = operation.task.or(operation.action).unwrap_or("Change");
-            let answer = tasks::accept_with(call, name, CHANGE_SECONDS, Work::Change, links)?;
+            let answer = accept_with(call, name, CHANGE_SECONDS, Work::Change, links)?;
             Ok(Answer { status, ..answer })
         }
         Some(ty) if status != StatusCode::NO_CONTENT => {
             let root = ty.roots.first().copied().unwrap_or("Error");
-            let document = single(scene(call), place, root, ty);
+            let document = single(call.scene(), place, root, ty);
             document
                 .map(|document| Answer::new(status, document))
                 .ok_or_else(|| Refusal::not_found("Resource"))
@@ -132,7 +133,7 @@ fn create(
     operation: &Operation,
     body: Option<&Node>,
 ) -> Row {
-    let scene = scene(call);
+    let scene = call.scene();
     let row = scene.nth(home, scene.next(home, owner.map(Arc::as_ref)), owner);
     let collection = collection_path(home, owner.map(Arc::as_ref));
     let changes = &mut call.world.changes;
@@ -172,7 +173,7 @@ fn switch(call: &mut Call<'_>, item: &Row, action: &str) {
     let Some((_, field)) = item.kind.entity.element(name.as_bytes()) else {
         return;
     };
-    let scene = scene(call);
+    let scene = call.scene();
     let before = match scene.world.changes.text(item.key, name) {
         Some(text) => Some(text.to_owned()),
         None => scene.scalar(Spot::of(item), field, false),
@@ -188,7 +189,7 @@ fn switch(call: &mut Call<'_>, item: &Row, action: &str) {
 
 /// What the finished task of an operation links.
 fn task_links(call: &Call<'_>, place: &Place, operation: &Operation, created: Option<&Row>) -> Vec<Related> {
-    let scene = scene(call);
+    let scene = call.scene();
     operation
         .task_links
         .iter()

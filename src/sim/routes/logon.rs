@@ -6,7 +6,8 @@ use http::StatusCode;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Answer, Call, Handled, Refusal, TOKEN, expired_status};
+use super::{TOKEN, expired_status};
+use crate::sim::exchange::{Answer, Call, Handled, Refusal};
 use crate::sim::render::Documents;
 use crate::sim::wire::Request;
 use crate::sim::world::World;

@@ -3,12 +3,13 @@
 use http::StatusCode;
 use jiff::Timestamp;
 
-use super::{Answer, Call, Handled, Refusal, tasks};
+use crate::sim::exchange::{Answer, Call, Handled, Refusal, accept};
+use crate::sim::inventory::{Action, Command, Kind, Plan};
 use crate::sim::logon::Work;
 use crate::sim::query::parse_time;
 use crate::sim::render::{Documents, Form, names};
 use crate::sim::seed::OLDEST_REPLICA;
-use crate::sim::world::{Action, Command, Full, Kind, Plan, World};
+use crate::sim::world::{Full, World};
 use crate::sim::xml::{Element, Node, read};
 
 /// Simulated seconds that EM needs to hand a start to the backup server; the session appears then.
@@ -134,7 +135,7 @@ fn act(call: &mut Call<'_>, kind: Kind) -> Handled {
             let session = started.map_err(|Full| {
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too many failover sessions")
             })?;
-            tasks::accept(
+            accept(
                 call,
                 "StartCloudFailoverPlan",
                 START_SECONDS,
@@ -142,7 +143,7 @@ fn act(call: &mut Call<'_>, kind: Kind) -> Handled {
                 None,
             )
         }
-        (Kind::Cloud, Action::Test | Action::Start) => tasks::accept(
+        (Kind::Cloud, Action::Test | Action::Start) => accept(
             call,
             "StartCloudFailoverPlan",
             START_SECONDS,
@@ -166,7 +167,7 @@ fn occupy(call: &mut Call<'_>, plan: &Plan, operation: &'static str, failure: Op
     if let Some(plan) = call.world.plan_mut(plan.id) {
         plan.busy_until = Some(until);
     }
-    tasks::accept(call, operation, seconds, Work::Plan(plan.id), failure)
+    accept(call, operation, seconds, Work::Plan(plan.id), failure)
 }
 
 /// EM documents no 409; a plan at work is a request that is invalid now.
@@ -242,7 +243,7 @@ pub fn cloud_put(call: &mut Call<'_>) -> Handled {
     if let Some(plan) = call.world.plan_mut(plan.id) {
         (plan.before, plan.after) = (before, after);
     }
-    tasks::accept(call, "UpdateFailoverPlan", CHANGE_SECONDS, Work::Change, None)
+    accept(call, "UpdateFailoverPlan", CHANGE_SECONDS, Work::Change, None)
 }
 
 /// `PUT /api/failoverPlans/{id}`: the description is all that can be changed.
@@ -256,7 +257,7 @@ pub fn local_put(call: &mut Call<'_>) -> Handled {
     if let (Some(description), Some(plan)) = (root.child("Description"), call.world.plan_mut(plan.id)) {
         plan.description.clone_from(&description.text);
     }
-    tasks::accept(call, "EditFailoverPlan", CHANGE_SECONDS, Work::Change, None)
+    accept(call, "EditFailoverPlan", CHANGE_SECONDS, Work::Change, None)
 }
 
 /// `DELETE /api/cloud/cloudFailoverPlans/{id}`
@@ -269,7 +270,7 @@ pub fn cloud_delete(call: &mut Call<'_>) -> Handled {
     if let Some(plan) = call.world.plan_mut(plan.id) {
         plan.deleted_at = Some(gone);
     }
-    tasks::accept(
+    accept(
         call,
         "DeleteCloudFailoverPlan",
         CHANGE_SECONDS,

@@ -1,6 +1,6 @@
 //! Reading failover sessions.
 
-use super::{Answer, Call, Handled, Refusal};
+use crate::sim::exchange::{Answer, Call, Handled, Refusal};
 use crate::sim::render::{Documents, Form};
 use crate::sim::xml::Element;
 

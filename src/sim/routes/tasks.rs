@@ -1,50 +1,10 @@
 //! Tasks: seen only by the logon session that made them.
 
-use http::StatusCode;
-
-use super::{Answer, Call, Handled, Refusal};
+use crate::sim::exchange::{Answer, Call, Handled, Refusal};
 use crate::sim::failover::Failover;
-use crate::sim::logon::{Logon, Related, TaskState, Work};
+use crate::sim::logon::{Logon, TaskState, Work};
 use crate::sim::render::Documents;
 use crate::sim::xml::Element;
-
-/// Registers a task for what was accepted; 202 with the task as it begins.
-pub fn accept(
-    call: &mut Call<'_>,
-    operation: &'static str,
-    seconds: f64,
-    work: Work,
-    failure: Option<String>,
-) -> Handled {
-    let now = call.now;
-    let logon = call.world.logons.get_mut(call.logon);
-    let Some(task) = logon.and_then(|logon| logon.add_task(operation, now, seconds, work)) else {
-        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too many tasks"));
-    };
-    task.failure = failure;
-    let task = task.clone();
-    Ok(Answer::new(StatusCode::ACCEPTED, call.documents().task(&task)))
-}
-
-/// The same for a change whose finished task links what it led to.
-pub fn accept_with(
-    call: &mut Call<'_>,
-    operation: &'static str,
-    seconds: f64,
-    work: Work,
-    links: Vec<Related>,
-) -> Handled {
-    let answer = accept(call, operation, seconds, work, None)?;
-    if let Some(task) = call
-        .world
-        .logons
-        .get_mut(call.logon)
-        .and_then(|logon| logon.tasks.last_mut())
-    {
-        task.links = links;
-    }
-    Ok(answer)
-}
 
 fn own<'a>(call: &'a Call<'_>) -> Result<&'a Logon, Refusal> {
     call.world

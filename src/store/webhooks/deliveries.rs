@@ -140,6 +140,16 @@ fn delivery_from(row: &AnyRow, attempts: Vec<Attempt>) -> Result<Delivery, Error
     })
 }
 
+/// The words of earlier versions are read too: while replicas are updated one by one, some still write them.
+fn attempt_error(word: &str) -> Option<AttemptError> {
+    match word {
+        "headTooLarge" => Some(AttemptError::HeadersTooLarge),
+        "unknownEnd" => Some(AttemptError::Interrupted),
+        "refusedAddress" => Some(AttemptError::BlockedAddress),
+        word => AttemptError::parse(word),
+    }
+}
+
 fn attempt_from(row: &AnyRow) -> Result<Attempt, Error> {
     let corrupt = |what| Error::Corrupt { what };
     Ok(Attempt {
@@ -154,7 +164,7 @@ fn attempt_from(row: &AnyRow) -> Result<Attempt, Error> {
             .map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or_default())),
         error: row
             .opt_text("error")?
-            .map(|word| AttemptError::parse(&word).ok_or(corrupt("webhook_attempts.error")))
+            .map(|word| attempt_error(&word).ok_or(corrupt("webhook_attempts.error")))
             .transpose()?,
         location: row.opt_text("location")?,
         response: row.opt_text("response")?,

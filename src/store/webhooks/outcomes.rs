@@ -249,7 +249,7 @@ impl Tx {
                 Err(error) => return Err(error),
             };
             let end = AttemptEnd {
-                error: Some(AttemptError::UnknownEnd),
+                error: Some(AttemptError::Interrupted),
                 ..AttemptEnd::default()
             };
             self.end_attempt(id, number, &end).await?;

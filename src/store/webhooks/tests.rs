@@ -293,7 +293,7 @@ async fn whoever_lost_a_delivery_changes_nothing() {
     }
     assert!(fixture.settle(&new[0], DELIVERED, false).await);
     let delivery = fixture.all().await.remove(0);
-    assert_eq!(delivery.attempts[0].error, Some(AttemptError::UnknownEnd));
+    assert_eq!(delivery.attempts[0].error, Some(AttemptError::Interrupted));
     assert_eq!(delivery.attempts[0].duration, None);
 }
 

@@ -171,7 +171,7 @@ async fn an_endpoint_that_fails_is_reported_after_15_minutes_and_disabled_after_
         "it has taken nothing for 5 days; the last attempt failed: the receiver answered 500"
     );
     let endpoint = bench.get(dead.id).await;
-    assert_eq!(endpoint.disabled_reason, Some(DisabledReason::Silent));
+    assert_eq!(endpoint.disabled_reason, Some(DisabledReason::NoSuccess));
     let later = bench.event().await;
     let of_dead = |deliveries: Vec<emgate::domain::webhook::Delivery>| {
         deliveries

@@ -76,7 +76,7 @@ async fn each_fault_of_a_receiver_has_its_class() {
         (
             "has a status line without end",
             Reply::Flood(b"HTTP/1.1 200 ".to_vec(), b"y".repeat(1000)),
-            AttemptError::HeadTooLarge,
+            AttemptError::HeadersTooLarge,
         ),
         (
             "says 100 for ever",

@@ -41,7 +41,7 @@ async fn what_was_under_way_at_a_crash_goes_out_again_at_once_under_the_same_id(
     let [lost, taken] = delivery.attempts.try_into().expect("two attempts");
     assert_eq!(
         (lost.error, lost.duration),
-        (Some(AttemptError::UnknownEnd), None)
+        (Some(AttemptError::Interrupted), None)
     );
     assert_eq!((taken.number, taken.error), (2, None));
     peer.received()[1].verify(&endpoint.secret);

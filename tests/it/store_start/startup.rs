@@ -166,7 +166,7 @@ async fn a_start_that_waits_for_another_program_on_its_file_says_so() {
     let mut other = sqlx::SqliteConnection::connect(&url).await.expect("connected");
     // As the version before left it.
     let before =
-        "alter table operations drop column submitted_by; delete from _sqlx_migrations where version >= 8";
+        "alter table operations drop column command; delete from _sqlx_migrations where version >= 10";
     for sql in [before, "begin immediate"] {
         sqlx::raw_sql(sql).execute(&mut other).await.expect(sql);
     }

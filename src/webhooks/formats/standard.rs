@@ -1,13 +1,37 @@
-//! Signatures by Standard Webhooks 1.0: HMAC-SHA256 over `id.timestamp.body`.
+//! The standard format: the event itself, signed by Standard Webhooks 1.0 (HMAC-SHA256 over `id.timestamp.body`).
 //!
-//! Source: the specification at standardwebhooks.com, version 1.0.0. Checked against its own vector, and in
+//! Source: the specification at standardwebhooks.com, version 1.0.0. Checked against its own vector, and here and in
 //! `tests/it/delivery` against another library.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 
+use super::{Outgoing, Rendered, WireFormat};
 use crate::domain::webhook::endpoint::SigningSecret;
+
+/// The event as it is stored.
+pub(super) struct Standard;
+
+impl WireFormat for Standard {
+    /// The timestamp, and so the signature, is this attempt's; the id is the event's.
+    fn render(&self, event: Outgoing<'_>) -> Option<Rendered> {
+        let second = event.at.as_second();
+        let body = Bytes::copy_from_slice(event.body.as_bytes());
+        let signed = signature(event.secret, event.id, second, &body)?;
+        let mut headers = HeaderMap::new();
+        headers.insert("webhook-id", HeaderValue::try_from(event.id).ok()?);
+        headers.insert("webhook-timestamp", HeaderValue::from(second));
+        headers.insert("webhook-signature", HeaderValue::try_from(signed).ok()?);
+        Some(Rendered {
+            body,
+            content_type: "application/json",
+            headers,
+        })
+    }
+}
 
 /// The value of `webhook-signature`; `timestamp` is this attempt's, in seconds since 1970. None only for a secret
 /// that is none, which is never stored.
