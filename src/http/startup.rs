@@ -62,9 +62,9 @@ impl Startup {
         }))
     }
 
-    /// Ends: from here on `edge` answers.
-    pub fn complete(&self, edge: &HttpState) {
-        let _ = self.0.proper.set(super::router(edge));
+    /// Ends: from here on `state` answers.
+    pub fn complete(&self, state: &HttpState) {
+        let _ = self.0.proper.set(super::router(state));
         self.0.over.cancel();
     }
 

@@ -21,16 +21,16 @@ use super::{Config, HttpState, auth};
 use crate::clock::SharedClock;
 
 /// Wraps the routes, fallbacks included.
-pub(super) fn around(routes: Router, edge: &HttpState) -> Router {
+pub(super) fn around(routes: Router, state: &HttpState) -> Router {
     // The last layer added is the outermost.
     let router = routes
-        .layer(from_fn_with_state(edge.clone(), auth::authenticate))
+        .layer(from_fn_with_state(state.clone(), auth::authenticate))
         .layer(from_fn_with_state(
-            edge.config().request_timeout,
+            state.config().request_timeout,
             limits::deadline,
         ))
-        .layer(from_fn_with_state(edge.in_flight(), limits::shed));
-    outer(router, edge.config(), edge.0.clock.clone())
+        .layer(from_fn_with_state(state.in_flight(), limits::shed));
+    outer(router, state.config(), state.0.clock.clone())
 }
 
 /// The part that needs neither keys nor store.
