@@ -28,7 +28,7 @@ use crate::store::replicas::Heartbeat;
 use crate::store::retention::Pruner;
 use crate::store::{self, ClockRecorder, Store};
 use crate::telemetry;
-use crate::upstream::{self, EmClient, SavedLogon};
+use crate::upstream::{self, EmClient};
 use crate::watcher::Watcher;
 use crate::webhooks;
 
@@ -191,7 +191,6 @@ impl Opened {
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(heartbeat.run()));
         resume_logons(&store, &em).await?;
         let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(addr, &config.upstream.url));
-        let (changed, _) = tokio::sync::watch::channel(0);
         let answer = em.longest_write();
         let limits = app::Limits {
             answer,
@@ -212,7 +211,6 @@ impl Opened {
             clock: clock.clone(),
             tasks: tasks.clone(),
             watcher: watcher_nudge.clone(),
-            changed: changed.clone(),
             guard,
             health: dispatcher.health(),
         };
@@ -220,20 +218,13 @@ impl Opened {
         let verifier = Verifier::new(&config.auth, clock.clone());
         let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());
 
-        let notifications = {
-            let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
-            NotificationListener::new(of_workers.clone(), move || {
-                nudge.now();
-                changed.send_modify(|turn| *turn = turn.wrapping_add(1));
-            })
-        };
+        let notifications = NotificationListener::new(of_workers.clone(), watcher_nudge.clone());
         let watcher = Watcher::new(
             em.clone(),
             of_workers.clone(),
             clock,
             config.watch,
             limits.unknown_after,
-            changed,
         );
         tasks.drive(watcher, watcher_nudge);
         tasks.drive(ClockRecorder::new(of_workers.clone()), Nudge::default());
@@ -413,23 +404,17 @@ async fn resume_logons(store: &Store, em: &EmClient) -> Result<(), Error> {
             continue;
         }
         let pins = needed.iter().filter(|id| **id == kept.id).count();
-        let saved = SavedLogon {
-            id: kept.id,
-            account: kept.account,
-            token: kept.token,
-            path: kept.path,
-        };
         for _ in 0..pins {
-            if !em.resume_logon(&saved, true) {
+            if !em.resume_logon(&kept, true) {
                 tracing::warn!(
-                    account = saved.account,
+                    account = kept.account,
                     "a logon session was kept for an account that is not configured"
                 );
             }
         }
-        if pins == 0 && em.resume_logon(&saved, true) {
+        if pins == 0 && em.resume_logon(&kept, true) {
             // Nobody needs it any more; as an ordinary session of the pool it is used and logged off like the others.
-            em.release(saved.id);
+            em.release(kept.id);
         }
     }
     Ok(())

@@ -54,8 +54,7 @@ impl Failure {
     /// An error with its causes, as one line.
     #[must_use]
     pub fn caused_by(error: &(dyn std::error::Error + 'static)) -> Self {
-        let chain = std::iter::successors(Some(error), |error| error.source());
-        Self::new(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+        Self::new(crate::telemetry::chain(error))
     }
 
     /// The same with a hint.

@@ -10,6 +10,8 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::domain::field_error::FieldError;
+use crate::text::json_pointer;
 pub use typed::read;
 
 /// The byte order mark in UTF-8. One before a JSON text may be skipped (RFC 8259 section 8.1).
@@ -17,22 +19,13 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Faults reported at most.
 const MAX_FAULTS: usize = 50;
 
-/// One fault in a JSON text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Where: a JSON pointer (RFC 6901).
-    pub pointer: String,
-    /// What is wrong, and what is allowed.
-    pub detail: String,
-}
-
 /// A JSON value, and what is wrong with it as a whole.
 #[derive(Debug)]
 pub struct Document {
     /// The value; of a name given more than once, the last.
     pub value: Value,
     /// Names given more than once, and texts with U+0000, each with its JSON pointer.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FieldError>,
 }
 
 /// The bytes without the one byte order mark that may precede them.
@@ -49,7 +42,7 @@ pub enum Error {
     Malformed(#[from] serde_json::Error),
     /// It is JSON that readers could understand differently; never empty.
     #[error("is JSON that is not accepted")]
-    Faults(Vec<Fault>),
+    Faults(Vec<FieldError>),
 }
 
 /// Reads a whole text as one value.
@@ -67,11 +60,6 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
     }
 }
 
-/// A name as a step of a JSON pointer (RFC 6901).
-fn step(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut state = State::default();
@@ -87,15 +75,12 @@ impl<'de> Deserialize<'de> for Document {
 #[derive(Default)]
 struct State {
     pointer: String,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
 }
 
 impl State {
     fn fault(&mut self, detail: &str) {
-        let fault = Fault {
-            pointer: self.pointer.clone(),
-            detail: detail.to_owned(),
-        };
+        let fault = FieldError::new(&self.pointer, detail);
         if self.faults.len() < MAX_FAULTS && !self.faults.contains(&fault) {
             self.faults.push(fault);
         }
@@ -175,7 +160,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut all = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let back = self.0.enter(&step(&name));
+            let back = self.0.enter(&json_pointer("", &name));
             if name.contains('\0') {
                 self.0
                     .fault("the name contains the character U+0000, which no text here may contain");

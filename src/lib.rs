@@ -36,6 +36,7 @@ pub mod runtime;
 pub mod sim;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod transcode;
 pub mod upstream;
 pub mod watcher;

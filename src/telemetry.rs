@@ -6,6 +6,7 @@
 
 mod json;
 mod metrics;
+mod throttle;
 pub mod x509;
 
 use std::io::IsTerminal as _;
@@ -14,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 pub use self::metrics::{Kind, METRICS, Metric, count_unknown, names, render, upkeep};
+pub use self::throttle::Throttle;
 
 /// A log filter that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +77,15 @@ pub fn shown_url(url: &Url) -> String {
     shown.into()
 }
 
+/// An error with its causes in one line; an error's own text does not repeat its source.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let texts: Vec<String> = std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect();
+    texts.join(": ")
+}
+
 /// Scheme, host and port of a URL: all that may be shown of one that is itself a credential.
 #[must_use]
 pub fn shown_origin(url: &Url) -> String {
@@ -92,6 +103,13 @@ mod tests {
         assert_eq!(shown_origin(&url), "https://hooks.example:8443");
         let plain = Url::parse("https://hooks.example/a").unwrap();
         assert_eq!(shown_url(&plain), "https://hooks.example/a");
+    }
+
+    #[test]
+    fn a_chain_names_each_cause_once() {
+        let filter = EnvFilter::try_new("emgate=loud").map_err(BadFilter);
+        let error = filter.expect_err("no such level");
+        assert_eq!(chain(&error), format!("{error}: {}", error.0));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use super::Moment;
 use super::plans::{PlanReference, plan_link};
 use super::sessions::FailoverSession;
 use crate::domain::links::Links;
-use crate::domain::name::lower_camel;
 use crate::domain::operation::{Failure, Operation as DomainOperation, OperationTask};
 use crate::domain::session::Session;
+use crate::text::lower_camel;
 
 /// Enterprise Manager's task behind an operation.
 #[derive(Debug, Clone, Serialize, ToSchema)]

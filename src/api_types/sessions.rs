@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 use super::Moment;
 use super::plans::{NamedReference, PlanReference, plan_link};
 use crate::domain::links::Links;
-use crate::domain::name::lower_camel;
 use crate::domain::session::{MachineFacts, Session};
+use crate::text::lower_camel;
 
 /// One machine within a failover session.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -1,29 +1,10 @@
 //! Why a verb could not do what was asked; `http::failures` gives each its status and code.
 
 use crate::domain::access::Scope;
+pub use crate::domain::field_error::FieldError;
 use crate::domain::id::{EmId, OperationId};
 use crate::store;
 pub use crate::store::Error as StoreError;
-
-/// One fault in what the caller sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// Where: a JSON pointer (RFC 6901) into the body, or a parameter's name.
-    pub pointer: String,
-    /// What is wrong and what is allowed.
-    pub detail: String,
-}
-
-impl FieldError {
-    /// A fault at `pointer`.
-    #[must_use]
-    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        }
-    }
-}
 
 /// What keeps a plan busy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,5 +79,11 @@ impl Error {
     #[must_use]
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(pointer, detail)])
+    }
+}
+
+impl From<crate::transcode::FieldFault> for FieldError {
+    fn from(fault: crate::transcode::FieldFault) -> Self {
+        Self::new(fault.pointer, fault.what.to_string())
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{App, Error, LogPage, OpContext, one_more};
 use crate::domain::id::EventId;
+use crate::store::cursor::Cursor;
 use crate::store::events::StoredEvent;
-use crate::store::operations::Cursor;
 
 /// Where a page of the event log begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::Value;
 
+use super::json_value::value_digest;
 use crate::domain::access::Caller;
 use crate::store::idempotency::KeyDigests;
 
@@ -55,8 +56,8 @@ impl IdempotentRequest {
             caller.name.as_deref().unwrap_or_default(),
             &self.key.0,
         ];
-        let mut body = String::new();
-        canonical(&self.body, &mut body);
+        // A value in memory can always be read.
+        let body = value_digest(&self.body).unwrap_or_default().to_string();
         KeyDigests {
             scope: digest(&scope),
             request: digest(&[&self.method, &self.path, &body]),
@@ -79,34 +80,6 @@ fn digest(parts: &[&str]) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
-}
-
-/// The value as text that does not depend on the order of keys or on white space.
-fn canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_unstable_by_key(|(name, _)| name.as_str());
-            out.push('{');
-            for (name, value) in fields {
-                let _ = write!(out, "{}:", Value::from(name.as_str()));
-                canonical(value, out);
-                out.push(',');
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for item in items {
-                canonical(item, out);
-                out.push(',');
-            }
-            out.push(']');
-        }
-        scalar => {
-            let _ = write!(out, "{scalar}");
-        }
-    }
 }
 
 #[cfg(test)]

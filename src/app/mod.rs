@@ -8,6 +8,7 @@ pub mod em;
 pub mod error;
 pub mod events;
 pub mod idempotency;
+pub mod json_value;
 pub mod operations;
 mod plan_edit;
 pub mod plans;
@@ -26,8 +27,9 @@ use jiff::Timestamp;
 use crate::clock::SharedClock;
 use crate::runtime::{Nudge, Tasks};
 use crate::store::Store;
+pub use crate::store::cursor::Cursor;
 pub use crate::store::events::StoredEvent;
-pub use crate::store::operations::{Cursor, OperationFilter};
+pub use crate::store::operations::OperationFilter;
 use crate::upstream::EmClient;
 pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
@@ -59,8 +61,6 @@ pub struct AppParts {
     pub tasks: Tasks,
     /// Wakes the watcher.
     pub watcher: Nudge,
-    /// Bumped whenever an operation or a session changed.
-    pub changed: tokio::sync::watch::Sender<u64>,
     /// Judges the addresses of webhooks.
     pub guard: crate::webhooks::EgressPolicy,
     /// How the sending of webhooks does.
@@ -75,7 +75,6 @@ pub struct App {
     clock: SharedClock,
     tasks: Tasks,
     watcher: Nudge,
-    changed: tokio::sync::watch::Sender<u64>,
     waiters: waiting::CompletionWaiters,
     reads: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
@@ -91,7 +90,7 @@ impl App {
         let looking = {
             let store = rooms.store.clone();
             let ask = async move |ids: Vec<_>| store.open_among(&ids).await;
-            waiters.clone().run(rooms.changed.subscribe(), ask)
+            waiters.clone().run(rooms.store.changes(), ask)
         };
         let stopping = rooms.tasks.stopping();
         rooms
@@ -104,7 +103,6 @@ impl App {
             clock: rooms.clock,
             tasks: rooms.tasks,
             watcher: rooms.watcher,
-            changed: rooms.changed,
             waiters,
             reads: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT_READS)),
             webhooks,
@@ -182,10 +180,6 @@ impl App {
         // Before they are done there are no verbs to ask.
         checks.push(Check::required("migrations", true));
         Readiness { checks }
-    }
-
-    fn bump(&self) {
-        self.changed.send_modify(|turn| *turn = turn.wrapping_add(1));
     }
 }
 

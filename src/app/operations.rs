@@ -9,8 +9,9 @@ use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
 };
 use crate::domain::session::Session;
-use crate::store::operations::{Cursor, OperationFilter};
-use crate::upstream::{Acted, SavedLogon};
+use crate::store::cursor::Cursor;
+use crate::store::operations::OperationFilter;
+use crate::upstream::Acted;
 
 /// An operation with its session.
 #[derive(Debug, Clone)]
@@ -152,7 +153,6 @@ impl App {
                     return Err(error.into());
                 }
             }
-            app.bump();
             app.watcher.now();
             app.operation(&context, id).await
         };
@@ -169,13 +169,7 @@ impl App {
         }
         for kept in self.store.kept_logons().await? {
             if kept.id == logon {
-                let saved = SavedLogon {
-                    id: kept.id,
-                    account: kept.account,
-                    token: kept.token,
-                    path: kept.path,
-                };
-                self.em.resume_logon(&saved, false);
+                self.em.resume_logon(&kept, false);
             }
         }
         Ok(())

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use super::{Error, FieldError};
 use crate::api_types;
 use crate::domain::links::Links;
-use crate::domain::plan::{Command, Plan, PlanEdit, PlanKind};
+use crate::domain::plan::{Plan, PlanCommand, PlanEdit, PlanKind};
+use crate::text::json_pointer;
 use crate::transcode;
 
 /// What `body` changes on `plan`: every part has to be there, and one that may not change as it was read.
@@ -35,7 +36,7 @@ pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEd
         PlanKind::Cloud => {
             let mut one = |name: &str| match fields.get(name) {
                 Some(given) => command(given, &format!("/{name}"), &mut faults),
-                None => Command::default(),
+                None => PlanCommand::default(),
             };
             PlanEdit::Cloud {
                 pre_command: one("preFailoverCommand"),
@@ -73,7 +74,7 @@ impl Comparison {
     /// Every member of `current` must be in `given`, and none besides.
     fn members(&mut self, pointer: &str, current: &Map<String, Value>, given: &Map<String, Value>) {
         for (name, is) in current {
-            let place = below(pointer, name);
+            let place = json_pointer(pointer, name);
             let may_change = pointer.is_empty() && self.editable.contains(&name.as_str());
             match given.get(name) {
                 None => self.faults.push(FieldError::new(
@@ -85,7 +86,7 @@ impl Comparison {
             }
         }
         for name in given.keys().filter(|name| !current.contains_key(*name)) {
-            let place = below(pointer, name);
+            let place = json_pointer(pointer, name);
             self.faults
                 .push(FieldError::new(place, "a plan has no such member"));
         }
@@ -109,10 +110,6 @@ impl Comparison {
     }
 }
 
-fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
 /// Text becomes part of an XML document.
 fn check_text(text: &str, pointer: &str, faults: &mut Vec<FieldError>) {
     if !transcode::is_xml_text(text) {
@@ -124,8 +121,8 @@ fn check_text(text: &str, pointer: &str, faults: &mut Vec<FieldError>) {
 }
 
 /// A command as it was sent; null stands for none.
-fn command(given: &Value, pointer: &str, faults: &mut Vec<FieldError>) -> Command {
-    let mut command = Command::default();
+fn command(given: &Value, pointer: &str, faults: &mut Vec<FieldError>) -> PlanCommand {
+    let mut command = PlanCommand::default();
     let fields = match given {
         Value::Object(fields) => fields,
         Value::Null => return command,
@@ -138,9 +135,10 @@ fn command(given: &Value, pointer: &str, faults: &mut Vec<FieldError>) -> Comman
         }
     };
     if let Some(Value::String(text)) = fields.get("command") {
-        check_text(text, &below(pointer, "command"), faults);
+        check_text(text, &json_pointer(pointer, "command"), faults);
     }
-    let mut fault = |name: &str, detail: &str| faults.push(FieldError::new(below(pointer, name), detail));
+    let mut fault =
+        |name: &str, detail: &str| faults.push(FieldError::new(json_pointer(pointer, name), detail));
     match fields.get("enabled") {
         Some(Value::Bool(enabled)) => command.enabled = *enabled,
         Some(_) => fault("enabled", "must be true or false"),

@@ -10,8 +10,8 @@ use super::idempotency::IdempotentRequest;
 use super::plan_edit::edit_of;
 use super::submit::{Callback, Intent, Submitted};
 use super::{App, Error, OpContext};
+use crate::domain::command::Command;
 use crate::domain::id::EmId;
-use crate::domain::operation::OperationKind;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::upstream::{Page, PageRequest};
 
@@ -94,20 +94,12 @@ impl App {
         }
         let plan = self.plan(context, kind, id).await?.reference();
         let intent = Intent {
-            kind: OperationKind::Failover,
-            action: action.kind().as_str(),
-            plan: Some(plan.clone()),
-            target: None,
+            command: Command::Act { plan, action },
             callback: request.callback,
             metadata: request.metadata,
             idempotency: request.idempotency,
         };
-        self.submit(
-            context,
-            intent,
-            move |em| async move { em.act(&plan, action).await },
-        )
-        .await
+        self.submit(context, intent).await
     }
 
     fn checked(&self, action: ActionKind, request: &ActionRequest) -> Result<Action, Error> {
@@ -168,19 +160,9 @@ impl App {
         edit: PlanEdit,
         idempotency: Option<IdempotentRequest>,
     ) -> Result<Submitted, Error> {
-        let intent = Intent {
-            kind: OperationKind::Update,
-            action: OperationKind::Update.as_str(),
-            plan: Some(plan.reference()),
-            target: None,
-            callback: None,
-            metadata: BTreeMap::new(),
-            idempotency,
-        };
-        self.submit(context, intent, move |em| async move {
-            em.edit_plan(plan.kind, &plan.id, &edit).await
-        })
-        .await
+        let plan = plan.reference();
+        let intent = Intent::plain(Command::EditPlan { plan, edit }, idempotency);
+        self.submit(context, intent).await
     }
 
     /// Deletes a cloud plan; EM has no such thing for on-premises plans.
@@ -201,19 +183,9 @@ impl App {
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
         }
-        let intent = Intent {
-            kind: OperationKind::Delete,
-            action: OperationKind::Delete.as_str(),
-            plan: Some(plan.reference()),
-            target: None,
-            callback: None,
-            metadata: BTreeMap::new(),
-            idempotency,
-        };
-        self.submit(context, intent, move |em| async move {
-            em.delete_plan(&plan.id).await
-        })
-        .await
+        let plan = plan.reference();
+        let intent = Intent::plain(Command::DeletePlan { plan }, idempotency);
+        self.submit(context, intent).await
     }
 }
 

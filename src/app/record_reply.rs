@@ -13,10 +13,8 @@ use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, OperationTask, TaskState,
 };
 use crate::store::Tx;
-use crate::store::logons::StoredLogon;
 use crate::telemetry::names;
-use crate::upstream::mirror::WriteResponse;
-use crate::upstream::{self, AcceptedTask, Acted};
+use crate::upstream::{self, AcceptedTask, Acted, WriteResponse};
 
 /// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. Nobody waits
 /// that long; the work goes on without a caller.
@@ -114,13 +112,7 @@ impl App {
         }
         if let Some(saved) = self.em.save_logon(accepted.logon) {
             // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
-            let kept = StoredLogon {
-                id: saved.id,
-                account: saved.account,
-                token: saved.token,
-                path: saved.path,
-            };
-            tx.keep_logon(&kept).await?;
+            tx.keep_logon(&saved).await?;
         }
         tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
         operation.task = Some(OperationTask {

@@ -3,8 +3,9 @@
 //! All operations that somebody waits for are looked at together, in one query each time something changed: thousands
 //! of callers who wait cost the store no more than one. Those who wait for the same one share what is read at the end.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -99,7 +100,7 @@ impl CompletionWaiters {
     }
 
     fn waited(&self) -> MutexGuard<'_, HashMap<OperationId, Arc<Waiter>>> {
-        self.0.waited.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.waited.lock()
     }
 }
 
@@ -154,7 +155,7 @@ mod tests {
         let looking = tasks.spawn(waiters.clone().run(changes, async move |ids: Vec<OperationId>| {
             count.fetch_add(1, Ordering::Relaxed);
             assert!(ids.len() <= 2, "each once: {ids:?}");
-            Ok::<_, std::io::Error>(still.lock().expect("unpoisoned").clone())
+            Ok::<_, std::io::Error>(still.lock().clone())
         }));
         let wait = |id| {
             let waited = waiters.watch(id);
@@ -175,7 +176,7 @@ mod tests {
             until_asked(1).await;
         }
         assert!(asked.load(Ordering::Relaxed) < 300, "a look for each who waits");
-        open.lock().expect("unpoisoned").remove(&here);
+        open.lock().remove(&here);
         changed.send_modify(|turn| *turn += 1);
         for one in waiting {
             tokio::time::timeout(PATIENCE, one)

@@ -12,13 +12,14 @@ use crate::clock::SharedClock;
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::endpoint::{
-    self, CONCURRENCY_DEFAULT, ENDPOINTS_LIMIT, Fault, HEADERS_LIMIT, Settings, SigningSecret,
+    self, CONCURRENCY_DEFAULT, ENDPOINTS_LIMIT, HEADERS_LIMIT, Settings, SigningSecret,
 };
 use crate::domain::webhook::target::{MASK, TargetUrl};
 use crate::domain::webhook::{Delivery, Endpoint, Filter, Format};
-use crate::store::operations::Cursor;
+use crate::store::cursor::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
 use crate::store::{Store, Tx};
+use crate::text::json_pointer;
 use crate::webhooks::EgressPolicy;
 
 const NO_ENDPOINT: Error = Error::NotFound {
@@ -74,7 +75,7 @@ impl Webhooks {
         apply(patch_of(wanted), &mut settings, &mut faults);
         check_credentials(target.as_ref(), &settings, &mut faults);
         let (Some(target), true) = (target, faults.is_empty()) else {
-            return Err(invalid(faults));
+            return Err(Error::Invalid(faults));
         };
         let id = EndpointId::new(self.clock.id());
         let mut tx = self.begin().await?;
@@ -126,7 +127,10 @@ impl Webhooks {
         let target = match &patch.url {
             None => None,
             Some(None) => {
-                faults.push(Fault::new("/url", "an endpoint has a URL; it cannot be removed"));
+                faults.push(FieldError::new(
+                    "/url",
+                    "an endpoint has a URL; it cannot be removed",
+                ));
                 None
             }
             // What a read showed, sent back: the address that is there, not the mask.
@@ -139,7 +143,7 @@ impl Webhooks {
         apply(patch, &mut endpoint.settings, &mut faults);
         check_credentials(target.as_ref(), &endpoint.settings, &mut faults);
         if !faults.is_empty() {
-            return Err(invalid(faults));
+            return Err(Error::Invalid(faults));
         }
         let enabled = endpoint.settings.enabled;
         if enabled {
@@ -241,7 +245,7 @@ impl Webhooks {
         let signing = self.secret(secret, "/callback/secret", &mut faults);
         let target = self.target(url, "/callback/url", &mut faults).await;
         let (Some(target), true) = (target, faults.is_empty()) else {
-            return Err(invalid(faults));
+            return Err(Error::Invalid(faults));
         };
         Ok(NewCallback {
             callback: Callback {
@@ -261,23 +265,23 @@ impl Webhooks {
         Ok(tx)
     }
 
-    fn secret(&self, given: Option<&str>, pointer: &str, faults: &mut Vec<Fault>) -> SigningSecret {
+    fn secret(&self, given: Option<&str>, pointer: &str, faults: &mut Vec<FieldError>) -> SigningSecret {
         let mut key = [0u8; 32];
         self.clock.random(&mut key);
         given
             .map(SigningSecret::parse)
             .and_then(|read| {
-                read.map_err(|detail| faults.push(Fault::new(pointer, detail)))
+                read.map_err(|detail| faults.push(FieldError::new(pointer, detail)))
                     .ok()
             })
             .unwrap_or_else(|| SigningSecret::from_key(&key))
     }
 
-    async fn target(&self, url: &str, pointer: &str, faults: &mut Vec<Fault>) -> Option<TargetUrl> {
+    async fn target(&self, url: &str, pointer: &str, faults: &mut Vec<FieldError>) -> Option<TargetUrl> {
         self.guard
             .check(url)
             .await
-            .map_err(|refused| faults.push(Fault::new(pointer, refused.0)))
+            .map_err(|refused| faults.push(FieldError::new(pointer, refused.0)))
             .ok()
     }
 }
@@ -318,7 +322,7 @@ fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {
 }
 
 /// Applies a patch by RFC 7396: absent stays, null takes back to the default.
-fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<Fault>) {
+fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<FieldError>) {
     if let Some(text) = patch.description {
         settings.description = text.map(|text| endpoint::description(&text, "/description", faults));
     }
@@ -350,7 +354,7 @@ fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<
     }
 }
 
-fn apply_filter(patch: WebhookFilterPatch, filter: &mut Filter, faults: &mut Vec<Fault>) {
+fn apply_filter(patch: WebhookFilterPatch, filter: &mut Filter, faults: &mut Vec<FieldError>) {
     if let Some(ids) = patch.plan_ids {
         filter.plans = endpoint::plan_ids(&ids.unwrap_or_default(), "/filter/planIds", faults);
     }
@@ -365,28 +369,28 @@ fn apply_filter(patch: WebhookFilterPatch, filter: &mut Filter, faults: &mut Vec
 fn apply_headers(
     changes: BTreeMap<String, Option<String>>,
     settings: &mut Settings,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<FieldError>,
 ) {
     for (name, value) in changes {
-        let pointer = || format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = || json_pointer("/headers", &name);
         let headers = &mut settings.headers;
         match value {
             None => {
                 if let Err(detail) = headers.remove(&name) {
-                    faults.push(Fault::new(pointer(), detail));
+                    faults.push(FieldError::new(pointer(), detail));
                 }
             }
             // What a read showed, sent back: the value that is there, not the mask.
             Some(value) if value == MASK && headers.get(&name).is_some() => {}
             Some(value) => {
                 if let Err(detail) = headers.set(&name, &value) {
-                    faults.push(Fault::new(pointer(), detail));
+                    faults.push(FieldError::new(pointer(), detail));
                 }
             }
         }
     }
     if settings.headers.len() > HEADERS_LIMIT {
-        faults.push(Fault::new(
+        faults.push(FieldError::new(
             "/headers",
             format!("at most {HEADERS_LIMIT} headers are accepted"),
         ));
@@ -394,20 +398,11 @@ fn apply_headers(
 }
 
 /// User and password of a URL are sent as `Authorization`, which can then not be a custom header as well.
-fn check_credentials(target: Option<&TargetUrl>, settings: &Settings, faults: &mut Vec<Fault>) {
+fn check_credentials(target: Option<&TargetUrl>, settings: &Settings, faults: &mut Vec<FieldError>) {
     if target.is_some_and(|target| target.userinfo().is_some())
         && settings.headers.get("authorization").is_some()
     {
         let detail = "the URL has a user, which is sent as Authorization; give the one or the other";
-        faults.push(Fault::new("/headers/Authorization", detail));
+        faults.push(FieldError::new("/headers/Authorization", detail));
     }
-}
-
-fn invalid(faults: Vec<Fault>) -> Error {
-    Error::Invalid(
-        faults
-            .into_iter()
-            .map(|fault| FieldError::new(fault.pointer, fault.detail))
-            .collect(),
-    )
 }

@@ -127,9 +127,8 @@ fn hint(kind: &Kind) -> Option<&'static str> {
 
 /// An error with its causes in one line.
 fn fault(error: &(dyn std::error::Error + 'static), hint: Option<&'static str>) -> Fault {
-    let chain = std::iter::successors(Some(error), |error| error.source());
     Fault {
-        message: chain.map(ToString::to_string).collect::<Vec<_>>().join(": "),
+        message: crate::telemetry::chain(error),
         hint,
     }
 }

@@ -223,7 +223,9 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn quoted(value: &str) -> String {
+/// A value as a text of EM's filter language: in quotes, quotes within it doubled.
+#[must_use]
+pub fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('"', "\"\""))
 }
 

@@ -508,7 +508,7 @@ pub(super) fn json_name(name: &str, place: Place) -> String {
     if place == Place::Text {
         "value".to_owned()
     } else {
-        super::names::lower_camel(name)
+        crate::text::lower_camel(name)
     }
 }
 

@@ -12,7 +12,6 @@ pub mod filter;
 mod line;
 mod load;
 mod model;
-pub mod names;
 mod paths;
 mod table;
 #[cfg(test)]

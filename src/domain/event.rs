@@ -3,58 +3,46 @@
 use jiff::Timestamp;
 
 use super::id::{EmId, EventId, OperationId};
+use super::words::words;
 
-macro_rules! event_types {
-    ($($variant:ident = $word:literal, opt_in: $opt_in:literal, $meaning:literal;)*) => {
-        /// What an event says (docs/behaviour.md#events).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum EventType { $(#[doc = $meaning] $variant,)* }
-
-        impl EventType {
-            /// Every event type there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The word in the body.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// What it says, for the documentation.
-            #[must_use]
-            pub const fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $meaning,)* }
-            }
-
-            /// Whether an endpoint gets it only when it names it.
-            #[must_use]
-            pub const fn opt_in(self) -> bool {
-                match self { $(Self::$variant => $opt_in,)* }
-            }
-        }
-    };
-}
-
-event_types! {
-    SessionStarted = "failover.session.started", opt_in: false, "A failover session was seen for the first time.";
-    SessionProgressed = "failover.session.progressed", opt_in: true, "A failover session changed while it runs.";
-    MachineFinished = "failover.vm.finished", opt_in: true, "One machine of a failover session reached its end.";
-    SessionFinished = "failover.session.finished", opt_in: false, "A failover session ended.";
-    SessionLost = "failover.session.lost", opt_in: false, "Enterprise Manager no longer knows a failover session that had not ended.";
-    OperationFinished = "failover.operation.finished", opt_in: false, "An operation without a session of its own ended, or an operation ended in state unknown.";
-    EndpointFailing = "webhook.endpoint.failing", opt_in: false, "A webhook endpoint has not taken anything for 15 minutes.";
-    EndpointRecovered = "webhook.endpoint.recovered", opt_in: false, "A failing webhook endpoint takes deliveries again.";
-    EndpointDisabled = "webhook.endpoint.disabled", opt_in: false, "A webhook endpoint was disabled by the gateway.";
-    UpstreamUnavailable = "upstream.unavailable", opt_in: false, "Enterprise Manager does not answer.";
-    UpstreamRecovered = "upstream.recovered", opt_in: false, "Enterprise Manager answers again.";
-    WebhookTest = "webhook.test", opt_in: true, "A test that somebody asked for.";
+words! {
+    /// What an event says (docs/behaviour.md#events).
+    pub enum EventType {
+        /// A failover session was seen for the first time.
+        SessionStarted = "failover.session.started",
+        /// A failover session changed while it runs.
+        SessionProgressed = "failover.session.progressed",
+        /// One machine of a failover session reached its end.
+        MachineFinished = "failover.vm.finished",
+        /// A failover session ended.
+        SessionFinished = "failover.session.finished",
+        /// Enterprise Manager no longer knows a failover session that had not ended.
+        SessionLost = "failover.session.lost",
+        /// An operation without a session of its own ended, or an operation ended in state unknown.
+        OperationFinished = "failover.operation.finished",
+        /// A webhook endpoint has not taken anything for 15 minutes.
+        EndpointFailing = "webhook.endpoint.failing",
+        /// A failing webhook endpoint takes deliveries again.
+        EndpointRecovered = "webhook.endpoint.recovered",
+        /// A webhook endpoint was disabled by the gateway.
+        EndpointDisabled = "webhook.endpoint.disabled",
+        /// Enterprise Manager does not answer.
+        UpstreamUnavailable = "upstream.unavailable",
+        /// Enterprise Manager answers again.
+        UpstreamRecovered = "upstream.recovered",
+        /// A test that somebody asked for.
+        WebhookTest = "webhook.test",
+    }
 }
 
 impl EventType {
-    /// Reads the word in a body or a request.
+    /// Whether an endpoint gets it only when it names it.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    pub const fn opt_in(self) -> bool {
+        matches!(
+            self,
+            Self::SessionProgressed | Self::MachineFinished | Self::WebhookTest
+        )
     }
 }
 

@@ -4,11 +4,14 @@
 //! store keeps a value as a document; the JSON that callers see is made in `api_types` alone.
 
 pub mod access;
+pub mod command;
 pub mod event;
+pub mod field_error;
 pub mod id;
 pub mod links;
-pub mod name;
+pub mod logon;
 pub mod operation;
 pub mod plan;
 pub mod session;
 pub mod webhook;
+pub mod words;

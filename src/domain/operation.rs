@@ -10,31 +10,34 @@ use jiff::Timestamp;
 use super::id::{EmId, LogonId, OperationId, TaskId};
 use super::plan::{ActionKind, PlanRef};
 use super::session::SessionResult;
+use super::words::words;
 
-/// What kind of work an operation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OperationKind {
-    /// An action on a failover plan.
-    Failover,
-    /// A change of a plan.
-    Update,
-    /// The removal of a plan.
-    Delete,
-    /// Any other write through the mirror.
-    Em,
+words! {
+    /// What kind of work an operation is.
+    pub enum OperationKind {
+        /// An action on a failover plan.
+        Failover = "failover",
+        /// A change of a plan.
+        Update = "update",
+        /// The removal of a plan.
+        Delete = "delete",
+        /// Any other write through the mirror.
+        Em = "em",
+    }
 }
 
-/// The state of an operation (docs/behaviour.md#actions).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OperationState {
-    /// Recorded; whether EM took it is not known yet.
-    Submitting,
-    /// EM took it and works on it.
-    Running,
-    /// It has ended, and how is known.
-    Finished,
-    /// Nothing was found at EM that tells how it went.
-    Unknown,
+words! {
+    /// The state of an operation (docs/behaviour.md#actions).
+    pub enum OperationState {
+        /// Recorded; whether EM took it is not known yet.
+        Submitting = "submitting",
+        /// EM took it and works on it.
+        Running = "running",
+        /// It has ended, and how is known.
+        Finished = "finished",
+        /// Nothing was found at EM that tells how it went.
+        Unknown = "unknown",
+    }
 }
 
 impl OperationState {
@@ -45,19 +48,19 @@ impl OperationState {
     }
 }
 
-/// How an operation ended.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum OperationResult {
-    /// It did what was asked.
-    Success,
-    /// It did, with remarks.
-    Warning,
-    /// It did not.
-    Failed,
-    /// It was called off.
-    Cancelled,
-    /// EM gave the session a result that is not documented.
-    Other(String),
+words! {
+    /// How an operation ended.
+    #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+    open enum OperationResult {
+        /// It did what was asked.
+        Success = "success",
+        /// It did, with remarks.
+        Warning = "warning",
+        /// It did not.
+        Failed = "failed",
+        /// It was called off.
+        Cancelled = "cancelled",
+    }
 }
 
 impl From<SessionResult> for OperationResult {
@@ -71,24 +74,26 @@ impl From<SessionResult> for OperationResult {
     }
 }
 
-/// Where the result comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ResultSource {
-    /// The failover session ended.
-    Session,
-    /// EM finished the task; what the machines do is not known.
-    Task,
+words! {
+    /// Where the result comes from.
+    pub enum ResultSource {
+        /// The failover session ended.
+        Session = "session",
+        /// EM finished the task; what the machines do is not known.
+        Task = "task",
+    }
 }
 
-/// Who reports a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FailureSource {
-    /// EM's task.
-    Task,
-    /// EM's failover session.
-    Session,
-    /// The gateway.
-    Gateway,
+words! {
+    /// Who reports a failure.
+    pub enum FailureSource {
+        /// EM's task.
+        Task = "task",
+        /// EM's failover session.
+        Session = "session",
+        /// The gateway.
+        Gateway = "gateway",
+    }
 }
 
 /// Why an operation failed.
@@ -100,19 +105,19 @@ pub struct Failure {
     pub source: FailureSource,
 }
 
-/// EM's states of a task, and the gateway's word for one that EM no longer knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TaskState {
-    /// The backup server works.
-    Running,
-    /// Done on the backup server; EM has not collected the outcome yet, which may take 15 minutes.
-    OperationFinished,
-    /// Done and collected.
-    Finished,
-    /// It vanished with its logon session, or was removed.
-    Lost,
-    /// A word of EM's that is not documented.
-    Other(String),
+words! {
+    /// EM's states of a task, and the gateway's word for one that EM no longer knows.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    open enum TaskState {
+        /// The backup server works.
+        Running = "running",
+        /// Done on the backup server; EM has not collected the outcome yet, which may take 15 minutes.
+        OperationFinished = "operationFinished",
+        /// Done and collected.
+        Finished = "finished",
+        /// It vanished with its logon session, or was removed.
+        Lost = "lost",
+    }
 }
 
 /// An EM task that an operation follows.
@@ -243,90 +248,6 @@ impl Operation {
         match (&self.plan, self.failover_action()) {
             (Some(plan), Some(action)) => action.has_session(plan.kind),
             _ => false,
-        }
-    }
-}
-
-/// The words of the operation's enumerations, in the JSON and in the store.
-macro_rules! words {
-    ($type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
-        impl $type {
-            /// The word in the JSON and in the store.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Reads the word.
-            #[must_use]
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == word)
-            }
-        }
-    };
-}
-
-words!(OperationKind { Failover = "failover", Update = "update", Delete = "delete", Em = "em" });
-words!(OperationState {
-    Submitting = "submitting",
-    Running = "running",
-    Finished = "finished",
-    Unknown = "unknown",
-});
-words!(ResultSource { Session = "session", Task = "task" });
-words!(FailureSource { Task = "task", Session = "session", Gateway = "gateway" });
-
-impl OperationResult {
-    /// The word in the JSON and in the store.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Success => "success",
-            Self::Warning => "warning",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Other(word) => word,
-        }
-    }
-
-    /// Reads the word.
-    #[must_use]
-    pub fn parse(word: &str) -> Self {
-        match word {
-            "success" => Self::Success,
-            "warning" => Self::Warning,
-            "failed" => Self::Failed,
-            "cancelled" => Self::Cancelled,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-}
-
-impl TaskState {
-    /// The word in the JSON and in the store.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Running => "running",
-            Self::OperationFinished => "operationFinished",
-            Self::Finished => "finished",
-            Self::Lost => "lost",
-            Self::Other(word) => word,
-        }
-    }
-
-    /// Reads the gateway's word.
-    #[must_use]
-    pub fn parse(word: &str) -> Self {
-        match word {
-            "running" => Self::Running,
-            "operationFinished" => Self::OperationFinished,
-            "finished" => Self::Finished,
-            "lost" => Self::Lost,
-            other => Self::Other(other.to_owned()),
         }
     }
 }

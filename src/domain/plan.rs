@@ -4,27 +4,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::EmId;
+use super::words::words;
 
-/// The two kinds of failover plan EM knows; they live under different paths and have different actions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum PlanKind {
-    /// A plan of a Veeam Cloud Connect tenant, `/cloud/cloudFailoverPlans`.
-    Cloud,
-    /// A plan of one's own replicas, `/failoverPlans`.
-    OnPremises,
+words! {
+    /// The two kinds of failover plan EM knows; they live under different paths and have different actions.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub enum PlanKind {
+        /// A plan of a Veeam Cloud Connect tenant, `/cloud/cloudFailoverPlans`.
+        Cloud = "cloud",
+        /// A plan of one's own replicas, `/failoverPlans`.
+        OnPremises = "onPremises",
+    }
 }
 
 impl PlanKind {
-    /// The word in the JSON and in the store.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cloud => "cloud",
-            Self::OnPremises => "onPremises",
-        }
-    }
-
     /// The collection's name in the gateway's paths.
     #[must_use]
     pub const fn collection(self) -> &'static str {
@@ -53,37 +47,21 @@ impl PlanKind {
     }
 }
 
-/// What a failover plan can be asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ActionKind {
-    /// Fail over into the test network and clean up again; cloud plans only.
-    Test,
-    /// Fail over in earnest.
-    Start,
-    /// Switch back to the source machines and discard what the replicas did since.
-    Undo,
+words! {
+    /// What a failover plan can be asked to do.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub enum ActionKind {
+        /// Fail over into the test network and clean up again; cloud plans only.
+        Test = "test",
+        /// Fail over in earnest.
+        Start = "start",
+        /// Switch back to the source machines and discard what the replicas did since.
+        Undo = "undo",
+    }
 }
 
 impl ActionKind {
-    /// The word in the JSON, in paths and in EM's `action` parameter.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Test => "test",
-            Self::Start => "start",
-            Self::Undo => "undo",
-        }
-    }
-
-    /// Reads the word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Test, Self::Start, Self::Undo]
-            .into_iter()
-            .find(|action| action.as_str() == word)
-    }
-
     /// Whether EM records a failover session for it that its task links (seed page: undo links none; of
     /// on-premises plans EM records no such session at all).
     #[must_use]
@@ -93,7 +71,8 @@ impl ActionKind {
 }
 
 /// An action with its arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "camelCase")]
 pub enum Action {
     /// See [`ActionKind::Test`].
     Test,
@@ -159,9 +138,9 @@ pub struct Plan {
     /// The machines it fails over, in EM's order.
     pub machines: Vec<PlanMachine>,
     /// The script before the failover; cloud plans only.
-    pub pre_command: Option<Command>,
+    pub pre_command: Option<PlanCommand>,
     /// The script after the failover; cloud plans only.
-    pub post_command: Option<Command>,
+    pub post_command: Option<PlanCommand>,
 }
 
 impl Plan {
@@ -190,8 +169,9 @@ pub struct PlanMachine {
 }
 
 /// A script that runs before or after the failover.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Command {
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanCommand {
     /// Whether it runs.
     pub enabled: bool,
     /// What runs.
@@ -199,14 +179,15 @@ pub struct Command {
 }
 
 /// What a caller may change on a plan (docs/behaviour.md#plans).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum PlanEdit {
     /// Cloud plans: their scripts.
     Cloud {
         /// The script before the failover.
-        pre_command: Command,
+        pre_command: PlanCommand,
         /// The script after the failover.
-        post_command: Command,
+        post_command: PlanCommand,
     },
     /// On-premises plans: their description.
     OnPremises {

@@ -4,47 +4,30 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{EmId, OperationId};
-use super::name::lower_camel;
 use super::plan::{ActionKind, PlanRef, Reference};
+use super::words::words;
+use crate::text::lower_camel;
 
-/// How far a session, or a machine within it, has come (EM page `get_cloudfailoversessions_id`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SessionState {
-    /// It was created and does not work yet.
-    Starting,
-    /// It works.
-    Working,
-    /// It is being stopped.
-    Stopping,
-    /// It has ended.
-    Stopped,
-    /// A word of EM's that is not documented; taken as not ended.
-    Other(String),
+words! {
+    /// How far a session, or a machine within it, has come (EM page `get_cloudfailoversessions_id`).
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    open enum SessionState {
+        /// It was created and does not work yet.
+        Starting = "starting",
+        /// It works.
+        Working = "working",
+        /// It is being stopped.
+        Stopping = "stopping",
+        /// It has ended.
+        Stopped = "stopped",
+    }
 }
 
 impl SessionState {
-    /// Reads EM's word.
-    #[must_use]
-    pub fn parse(word: &str) -> Self {
-        match word.to_ascii_lowercase().as_str() {
-            "starting" => Self::Starting,
-            "working" => Self::Working,
-            "stopping" => Self::Stopping,
-            "stopped" => Self::Stopped,
-            _ => Self::Other(word.to_owned()),
-        }
-    }
-
     /// The word in the JSON and in the store.
     #[must_use]
     pub fn word(&self) -> String {
-        match self {
-            Self::Starting => "starting".to_owned(),
-            Self::Working => "working".to_owned(),
-            Self::Stopping => "stopping".to_owned(),
-            Self::Stopped => "stopped".to_owned(),
-            Self::Other(word) => lower_camel(word),
-        }
+        lower_camel(self.as_str())
     }
 
     /// Whether it has ended.
@@ -54,41 +37,31 @@ impl SessionState {
     }
 }
 
-/// How a session ended. EM's `None`, and nothing at all, are no result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SessionResult {
-    /// All machines came up.
-    Success,
-    /// It ended with remarks.
-    Warning,
-    /// It failed.
-    Failed,
-    /// A word of EM's that is not documented.
-    Other(String),
+words! {
+    /// How a session ended. EM's `None`, and nothing at all, are no result.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    open enum SessionResult {
+        /// All machines came up.
+        Success = "success",
+        /// It ended with remarks.
+        Warning = "warning",
+        /// It failed.
+        Failed = "failed",
+    }
 }
 
 impl SessionResult {
     /// Reads EM's word; `None` and empty mean that there is no result yet.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        match word.to_ascii_lowercase().as_str() {
-            "" | "none" => None,
-            "success" => Some(Self::Success),
-            "warning" => Some(Self::Warning),
-            "failed" => Some(Self::Failed),
-            _ => Some(Self::Other(word.to_owned())),
-        }
+    pub fn reported(word: &str) -> Option<Self> {
+        let none = word.is_empty() || word.eq_ignore_ascii_case("none");
+        (!none).then(|| Self::parse(word))
     }
 
     /// The word in the JSON and in the store.
     #[must_use]
     pub fn word(&self) -> String {
-        match self {
-            Self::Success => "success".to_owned(),
-            Self::Warning => "warning".to_owned(),
-            Self::Failed => "failed".to_owned(),
-            Self::Other(word) => lower_camel(word),
-        }
+        lower_camel(self.as_str())
     }
 }
 
@@ -157,34 +130,15 @@ pub struct Session {
     pub operation: Option<OperationId>,
 }
 
-/// Whether a session's end is still awaited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SessionPhase {
-    /// Its end is awaited.
-    Open,
-    /// Its end was reported, or belongs to the baseline.
-    Ended,
-    /// EM no longer knows it, and it had not ended.
-    Lost,
-}
-
-impl SessionPhase {
-    /// The word in the store.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Ended => "ended",
-            Self::Lost => "lost",
-        }
-    }
-
-    /// Reads the word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Open, Self::Ended, Self::Lost]
-            .into_iter()
-            .find(|phase| phase.as_str() == word)
+words! {
+    /// Whether a session's end is still awaited.
+    pub enum SessionPhase {
+        /// Its end is awaited.
+        Open = "open",
+        /// Its end was reported, or belongs to the baseline.
+        Ended = "ended",
+        /// EM no longer knows it, and it had not ended.
+        Lost = "lost",
     }
 }
 

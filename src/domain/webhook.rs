@@ -13,50 +13,27 @@ use jiff::Timestamp;
 
 use super::event::{EventType, NewEvent, Routing};
 use super::id::{DeliveryId, EmId, EndpointId, EventId, OperationId};
+use super::words::words;
 use endpoint::Settings;
 use rules::EndpointHealth;
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal, $meaning:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $(#[doc = $meaning] $variant,)* }
-
-        impl $name {
-            /// Every one there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The word in the JSON and in the store.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// What it means, for the documentation.
-            #[must_use]
-            pub const fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $meaning,)* }
-            }
-
-            /// Reads the word.
-            #[must_use]
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == word)
-            }
-        }
-    };
-}
-
 words! {
     /// The format of a delivery's body (docs/behaviour.md#events).
-    Format {
-        Standard = "standard", "The event itself, signed as Standard Webhooks 1.0 says.";
-        CloudEvents = "cloudevents", "CloudEvents 1.0, structured.";
-        Slack = "slack", "A message for a Slack incoming webhook.";
-        Teams = "teams", "An Adaptive Card for a Teams workflow.";
-        Mattermost = "mattermost", "A message for a Mattermost incoming webhook.";
-        Discord = "discord", "A message for a Discord webhook.";
-        GoogleChat = "googlechat", "A card for a Google Chat webhook.";
+    pub enum Format {
+        /// The event itself, signed as Standard Webhooks 1.0 says.
+        Standard = "standard",
+        /// CloudEvents 1.0, structured.
+        CloudEvents = "cloudevents",
+        /// A message for a Slack incoming webhook.
+        Slack = "slack",
+        /// An Adaptive Card for a Teams workflow.
+        Teams = "teams",
+        /// A message for a Mattermost incoming webhook.
+        Mattermost = "mattermost",
+        /// A message for a Discord webhook.
+        Discord = "discord",
+        /// A card for a Google Chat webhook.
+        GoogleChat = "googlechat",
     }
 }
 
@@ -87,14 +64,21 @@ impl Format {
 
 words! {
     /// The state of a delivery (docs/behaviour.md#deliveries).
-    DeliveryState {
-        Pending = "pending", "It waits for its next attempt.";
-        Sending = "sending", "An attempt is under way.";
-        Delivered = "delivered", "The receiver took it.";
-        Held = "held", "Its endpoint is disabled; it goes out when that is enabled again.";
-        Exhausted = "exhausted", "The receiver did not take it within the retry schedule.";
-        Cancelled = "cancelled", "Its endpoint was deleted.";
-        Quarantined = "quarantined", "The gateway failed at it again and again.";
+    pub enum DeliveryState {
+        /// It waits for its next attempt.
+        Pending = "pending",
+        /// An attempt is under way.
+        Sending = "sending",
+        /// The receiver took it.
+        Delivered = "delivered",
+        /// Its endpoint is disabled; it goes out when that is enabled again.
+        Held = "held",
+        /// The receiver did not take it within the retry schedule.
+        Exhausted = "exhausted",
+        /// Its endpoint was deleted.
+        Cancelled = "cancelled",
+        /// The gateway failed at it again and again.
+        Quarantined = "quarantined",
     }
 }
 
@@ -111,42 +95,65 @@ impl DeliveryState {
 
 words! {
     /// How an endpoint does.
-    Health {
-        Up = "up", "It took the last delivery, or has not been asked yet.";
-        Degraded = "degraded", "It has failed since its last success; deliveries follow their schedule.";
-        Down = "down", "It keeps failing; one delivery at a time probes it about once a minute.";
+    pub enum Health {
+        /// It took the last delivery, or has not been asked yet.
+        Up = "up",
+        /// It has failed since its last success; deliveries follow their schedule.
+        Degraded = "degraded",
+        /// It keeps failing; one delivery at a time probes it about once a minute.
+        Down = "down",
     }
 }
 
 words! {
     /// Why an attempt failed: a closed list, so that receivers' operators can look it up.
-    AttemptError {
-        Dns = "dns", "The name did not resolve.";
-        RefusedAddress = "refusedAddress", "The address is one that deliveries may not go to.";
-        Connect = "connect", "No connection could be opened.";
-        TlsUntrusted = "tlsUntrusted", "The certificate is not from an authority that is trusted here.";
-        TlsExpired = "tlsExpired", "The certificate is not valid at this time.";
-        TlsName = "tlsName", "The certificate is for another name.";
-        Tls = "tls", "No secure connection could be agreed on.";
-        Timeout = "timeout", "There was no answer in time.";
-        Reset = "reset", "The connection ended before there was an answer.";
-        Protocol = "protocol", "The answer was not HTTP.";
-        HeadTooLarge = "headTooLarge", "The answer's status line was longer than 16 KiB.";
-        Redirect = "redirect", "The receiver points elsewhere; redirects are not followed.";
-        HttpStatus = "httpStatus", "The receiver answered with a status that is no success.";
-        ClockSkew = "clockSkew", "The receiver refused it, and its clock and ours differ by more than 4 minutes.";
-        UnknownEnd = "unknownEnd", "The gateway stopped before the end of the attempt was known; it may have arrived.";
-        Unreadable = "unreadable", "The address or the secret cannot be read: it was sealed with another key, or is damaged.";
-        Internal = "internal", "The gateway failed at it.";
+    pub enum AttemptError {
+        /// The name did not resolve.
+        Dns = "dns",
+        /// The address is one that deliveries may not go to.
+        RefusedAddress = "refusedAddress",
+        /// No connection could be opened.
+        Connect = "connect",
+        /// The certificate is not from an authority that is trusted here.
+        TlsUntrusted = "tlsUntrusted",
+        /// The certificate is not valid at this time.
+        TlsExpired = "tlsExpired",
+        /// The certificate is for another name.
+        TlsName = "tlsName",
+        /// No secure connection could be agreed on.
+        Tls = "tls",
+        /// There was no answer in time.
+        Timeout = "timeout",
+        /// The connection ended before there was an answer.
+        Reset = "reset",
+        /// The answer was not HTTP.
+        Protocol = "protocol",
+        /// The answer's status line was longer than 16 KiB.
+        HeadTooLarge = "headTooLarge",
+        /// The receiver points elsewhere; redirects are not followed.
+        Redirect = "redirect",
+        /// The receiver answered with a status that is no success.
+        HttpStatus = "httpStatus",
+        /// The receiver refused it, and its clock and ours differ by more than 4 minutes.
+        ClockSkew = "clockSkew",
+        /// The gateway stopped before the end of the attempt was known; it may have arrived.
+        UnknownEnd = "unknownEnd",
+        /// The address or the secret cannot be read: it was sealed with another key, or is damaged.
+        Unreadable = "unreadable",
+        /// The gateway failed at it.
+        Internal = "internal",
     }
 }
 
 words! {
     /// Why an endpoint is disabled, where the gateway did it.
-    DisabledReason {
-        Gone = "gone", "It answered 410 Gone.";
-        Silent = "noSuccess", "It took nothing for 5 days.";
-        Unreadable = "unreadable", "Its URL, secret or headers cannot be read: sealed with another key, or damaged.";
+    pub enum DisabledReason {
+        /// It answered 410 Gone.
+        Gone = "gone",
+        /// It took nothing for 5 days.
+        Silent = "noSuccess",
+        /// Its URL, secret or headers cannot be read: sealed with another key, or damaged.
+        Unreadable = "unreadable",
     }
 }
 

@@ -14,7 +14,8 @@ use utoipa::openapi::{Components, ContentBuilder, ObjectBuilder, Ref, RefOr};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::codes::Code;
-use super::problem::{Fault, PROBLEM_JSON, ProblemBody};
+use super::problem::{PROBLEM_JSON, ProblemBody};
+use crate::domain::field_error::FieldError;
 
 /// What every route under `/api` may answer.
 pub(super) const GUARDED: &[Code] = &[
@@ -169,7 +170,7 @@ pub(super) fn add_components(components: &mut Components) {
         .insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     components
         .schemas
-        .insert(Fault::name().into_owned(), Fault::schema());
+        .insert(FieldError::name().into_owned(), FieldError::schema());
     let text = || ObjectBuilder::new().schema_type(Type::String);
     components.headers.insert(
         REQUEST_ID.to_owned(),

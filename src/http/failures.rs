@@ -4,7 +4,7 @@
 //! it; the problem holds public text only.
 
 use super::codes::Code;
-use super::problem::{Fault, Problem};
+use super::problem::Problem;
 use crate::app::error::{BusyWith, StoreError};
 use crate::app::{self, UpstreamError, UpstreamFault};
 use crate::auth::Refusal;
@@ -29,15 +29,7 @@ impl From<json::Error> for Problem {
     fn from(error: json::Error) -> Self {
         match error {
             json::Error::Malformed(_) => Self::new(Code::MalformedRequest, format!("the body {error}")),
-            json::Error::Faults(faults) => Self::invalid(
-                faults
-                    .into_iter()
-                    .map(|fault| Fault {
-                        pointer: fault.pointer,
-                        detail: fault.detail,
-                    })
-                    .collect(),
-            ),
+            json::Error::Faults(faults) => Self::invalid(faults),
         }
     }
 }
@@ -93,15 +85,7 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
     match error {
         E::NotFound { what } => Problem::not_found(what),
         E::NoSuchMethod(methods) => Problem::no_such_method(methods),
-        E::Invalid(faults) => Problem::invalid(
-            faults
-                .iter()
-                .map(|fault| Fault {
-                    pointer: fault.pointer.clone(),
-                    detail: fault.detail.clone(),
-                })
-                .collect(),
-        ),
+        E::Invalid(faults) => Problem::invalid(faults.clone()),
         E::PlanBusy(BusyWith::Operation(id)) => Problem::new(
             Code::PlanBusy,
             format!("operation {id} of this plan has not ended"),

@@ -4,10 +4,11 @@
 //! which a proxy in front wants to keep, from a head that was begun and drips. Here the stream sees bytes come and the
 //! service sees requests begin and end, so that each wait has its own limit.
 
+use parking_lot::Mutex;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ impl Connection {
     }
 
     fn change(&self, change: impl FnOnce(&mut Phase, &mut Version)) {
-        let mut guard = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.phase.lock();
         let (phase, version) = &mut *guard;
         change(phase, version);
     }
@@ -122,7 +123,7 @@ impl Connection {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let (phase, _) = *self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let (phase, _) = *self.phase.lock();
         match phase {
             Phase::Idle(since) => since.checked_add(self.limits.idle),
             Phase::Head(since) => since.checked_add(self.limits.head),

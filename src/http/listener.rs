@@ -1,8 +1,8 @@
 //! The listening socket: its address, with IPv4 where the system has no IPv6, and a log line when connections cannot be accepted.
 
+use parking_lot::Mutex;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -94,7 +94,7 @@ impl AcceptLog {
 
     /// How often it was passed over since it was logged last, when it is due again.
     fn is_due(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         if state
             .last
             .is_some_and(|last| now.duration_since(last) < LOG_PERIOD)

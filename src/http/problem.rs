@@ -3,6 +3,7 @@
 //! A [`Problem`] is built from public text only. It becomes an answer without a body that carries the problem along;
 //! the outermost layer, which knows the request, writes the body. Which error becomes which problem is in `failures`.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -10,10 +11,13 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AU
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 pub use super::codes::Code;
 use crate::domain::access::Scope;
+use crate::domain::field_error::FieldError;
 use crate::domain::links::Links;
 
 /// The media type of problems.
@@ -27,20 +31,37 @@ pub struct Problem(Box<Content>);
 struct Content {
     code: Code,
     detail: String,
-    errors: Vec<Fault>,
+    errors: Vec<FieldError>,
     operation: Option<String>,
     session: Option<String>,
     headers: HeaderMap,
 }
 
-/// One fault in what was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(title = "Fault")]
-pub struct Fault {
-    /// Where: a JSON pointer (RFC 6901) into the body, or the name of a parameter or header.
-    pub pointer: String,
-    /// What is wrong, and what is allowed.
-    pub detail: String,
+impl PartialSchema for FieldError {
+    fn schema() -> RefOr<Schema> {
+        let text = |about: &str| {
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .description(Some(about))
+        };
+        ObjectBuilder::new()
+            .title(Some("Fault"))
+            .description(Some("One fault in what was sent."))
+            .property(
+                "pointer",
+                text("Where: a JSON pointer (RFC 6901) into the body, or the name of a parameter or header."),
+            )
+            .required("pointer")
+            .property("detail", text("What is wrong, and what is allowed."))
+            .required("detail")
+            .into()
+    }
+}
+
+impl ToSchema for FieldError {
+    fn name() -> Cow<'static, str> {
+        "Fault".into()
+    }
 }
 
 /// The body of every error answer (RFC 9457). Some codes add members of their own, such as `operationId`.
@@ -65,9 +86,9 @@ pub struct ProblemBody<'a> {
     /// The id under which the gateway's log has the request; also in the header `x-request-id`.
     pub request_id: &'a str,
     /// The faults, where the request was not acceptable.
-    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     #[schema(required = false)]
-    pub errors: &'a [Fault],
+    pub errors: &'a [FieldError],
     /// The operation concerned: the one that keeps the plan busy, that has ended, that records the refusal, or that goes
     /// on although this request could not be answered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +132,7 @@ impl Problem {
 
     /// The faults it names.
     #[must_use]
-    pub fn faults(&self) -> &[Fault] {
+    pub fn faults(&self) -> &[FieldError] {
         &self.0.errors
     }
 
@@ -150,7 +171,7 @@ impl Problem {
 
     /// 422 with the given faults.
     #[must_use]
-    pub fn invalid(errors: Vec<Fault>) -> Self {
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [only] if only.pointer.is_empty() => only.detail.clone(),
             [only] => format!("{}: {}", only.pointer, only.detail),
@@ -164,10 +185,7 @@ impl Problem {
     /// 422 with a single fault.
     #[must_use]
     pub fn fault(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::invalid(vec![Fault {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        }])
+        Self::invalid(vec![FieldError::new(pointer, detail)])
     }
 
     /// 401 because there is no token at all: the challenge names no error (RFC 6750 section 3.1).

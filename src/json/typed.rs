@@ -12,17 +12,15 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-use super::{Fault, step};
+use crate::domain::field_error::FieldError;
+use crate::text::json_pointer;
 
 /// Reads `value` as a `T`.
 ///
 /// # Errors
 /// The first fault, with its JSON pointer.
-pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
-    T::deserialize(Node(value)).map_err(|misfit| Fault {
-        pointer: misfit.pointer,
-        detail: misfit.detail,
-    })
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
+    T::deserialize(Node(value)).map_err(|misfit| FieldError::new(misfit.pointer, misfit.detail))
 }
 
 /// Why a value does not fit, and where; the pointer grows on the way up.
@@ -38,7 +36,7 @@ impl Misfit {
     }
 
     fn under(mut self, name: &str) -> Self {
-        self.pointer.insert_str(0, &step(name));
+        self.pointer.insert_str(0, &json_pointer("", name));
         self
     }
 }

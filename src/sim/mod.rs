@@ -38,9 +38,10 @@ mod wire;
 mod world;
 mod xml;
 
+use parking_lot::Mutex;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;

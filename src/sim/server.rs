@@ -1,6 +1,7 @@
 //! Connections: from a socket to the world and back, with every way of breaking off on the way.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -173,14 +174,14 @@ async fn conversation<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, shared:
 impl Shared {
     fn control(&self, request: &Request) -> Response {
         let now = self.now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let State { world, faults, .. } = &mut *state;
         control::answer(world, faults, request, now)
     }
 
     fn answer(&self, request: &Request) -> Outcome {
         let now = self.now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let State {
             world,
             faults,

@@ -4,8 +4,10 @@
 
 use sqlx::any::AnyRow;
 
-use super::readable::{EVENTS, Filling};
+use super::cursor::{Cursor, Page};
+use super::readable::EVENTS;
 use super::row::{Columns as _, json, micros};
+use super::sql::Sql;
 use super::{Error, Store, Tx, webhooks};
 use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::EventId;
@@ -60,12 +62,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn events_after(&self, after: i64, limit: i64) -> Result<Vec<StoredEvent>, Error> {
-        self.events_beyond(
-            "select seq, id, type, body from events where seq > $1 order by seq limit $2",
-            after,
-            limit,
-        )
-        .await
+        self.events_from(Cursor::After(after), limit).await
     }
 
     /// Up to `limit` events with a place in the log before `before`, oldest first: the page that precedes it.
@@ -73,29 +70,17 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn events_before(&self, before: i64, limit: i64) -> Result<Vec<StoredEvent>, Error> {
-        let sql = "select seq, id, type, body from events where seq < $1 order by seq desc limit $2";
-        let mut events = self.events_beyond(sql, before, limit).await?;
-        events.reverse();
-        Ok(events)
+        self.events_from(Cursor::Before(before), limit).await
     }
 
-    async fn events_beyond(
-        &self,
-        sql: &'static str,
-        mut place: i64,
-        limit: i64,
-    ) -> Result<Vec<StoredEvent>, Error> {
-        let mut page = Filling::new(limit);
+    async fn events_from(&self, cursor: Cursor<i64>, limit: i64) -> Result<Vec<StoredEvent>, Error> {
+        let mut page = Page::oldest_first(cursor, limit);
         loop {
-            let rows = sqlx::query(sql)
-                .bind(place)
-                .bind(limit)
-                .fetch_all(self.reader())
-                .await?;
-            let more = page.add(self.read_rows(EVENTS, &rows, event_from)?, rows.len());
-            match rows.last() {
-                Some(last) if more => place = last.int("seq")?,
-                _ => return Ok(page.done(false)),
+            let mut query = Sql::new("select seq, id, type, body from events where 1 = 1");
+            page.confine(&mut query);
+            let rows = query.fetch_all(self.reader()).await?;
+            if !page.add(self.read_rows(EVENTS, &rows, event_from)?, &rows)? {
+                return Ok(page.done());
             }
         }
     }

@@ -1,34 +1,21 @@
 //! Logon sessions at EM that tasks of unfinished operations live in: kept sealed, so that the next start, or another
 //! replica, goes on following those tasks (docs/behaviour.md#restarts).
 
-use secrecy::SecretString;
-
 use super::readable::LOGONS;
 use super::row::{Columns as _, micros};
 use super::{Error, Store, Tx};
 use crate::domain::id::LogonId;
+use crate::domain::logon::SavedLogon;
 
 const TOKEN: &str = "upstream_logons.token";
 const PATH: &str = "upstream_logons.path";
-
-/// A logon session that was kept.
-pub struct StoredLogon {
-    /// The gateway's own name for it.
-    pub id: LogonId,
-    /// The account it belongs to.
-    pub account: String,
-    /// EM's token.
-    pub token: SecretString,
-    /// The path by which it is closed.
-    pub path: SecretString,
-}
 
 impl Tx {
     /// Keeps a logon session; keeping it twice is keeping it once. Nobody forgets it until this transaction has ended.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unsealable`].
-    pub async fn keep_logon(&mut self, logon: &StoredLogon) -> Result<(), Error> {
+    pub async fn keep_logon(&mut self, logon: &SavedLogon) -> Result<(), Error> {
         let sealer = self.sealer();
         let (now, owner) = (micros(self.clock().now()), self.replica().to_owned());
         sqlx::query(
@@ -75,7 +62,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn kept_logons(&self) -> Result<Vec<StoredLogon>, Error> {
+    pub async fn kept_logons(&self) -> Result<Vec<SavedLogon>, Error> {
         let rows =
             sqlx::query(
                 "select id, account, token, path from upstream_logons where coalesce(owner, '') <> $1 order by created_at, id",
@@ -84,7 +71,7 @@ impl Store {
             .fetch_all(self.reader())
             .await?;
         self.read_rows(LOGONS, &rows, |row| {
-            Ok(StoredLogon {
+            Ok(SavedLogon {
                 id: row.parsed("id")?,
                 account: row.text("account")?,
                 token: self.sealer().open_sealed(TOKEN, &row.text("token")?)?,
@@ -124,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn a_kept_logon_is_sealed_and_comes_back_until_nobody_needs_it() {
         let store = temporary().await;
-        let logon = StoredLogon {
+        let logon = SavedLogon {
             id: LogonId(SystemClock.id()),
             account: "operators".into(),
             token: "a token of EM".into(),

@@ -1,8 +1,8 @@
 //! Rows that cannot be read: each costs itself. The others are read, it is named in the log once, counted, and taken up
 //! when it can be read again.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -158,7 +158,7 @@ impl Unreadable {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(&'static str, String), Sighting>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock()
     }
 }
 
@@ -199,35 +199,5 @@ impl Tx {
         read: impl FnMut(&AnyRow) -> Result<T, Error>,
     ) -> Result<Read<T>, Error> {
         self.store.unreadable.read(table, rows, read)
-    }
-}
-
-/// A page of a list in the making: rows that cannot be read do not make it short while there are others.
-pub(in crate::store) struct Filling<T> {
-    most: usize,
-    items: Vec<T>,
-}
-
-impl<T> Filling<T> {
-    pub(in crate::store) fn new(limit: i64) -> Self {
-        Self {
-            most: usize::try_from(limit).unwrap_or_default(),
-            items: Vec::new(),
-        }
-    }
-
-    /// Adds what could be read of so many rows, of which up to the page's limit were asked for. True when the rows that
-    /// follow are wanted as well.
-    pub(in crate::store) fn add(&mut self, items: Vec<T>, rows: usize) -> bool {
-        self.items.extend(items);
-        self.items.len() < self.most && rows >= self.most
-    }
-
-    pub(in crate::store) fn done(mut self, reversed: bool) -> Vec<T> {
-        self.items.truncate(self.most);
-        if reversed {
-            self.items.reverse();
-        }
-        self.items
     }
 }

@@ -9,7 +9,7 @@ use super::Error;
 use super::text::checked;
 
 /// A value for a parameter.
-enum Value {
+pub(in crate::store) enum Value {
     Text(String),
     Int(i64),
 }
@@ -47,7 +47,6 @@ impl Sql {
     }
 
     /// Appends a parameter.
-    #[expect(private_bounds, reason = "the values that exist are this room's affair")]
     pub(in crate::store) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.values.push(value.into());
         self.text.push_str(&format!("${}", self.values.len()));

@@ -3,8 +3,8 @@
 //! A server ends long statements by itself, but one that is up and silent ends nothing, nor does a disk that hangs.
 //! What is given up is undone, or its outcome unknown; its connection is tested before anybody gets it again.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -57,7 +57,7 @@ impl Health {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(Timestamp, Refusal)>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+        self.refused.lock()
     }
 
     /// Work on the database, given up after its time.

@@ -6,7 +6,6 @@
 //! have set the clock right. Then, or when it is set right, the clock is believed again. Only what is removed or given
 //! up for its age goes by this; everything else goes by the clock.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::row::{Columns as _, json, micros, moment};
 use super::{Error, Inner, Store, Tx};
+use crate::clock::later;
 use crate::runtime::{Turn, Worker};
 
 /// A step of the clock that is no news: a restart, a pause of the machine. Idempotency keys count for an hour less than
@@ -113,7 +113,7 @@ impl TrustedClock {
             tell(&doubt, mark, now);
         }
         self.doubt = Some(doubt);
-        mark.checked_add(doubt.ran).unwrap_or(mark)
+        later(mark, doubt.ran)
     }
 }
 
@@ -136,7 +136,7 @@ fn tell(doubt: &ClockSkew, mark: Timestamp, now: Timestamp) {
 
 impl Inner {
     fn trusted_now(&self) -> Timestamp {
-        let mut trusted_clock = self.trusted_clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trusted_clock = self.trusted_clock.lock();
         trusted_clock.look(self.clock.now())
     }
 }
@@ -152,11 +152,7 @@ impl Store {
     #[must_use]
     pub fn clock_doubted(&self) -> Option<Timestamp> {
         let _ = self.trusted_now();
-        let trusted_clock = self
-            .0
-            .trusted_clock
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let trusted_clock = self.0.trusted_clock.lock();
         let doubt = trusted_clock.doubt.filter(ClockSkew::is_severe)?;
         Timestamp::from_microsecond(doubt.since).ok()
     }
@@ -177,11 +173,7 @@ impl Store {
             }
         }
         {
-            let mut trusted_clock = self
-                .0
-                .trusted_clock
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut trusted_clock = self.0.trusted_clock.lock();
             trusted_clock.mark = mark.or(observed);
             trusted_clock.doubt = doubt;
         }
@@ -196,11 +188,7 @@ impl Store {
     pub async fn save_trusted_time(&self) -> Result<(), Error> {
         let _ = self.trusted_now();
         let (mark, doubt) = {
-            let trusted_clock = self
-                .0
-                .trusted_clock
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let trusted_clock = self.0.trusted_clock.lock();
             (trusted_clock.mark, trusted_clock.doubt)
         };
         let mut tx = self.begin().await?;

@@ -119,10 +119,7 @@ impl Visit for Collected<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        // The chain belongs to the line: an error's own text does not repeat its source.
-        let chain = std::iter::successors(Some(value), |error| error.source());
-        let texts: Vec<String> = chain.map(ToString::to_string).collect();
-        self.put(field, texts.join(": "));
+        self.put(field, super::chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -132,7 +129,8 @@ impl Visit for Collected<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use parking_lot::Mutex;
+    use std::sync::Arc;
 
     use super::*;
 
@@ -141,7 +139,7 @@ mod tests {
 
     impl std::io::Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            self.0.lock().write(bytes)
         }
 
         fn flush(&mut self) -> std::io::Result<()> {
@@ -165,7 +163,7 @@ mod tests {
             let _inner = tracing::info_span!("inner", request_id = "r-2").entered();
             tracing::info!(listen = "127.0.0.1:1", attempts = 3, "two\nlines");
         });
-        let written = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        let written = String::from_utf8(sink.0.lock().clone()).unwrap();
         assert_eq!(written.matches('\n').count(), 1, "{written}");
         let line: Map<String, Value> = serde_json::from_str(&written).unwrap();
         let names: Vec<&str> = line.keys().map(String::as_str).collect();

@@ -3,13 +3,11 @@
 //! Call sites use the `metrics` macros with a name from [`names`]. Labels come from closed sets; the one exception,
 //! names that EM sent and the catalogue does not know, is capped.
 
-use std::{
-    collections::HashSet,
-    sync::{LazyLock, Mutex, PoisonError},
-};
+use std::{collections::HashSet, sync::LazyLock};
 
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +144,7 @@ pub fn count_unknown(metric: &'static str, type_name: &str, name: &str) {
     static SEEN: LazyLock<Mutex<HashSet<(String, String)>>> = LazyLock::new(Mutex::default);
     let pair = (type_name.to_owned(), name.to_owned());
     let known = {
-        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = SEEN.lock();
         seen.contains(&pair) || (seen.len() < MOST_UNKNOWN && name.len() <= 100 && seen.insert(pair.clone()))
     };
     let (type_name, name) = if known {

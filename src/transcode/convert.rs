@@ -16,6 +16,7 @@ use super::pretty::Pretty;
 use super::xml::Xml;
 use super::{Anomalies, decode_stream};
 use crate::catalogue::{Form, NAMESPACE, Root, TypeDef, catalogue};
+use crate::text::json_pointer;
 
 /// What to make of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,7 +264,7 @@ impl<W: Write> Items<'_, W> {
     }
 
     fn unknown(member: &str, what: FieldFaultKind) -> EncodeError {
-        let pointer = format!("/{}", member.replace('~', "~0").replace('/', "~1"));
+        let pointer = json_pointer("", member);
         EncodeError::Invalid(vec![FieldFault { pointer, what }])
     }
 }

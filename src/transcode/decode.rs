@@ -12,8 +12,8 @@ use super::source::{Source, Tag, Token};
 use super::state::State;
 use super::unknown::{self, Members};
 use super::{AnomalyKind, page::Page, start, text};
-use crate::catalogue::names::lower_camel;
 use crate::catalogue::{Field, Form, Place, Shape, Value};
+use crate::text::lower_camel;
 
 /// The part of a name behind its prefix.
 pub(super) fn local(name: &str) -> &str {

@@ -11,10 +11,10 @@ use super::json::{self, Json};
 use super::listing;
 use super::scalar;
 use super::xml::{self, Xml};
-use crate::catalogue::names::upper_first;
 use crate::catalogue::{
     Catalogue, Field, Form, Kind, NAMESPACE, Place, Role, Root, Scalar, Shape, TypeDef, TypeId, Value,
 };
+use crate::text::{push_step, upper_first};
 
 /// How much of the JSON becomes XML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,10 +125,9 @@ impl<'a> Encoder<'a> {
         }
         let mut pointer = String::new();
         for step in &self.path {
-            pointer.push('/');
             match step {
-                Step::Member(name) => pointer.push_str(&name.replace('~', "~0").replace('/', "~1")),
-                Step::Item(index) => pointer.push_str(&index.to_string()),
+                Step::Member(name) => push_step(&mut pointer, name),
+                Step::Item(index) => push_step(&mut pointer, &index.to_string()),
             }
         }
         self.faults.push(FieldFault { pointer, what });

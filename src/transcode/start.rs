@@ -9,8 +9,8 @@ use super::source::Tag;
 use super::state::State;
 use super::text::{self, Raw};
 use super::{AnomalyKind, scalar, unknown};
-use crate::catalogue::names::lower_camel;
 use crate::catalogue::{Field, Place, Role, TypeDef, Value};
+use crate::text::lower_camel;
 
 /// Writes `{` and the attributes.
 #[inline]

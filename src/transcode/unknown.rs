@@ -12,7 +12,7 @@ use super::source::{Source, Tag, Token};
 use super::start;
 use super::state::State;
 use super::text::{self, Raw};
-use crate::catalogue::names::lower_camel;
+use crate::text::lower_camel;
 
 /// Bytes of unknown elements held at any time.
 pub(super) const BUDGET: usize = 1024 * 1024;

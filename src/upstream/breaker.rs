@@ -9,7 +9,7 @@
 //!
 //! Any answer of EM's counts as success, whatever its status: EM that says no is EM that is there.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::error::{Error, Kind};
 use super::types::Health;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, later};
 use crate::telemetry::names;
 
 /// Failures in a row until EM is left alone.
@@ -86,7 +86,7 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn answered(&self) {
@@ -113,7 +113,7 @@ impl Breaker {
                 .saturating_mul(1 << state.pauses.min(5))
                 .min(LONGEST_PAUSE);
             let pause = self.clock.jittered(pause, 0.2);
-            state.closed_until = now.checked_add(pause).ok();
+            state.closed_until = Some(later(now, pause));
             state.pauses = state.pauses.saturating_add(1);
             if state.pauses == 1 {
                 tracing::warn!("Enterprise Manager does not answer; it is asked more rarely until it does");

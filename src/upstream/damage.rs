@@ -3,8 +3,8 @@
 //! One record that is damaged costs itself. Whoever reads a list passes it over and notes it here; whoever reads it well
 //! again, or finds it gone, lets it be forgotten. Readiness and the metrics tell how many there are.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -157,7 +157,7 @@ impl Damages {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<(&'static str, String), Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

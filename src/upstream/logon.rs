@@ -4,8 +4,9 @@
 //! ever logged, shown by `Debug`, or sent anywhere but to EM. What names a session elsewhere is a [`LogonId`] of our
 //! own. Sessions of others are never touched: the only ones closed are those opened here, by their own path.
 
+use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +21,7 @@ use super::limits::Class;
 use super::paths;
 use super::transport::{Answer, Auth, Content, TOKEN, Transport};
 use crate::domain::id::LogonId;
+use crate::domain::logon::SavedLogon;
 
 /// The versions of EM's REST API that this gateway speaks, the newest first. Each has to be among those that
 /// `GET /api/` offers.
@@ -39,19 +41,6 @@ pub(super) struct Logon {
     pub slots: Arc<Semaphore>,
     /// The moment at which it was first noticed that EM has dropped it.
     pub ended: OnceLock<u64>,
-}
-
-/// What is needed to take up a logon session again later: after a restart, or in another replica. Whoever stores it
-/// has to seal it.
-pub struct SavedLogon {
-    /// The gateway's own name for the session.
-    pub id: LogonId,
-    /// The account that it belongs to.
-    pub account: String,
-    /// EM's token.
-    pub token: SecretString,
-    /// The path below `/api/` by which it is closed.
-    pub path: SecretString,
 }
 
 /// What a probe found.
@@ -139,7 +128,7 @@ impl Credentials {
 
     /// The content of the header. EM takes the user name as UTF-8.
     fn basic(&self) -> SecretString {
-        let password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
+        let password = self.password.lock();
         let pair = SecretString::from(format!("{}:{}", self.username, password.expose_secret()));
         SecretString::from(format!("Basic {}", STANDARD.encode(pair.expose_secret())))
     }
@@ -169,7 +158,7 @@ impl Credentials {
             );
             return false;
         }
-        let mut password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut password = self.password.lock();
         let changed = !new.is_empty() && new != password.expose_secret();
         if changed {
             *password = SecretString::from(new.to_owned());

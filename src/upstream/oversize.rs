@@ -2,8 +2,8 @@
 //!
 //! Such a row costs many requests to find. So it is remembered for a while, and the watcher's query leaves it out.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -52,7 +52,7 @@ impl Oversize {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<EmId, Timestamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -15,6 +15,7 @@ use super::error::Error;
 use super::limits::Class;
 use super::paths::escaped;
 use super::types::{Page, PageRequest, Sort, SortField};
+use crate::catalogue::filter::quoted;
 use crate::domain::id::EmId;
 
 /// The most rows that EM puts on a page.
@@ -48,10 +49,8 @@ impl Filter {
     }
 }
 
-/// A value in quotes, quotes within it doubled.
 fn condition(field: &str, operator: &str, value: impl Display) -> String {
-    let value = value.to_string().replace('"', "\"\"");
-    format!("{field}{operator}\"{value}\"")
+    format!("{field}{operator}{}", quoted(&value.to_string()))
 }
 
 /// The API's `working` is EM's `Working`.

@@ -207,5 +207,5 @@ fn state(course: &CourseDocument) -> SessionState {
 }
 
 fn result(course: &CourseDocument) -> Option<SessionResult> {
-    SessionResult::parse(course.result.as_deref().unwrap_or_default())
+    SessionResult::reported(course.result.as_deref().unwrap_or_default())
 }

@@ -1,10 +1,10 @@
 //! What the rooms above ask of this one, as values.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::domain::id::{EmId, LogonId, TaskId};
 use crate::domain::operation::TaskState;
+use crate::domain::words::words;
 
 /// Whether EM may have acted on a request that failed. The at-most-once rule reads this and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,6 @@ pub struct AcceptedTask {
     pub state: TaskState,
     /// EM's message, if it sent one already.
     pub message: Option<String>,
-    /// The task as EM answered it, as JSON.
-    pub document: Bytes,
 }
 
 /// A task as EM describes it.
@@ -44,19 +42,20 @@ pub struct TaskView {
     pub session: Option<EmId>,
 }
 
-/// What a numbered list can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortField {
-    /// `name`
-    Name,
-    /// `startedAt`; sessions only
-    StartedAt,
-    /// `endedAt`; sessions only
-    EndedAt,
-    /// `state`; sessions only
-    State,
-    /// `result`; sessions only
-    Result,
+words! {
+    /// What a numbered list can be sorted by.
+    pub enum SortField {
+        /// The name.
+        Name = "name",
+        /// When it began; sessions only.
+        StartedAt = "startedAt",
+        /// When it ended; sessions only.
+        EndedAt = "endedAt",
+        /// The state; sessions only.
+        State = "state",
+        /// The result; sessions only.
+        Result = "result",
+    }
 }
 
 /// A field and a direction.

@@ -4,13 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::Error;
 pub use super::batch::{Batch, BatchOutcome, Completion};
 use super::follow;
 use super::observe::{self, Change, Observation, Step};
 use crate::api_types::events::{Origin, operation_event, session_event};
+use crate::clock::later;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EventId, OperationId};
 use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
@@ -18,7 +17,7 @@ use crate::domain::plan::{Plan, PlanRef};
 use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
 use crate::store::replicas::Lease;
 use crate::store::{Store, Tx};
-use crate::telemetry::names;
+use crate::telemetry::{self, names};
 
 /// Writes what `look` means.
 ///
@@ -44,7 +43,7 @@ pub async fn apply(store: &Store, look: Batch, unknown_after: Duration) -> Resul
         } else {
             last.late_when_idle
         };
-        let late_after = at.checked_add(unknown_after).unwrap_or(Timestamp::MAX);
+        let late_after = later(at, unknown_after);
         tx.set_observation(number, at, late_after).await?;
         if let Some(made) = last.oldest_damaged {
             tx.set_oldest_damaged(made).await?;
@@ -391,7 +390,6 @@ impl BatchWriter {
             self.applied.events += 1;
         }
         tx.save_session(&record).await?;
-        self.applied.changed = true;
         Ok(())
     }
 
@@ -434,8 +432,7 @@ impl BatchWriter {
             let event = operation_event(&self.origin(tx), &operation)?;
             tx.append_event(&event).await?;
         }
-        let changed = before != Some(&operation);
-        if changed {
+        if before != Some(&operation) {
             tx.save_operation(&operation).await?;
         }
         if ended {
@@ -446,7 +443,6 @@ impl BatchWriter {
         self.applied.ended |= ended;
         self.applied.events += usize::from(tells);
         self.applied.released.extend(released);
-        self.applied.changed |= changed;
         self.applied.active |= match operation.state {
             OperationState::Running => true,
             // Nothing at EM tells how a write through the mirror went: there is nothing to be quick about.
@@ -465,21 +461,10 @@ fn passed_over(error: Error) -> Result<String, Error> {
         Error::Upstream(_) | Error::LeaseLost => false,
     };
     if about_the_row {
-        Ok(in_full(&error))
+        Ok(telemetry::chain(&error))
     } else {
         Err(error)
     }
-}
-
-/// An error with its causes.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The plan of a session that no operation asked for: the one its job names, else the only one of its name on its

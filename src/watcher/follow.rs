@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::later;
 use crate::domain::id::EmId;
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationKind, OperationResult, OperationState, ResultSource,
@@ -296,10 +297,6 @@ pub fn awaits_task(operation: &Operation) -> bool {
         && operation.task.as_ref().is_some_and(|task| {
             task.logon.is_some() && !matches!(task.state, TaskState::Finished | TaskState::Lost)
         })
-}
-
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    now.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

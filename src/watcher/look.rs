@@ -323,9 +323,6 @@ impl Watcher {
             // A task changes things until its end, so what was read before tells nothing.
             self.em.forget_reads();
         }
-        if applied.changed {
-            self.changed.send_modify(|turn| *turn = turn.wrapping_add(1));
-        }
     }
 
     /// Asks once more for what rows of known sessions lack and EM did not tell at first. Nobody waits for it.

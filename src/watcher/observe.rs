@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::later;
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord};
 
 /// How long a stopped session's result is waited for.
@@ -51,7 +52,7 @@ impl Change {
     #[must_use]
     pub fn may_end_later(&self, now: Timestamp) -> Option<Timestamp> {
         let stopped_at = self.record.stopped_seen_at?;
-        let until = stopped_at.checked_add(ANSWER_GRACE).ok()?;
+        let until = later(stopped_at, ANSWER_GRACE);
         // A clock that was set back must not make the wait endless.
         let waiting = now.duration_since(stopped_at).unsigned_abs() < ANSWER_GRACE;
         (waiting && self.steps.contains(&Step::Finished)).then_some(until)

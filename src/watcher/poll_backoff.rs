@@ -1,5 +1,6 @@
 //! When a task is looked at again: soon at first, then more and more rarely.
 
+use crate::clock::later;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -42,7 +43,7 @@ impl PollBackoff {
         // A clock that was set back must not keep a task from being looked at.
         let due = left.is_zero() || left > self.longest;
         if due {
-            self.due = now.checked_add(self.pause).unwrap_or(now);
+            self.due = later(now, self.pause);
             self.pause = (self.pause * 2).min(self.longest);
         }
         due

@@ -8,7 +8,6 @@ use super::Watcher;
 use crate::domain::id::LogonId;
 use crate::domain::operation::Operation;
 use crate::store;
-use crate::upstream::SavedLogon;
 
 /// How often a replica that does not observe asks EM something, to know whether it answers.
 const GREETING: Duration = Duration::from_secs(15);
@@ -50,13 +49,7 @@ impl Watcher {
             }
             let own = self.store.take_logon(kept.id).await?;
             if own || self.adopted.insert(kept.id) {
-                let saved = SavedLogon {
-                    id: kept.id,
-                    account: kept.account,
-                    token: kept.token,
-                    path: kept.path,
-                };
-                self.em.resume_logon(&saved, own);
+                self.em.resume_logon(&kept, own);
             }
         }
         Ok(())

@@ -9,32 +9,34 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Config;
+use crate::domain::words::words;
 
-/// What a block of addresses is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Anybody's.
-    Public,
-    /// This machine.
-    Loopback,
-    /// A private network: RFC 1918, RFC 4193.
-    Private,
-    /// A provider's network behind its address translation: RFC 6598.
-    Shared,
-    /// The link the machine is on, where metadata services live too.
-    LinkLocal,
-    /// A cloud's metadata service or its host's endpoint, which hand out credentials.
-    Metadata,
-    /// Many receivers at once.
-    Multicast,
-    /// No address at all; connecting to it reaches this machine.
-    Unspecified,
-    /// Everybody on the link.
-    Broadcast,
-    /// Wraps an IPv4 address for a tunnel or a translator.
-    Translated,
-    /// For documentation, benchmarks, protocols, or nothing yet.
-    Reserved,
+words! {
+    /// What a block of addresses is for; the word is for people.
+    pub enum Class {
+        /// Anybody's.
+        Public = "public",
+        /// This machine.
+        Loopback = "loopback",
+        /// A private network: RFC 1918, RFC 4193.
+        Private = "private",
+        /// A provider's network behind its address translation: RFC 6598.
+        Shared = "shared (carrier-grade NAT)",
+        /// The link the machine is on, where metadata services live too.
+        LinkLocal = "link-local",
+        /// A cloud's metadata service or its host's endpoint, which hand out credentials.
+        Metadata = "metadata",
+        /// Many receivers at once.
+        Multicast = "multicast",
+        /// No address at all; connecting to it reaches this machine.
+        Unspecified = "unspecified",
+        /// Everybody on the link.
+        Broadcast = "broadcast",
+        /// Wraps an IPv4 address for a tunnel or a translator.
+        Translated = "translated",
+        /// For documentation, benchmarks, protocols, or nothing yet.
+        Reserved = "reserved",
+    }
 }
 
 impl Class {
@@ -49,24 +51,6 @@ impl Class {
             | Self::Shared
             | Self::Translated
             | Self::Reserved => false,
-        }
-    }
-
-    /// The word for people.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Loopback => "loopback",
-            Self::Private => "private",
-            Self::Shared => "shared (carrier-grade NAT)",
-            Self::LinkLocal => "link-local",
-            Self::Metadata => "metadata",
-            Self::Multicast => "multicast",
-            Self::Unspecified => "unspecified",
-            Self::Broadcast => "broadcast",
-            Self::Translated => "translated",
-            Self::Reserved => "reserved",
         }
     }
 }

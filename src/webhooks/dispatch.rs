@@ -6,8 +6,9 @@
 //! After a crash the rows of the last process are released at once; the attempt's end is then not known, and the
 //! delivery goes out again under the same id.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -140,7 +141,7 @@ impl Worker for Dispatcher {
 
 impl Engine {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// After the signal to stop: what is under way ends and is written; nothing new is sent.

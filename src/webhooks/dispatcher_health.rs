@@ -1,24 +1,33 @@
 //! How the dispatcher does, for readiness and for a log that says so once and then once a minute.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// How often a trouble that lasts is logged.
-const REMINDER: Duration = Duration::from_mins(1);
+use crate::telemetry::Throttle;
 
 /// How the dispatcher does; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct DispatcherHealth(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// Since when nothing can be claimed.
     failing: Option<Timestamp>,
-    logged: Option<Instant>,
+    reminder: Throttle,
     /// Since when there are endpoints that cannot be read.
     unreadable: Option<Timestamp>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            failing: None,
+            reminder: Throttle::reminder(),
+            unreadable: None,
+        }
+    }
 }
 
 impl DispatcherHealth {
@@ -37,17 +46,13 @@ impl DispatcherHealth {
     pub(super) fn failed(&self, now: Timestamp) -> bool {
         let mut state = self.state();
         state.failing.get_or_insert(now);
-        let due = state.logged.is_none_or(|at| at.elapsed() >= REMINDER);
-        if due {
-            state.logged = Some(Instant::now());
-        }
-        due
+        state.reminder.due()
     }
 
     /// Takes note of a turn that did not. True when the one before failed.
     pub(super) fn worked(&self) -> bool {
         let mut state = self.state();
-        state.logged = None;
+        state.reminder.reset();
         state.failing.take().is_some()
     }
 
@@ -58,6 +63,6 @@ impl DispatcherHealth {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -4,9 +4,10 @@
 //! name with one forbidden answer is refused whole. Beside the address policy it keeps deliveries from the gateway's
 //! own listeners (a loop) and from Enterprise Manager (credentials live there), by address and port.
 
+use parking_lot::RwLock;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -47,7 +48,7 @@ pub enum ResolveError {
     #[error("the name did not resolve in time")]
     TimedOut,
     /// An address that deliveries may not go to.
-    #[error("a {} address; webhooks may not reach it unless webhooks.allow_networks lists its network", .0.word())]
+    #[error("a {0} address; webhooks may not reach it unless webhooks.allow_networks lists its network")]
     Blocked(Class),
     /// Plain HTTP, which was allowed when the URL was taken and is not any more.
     #[error("canonical HTTP, which webhooks.allow_http does not allow")]
@@ -130,11 +131,7 @@ impl EgressPolicy {
 
     /// Adds a place that deliveries may not go to.
     pub fn forbid(&self, place: DeniedTarget) {
-        self.0
-            .forbidden
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(place);
+        self.0.forbidden.write().push(place);
     }
 
     /// Reads the URL of a receiver and judges where it points. A name that does not resolve is accepted: it may
@@ -197,7 +194,7 @@ impl EgressPolicy {
 
     /// The forbidden places at a port.
     fn denied_on_port(&self, port: u16) -> Vec<DeniedTarget> {
-        let forbidden = self.0.forbidden.read().unwrap_or_else(PoisonError::into_inner);
+        let forbidden = self.0.forbidden.read();
         let at_port = |place: &&DeniedTarget| match place {
             DeniedTarget::Listener(listener) => listener.port() == port,
             DeniedTarget::Server { port: theirs, .. } => *theirs == port,

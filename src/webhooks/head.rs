@@ -3,9 +3,10 @@
 //!
 //! A receiver that answered 200 has taken the event, whatever a proxy or a plug-in of its wrote below that line.
 
+use parking_lot::Mutex;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,11 +31,11 @@ impl Seen {
 
     /// The answer as far as it can be read; `None` without a whole status line of a final answer.
     pub(super) fn answer(&self) -> Option<Answer> {
-        answer(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+        answer(&self.bytes.lock())
     }
 
     fn note(&self, bytes: &[u8]) {
-        let mut seen = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.bytes.lock();
         let room = self.limit.saturating_sub(seen.len());
         seen.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::deliver::Outcome;
 use crate::api_types::events::event;
 use crate::api_types::webhooks::EndpointEventData;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, later};
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::rules::{self, After, EndpointHealth, JITTER, Schedule};
@@ -167,7 +167,7 @@ impl Rules {
     ) -> After {
         let jittered = |pause| self.clock.jittered(pause, JITTER);
         // Its age counts by the time that is believed. What it began with is not written again.
-        delivery.progress.since = rules::later(delivery.progress.since, rules::elapsed(now, believed));
+        delivery.progress.since = later(delivery.progress.since, rules::elapsed(now, believed));
         if outcome.crashed {
             delivery.progress.crashed(now, jittered)
         } else {
@@ -181,7 +181,7 @@ impl Rules {
     fn plan_probe(&self, health: &mut EndpointHealth, now: Timestamp) {
         if health.state() == Health::Down {
             let pause = self.schedule.probe_pause(health, now);
-            health.next_probe_at = Some(rules::later(now, self.clock.jittered(pause, JITTER)));
+            health.next_probe_at = Some(later(now, self.clock.jittered(pause, JITTER)));
         }
     }
 
@@ -194,7 +194,7 @@ impl Rules {
         if set_back {
             let longest = self.schedule.pauses.iter().max().copied().unwrap_or_default();
             let horizon = longest.max(rules::PAUSE_LIMIT).saturating_mul(2);
-            tx.forget_the_future(rules::later(now, horizon)).await?;
+            tx.forget_the_future(later(now, horizon)).await?;
         }
         for mut endpoint in tx.failing_endpoints().await? {
             if endpoint.health.is_dead(believed) {
@@ -278,7 +278,7 @@ fn pause(outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
     outcome
         .retry_after
         .filter(|_| asks)
-        .map(|pause| rules::later(now, pause))
+        .map(|pause| later(now, pause))
 }
 
 fn since(health: &EndpointHealth, what: &str) -> String {

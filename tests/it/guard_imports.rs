@@ -11,12 +11,14 @@ use std::{
 
 /// Room, and the rooms it may import besides itself. The rows up to `http` stand in ARCHITECTURE.md as well.
 const MAY_IMPORT: &[(&str, &str)] = &[
-    ("domain", ""),
-    ("catalogue", ""),
+    ("text", ""),
+    // Of the clock only the reckoning with moments; checked apart.
+    ("domain", "text clock"),
+    ("catalogue", "text"),
     ("clock", ""),
     ("telemetry", ""),
-    ("api_types", "domain"),
-    ("transcode", "catalogue"),
+    ("api_types", "domain text"),
+    ("transcode", "catalogue text"),
     ("runtime", "clock telemetry"),
     ("upstream", "domain catalogue transcode runtime clock telemetry"),
     ("store", "domain runtime clock telemetry"),
@@ -27,17 +29,17 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("webhooks", "domain api_types store runtime clock telemetry"),
     (
         "app",
-        "domain api_types catalogue transcode upstream store webhooks runtime clock telemetry",
+        "domain api_types catalogue transcode upstream store webhooks runtime clock telemetry text",
     ),
-    ("json", ""),
+    ("json", "domain text"),
     ("auth", "domain json runtime clock telemetry"),
     (
         "http",
-        "domain api_types catalogue app json auth runtime clock telemetry",
+        "domain api_types catalogue app json auth runtime clock telemetry text",
     ),
     // Of the rooms it may see their `config` and nothing else; checked apart.
     ("config", "auth http upstream store watcher webhooks telemetry"),
-    ("sim", "clock catalogue"),
+    ("sim", "clock catalogue text"),
     (
         "bootstrap",
         "domain api_types catalogue transcode upstream store watcher webhooks app auth http config runtime clock telemetry",
@@ -222,6 +224,19 @@ fn config_sees_of_a_room_its_configuration_only() {
             assert!(
                 second.is_none_or(|part| part == "config" || part == "Config"),
                 "src/{}: `{path}`. The configuration fills the rooms' `config.rs` and knows nothing else of them.",
+                source.path.display(),
+            );
+        }
+    }
+}
+
+#[test]
+fn the_domain_reads_no_clock() {
+    for source in sources().iter().filter(|source| source.room() == "domain") {
+        for path in imported_by(source) {
+            assert!(
+                !path.starts_with("clock") || path == "clock::later",
+                "src/{}: `{path}`. Moments come into the domain as values; of the clock's room it uses `later` alone.",
                 source.path.display(),
             );
         }

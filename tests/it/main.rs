@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a test that meets the unexpected shall end loudly"

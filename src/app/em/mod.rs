@@ -21,7 +21,8 @@ pub use writes::{Unchanged, WriteRequest};
 
 use super::{App, Error, OpContext};
 use crate::catalogue::Method;
-pub use crate::upstream::mirror::{Document, Download, WriteResponse};
+pub use crate::upstream::WriteResponse;
+pub use crate::upstream::mirror::{Document, Download};
 
 /// The methods that EM's resource at `path` takes.
 ///

@@ -11,7 +11,8 @@ use crate::app::{App, Error, FieldError, OpContext};
 use crate::catalogue::{Method, Operation, Resource};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
-use crate::domain::plan::{ActionKind, Command, Plan, PlanEdit, PlanKind};
+use crate::domain::plan::{ActionKind, Plan, PlanCommand, PlanEdit, PlanKind};
+use crate::text::json_pointer;
 use crate::transcode::{self, Moment};
 
 /// What a write through the mirror does to a failover plan.
@@ -156,7 +157,7 @@ fn edit_of(plan: &Plan, current: &Value, body: &Value) -> Result<PlanEdit, Error
         })
         .map(|(name, _)| {
             FieldError::new(
-                format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+                json_pointer("", name),
                 format!("cannot be changed here; {editable} can"),
             )
         })
@@ -179,7 +180,7 @@ fn edit_of(plan: &Plan, current: &Value, body: &Value) -> Result<PlanEdit, Error
     })
 }
 
-fn command(options: Option<&Value>, name: &str, current: Option<&Command>) -> Result<Command, Error> {
+fn command(options: Option<&Value>, name: &str, current: Option<&PlanCommand>) -> Result<PlanCommand, Error> {
     let mut command = current.cloned().unwrap_or_default();
     if let Some(enabled) = options.and_then(|options| options.get(format!("{name}Enabled"))) {
         command.enabled = enabled.as_bool().unwrap_or(false);

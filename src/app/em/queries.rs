@@ -1,7 +1,8 @@
 //! Which collections EM's query service can search, and how a collection within something is expressed there.
 
-use crate::catalogue::names::upper_first;
+use crate::catalogue::filter::quoted;
 use crate::catalogue::{Query, QueryField, Resource, Segment, Value, catalogue};
+use crate::text::upper_first;
 
 /// A collection that `/query` can search.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +36,8 @@ impl Queryable {
     /// The condition that confines the query to the collection; `values` are the path's parameters.
     pub(super) fn within(&self, values: &[String]) -> Option<String> {
         let field = self.parent?;
-        let id = values.first()?.replace('"', "\"\"");
-        Some(format!("{}==\"{id}\"", field.name))
+        let id = quoted(values.first()?);
+        Some(format!("{}=={id}", field.name))
     }
 }
 

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::target::MASK;
 use super::{Filter, Format};
 use crate::domain::event::EventType;
+use crate::domain::field_error::FieldError;
 use crate::domain::id::EmId;
 
 /// How many endpoints there may be: every event is compared with every one.
@@ -29,26 +30,6 @@ pub const HEADER_VALUE_LIMIT: usize = 4096;
 
 /// Results that an event can carry and a filter can name.
 pub const RESULTS: &[&str] = &["success", "warning", "failed", "cancelled"];
-
-/// One fault in what somebody wants an endpoint to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Where: a JSON pointer into the body.
-    pub pointer: String,
-    /// What is wrong and what is allowed.
-    pub detail: String,
-}
-
-impl Fault {
-    /// A fault at `pointer`.
-    #[must_use]
-    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        }
-    }
-}
 
 /// What an endpoint's owner decides, beside the address and the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,9 +258,9 @@ impl fmt::Debug for SigningSecret {
 }
 
 /// Reads event types; each that is unknown is a fault of its own.
-pub fn event_types(words: &[String], pointer: &str, faults: &mut Vec<Fault>) -> Vec<EventType> {
+pub fn event_types(words: &[String], pointer: &str, faults: &mut Vec<FieldError>) -> Vec<EventType> {
     if words.is_empty() {
-        faults.push(Fault::new(
+        faults.push(FieldError::new(
             pointer,
             "name at least one event type, or leave the field out for all that are not opt-in",
         ));
@@ -289,7 +270,7 @@ pub fn event_types(words: &[String], pointer: &str, faults: &mut Vec<Fault>) -> 
         match EventType::parse(word) {
             Some(kind) if !types.contains(&kind) => types.push(kind),
             Some(_) => {}
-            None => faults.push(Fault::new(
+            None => faults.push(FieldError::new(
                 format!("{pointer}/{at}"),
                 "this event type is unknown; GET /event-types lists them",
             )),
@@ -299,14 +280,14 @@ pub fn event_types(words: &[String], pointer: &str, faults: &mut Vec<Fault>) -> 
 }
 
 /// Reads the ids of plans.
-pub fn plan_ids(texts: &[String], pointer: &str, faults: &mut Vec<Fault>) -> Vec<EmId> {
+pub fn plan_ids(texts: &[String], pointer: &str, faults: &mut Vec<FieldError>) -> Vec<EmId> {
     within(texts.len(), FILTER_LIMIT, pointer, faults);
     let mut ids: Vec<EmId> = Vec::new();
     for (at, text) in texts.iter().enumerate() {
         match text.parse::<EmId>() {
             Ok(id) if !ids.contains(&id) => ids.push(id),
             Ok(_) => {}
-            Err(_) => faults.push(Fault::new(
+            Err(_) => faults.push(FieldError::new(
                 format!("{pointer}/{at}"),
                 "this is not the id of a plan",
             )),
@@ -316,11 +297,11 @@ pub fn plan_ids(texts: &[String], pointer: &str, faults: &mut Vec<Fault>) -> Vec
 }
 
 /// Reads tenants: ids or exact names.
-pub fn tenants(texts: &[String], pointer: &str, faults: &mut Vec<Fault>) -> Vec<String> {
+pub fn tenants(texts: &[String], pointer: &str, faults: &mut Vec<FieldError>) -> Vec<String> {
     within(texts.len(), FILTER_LIMIT, pointer, faults);
     for (at, text) in texts.iter().enumerate() {
         if text.is_empty() || text.chars().count() > 256 {
-            faults.push(Fault::new(
+            faults.push(FieldError::new(
                 format!("{pointer}/{at}"),
                 "a tenant is named by its id or by its exact name",
             ));
@@ -330,28 +311,28 @@ pub fn tenants(texts: &[String], pointer: &str, faults: &mut Vec<Fault>) -> Vec<
 }
 
 /// Reads results.
-pub fn results(words: &[String], pointer: &str, faults: &mut Vec<Fault>) -> Vec<String> {
+pub fn results(words: &[String], pointer: &str, faults: &mut Vec<FieldError>) -> Vec<String> {
     within(words.len(), FILTER_LIMIT, pointer, faults);
     for (at, word) in words.iter().enumerate() {
         if !RESULTS.contains(&word.as_str()) {
             let detail = format!("a result is one of: {}", RESULTS.join(", "));
-            faults.push(Fault::new(format!("{pointer}/{at}"), detail));
+            faults.push(FieldError::new(format!("{pointer}/{at}"), detail));
         }
     }
     words.to_vec()
 }
 
 /// Reads a format; one that comes later is refused in words of its own.
-pub fn format(word: &str, pointer: &str, faults: &mut Vec<Fault>) -> Format {
+pub fn format(word: &str, pointer: &str, faults: &mut Vec<FieldError>) -> Format {
     match Format::parse(word) {
         Some(format) if format.is_supported() => return format,
-        Some(_) => faults.push(Fault::new(
+        Some(_) => faults.push(FieldError::new(
             pointer,
             "this format is not supported yet; use standard",
         )),
         None => {
             let words: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
-            faults.push(Fault::new(
+            faults.push(FieldError::new(
                 pointer,
                 format!("a format is one of: {}", words.join(", ")),
             ));
@@ -361,19 +342,22 @@ pub fn format(word: &str, pointer: &str, faults: &mut Vec<Fault>) -> Format {
 }
 
 /// Reads a description.
-pub fn description(text: &str, pointer: &str, faults: &mut Vec<Fault>) -> String {
+pub fn description(text: &str, pointer: &str, faults: &mut Vec<FieldError>) -> String {
     if text.chars().count() > DESCRIPTION_LIMIT {
-        faults.push(Fault::new(pointer, "a description has at most 500 characters"));
+        faults.push(FieldError::new(
+            pointer,
+            "a description has at most 500 characters",
+        ));
     }
     text.to_owned()
 }
 
 /// Reads a limit on deliveries under way.
-pub fn max_concurrency(number: i64, pointer: &str, faults: &mut Vec<Fault>) -> u32 {
+pub fn max_concurrency(number: i64, pointer: &str, faults: &mut Vec<FieldError>) -> u32 {
     match u32::try_from(number) {
         Ok(number) if (1..=CONCURRENCY_LIMIT).contains(&number) => number,
         _ => {
-            faults.push(Fault::new(
+            faults.push(FieldError::new(
                 pointer,
                 format!("between 1 and {CONCURRENCY_LIMIT} deliveries may be under way at once"),
             ));
@@ -382,9 +366,9 @@ pub fn max_concurrency(number: i64, pointer: &str, faults: &mut Vec<Fault>) -> u
     }
 }
 
-fn within(count: usize, limit: usize, pointer: &str, faults: &mut Vec<Fault>) {
+fn within(count: usize, limit: usize, pointer: &str, faults: &mut Vec<FieldError>) {
     if count > limit {
-        faults.push(Fault::new(
+        faults.push(FieldError::new(
             pointer,
             format!("at most {limit} values are accepted"),
         ));

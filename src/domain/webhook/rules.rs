@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Health;
+use crate::clock::later;
 
 /// By how much a pause is changed at random in either direction, so that what failed together does not return together.
 pub const JITTER: f64 = 0.2;
@@ -39,12 +40,6 @@ pub const CRASH_LIMIT: i64 = 3;
 #[must_use]
 pub fn elapsed(now: Timestamp, since: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
-}
-
-/// `at` and `by` more, never beyond what a moment can be.
-#[must_use]
-pub fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// `at` less `by`, never before what a moment can be.

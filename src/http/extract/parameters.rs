@@ -12,7 +12,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
 
-use crate::http::problem::{Fault, Problem};
+use crate::domain::field_error::FieldError;
+use crate::http::problem::Problem;
 
 /// The query parameters of one path, by method.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ pub async fn only_known(known: Arc<KnownParameters>, request: Request, next: Nex
 fn check(query: &str, known: &[String]) -> Result<(), Problem> {
     let pairs = pairs(query)?;
     let mut seen: Vec<&str> = Vec::new();
-    let mut faults: Vec<Fault> = Vec::new();
+    let mut faults: Vec<FieldError> = Vec::new();
     for (name, _) in &pairs {
         let detail = if !known.contains(name) {
             unknown(known)
@@ -63,8 +64,7 @@ fn check(query: &str, known: &[String]) -> Result<(), Problem> {
             seen.push(name);
             continue;
         };
-        let pointer = name.clone();
-        let fault = Fault { pointer, detail };
+        let fault = FieldError::new(name, detail);
         if !faults.contains(&fault) {
             faults.push(fault);
         }
@@ -90,7 +90,7 @@ fn unknown(known: &[String]) -> String {
 /// 422 naming each parameter that is not UTF-8 when decoded, or that contains U+0000.
 pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
     let mut pairs = Vec::new();
-    let mut faults: Vec<Fault> = Vec::new();
+    let mut faults: Vec<FieldError> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (raw, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, detail) = match (text(raw), text(value)) {
@@ -102,10 +102,7 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
             (Err(detail), _) => (raw.to_owned(), detail),
             (Ok(name), Err(detail)) => (name, detail),
         };
-        faults.push(Fault {
-            pointer: name,
-            detail: detail.to_owned(),
-        });
+        faults.push(FieldError::new(name, detail));
     }
     if faults.is_empty() {
         Ok(pairs)

@@ -1,8 +1,9 @@
 //! Bounds of a request: panics end here, bodies have a size, requests in flight a number, work a deadline.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ impl SharedBody {
     }
 
     fn inner(&self) -> MutexGuard<'_, Body> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -64,18 +64,11 @@ impl EnumParam for Outcome {
 
 impl EnumParam for SortField {
     fn words() -> Vec<&'static str> {
-        vec!["name", "startedAt", "endedAt", "state", "result"]
+        Self::ALL.iter().map(|field| field.as_str()).collect()
     }
 
     fn parse(word: &str) -> Option<Self> {
-        match word {
-            "name" => Some(Self::Name),
-            "startedAt" => Some(Self::StartedAt),
-            "endedAt" => Some(Self::EndedAt),
-            "state" => Some(Self::State),
-            "result" => Some(Self::Result),
-            _ => None,
-        }
+        Self::parse(word)
     }
 }
 

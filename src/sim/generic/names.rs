@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use super::facts;
 use super::kinds::kind;
 use super::rows::{Row, Scene, hash};
-use crate::catalogue::names::lower_camel;
 use crate::sim::world::FIRST_PLAN;
+use crate::text::lower_camel;
 
 impl Scene<'_> {
     /// The name of a thing: the world's own, the one a request gave it, or one that fits its kind.

@@ -1,4 +1,5 @@
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -12,11 +13,11 @@ struct Store(Arc<Mutex<SharedLimit>>);
 
 impl LimitSource for Store {
     fn limits(&self) -> Vec<SharedLimit> {
-        vec![self.0.lock().expect("not poisoned").clone()]
+        vec![self.0.lock().clone()]
     }
 
     fn allow(&self, _: &str, most: usize) {
-        self.0.lock().expect("not poisoned").allowed = most;
+        self.0.lock().allowed = most;
     }
 }
 
@@ -45,11 +46,11 @@ impl Greedy {
     }
 
     fn held(&self) -> usize {
-        self.store.0.lock().expect("not poisoned").held
+        self.store.0.lock().held
     }
 
     fn allowed(&self) -> usize {
-        self.store.0.lock().expect("not poisoned").allowed
+        self.store.0.lock().allowed
     }
 
     fn peer(&self) -> Peer {
@@ -121,7 +122,7 @@ fn what_a_dead_one_left_is_shared_out_again_and_what_one_cannot_give_back_is_not
     let mut replicas: Vec<Greedy> = (0..2).map(|id| Greedy::new(id, 4)).collect();
     beat(&mut replicas[..1], 0);
     assert_eq!(replicas[0].allowed(), 4);
-    replicas[0].store.0.lock().expect("not poisoned").held = 4;
+    replicas[0].store.0.lock().held = 4;
     beat(&mut replicas, 1);
     assert_eq!(replicas[1].allowed(), 0, "there is no room yet");
     beat(&mut replicas, 0);
@@ -129,7 +130,7 @@ fn what_a_dead_one_left_is_shared_out_again_and_what_one_cannot_give_back_is_not
     beat(&mut replicas, 0);
     beat(&mut replicas, 1);
     assert_eq!(replicas[1].allowed(), 0, "tasks hold all four");
-    replicas[0].store.0.lock().expect("not poisoned").held = 3;
+    replicas[0].store.0.lock().held = 3;
     beat(&mut replicas, 0);
     beat(&mut replicas, 1);
     assert_eq!(replicas[1].allowed(), 1);
@@ -176,12 +177,12 @@ proptest! {
                 }
                 Step::Take(at) => {
                     let replica = &replicas[at % replicas.len()];
-                    let mut limit = replica.store.0.lock().expect("not poisoned");
+                    let mut limit = replica.store.0.lock();
                     limit.held = limit.held.max(limit.allowed.min(limit.held + 1));
                 }
                 Step::GiveBack(at) => {
                     let replica = &replicas[at % replicas.len()];
-                    let mut limit = replica.store.0.lock().expect("not poisoned");
+                    let mut limit = replica.store.0.lock();
                     limit.held = limit.held.saturating_sub(1);
                 }
                 // Ids are not given in the order of joining.
@@ -198,7 +199,7 @@ proptest! {
         }
         // Left alone, each has its share in the end.
         for replica in &replicas {
-            replica.store.0.lock().expect("not poisoned").held = 0;
+            replica.store.0.lock().held = 0;
         }
         for _ in 0..3 {
             for at in 0..replicas.len() {

@@ -11,14 +11,12 @@ use sqlx::any::AnyRow;
 use super::super::readable::{CALLBACK_LANES as CALLBACKS, ENDPOINTS, Unreadable};
 use super::super::row::{Columns as _, micros};
 use super::super::{Error, Store, Tx};
+use super::destination::Destination;
 use super::outcomes::{AttemptEnd, Settled};
-use super::{endpoints, opened, purpose};
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
-use crate::domain::webhook::endpoint::{Headers, SigningSecret};
 use crate::domain::webhook::rules::{PASS_AFTER, PASS_FAILURES, earlier};
-use crate::domain::webhook::target::TargetUrl;
-use crate::domain::webhook::{AttemptError, DeliveryState, Format};
+use crate::domain::webhook::{AttemptError, DeliveryState};
 
 /// How many callbacks to one origin may be under way at once.
 const CALLBACK_CONCURRENCY: usize = 4;
@@ -40,19 +38,6 @@ pub struct Lane {
     pub urgent: Option<Timestamp>,
     /// Until when the endpoint asked for silence.
     pub paused_until: Option<Timestamp>,
-}
-
-/// Where a delivery goes and what signs it.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    /// The address.
-    pub target: TargetUrl,
-    /// The signing secret.
-    pub secret: SigningSecret,
-    /// What is sent along.
-    pub headers: Headers,
-    /// How the body looks.
-    pub format: Format,
 }
 
 /// What a claim of a lane brought.
@@ -402,40 +387,4 @@ impl Tx {
         }
         Ok(())
     }
-
-    async fn endpoint_destination(&mut self, id: EndpointId) -> Result<Destination, Error> {
-        let row = sqlx::query("select url, secret, headers, format from webhook_endpoints where id = $1")
-            .bind(id.to_string())
-            .fetch_one(self.connection())
-            .await?;
-        endpoints::destination(&row, &self.sealer())
-    }
-
-    async fn callback_destination(&mut self, operation: &str) -> Result<Destination, Error> {
-        let row = sqlx::query("select url, secret from webhook_callbacks where operation_id = $1")
-            .bind(operation)
-            .fetch_one(self.connection())
-            .await?;
-        let sealer = self.sealer();
-        let url = opened(&sealer, purpose::CALLBACK_URL, &row.text("url")?)?;
-        let secret = opened(&sealer, purpose::CALLBACK_SECRET, &row.text("secret")?)?;
-        Ok(Destination {
-            target: target(&url)?,
-            secret: signing(&secret)?,
-            headers: Headers::default(),
-            format: Format::Standard,
-        })
-    }
-}
-
-pub(super) fn target(url: &str) -> Result<TargetUrl, Error> {
-    TargetUrl::stored(url).ok_or(Error::Corrupt {
-        what: "the URL of a webhook",
-    })
-}
-
-pub(super) fn signing(secret: &str) -> Result<SigningSecret, Error> {
-    SigningSecret::parse(secret).map_err(|_| Error::Corrupt {
-        what: "the secret of a webhook",
-    })
 }

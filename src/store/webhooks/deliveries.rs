@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sqlx::any::AnyRow;
 
-use super::super::operations::Cursor;
-use super::super::readable::{DELIVERIES, Filling};
+use super::super::cursor::{Cursor, Page};
+use super::super::readable::DELIVERIES;
 use super::super::row::Columns as _;
 use super::super::sql::Sql;
 use super::super::{Error, Store};
@@ -72,12 +72,7 @@ impl Store {
         cursor: Option<Cursor<DeliveryId>>,
         limit: i64,
     ) -> Result<Vec<Delivery>, Error> {
-        let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
-        let order = if newest_first { "desc" } else { "asc" };
-        let mut from = cursor.map(|cursor| match cursor {
-            Cursor::After(id) | Cursor::Before(id) => id.to_string(),
-        });
-        let mut page = Filling::new(limit);
+        let mut page = Page::newest_first(cursor, limit);
         loop {
             let mut sql = Sql::new(format!("select {COLUMNS} from webhook_deliveries where 1 = 1"));
             let endpoint: Vec<String> = filter.endpoint.iter().map(ToString::to_string).collect();
@@ -88,16 +83,11 @@ impl Store {
             );
             let types = filter.event_types.iter().map(|kind| kind.as_str().to_owned());
             sql.and_one_of("event_type", types);
-            if let Some(id) = from {
-                sql.push(if newest_first { " and id < " } else { " and id > " })
-                    .bind(id);
-            }
-            sql.push(" order by id ").push(order).push(" limit ").bind(limit);
+            page.confine(&mut sql);
             let (items, rows) = self.with_attempts(sql).await?;
-            if !page.add(items, rows.len()) {
-                return Ok(page.done(!newest_first));
+            if !page.add(items, &rows)? {
+                return Ok(page.done());
             }
-            from = rows.last().map(|row| row.text("id")).transpose()?;
         }
     }
 

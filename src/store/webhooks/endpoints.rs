@@ -7,15 +7,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-use super::super::operations::Cursor;
-use super::super::readable::{ENDPOINTS, Filling};
+use super::super::cursor::{Cursor, Page};
+use super::super::readable::ENDPOINTS;
 use super::super::row::{Columns as _, json, micros};
 use super::super::seal::Sealer;
 use super::super::sql::Sql;
 use super::super::text::{opt_checked, opt_kept};
 use super::super::{Error, Store, Tx};
-use super::claims::{Destination, signing, target};
-use super::{opened, purpose};
+use super::{destination, purpose};
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
 use crate::domain::webhook::endpoint::{Headers, Settings, SigningSecret};
@@ -254,30 +253,15 @@ impl Store {
         cursor: Option<Cursor<EndpointId>>,
         limit: i64,
     ) -> Result<Vec<Endpoint>, Error> {
-        let newest_first = !matches!(cursor, Some(Cursor::Before(_)));
-        let order = if newest_first { "desc" } else { "asc" };
-        let mut from = cursor.map(|cursor| match cursor {
-            Cursor::After(id) | Cursor::Before(id) => id.to_string(),
-        });
-        let mut page = Filling::new(limit);
+        let mut page = Page::newest_first(cursor, limit);
         loop {
             let mut query = Sql::new(format!("select {COLUMNS} from webhook_endpoints where 1 = 1"));
-            if let Some(id) = from {
-                query
-                    .push(if newest_first { " and id < " } else { " and id > " })
-                    .bind(id);
-            }
-            query
-                .push(" order by id ")
-                .push(order)
-                .push(" limit ")
-                .bind(limit);
+            page.confine(&mut query);
             let rows = query.fetch_all(self.reader()).await?;
             let items = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, self.sealer()))?;
-            if !page.add(items, rows.len()) {
-                return Ok(page.done(!newest_first));
+            if !page.add(items, &rows)? {
+                return Ok(page.done());
             }
-            from = rows.last().map(|row| row.text("id")).transpose()?;
         }
     }
 }
@@ -285,7 +269,7 @@ impl Store {
 fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
     let corrupt = |what| Error::Corrupt { what };
     // One that cannot be read must not hide the others, and its owner is to learn why nothing comes.
-    let sealed = match destination(row, sealer) {
+    let sealed = match destination::of_endpoint(row, sealer) {
         Ok(destination) => Some(destination),
         Err(error) if error.is_unreadable() => None,
         Err(error) => return Err(error),
@@ -317,20 +301,6 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
     })
 }
 
-/// Where an endpoint's deliveries go, out of a row with url, secret, headers and format.
-pub(super) fn destination(row: &AnyRow, sealer: &Sealer) -> Result<Destination, Error> {
-    let url = opened(sealer, purpose::ENDPOINT_URL, &row.text("url")?)?;
-    let secret = opened(sealer, purpose::ENDPOINT_SECRET, &row.text("secret")?)?;
-    Ok(Destination {
-        target: target(&url)?,
-        secret: signing(&secret)?,
-        headers: headers_from(&row.text("headers")?, sealer)?,
-        format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
-            what: "webhook_endpoints.format",
-        })?,
-    })
-}
-
 fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
     let at = |what| -> Result<Option<Timestamp>, Error> { row.opt_at(what) };
     Ok(EndpointHealth {
@@ -343,18 +313,6 @@ fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
         paused_until: at("paused_until")?,
         next_probe_at: at("next_probe_at")?,
     })
-}
-
-fn headers_from(sealed: &str, sealer: &Sealer) -> Result<Headers, Error> {
-    let what = "webhook_endpoints.headers";
-    let text = opened(sealer, purpose::ENDPOINT_HEADERS, sealed)?;
-    let values: BTreeMap<String, String> =
-        serde_json::from_str(&text).map_err(|_| Error::Corrupt { what })?;
-    let mut headers = Headers::default();
-    for (name, value) in values {
-        headers.set(&name, &value).map_err(|_| Error::Corrupt { what })?;
-    }
-    Ok(headers)
 }
 
 fn sealed_headers(sealer: &Sealer, headers: &Headers) -> Result<String, Error> {

@@ -7,6 +7,7 @@
 
 pub mod claims;
 pub mod deliveries;
+pub mod destination;
 pub mod endpoints;
 pub mod outcomes;
 pub mod sweep;

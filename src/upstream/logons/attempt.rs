@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Entry, Pool, Refusal};
+use crate::clock::later;
 use crate::domain::id::LogonId;
 use crate::telemetry::names;
 use crate::upstream::error::{Error, Kind};
@@ -100,7 +101,7 @@ impl Pool {
             Err(error) => {
                 let error = error.before_main_request();
                 let mut state = self.lock();
-                state.grow_after = now.checked_add(GROWTH_PAUSE).ok();
+                state.grow_after = Some(later(now, GROWTH_PAUSE));
                 let Kind::CredentialsRefused { message, .. } = error.kind() else {
                     state.version = None;
                     return Err(error);
@@ -110,7 +111,7 @@ impl Pool {
                 let pause = FIRST_REFUSAL
                     .saturating_mul(3_u32.saturating_pow(times))
                     .min(LONGEST_REFUSAL);
-                let until = now.checked_add(pause).unwrap_or(now);
+                let until = later(now, pause);
                 state.refusal = Some(Refusal {
                     times: times.saturating_add(1),
                     since,

@@ -1,6 +1,7 @@
 //! Turns: how many callers may be under way in an account's sessions at a time. Their number follows the share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -62,7 +63,7 @@ impl FairQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Size> {
-        self.size.lock().unwrap_or_else(PoisonError::into_inner)
+        self.size.lock()
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::{Entry, Pool, State};
 use crate::domain::id::LogonId;
+use crate::domain::logon::SavedLogon;
 use crate::telemetry::names;
 use crate::upstream::error::Error;
-use crate::upstream::logon::{Life, Logon, SavedLogon};
+use crate::upstream::logon::{Life, Logon};
 
 /// A session that was not used for this long is kept alive or logged off; EM gives it 15 minutes.
 const IDLE: Duration = Duration::from_mins(10);

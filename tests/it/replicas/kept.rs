@@ -1,8 +1,8 @@
 //! A logon session that one operation needs no longer and the next one already does: it is kept, whoever is first.
 
 use emgate::domain::id::{LogonId, OperationId, TaskId};
+use emgate::domain::logon::SavedLogon;
 use emgate::domain::operation::{OperationState, OperationTask, TaskState};
-use emgate::store::logons::StoredLogon;
 use emgate::store::{Store, Tx};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::world::{connection_to, store_on, until_waiting};
 use crate::support::postgres::database;
 
-fn logon() -> StoredLogon {
-    StoredLogon {
+fn logon() -> SavedLogon {
+    SavedLogon {
         id: LogonId(Uuid::nil()),
         account: "operators".to_owned(),
         token: "a token".into(),

@@ -4,6 +4,7 @@
 //! session was left behind.
 
 pub mod client;
+pub mod commands;
 pub mod context;
 pub mod door;
 pub mod judge;

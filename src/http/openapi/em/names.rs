@@ -2,8 +2,8 @@
 //!
 //! They follow from the catalogue's own names by rules, so that a new resource is named by being there.
 
-use crate::catalogue::names::upper_first;
 use crate::catalogue::{EnumDef, Method, Operation, Query, Resource, Segment, TypeDef};
+use crate::text::upper_first;
 
 /// Where the mirror begins.
 const ROOT: &str = "/api/v1/em";

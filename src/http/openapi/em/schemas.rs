@@ -361,7 +361,7 @@ fn description(ty: &TypeDef) -> String {
 /// Catalogue texts begin small and end without a full stop.
 pub(super) fn sentence(text: &str) -> String {
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
-    catalogue::names::upper_first(text) + end
+    crate::text::upper_first(text) + end
 }
 
 pub(super) fn reference(name: &str) -> Value {

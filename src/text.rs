@@ -1,10 +1,10 @@
-//! How EM's names become JSON names (docs/behaviour.md#xml-to-json).
+//! Rules of writing that several rooms share: how a name of EM becomes a JSON name, how a place in a JSON value is named.
 //!
-//! One rule for attributes, elements, enumeration values and link relations; the loader applies it once per
-//! field, the transcoder only to names the catalogue does not hold.
+//! Pure functions over text, below every other room. What a name means is none of its business.
 
 /// Writes `name` in lowerCamelCase: words split before an upper-case letter that follows a lower-case letter
-/// or digit, and before the last upper-case letter of a run that a lower-case letter follows.
+/// or digit, and before the last upper-case letter of a run that a lower-case letter follows
+/// (docs/behaviour.md#xml-to-json).
 ///
 /// `UID` → `uid`, `CreationTimeUTC` → `creationTimeUtc`, `FailoverPlanVMId` → `failoverPlanVmId`.
 /// What is neither letter nor digit stays where it is.
@@ -65,6 +65,26 @@ impl Kind {
     }
 }
 
+/// Appends a step down to a member called `name` to a JSON pointer (RFC 6901).
+pub fn push_step(pointer: &mut String, name: &str) {
+    pointer.push('/');
+    for letter in name.chars() {
+        match letter {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => pointer.push(other),
+        }
+    }
+}
+
+/// The JSON pointer (RFC 6901) of the member called `name` of the value at `parent`; `""` is the whole document.
+#[must_use]
+pub fn json_pointer(parent: &str, name: &str) -> String {
+    let mut pointer = parent.to_owned();
+    push_step(&mut pointer, name);
+    pointer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +117,14 @@ mod tests {
         for rel in ["Up", "QuickBackup", "VeeamZip", "ToggleScheduleEnabled"] {
             assert_eq!(upper_first(&lower_camel(rel)), rel);
         }
+    }
+
+    #[rstest]
+    #[case("", "a", "/a")]
+    #[case("/headers", "x/y", "/headers/x~1y")]
+    #[case("/0", "~1", "/0/~01")]
+    #[case("/a", "", "/a/")]
+    fn a_pointer_escapes_tilde_and_slash(#[case] parent: &str, #[case] name: &str, #[case] pointer: &str) {
+        assert_eq!(json_pointer(parent, name), pointer);
     }
 }
