@@ -98,7 +98,7 @@ impl HttpState {
         &self.0.links
     }
 
-    /// The OpenAPI document and its entity tag, made when they are first asked for. The tag is weak: the document may be
+    /// The OpenAPI document and its entity tag, made at the first request. The tag is weak: the document may be
     /// compressed on its way.
     fn document(&self) -> (Bytes, &str) {
         let (document, tag) = self.0.document.get_or_init(|| {

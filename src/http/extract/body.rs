@@ -24,15 +24,15 @@ pub struct JsonValue(pub Value);
 pub struct OptionalJson<T> {
     /// The body, read into its type.
     pub typed: Option<T>,
-    /// The body as a JSON value, null when there is none: what an idempotency key stands for.
+    /// The body as a JSON value, null when there is none; an idempotency key names it.
     pub value: Value,
 }
 
-/// A body of which the bytes count: numbers of any size stay exact. It may be left out.
+/// A body that is kept as its bytes, so that numbers of any size stay exact. It may be left out.
 pub struct RawJson {
     /// The bytes, if there are any.
     pub bytes: Option<Bytes>,
-    /// The body as a JSON value, null when there is none: what an idempotency key stands for.
+    /// The body as a JSON value, null when there is none; an idempotency key names it.
     pub value: Value,
 }
 
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_json_in_utf_8_is_taken_as_a_body() {
+    fn only_json_in_utf_8_is_accepted_as_a_body() {
         let accepted = |kind: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));

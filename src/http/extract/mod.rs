@@ -1,4 +1,4 @@
-//! What handlers take from a request, each refusing with a problem of `codes` (docs/behaviour.md#requests).
+//! What handlers extract from a request, each refusing with a problem of `codes` (docs/behaviour.md#requests).
 
 mod body;
 mod conditional;

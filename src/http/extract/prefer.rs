@@ -33,7 +33,7 @@ impl Wait {
         Some(until.saturating_duration_since(Instant::now()))
     }
 
-    /// Tells the caller which wait was granted.
+    /// The response with the wait that was granted.
     #[must_use]
     pub fn applied(self, response: Response) -> Response {
         let applied = self.asked.map(|asked| format!("wait={}", asked.as_secs()));

@@ -117,7 +117,7 @@ impl PartialSchema for PageNumber {
 
 impl ToSchema for PageNumber {}
 
-/// A word of a closed list, as filters and sorting take them.
+/// A word of a closed list, for filters and sorting.
 pub trait EnumParam: Sized + Clone + 'static {
     /// Every word there is.
     fn words() -> Vec<&'static str>;

@@ -152,7 +152,7 @@ pub(in crate::http) fn event_example(kind: EventType) -> Value {
     samples::event(kind)
 }
 
-/// Adds the `webhooks` section, its schemas, and the callback of whatever takes one.
+/// Adds the `webhooks` section, its schemas, and the callback of each operation that accepts one.
 pub(super) fn add(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.extend(schemas());

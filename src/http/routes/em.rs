@@ -1,7 +1,8 @@
-//! The mirror: every operation of Enterprise Manager's catalogue under one route, which the catalogue tells apart.
+//! The mirror: every operation of Enterprise Manager's catalogue under one route; the catalogue distinguishes them.
 //!
-//! A write answers what Enterprise Manager answered and where its operation is; what became of a write whose outcome
-//! is not known is told by the operation itself. Documents leave as the bytes that the transcoder made, with a strong entity tag; files pass as they come.
+//! A write is answered with Enterprise Manager's answer and the address of its operation, which alone shows the outcome
+//! where none was received. Documents leave as the bytes that the transcoder made, with a strong entity tag; files are
+//! passed on unchanged.
 
 use axum::body::Body;
 use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
@@ -52,15 +53,15 @@ async fn mirror(
         catalogue::Method::Post | catalogue::Method::Put | catalogue::Method::Delete => Scope::EmWrite,
     };
     allowed(&context.caller, scope)?;
-    let ask = asked(method, request.uri())?;
+    let wanted = mirror_request(method, request.uri())?;
     let conditions = conditions?;
     if method == catalogue::Method::Get {
-        return read(&state, &context, &ask, &conditions).await;
+        return read(&state, &context, &wanted, &conditions).await;
     }
-    if let Some(verb) = ask.plan_verb() {
+    if let Some(verb) = wanted.plan_verb() {
         allowed(&context.caller, verb.scope())?;
     }
-    write(&state, &context, &ask, conditions, wait, request).await
+    write(&state, &context, &wanted, conditions, wait, request).await
 }
 
 /// Refuses a caller who lacks `scope`.
@@ -72,13 +73,13 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     }
 }
 
-fn asked(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
+fn mirror_request(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let query = pairs(uri.query().unwrap_or_default())?;
     Ok(MirrorRequest::read(method, path, &query)?)
 }
 
-/// Methods that Enterprise Manager has nowhere; only callers who may look at the mirror learn what it has.
+/// Methods that no resource of Enterprise Manager has; only callers who may read the mirror learn which it has.
 fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response, Problem> {
     if !caller.may(Scope::EmWrite) {
         allowed(caller, Scope::EmRead)?;
@@ -99,21 +100,24 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
 async fn read(
     state: &HttpState,
     context: &OpContext,
-    ask: &MirrorRequest,
+    wanted: &MirrorRequest,
     conditions: &Conditions,
 ) -> Result<Response, Problem> {
-    match ask.kind {
-        Kind::Document => Ok(document(&state.app().em_read(context, ask).await?, conditions)),
-        Kind::Download => Ok(download(state.app().em_download(context, ask).await?)),
-        Kind::Tasks => Ok(document(&state.app().em_tasks(context, ask).await?, conditions)),
-        Kind::Task => Ok(document(&state.app().em_task(context, ask).await?, conditions)),
+    match wanted.kind {
+        Kind::Document => Ok(document(&state.app().em_read(context, wanted).await?, conditions)),
+        Kind::Download => Ok(download(state.app().em_download(context, wanted).await?)),
+        Kind::Tasks => Ok(document(
+            &state.app().em_tasks(context, wanted).await?,
+            conditions,
+        )),
+        Kind::Task => Ok(document(&state.app().em_task(context, wanted).await?, conditions)),
     }
 }
 
 async fn write(
     state: &HttpState,
     context: &OpContext,
-    ask: &MirrorRequest,
+    wanted: &MirrorRequest,
     conditions: Conditions,
     wait: Wait,
     request: Request,
@@ -121,10 +125,10 @@ async fn write(
     let (mut parts, body) = request.into_parts();
     let idempotency = Idempotency::from_request_parts(&mut parts, state).await?;
     let body = RawJson::from_request(Request::from_parts(parts, body), state).await?;
-    if ask.kind == Kind::Task {
-        return remove_task(state, context, ask, &body).await;
+    if wanted.kind == Kind::Task {
+        return remove_task(state, context, wanted, &body).await;
     }
-    let target = format!("{MIRROR}/{}", ask.key_target());
+    let target = format!("{MIRROR}/{}", wanted.key_target());
     let request = WriteRequest {
         body: body.bytes,
         idempotency: idempotency.on(target).of(body.value),
@@ -132,11 +136,11 @@ async fn write(
     };
     let submitted = state
         .app()
-        .em_write(context, ask, request)
+        .em_write(context, wanted, request)
         .await
         .map_err(failures::of_action)?;
     match &submitted.response {
-        // Who waits for the end wants to hear of the end, which only the operation tells.
+        // A caller that waits for the end gets the operation, which alone shows it.
         Some(response) if response.task.is_none() || wait.left().is_none() => {
             Ok(write_response(state, response, submitted.operation.id))
         }
@@ -148,7 +152,7 @@ async fn write(
 async fn remove_task(
     state: &HttpState,
     context: &OpContext,
-    ask: &MirrorRequest,
+    wanted: &MirrorRequest,
     body: &RawJson,
 ) -> Result<Response, Problem> {
     if body.bytes.is_some() {
@@ -156,7 +160,7 @@ async fn remove_task(
     }
     let operation = state
         .app()
-        .em_remove_task(context, ask)
+        .em_remove_task(context, wanted)
         .await
         .map_err(failures::of_action)?;
     let location = [(LOCATION, address(state, operation))];
@@ -196,7 +200,7 @@ fn unchanged(conditions: &Conditions) -> Option<Unchanged> {
     Some(Box::new(move |json| tags.contains(&json_etag(json))))
 }
 
-/// A document with its entity tag, or 304. It may be kept by the caller and has to be asked for again.
+/// A document with its entity tag, or 304. A caller may cache it and has to revalidate.
 fn document(document: &Document, conditions: &Conditions) -> Response {
     let tag = json_etag(&document.json);
     let response = (
@@ -208,7 +212,7 @@ fn document(document: &Document, conditions: &Conditions) -> Response {
     ([(CACHE_CONTROL, "private, no-cache")], response).into_response()
 }
 
-/// A file's bytes as they come. A file from a guest is nothing that a browser may run in our name.
+/// A file's bytes, unchanged. A browser must not run a guest's file in the gateway's origin.
 fn download(download: Download) -> Response {
     let mut headers: HeaderMap = download.headers.clone();
     headers

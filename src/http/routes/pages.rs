@@ -98,7 +98,7 @@ pub(super) fn problem(meaning: &ProblemMeaning) -> Response {
     page(PLAIN_POLICY, html)
 }
 
-/// Text as HTML, with what stands between backticks as code.
+/// Text as HTML, with what is between backticks as code.
 fn escaped(text: &str) -> String {
     let text = text
         .replace('&', "&amp;")

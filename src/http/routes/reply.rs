@@ -1,4 +1,4 @@
-//! Answers that several routes give: what was made or accepted with its address, and operations.
+//! Answers that several routes give: what was created or accepted, with its address, and operations.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -16,7 +16,7 @@ use crate::http::extract::Wait;
 use crate::http::headers::IDEMPOTENCY_REPLAYED;
 use crate::http::problem::Problem;
 
-/// 201 with what was made and its address.
+/// 201 with what was created and its address.
 pub(super) struct Created<T> {
     pub location: String,
     pub body: T,
@@ -28,7 +28,7 @@ impl<T: Serialize> IntoResponse for Created<T> {
     }
 }
 
-/// 202 with what goes on and its address.
+/// 202 with what is under way and its address.
 pub(super) struct Accepted<T> {
     pub location: String,
     pub body: T,

@@ -1,4 +1,4 @@
-//! Failover plans of one's own replicas: as cloud plans, but for what Enterprise Manager does not offer (test, delete).
+//! On-premises failover plans: as cloud plans, without what Enterprise Manager does not offer (test, delete).
 
 use axum::Json;
 use axum::extract::State;
