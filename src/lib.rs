@@ -9,6 +9,7 @@
 //! | [`api_types`] | the JSON of the API, built from domain values |
 //! | [`catalogue`] | what EM is, as data |
 //! | [`transcode`] | XML to JSON and back, by the catalogue |
+//! | [`mirror`] | which operation of EM a request through the mirror means |
 //! | [`upstream`] | the only room that speaks to EM |
 //! | [`store`] | the only room that speaks SQL |
 //! | [`watcher`] | looks at EM, writes what changed |
@@ -31,6 +32,7 @@ pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod json;
+pub mod mirror;
 pub mod runtime;
 #[cfg(feature = "demo")]
 pub mod sim;

@@ -12,12 +12,13 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Document, MirrorRequest};
+use super::Document;
 use crate::app::{App, Error, OpContext};
 use crate::domain::access::Scope;
 use crate::domain::id::{LogonId, OperationId};
 use crate::domain::links::Links;
 use crate::domain::operation::{Operation, OperationKind, OperationState, OperationTask};
+use crate::mirror::MirrorRequest;
 
 /// The most operations whose tasks are listed, newest first.
 const MOST: i64 = 500;
@@ -158,13 +159,13 @@ impl App {
         ask: &MirrorRequest,
         nameless: Scope,
     ) -> Result<Operation, Error> {
-        let named = match ask.of {
+        let named = match ask.operation_id {
             Some(id) => self.store.operation(id).await?,
             None => None,
         };
         let own = |operation: &Operation| {
             let task = operation.task.as_ref();
-            let id = ask.values.first();
+            let id = ask.path_values.first();
             let by_caller = match (&operation.requested_by, &context.caller.name) {
                 (Some(name), Some(caller)) => name == caller,
                 (None, None) => context.caller.may(nameless),

@@ -5,12 +5,12 @@
 
 use bytes::Bytes;
 
-use super::MirrorRequest;
 use crate::app::idempotency::IdempotentRequest;
 use crate::app::submit::{Intent, Submitted};
 use crate::app::{App, Error, FieldError, OpContext};
 use crate::catalogue::{Method, catalogue};
 use crate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
+use crate::mirror::MirrorRequest;
 use crate::transcode::{self, EncodeError};
 
 /// Says of a document's JSON whether it is what the caller saw.

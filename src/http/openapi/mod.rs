@@ -5,11 +5,13 @@
 
 pub(super) mod constraints;
 mod em;
+mod event_schemas;
 mod events;
 mod normalize;
 mod samples;
 
-pub(super) use events::{event_example, event_schema};
+pub(super) use event_schemas::event_schema;
+pub(super) use events::event_example;
 
 use axum::body::Bytes;
 use utoipa::openapi::path::Operation;

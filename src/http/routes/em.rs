@@ -15,8 +15,8 @@ use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::reply::answer;
-use crate::app::OpContext;
-use crate::app::em::{Document, Download, Kind, MirrorRequest, Unchanged, WriteRequest, WriteResponse};
+use crate::app::em::{Document, Download, Unchanged, WriteRequest, WriteResponse};
+use crate::app::{self, OpContext};
 use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
@@ -26,6 +26,7 @@ use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pa
 use crate::http::failures;
 use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
+use crate::mirror::{self, Kind, MirrorRequest};
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
@@ -76,7 +77,7 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 fn mirror_request(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let query = pairs(uri.query().unwrap_or_default())?;
-    Ok(MirrorRequest::read(method, path, &query)?)
+    Ok(MirrorRequest::parse(method, path, &query).map_err(app::Error::from)?)
 }
 
 /// Methods that no resource of Enterprise Manager has; only callers who may read the mirror learn which it has.
@@ -85,7 +86,7 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
         allowed(caller, Scope::EmRead)?;
     }
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
-    let problem = Problem::no_such_method(&crate::app::em::methods(path)?);
+    let problem = Problem::no_such_method(&mirror::methods(path).map_err(app::Error::from)?);
     if method == Method::OPTIONS {
         let allow = problem.header(&ALLOW).cloned();
         let mut response = StatusCode::NO_CONTENT.into_response();

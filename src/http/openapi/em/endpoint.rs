@@ -1,8 +1,8 @@
 //! The mirror's endpoints: one for each path and method, whichever operations of EM are behind it.
 
 use super::names;
-use crate::app::em::is_mirrored;
 use crate::catalogue::{Method, Operation, Resource, catalogue};
+use crate::mirror::is_mirrored;
 
 /// What one method on one path does.
 pub(super) struct Endpoint {

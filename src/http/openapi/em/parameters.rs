@@ -1,12 +1,12 @@
-//! The parameters of the mirror's operations, by the same rules that check requests (`app/em/request.rs`).
+//! The parameters of the mirror's operations, by the same rules that check requests (`mirror/known.rs`).
 
 use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
 use super::schemas::{Schemas, put};
-use crate::app::em::{formats, is_task, known_parameters, queryable};
 use crate::catalogue::{self, Parameter, catalogue};
 use crate::http::openapi::constraints;
+use crate::mirror::{formats, is_task, known_parameters, queryable};
 
 const IDEMPOTENCY_KEY: &str = "EmIdempotencyKey";
 const IF_NONE_MATCH: &str = "EmIfNoneMatch";

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use super::endpoint::Endpoint;
 use super::schemas::{Schemas, Way, put, reference, sentence};
 use super::{examples, names, parameters, problems, samples};
-use crate::app::em::{PlanVerb, is_task, queryable};
 use crate::catalogue::{Operation, Resource, catalogue};
 use crate::domain::access::Scope;
 use crate::http::register::BEARER;
+use crate::mirror::{PlanVerb, is_task, queryable};
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
