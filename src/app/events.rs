@@ -1,6 +1,7 @@
 //! The event log, page by page, oldest first.
 
-use super::{App, Error, LogPage, OpContext, one_more};
+use super::page::{LogPage, one_more};
+use super::{App, Error, OpContext};
 use crate::domain::id::EventId;
 use crate::store::cursor::Cursor;
 use crate::store::events::StoredEvent;

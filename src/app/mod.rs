@@ -1,7 +1,16 @@
 //! The verbs: whatever needs two rooms together.
 //!
-//! A handler at the edge calls one verb and wraps its answer; a verb knows no status code and no header. What changes
-//! EM or the store in more than one step runs in a tracked task, so that a caller who hangs up stops nothing.
+//! A handler in `http` calls one verb and wraps its answer; a verb knows no status code and no header, and takes the
+//! context of its request first ([`OpContext`]). Invariant: what changes EM or the store in more than one step runs in a
+//! tracked task, so that a caller who disconnects interrupts nothing. Tests: beside the files, and `tests/it/<noun>.rs`.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `context` | who asks, and the slot for the operation |
+//! | `plans`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
+//! | `submit`, `record_reply`, `idempotency` | the life of a request that changes EM |
+//! | `waiting` | callers who wait for the end of an operation |
+//! | `page`, `readiness`, `json_value`, `error` | what several verbs share |
 
 pub mod context;
 pub mod em;
@@ -10,19 +19,18 @@ pub mod events;
 pub mod idempotency;
 pub mod json_value;
 pub mod operations;
+pub mod page;
 mod plan_edit;
 pub mod plans;
+pub mod readiness;
 mod record_reply;
 pub mod sessions;
 pub mod submit;
 mod waiting;
 pub mod webhooks;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use crate::clock::SharedClock;
 use crate::runtime::{Nudge, Tasks};
@@ -37,6 +45,7 @@ pub use crate::upstream::{
 pub use crate::webhooks::formats::supported as supported_formats;
 pub use context::{OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
+pub use page::LogPage;
 
 /// How many operations are read at a time for those who waited for them; fewer than the store's connections.
 const MAX_CONCURRENT_READS: usize = 4;
@@ -117,169 +126,4 @@ impl App {
     pub const fn webhooks(&self) -> &webhooks::Webhooks {
         &self.webhooks
     }
-
-    /// Whether the gateway is ready to take work, check by check.
-    pub async fn readiness(&self) -> Readiness {
-        let mut checks = Vec::new();
-        let answers = self.store.ping().await.is_ok();
-        let refused = self.store.refuses_writes();
-        checks.push(Check {
-            since: refused.map(|(since, _)| since),
-            reason: match refused {
-                _ if !answers => Some("it does not answer".into()),
-                Some((_, refusal)) => Some(refusal.reason().into()),
-                None => None,
-            },
-            ..Check::required("store", answers && refused.is_none())
-        });
-        let baseline = self.store.observation().await.is_ok_and(|number| number > 0);
-        checks.push(Check::required("baseline", baseline));
-        checks.push(Check::required("running", !self.tasks.stopping().is_cancelled()));
-        let observed = self.store.observed().await.ok().flatten();
-        let late = observed.is_none_or(|observed| {
-            let late_after = observed.late_after;
-            late_after.is_some_and(|late_after| self.clock.now() > late_after)
-        });
-        checks.push(Check {
-            name: "observation",
-            ok: !late,
-            required: false,
-            since: observed.filter(|_| late).map(|observed| observed.at),
-            reason: late.then_some("failover sessions have not been fully observed since".into()),
-        });
-        let health = self.em.health();
-        checks.push(Check {
-            name: "upstream",
-            ok: health.up,
-            required: false,
-            since: health.since,
-            reason: None,
-        });
-        // EM that refuses the credentials is there and of no use.
-        let refused = self.em.refused_since();
-        checks.push(Check {
-            name: "logon",
-            ok: refused.is_none(),
-            required: false,
-            since: refused,
-            reason: None,
-        });
-        let unsent = self.health.failing();
-        checks.push(Check::advisory("webhooks", unsent));
-        let unreadable = self.store.unreadable_since();
-        let unreadable = unreadable.map(|since| {
-            (
-                since,
-                "rows cannot be read and are passed over; the log names them",
-            )
-        });
-        checks.push(Check::advisory("store-rows", unreadable));
-        checks.push(Check::advisory("records", self.em.damaged_records()));
-        let ahead = "it is ahead of what the store remembers by more than an absence explains";
-        let doubted = self.store.clock_doubted().map(|since| (since, ahead));
-        checks.push(Check::advisory("clock", doubted));
-        // Before they are done there are no verbs to ask.
-        checks.push(Check::required("migrations", true));
-        Readiness { checks }
-    }
-}
-
-/// One thing readiness looks at.
-#[derive(Debug, Clone)]
-pub struct Check {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether it is well.
-    pub ok: bool,
-    /// Whether the gateway can take no work without it.
-    pub required: bool,
-    /// Since when it is as it is, where that is known.
-    pub since: Option<Timestamp>,
-    /// Why it is not well, where that is known.
-    pub reason: Option<Cow<'static, str>>,
-}
-
-impl Check {
-    /// Something without which the gateway works on, and since when and why it is not well.
-    fn advisory(name: &'static str, trouble: Option<(Timestamp, impl Into<Cow<'static, str>>)>) -> Self {
-        let (since, reason) = trouble.unzip();
-        Self {
-            name,
-            ok: since.is_none(),
-            required: false,
-            since,
-            reason: reason.map(Into::into),
-        }
-    }
-
-    const fn required(name: &'static str, ok: bool) -> Self {
-        Self {
-            name,
-            ok,
-            required: true,
-            since: None,
-            reason: None,
-        }
-    }
-}
-
-/// All of them.
-#[derive(Debug, Clone)]
-pub struct Readiness {
-    /// In the order in which they are told.
-    pub checks: Vec<Check>,
-}
-
-impl Readiness {
-    /// Whether work can be taken.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.checks.iter().all(|check| check.ok || !check.required)
-    }
-
-    /// Whether everything is well.
-    #[must_use]
-    pub fn is_healthy(&self) -> bool {
-        self.checks.iter().all(|check| check.ok)
-    }
-}
-
-/// A page of a log, newest or oldest first as the list says.
-#[derive(Debug, Clone)]
-pub struct LogPage<T, C> {
-    /// What is on it.
-    pub items: Vec<T>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<C>,
-    /// Where the page before begins, if there is one.
-    pub previous: Option<C>,
-}
-
-impl<T, I: Copy> LogPage<T, Cursor<I>> {
-    /// The page that `cursor` asks for, out of up to one item more than it holds: so it is known whether there are more.
-    fn cut(mut items: Vec<T>, cursor: Option<Cursor<I>>, size: usize, id: impl Fn(&T) -> I) -> Self {
-        let overflows = items.len() > size;
-        let backwards = matches!(cursor, Some(Cursor::Before(_)));
-        if overflows && backwards {
-            items.remove(0);
-        }
-        items.truncate(size);
-        let next = (backwards || overflows)
-            .then(|| items.last().map(|last| Cursor::After(id(last))))
-            .flatten();
-        let goes_back = if backwards { overflows } else { cursor.is_some() };
-        let previous = goes_back
-            .then(|| items.first().map(|first| Cursor::Before(id(first))))
-            .flatten();
-        Self {
-            items,
-            next,
-            previous,
-        }
-    }
-}
-
-/// How many items to read for a page of `size`.
-fn one_more(size: usize) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1)
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{App, Error, LogPage, OpContext, one_more};
+use super::page::{LogPage, one_more};
+use super::{App, Error, OpContext};
 use crate::api_types::events::{Origin, operation_event};
 use crate::domain::id::{EventId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{

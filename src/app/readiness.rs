@@ -1,0 +1,141 @@
+//! Whether the gateway can take work: what `/readyz` reports, check by check.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::App;
+
+impl App {
+    /// Whether the gateway is ready to take work, check by check.
+    pub async fn readiness(&self) -> Readiness {
+        let ahead = "it is ahead of what the store remembers by more than an absence explains";
+        let unreadable = "rows cannot be read and are passed over; the log names them";
+        let checks = vec![
+            self.store_check().await,
+            Check::required(
+                "baseline",
+                self.store.observation().await.is_ok_and(|number| number > 0),
+            ),
+            Check::required("running", !self.tasks.stopping().is_cancelled()),
+            self.observation_check().await,
+            self.upstream_check(),
+            // EM that refuses the credentials is there and of no use.
+            Check {
+                since: self.em.refused_since(),
+                ..Check::advisory("logon", self.em.refused_since().is_none())
+            },
+            Check::unless("webhooks", self.health.failing()),
+            Check::unless(
+                "store-rows",
+                self.store.unreadable_since().map(|since| (since, unreadable)),
+            ),
+            Check::unless("records", self.em.damaged_records()),
+            Check::unless("clock", self.store.clock_doubted().map(|since| (since, ahead))),
+            // Before they are done there is no App to ask.
+            Check::required("migrations", true),
+        ];
+        Readiness { checks }
+    }
+
+    async fn store_check(&self) -> Check {
+        let answers = self.store.ping().await.is_ok();
+        let refused = self.store.refuses_writes();
+        Check {
+            since: refused.map(|(since, _)| since),
+            reason: match refused {
+                _ if !answers => Some("it does not answer".into()),
+                Some((_, refusal)) => Some(refusal.reason().into()),
+                None => None,
+            },
+            ..Check::required("store", answers && refused.is_none())
+        }
+    }
+
+    async fn observation_check(&self) -> Check {
+        let observed = self.store.observed().await.ok().flatten();
+        let late = observed.is_none_or(|observed| {
+            let late_after = observed.late_after;
+            late_after.is_some_and(|late_after| self.clock.now() > late_after)
+        });
+        Check {
+            since: observed.filter(|_| late).map(|observed| observed.at),
+            reason: late.then_some("failover sessions have not been fully observed since".into()),
+            ..Check::advisory("observation", !late)
+        }
+    }
+
+    fn upstream_check(&self) -> Check {
+        let health = self.em.health();
+        Check {
+            since: health.since,
+            ..Check::advisory("upstream", health.up)
+        }
+    }
+}
+
+/// One check.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is well.
+    pub ok: bool,
+    /// Whether the gateway can take no work without it.
+    pub required: bool,
+    /// Since when it is as it is, where that is known.
+    pub since: Option<Timestamp>,
+    /// Why it is not well, where that is known.
+    pub reason: Option<Cow<'static, str>>,
+}
+
+impl Check {
+    const fn required(name: &'static str, ok: bool) -> Self {
+        Self {
+            name,
+            ok,
+            required: true,
+            since: None,
+            reason: None,
+        }
+    }
+
+    /// Something without which the gateway works on.
+    fn advisory(name: &'static str, ok: bool) -> Self {
+        Self {
+            required: false,
+            ..Self::required(name, ok)
+        }
+    }
+
+    /// Something without which the gateway works on, and since when and why it is not well.
+    fn unless(name: &'static str, fault: Option<(Timestamp, impl Into<Cow<'static, str>>)>) -> Self {
+        let (since, reason) = fault.unzip();
+        Self {
+            since,
+            reason: reason.map(Into::into),
+            ..Self::advisory(name, since.is_none())
+        }
+    }
+}
+
+/// All checks.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// In the order in which they are reported.
+    pub checks: Vec<Check>,
+}
+
+impl Readiness {
+    /// Whether work can be taken.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.checks.iter().all(|check| check.ok || !check.required)
+    }
+
+    /// Whether everything is well.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.checks.iter().all(|check| check.ok)
+    }
+}

@@ -1,0 +1,129 @@
+//! What a caller wants an endpoint to be: a JSON Merge Patch (RFC 7396) applied to its settings, every fault with its
+//! pointer.
+
+use std::collections::BTreeMap;
+
+use crate::api_types::webhooks::{
+    WebhookEndpointCreate, WebhookEndpointPatch, WebhookFilterInput, WebhookFilterPatch,
+};
+use crate::domain::field_error::FieldError;
+use crate::domain::webhook::endpoint::{self, CONCURRENCY_DEFAULT, HEADERS_LIMIT, Settings};
+use crate::domain::webhook::target::{MASK, TargetUrl};
+use crate::domain::webhook::{Filter, Format};
+use crate::text::json_pointer;
+use crate::webhooks::formats;
+
+/// What a new endpoint is to be, as changes to what one is by default.
+pub(super) fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {
+    let filter = |filter: WebhookFilterInput| WebhookFilterPatch {
+        plan_ids: Some(filter.plan_ids),
+        tenants: Some(filter.tenants),
+        results: Some(filter.results),
+    };
+    let headers = |headers: BTreeMap<String, String>| {
+        headers
+            .into_iter()
+            .map(|(name, value)| (name, Some(value)))
+            .collect()
+    };
+    WebhookEndpointPatch {
+        url: None,
+        description: Some(wanted.description),
+        event_types: Some(wanted.event_types),
+        filter: Some(wanted.filter.map(filter)),
+        format: Some(wanted.format),
+        enabled: Some(wanted.enabled),
+        headers: Some(wanted.headers.map(headers)),
+        max_concurrency: Some(wanted.max_concurrency),
+    }
+}
+
+/// Applies a patch by RFC 7396: absent stays, null takes back to the default.
+pub(super) fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<FieldError>) {
+    if let Some(text) = patch.description {
+        settings.description = text.map(|text| endpoint::description(&text, "/description", faults));
+    }
+    if let Some(words) = patch.event_types {
+        settings.event_types = words.map(|words| endpoint::event_types(&words, "/eventTypes", faults));
+    }
+    match patch.filter {
+        None => {}
+        Some(None) => settings.filter = Filter::default(),
+        Some(Some(filter)) => apply_filter(filter, &mut settings.filter, faults),
+    }
+    if let Some(word) = patch.format {
+        settings.format = word.map_or(Format::Standard, |word| {
+            endpoint::format(&word, formats::supported(), "/format", faults)
+        });
+    }
+    if let Some(enabled) = patch.enabled {
+        settings.enabled = enabled.unwrap_or(true);
+    }
+    match patch.headers {
+        None => {}
+        Some(None) => settings.headers = endpoint::Headers::default(),
+        Some(Some(changes)) => apply_headers(changes, settings, faults),
+    }
+    if let Some(number) = patch.max_concurrency {
+        settings.max_concurrency = number.map_or(CONCURRENCY_DEFAULT, |number| {
+            endpoint::max_concurrency(number, "/maxConcurrency", faults)
+        });
+    }
+}
+
+fn apply_filter(patch: WebhookFilterPatch, filter: &mut Filter, faults: &mut Vec<FieldError>) {
+    if let Some(ids) = patch.plan_ids {
+        filter.plans = endpoint::plan_ids(&ids.unwrap_or_default(), "/filter/planIds", faults);
+    }
+    if let Some(tenants) = patch.tenants {
+        filter.tenants = endpoint::tenants(&tenants.unwrap_or_default(), "/filter/tenants", faults);
+    }
+    if let Some(results) = patch.results {
+        filter.results = endpoint::results(&results.unwrap_or_default(), "/filter/results", faults);
+    }
+}
+
+fn apply_headers(
+    changes: BTreeMap<String, Option<String>>,
+    settings: &mut Settings,
+    faults: &mut Vec<FieldError>,
+) {
+    for (name, value) in changes {
+        let pointer = || json_pointer("/headers", &name);
+        let headers = &mut settings.headers;
+        match value {
+            None => {
+                if let Err(detail) = headers.remove(&name) {
+                    faults.push(FieldError::new(pointer(), detail));
+                }
+            }
+            // What a read showed, sent back: the value that is there, not the mask.
+            Some(value) if value == MASK && headers.get(&name).is_some() => {}
+            Some(value) => {
+                if let Err(detail) = headers.set(&name, &value) {
+                    faults.push(FieldError::new(pointer(), detail));
+                }
+            }
+        }
+    }
+    if settings.headers.len() > HEADERS_LIMIT {
+        faults.push(FieldError::new(
+            "/headers",
+            format!("at most {HEADERS_LIMIT} headers are accepted"),
+        ));
+    }
+}
+
+/// User and password of a URL are sent as `Authorization`, which can then not be a custom header as well.
+pub(super) fn check_credentials(
+    target: Option<&TargetUrl>,
+    settings: &Settings,
+    faults: &mut Vec<FieldError>,
+) {
+    if target.is_some_and(|target| target.userinfo().is_some())
+        && settings.headers.get("authorization").is_some()
+    {
+        let detail = "the URL has a user, which is sent as Authorization; give the one or the other";
+        faults.push(FieldError::new("/headers/Authorization", detail));
+    }
+}
