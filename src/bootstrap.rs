@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{self, App};
+use crate::auth::Verifier;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::domain::id::LogonId;
@@ -46,9 +47,6 @@ pub enum Error {
     /// The listener.
     #[error(transparent)]
     Server(#[from] http::ServerError),
-    /// A key of `[auth]`.
-    #[error(transparent)]
-    Key(#[from] http::KeyError),
     /// The store.
     #[error("the store cannot be opened")]
     Store(#[from] store::Error),
@@ -72,12 +70,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.hint(),
-            Self::Server(_)
-            | Self::Key(_)
-            | Self::Upstream(_)
-            | Self::Worker
-            | Self::ServerEnded
-            | Self::Signals(_) => None,
+            Self::Server(_) | Self::Upstream(_) | Self::Worker | Self::ServerEnded | Self::Signals(_) => None,
         }
     }
 }
@@ -153,7 +146,7 @@ impl Starting {
             ended = &mut self.server => return Err(ended_by_itself(ended)),
         };
         unfinished.disarm();
-        self.startup.complete(&opened.edge);
+        self.startup.complete(&opened.state);
         tracing::info!("the store is open; requests are taken");
         Ok(Gateway {
             addr: self.addr,
@@ -176,7 +169,7 @@ struct Opened {
     tasks: Tasks,
     heartbeat: AbortOnDropHandle<()>,
     notifications: AbortOnDropHandle<()>,
-    edge: HttpState,
+    state: HttpState,
 }
 
 impl Opened {
@@ -198,7 +191,6 @@ impl Opened {
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(heartbeat.run()));
         resume_logons(&store, &em).await?;
         let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(addr, &config.upstream.url));
-        let (changed, _) = tokio::sync::watch::channel(0);
         let answer = em.longest_write();
         let limits = app::Limits {
             answer,
@@ -219,27 +211,20 @@ impl Opened {
             clock: clock.clone(),
             tasks: tasks.clone(),
             watcher: watcher_nudge.clone(),
-            changed: changed.clone(),
             guard,
             health: dispatcher.health(),
         };
         let app = App::new(rooms, limits);
-        let edge = HttpState::new(app, config.server.clone(), &config.auth, clock.clone())?;
+        let verifier = Verifier::new(&config.auth, clock.clone());
+        let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());
 
-        let notifications = {
-            let (nudge, changed) = (watcher_nudge.clone(), changed.clone());
-            NotificationListener::new(of_workers.clone(), move || {
-                nudge.now();
-                changed.send_modify(|turn| *turn = turn.wrapping_add(1));
-            })
-        };
+        let notifications = NotificationListener::new(of_workers.clone(), watcher_nudge.clone());
         let watcher = Watcher::new(
             em.clone(),
             of_workers.clone(),
             clock,
             config.watch,
             limits.unknown_after,
-            changed,
         );
         tasks.drive(watcher, watcher_nudge);
         tasks.drive(ClockRecorder::new(of_workers.clone()), Nudge::default());
@@ -253,7 +238,7 @@ impl Opened {
             tasks,
             heartbeat,
             notifications: AbortOnDropHandle::new(tokio::spawn(notifications.run())),
-            edge,
+            state,
         })
     }
 }

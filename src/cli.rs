@@ -117,7 +117,7 @@ impl ConfigFile {
 /// # Errors
 /// When stdout cannot be written.
 pub fn openapi() -> Result<(), Failure> {
-    let document = http::openapi::document_json();
+    let document = http::document_json();
     output(document.map_err(|error| Failure::caused_by(&error))?.as_bytes())
 }
 

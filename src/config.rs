@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{http, store, upstream, watcher, webhooks};
+use crate::{auth, http, store, upstream, watcher, webhooks};
 
 /// Every key with its default, meaning, unit and reason, as TOML.
 pub const DEFAULTS: &str = include_str!("emgate.default.toml");
@@ -27,7 +27,7 @@ pub const DEFAULTS: &str = include_str!("emgate.default.toml");
 pub struct Config {
     pub server: http::config::Config,
     pub upstream: upstream::config::Config,
-    pub auth: http::config::AuthConfig,
+    pub auth: auth::config::AuthConfig,
     pub store: store::config::Config,
     pub retention: store::config::Retention,
     pub watch: watcher::config::Config,

@@ -9,15 +9,18 @@
 //! | [`api_types`] | the JSON of the API, built from domain values |
 //! | [`catalogue`] | what EM is, as data |
 //! | [`transcode`] | XML to JSON and back, by the catalogue |
+//! | [`mirror`] | which operation of EM a request through the mirror means |
 //! | [`upstream`] | the only room that speaks to EM |
 //! | [`store`] | the only room that speaks SQL |
 //! | [`watcher`] | looks at EM, writes what changed |
 //! | [`webhooks`] | from event to signed request |
 //! | [`app`] | the verbs: whatever needs two rooms |
+//! | [`auth`] | from token to caller |
 //! | [`http`] | the edge |
 
 pub mod api_types;
 pub mod app;
+pub mod auth;
 pub mod bootstrap;
 pub mod catalogue;
 pub mod cli;
@@ -27,6 +30,8 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod json;
+pub mod mirror;
 pub mod runtime;
 #[cfg(feature = "demo")]
 pub mod sim;

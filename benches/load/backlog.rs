@@ -12,6 +12,7 @@ use emgate::webhooks::{Config, EgressPolicy};
 use serde_json::json;
 
 use super::world::{PATIENCE, gateway, megabytes, ready, receiver};
+use crate::context::operator;
 use crate::process;
 
 const DELIVERIES: usize = 100_000;
@@ -86,7 +87,10 @@ async fn fill(directory: &std::path::Path, url: &str) {
     );
     let endpoint = json!({ "url": url, "eventTypes": ["upstream.unavailable"] });
     verbs
-        .create(serde_json::from_value(endpoint).expect("an endpoint"))
+        .create(
+            &operator(),
+            serde_json::from_value(endpoint).expect("an endpoint"),
+        )
         .await
         .expect("created");
     for _ in 0..DELIVERIES / 1_000 {

@@ -15,6 +15,8 @@
 )]
 
 mod backlog;
+#[path = "../../tests/it/support/context.rs"]
+mod context;
 mod damaged;
 mod many;
 #[path = "../process.rs"]

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::domain::links::Links;
 use crate::domain::plan::{
-    Command as DomainCommand, Plan as DomainPlan, PlanRef as DomainPlanRef, Reference,
+    Plan as DomainPlan, PlanCommand as DomainCommand, PlanRef as DomainPlanRef, Reference,
 };
 
 /// An object of Enterprise Manager that is mentioned by another.

@@ -1,8 +1,9 @@
-//! Why a verb could not do what was asked; `http::problem` gives each its status and code.
+//! Why a verb could not do what was asked; `http::failures` gives each its status and code.
 
 use crate::domain::access::Scope;
 pub use crate::domain::field_error::FieldError;
 use crate::domain::id::{EmId, OperationId};
+use crate::mirror;
 use crate::store;
 pub use crate::store::Error as StoreError;
 
@@ -85,5 +86,17 @@ impl Error {
 impl From<crate::transcode::FieldFault> for FieldError {
     fn from(fault: crate::transcode::FieldFault) -> Self {
         Self::new(fault.pointer, fault.what.to_string())
+    }
+}
+
+impl From<mirror::Error> for Error {
+    fn from(error: mirror::Error) -> Self {
+        match error {
+            mirror::Error::NoSuchResource => Self::NotFound {
+                what: "what the path names",
+            },
+            mirror::Error::NoSuchMethod(methods) => Self::NoSuchMethod(methods),
+            mirror::Error::Invalid(faults) => Self::Invalid(faults),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The event log, page by page, oldest first.
 
-use super::{App, Error, LogPage, one_more};
+use super::{App, Error, LogPage, OpContext, one_more};
 use crate::domain::id::EventId;
 use crate::store::cursor::Cursor;
 use crate::store::events::StoredEvent;
@@ -21,6 +21,7 @@ impl App {
     /// [`Error::Invalid`] when the event that marks the place is not in the log, [`Error::Store`].
     pub async fn events(
         &self,
+        _context: &OpContext,
         cursor: Option<Cursor<EventPlace>>,
         size: usize,
     ) -> Result<LogPage<StoredEvent, Cursor<i64>>, Error> {

@@ -3,12 +3,12 @@
 //! A handler at the edge calls one verb and wraps its answer; a verb knows no status code and no header. What changes
 //! EM or the store in more than one step runs in a tracked task, so that a caller who hangs up stops nothing.
 
+pub mod context;
 pub mod em;
 pub mod error;
 pub mod events;
 pub mod idempotency;
 pub mod json_value;
-pub mod mark;
 pub mod operations;
 mod plan_edit;
 pub mod plans;
@@ -35,6 +35,7 @@ pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
 };
 pub use crate::webhooks::formats::supported as supported_formats;
+pub use context::{OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
 
 /// How many operations are read at a time for those who waited for them; fewer than the store's connections.
@@ -61,8 +62,6 @@ pub struct AppParts {
     pub tasks: Tasks,
     /// Wakes the watcher.
     pub watcher: Nudge,
-    /// Bumped whenever an operation or a session changed.
-    pub changed: tokio::sync::watch::Sender<u64>,
     /// Judges the addresses of webhooks.
     pub guard: crate::webhooks::EgressPolicy,
     /// How the sending of webhooks does.
@@ -77,7 +76,6 @@ pub struct App {
     clock: SharedClock,
     tasks: Tasks,
     watcher: Nudge,
-    changed: tokio::sync::watch::Sender<u64>,
     waiters: waiting::CompletionWaiters,
     reads: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
@@ -93,7 +91,7 @@ impl App {
         let looking = {
             let store = rooms.store.clone();
             let ask = async move |ids: Vec<_>| store.open_among(&ids).await;
-            waiters.clone().run(rooms.changed.subscribe(), ask)
+            waiters.clone().run(rooms.store.changes(), ask)
         };
         let stopping = rooms.tasks.stopping();
         rooms
@@ -106,7 +104,6 @@ impl App {
             clock: rooms.clock,
             tasks: rooms.tasks,
             watcher: rooms.watcher,
-            changed: rooms.changed,
             waiters,
             reads: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT_READS)),
             webhooks,
@@ -184,10 +181,6 @@ impl App {
         // Before they are done there are no verbs to ask.
         checks.push(Check::required("migrations", true));
         Readiness { checks }
-    }
-
-    fn bump(&self) {
-        self.changed.send_modify(|turn| *turn = turn.wrapping_add(1));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, Error, LogPage, one_more};
+use super::{App, Error, LogPage, OpContext, one_more};
 use crate::api_types::events::{Origin, operation_event};
 use crate::domain::id::{EventId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
@@ -35,18 +35,22 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn operation(&self, id: OperationId) -> Result<OperationView, Error> {
+    pub async fn operation(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
         let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
             what: "the operation",
         })?;
-        self.with_session(operation).await
+        self.with_session(context, operation).await
     }
 
     /// The operation with the session it is joined with.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn with_session(&self, operation: Operation) -> Result<OperationView, Error> {
+    pub async fn with_session(
+        &self,
+        _context: &OpContext,
+        operation: Operation,
+    ) -> Result<OperationView, Error> {
         let session = match &operation.session {
             Some(id) => self
                 .store
@@ -70,6 +74,7 @@ impl App {
     /// [`Error::Store`].
     pub async fn operations(
         &self,
+        context: &OpContext,
         filter: &OperationFilter,
         cursor: Option<Cursor<OperationId>>,
         size: usize,
@@ -78,7 +83,7 @@ impl App {
         let page = LogPage::cut(found, cursor, size, |operation| operation.id);
         let mut items = Vec::with_capacity(page.items.len());
         for operation in page.items {
-            items.push(self.with_session(operation).await?);
+            items.push(self.with_session(context, operation).await?);
         }
         Ok(LogPage {
             items,
@@ -91,7 +96,12 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn await_operation(&self, id: OperationId, limit: Duration) -> Result<OperationView, Error> {
+    pub async fn await_operation(
+        &self,
+        context: &OpContext,
+        id: OperationId,
+        limit: Duration,
+    ) -> Result<OperationView, Error> {
         let deadline = tokio::time::Instant::now() + limit;
         let stopping = self.tasks.stopping();
         loop {
@@ -100,7 +110,7 @@ impl App {
                 () = stopping.cancelled() => {}
                 _ = tokio::time::timeout_at(deadline, waited.over()) => {}
             }
-            let view = waited.view(async || self.view_in_turn(id).await).await?;
+            let view = waited.view(async || self.view_in_turn(context, id).await).await?;
             let now = tokio::time::Instant::now();
             if !view.operation.state.is_open() || now >= deadline || stopping.is_cancelled() {
                 return Ok(view);
@@ -109,9 +119,9 @@ impl App {
     }
 
     /// The operation for somebody who waited. Only a few read at a time, however many wait: others need the store too.
-    async fn view_in_turn(&self, id: OperationId) -> Result<OperationView, Error> {
+    async fn view_in_turn(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
         let _turn = self.reads.acquire().await;
-        self.operation(id).await
+        self.operation(context, id).await
     }
 
     /// Asks EM to stop the operation's work, and says honestly what is known of that.
@@ -119,8 +129,8 @@ impl App {
     /// # Errors
     /// [`Error::OperationFinished`], [`Error::NotCancellable`], [`Error::NotFound`], [`Error::Upstream`],
     /// [`Error::Store`].
-    pub async fn cancel(&self, id: OperationId) -> Result<OperationView, Error> {
-        let app = self.clone();
+    pub async fn cancel(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
+        let (app, context) = (self.clone(), context.clone());
         let work = async move {
             let asked = app.note_cancel(id).await?;
             app.reach(asked.logon).await?;
@@ -143,9 +153,8 @@ impl App {
                     return Err(error.into());
                 }
             }
-            app.bump();
             app.watcher.now();
-            app.operation(id).await
+            app.operation(&context, id).await
         };
         self.tasks
             .spawn(work)

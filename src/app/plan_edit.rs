@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Error, FieldError};
 use crate::api_types;
 use crate::domain::links::Links;
-use crate::domain::plan::{Command, Plan, PlanEdit, PlanKind};
+use crate::domain::plan::{Plan, PlanCommand, PlanEdit, PlanKind};
 use crate::text::json_pointer;
 use crate::transcode;
 
@@ -36,7 +36,7 @@ pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEd
         PlanKind::Cloud => {
             let mut one = |name: &str| match fields.get(name) {
                 Some(given) => command(given, &format!("/{name}"), &mut faults),
-                None => Command::default(),
+                None => PlanCommand::default(),
             };
             PlanEdit::Cloud {
                 pre_command: one("preFailoverCommand"),
@@ -121,8 +121,8 @@ fn check_text(text: &str, pointer: &str, faults: &mut Vec<FieldError>) {
 }
 
 /// A command as it was sent; null stands for none.
-fn command(given: &Value, pointer: &str, faults: &mut Vec<FieldError>) -> Command {
-    let mut command = Command::default();
+fn command(given: &Value, pointer: &str, faults: &mut Vec<FieldError>) -> PlanCommand {
+    let mut command = PlanCommand::default();
     let fields = match given {
         Value::Object(fields) => fields,
         Value::Null => return command,

@@ -9,10 +9,9 @@ use serde_json::Value;
 use super::idempotency::IdempotentRequest;
 use super::plan_edit::edit_of;
 use super::submit::{Callback, Intent, Submitted};
-use super::{App, Error};
-use crate::domain::access::Caller;
+use super::{App, Error, OpContext};
+use crate::domain::command::Command;
 use crate::domain::id::EmId;
-use crate::domain::operation::OperationKind;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::upstream::{Page, PageRequest};
 
@@ -36,7 +35,12 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`].
-    pub async fn plans(&self, kind: PlanKind, page: &PageRequest) -> Result<Page<Plan>, Error> {
+    pub async fn plans(
+        &self,
+        _context: &OpContext,
+        kind: PlanKind,
+        page: &PageRequest,
+    ) -> Result<Page<Plan>, Error> {
         Ok(self.em.plans(kind, page).await?)
     }
 
@@ -44,7 +48,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Upstream`].
-    pub async fn plan(&self, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
+    pub async fn plan(&self, _context: &OpContext, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
         self.em
             .plan(kind, id)
             .await
@@ -56,7 +60,12 @@ impl App {
     ///
     /// # Errors
     /// As [`App::plan`].
-    pub(super) async fn plan_fresh(&self, kind: PlanKind, id: &EmId) -> Result<(Plan, Bytes), Error> {
+    pub(super) async fn plan_fresh(
+        &self,
+        _context: &OpContext,
+        kind: PlanKind,
+        id: &EmId,
+    ) -> Result<(Plan, Bytes), Error> {
         self.em
             .plan_fresh(kind, id)
             .await
@@ -70,35 +79,27 @@ impl App {
     /// [`Error::Upstream`], [`Error::Store`].
     pub async fn act(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         kind: PlanKind,
         id: &EmId,
         action: ActionKind,
         request: ActionRequest,
     ) -> Result<Submitted, Error> {
         let action = self.checked(action, &request)?;
-        if let Some(earlier) = self.replay(caller, request.idempotency.as_ref()).await? {
+        if let Some(earlier) = self.replay(context, request.idempotency.as_ref()).await? {
             return Ok(earlier);
         }
         if self.store.observation().await? == 0 {
             return Err(Error::NotReady);
         }
-        let plan = self.plan(kind, id).await?.reference();
+        let plan = self.plan(context, kind, id).await?.reference();
         let intent = Intent {
-            kind: OperationKind::Failover,
-            action: action.kind().as_str(),
-            plan: Some(plan.clone()),
-            target: None,
+            command: Command::Act { plan, action },
             callback: request.callback,
             metadata: request.metadata,
             idempotency: request.idempotency,
         };
-        self.submit(
-            caller,
-            intent,
-            move |em| async move { em.act(&plan, action).await },
-        )
-        .await
+        self.submit(context, intent).await
     }
 
     fn checked(&self, action: ActionKind, request: &ActionRequest) -> Result<Action, Error> {
@@ -130,22 +131,22 @@ impl App {
     /// and those of [`App::act`].
     pub async fn edit_plan(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         kind: PlanKind,
         id: &EmId,
         body: &Value,
         unchanged: impl FnOnce(&Plan) -> bool + Send,
         idempotency: Option<IdempotentRequest>,
     ) -> Result<Submitted, Error> {
-        if let Some(earlier) = self.replay(caller, idempotency.as_ref()).await? {
+        if let Some(earlier) = self.replay(context, idempotency.as_ref()).await? {
             return Ok(earlier);
         }
-        let (plan, _) = self.plan_fresh(kind, id).await?;
+        let (plan, _) = self.plan_fresh(context, kind, id).await?;
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
         }
         let edit = edit_of(self.em.links(), &plan, body)?;
-        self.submit_edit(caller, plan, edit, idempotency).await
+        self.submit_edit(context, plan, edit, idempotency).await
     }
 
     /// Records the change of a plan and sends it.
@@ -154,24 +155,14 @@ impl App {
     /// Those of [`App::act`].
     pub(super) async fn submit_edit(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         plan: Plan,
         edit: PlanEdit,
         idempotency: Option<IdempotentRequest>,
     ) -> Result<Submitted, Error> {
-        let intent = Intent {
-            kind: OperationKind::Update,
-            action: OperationKind::Update.as_str(),
-            plan: Some(plan.reference()),
-            target: None,
-            callback: None,
-            metadata: BTreeMap::new(),
-            idempotency,
-        };
-        self.submit(caller, intent, move |em| async move {
-            em.edit_plan(plan.kind, &plan.id, &edit).await
-        })
-        .await
+        let plan = plan.reference();
+        let intent = Intent::plain(Command::EditPlan { plan, edit }, idempotency);
+        self.submit(context, intent).await
     }
 
     /// Deletes a cloud plan; EM has no such thing for on-premises plans.
@@ -180,33 +171,21 @@ impl App {
     /// [`Error::PreconditionFailed`], and those of [`App::act`].
     pub async fn delete_cloud_plan(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         id: &EmId,
         unchanged: impl FnOnce(&Plan) -> bool + Send,
         idempotency: Option<IdempotentRequest>,
     ) -> Result<Submitted, Error> {
-        if let Some(earlier) = self.replay(caller, idempotency.as_ref()).await? {
+        if let Some(earlier) = self.replay(context, idempotency.as_ref()).await? {
             return Ok(earlier);
         }
-        let (plan, _) = self.plan_fresh(PlanKind::Cloud, id).await?;
+        let (plan, _) = self.plan_fresh(context, PlanKind::Cloud, id).await?;
         if !unchanged(&plan) {
             return Err(Error::PreconditionFailed);
         }
-        let intent = Intent {
-            kind: OperationKind::Delete,
-            action: OperationKind::Delete.as_str(),
-            plan: Some(plan.reference()),
-            target: None,
-            callback: None,
-            metadata: BTreeMap::new(),
-            idempotency,
-        };
-        self.submit(
-            caller,
-            intent,
-            move |em| async move { em.delete_plan(&plan.id).await },
-        )
-        .await
+        let plan = plan.reference();
+        let intent = Intent::plain(Command::DeletePlan { plan }, idempotency);
+        self.submit(context, intent).await
     }
 }
 

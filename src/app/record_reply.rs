@@ -14,8 +14,7 @@ use crate::domain::operation::{
 };
 use crate::store::Tx;
 use crate::telemetry::names;
-use crate::upstream::mirror::WriteResponse;
-use crate::upstream::{self, AcceptedTask, Acted};
+use crate::upstream::{self, AcceptedTask, Acted, WriteResponse};
 
 /// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. Nobody waits
 /// that long; the work goes on without a caller.

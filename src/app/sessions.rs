@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::plans::not_found;
-use super::{App, Error};
+use super::{App, Error, OpContext};
 use crate::domain::id::{EmId, OperationId};
 use crate::domain::plan::ActionKind;
 use crate::domain::session::{Session, SessionFacts, SessionRecord};
@@ -14,7 +14,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`], [`Error::Store`].
-    pub async fn sessions(&self, query: &SessionQuery) -> Result<Page<Session>, Error> {
+    pub async fn sessions(&self, _context: &OpContext, query: &SessionQuery) -> Result<Page<Session>, Error> {
         let page = self.em.sessions(query).await?;
         Ok(Page {
             items: self.known(page.items).await?,
@@ -28,7 +28,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Upstream`], [`Error::Store`].
-    pub async fn session(&self, id: &EmId) -> Result<Session, Error> {
+    pub async fn session(&self, _context: &OpContext, id: &EmId) -> Result<Session, Error> {
         let facts = self
             .em
             .session(id)

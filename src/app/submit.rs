@@ -1,31 +1,28 @@
 //! The life of a request that changes EM, from the row to the sending; what the answer means is `settle`'s.
 //!
 //! The row is durable before anything is sent, and what is not known to be durable is not sent. From then on whatever
-//! the caller hears names the operation (`mark`).
+//! the caller hears names the operation (`OperationSlot`).
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::idempotency::IdempotentRequest;
-use super::mark::Mark;
-use super::{App, BusyWith, Error, Limits};
+use super::{App, BusyWith, Error, Limits, OpContext, OperationSlot};
 use crate::clock::later;
 use crate::domain::access::Caller;
+use crate::domain::command::Command;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{
-    Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState,
+    Failure, FailureSource, HistoryStep, Operation, OperationResult, OperationState,
 };
-use crate::domain::plan::PlanRef;
 use crate::store::idempotency::KeyUse;
 use crate::store::operations::Inserted;
 use crate::store::{self, Store};
 use crate::telemetry::names;
-use crate::upstream;
-use crate::upstream::mirror::WriteResponse;
+use crate::upstream::WriteResponse;
 
 /// How long it may take to find out whether a record is there, for the request still to be sent; and the pause between
 /// two attempts.
@@ -46,15 +43,9 @@ pub struct Callback {
 /// What is to be recorded of a request.
 #[derive(Debug, Clone)]
 pub struct Intent {
-    /// What kind of work it is.
-    pub kind: OperationKind,
-    /// The action's word.
-    pub action: &'static str,
-    /// The plan it acts on, unless it is a write through the mirror.
-    pub plan: Option<PlanRef>,
-    /// The path it acts on, for a write through the mirror.
-    pub target: Option<String>,
-    /// The one-off webhook that tells its end.
+    /// What is to be sent.
+    pub command: Command,
+    /// The one-off webhook that reports its end.
     pub callback: Option<Callback>,
     /// The caller's own notes.
     pub metadata: BTreeMap<String, String>,
@@ -63,6 +54,16 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// A command with nothing beside it but its key.
+    pub(super) fn plain(command: Command, idempotency: Option<IdempotentRequest>) -> Self {
+        Self {
+            command,
+            callback: None,
+            metadata: BTreeMap::new(),
+            idempotency,
+        }
+    }
+
     /// The operation that it becomes.
     fn operation(
         &self,
@@ -74,10 +75,10 @@ impl Intent {
     ) -> Operation {
         Operation {
             id,
-            kind: self.kind,
-            action: self.action.to_owned(),
-            plan: self.plan.clone(),
-            target: self.target.clone(),
+            kind: self.command.kind(),
+            action: self.command.action().to_owned(),
+            plan: self.command.plan().cloned(),
+            target: self.command.target().map(ToOwned::to_owned),
             state: OperationState::Submitting,
             result: None,
             result_source: None,
@@ -128,20 +129,9 @@ impl App {
     /// # Errors
     /// [`Error::PlanBusy`], [`Error::NotReady`], [`Error::Store`] before anything was sent; [`Error::Refused`] when EM
     /// definitely did not act.
-    pub(super) async fn submit<S, F, A>(
-        &self,
-        caller: &Caller,
-        intent: Intent,
-        send: S,
-    ) -> Result<Submitted, Error>
-    where
-        S: FnOnce(upstream::EmClient) -> F + Send + 'static,
-        F: Future<Output = Result<A, upstream::Error>> + Send + 'static,
-        A: Into<WriteResponse> + Send + 'static,
-    {
+    pub(super) async fn submit(&self, context: &OpContext, intent: Intent) -> Result<Submitted, Error> {
         let app = self.clone();
-        let caller = caller.clone();
-        let mark = Mark::of_this_request();
+        let context = context.clone();
         let work = async move {
             // After that time the outcome is looked for, and the plan may be somebody else's.
             let until = tokio::time::Instant::now() + app.limits.answer;
@@ -149,20 +139,23 @@ impl App {
             let (store, registration) = (app.store.clone(), app.store.registration());
             let permit =
                 move || tokio::time::Instant::now() < until && store.is_registered_since(registration);
-            let operation = match app.record(&caller, intent).await? {
+            let command = intent.command.clone();
+            let operation = match app.record(&context.caller, intent).await? {
                 Recorded::New(operation) => {
-                    mark.set(operation);
+                    context.operation.set(operation);
                     operation
                 }
                 Recorded::Earlier(operation) => {
-                    mark.set(operation);
-                    return app.replayed(operation).await;
+                    context.operation.set(operation);
+                    return app.replayed(&context, operation).await;
                 }
-                Recorded::Unclear(operation, error) => app.confirm(*operation, error, &mark).await?,
+                Recorded::Unclear(operation, error) => {
+                    app.confirm(*operation, &command, error, &context.operation)
+                        .await?
+                }
             };
-            let answer = send(app.em.only_while(permit)).await.map(Into::into);
+            let answer = app.em.only_while(permit).send(&command).await;
             let outcome = app.record_with_retry(operation, &answer).await;
-            app.bump();
             app.watcher.now();
             outcome
         };
@@ -178,19 +171,19 @@ impl App {
     /// [`Error::KeyReused`] when the key stands for another request, [`Error::Store`].
     pub(super) async fn replay(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         request: Option<&IdempotentRequest>,
     ) -> Result<Option<Submitted>, Error> {
         let Some(request) = request else { return Ok(None) };
-        match self.store.key_use(&request.digests(caller)).await? {
+        match self.store.key_use(&request.digests(&context.caller)).await? {
             KeyUse::Free => Ok(None),
-            KeyUse::Same(operation) => self.replayed(operation).await.map(Some),
+            KeyUse::Same(operation) => self.replayed(context, operation).await.map(Some),
             KeyUse::Other => Err(Error::KeyReused),
         }
     }
 
-    async fn replayed(&self, id: OperationId) -> Result<Submitted, Error> {
-        Mark::of_this_request().set(id);
+    async fn replayed(&self, context: &OpContext, id: OperationId) -> Result<Submitted, Error> {
+        context.operation.set(id);
         let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
             what: "the operation",
         })?;
@@ -217,9 +210,7 @@ impl App {
         }
         let id = OperationId::new(self.clock.id());
         let operation = intent.operation(id, caller, seen_observation, self.clock.now(), self.limits);
-        if intent.kind == OperationKind::Failover
-            && let Some(plan) = &intent.plan
-        {
+        if let Command::Act { plan, .. } = &intent.command {
             // The operation tells more than the session that it led to.
             if let Some(holder) = tx.busy_operation(&plan.id).await? {
                 return Err(Error::PlanBusy(BusyWith::Operation(holder)));
@@ -228,10 +219,10 @@ impl App {
                 return Err(Error::PlanBusy(BusyWith::Session(session)));
             }
         }
-        if tx.insert_operation(&operation).await? == Inserted::PlanBusy {
+        if tx.insert_operation(&operation, &intent.command).await? == Inserted::PlanBusy {
             drop(tx);
             let mut tx = self.store.begin().await?;
-            let holder = match &intent.plan {
+            let holder = match &operation.plan {
                 Some(plan) => tx.busy_operation(&plan.id).await?,
                 None => None,
             };
@@ -262,16 +253,17 @@ impl App {
     async fn confirm(
         &self,
         operation: Operation,
+        command: &Command,
         lost: store::Error,
-        mark: &Mark,
+        slot: &OperationSlot,
     ) -> Result<OperationId, Error> {
         let id = operation.id;
         tracing::warn!(operation = %id, error = &lost as &dyn std::error::Error, "it is not known whether an operation was recorded; it is not sent before that is known");
-        mark.set(id);
+        slot.set(id);
         let begun = tokio::time::Instant::now();
         let stopping = self.tasks.stopping();
         loop {
-            let over = match self.store.is_recorded(&operation).await {
+            let over = match self.store.is_recorded(&operation, command).await {
                 Ok(true) if begun.elapsed() < CONFIRM_PATIENCE => {
                     note_recorded(&operation);
                     return Ok(id);
@@ -279,7 +271,7 @@ impl App {
                 // Whoever asked may have turned to something else by now.
                 Ok(true) => cancel_unsent(&self.store, id).await.is_ok(),
                 Ok(false) => {
-                    mark.clear();
+                    slot.clear();
                     true
                 }
                 Err(_) => false,
@@ -337,14 +329,11 @@ mod tests {
     use super::*;
     use crate::clock::{Clock as _, SystemClock};
     use crate::store::idempotency::KeyDigests;
-    use crate::store::testing::temporary;
+    use crate::store::testing::{new_command, temporary};
 
     fn write() -> Operation {
         let intent = Intent {
-            kind: OperationKind::Em,
-            action: "start",
-            plan: None,
-            target: Some("jobs/1".into()),
+            command: new_command(),
             callback: None,
             metadata: BTreeMap::new(),
             idempotency: None,
@@ -372,14 +361,21 @@ mod tests {
                 request: "a request".into(),
             };
             let mut tx = store.begin().await.expect("begun");
-            tx.insert_operation(&operation).await.expect("inserted");
+            tx.insert_operation(&operation, &new_command())
+                .await
+                .expect("inserted");
             tx.bind_key(&key, operation.id).await.expect("bound");
             if state == OperationState::Running {
                 operation.step(state, operation.requested_at, None);
                 tx.save_operation(&operation).await.expect("saved");
             }
             tx.commit().await.expect("committed");
-            assert!(store.is_recorded(&operation).await.expect("asked"));
+            assert!(
+                store
+                    .is_recorded(&operation, &new_command())
+                    .await
+                    .expect("asked")
+            );
             cancel_unsent(&store, operation.id).await.expect("withdrawn");
             let after = store.operation(operation.id).await.expect("read");
             let after = after.expect("there");
@@ -394,15 +390,25 @@ mod tests {
                 assert_eq!(key, KeyUse::Same(operation.id));
             }
         }
-        assert!(!store.is_recorded(&write()).await.expect("asked"));
+        assert!(!store.is_recorded(&write(), &new_command()).await.expect("asked"));
     }
 
     #[tokio::test]
     async fn looking_for_a_record_makes_none() {
         let store = temporary().await;
         let operation = write();
-        assert!(!store.is_recorded(&operation).await.expect("asked"));
-        assert!(!store.is_recorded(&operation).await.expect("asked again"));
+        assert!(
+            !store
+                .is_recorded(&operation, &new_command())
+                .await
+                .expect("asked")
+        );
+        assert!(
+            !store
+                .is_recorded(&operation, &new_command())
+                .await
+                .expect("asked again")
+        );
         assert_eq!(store.operation(operation.id).await.expect("read"), None);
     }
 }

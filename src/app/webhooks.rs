@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::submit::Callback;
-use super::{Error, FieldError, LogPage, one_more};
+use super::{Error, FieldError, LogPage, OpContext, one_more};
 use crate::api_types::events::{TestEventData, event};
 use crate::api_types::webhooks::{
     WebhookEndpointCreate, WebhookEndpointPatch, WebhookFilterInput, WebhookFilterPatch,
@@ -63,7 +63,11 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::Invalid`] with every fault, [`Error::Store`].
-    pub async fn create(&self, wanted: WebhookEndpointCreate) -> Result<NewEndpoint, Error> {
+    pub async fn create(
+        &self,
+        _context: &OpContext,
+        wanted: WebhookEndpointCreate,
+    ) -> Result<NewEndpoint, Error> {
         let mut faults = Vec::new();
         let secret = self.secret(wanted.secret.as_deref(), "/secret", &mut faults);
         let target = self.target(&wanted.url, "/url", &mut faults).await;
@@ -91,6 +95,7 @@ impl Webhooks {
     /// [`Error::Store`].
     pub async fn list(
         &self,
+        _context: &OpContext,
         cursor: Option<Cursor<EndpointId>>,
         size: usize,
     ) -> Result<LogPage<Endpoint, Cursor<EndpointId>>, Error> {
@@ -102,7 +107,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn get(&self, id: EndpointId) -> Result<Endpoint, Error> {
+    pub async fn get(&self, _context: &OpContext, id: EndpointId) -> Result<Endpoint, Error> {
         self.store.endpoint(id).await?.ok_or(NO_ENDPOINT)
     }
 
@@ -111,8 +116,13 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] with every fault, [`Error::Store`].
-    pub async fn patch(&self, id: EndpointId, patch: WebhookEndpointPatch) -> Result<Endpoint, Error> {
-        let before = readable(self.get(id).await?)?;
+    pub async fn patch(
+        &self,
+        context: &OpContext,
+        id: EndpointId,
+        patch: WebhookEndpointPatch,
+    ) -> Result<Endpoint, Error> {
+        let before = readable(self.get(context, id).await?)?;
         let mut faults = Vec::new();
         let target = match &patch.url {
             None => None,
@@ -161,7 +171,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn delete(&self, id: EndpointId) -> Result<(), Error> {
+    pub async fn delete(&self, _context: &OpContext, id: EndpointId) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         if !tx.delete_endpoint(id).await? {
             return Err(NO_ENDPOINT);
@@ -174,7 +184,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] when the endpoint cannot be read, [`Error::Store`].
-    pub async fn test(&self, id: EndpointId) -> Result<Delivery, Error> {
+    pub async fn test(&self, _context: &OpContext, id: EndpointId) -> Result<Delivery, Error> {
         let mut tx = self.begin().await?;
         readable(tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?)?;
         let event_id = EventId::new(self.clock.id());
@@ -201,6 +211,7 @@ impl Webhooks {
     /// [`Error::Store`].
     pub async fn deliveries(
         &self,
+        _context: &OpContext,
         filter: &DeliveryFilter,
         cursor: Option<Cursor<DeliveryId>>,
         size: usize,
@@ -213,7 +224,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn delivery(&self, id: DeliveryId) -> Result<Delivery, Error> {
+    pub async fn delivery(&self, _context: &OpContext, id: DeliveryId) -> Result<Delivery, Error> {
         self.store
             .delivery(id)
             .await?
@@ -224,7 +235,12 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::Invalid`] with pointers below `/callback`.
-    pub async fn callback(&self, url: &str, secret: Option<&str>) -> Result<NewCallback, Error> {
+    pub async fn callback(
+        &self,
+        _context: &OpContext,
+        url: &str,
+        secret: Option<&str>,
+    ) -> Result<NewCallback, Error> {
         let mut faults = Vec::new();
         let signing = self.secret(secret, "/callback/secret", &mut faults);
         let target = self.target(url, "/callback/url", &mut faults).await;

@@ -6,9 +6,8 @@
 use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose};
-use jsonwebtoken::{Algorithm, DecodingKey};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::{
     Config, Table,
@@ -16,7 +15,8 @@ use super::{
     values,
 };
 use crate::{
-    http::config::{AuthConfig, Config as Server, KeyConfig, TlsConfig},
+    auth::config::{AuthConfig, Key, KeyError, public_key_algorithm},
+    http::config::{Config as Server, TlsConfig},
     store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
     watcher::config::Config as Watch,
@@ -200,20 +200,14 @@ fn auth(mut s: Section<'_>) -> AuthConfig {
     config
 }
 
-fn key(mut s: Section<'_>) -> Option<KeyConfig> {
+fn key(mut s: Section<'_>) -> Option<Key> {
     let kind = s.text("kind");
     let kind = s.required("kind", kind);
     let config = match kind.as_deref() {
         Some("hs256") => {
             let secret = s.secret("secret", "secret_file");
             let secret = s.required("secret", secret);
-            if secret
-                .as_ref()
-                .is_some_and(|text| text.expose_secret().len() < 32)
-            {
-                s.fault("secret", "is too short: HS256 needs 32 bytes or more");
-            }
-            secret.map(|secret| KeyConfig::Hs256 { secret })
+            secret.and_then(|secret| usable(&mut s, "secret", Key::hs256(&secret)))
         }
         Some("pem") => pem_key(&mut s),
         Some("jwks") => {
@@ -239,46 +233,18 @@ fn key(mut s: Section<'_>) -> Option<KeyConfig> {
     config
 }
 
-fn pem_key(s: &mut Section<'_>) -> Option<KeyConfig> {
-    let algorithm = s.parsed("algorithm", |text| match text.parse() {
-        Ok(Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) | Err(_) => Err(format!(
-            "`{text}` is not one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA"
-        )),
-        Ok(algorithm) => Ok(algorithm),
-    });
+/// The key, or the fault of the setting that gives it.
+fn usable(s: &mut Section<'_>, name: &str, key: Result<Key, KeyError>) -> Option<Key> {
+    key.map_err(|error| s.fault(name, &error.to_string())).ok()
+}
+
+fn pem_key(s: &mut Section<'_>) -> Option<Key> {
+    let algorithm = s.parsed("algorithm", public_key_algorithm);
     let algorithm = s.required("algorithm", algorithm);
     let file = s.path("file");
     let file = s.required("file", file);
     let pem = file.and_then(|file| s.file_text("file", &file))?;
-    let algorithm = algorithm?;
-    if pem.contains("PRIVATE KEY-----") {
-        s.fault(
-            "file",
-            "names a private key; the gateway needs the public one and no more",
-        );
-    } else if !is_public_key(algorithm, &pem) {
-        s.fault(
-            "file",
-            &format!("names a file without a public key for {algorithm:?} in PEM"),
-        );
-    }
-    Some(KeyConfig::Pem { algorithm, pem })
-}
-
-fn is_public_key(algorithm: Algorithm, pem: &str) -> bool {
-    let pem = pem.as_bytes();
-    match algorithm {
-        Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem).is_ok(),
-        Algorithm::EdDSA => DecodingKey::from_ed_pem(pem).is_ok(),
-        Algorithm::RS256
-        | Algorithm::RS384
-        | Algorithm::RS512
-        | Algorithm::PS256
-        | Algorithm::PS384
-        | Algorithm::PS512 => DecodingKey::from_rsa_pem(pem).is_ok(),
-        // The shared secrets, and what a newer library may add.
-        _ => false,
-    }
+    usable(s, "file", Key::pem(algorithm?, &pem))
 }
 
 fn store(mut s: Section<'_>) -> Store {

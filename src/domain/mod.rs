@@ -4,6 +4,7 @@
 //! store keeps a value as a document; the JSON that callers see is made in `api_types` alone.
 
 pub mod access;
+pub mod command;
 pub mod event;
 pub mod field_error;
 pub mod id;

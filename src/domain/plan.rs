@@ -71,7 +71,8 @@ impl ActionKind {
 }
 
 /// An action with its arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "camelCase")]
 pub enum Action {
     /// See [`ActionKind::Test`].
     Test,
@@ -137,9 +138,9 @@ pub struct Plan {
     /// The machines it fails over, in EM's order.
     pub machines: Vec<PlanMachine>,
     /// The script before the failover; cloud plans only.
-    pub pre_command: Option<Command>,
+    pub pre_command: Option<PlanCommand>,
     /// The script after the failover; cloud plans only.
-    pub post_command: Option<Command>,
+    pub post_command: Option<PlanCommand>,
 }
 
 impl Plan {
@@ -168,8 +169,9 @@ pub struct PlanMachine {
 }
 
 /// A script that runs before or after the failover.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Command {
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanCommand {
     /// Whether it runs.
     pub enabled: bool,
     /// What runs.
@@ -177,14 +179,15 @@ pub struct Command {
 }
 
 /// What a caller may change on a plan (docs/behaviour.md#plans).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum PlanEdit {
     /// Cloud plans: their scripts.
     Cloud {
         /// The script before the failover.
-        pre_command: Command,
+        pre_command: PlanCommand,
         /// The script after the failover.
-        post_command: Command,
+        post_command: PlanCommand,
     },
     /// On-premises plans: their description.
     OnPremises {

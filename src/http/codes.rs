@@ -4,6 +4,8 @@
 //! document; a code that is not here cannot be answered.
 
 use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 macro_rules! codes {
     ($($variant:ident = $word:literal, $status:ident, $title:literal, $happened:literal, $remedy:literal $(, retry after $seconds:literal s)?;)*) => {
@@ -45,7 +47,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $remedy,)* }
             }
 
-            /// Seconds after which another try makes sense, told as `Retry-After` unless a better figure is known.
+            /// Seconds after which another try makes sense, sent as `Retry-After` unless a better figure is known.
             #[must_use]
             pub const fn retry_after(self) -> Option<u64> {
                 match self { $(Self::$variant => codes!(@seconds $($seconds)?),)* }
@@ -143,6 +145,40 @@ impl Code {
     pub fn uri(self) -> String {
         format!("/problems/{}", self.as_str())
     }
+
+    /// The content of that page.
+    #[must_use]
+    pub const fn meaning(self) -> ProblemMeaning {
+        ProblemMeaning {
+            code: self.as_str(),
+            status: self.status().as_u16(),
+            title: self.title(),
+            description: self.happened(),
+            remedy: self.remedy(),
+        }
+    }
+}
+
+/// What a problem code means.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "code": "rate-limited",
+    "status": 429,
+    "title": "Too many requests",
+    "description": "The caller has exceeded its rate limit.",
+    "remedy": "Try again after the time in `Retry-After`.",
+}))]
+pub struct ProblemMeaning {
+    /// The code.
+    pub code: &'static str,
+    /// The HTTP status it is answered with.
+    pub status: u16,
+    /// The title of every such problem.
+    pub title: &'static str,
+    /// What happened.
+    pub description: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 /// The word is not a problem code.

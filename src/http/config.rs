@@ -1,11 +1,10 @@
-//! The sections `[server]` and `[auth]`, already checked.
+//! The section `[server]`, already checked.
 //!
 //! Read and validated by the program's `config`; a test builds them as literals over `default()`.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
-use secrecy::SecretString;
 use url::Url;
 
 /// `[server]`: the listener and the bounds of a request.
@@ -52,49 +51,6 @@ impl Default for Config {
             public_url: None,
             trusted_proxies: Vec::new(),
             tls: None,
-        }
-    }
-}
-
-/// `[auth]`: whose tokens are believed.
-#[derive(Clone, Debug)]
-pub struct AuthConfig {
-    /// `iss` that a token must carry, when set.
-    pub issuer: Option<String>,
-    /// `aud` that a token must carry, when set.
-    pub audience: Option<String>,
-    /// Name of the claim that confines a caller to tenants.
-    pub tenant_claim: String,
-    /// Tolerated difference of clocks for `exp` and `nbf`.
-    pub leeway: Duration,
-    /// Keys in the order of the configuration; never empty when it was read from one.
-    pub keys: Vec<KeyConfig>,
-}
-
-/// One `[[auth.keys]]`. The algorithm always comes from here, never from a token.
-#[derive(Clone, Debug)]
-pub enum KeyConfig {
-    /// A shared secret of 32 bytes or more, taken as the text's bytes.
-    Hs256 { secret: SecretString },
-    /// A public key in PEM, read from `file`, for one asymmetric algorithm.
-    Pem {
-        algorithm: jsonwebtoken::Algorithm,
-        pem: String,
-    },
-    /// A key set at a URL.
-    Jwks { url: Url },
-    /// A key set found through the discovery document of `OpenID` Connect.
-    Oidc { issuer: Url },
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        Self {
-            issuer: None,
-            audience: None,
-            tenant_claim: "tenants".to_owned(),
-            leeway: Duration::from_secs(30),
-            keys: Vec::new(),
         }
     }
 }

@@ -7,19 +7,17 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::server::Error;
-
 /// Connections that the system may hold until they are accepted.
 const BACKLOG: i32 = 1024;
 /// How often the same trouble is logged.
 const LOG_PERIOD: Duration = Duration::from_mins(1);
 
 /// Takes an address. `[::]` is every address of this machine, IPv4 included, or IPv4 alone where there is no IPv6.
-pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     bind_by(address, open)
 }
 
-fn bind_by<L>(address: SocketAddr, open: impl Fn(SocketAddr) -> io::Result<L>) -> Result<L, Error> {
+fn bind_by<L>(address: SocketAddr, open: impl Fn(SocketAddr) -> io::Result<L>) -> io::Result<L> {
     let source = match open(address) {
         Ok(listener) => return Ok(listener),
         Err(source) => source,
@@ -37,7 +35,7 @@ fn bind_by<L>(address: SocketAddr, open: impl Fn(SocketAddr) -> io::Result<L>) -
             return Ok(listener);
         }
     }
-    Err(Error::Bind { address, source })
+    Err(source)
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
@@ -116,7 +114,7 @@ mod tests {
 
     const ANY: &str = "[::]:8080";
 
-    fn bound(address: &str, refused: ErrorKind) -> Result<SocketAddr, Error> {
+    fn bound(address: &str, refused: ErrorKind) -> io::Result<SocketAddr> {
         let address: SocketAddr = address.parse().expect("an address");
         bind_by(address, |tried| {
             if tried == address {

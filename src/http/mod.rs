@@ -5,18 +5,20 @@
 //! caller gets `application/problem+json` with the request's id. Tests: `tests/it/problems.rs`, `guard_auth.rs`,
 //! `tests/it/guard_openapi`, and one file for each noun.
 
-pub mod auth;
+mod answers;
+mod auth;
 pub mod codes;
 pub mod config;
+mod context;
 mod extract;
+mod failures;
 pub mod headers;
 mod idle;
-mod json;
-mod keys;
 mod layers;
 mod listener;
-pub mod openapi;
+mod openapi;
 pub mod problem;
+mod register;
 mod routes;
 mod server;
 mod startup;
@@ -32,11 +34,10 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::auth::Verifier;
 use crate::clock::SharedClock;
 use crate::domain::links::Links;
-use auth::Authenticator;
-pub use config::{AuthConfig, Config};
-pub use keys::Error as KeyError;
+pub use config::Config;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
 pub use startup::Startup;
@@ -52,7 +53,7 @@ pub struct HttpState(Arc<Inner>);
 struct Inner {
     app: App,
     config: Config,
-    authenticator: Authenticator,
+    verifier: Verifier,
     clock: SharedClock,
     in_flight: Arc<Semaphore>,
     links: Links,
@@ -60,21 +61,19 @@ struct Inner {
 }
 
 impl HttpState {
-    /// Reads the keys.
-    ///
-    /// # Errors
-    /// When a key of `[auth]` cannot be used.
-    pub fn new(app: App, config: Config, auth: &AuthConfig, clock: SharedClock) -> Result<Self, KeyError> {
+    /// What the routes work with: the verbs, and who verifies the tokens of their callers.
+    #[must_use]
+    pub fn new(app: App, config: Config, verifier: Verifier, clock: SharedClock) -> Self {
         let links = Links::below(config.public_url.as_ref());
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             app,
             config,
-            authenticator: Authenticator::new(auth, clock.clone())?,
+            verifier,
             clock,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             links,
             document: OnceLock::new(),
-        })))
+        }))
     }
 
     fn app(&self) -> &App {
@@ -85,8 +84,8 @@ impl HttpState {
         &self.0.config
     }
 
-    fn authenticator(&self) -> &Authenticator {
-        &self.0.authenticator
+    fn verifier(&self) -> &Verifier {
+        &self.0.verifier
     }
 
     fn in_flight(&self) -> Arc<Semaphore> {
@@ -120,6 +119,15 @@ pub fn router(edge: &HttpState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(edge.clone());
     layers::around(routes, edge)
+}
+
+/// The OpenAPI document of all routes, as it is checked in.
+///
+/// # Errors
+/// In theory, when it cannot be written as JSON.
+pub fn document_json() -> Result<String, serde_json::Error> {
+    let (_, registered) = routes::all().split_for_parts();
+    openapi::document_json(registered)
 }
 
 async fn not_found(request: Request) -> Problem {

@@ -1,7 +1,7 @@
 //! Problems: every refusal and failure as `application/problem+json` (RFC 9457).
 //!
 //! A [`Problem`] is built from public text only. It becomes an answer without a body that carries the problem along;
-//! the outermost layer, which knows the request, writes the body. This is the one file that knows every room's errors.
+//! the outermost layer, which knows the request, writes the body. Which error becomes which problem is in `failures`.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -16,8 +16,6 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 pub use super::codes::Code;
-use crate::app;
-use crate::app::error::{BusyWith, StoreError};
 use crate::domain::access::Scope;
 use crate::domain::field_error::FieldError;
 use crate::domain::links::Links;
@@ -162,6 +160,15 @@ impl Problem {
         .with_header(ALLOW, &allowed)
     }
 
+    /// 413 for a body over `limit` bytes.
+    #[must_use]
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(
+            Code::PayloadTooLarge,
+            format!("the body is larger than {limit} bytes"),
+        )
+    }
+
     /// 422 with the given faults.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
@@ -193,7 +200,7 @@ impl Problem {
 
     /// 401 because of the token; `reason` says which check failed, without any of the token's content.
     #[must_use]
-    pub fn bad_token(reason: &'static str) -> Self {
+    pub fn bad_token(reason: &str) -> Self {
         Self::new(Code::Unauthenticated, reason).with_header(
             WWW_AUTHENTICATE,
             &format!("Bearer realm=\"emgate\", error=\"invalid_token\", error_description=\"{reason}\""),
@@ -207,6 +214,12 @@ impl Problem {
             WWW_AUTHENTICATE,
             &format!("Bearer realm=\"emgate\", error=\"insufficient_scope\", scope=\"{scope}\""),
         )
+    }
+
+    /// The same, naming the scope in the detail.
+    #[must_use]
+    pub fn lacks_scope(scope: Scope) -> Self {
+        Self::needs_scope(scope, format!("this needs the scope {scope}"))
     }
 
     /// 500. What went wrong belongs into the log, where it was found.
@@ -275,23 +288,6 @@ impl Problem {
         problem
     }
 
-    /// What an action that failed is answered with: never 504, which would leave open whether it was done. Of a plan's
-    /// actions a time-out comes here only before anything was sent; one that comes later is answered 202.
-    #[must_use]
-    pub fn of_action(error: app::Error) -> Self {
-        let mut problem = Self::from(error);
-        if problem.0.code == Code::UpstreamTimeout {
-            let unavailable = Self::new(
-                Code::UpstreamUnavailable,
-                "Enterprise Manager did not answer in time",
-            );
-            problem.0.code = unavailable.0.code;
-            problem.0.detail = unavailable.0.detail;
-            problem.0.headers = unavailable.0.headers;
-        }
-        problem
-    }
-
     /// The whole answer, for the request it belongs to.
     #[must_use]
     pub fn render(&self, links: &Links, request_id: &str, path: &str) -> Response {
@@ -330,180 +326,15 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<app::Error> for Problem {
-    fn from(error: app::Error) -> Self {
-        use app::Error as E;
-        match error {
-            E::NotFound { what } => Self::not_found(what),
-            E::NoSuchMethod(methods) => Self::no_such_method(&methods),
-            E::Invalid(faults) => Self::invalid(faults),
-            E::PlanBusy(BusyWith::Operation(id)) => Self::new(
-                Code::PlanBusy,
-                format!("operation {id} of this plan has not ended"),
-            )
-            .about_operation(id),
-            E::PlanBusy(BusyWith::Session(id)) => Self::new(
-                Code::PlanBusy,
-                format!("failover session {id} of this plan has not stopped"),
-            )
-            .about_session(id),
-            E::KeyReused => Self::new(
-                Code::IdempotencyKeyReused,
-                "the key came with another request before; use a fresh key for a new request",
-            ),
-            E::NotReady => Self::new(
-                Code::UpstreamUnavailable,
-                "what runs at Enterprise Manager has not been observed completely yet, so nothing may be started",
-            ),
-            E::PreconditionFailed => Self::new(
-                Code::PreconditionFailed,
-                "the entity tag in If-Match is not that of the present state",
-            ),
-            E::OperationFinished(id) => {
-                Self::new(Code::OperationFinished, format!("operation {id} has ended")).about_operation(id)
-            }
-            E::NeedsScope(scope) => Self::needs_scope(scope, format!("this needs the scope {scope}")),
-            E::NotCancellable { reason } => Self::new(Code::NotCancellable, reason),
-            E::Refused { operation, source } => Self::from(E::Upstream(source)).about_operation(operation),
-            E::Upstream(error) => upstream(&error),
-            E::Store(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
-                if matches!(error, StoreError::RefusedValue { .. }) {
-                    return Self::new(
-                        Code::InvalidRequest,
-                        "the request has text that the store cannot hold, such as the character U+0000",
-                    );
-                }
-                // To repeat it changes nothing, and the store is well.
-                if error.is_about_the_row() || error.is_unreadable() {
-                    return Self::internal();
-                }
-                let detail = match error {
-                    // Whatever else the store holds is there; to ask again changes nothing.
-                    error if error.is_unreadable() => return Self::internal(),
-                    StoreError::Refused { refusal, .. } => {
-                        format!("the gateway's store cannot be written to: {}", refusal.reason())
-                    }
-                    _ => "the gateway's store did not answer".to_owned(),
-                };
-                Self::new(Code::StoreUnavailable, detail)
-            }
-            E::Internal(what) => {
-                tracing::error!(what, "a fault of the gateway's own");
-                Self::internal()
-            }
-        }
-    }
-}
-
-/// What Enterprise Manager's answer, or its silence, means to the caller (docs/upstream-faults.md). Only its own
-/// words are quoted, which the room below has cut to size; never an address, a path or a stack trace.
-fn upstream(error: &app::UpstreamError) -> Problem {
-    use app::UpstreamFault as F;
-    let saying = |text: &str, message: &Option<String>| match message {
-        Some(message) => format!("{text}: {message}"),
-        None => text.to_owned(),
-    };
-    let (code, detail) = match error.kind() {
-        F::Refused { status, message } => {
-            let code = match status {
-                403 => Code::UpstreamForbidden,
-                404 => Code::NotFound,
-                409 => Code::UpstreamConflict,
-                _ => Code::UpstreamRejected,
-            };
-            (code, saying("Enterprise Manager refused the request", message))
-        }
-        F::CredentialsRefused { message, .. } => (
-            Code::UpstreamAuthFailed,
-            saying("Enterprise Manager refuses the gateway's credentials", message),
-        ),
-        F::Failed { status, message } => (
-            Code::UpstreamError,
-            saying(
-                &format!("Enterprise Manager failed with status {status}"),
-                message,
-            ),
-        ),
-        F::InvalidResponse { .. } => (
-            Code::UpstreamInvalidResponse,
-            "Enterprise Manager's answer is not a document that can be trusted".to_owned(),
-        ),
-        F::TooLarge { limit } => (
-            Code::UpstreamInvalidResponse,
-            format!("Enterprise Manager's answer is larger than {limit} bytes"),
-        ),
-        F::ConnectionLost { .. } => (
-            Code::UpstreamError,
-            "the connection to Enterprise Manager broke before the answer was complete".to_owned(),
-        ),
-        F::TimedOut => (
-            Code::UpstreamTimeout,
-            "Enterprise Manager did not answer in time".to_owned(),
-        ),
-        F::Overloaded { message, .. } => (
-            Code::UpstreamUnavailable,
-            saying("Enterprise Manager is overloaded or in maintenance", message),
-        ),
-        F::Unreachable { .. } => (
-            Code::UpstreamUnavailable,
-            "Enterprise Manager cannot be reached".to_owned(),
-        ),
-        F::CircuitOpen { .. } => (
-            Code::UpstreamUnavailable,
-            "Enterprise Manager has not answered for a while and is not asked until it may have recovered"
-                .to_owned(),
-        ),
-        F::NoFreeLogon => (
-            Code::UpstreamUnavailable,
-            "all logon sessions at Enterprise Manager are in use".to_owned(),
-        ),
-        F::DeadlinePassed => (
-            Code::UpstreamUnavailable,
-            "the gateway was held up for so long that the request was not sent to Enterprise Manager any more".to_owned(),
-        ),
-        F::ShuttingDown => (Code::UpstreamUnavailable, "the gateway is stopping".to_owned()),
-        F::NotEncodable { .. } => (
-            Code::InvalidRequest,
-            "the request cannot be written as a document of Enterprise Manager".to_owned(),
-        ),
-    };
-    let problem = Problem::new(code, detail);
-    if code.status().is_server_error() {
-        tracing::warn!(
-            error = error as &dyn std::error::Error,
-            code = code.as_str(),
-            "Enterprise Manager did not do what was asked"
-        );
-    }
-    if matches!(code, Code::UpstreamUnavailable | Code::UpstreamAuthFailed) {
-        problem.retry_after(error.retry_after())
-    } else {
-        problem
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_single_fault_is_told_in_the_detail_too() {
+    fn the_detail_repeats_a_single_fault() {
         let problem = Problem::fault("/callback/url", "is not an address");
         assert_eq!(problem.0.detail, "/callback/url: is not an address");
         assert_eq!(problem.0.errors.len(), 1);
-    }
-
-    #[test]
-    fn a_value_that_the_store_cannot_hold_is_the_requests_fault_and_a_row_it_cannot_read_the_gateways() {
-        for (error, code) in [
-            (StoreError::RefusedValue { source: None }, Code::InvalidRequest),
-            (StoreError::Corrupt { what: "events.body" }, Code::Internal),
-            (StoreError::TooSlow, Code::StoreUnavailable),
-        ] {
-            let problem = Problem::from(app::Error::Store(error));
-            assert_eq!(problem.code(), code);
-        }
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub enum Error {
 /// # Errors
 /// [`Error::Bind`].
 pub fn bind(config: &Config) -> Result<TcpListener, Error> {
-    listener::bind(config.listen)
+    let address = config.listen;
+    listener::bind(address).map_err(|source| Error::Bind { address, source })
 }
 
 /// Serves until `stop`, then ends: no new connections, open requests get `drain` to finish.

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::store::Config;
-    use crate::store::testing::{new_operation, temporary_config};
+    use crate::store::testing::{new_command, new_operation, temporary_config};
 
     /// A second less than a key is kept.
     const ALMOST: Duration = Duration::from_secs(24 * 3600 - 1);
@@ -146,7 +146,9 @@ mod tests {
     async fn bind(store: &Store, request: &str) -> OperationId {
         let operation = new_operation(store);
         let mut tx = store.begin().await.expect("begun");
-        tx.insert_operation(&operation).await.expect("inserted");
+        tx.insert_operation(&operation, &new_command())
+            .await
+            .expect("inserted");
         tx.bind_key(&key(request), operation.id).await.expect("bound");
         tx.commit().await.expect("committed");
         operation.id

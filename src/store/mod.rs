@@ -39,6 +39,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
+use tokio::sync::watch;
 
 use crate::clock::SharedClock;
 use crate::domain::event::EventType;
@@ -91,6 +92,8 @@ struct Inner {
     unreadable: readable::Unreadable,
     health: Health,
     deliveries: Nudge,
+    /// Counts the commits, here or in another replica, that changed an operation, a session or the event log.
+    changes: watch::Sender<u64>,
     /// Given when there may be another replica, or one less.
     replicas: Nudge,
     /// This process among those that share the database.
@@ -113,6 +116,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "greetings", include_str!("migrations/0007_greetings.sql")),
     (8, "submitters", include_str!("migrations/0008_submitters.sql")),
     (9, "upstreams", include_str!("migrations/0009_upstreams.sql")),
+    (10, "commands", include_str!("migrations/0010_commands.sql")),
 ];
 
 impl Store {
@@ -170,6 +174,7 @@ impl Store {
             clock,
             trusted_clock: Mutex::default(),
             deliveries: Nudge::default(),
+            changes: watch::Sender::new(0),
             replicas: Nudge::default(),
             _lock: lock,
         };
@@ -263,6 +268,13 @@ impl Store {
     #[must_use]
     pub fn deliveries_nudge(&self) -> Nudge {
         self.0.deliveries.clone()
+    }
+
+    /// Changes after each commit that changed an operation, a session or the event log, whichever replica made it. Only
+    /// that something changed is certain: a notification between replicas can be lost, so look at intervals as well.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 
     /// Whether the database answers, for readiness. One that took no writes is tried again: who waits for readiness
@@ -361,12 +373,19 @@ impl Tx {
         self.events.push(kind);
     }
 
-    /// Makes it durable, then wakes whom it concerns.
+    /// Whether it changed an operation, a session or the event log.
+    pub(in crate::store) fn changed(&self) -> bool {
+        self.operations_written || !self.events.is_empty()
+    }
+
+    /// Makes it durable, then announces what it changed: to other replicas, to the dispatcher, and to those who follow
+    /// [`Store::changes`].
     ///
     /// # Errors
     /// [`Error::Database`] when the database did not take it; then nothing of it is there.
     pub async fn commit(mut self) -> Result<(), Error> {
         self.notify().await?;
+        let changed = self.changed();
         let Self { inner, store, .. } = self;
         store.health.limit(inner.commit()).await?;
         if self.written {
@@ -379,7 +398,17 @@ impl Tx {
         if self.events_written {
             store.deliveries.now();
         }
+        if changed {
+            store.announce();
+        }
         Ok(())
+    }
+}
+
+impl Inner {
+    /// Tells those who follow [`Store::changes`].
+    fn announce(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -415,6 +444,7 @@ pub mod testing {
 
     use super::{Config, Store};
     use crate::clock::{ManualClock, SharedClock, SystemClock};
+    use crate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
     use crate::domain::id::OperationId;
     use crate::domain::operation::{Operation, OperationKind, OperationState};
 
@@ -472,6 +502,18 @@ pub mod testing {
             evidence_deadline: now,
             history: vec![],
         }
+    }
+
+    /// What such an operation sends.
+    pub fn new_command() -> Command {
+        Command::Mirror(MirrorWrite {
+            method: WriteMethod::Post,
+            path: "/jobs".into(),
+            target: "jobs".into(),
+            action: "post".into(),
+            body: "<Spec/>".into(),
+            reply: ExpectedReply::Task,
+        })
     }
 
     /// The configuration of a fresh store, to open it more than once.

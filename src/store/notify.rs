@@ -1,5 +1,5 @@
-//! What one replica writes, the others hear of: a commit that changed something notifies them, so that they need not
-//! wait for their next look. Looking goes on all the same, because a notification may get lost.
+//! Commits are announced to other replicas (`pg_notify`), which then need not wait for their next query at intervals.
+//! The queries at intervals remain, because a notification can be lost.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use sqlx::postgres::PgListener;
 
 use super::engine::Engine;
 use super::{Error, Store, Tx};
+use crate::runtime::Nudge;
 
 const CHANNEL: &str = "emgate";
 /// How long to rest before listening again.
@@ -15,28 +16,28 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// After how much silence to listen on a new connection: one that was cut off is silent for ever.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// Hears what other replicas wrote.
-pub struct NotificationListener<F> {
+/// Receives what other replicas announce, and announces it in this process.
+pub struct NotificationListener {
     store: Store,
-    /// Told that operations or sessions changed.
-    changed: F,
+    /// Wakes the observation, which follows the operations of all replicas.
+    watcher: Nudge,
 }
 
 impl Tx {
-    /// Tells the other replicas, once this is committed.
+    /// Notifies the other replicas, once this is committed.
     pub(super) async fn notify(&mut self) -> Result<(), Error> {
-        if self.engine() == Engine::Sqlite || !(self.events_written || self.operations_written) {
+        if self.engine() == Engine::Sqlite || !(self.events_written || self.changed()) {
             return Ok(());
         }
-        let told = format!(
+        let announced = format!(
             "{} {}{}",
             self.replica(),
             if self.events_written { "d" } else { "" },
-            if self.operations_written { "o" } else { "" },
+            if self.changed() { "c" } else { "" },
         );
         sqlx::query("select pg_notify($1, $2)::text")
             .bind(CHANNEL)
-            .bind(told)
+            .bind(announced)
             .execute(self.connection())
             .await?;
         Ok(())
@@ -55,10 +56,10 @@ impl Store {
     }
 }
 
-impl<F: Fn() + Send + Sync> NotificationListener<F> {
-    /// A listener that calls `changed` when operations or sessions were changed elsewhere, and wakes the deliveries by itself.
-    pub const fn new(store: Store, changed: F) -> Self {
-        Self { store, changed }
+impl NotificationListener {
+    /// A listener that wakes `watcher` when operations or sessions were changed elsewhere.
+    pub const fn new(store: Store, watcher: Nudge) -> Self {
+        Self { store, watcher }
     }
 
     /// Listens until it is dropped.
@@ -70,7 +71,7 @@ impl<F: Fn() + Send + Sync> NotificationListener<F> {
             if let Err(error) = self.listen().await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "other replicas are not heard"
+                    "notifications of other replicas cannot be received; trying again"
                 );
             }
             tokio::time::sleep(PAUSE).await;
@@ -81,8 +82,8 @@ impl<F: Fn() + Send + Sync> NotificationListener<F> {
         let url = self.store.0.write.connect_options().database_url.clone();
         let mut listener = PgListener::connect(url.as_str()).await?;
         listener.listen(CHANNEL).await?;
-        self.hear("dor");
-        // None: the connection broke or was silent, and what was told in the meantime is not known.
+        self.hear("dcr");
+        // None: the connection broke or was silent, and what was announced in the meantime is not known.
         while let Some(heard) = tokio::time::timeout(SILENCE, listener.try_recv())
             .await
             .unwrap_or(Ok(None))?
@@ -100,11 +101,51 @@ impl<F: Fn() + Send + Sync> NotificationListener<F> {
         if what.contains('d') {
             self.store.deliveries_nudge().now();
         }
-        if what.contains('o') {
-            (self.changed)();
+        if what.contains('c') {
+            self.watcher.now();
+            self.store.0.announce();
         }
         if what.contains('r') {
             self.store.0.replicas.now();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::testing::{new_command, new_operation, temporary};
+
+    #[tokio::test]
+    async fn a_commit_announces_what_it_changed() {
+        let store = temporary().await;
+        let mut changes = store.changes();
+        let mut tx = store.begin().await.expect("begun");
+        tx.insert_operation(&new_operation(&store), &new_command())
+            .await
+            .expect("inserted");
+        assert!(!changes.has_changed().expect("open"), "not committed yet");
+        tx.commit().await.expect("committed");
+        assert!(changes.has_changed().expect("open"));
+        changes.mark_unchanged();
+        store
+            .begin()
+            .await
+            .expect("begun")
+            .commit()
+            .await
+            .expect("committed");
+        assert!(!changes.has_changed().expect("open"), "nothing was changed");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_rolled_back_announces_nothing() {
+        let store = temporary().await;
+        let changes = store.changes();
+        let mut tx = store.begin().await.expect("begun");
+        tx.insert_operation(&new_operation(&store), &new_command())
+            .await
+            .expect("inserted");
+        drop(tx);
+        assert!(!changes.has_changed().expect("open"));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::any::AnyRow;
 
 use super::cursor::{Cursor, Page};
@@ -14,6 +15,7 @@ use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
 use super::text::{checked, kept, opt_checked, opt_kept};
 use super::{Error, Store, Tx, UPSTREAM};
+use crate::domain::command::Command;
 use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState,
@@ -45,6 +47,9 @@ pub enum Inserted {
 /// How many ids a statement names; both engines take more.
 const MOST_IDS: usize = 1000;
 
+/// What a command is sealed for.
+const COMMAND: &str = "operations.command";
+
 const COLUMNS: &str = "id, kind, action, plan, target, state, result, result_source, progress, task_id, task_logon, \
      task_state, task_message, session_id, failure_message, failure_source, requested_by, requested_at, finished_at, \
      cancel_requested_at, callback_url, metadata, seen_observation, evidence_deadline";
@@ -58,15 +63,21 @@ fn columns(engine: Engine, own: &str) -> String {
 }
 
 impl Tx {
-    /// Writes a new operation, unless its plan is busy.
+    /// Writes a new operation and what it sends, unless its plan is busy.
     ///
     /// # Errors
-    /// [`Error::Database`].
-    pub async fn insert_operation(&mut self, operation: &Operation) -> Result<Inserted, Error> {
+    /// [`Error::Database`], [`Error::Unsealable`].
+    pub async fn insert_operation(
+        &mut self,
+        operation: &Operation,
+        command: &Command,
+    ) -> Result<Inserted, Error> {
+        let command = SecretString::from(json(command, "operations.command")?);
+        let command = self.sealer().seal(COMMAND, &command)?;
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
-             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, upstream_id) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, upstream_id, command) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
@@ -84,6 +95,7 @@ impl Tx {
         .bind(micros(operation.evidence_deadline))
         .bind(self.replica().to_owned())
         .bind(UPSTREAM)
+        .bind(command)
         .execute(self.connection())
         .await
         .map_err(Error::from);
@@ -105,7 +117,8 @@ impl Tx {
             "update operations set state = $2, result = $3, result_source = $4, progress = $5, task_id = $6, \
              task_logon = $7, task_state = $8, task_message = $9, session_key = $10, session_id = $11, \
              failure_message = $12, failure_source = $13, finished_at = $14, cancel_requested_at = $15, \
-             answer_due = $16, evidence_deadline = $17 where id = $1",
+             answer_due = $16, evidence_deadline = $17, \
+             command = case when kind = 'em' and $2 = 'finished' then null else command end where id = $1",
         )
         .bind(operation.id.to_string())
         .bind(operation.state.as_str())
@@ -305,13 +318,35 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`]; it is not known then.
-    pub async fn is_recorded(&self, operation: &Operation) -> Result<bool, Error> {
+    pub async fn is_recorded(&self, operation: &Operation, command: &Command) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
         // A look would not see a commit that is still under way; the same row once more has to wait for it.
-        let absent = tx.insert_operation(operation).await? == Inserted::Done;
+        let absent = tx.insert_operation(operation, command).await? == Inserted::Done;
         drop(tx);
         // The plan may also be another's by now.
         Ok(!absent && self.operation(operation.id).await?.is_some())
+    }
+
+    /// What an operation sends, or sent, to EM. None for rows of programs that did not keep it, and for writes through
+    /// the mirror that have ended.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Unsealable`], [`Error::Corrupt`].
+    pub async fn command(&self, id: OperationId) -> Result<Option<Command>, Error> {
+        let row = sqlx::query("select command from operations where id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.reader())
+            .await?;
+        let sealed = row.map(|row| row.opt_text("command")).transpose()?.flatten();
+        sealed
+            .map(|sealed| {
+                let opened = self.sealer().open_sealed(COMMAND, &sealed)?;
+                let corrupt = Error::Corrupt {
+                    what: "operations.command",
+                };
+                serde_json::from_str(opened.expose_secret()).map_err(|_| corrupt)
+            })
+            .transpose()
     }
 
     /// Every operation that may still change: not finished, or unknown and possibly found again.
@@ -504,6 +539,12 @@ impl Tx {
         Ok(())
     }
 
+    /// The text that a query finds.
+    pub async fn text_of(&mut self, sql: &str) -> Result<String, Error> {
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()));
+        query.fetch_one(self.connection()).await?.text("found")
+    }
+
     /// Makes all operations those of another process.
     pub async fn leave_to(&mut self, process: &str) -> Result<(), Error> {
         sqlx::query("update operations set submitted_by = $1")
@@ -511,5 +552,103 @@ impl Tx {
             .execute(self.connection())
             .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::command::{ExpectedReply, MirrorWrite, WriteMethod};
+    use crate::domain::plan::{Action, PlanCommand, PlanEdit, PlanKind, PlanRef};
+    use crate::store::testing::{new_operation, temporary};
+
+    fn commands() -> Vec<Command> {
+        let plan = PlanRef {
+            id: "3f56fa52-c902-4655-9774-2022fde214d2".parse().expect("an id"),
+            kind: PlanKind::Cloud,
+            name: "a plan".into(),
+            tenant: None,
+            backup_server: None,
+        };
+        let script = PlanCommand {
+            enabled: true,
+            command: Some("net use /password:hunter2".into()),
+        };
+        vec![
+            Command::Act {
+                plan: plan.clone(),
+                action: Action::Start {
+                    before: Some("2026-01-31T12:00:00.123456789Z".parse().expect("a time")),
+                },
+            },
+            Command::Act {
+                plan: plan.clone(),
+                action: Action::Undo,
+            },
+            Command::EditPlan {
+                plan: plan.clone(),
+                edit: PlanEdit::Cloud {
+                    pre_command: script,
+                    post_command: PlanCommand::default(),
+                },
+            },
+            Command::EditPlan {
+                plan: plan.clone(),
+                edit: PlanEdit::OnPremises {
+                    description: String::new(),
+                },
+            },
+            Command::DeletePlan { plan },
+            Command::Mirror(MirrorWrite {
+                method: WriteMethod::Put,
+                path: "/credentials/1".into(),
+                target: "credentials/1?x=1".into(),
+                action: "put".into(),
+                body: "<Spec><Password>hunter2</Password></Spec>".into(),
+                reply: ExpectedReply::Nothing,
+            }),
+        ]
+    }
+
+    #[tokio::test]
+    async fn a_command_is_read_back_as_it_was_written() {
+        let store = temporary().await;
+        for command in commands() {
+            let operation = new_operation(&store);
+            let mut tx = store.begin().await.expect("begun");
+            tx.insert_operation(&operation, &command).await.expect("inserted");
+            tx.commit().await.expect("committed");
+            let read = store.command(operation.id).await.expect("read");
+            assert_eq!(read, Some(command));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_is_sealed() {
+        let store = temporary().await;
+        for command in commands() {
+            let operation = new_operation(&store);
+            let mut tx = store.begin().await.expect("begun");
+            tx.insert_operation(&operation, &command).await.expect("inserted");
+            let stored = tx.text_of("select command as found from operations order by id desc limit 1");
+            let stored = stored.await.expect("read");
+            assert!(
+                !stored.contains("hunter2") && !stored.contains("plan"),
+                "{stored}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_command_of_a_mirrored_write_goes_when_it_ends() {
+        let store = temporary().await;
+        let mut operation = new_operation(&store);
+        let mut tx = store.begin().await.expect("begun");
+        let write = commands().pop().expect("the last is one");
+        tx.insert_operation(&operation, &write).await.expect("inserted");
+        operation.finish(None, None, operation.requested_at);
+        tx.save_operation(&operation).await.expect("saved");
+        tx.commit().await.expect("committed");
+        assert_eq!(store.command(operation.id).await.expect("read"), None);
     }
 }

@@ -44,7 +44,7 @@ mod tests {
     use crate::domain::webhook::target::TargetUrl;
     use crate::store::Store;
     use crate::store::operations::OperationFilter;
-    use crate::store::testing::{new_operation, temporary};
+    use crate::store::testing::{new_command, new_operation, temporary};
 
     /// The value is to blame, not the store, which goes on.
     async fn is_refused<T: std::fmt::Debug>(store: &Store, outcome: Result<T, Error>) {
@@ -85,7 +85,7 @@ mod tests {
         ];
         for operation in spoilt {
             let mut tx = store.begin().await.expect("begun");
-            let inserted = tx.insert_operation(&operation).await.map(|_| ());
+            let inserted = tx.insert_operation(&operation, &new_command()).await.map(|_| ());
             drop(tx);
             is_refused(&store, inserted).await;
         }
@@ -114,7 +114,9 @@ mod tests {
         let store = temporary().await;
         let mut operation = new_operation(&store);
         let mut tx = store.begin().await.expect("begun");
-        tx.insert_operation(&operation).await.expect("inserted");
+        tx.insert_operation(&operation, &new_command())
+            .await
+            .expect("inserted");
         operation.failure = Some(Failure {
             message: "said\0so".into(),
             source: FailureSource::Task,

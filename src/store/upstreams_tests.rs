@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::testing::{new_operation, temporary};
+use super::testing::{new_command, new_operation, temporary};
 use super::{Store, UPSTREAM};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::{EmId, LogonId};
@@ -78,7 +78,9 @@ async fn a_plan_is_not_busy_with_an_operation_of_its_namesake_at_another_em() {
     let mut tx = store.begin().await.expect("begun");
     let first = failover(&store);
     assert_eq!(
-        tx.insert_operation(&first).await.expect("written"),
+        tx.insert_operation(&first, &new_command())
+            .await
+            .expect("written"),
         Inserted::Done
     );
     tx.commit().await.expect("committed");
@@ -87,7 +89,10 @@ async fn a_plan_is_not_busy_with_an_operation_of_its_namesake_at_another_em() {
     assert!(store.unfinished_operations().await.expect("read").is_empty());
     let mut tx = store.begin().await.expect("begun");
     assert_eq!(tx.busy_operation(&id()).await.expect("read"), None);
-    let second = tx.insert_operation(&failover(&store)).await.expect("written");
+    let second = tx
+        .insert_operation(&failover(&store), &new_command())
+        .await
+        .expect("written");
     assert_eq!(second, Inserted::Done);
 }
 
@@ -128,7 +133,9 @@ async fn a_logon_session_at_another_em_is_not_resumed() {
 async fn what_is_written_names_its_em() {
     let store = temporary().await;
     let mut tx = store.begin().await.expect("begun");
-    tx.insert_operation(&failover(&store)).await.expect("written");
+    tx.insert_operation(&failover(&store), &new_command())
+        .await
+        .expect("written");
     tx.save_session(&running()).await.expect("written");
     tx.commit().await.expect("committed");
     for sql in [

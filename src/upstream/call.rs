@@ -16,6 +16,7 @@ use super::error::{Error, Kind};
 use super::limits::Class;
 use super::logons::{Lease, Pool};
 use super::transport::{Answer, Content, Transport};
+use crate::domain::command::WriteMethod;
 
 /// Before the new attempt after a connection that could not be opened.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -29,24 +30,14 @@ pub(super) enum Call<'a> {
     /// GET, and how much time it has.
     Read(Class),
     /// Whatever changes EM: a method and its body.
-    Write(Change, &'a [u8]),
+    Write(WriteMethod, &'a [u8]),
 }
 
-/// The methods that change EM.
-#[derive(Clone, Copy)]
-pub(super) enum Change {
-    Post,
-    Put,
-    Delete,
-}
-
-impl Change {
-    const fn http(self) -> Method {
-        match self {
-            Self::Post => Method::POST,
-            Self::Put => Method::PUT,
-            Self::Delete => Method::DELETE,
-        }
+const fn http_method(method: WriteMethod) -> Method {
+    match method {
+        WriteMethod::Post => Method::POST,
+        WriteMethod::Put => Method::PUT,
+        WriteMethod::Delete => Method::DELETE,
     }
 }
 
@@ -59,7 +50,7 @@ async fn once(transport: &Transport, lease: &Lease, target: &str, call: Call<'_>
                 .write(
                     account,
                     Class::Action,
-                    method.http(),
+                    http_method(method),
                     target,
                     auth,
                     Content::Xml(body),

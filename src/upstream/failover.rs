@@ -1,24 +1,17 @@
-//! Failover plans of both kinds: read, run, changed, deleted.
-//!
-//! Every write is one POST, PUT or DELETE (see `mirror`), answered by a task that lives in the logon session it was
-//! sent in. That session is pinned before the answer goes up, so that the task outlives the moment.
+//! Failover plans of both kinds: read; `commands` runs, changes and deletes them.
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::documents::{
     InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, backup_server, id, own_id,
 };
-use super::error::{Error, Kind};
+use super::error::Error;
 use super::limits::Class;
-use super::mirror::{ExpectedReply, Write, WriteResponse};
 use super::query::{Filter, Freshness};
-use super::types::{AcceptedTask, Page, PageRequest, Sort, SortField};
-use super::{EmClient, paths, tasks, xml};
-use crate::catalogue::Method;
+use super::types::{Page, PageRequest, Sort, SortField};
+use super::{EmClient, paths};
 use crate::domain::id::EmId;
-use crate::domain::plan::{Action, Command, Plan, PlanEdit, PlanKind, PlanMachine, PlanRef, Reference};
+use crate::domain::plan::{Plan, PlanCommand, PlanKind, PlanMachine, Reference};
 
 const PLAN_ROOTS: [&str; 2] = ["CloudFailoverPlan", "FailoverPlan"];
 
@@ -87,62 +80,6 @@ impl EmClient {
         let decoded = self.fetch(Class::Read, &whole(kind, id), &PLAN_ROOTS).await?;
         Ok((plan_asked_for(kind, id, decoded.read()?), decoded.json.clone()))
     }
-
-    /// Asks EM to run an action. One POST, whatever happens; [`Error::acted`] tells whether it may have arrived.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn act(&self, plan: &PlanRef, action: Action) -> Result<AcceptedTask, Error> {
-        let body = match action {
-            Action::Start { before } => start_spec(plan.kind, before)?,
-            Action::Test | Action::Undo => Vec::new(),
-        };
-        let target = format!(
-            "{}?action={}",
-            paths::plan(plan.kind, &plan.id),
-            action.kind().as_str()
-        );
-        let taken = self.send(Write {
-            method: Method::Post,
-            target,
-            body,
-            promise: ExpectedReply::Failover,
-        });
-        taken.await?.task.ok_or_else(tasks::missing_task)
-    }
-
-    /// Changes a plan: one PUT.
-    ///
-    /// # Errors
-    /// As [`EmClient::act`].
-    pub async fn edit_plan(
-        &self,
-        kind: PlanKind,
-        id: &EmId,
-        edit: &PlanEdit,
-    ) -> Result<WriteResponse, Error> {
-        let write = Write {
-            method: Method::Put,
-            target: paths::plan(kind, id),
-            body: edited(edit)?,
-            promise: ExpectedReply::Task,
-        };
-        self.send(write).await
-    }
-
-    /// Deletes a cloud plan: one DELETE. EM cannot delete on-premises plans.
-    ///
-    /// # Errors
-    /// As [`EmClient::act`].
-    pub async fn delete_plan(&self, id: &EmId) -> Result<WriteResponse, Error> {
-        let write = Write {
-            method: Method::Delete,
-            target: paths::plan(PlanKind::Cloud, id),
-            body: Vec::new(),
-            promise: ExpectedReply::Task,
-        };
-        self.send(write).await
-    }
 }
 
 /// Where EM shows a plan whole.
@@ -155,43 +92,6 @@ const fn query_type(kind: PlanKind) -> &'static str {
     match kind {
         PlanKind::Cloud => "CloudFailoverPlan",
         PlanKind::OnPremises => "FailoverPlan",
-    }
-}
-
-fn body(root: &str, json: &Value) -> Result<Vec<u8>, Error> {
-    xml::body(root, json).map_err(|reason| Error::before_sending(Kind::NotEncodable { reason }))
-}
-
-/// EM takes either, never both: now, or restore points up to a moment (docs/behaviour.md#actions).
-fn start_spec(kind: PlanKind, before: Option<Timestamp>) -> Result<Vec<u8>, Error> {
-    let root = match kind {
-        PlanKind::Cloud => "CloudFailoverPlanManagementSpec",
-        PlanKind::OnPremises => "FailoverPlanManagementSpec",
-    };
-    let spec = match before {
-        None => json!({"startNow": true}),
-        Some(before) => json!({"startDate": before.to_string()}),
-    };
-    body(root, &spec)
-}
-
-/// What EM lets one change, and nothing else.
-fn edited(edit: &PlanEdit) -> Result<Vec<u8>, Error> {
-    let text = |command: &Command| command.command.clone().unwrap_or_default();
-    match edit {
-        PlanEdit::Cloud {
-            pre_command,
-            post_command,
-        } => {
-            let options = json!({
-                "postFailoverPlanCommandEnabled": post_command.enabled,
-                "postFailoverPlanCommand": text(post_command),
-                "preFailoverPlanCommandEnabled": pre_command.enabled,
-                "preFailoverPlanCommand": text(pre_command),
-            });
-            body("CloudFailoverPlan", &json!({"cloudFailoverPlanOptions": options}))
-        }
-        PlanEdit::OnPremises { description } => body("FailoverPlan", &json!({"description": description})),
     }
 }
 
@@ -239,9 +139,9 @@ fn plan(kind: PlanKind, own: EmId, document: PlanDocument) -> Plan {
     }
 }
 
-fn commands(options: OptionsDocument) -> (Option<Command>, Option<Command>) {
+fn commands(options: OptionsDocument) -> (Option<PlanCommand>, Option<PlanCommand>) {
     let command = |enabled: Option<bool>, command| {
-        Some(Command {
+        Some(PlanCommand {
             enabled: enabled.unwrap_or(false),
             command,
         })

@@ -1,7 +1,6 @@
-//! Whatever EM has, for the mirror: documents as JSON without knowing their kind, files as a stream, writes.
+//! Whatever EM has, for the mirror: documents as JSON without knowing their kind, and files as a stream.
 //!
-//! Documents go through the read cache like every other read. A write is one request (see `call`), and what its answer
-//! means is said here, for the curated verbs too. A download holds its slot in the logon session until the last byte,
+//! Documents go through the read cache like every other read. A download holds its slot in the logon session until the last byte,
 //! so that the session is not logged off under it.
 
 use std::sync::Arc;
@@ -14,15 +13,12 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::call::Change;
 use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
 use super::limits::Class;
 use super::logons::Lease;
 use super::transport::{Opened, Transport};
-use super::types::AcceptedTask;
-use super::{EmClient, Inner, tasks};
-use crate::catalogue::Method;
+use super::{EmClient, Inner};
 use crate::domain::links::Links;
 
 /// One of EM's documents.
@@ -62,7 +58,7 @@ impl Document {
         serde_json::from_slice(&self.json).is_ok_and(|list: List| list.items.is_empty())
     }
 
-    fn of(decoded: &Decoded) -> Self {
+    pub(super) fn of(decoded: &Decoded) -> Self {
         Self {
             root: decoded.root,
             json: decoded.json.clone(),
@@ -84,69 +80,6 @@ fn unlink(value: &mut Value, unwanted: &impl Fn(&Value) -> bool) {
         Value::Array(items) => items.iter_mut().for_each(|item| unlink(item, unwanted)),
         _ => {}
     }
-}
-
-/// EM's answer to a write that it took.
-#[derive(Debug, Clone)]
-pub struct WriteResponse {
-    /// The status, a success.
-    pub status: u16,
-    /// What EM sent along.
-    pub document: Option<Document>,
-    /// The task that does the work, where there is one; the work is done otherwise.
-    pub task: Option<AcceptedTask>,
-}
-
-impl From<AcceptedTask> for WriteResponse {
-    fn from(task: AcceptedTask) -> Self {
-        Self {
-            status: StatusCode::ACCEPTED.as_u16(),
-            document: Some(Document {
-                root: "Task",
-                json: task.document.clone(),
-            }),
-            task: Some(task),
-        }
-    }
-}
-
-/// What EM's page promises as the answer to a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExpectedReply {
-    /// Nothing that would have to be followed; a task that comes all the same is.
-    Nothing,
-    /// A task.
-    Task,
-    /// The task of an action on a failover plan.
-    Failover,
-}
-
-impl ExpectedReply {
-    /// Whether a success without a document says that all is done; it leaves open what was done otherwise.
-    ///
-    /// 204 is EM's word for "done, nothing to tell", and what changes a setting may be done at once although the page
-    /// promises a task. An action on a plan never is: it starts what runs for hours, and to call that over would tell
-    /// everybody a success that nobody has seen. Its session is looked for instead.
-    const fn allows_empty_reply(self, status: StatusCode) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Task => status.as_u16() == StatusCode::NO_CONTENT.as_u16(),
-            Self::Failover => false,
-        }
-    }
-}
-
-/// A write.
-#[derive(Debug, Clone)]
-pub struct Write {
-    /// POST, PUT or DELETE.
-    pub method: Method,
-    /// Path and query below `/api/`.
-    pub target: String,
-    /// XML, or nothing.
-    pub body: Vec<u8>,
-    /// What the answer should be.
-    pub promise: ExpectedReply,
 }
 
 /// A file on its way from EM.
@@ -204,52 +137,6 @@ impl EmClient {
     /// [`Error`].
     pub async fn document_fresh(&self, target: &str) -> Result<Document, Error> {
         Ok(Document::of(&*self.document_now(target).await?))
-    }
-
-    /// Sends a write: one request, whatever happens; [`Error::acted`] tells whether it may have arrived. The logon
-    /// session of a task is pinned, as in [`AcceptedTask`].
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn send(&self, write: Write) -> Result<WriteResponse, Error> {
-        let change = match write.method {
-            Method::Post => Change::Post,
-            Method::Put => Change::Put,
-            Method::Delete => Change::Delete,
-            Method::Get => {
-                let reason = "GET changes nothing".to_owned();
-                return Err(Error::before_sending(Kind::NotEncodable { reason }));
-            }
-        };
-        let (answer, lease) = self.write(&write.target, change, &write.body).await?;
-        let status = answer.status.as_u16();
-        let silent =
-            answer.status == StatusCode::NO_CONTENT || answer.body.iter().all(u8::is_ascii_whitespace);
-        if silent {
-            return if write.promise.allows_empty_reply(answer.status) {
-                Ok(WriteResponse {
-                    status,
-                    document: None,
-                    task: None,
-                })
-            } else {
-                Err(tasks::missing_task())
-            };
-        }
-        let decoded = documents::decode_any(&self.inner.links, answer.body).await?;
-        let task = match (decoded.root, write.promise) {
-            ("Task", _) => Some(tasks::accepted(&decoded, lease.logon.id)?),
-            (_, ExpectedReply::Nothing) => None,
-            (_, ExpectedReply::Task | ExpectedReply::Failover) => return Err(tasks::missing_task()),
-        };
-        if task.is_some() {
-            lease.pool.pin(lease.logon.id);
-        }
-        Ok(WriteResponse {
-            status,
-            document: Some(Document::of(&decoded)),
-            task,
-        })
     }
 
     async fn document_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {

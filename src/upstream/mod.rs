@@ -6,6 +6,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `commands` | what changes EM: one request each |
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `paths`, `xml` | how its answers are read |
@@ -20,6 +21,7 @@
 
 mod breaker;
 mod call;
+mod commands;
 pub mod config;
 mod damage;
 mod documents;
@@ -47,6 +49,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::commands::WriteResponse;
 pub use self::config::Config;
 pub use self::damage::Damaged;
 pub use self::error::{Error, Kind, SetupError, Whose};
@@ -55,7 +58,7 @@ pub use self::types::{
     AcceptedTask, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView,
 };
 
-use self::call::{Call, Change, SendPermit};
+use self::call::{Call, SendPermit};
 use self::damage::Damages;
 use self::documents::Decoded;
 use self::limits::Class;
@@ -64,6 +67,7 @@ use self::oversize::Oversize;
 use self::read_cache::ReadCache;
 use self::transport::{Answer, Transport};
 use crate::clock::SharedClock;
+use crate::domain::command::WriteMethod;
 use crate::domain::id::LogonId;
 use crate::domain::links::Links;
 use crate::domain::logon::SavedLogon;
@@ -433,7 +437,7 @@ impl EmClient {
         }
     }
 
-    async fn write(&self, target: &str, change: Change, body: &[u8]) -> Result<(Answer, Lease), Error> {
+    async fn write(&self, target: &str, method: WriteMethod, body: &[u8]) -> Result<(Answer, Lease), Error> {
         let Inner {
             transport,
             pools,
@@ -447,7 +451,7 @@ impl EmClient {
             transport,
             pool,
             target,
-            Call::Write(change, body),
+            Call::Write(method, body),
             self.permit.as_ref(),
         )
         .await;

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 
-use super::call::{Call, Change};
+use super::call::Call;
 use super::documents::{self, Decoded, TaskDocument, invalid};
 use super::error::Error;
 use super::limits::Class;
 use super::paths::{self, escaped};
 use super::types::{AcceptedTask, TaskView};
 use super::{EmClient, call};
+use crate::domain::command::WriteMethod;
 use crate::domain::id::{EmId, LogonId, TaskId};
 use crate::domain::operation::TaskState;
 
@@ -58,7 +59,7 @@ impl EmClient {
         let Some(lease) = self.lease_in(logon).await? else {
             return Ok(false);
         };
-        let call = Call::Write(Change::Delete, &[]);
+        let call = Call::Write(WriteMethod::Delete, &[]);
         let outcome = call::within(&self.inner.transport, &lease, &target(task), call).await;
         self.forget_reads();
         match outcome {
@@ -155,7 +156,6 @@ pub(super) fn accepted(decoded: &Decoded, logon: LogonId) -> Result<AcceptedTask
         logon,
         state,
         message: message(document.result.and_then(|result| result.message)),
-        document: decoded.json.clone(),
     })
 }
 

@@ -1,6 +1,5 @@
 //! What the rooms above ask of this one, as values.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::domain::id::{EmId, LogonId, TaskId};
@@ -28,8 +27,6 @@ pub struct AcceptedTask {
     pub state: TaskState,
     /// EM's message, if it sent one already.
     pub message: Option<String>,
-    /// The task as EM answered it, as JSON.
-    pub document: Bytes,
 }
 
 /// A task as EM describes it.

@@ -299,7 +299,6 @@ impl BatchWriter {
             self.applied.events += 1;
         }
         tx.save_session(&record).await?;
-        self.applied.changed = true;
         Ok(())
     }
 
@@ -342,8 +341,7 @@ impl BatchWriter {
             let event = operation_event(&self.origin(tx), &operation)?;
             tx.append_event(&event).await?;
         }
-        let changed = before != Some(&operation);
-        if changed {
+        if before != Some(&operation) {
             tx.save_operation(&operation).await?;
         }
         if ended {
@@ -354,7 +352,6 @@ impl BatchWriter {
         self.applied.ended |= ended;
         self.applied.events += usize::from(tells);
         self.applied.released.extend(released);
-        self.applied.changed |= changed;
         self.applied.active |= match operation.state {
             OperationState::Running => true,
             // Nothing at EM tells how a write through the mirror went: there is nothing to be quick about.

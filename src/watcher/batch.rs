@@ -55,8 +55,6 @@ pub struct Completion {
 /// What a turn did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchOutcome {
-    /// Whether an operation or a session changed.
-    pub changed: bool,
     /// Whether something runs that deserves the short interval.
     pub active: bool,
     /// Whether an operation ended.
@@ -80,7 +78,6 @@ pub struct BatchOutcome {
 impl BatchOutcome {
     /// Adds what the next part did.
     pub fn add(&mut self, next: Self) {
-        self.changed |= next.changed;
         self.ended |= next.ended;
         self.events += next.events;
         self.released.extend(next.released);

@@ -72,7 +72,6 @@ pub struct Watcher {
     clock: SharedClock,
     config: Config,
     unknown_after: Duration,
-    changed: tokio::sync::watch::Sender<u64>,
     task_backoff: HashMap<OperationId, PollBackoff>,
     plans: Option<(Timestamp, Vec<Plan>)>,
     lookups: Lookups,
@@ -89,8 +88,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher of `em` that writes to `store`. `unknown_after` is how long evidence of an operation is looked for;
-    /// `changed` is bumped after every turn that changed an operation or a session.
+    /// A watcher of `em` that writes to `store`. `unknown_after` is how long evidence of an operation is looked for.
     #[must_use]
     pub fn new(
         em: EmClient,
@@ -98,7 +96,6 @@ impl Watcher {
         clock: SharedClock,
         config: Config,
         unknown_after: Duration,
-        changed: tokio::sync::watch::Sender<u64>,
     ) -> Self {
         Self {
             lookups: Lookups::new(em.clone()),
@@ -107,7 +104,6 @@ impl Watcher {
             clock,
             config,
             unknown_after,
-            changed,
             task_backoff: HashMap::new(),
             plans: None,
             report: Report::default(),

@@ -15,6 +15,8 @@ use emgate::store::{self, Store};
 use emgate::webhooks::egress::Resolve;
 use emgate::webhooks::{Client, Config, DeniedTarget, EgressPolicy};
 
+use crate::support::context::operator;
+
 /// Spellings of hosts that no configuration but a list may open, and most not even that.
 const CLOSED: &[&str] = &[
     // loopback
@@ -257,9 +259,9 @@ async fn no_spelling_of_a_closed_address_passes_any_door() {
     for host in CLOSED {
         for url in [format!("https://{host}/hook"), format!("http://{host}:8080/")] {
             let wanted = serde_json::from_value(serde_json::json!({"url": url})).expect("a wish");
-            let refused = verbs.create(wanted).await.expect_err(&url);
+            let refused = verbs.create(&operator(), wanted).await.expect_err(&url);
             assert_eq!(pointers(refused), ["/url"], "{url}");
-            let refused = verbs.callback(&url, None).await.expect_err(&url);
+            let refused = verbs.callback(&operator(), &url, None).await.expect_err(&url);
             assert_eq!(pointers(refused), ["/callback/url"], "{url}");
             assert_eq!(
                 dialled(guard(false), &url).await,
@@ -437,7 +439,7 @@ async fn what_is_refused_says_why_and_never_repeats_the_url() {
     let wanted =
         serde_json::from_value(serde_json::json!({"url": url, "format": "slack", "maxConcurrency": 0}))
             .expect("a wish");
-    let Err(Error::Invalid(faults)) = verbs.create(wanted).await else {
+    let Err(Error::Invalid(faults)) = verbs.create(&operator(), wanted).await else {
         panic!("accepted")
     };
     let text = format!("{faults:?}");

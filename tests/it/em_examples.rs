@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use emgate::app::em::is_mirrored;
 use emgate::catalogue::{Method, Operation, Resource, catalogue};
 use emgate::clock::ManualClock;
+use emgate::mirror::is_mirrored;
 use emgate::transcode;
 use serde_json::Value;
 

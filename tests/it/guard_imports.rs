@@ -27,22 +27,28 @@ const MAY_IMPORT: &[(&str, &str)] = &[
         "domain api_types upstream store runtime clock telemetry",
     ),
     ("webhooks", "domain api_types store runtime clock telemetry"),
+    ("mirror", "domain catalogue text"),
     (
         "app",
-        "domain api_types catalogue transcode upstream store webhooks runtime clock telemetry text",
+        "domain api_types catalogue mirror transcode upstream store webhooks runtime clock telemetry text",
     ),
+    ("json", "domain text"),
+    ("auth", "domain json runtime clock telemetry"),
     (
         "http",
-        "domain api_types catalogue app runtime clock telemetry text",
+        "domain api_types catalogue mirror app json auth runtime clock telemetry text",
     ),
     // Of the rooms it may see their `config` and nothing else; checked apart.
-    ("config", "http upstream store watcher webhooks telemetry"),
+    ("config", "auth http upstream store watcher webhooks telemetry"),
     ("sim", "clock catalogue text"),
     (
         "bootstrap",
-        "domain api_types catalogue transcode upstream store watcher webhooks app http config runtime clock telemetry",
+        "domain api_types catalogue transcode upstream store watcher webhooks app auth http config runtime clock telemetry",
     ),
-    ("cli", "config bootstrap catalogue transcode http telemetry"),
+    (
+        "cli",
+        "domain auth config bootstrap catalogue transcode http clock telemetry",
+    ),
     ("demo", "config bootstrap sim cli telemetry"),
     ("main", "cli demo sim telemetry"),
 ];
@@ -50,6 +56,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
 /// A crate, and the rooms that may name it.
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
+    ("jsonwebtoken", &["auth", "demo"]),
     ("quick_xml", &["transcode", "sim"]),
     ("axum", &["http", "bootstrap", "demo"]),
 ];

@@ -15,6 +15,8 @@ use serde_json::json;
 
 use crate::em_bench::{Bench, Server, answer, config, plan_id, usual};
 
+use crate::support::commands::act;
+
 fn morning() -> Arc<ManualClock> {
     ManualClock::at("2026-05-06T08:00:00Z".parse::<Timestamp>().expect("a time"))
 }
@@ -135,7 +137,7 @@ async fn an_action_survives_the_expiry_of_every_session() {
         let plan = bench.plan().await;
         bench.open_sessions(2).await;
         bench.expire().await;
-        bench.em.act(&plan, Action::Test).await.expect("accepted");
+        act(&bench.em, &plan, Action::Test).await.expect("accepted");
         let stats = bench.stats().await;
         assert!(
             stats.requests("POST /api/cloud/") <= 2,
@@ -163,7 +165,7 @@ async fn a_logon_looks_as_em_wants_it_and_no_cookie_is_ever_sent() {
         tenant: None,
         backup_server: None,
     };
-    em.act(&plan, Action::Undo).await.expect_err("not found");
+    act(&em, &plan, Action::Undo).await.expect_err("not found");
     em.shutdown(Duration::from_secs(5)).await;
 
     let seen = server.seen();
@@ -312,9 +314,7 @@ async fn an_idle_session_is_logged_off_and_one_with_a_task_is_kept_alive() {
     let stats = bench.stats().await;
     assert_eq!((stats.number("activeSessions"), stats.number("logoffs")), (0, 1));
 
-    let accepted = bench
-        .em
-        .act(&bench.plan().await, Action::Test)
+    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
         .await
         .expect("accepted");
     for _ in 0..6 {
@@ -352,14 +352,10 @@ async fn pins_are_counted_by_task() {
     )
     .await;
     let plans = bench.em.all_plans(PlanKind::Cloud).await.expect("plans");
-    let first = bench
-        .em
-        .act(&plans[0].reference(), Action::Test)
+    let first = act(&bench.em, &plans[0].reference(), Action::Test)
         .await
         .expect("accepted");
-    let second = bench
-        .em
-        .act(&plans[1].reference(), Action::Test)
+    let second = act(&bench.em, &plans[1].reference(), Action::Test)
         .await
         .expect("accepted");
     assert_eq!(first.logon, second.logon, "one session is enough for two");
@@ -376,9 +372,7 @@ async fn pins_are_counted_by_task() {
 #[tokio::test]
 async fn a_task_whose_session_died_is_lost_and_never_looked_for_in_another() {
     let bench = Bench::new().await;
-    let accepted = bench
-        .em
-        .act(&bench.plan().await, Action::Test)
+    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
         .await
         .expect("accepted");
     bench.expire().await;
@@ -390,9 +384,7 @@ async fn a_task_whose_session_died_is_lost_and_never_looked_for_in_another() {
         .expect("plans")
         .pop()
         .expect("a plan");
-    let newer = bench
-        .em
-        .act(&other.reference(), Action::Undo)
+    let newer = act(&bench.em, &other.reference(), Action::Undo)
         .await
         .expect("accepted");
     assert_eq!(accepted.task, newer.task, "both are the first of their session");
@@ -431,9 +423,7 @@ async fn a_task_whose_session_died_is_lost_and_never_looked_for_in_another() {
 #[tokio::test]
 async fn a_saved_session_outlives_the_room_and_is_closed_once_its_task_is_done() {
     let bench = Bench::new().await;
-    let accepted = bench
-        .em
-        .act(&bench.plan().await, Action::Test)
+    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
         .await
         .expect("accepted");
     let saved = bench.em.save_logon(accepted.logon).expect("it lives");
@@ -457,9 +447,7 @@ async fn a_saved_session_outlives_the_room_and_is_closed_once_its_task_is_done()
 #[tokio::test]
 async fn a_store_that_was_asked_before_a_task_was_committed_does_not_unpin_its_session() {
     let bench = Bench::new().await;
-    let accepted = bench
-        .em
-        .act(&bench.plan().await, Action::Test)
+    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
         .await
         .expect("accepted");
     let nothing = HashMap::new();
@@ -479,9 +467,7 @@ async fn a_store_that_was_asked_before_a_task_was_committed_does_not_unpin_its_s
 #[tokio::test]
 async fn a_store_that_does_not_know_a_committed_task_unpins_its_session() {
     let bench = Bench::new().await;
-    let accepted = bench
-        .em
-        .act(&bench.plan().await, Action::Test)
+    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
         .await
         .expect("accepted");
     let _saved = bench.em.save_logon(accepted.logon).expect("it lives");

@@ -10,6 +10,8 @@ use futures_util::future::join_all;
 
 use crate::em_bench::{Bench, Gate, Reply, Server, answer, config, plan_id, until, usual};
 
+use crate::support::commands::act;
+
 const ACCOUNT: &str = "operators";
 
 async fn read(em: &EmClient) -> Result<(), Error> {
@@ -112,7 +114,7 @@ async fn a_surplus_session_with_a_request_in_it_or_a_task_stays_until_that_has_e
 async fn a_session_that_a_task_needs_stays_until_the_task_has_ended() {
     let bench = bench().await;
     let plan = bench.plan().await;
-    let accepted = bench.em.act(&plan, Action::Undo).await.expect("accepted");
+    let accepted = act(&bench.em, &plan, Action::Undo).await.expect("accepted");
     reads(&bench.em, 40).await;
     bench.open_sessions(4).await;
     bench.em.allow_logons(ACCOUNT, 0);
@@ -171,9 +173,7 @@ async fn a_logon_that_lands_after_the_share_has_shrunk_is_logged_off_again() {
 #[tokio::test]
 async fn a_session_taken_over_counts_and_serves_callers_while_a_guest_does_neither() {
     let bench = bench().await;
-    let accepted = bench
-        .em
-        .act(&bench.plan().await, Action::Undo)
+    let accepted = act(&bench.em, &bench.plan().await, Action::Undo)
         .await
         .expect("accepted");
     let saved = bench.em.save_logon(accepted.logon).expect("it lives");

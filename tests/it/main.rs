@@ -29,6 +29,7 @@ mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
 mod guard_citations; // paths and headings that comments and documents cite exist
+mod guard_context; // every verb takes the context of its request
 mod guard_imports; // who may import whom, and which crates stay in one room
 #[cfg(feature = "demo")]
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit

@@ -144,7 +144,7 @@ async fn the_documentation_is_served_whole_and_may_not_call_anybody_else() {
     assert_eq!(viewer.header("content-encoding"), "gzip");
     let document = stranger.get("/openapi.json").send().await.expect(200);
     assert_eq!(document.body["openapi"], "3.1.0");
-    let own = emgate::http::openapi::document_json().expect("the document");
+    let own = emgate::http::document_json().expect("the document");
     assert_eq!(document.text, own);
     let tag = document.header("etag").to_owned();
     stranger

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use emgate::clock::{Clock as _, ManualClock, SystemClock};
+use emgate::domain::command::Command;
 use emgate::domain::operation::TaskState;
-use emgate::domain::plan::{Action, Command, PlanEdit, PlanKind, PlanRef};
+use emgate::domain::plan::{Action, PlanCommand, PlanEdit, PlanKind, PlanRef};
 use emgate::domain::session::{SessionResult, SessionState};
 use emgate::sim::Options;
 use emgate::upstream::{AcceptedTask, EmClient, PageRequest, SessionQuery, Sort, SortField, TaskView};
@@ -13,6 +14,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::em_bench::{Bench, PLAN, Server, answer, config, plan_id, usual};
+
+use crate::support::commands::act;
 
 fn page(number: u32, size: u32, sort: Option<Sort>) -> PageRequest {
     PageRequest {
@@ -129,7 +132,7 @@ async fn a_test_is_followed_from_the_task_to_the_end_of_its_session() {
     )
     .await;
     let plan = bench.plan().await;
-    let accepted = bench.em.act(&plan, Action::Test).await.expect("accepted");
+    let accepted = act(&bench.em, &plan, Action::Test).await.expect("accepted");
     assert_eq!(accepted.state, TaskState::Running);
     let task = finished(&bench.em, &accepted).await;
     assert_eq!(task.success, Some(true));
@@ -200,7 +203,7 @@ async fn start_and_undo_work_for_both_kinds_and_their_tasks_end() {
             let deadline = Instant::now() + Duration::from_secs(20);
             // The simulator refuses an action while the one before is at work.
             let accepted = loop {
-                match bench.em.act(&plan, action).await {
+                match act(&bench.em, &plan, action).await {
                     Ok(accepted) => break accepted,
                     Err(error) => {
                         assert_eq!(error.status(), Some(400), "{error:?}");
@@ -228,7 +231,7 @@ async fn the_bodies_of_start_are_the_specs_of_the_plans_kind() {
                 .push(String::from_utf8(request.body.clone()).expect("UTF-8"));
             let task =
                 "<Task xmlns=\"http://www.veeam.com/ent/v1.0\" Href=\"http://x.example/api/tasks/task-7\"/>";
-            answer("202 AcceptedTask", "", task)
+            answer("202 Accepted", "", task)
         })
     })
     .await;
@@ -247,7 +250,7 @@ async fn the_bodies_of_start_are_the_specs_of_the_plans_kind() {
                 tenant: None,
                 backup_server: None,
             };
-            let accepted = em.act(&plan, action).await.expect("accepted");
+            let accepted = act(&em, &plan, action).await.expect("accepted");
             assert_eq!(
                 accepted.task.0, "task-7",
                 "the address names the task where nothing else does"
@@ -300,22 +303,28 @@ async fn plans_are_changed_and_deleted_and_read_as_they_are_then() {
     .await;
     let cloud = bench.em.plan(PlanKind::Cloud, &plan_id()).await.expect("a plan");
     let edit = PlanEdit::Cloud {
-        pre_command: Command {
+        pre_command: PlanCommand {
             enabled: true,
             command: Some("C:\\a & b <c>.cmd \"ü\"".to_owned()),
         },
-        post_command: Command {
+        post_command: PlanCommand {
             enabled: false,
             command: None,
         },
     };
     let accepted = bench
         .em
-        .edit_plan(PlanKind::Cloud, &cloud.id, &edit)
+        .send(&Command::EditPlan {
+            plan: cloud.reference(),
+            edit: edit.clone(),
+        })
         .await
         .expect("accepted");
     finished(&bench.em, &accepted.task.expect("a task")).await;
     let after = bench.em.plan(PlanKind::Cloud, &cloud.id).await.expect("a plan");
+    let deletion = Command::DeletePlan {
+        plan: cloud.reference(),
+    };
     let PlanEdit::Cloud {
         pre_command,
         post_command,
@@ -343,7 +352,10 @@ async fn plans_are_changed_and_deleted_and_read_as_they_are_then() {
     };
     bench
         .em
-        .edit_plan(PlanKind::OnPremises, &own.id, &edit)
+        .send(&Command::EditPlan {
+            plan: own.reference(),
+            edit,
+        })
         .await
         .expect("accepted");
     let after = bench
@@ -353,9 +365,9 @@ async fn plans_are_changed_and_deleted_and_read_as_they_are_then() {
         .expect("a plan");
     assert_eq!(after.description.as_deref(), Some("für den Notfall"));
 
-    let accepted = bench.em.delete_plan(&cloud.id).await.expect("accepted");
+    let accepted = bench.em.send(&deletion).await.expect("accepted");
     finished(&bench.em, &accepted.task.expect("a task")).await;
-    let accepted = bench.em.delete_plan(&cloud.id).await;
+    let accepted = bench.em.send(&deletion).await;
     assert!(accepted.expect_err("it is gone").is_not_found());
     assert!(
         bench
@@ -651,7 +663,7 @@ async fn an_answer_is_remembered_for_its_time_and_no_longer_than_until_the_next_
     clock.advance(Duration::from_millis(1100));
     assert_eq!(requests().await, 2);
     let plan = bench.plan().await;
-    bench.em.act(&plan, Action::Test).await.expect("accepted");
+    act(&bench.em, &plan, Action::Test).await.expect("accepted");
     assert_eq!(requests().await, 3);
 }
 
@@ -672,9 +684,7 @@ async fn what_em_adds_and_how_it_spells_makes_no_difference() {
     .await;
     let (a, b) = (odd.plan().await, plain.plan().await);
     assert_eq!((a.id, a.name), (b.id, b.name));
-    let accepted = odd
-        .em
-        .act(&odd.plan().await, Action::Test)
+    let accepted = act(&odd.em, &odd.plan().await, Action::Test)
         .await
         .expect("accepted");
     assert_eq!(accepted.task.0, "task-1");

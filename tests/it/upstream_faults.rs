@@ -16,6 +16,8 @@ use tokio::net::TcpListener;
 
 use crate::em_bench::{Bench, Reply, Server, answer, config, plan_id, usual};
 
+use crate::support::commands::act;
+
 const ACTIONS: &str = "POST /api/cloud/cloudFailoverPlans/";
 
 async fn read(em: &EmClient) -> Result<(), Error> {
@@ -56,29 +58,29 @@ async fn an_action_of_unknown_outcome_is_one_post_on_the_wire() {
         ("half a status line", Reply::Close(b"HTTP/1.1 20".to_vec())),
         (
             "half a head",
-            Reply::Close(b"HTTP/1.1 202 AcceptedTask\r\nContent-Le".to_vec()),
+            Reply::Close(b"HTTP/1.1 202 Accepted\r\nContent-Le".to_vec()),
         ),
         (
             "half a body",
-            Reply::Close(b"HTTP/1.1 202 AcceptedTask\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
+            Reply::Close(b"HTTP/1.1 202 Accepted\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
         ),
         (
             "a body that stalls",
-            Reply::Stall(b"HTTP/1.1 202 AcceptedTask\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
+            Reply::Stall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 99\r\n\r\n<Task".to_vec()),
         ),
         ("not HTTP", Reply::Close(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())),
-        ("202 without a body", answer("202 AcceptedTask", "", "")),
-        ("202 with garbage", answer("202 AcceptedTask", "", "<Task")),
+        ("202 without a body", answer("202 Accepted", "", "")),
+        ("202 with garbage", answer("202 Accepted", "", "<Task")),
         (
             "202 with another document",
-            answer("202 AcceptedTask", "", "<Error Message=\"no\"/>"),
+            answer("202 Accepted", "", "<Error Message=\"no\"/>"),
         ),
         (
             "202 without a task id",
-            answer("202 AcceptedTask", "", &task.replace("task-1", "")),
+            answer("202 Accepted", "", &task.replace("task-1", "")),
         ),
         ("204", Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())),
-        ("too large", answer("202 AcceptedTask", "", &"x".repeat(100_000))),
+        ("too large", answer("202 Accepted", "", &"x".repeat(100_000))),
         ("a redirect", answer("302 Found", "Location: /api/other\r\n", "")),
         ("408", answer("408 Request Timeout", "", "<Error/>")),
         ("500", answer("500 Internal Server Error", "", "<Error/>")),
@@ -88,7 +90,7 @@ async fn an_action_of_unknown_outcome_is_one_post_on_the_wire() {
     ];
     for (name, reply) in cases {
         let (server, em) = hostile(reply).await;
-        let error = em.act(&plan(), Action::Test).await.expect_err(name);
+        let error = act(&em, &plan(), Action::Test).await.expect_err(name);
         assert_eq!(error.acted(), Acted::Maybe, "{name}: {error}");
         assert_eq!(server.count(ACTIONS), 1, "{name}");
     }
@@ -105,7 +107,7 @@ async fn a_definite_refusal_is_told_from_an_unknown_outcome() {
         "429 Slow Down",
     ] {
         let (server, em) = hostile(answer(status, "", "<Error Message=\"no\"/>")).await;
-        let error = em.act(&plan(), Action::Test).await.expect_err("refused");
+        let error = act(&em, &plan(), Action::Test).await.expect_err("refused");
         assert_eq!(error.acted(), Acted::No, "{status}");
         assert_eq!(error.message(), Some("no"), "{status}");
         assert_eq!(server.count(ACTIONS), 1, "{status}");
@@ -136,7 +138,7 @@ async fn what_the_simulator_can_do_to_an_action_never_makes_it_two() {
         bench
             .fault(json!({"kind": kind, "method": "POST", "path": "/api/cloud"}))
             .await;
-        let error = bench.em.act(&plan, Action::Test).await.expect_err(kind);
+        let error = act(&bench.em, &plan, Action::Test).await.expect_err(kind);
         assert_eq!(error.acted(), Acted::Maybe, "{kind}");
         assert_eq!(bench.stats().await.requests(ACTIONS), 1, "{kind}");
         // At that speed an action shows its session at once, so that one look tells whether there was one.
@@ -167,7 +169,7 @@ async fn a_connection_that_could_not_be_opened_means_that_nothing_was_sent() {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
     let em = room(&config(&url));
-    let error = em.act(&plan(), Action::Test).await.expect_err("nobody there");
+    let error = act(&em, &plan(), Action::Test).await.expect_err("nobody there");
     assert!(matches!(error.kind(), Kind::Unreachable { .. }), "{error:?}");
     assert_eq!((error.acted(), error.whose()), (Acted::No, Whose::Upstream));
     assert!(!em.health().up);
@@ -183,7 +185,7 @@ async fn a_logon_of_unknown_outcome_means_that_the_action_was_not_sent() {
     })
     .await;
     let em = room(&config(&server.url));
-    let error = em.act(&plan(), Action::Test).await.expect_err("no logon");
+    let error = act(&em, &plan(), Action::Test).await.expect_err("no logon");
     assert_eq!(error.acted(), Acted::No, "{error:?}");
     assert_eq!(
         (server.count("POST /api/sessionMngr/"), server.count(ACTIONS)),
@@ -194,7 +196,7 @@ async fn a_logon_of_unknown_outcome_means_that_the_action_was_not_sent() {
 #[tokio::test]
 async fn after_401_an_action_is_sent_once_more_and_not_twice() {
     let (server, em) = hostile(answer("401 Unauthorized", "", "<Error Message=\"who?\"/>")).await;
-    let error = em.act(&plan(), Action::Test).await.expect_err("refused");
+    let error = act(&em, &plan(), Action::Test).await.expect_err("refused");
     assert_eq!(error.acted(), Acted::No);
     assert!(
         matches!(error.kind(), Kind::CredentialsRefused { .. }),
@@ -346,14 +348,14 @@ async fn an_action_is_answered_beside_malformed_header_lines() {
             task.len()
         );
         let bytes = [
-            b"HTTP/1.1 202 AcceptedTask\r\n",
+            b"HTTP/1.1 202 Accepted\r\n",
             *line,
             head.as_bytes(),
             task.as_bytes(),
         ]
         .concat();
         let (server, em) = hostile(Reply::Bytes(bytes)).await;
-        let accepted = em.act(&plan(), Action::Test).await.expect(what);
+        let accepted = act(&em, &plan(), Action::Test).await.expect(what);
         assert_eq!(accepted.task.0.as_str(), "task-1", "{what}");
         assert_eq!(server.count(ACTIONS), 1, "{what}");
     }
@@ -481,9 +483,7 @@ async fn neither_redirects_nor_hrefs_lead_the_gateway_elsewhere() {
         |_| {},
     )
     .await;
-    let accepted = bench
-        .em
-        .act(&bench.plan().await, Action::Test)
+    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
         .await
         .expect("accepted");
     bench

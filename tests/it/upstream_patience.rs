@@ -12,6 +12,8 @@ use jiff::Timestamp;
 
 use crate::em_bench::{Gate, Reply, Request, Server, answer, config, plan_id, until, usual};
 
+use crate::support::commands;
+
 const TASK: &str = "<Task xmlns=\"http://www.veeam.com/ent/v1.0\"><TaskId>task-1</TaskId></Task>";
 const NO_ROWS: &str = "<Entities xmlns=\"http://www.veeam.com/ent/v1.0\"/>";
 
@@ -27,7 +29,7 @@ async fn act(em: &EmClient) -> Result<(), Error> {
         tenant: None,
         backup_server: None,
     };
-    em.act(&plan, Action::Undo).await.map(drop)
+    commands::act(em, &plan, Action::Undo).await.map(drop)
 }
 
 /// A room in front of a server, with so many milliseconds to connect and for a request.
@@ -103,7 +105,7 @@ async fn an_answer_that_is_too_late_for_a_read_is_in_time_for_an_action_and_for_
     // 3.1 s for a read, 4.6 s for an action, 6.1 s for a page of the watcher's.
     let (server, em) = room(100, 3_000, move |request| {
         let reply = match () {
-            () if request.is("POST /api/cloud/") => answer("202 AcceptedTask", "", TASK),
+            () if request.is("POST /api/cloud/") => answer("202 Accepted", "", TASK),
             () if request.is("GET /api/query") => answer("200 OK", "", NO_ROWS),
             () => return usual(request).unwrap_or_else(|| Reply::Stall(Vec::new())),
         };
@@ -208,7 +210,7 @@ async fn only_reads_are_repeated_after_a_broken_connection_and_each_pause_before
 #[tokio::test]
 async fn a_write_whose_moment_has_passed_is_not_sent() {
     let (server, em) = room(2_000, 2_000, |request| {
-        usual(request).unwrap_or_else(|| answer("202 AcceptedTask", "", TASK))
+        usual(request).unwrap_or_else(|| answer("202 Accepted", "", TASK))
     })
     .await;
     let now = tokio::time::Instant::now();

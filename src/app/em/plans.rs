@@ -3,74 +3,20 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::MirrorRequest;
 use crate::app::idempotency::IdempotentRequest;
 use crate::app::plans::ActionRequest;
 use crate::app::submit::Submitted;
-use crate::app::{App, Error, FieldError};
-use crate::catalogue::{Method, Operation, Resource};
-use crate::domain::access::{Caller, Scope};
+use crate::app::{App, Error, FieldError, OpContext};
 use crate::domain::id::EmId;
-use crate::domain::plan::{ActionKind, Command, Plan, PlanEdit, PlanKind};
+use crate::domain::plan::{ActionKind, Plan, PlanCommand, PlanEdit, PlanKind};
+use crate::mirror::{MirrorRequest, PlanVerb, PlanWrite};
 use crate::text::json_pointer;
 use crate::transcode::{self, Moment};
-
-/// What a write through the mirror does to a failover plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlanVerb {
-    kind: PlanKind,
-    what: What,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
-    Act(ActionKind),
-    Edit,
-    Delete,
-}
-
-impl PlanVerb {
-    /// What that operation does to a failover plan, if it is one of the writes that have a verb of their own.
-    #[must_use]
-    pub fn of(resource: &Resource, operation: &Operation) -> Option<Self> {
-        let kind = match resource.path {
-            "/cloud/cloudFailoverPlans/{ID}" => PlanKind::Cloud,
-            "/failoverPlans/{ID}" => PlanKind::OnPremises,
-            _ => return None,
-        };
-        let what = match operation.method {
-            Method::Get => return None,
-            Method::Post => What::Act(ActionKind::parse(operation.action?)?),
-            Method::Put => What::Edit,
-            Method::Delete => What::Delete,
-        };
-        Some(Self { kind, what })
-    }
-
-    /// What the curated route for the same thing asks for.
-    #[must_use]
-    pub const fn scope(self) -> Scope {
-        match self.what {
-            What::Act(ActionKind::Test) => Scope::PlansTest,
-            What::Act(ActionKind::Start) => Scope::PlansStart,
-            What::Act(ActionKind::Undo) => Scope::PlansUndo,
-            What::Edit | What::Delete => Scope::PlansWrite,
-        }
-    }
-}
-
-impl MirrorRequest {
-    /// What this does to a failover plan, if it is one of the writes that have a verb of their own.
-    #[must_use]
-    pub fn plan_verb(&self) -> Option<PlanVerb> {
-        PlanVerb::of(self.resource, self.operation)
-    }
-}
 
 impl App {
     pub(super) async fn em_plan(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         ask: &MirrorRequest,
         verb: PlanVerb,
         body: Option<&[u8]>,
@@ -79,9 +25,13 @@ impl App {
         let missing = Error::NotFound {
             what: "the failover plan",
         };
-        let id: EmId = ask.values.first().and_then(|id| id.parse().ok()).ok_or(missing)?;
+        let id: EmId = ask
+            .path_values
+            .first()
+            .and_then(|id| id.parse().ok())
+            .ok_or(missing)?;
         match verb.what {
-            What::Act(action) => {
+            PlanWrite::Act(action) => {
                 let before = match action {
                     ActionKind::Start => self.bound(body)?,
                     ActionKind::Test | ActionKind::Undo => None,
@@ -92,18 +42,18 @@ impl App {
                     idempotency,
                     ..ActionRequest::default()
                 };
-                self.act(caller, verb.kind, &id, action, request).await
+                self.act(context, verb.kind, &id, action, request).await
             }
-            What::Edit => {
+            PlanWrite::Edit => {
                 let body: Value = serde_json::from_slice(body.unwrap_or_default())
                     .map_err(|_| Error::invalid("", "cannot be read as JSON"))?;
-                let (plan, current) = self.plan_fresh(verb.kind, &id).await?;
+                let (plan, current) = self.plan_fresh(context, verb.kind, &id).await?;
                 let current: Value = serde_json::from_slice(&current)
                     .map_err(|_| Error::Internal("a failover plan is no JSON"))?;
                 let edit = edit_of(&plan, &current, &body)?;
-                self.submit_edit(caller, plan, edit, idempotency).await
+                self.submit_edit(context, plan, edit, idempotency).await
             }
-            What::Delete => self.delete_cloud_plan(caller, &id, |_| true, idempotency).await,
+            PlanWrite::Delete => self.delete_cloud_plan(context, &id, |_| true, idempotency).await,
         }
     }
 
@@ -180,7 +130,7 @@ fn edit_of(plan: &Plan, current: &Value, body: &Value) -> Result<PlanEdit, Error
     })
 }
 
-fn command(options: Option<&Value>, name: &str, current: Option<&Command>) -> Result<Command, Error> {
+fn command(options: Option<&Value>, name: &str, current: Option<&PlanCommand>) -> Result<PlanCommand, Error> {
     let mut command = current.cloned().unwrap_or_default();
     if let Some(enabled) = options.and_then(|options| options.get(format!("{name}Enabled"))) {
         command.enabled = enabled.as_bool().unwrap_or(false);

@@ -12,12 +12,13 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Document, MirrorRequest};
-use crate::app::{App, Error};
-use crate::domain::access::{Caller, Scope};
+use super::Document;
+use crate::app::{App, Error, OpContext};
+use crate::domain::access::Scope;
 use crate::domain::id::{LogonId, OperationId};
 use crate::domain::links::Links;
 use crate::domain::operation::{Operation, OperationKind, OperationState, OperationTask};
+use crate::mirror::MirrorRequest;
 
 /// The most operations whose tasks are listed, newest first.
 const MOST: i64 = 500;
@@ -31,8 +32,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's; [`Error::Upstream`], [`Error::Store`].
-    pub async fn em_task(&self, caller: &Caller, ask: &MirrorRequest) -> Result<Document, Error> {
-        let operation = self.own_operation(caller, ask, Scope::OperationsRead).await?;
+    pub async fn em_task(&self, context: &OpContext, ask: &MirrorRequest) -> Result<Document, Error> {
+        let operation = self.own_operation(context, ask, Scope::OperationsRead).await?;
         let (id, task) = (operation.id, operation.task.ok_or(GONE)?);
         let logon = task.logon.ok_or(GONE)?;
         self.reach(logon).await?;
@@ -49,15 +50,19 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's, [`Error::NeedsScope`] when it is that of an operation
     /// which was not asked for through the mirror alone, and those of [`App::cancel`].
-    pub async fn em_remove_task(&self, caller: &Caller, ask: &MirrorRequest) -> Result<OperationId, Error> {
-        let operation = self.own_operation(caller, ask, Scope::OperationsCancel).await?;
+    pub async fn em_remove_task(
+        &self,
+        context: &OpContext,
+        ask: &MirrorRequest,
+    ) -> Result<OperationId, Error> {
+        let operation = self.own_operation(context, ask, Scope::OperationsCancel).await?;
         // What the mirror's scope could start, it can stop; a failover needs the scope of the curated route, as its
         // start did.
-        if operation.kind != OperationKind::Em && !caller.may(Scope::OperationsCancel) {
+        if operation.kind != OperationKind::Em && !context.caller.may(Scope::OperationsCancel) {
             return Err(Error::NeedsScope(Scope::OperationsCancel));
         }
         if operation.state != OperationState::Finished {
-            return Ok(self.cancel(operation.id).await?.operation.id);
+            return Ok(self.cancel(context, operation.id).await?.operation.id);
         }
         let task = operation.task.ok_or(GONE)?;
         let logon = task.logon.ok_or(GONE)?;
@@ -72,8 +77,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`], [`Error::Store`].
-    pub async fn em_tasks(&self, caller: &Caller, ask: &MirrorRequest) -> Result<Document, Error> {
-        let operations = match &caller.name {
+    pub async fn em_tasks(&self, context: &OpContext, ask: &MirrorRequest) -> Result<Document, Error> {
+        let operations = match &context.caller.name {
             Some(name) => {
                 // EM has forgotten the tasks of all other sessions.
                 let held = self.em.held_logons();
@@ -150,20 +155,20 @@ impl App {
     /// is the scope that lets the caller at any operation.
     async fn own_operation(
         &self,
-        caller: &Caller,
+        context: &OpContext,
         ask: &MirrorRequest,
         nameless: Scope,
     ) -> Result<Operation, Error> {
-        let named = match ask.of {
+        let named = match ask.operation_id {
             Some(id) => self.store.operation(id).await?,
             None => None,
         };
         let own = |operation: &Operation| {
             let task = operation.task.as_ref();
-            let id = ask.values.first();
-            let by_caller = match (&operation.requested_by, &caller.name) {
+            let id = ask.path_values.first();
+            let by_caller = match (&operation.requested_by, &context.caller.name) {
                 (Some(name), Some(caller)) => name == caller,
-                (None, None) => caller.may(nameless),
+                (None, None) => context.caller.may(nameless),
                 (Some(_), None) | (None, Some(_)) => false,
             };
             by_caller

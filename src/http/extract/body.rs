@@ -11,9 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::http::HttpState;
-use crate::http::json;
-use crate::http::layers::too_large;
 use crate::http::problem::{Code, Problem};
+use crate::json;
 
 /// A body that must be there.
 pub struct JsonBody<T>(pub T);
@@ -76,7 +75,9 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for OptionalJson<T> {
     async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
         let body = RawJson::from_request(request, edge).await?;
         let typed = match body.bytes {
-            Some(_) => Some(json::read(&body.value).map_err(|fault| Problem::invalid(vec![fault]))?),
+            Some(_) => {
+                Some(json::read(&body.value).map_err(|fault| Problem::fault(fault.pointer, fault.detail))?)
+            }
             None => None,
         };
         Ok(Self {
@@ -107,7 +108,7 @@ async fn collected(request: Request, edge: &HttpState) -> Result<Option<Bytes>, 
         .await
         .map_err(|error| {
             if error.into_inner().downcast_ref::<LengthLimitError>().is_some() {
-                too_large(edge.config().max_body)
+                Problem::too_large(edge.config().max_body)
             } else {
                 Problem::new(Code::MalformedRequest, "the body ended before it was complete")
             }
@@ -117,7 +118,7 @@ async fn collected(request: Request, edge: &HttpState) -> Result<Option<Bytes>, 
         return Ok(None);
     }
     check_type(&parts.headers)?;
-    Ok(Some(json::without_mark(&bytes)))
+    Ok(Some(bytes.slice_ref(json::without_mark(&bytes))))
 }
 
 /// JSON under any of its names (RFC 6839 `+json` included), in UTF-8, not compressed.

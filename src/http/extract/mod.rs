@@ -4,6 +4,7 @@ mod body;
 mod conditional;
 mod digest;
 mod idempotency;
+mod op_context;
 mod parameters;
 mod path;
 mod prefer;

@@ -10,8 +10,8 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use crate::http::HttpState;
+use crate::http::context::RequestContext;
 use crate::http::headers::PREFERENCE_APPLIED;
-use crate::http::layers::RequestContext;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// What is left of the request's deadline for everything that is not waiting.

@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 
-use crate::app::mark::Mark;
+use crate::http::context::RequestContext;
 use crate::http::problem::{Code, Problem};
 use crate::telemetry::names;
 
@@ -53,7 +53,7 @@ pub(super) async fn body(State(limit): State<usize>, request: Request, next: Nex
         let limited = Body::new(Limited::new(body.clone(), limit));
         next.run(Request::from_parts(parts, limited)).await
     } else {
-        too_large(limit).into_response()
+        Problem::too_large(limit).into_response()
     };
     if sends_at_once && (response.status().is_client_error() || response.status().is_server_error()) {
         body.drain().await;
@@ -109,14 +109,6 @@ impl HttpBody for SharedBody {
     }
 }
 
-/// The refusal of a body over `limit` bytes.
-pub(in crate::http) fn too_large(limit: usize) -> Problem {
-    Problem::new(
-        Code::PayloadTooLarge,
-        format!("the body is larger than {limit} bytes"),
-    )
-}
-
 /// Refuses at once what would wait in a crowd; probes are always let through, or a crowd would look like a death.
 pub(super) async fn shed(State(in_flight): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
@@ -148,8 +140,8 @@ impl Drop for Counted {
 /// Ends the wait for an answer. What changes something runs in a task of its own and goes on, so a failure after it was
 /// recorded names it: whoever only heard "come again" would ask for it twice.
 pub(super) async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    let mark = Mark::default();
-    let mut response = match tokio::time::timeout(limit, mark.around(next.run(request))).await {
+    let context = RequestContext::of(request.extensions()).cloned();
+    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             Code::GatewayTimeout,
@@ -157,7 +149,7 @@ pub(super) async fn deadline(State(limit): State<Duration>, request: Request, ne
         )
         .into_response(),
     };
-    if let Some(operation) = mark.operation()
+    if let Some(operation) = context.and_then(|context| context.operation().get())
         && response.status().is_server_error()
         && let Some(problem) = response.extensions_mut().get_mut::<Problem>()
     {

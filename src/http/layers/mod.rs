@@ -4,7 +4,6 @@
 //! The order has reasons: the log is outside the deadline, so that a request that timed out leaves its line; problems
 //! are written outside everything, so that each layer's refusal has the same shape as a handler's.
 
-mod context;
 mod host;
 mod limits;
 mod observe;
@@ -16,9 +15,6 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::CorsLayer;
-
-pub use context::RequestContext;
-pub(super) use limits::too_large;
 
 use super::headers::{self, REQUEST_ID, TRACEPARENT};
 use super::{Config, HttpState, auth};

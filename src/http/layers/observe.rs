@@ -11,10 +11,10 @@ use axum::response::Response;
 use ipnet::IpNet;
 use tracing::Instrument as _;
 
-use super::RequestContext;
 use crate::clock::SharedClock;
 use crate::domain::links::Links;
 use crate::http::Config;
+use crate::http::context::RequestContext;
 use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 use crate::http::problem::Problem;
 use crate::telemetry::names;
@@ -43,7 +43,8 @@ impl Observer {
 
 /// Runs the request in a span of its own and finishes its answer.
 pub(super) async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
-    let context = RequestContext::new(request.headers(), observer.clock.as_ref());
+    let client = client(&request, &observer.trusted);
+    let context = RequestContext::new(request.headers(), client, observer.clock.as_ref());
     let span = tracing::info_span!(
         "request",
         request_id = context.id(),
@@ -56,7 +57,6 @@ pub(super) async fn observe(State(observer): State<Observer>, mut request: Reque
             .extensions()
             .get::<MatchedPath>()
             .map(|route| route.as_str().to_owned()),
-        client: client(&request, &observer.trusted),
         context: context.clone(),
         status: None,
         span: span.clone(),
@@ -136,7 +136,6 @@ struct Line {
     method: Method,
     path: String,
     route: Option<String>,
-    client: Option<IpAddr>,
     context: RequestContext,
     status: Option<StatusCode>,
     span: tracing::Span,
@@ -165,7 +164,7 @@ impl Drop for Line {
                     status,
                     duration_ms = elapsed.as_secs_f64() * 1000.0,
                     caller = self.context.caller(),
-                    client = self.client.map(tracing::field::display),
+                    client = self.context.client().map(tracing::field::display),
                     "{method} {} {status}",
                     self.path
                 )

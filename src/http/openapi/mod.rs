@@ -1,11 +1,8 @@
 //! The OpenAPI document: made from the routes themselves, finished here, checked in as `openapi/emgate.v1.json`.
 //!
-//! Registering a route documents it: [`require_scope`] puts the scope on the route and into the document by one call, and
-//! adds the error answers that follow from what the route takes. The documented query parameters are the only ones that
-//! the route accepts. What cannot be derived (webhooks, callbacks, tags)
-//! is added by `finish`, the mirror by [`em`] from the catalogue. A test compares the file, another judges the document.
+//! Registering a route documents it (`http/register.rs`). What no route knows (webhooks, callbacks, tags) is added by
+//! `finish`, the mirror by [`em`] from the catalogue. Tests compare the file with the program and check the document.
 
-mod answers;
 pub(super) mod constraints;
 mod em;
 mod events;
@@ -14,36 +11,26 @@ mod tidy;
 
 pub(super) use events::{event_example, event_schema};
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
-use axum::http::Method;
-use axum::middleware::from_fn;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, RefOr, Server};
-use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
-use super::extract::{KnownParameters, only_known};
-use super::problem::Code;
-use super::{auth, routes};
+use super::answers;
+use super::register::{BEARER, operations};
 use crate::domain::access::Scope;
 use crate::domain::links::Links;
-
-/// The name of the security scheme.
-const BEARER: &str = "bearer";
 
 /// The checked-in file, part of the program's text and so never in memory unless read.
 const DOCUMENT: &str = include_str!("../../../openapi/emgate.v1.json");
 
-/// The whole document as it is served and checked in, made anew: indented by two, with a line end.
+/// The whole document, made of what the routes registered: indented by two, with a line end.
 ///
 /// # Errors
 /// In theory, when it cannot be written as JSON.
-pub fn document_json() -> Result<String, serde_json::Error> {
-    let (_, document) = routes::all().split_for_parts();
-    let mut document = serde_json::to_value(finish(document))?;
+pub(super) fn document_json(registered: OpenApi) -> Result<String, serde_json::Error> {
+    let mut document = serde_json::to_value(finish(registered))?;
     constraints::add(&mut document);
     em::add(&mut document);
     serde_json::to_string_pretty(&document).map(|json| json + "\n")
@@ -62,97 +49,6 @@ pub(super) fn served(links: &Links) -> Bytes {
             DOCUMENT.replacen(SERVERS, &servers, 1).into()
         }
     }
-}
-
-/// Registers routes that need `scope` and know the query parameters they document, and documents the error answers: those that every guarded
-/// route may give, those that follow from its parameters and body, and `more`.
-pub(super) fn require_scope<S>(
-    scope: Scope,
-    more: &[Code],
-    routes: UtoipaMethodRouter<S>,
-) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let (schemas, mut paths, router) = routes;
-    let known = known_parameters(&paths);
-    for operation in paths.paths.values_mut().flat_map(operations) {
-        operation.security = Some(vec![SecurityRequirement::new(BEARER, [scope.as_str()])]);
-        answers::document(operation, &[answers::GUARDED, more].concat());
-    }
-    // The layer added last runs first: who may not call the route learns nothing about its parameters.
-    only_known_parameters((schemas, paths, router), known)
-        .map(|router| router.route_layer(from_fn(move |request, next| auth::require(scope, request, next))))
-}
-
-/// Registers routes that anybody may call. Those that take no parameters ignore any, as probes and browsers expect.
-pub(super) fn open<S>(more: &[Code], routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let (schemas, mut paths, router) = routes;
-    let known = known_parameters(&paths);
-    for operation in paths.paths.values_mut().flat_map(operations) {
-        operation.security = Some(Vec::new());
-        answers::document(operation, &[answers::OPEN, more].concat());
-    }
-    if known.is_empty() {
-        (schemas, paths, router)
-    } else {
-        only_known_parameters((schemas, paths, router), known)
-    }
-}
-
-/// Refuses query parameters that the routes do not document, before their handlers run.
-fn only_known_parameters<S>(routes: UtoipaMethodRouter<S>, known: KnownParameters) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let known = Arc::new(known);
-    routes.map(|router| {
-        router.route_layer(from_fn(move |request, next| {
-            only_known(known.clone(), request, next)
-        }))
-    })
-}
-
-/// The query parameters that the routes document.
-fn known_parameters(paths: &Paths) -> KnownParameters {
-    let mut known = KnownParameters::default();
-    for item in paths.paths.values() {
-        for (method, operation) in [
-            (Method::GET, &item.get),
-            (Method::PUT, &item.put),
-            (Method::POST, &item.post),
-            (Method::DELETE, &item.delete),
-            (Method::PATCH, &item.patch),
-        ] {
-            let Some(operation) = operation else { continue };
-            let names = operation
-                .parameters
-                .iter()
-                .flatten()
-                .filter_map(|parameter| match parameter {
-                    RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name.clone()),
-                    _ => None,
-                });
-            known.add(method, names.collect());
-        }
-    }
-    known
-}
-
-/// Every operation of a path.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-        &mut item.patch,
-    ]
-    .into_iter()
-    .flatten()
 }
 
 /// Adds what no single route knows.
@@ -195,8 +91,8 @@ fn finish(mut document: OpenApi) -> OpenApi {
 
 /// Gives every JSON body of ours an example, where its schema names one of the samples.
 fn add_examples(operation: &mut Operation) {
-    // Where 202 tells of an operation under way, 200 tells of one that has ended.
-    let told_apart = operation.responses.responses.contains_key("202");
+    // Where 202 is an operation under way, 200 is one that has ended.
+    let has_accepted = operation.responses.responses.contains_key("202");
     for (place, content) in tidy::bodies(operation) {
         let Some(RefOr::Ref(schema)) = &content.schema else {
             continue;
@@ -204,7 +100,7 @@ fn add_examples(operation: &mut Operation) {
         let name = schema.ref_location.rsplit('/').next().unwrap_or_default();
         if content.example.is_none() && content.examples.is_empty() {
             content.example = match name {
-                "Operation" if told_apart && place == "200" => samples::ended_operation(),
+                "Operation" if has_accepted && place == "200" => samples::ended_operation(),
                 name => samples::of_schema(name),
             };
         }

@@ -23,7 +23,7 @@ use crate::domain::operation::{
     HistoryStep, Operation, OperationKind, OperationResult, OperationState, OperationTask, ResultSource,
     TaskState,
 };
-use crate::domain::plan::{ActionKind, Command, Plan, PlanKind, PlanMachine, PlanRef, Reference};
+use crate::domain::plan::{ActionKind, Plan, PlanCommand, PlanKind, PlanMachine, PlanRef, Reference};
 use crate::domain::session::{MachineFacts, Session, SessionFacts, SessionResult, SessionState};
 
 /// A moment `seconds` after the example begins.
@@ -68,8 +68,8 @@ fn plan() -> Option<Plan> {
             machine("b4a9d8d0-41e5-4f0b-9f6d-0a6f3d0c6f10", "filesrv03", 0)?,
             machine("52b3c6c7-0f93-4cf5-8cf0-0f7ae6f5d7c9", "filesrv04", 1)?,
         ],
-        pre_command: Some(Command::default()),
-        post_command: Some(Command {
+        pre_command: Some(PlanCommand::default()),
+        post_command: Some(PlanCommand {
             enabled: true,
             command: Some(r"C:\scripts\after.ps1".to_owned()),
         }),

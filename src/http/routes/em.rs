@@ -3,7 +3,6 @@
 //! A write answers what Enterprise Manager answered and where its operation is; what became of a write whose outcome
 //! is not known is told by the operation itself. Documents leave as the bytes that the transcoder made, with a strong entity tag; files pass as they come.
 
-use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::header::{
@@ -14,16 +13,19 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::located;
-use crate::app::em::{Document, Download, Kind, MirrorRequest, Unchanged, WriteRequest, WriteResponse};
+use super::reply::{answer, located};
+use crate::app::em::{Document, Download, Unchanged, WriteRequest, WriteResponse};
+use crate::app::{self, OpContext};
 use crate::catalogue;
 use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
 use crate::http::HttpState;
 use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pairs};
+use crate::http::failures;
 use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
+use crate::mirror::{self, Kind, MirrorRequest};
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
@@ -34,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 
 async fn mirror(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     conditions: Result<Conditions, Problem>,
     wait: Wait,
     request: Request,
@@ -44,22 +46,22 @@ async fn mirror(
         Method::POST => catalogue::Method::Post,
         Method::PUT => catalogue::Method::Put,
         Method::DELETE => catalogue::Method::Delete,
-        _ => return other_method(&caller, request.method(), request.uri()),
+        _ => return other_method(&context.caller, request.method(), request.uri()),
     };
     let scope = match method {
         catalogue::Method::Get => Scope::EmRead,
         catalogue::Method::Post | catalogue::Method::Put | catalogue::Method::Delete => Scope::EmWrite,
     };
-    allowed(&caller, scope)?;
+    allowed(&context.caller, scope)?;
     let ask = asked(method, request.uri())?;
     let conditions = conditions?;
     if method == catalogue::Method::Get {
-        return read(&edge, &caller, &ask, &conditions).await;
+        return read(&edge, &context, &ask, &conditions).await;
     }
     if let Some(verb) = ask.plan_verb() {
-        allowed(&caller, verb.scope())?;
+        allowed(&context.caller, verb.scope())?;
     }
-    write(&edge, &caller, &ask, conditions, wait, request).await
+    write(&edge, &context, &ask, conditions, wait, request).await
 }
 
 /// Refuses a caller who lacks `scope`.
@@ -67,17 +69,14 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     if caller.may(scope) {
         Ok(())
     } else {
-        Err(Problem::needs_scope(
-            scope,
-            format!("this needs the scope {scope}"),
-        ))
+        Err(Problem::lacks_scope(scope))
     }
 }
 
 fn asked(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let query = pairs(uri.query().unwrap_or_default())?;
-    Ok(MirrorRequest::read(method, path, &query)?)
+    Ok(MirrorRequest::parse(method, path, &query).map_err(app::Error::from)?)
 }
 
 /// Methods that Enterprise Manager has nowhere; only callers who may look at the mirror learn what it has.
@@ -86,7 +85,7 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
         allowed(caller, Scope::EmRead)?;
     }
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
-    let problem = Problem::no_such_method(&crate::app::em::methods(path)?);
+    let problem = Problem::no_such_method(&mirror::methods(path).map_err(app::Error::from)?);
     if method == Method::OPTIONS {
         let allow = problem.header(&ALLOW).cloned();
         let mut response = StatusCode::NO_CONTENT.into_response();
@@ -100,21 +99,21 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
 
 async fn read(
     edge: &HttpState,
-    caller: &Caller,
+    context: &OpContext,
     ask: &MirrorRequest,
     conditions: &Conditions,
 ) -> Result<Response, Problem> {
     match ask.kind {
-        Kind::Document => Ok(document(&edge.app().em_read(ask).await?, conditions)),
-        Kind::Download => Ok(download(edge.app().em_download(ask).await?)),
-        Kind::Tasks => Ok(document(&edge.app().em_tasks(caller, ask).await?, conditions)),
-        Kind::Task => Ok(document(&edge.app().em_task(caller, ask).await?, conditions)),
+        Kind::Document => Ok(document(&edge.app().em_read(context, ask).await?, conditions)),
+        Kind::Download => Ok(download(edge.app().em_download(context, ask).await?)),
+        Kind::Tasks => Ok(document(&edge.app().em_tasks(context, ask).await?, conditions)),
+        Kind::Task => Ok(document(&edge.app().em_task(context, ask).await?, conditions)),
     }
 }
 
 async fn write(
     edge: &HttpState,
-    caller: &Caller,
+    context: &OpContext,
     ask: &MirrorRequest,
     conditions: Conditions,
     wait: Wait,
@@ -124,7 +123,7 @@ async fn write(
     let idempotency = Idempotency::from_request_parts(&mut parts, edge).await?;
     let body = RawJson::from_request(Request::from_parts(parts, body), edge).await?;
     if ask.kind == Kind::Task {
-        return remove_task(edge, caller, ask, &body).await;
+        return remove_task(edge, context, ask, &body).await;
     }
     let target = format!("{MIRROR}/{}", ask.key_target());
     let request = WriteRequest {
@@ -134,22 +133,22 @@ async fn write(
     };
     let submitted = edge
         .app()
-        .em_write(caller, ask, request)
+        .em_write(context, ask, request)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     match &submitted.response {
         // Who waits for the end wants to hear of the end, which only the operation tells.
         Some(response) if response.task.is_none() || wait.left().is_none() => {
             Ok(write_response(edge, response, submitted.operation.id))
         }
-        _ => super::plans::answer(edge, &submitted, wait, None).await,
+        _ => answer(edge, context, &submitted, wait, None).await,
     }
 }
 
 /// Removing a task is cancelling its operation, with Enterprise Manager's own answer.
 async fn remove_task(
     edge: &HttpState,
-    caller: &Caller,
+    context: &OpContext,
     ask: &MirrorRequest,
     body: &RawJson,
 ) -> Result<Response, Problem> {
@@ -158,9 +157,9 @@ async fn remove_task(
     }
     let operation = edge
         .app()
-        .em_remove_task(caller, ask)
+        .em_remove_task(context, ask)
         .await
-        .map_err(Problem::of_action)?;
+        .map_err(failures::of_action)?;
     let response = StatusCode::NO_CONTENT.into_response();
     Ok(located(response, &address(edge, operation)))
 }

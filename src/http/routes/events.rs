@@ -13,23 +13,21 @@ use utoipa_axum::routes;
 use super::by_cursor;
 use crate::api_types::events::EventItem;
 use crate::api_types::page::{Page, PageInfo};
+use crate::app::OpContext;
 use crate::app::StoredEvent;
 use crate::app::events::EventPlace;
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
 use crate::http::HttpState;
-use crate::http::codes::Code;
+use crate::http::answers::STORED;
 use crate::http::extract::{EventCursor, OpaqueCursor, PageSize, Query, cursor};
-use crate::http::openapi::{event_example, event_schema, require_scope};
+use crate::http::openapi::{event_example, event_schema};
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
-        .routes(require_scope(
-            Scope::EventsRead,
-            &[Code::StoreUnavailable],
-            routes!(list_events),
-        ))
+        .routes(require_scope(Scope::EventsRead, &[STORED], routes!(list_events)))
         .routes(require_scope(Scope::EventsRead, &[], routes!(list_event_types)))
 }
 
@@ -56,6 +54,7 @@ struct EventQuery {
     responses((status = 200, description = "A page of events.", body = Page<EventItem>)))]
 async fn list_events(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<EventQuery>,
     uri: Uri,
 ) -> Result<Json<Page<EventItem>>, Problem> {
@@ -67,7 +66,7 @@ async fn list_events(
         }
     })?;
     let size = query.page_size.0;
-    let page = edge.app().events(from, size as usize).await?;
+    let page = edge.app().events(&context, from, size as usize).await?;
     // One that cannot be read must not hide the others.
     let items = page.items.iter().filter_map(item).collect();
     let place = |seq: i64| OpaqueCursor::write(&seq.to_be_bytes());

@@ -15,18 +15,18 @@ use utoipa_axum::routes;
 
 use crate::api_types::Moment;
 use crate::http::HttpState;
-use crate::http::codes::Code;
+use crate::http::codes::{Code, ProblemMeaning};
 use crate::http::extract::{Conditions, Id, Query};
-use crate::http::openapi::open;
+use crate::http::register::public;
 use crate::telemetry;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
-        .routes(open(&[], routes!(get_health)))
-        .routes(open(&[], routes!(get_readiness)))
-        .routes(open(&[], routes!(get_metrics)))
-        .routes(open(&[], routes!(get_openapi)))
-        .routes(open(&[], routes!(get_problem)))
+        .routes(public(routes!(get_health)))
+        .routes(public(routes!(get_readiness)))
+        .routes(public(routes!(get_metrics)))
+        .routes(public(routes!(get_openapi)))
+        .routes(public(routes!(get_problem)))
 }
 
 /// Whether the process lives.
@@ -169,28 +169,6 @@ async fn get_openapi(State(edge): State<HttpState>, conditions: Conditions) -> R
     response
 }
 
-/// What a problem code means.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "code": "rate-limited",
-    "status": 429,
-    "title": "Too many requests",
-    "description": "The caller has exceeded its rate limit.",
-    "remedy": "Try again after the time in `Retry-After`.",
-}))]
-pub struct ProblemMeaning {
-    /// The code.
-    pub code: &'static str,
-    /// The HTTP status it is answered with.
-    pub status: u16,
-    /// The title of every such problem.
-    pub title: &'static str,
-    /// What happened.
-    pub description: &'static str,
-    /// What to do about it.
-    pub remedy: &'static str,
-}
-
 /// What a problem code means
 ///
 /// The page that a problem's `type` leads to: HTML for browsers, JSON for everybody else.
@@ -201,13 +179,7 @@ pub struct ProblemMeaning {
         (String = "text/html")
     ))))]
 async fn get_problem(Id(code): Id<Code>, headers: HeaderMap) -> Response {
-    let meaning = ProblemMeaning {
-        code: code.as_str(),
-        status: code.status().as_u16(),
-        title: code.title(),
-        description: code.happened(),
-        remedy: code.remedy(),
-    };
+    let meaning = code.meaning();
     let wants_html = headers
         .get_all(ACCEPT)
         .iter()

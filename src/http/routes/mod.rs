@@ -1,5 +1,5 @@
-//! All routes on a page, grouped by noun. Each is registered with its scope and the problems of its own; what every
-//! route may answer is added by `openapi::require_scope`.
+//! All routes on a page, grouped by noun. Each is registered with its scope and its own problems; what every route may
+//! answer is added by `register`. Below them: the pages of lists.
 
 mod em;
 mod events;
@@ -7,16 +7,15 @@ mod meta;
 mod operations;
 mod pages;
 mod plans;
+mod reply;
 mod sessions;
 mod webhooks;
 
-use axum::http::{HeaderValue, StatusCode, Uri, header::LOCATION};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::Uri;
 use url::form_urlencoded::{Serializer, parse};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::HttpState;
-use crate::api_types::operations::Operation;
 use crate::api_types::page::PageInfo;
 use crate::app;
 use crate::domain::links::Links;
@@ -84,27 +83,6 @@ fn by_cursor<C>(
         number: None,
         total: None,
     }
-}
-
-/// The answer to whoever asked for something to be done: 200 when it is done, else 202 and where to look.
-fn accepted(operation: &Operation) -> Response {
-    let status = if operation.state == "finished" {
-        StatusCode::OK
-    } else {
-        StatusCode::ACCEPTED
-    };
-    located(
-        (status, axum::Json(operation)).into_response(),
-        &operation.links.this,
-    )
-}
-
-/// The answer with the address of what it is about.
-fn located(mut response: Response, address: &str) -> Response {
-    if let Ok(location) = HeaderValue::from_str(address) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    response
 }
 
 #[cfg(test)]

@@ -9,46 +9,41 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::plans::WRITING;
-use super::{by_cursor, located};
+use super::by_cursor;
+use super::reply::located;
 use crate::api_types::operations::Operation;
 use crate::api_types::page::Page;
+use crate::app::OpContext;
 use crate::app::OperationFilter;
 use crate::domain::access::Scope;
 use crate::domain::id::{EmId, OperationId};
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::http::HttpState;
+use crate::http::answers::{STORED, UPSTREAM_WRITE};
 use crate::http::codes::Code;
 use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OpaqueCursor, PageSize, Query, Wait, cursor};
-use crate::http::openapi::require_scope;
+use crate::http::failures;
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
 
-const STORED: &[Code] = &[Code::StoreUnavailable];
+/// What a cancellation may end in.
+const CANCEL_PROBLEMS: &[&[Code]] = &[UPSTREAM_WRITE, &[Code::OperationFinished, Code::NotCancellable]];
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    let cancelling = [
-        WRITING,
-        &[
-            Code::OperationFinished,
-            Code::NotCancellable,
-            Code::UpstreamConflict,
-        ],
-    ]
-    .concat();
     OpenApiRouter::default()
         .routes(require_scope(
             Scope::OperationsRead,
-            STORED,
+            &[STORED],
             routes!(list_operations),
         ))
         .routes(require_scope(
             Scope::OperationsRead,
-            STORED,
+            &[STORED],
             routes!(get_operation),
         ))
         .routes(require_scope(
             Scope::OperationsCancel,
-            &cancelling,
+            CANCEL_PROBLEMS,
             routes!(cancel_operation),
         ))
 }
@@ -127,6 +122,7 @@ struct OperationQuery {
     params(OperationQuery), responses((status = 200, description = "A page of operations.", body = Page<Operation>)))]
 async fn list_operations(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<OperationQuery>,
     uri: Uri,
 ) -> Result<Json<Page<Operation>>, Problem> {
@@ -146,7 +142,10 @@ async fn list_operations(
         Some(OperationId::new(uuid::Uuid::from_slice(place).ok()?))
     })?;
     let size = query.page_size.0;
-    let page = edge.app().operations(&filter, from, size as usize).await?;
+    let page = edge
+        .app()
+        .operations(&context, &filter, from, size as usize)
+        .await?;
     let items = page
         .items
         .iter()
@@ -169,12 +168,13 @@ async fn list_operations(
         headers(("Preference-Applied" = String, description = "The wait that was granted.")))))]
 async fn get_operation(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<OperationId>,
     wait: Wait,
 ) -> Result<Response, Problem> {
     let view = match wait.left() {
-        Some(left) => edge.app().await_operation(id, left).await?,
-        None => edge.app().operation(id).await?,
+        Some(left) => edge.app().await_operation(&context, id, left).await?,
+        None => edge.app().operation(&context, id).await?,
     };
     let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     Ok(wait.applied(Json(body).into_response()))
@@ -191,9 +191,14 @@ async fn get_operation(
         headers(("Location" = String, description = "The operation.")))))]
 async fn cancel_operation(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<OperationId>,
 ) -> Result<Response, Problem> {
-    let view = edge.app().cancel(id).await.map_err(Problem::of_action)?;
+    let view = edge
+        .app()
+        .cancel(&context, id)
+        .await
+        .map_err(failures::of_action)?;
     let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
     let response = (StatusCode::ACCEPTED, Json(&body)).into_response();
     Ok(located(response, &body.links.this))

@@ -9,8 +9,8 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 
-use super::meta::ProblemMeaning;
 use crate::http::HttpState;
+use crate::http::codes::ProblemMeaning;
 
 const INDEX: &str = include_str!("../../../web/docs/index.html");
 const INIT: &str = include_str!("../../../web/docs/init.js");

@@ -9,29 +9,29 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::numbered;
-use super::plans::{READING, one_order};
+use super::plans::one_order;
 use crate::api_types::page::Page;
 use crate::api_types::sessions::FailoverSession;
+use crate::app::OpContext;
 use crate::app::{PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::http::HttpState;
-use crate::http::codes::Code;
+use crate::http::answers::{STORED, UPSTREAM_READ};
 use crate::http::extract::{Choice, Choices, EnumParam, Id, Moment, PageNumber, PageSize, Query};
-use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    let codes = [READING, &[Code::StoreUnavailable]].concat();
     OpenApiRouter::default()
         .routes(require_scope(
             Scope::SessionsRead,
-            &codes,
+            &[UPSTREAM_READ, STORED],
             routes!(list_failover_sessions),
         ))
         .routes(require_scope(
             Scope::SessionsRead,
-            &codes,
+            &[UPSTREAM_READ, STORED],
             routes!(get_failover_session),
         ))
 }
@@ -121,6 +121,7 @@ struct SessionFilter {
     responses((status = 200, description = "A page of sessions.", body = Page<FailoverSession>)))]
 async fn list_failover_sessions(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(filter): Query<SessionFilter>,
     uri: Uri,
 ) -> Result<Json<Page<FailoverSession>>, Problem> {
@@ -154,7 +155,7 @@ async fn list_failover_sessions(
                 .or(Some(newest_first)),
         },
     };
-    let page = edge.app().sessions(&query).await?;
+    let page = edge.app().sessions(&context, &query).await?;
     Ok(Json(Page {
         page: numbered(edge.links(), &uri, &page),
         items: page
@@ -172,8 +173,9 @@ async fn list_failover_sessions(
     responses((status = 200, description = "The session.", body = FailoverSession)))]
 async fn get_failover_session(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EmId>,
 ) -> Result<Json<FailoverSession>, Problem> {
-    let session = edge.app().session(&id).await?;
+    let session = edge.app().session(&context, &id).await?;
     Ok(Json(FailoverSession::new(edge.links(), &session)))
 }

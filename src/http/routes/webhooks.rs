@@ -10,38 +10,38 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{by_cursor, located};
+use super::by_cursor;
+use super::reply::located;
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
     WebhookDelivery, WebhookEndpoint, WebhookEndpointCreate, WebhookEndpointCreated, WebhookEndpointPatch,
 };
+use crate::app::OpContext;
 use crate::app::webhooks::DeliveryFilter;
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::DeliveryState;
 use crate::http::HttpState;
-use crate::http::codes::Code;
+use crate::http::answers::STORED;
 use crate::http::extract::{
     Choices, EnumParam, Id, IdFilter, JsonBody, OpaqueCursor, PageSize, Query, cursor, no_idempotency_key,
 };
-use crate::http::openapi::require_scope;
 use crate::http::problem::Problem;
-
-const STORED: &[Code] = &[Code::StoreUnavailable];
+use crate::http::register::require_scope;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     let (read, write) = (Scope::WebhooksRead, Scope::WebhooksWrite);
     OpenApiRouter::default()
-        .routes(require_scope(write, STORED, routes!(create_webhook_endpoint)))
-        .routes(require_scope(write, STORED, routes!(update_webhook_endpoint)))
-        .routes(require_scope(write, STORED, routes!(delete_webhook_endpoint)))
-        .routes(require_scope(write, STORED, routes!(test_webhook_endpoint)))
+        .routes(require_scope(write, &[STORED], routes!(create_webhook_endpoint)))
+        .routes(require_scope(write, &[STORED], routes!(update_webhook_endpoint)))
+        .routes(require_scope(write, &[STORED], routes!(delete_webhook_endpoint)))
+        .routes(require_scope(write, &[STORED], routes!(test_webhook_endpoint)))
         .route_layer(from_fn(no_idempotency_key))
-        .routes(require_scope(read, STORED, routes!(list_webhook_endpoints)))
-        .routes(require_scope(read, STORED, routes!(get_webhook_endpoint)))
-        .routes(require_scope(read, STORED, routes!(list_webhook_deliveries)))
-        .routes(require_scope(read, STORED, routes!(get_webhook_delivery)))
+        .routes(require_scope(read, &[STORED], routes!(list_webhook_endpoints)))
+        .routes(require_scope(read, &[STORED], routes!(get_webhook_endpoint)))
+        .routes(require_scope(read, &[STORED], routes!(list_webhook_deliveries)))
+        .routes(require_scope(read, &[STORED], routes!(get_webhook_delivery)))
 }
 
 fn endpoint_place(place: &[u8]) -> Option<EndpointId> {
@@ -62,9 +62,10 @@ fn delivery_place(place: &[u8]) -> Option<DeliveryId> {
         body = WebhookEndpointCreated, headers(("Location" = String, description = "The endpoint.")))))]
 async fn create_webhook_endpoint(
     State(edge): State<HttpState>,
+    context: OpContext,
     JsonBody(wanted): JsonBody<WebhookEndpointCreate>,
 ) -> Result<Response, Problem> {
-    let new = edge.app().webhooks().create(wanted).await?;
+    let new = edge.app().webhooks().create(&context, wanted).await?;
     let body = WebhookEndpointCreated::new(&new.endpoint, &new.secret);
     let location = edge
         .links()
@@ -99,12 +100,13 @@ struct EndpointQuery {
     responses((status = 200, description = "A page of endpoints.", body = Page<WebhookEndpoint>)))]
 async fn list_webhook_endpoints(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<EndpointQuery>,
     uri: Uri,
 ) -> Result<Json<Page<WebhookEndpoint>>, Problem> {
     let from = cursor(query.after, query.before, endpoint_place)?;
     let size = query.page_size.0;
-    let page = edge.app().webhooks().list(from, size as usize).await?;
+    let page = edge.app().webhooks().list(&context, from, size as usize).await?;
     let place = |id: EndpointId| OpaqueCursor::write(id.uuid().as_bytes());
     Ok(Json(Page {
         items: page.items.iter().map(WebhookEndpoint::from).collect(),
@@ -119,9 +121,10 @@ async fn list_webhook_endpoints(
     responses((status = 200, description = "The endpoint.", body = WebhookEndpoint)))]
 async fn get_webhook_endpoint(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EndpointId>,
 ) -> Result<Json<WebhookEndpoint>, Problem> {
-    let endpoint = edge.app().webhooks().get(id).await?;
+    let endpoint = edge.app().webhooks().get(&context, id).await?;
     Ok(Json(WebhookEndpoint::from(&endpoint)))
 }
 
@@ -137,10 +140,11 @@ async fn get_webhook_endpoint(
     responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint)))]
 async fn update_webhook_endpoint(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EndpointId>,
     JsonBody(patch): JsonBody<WebhookEndpointPatch>,
 ) -> Result<Json<WebhookEndpoint>, Problem> {
-    let endpoint = edge.app().webhooks().patch(id, patch).await?;
+    let endpoint = edge.app().webhooks().patch(&context, id, patch).await?;
     Ok(Json(WebhookEndpoint::from(&endpoint)))
 }
 
@@ -153,9 +157,10 @@ async fn update_webhook_endpoint(
     responses((status = 204, description = "Deleted.")))]
 async fn delete_webhook_endpoint(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EndpointId>,
 ) -> Result<StatusCode, Problem> {
-    edge.app().webhooks().delete(id).await?;
+    edge.app().webhooks().delete(&context, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -169,9 +174,10 @@ async fn delete_webhook_endpoint(
         body = WebhookDelivery, headers(("Location" = String, description = "The delivery.")))))]
 async fn test_webhook_endpoint(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EndpointId>,
 ) -> Result<Response, Problem> {
-    let delivery = edge.app().webhooks().test(id).await?;
+    let delivery = edge.app().webhooks().test(&context, id).await?;
     let location = edge.links().api(&format!("/webhook-deliveries/{}", delivery.id));
     let response = (StatusCode::ACCEPTED, Json(WebhookDelivery::from(&delivery))).into_response();
     Ok(located(response, &location))
@@ -234,6 +240,7 @@ struct DeliveryQuery {
     responses((status = 200, description = "A page of deliveries.", body = Page<WebhookDelivery>)))]
 async fn list_webhook_deliveries(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<DeliveryQuery>,
     uri: Uri,
 ) -> Result<Json<Page<WebhookDelivery>>, Problem> {
@@ -247,7 +254,7 @@ async fn list_webhook_deliveries(
     let page = edge
         .app()
         .webhooks()
-        .deliveries(&filter, from, size as usize)
+        .deliveries(&context, &filter, from, size as usize)
         .await?;
     let place = |id: DeliveryId| OpaqueCursor::write(id.uuid().as_bytes());
     Ok(Json(Page {
@@ -263,8 +270,9 @@ async fn list_webhook_deliveries(
     responses((status = 200, description = "The delivery with every attempt.", body = WebhookDelivery)))]
 async fn get_webhook_delivery(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<WebhookDelivery>, Problem> {
-    let delivery = edge.app().webhooks().delivery(id).await?;
+    let delivery = edge.app().webhooks().delivery(&context, id).await?;
     Ok(Json(WebhookDelivery::from(&delivery)))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::context::operator;
 use emgate::api_types::events::{UpstreamEventData, event};
 use emgate::api_types::webhooks::{WebhookEndpointCreate, WebhookEndpointPatch};
 use emgate::app::webhooks::{DeliveryFilter, Webhooks};
@@ -136,7 +137,7 @@ impl Bench {
     pub async fn endpoint_with(&self, url: &str, mut settings: serde_json::Value) -> Registered {
         settings["url"] = url.into();
         let wanted: WebhookEndpointCreate = serde_json::from_value(settings).expect("settings");
-        let made = self.verbs.create(wanted).await.expect("an endpoint");
+        let made = self.verbs.create(&operator(), wanted).await.expect("an endpoint");
         Registered {
             id: made.endpoint.id,
             secret: made.secret.text().expose_secret().to_owned(),
@@ -145,7 +146,7 @@ impl Bench {
 
     pub async fn patch(&self, id: EndpointId, patch: serde_json::Value) -> Endpoint {
         let patch: WebhookEndpointPatch = serde_json::from_value(patch).expect("a patch");
-        self.verbs.patch(id, patch).await.expect("patched")
+        self.verbs.patch(&operator(), id, patch).await.expect("patched")
     }
 
     /// Appends an event that concerns no session.
@@ -198,7 +199,7 @@ impl Bench {
     pub async fn deliveries(&self) -> Vec<Delivery> {
         let page = self
             .verbs
-            .deliveries(&DeliveryFilter::default(), None, 1000)
+            .deliveries(&operator(), &DeliveryFilter::default(), None, 1000)
             .await;
         let mut items = page.expect("a page").items;
         items.sort_by_key(|delivery| (delivery.created_at, delivery.id));
@@ -233,7 +234,7 @@ impl Bench {
     }
 
     pub async fn get(&self, id: EndpointId) -> Endpoint {
-        self.verbs.get(id).await.expect("an endpoint")
+        self.verbs.get(&operator(), id).await.expect("an endpoint")
     }
 }
 

@@ -9,6 +9,8 @@ use serde_json::json;
 use super::bench::{Bench, holds, quiet, until};
 use super::peer::{OK, Peer, Reply};
 
+use crate::support::context::operator;
+
 #[tokio::test]
 async fn a_receiver_that_is_gone_is_disabled_and_what_comes_for_it_is_held_until_it_is_enabled() {
     let (bench, peer) = (
@@ -125,7 +127,11 @@ async fn a_test_goes_through_a_pause() {
     let event = bench.event().await;
     bench.attempted(event, 1, DeliveryState::Pending).await;
     peer.now(|_| OK);
-    let test = bench.verbs.test(endpoint.id).await.expect("a delivery");
+    let test = bench
+        .verbs
+        .test(&operator(), endpoint.id)
+        .await
+        .expect("a delivery");
     bench.settled(test.event, DeliveryState::Delivered).await;
     assert_eq!(peer.received()[1].json()["type"], "webhook.test");
     quiet(&bench).await;
@@ -207,9 +213,13 @@ async fn an_endpoint_can_be_disabled_enabled_moved_and_deleted_while_deliveries_
     new.now(|_| Reply::Status(500, ""));
     let doomed = bench.event().await;
     bench.attempted(doomed, 1, DeliveryState::Pending).await;
-    bench.verbs.delete(endpoint.id).await.expect("deleted");
+    bench
+        .verbs
+        .delete(&operator(), endpoint.id)
+        .await
+        .expect("deleted");
     assert_eq!(bench.delivery_of(doomed).await.state, DeliveryState::Cancelled);
-    assert!(bench.verbs.get(endpoint.id).await.is_err());
+    assert!(bench.verbs.get(&operator(), endpoint.id).await.is_err());
 }
 
 #[tokio::test]
@@ -221,7 +231,11 @@ async fn a_delivery_under_way_when_its_endpoint_goes_finishes_and_is_not_retried
     let endpoint = bench.endpoint(&peer.url()).await;
     let event = bench.event().await;
     holds("a request", || peer.count() == 1).await;
-    bench.verbs.delete(endpoint.id).await.expect("deleted");
+    bench
+        .verbs
+        .delete(&operator(), endpoint.id)
+        .await
+        .expect("deleted");
     let delivery = bench.settled(event, DeliveryState::Cancelled).await;
     assert_eq!(delivery.attempts.len(), 1);
     assert!(delivery.attempts[0].error.is_some());

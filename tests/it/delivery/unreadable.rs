@@ -11,6 +11,8 @@ use super::bench::{Bench, holds};
 use super::peer::{OK, Peer};
 use emgate::clock::Clock as _;
 
+use crate::support::context::operator;
+
 /// Changes the store behind the gateway's back.
 async fn change(bench: &Bench, statement: &'static str) {
     sqlx::any::install_default_drivers();
@@ -60,13 +62,13 @@ async fn an_endpoint_that_cannot_be_read_is_disabled_and_stops_nobody_else() {
     let shown = bench.get(lost.id).await;
     assert_eq!(shown.disabled_reason, Some(DisabledReason::Unreadable));
     assert!(!shown.readable && !shown.settings.enabled);
-    let all = bench.verbs.list(None, 10).await.expect("the list");
+    let all = bench.verbs.list(&operator(), None, 10).await.expect("the list");
     assert_eq!(all.items.len(), 2);
     assert!(bench.get(other.id).await.readable);
     let patch = serde_json::from_value(json!({"enabled": true})).expect("a patch");
     let refusals = [
-        bench.verbs.patch(lost.id, patch).await.map(|_| ()),
-        bench.verbs.test(lost.id).await.map(|_| ()),
+        bench.verbs.patch(&operator(), lost.id, patch).await.map(|_| ()),
+        bench.verbs.test(&operator(), lost.id).await.map(|_| ()),
     ];
     for refused in refusals {
         let Err(Error::Invalid(faults)) = refused else {
@@ -74,7 +76,7 @@ async fn an_endpoint_that_cannot_be_read_is_disabled_and_stops_nobody_else() {
         };
         assert!(faults[0].detail.contains("encryption key"), "{faults:?}");
     }
-    bench.verbs.delete(lost.id).await.expect("deleted");
+    bench.verbs.delete(&operator(), lost.id).await.expect("deleted");
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use serde_json::json;
 use super::bench::{Bench, holds};
 use super::peer::{OK, Peer, Reply};
 
+use crate::support::context::operator;
+
 #[tokio::test]
 async fn a_delivery_carries_the_event_and_a_signature_that_another_library_accepts() {
     let (bench, peer) = (Bench::start().await, Peer::answering(OK).await);
@@ -144,7 +146,11 @@ async fn a_given_secret_signs_and_a_made_one_is_new_each_time() {
 #[tokio::test]
 async fn a_callback_is_signed_with_its_own_secret_and_has_no_endpoint() {
     let (bench, peer) = (Bench::start().await, Peer::answering(OK).await);
-    let checked = bench.verbs.callback(&peer.url(), None).await.expect("acceptable");
+    let checked = bench
+        .verbs
+        .callback(&operator(), &peer.url(), None)
+        .await
+        .expect("acceptable");
     assert!(checked.generated);
     let operation = emgate::domain::id::OperationId::new(bench.clock.id());
     let mut tx = bench.store.begin().await.expect("begun");

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use emgate::app::em::{is_mirrored, known_parameters};
 use emgate::catalogue::{Operation, Resource, catalogue};
+use emgate::mirror::{is_mirrored, known_parameters};
 use emgate::transcode::{self, Mode};
 use serde_json::Value;
 

@@ -55,7 +55,7 @@ fn parameters(operation: &Value) -> impl Iterator<Item = &Value> {
 
 #[test]
 fn the_checked_in_document_is_the_programs_own() {
-    let own = emgate::http::openapi::document_json().expect("the document can be written");
+    let own = emgate::http::document_json().expect("the document can be written");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
     let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(

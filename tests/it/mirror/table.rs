@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use emgate::app::em::queryable;
 use emgate::catalogue::{Form, Method, Operation, Resource, catalogue};
+use emgate::mirror::queryable;
 use serde_json::Value;
 
 use crate::simulator_world::client::{tour as links, walked};

@@ -101,7 +101,6 @@ async fn readiness_tells_since_when_nothing_is_observed_although_em_answers() {
             clock: world.clock.clone(),
             tasks: Tasks::new(),
             watcher: Nudge::default(),
-            changed: tokio::sync::watch::Sender::new(0),
             guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
             health: webhooks::DispatcherHealth::default(),
         },

@@ -15,6 +15,7 @@ use emgate::store::operations::Inserted;
 
 use super::Observatory;
 use super::damaged::Log;
+use crate::support::commands::{act, mirror_write};
 use crate::support::stand_in::Reply;
 
 /// Until it is dropped, or until its request is given up.
@@ -67,7 +68,7 @@ async fn operation(world: &Observatory, plan: usize) -> OperationId {
         .await
         .expect("the plan")
         .reference();
-    let accepted = world.em.act(&plan, Action::Test).await.expect("accepted");
+    let accepted = act(&world.em, &plan, Action::Test).await.expect("accepted");
     let now = world.clock.now();
     let operation = Operation {
         id: OperationId::new(world.clock.id()),
@@ -98,7 +99,10 @@ async fn operation(world: &Observatory, plan: usize) -> OperationId {
         }],
     };
     let mut tx = world.store.begin().await.expect("begun");
-    let inserted = tx.insert_operation(&operation).await.expect("inserted");
+    let inserted = tx
+        .insert_operation(&operation, &mirror_write())
+        .await
+        .expect("inserted");
     assert_eq!(inserted, Inserted::Done);
     let mut running = operation;
     running.task = Some(OperationTask {

@@ -47,7 +47,6 @@ impl Observatory {
             clock: self.clock.clone(),
             tasks: Tasks::new(),
             watcher: Nudge::default(),
-            changed: tokio::sync::watch::Sender::new(0),
             guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
             health: webhooks::DispatcherHealth::default(),
         };

@@ -150,7 +150,6 @@ fn watcher_of(em: &EmClient, store: &Store, clock: &Arc<ManualClock>) -> Watcher
         clock.clone(),
         watcher::Config::default(),
         Duration::from_mins(20),
-        tokio::sync::watch::Sender::new(0),
     )
 }
 

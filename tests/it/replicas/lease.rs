@@ -43,14 +43,12 @@ fn watcher(url: &str, store: &Store) -> Watcher {
     let clock = SystemClock::shared();
     let em = EmClient::new(&config(url), clock.clone()).expect("a room");
     let unknown_after = Duration::from_mins(20);
-    let changed = tokio::sync::watch::Sender::new(0);
     Watcher::new(
         em,
         store.clone(),
         clock,
         watcher::Config::default(),
         unknown_after,
-        changed,
     )
 }
 

@@ -31,7 +31,7 @@ impl Judge {
     /// The judge by the document that this program has.
     pub fn of_the_program() -> &'static Self {
         static JUDGE: LazyLock<Judge> = LazyLock::new(|| {
-            let text = emgate::http::openapi::document_json().expect("the document can be written");
+            let text = emgate::http::document_json().expect("the document can be written");
             Judge {
                 document: serde_json::from_str(&text).expect("the document is JSON"),
                 validators: Mutex::default(),

@@ -4,6 +4,8 @@
 //! session was left behind.
 
 pub mod client;
+pub mod commands;
+pub mod context;
 pub mod door;
 pub mod judge;
 pub mod least;
@@ -17,9 +19,9 @@ pub mod world;
 
 use std::time::{Duration, Instant};
 
+use emgate::auth::{AuthConfig, Key};
 use emgate::bootstrap::Gateway;
 use emgate::config::Config;
-use emgate::http::config::{AuthConfig, KeyConfig};
 use emgate::sim::{Options, Running, Simulator};
 use emgate::upstream::config::Account;
 use emgate::{http, store, upstream, watcher, webhooks};
@@ -173,9 +175,7 @@ impl Builder {
                 ..upstream::config::Config::new(sim.base_url().parse().expect("a URL"), vec![account])
             },
             auth: AuthConfig {
-                keys: vec![KeyConfig::Hs256 {
-                    secret: SECRET.to_owned().into(),
-                }],
+                keys: vec![Key::hs256(&SECRET.to_owned().into()).expect("a long secret")],
                 ..AuthConfig::default()
             },
             store: store::config::Config {

@@ -3,6 +3,7 @@
 //! Plain JSON, because EM's schemas need what the typed document has no words for. Nothing of this runs in a gateway
 //! that serves: it gives away the checked-in file.
 
+mod endpoint;
 mod examples;
 mod names;
 mod parameters;
@@ -63,7 +64,7 @@ pub(super) fn add(document: &mut Value) {
     let mut schemas = schemas::Schemas::default();
     let mut problems = problems::Problems::default();
     let mut items: Map<String, Value> = Map::new();
-    for endpoint in paths::endpoints() {
+    for endpoint in endpoint::endpoints() {
         let operation = paths::operation(&endpoint, &mut schemas, &mut problems);
         let item = items.entry(endpoint.path.clone()).or_insert_with(|| json!({}));
         schemas::put(item, &endpoint.method.as_str().to_ascii_lowercase(), operation);

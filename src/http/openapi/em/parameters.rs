@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::paths::Endpoint;
+use super::endpoint::Endpoint;
 use super::schemas::{Schemas, put};
-use crate::app::em::{formats, is_task, known_parameters, queryable};
 use crate::catalogue::{self, Parameter, catalogue};
 use crate::http::openapi::constraints;
+use crate::mirror::{formats, is_task, known_parameters, queryable};
 
 const IDEMPOTENCY_KEY: &str = "EmIdempotencyKey";
 const IF_NONE_MATCH: &str = "EmIfNoneMatch";

@@ -1,14 +1,16 @@
-//! The mirror's operations: one for each path and method, whatever EM tells apart behind it.
+//! The mirror's operations in the document: one for each endpoint, with its parameters, body and answers.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::endpoint::Endpoint;
 use super::schemas::{Schemas, Way, put, reference, sentence};
 use super::{examples, names, parameters, problems, samples};
-use crate::app::em::{PlanVerb, is_mirrored, is_task, queryable};
-use crate::catalogue::{Method, Operation, Resource, catalogue};
+use crate::catalogue::{Operation, Resource, catalogue};
 use crate::domain::access::Scope;
+use crate::http::register::BEARER;
+use crate::mirror::{PlanVerb, is_task, queryable};
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -16,64 +18,6 @@ const BYTES: &str = "application/octet-stream";
 const EMPTY: &str = "The body may be empty.";
 /// The same for programs: OpenAPI has no word for it.
 const MAY_BE_EMPTY: &str = "x-may-be-empty";
-
-/// What one method on one path does.
-pub(super) struct Endpoint {
-    pub resource: &'static Resource,
-    pub method: Method,
-    pub path: String,
-    /// Names of the path's parameters.
-    pub parameters: Vec<String>,
-    pub operations: Vec<&'static Operation>,
-}
-
-impl Endpoint {
-    pub fn reads(&self) -> bool {
-        self.method == Method::Get
-    }
-
-    /// The query parameter that tells EM's operations apart.
-    pub fn choice(&self) -> Option<&'static str> {
-        if self.operations.iter().any(|o| o.query.is_some()) {
-            Some("type")
-        } else if self
-            .operations
-            .iter()
-            .any(|o| o.action.is_some() && !o.action_in_path)
-        {
-            Some("action")
-        } else {
-            None
-        }
-    }
-}
-
-/// Every endpoint of the mirror, in the catalogue's order.
-pub(super) fn endpoints() -> Vec<Endpoint> {
-    let mut all: Vec<Endpoint> = Vec::new();
-    for resource in catalogue()
-        .resources()
-        .iter()
-        .filter(|resource| is_mirrored(resource))
-    {
-        for operation in &resource.operations {
-            let action = operation.action.filter(|_| operation.action_in_path);
-            let (path, parameters) = names::path(resource, action);
-            let same = |known: &&mut Endpoint| known.path == path && known.method == operation.method;
-            match all.iter_mut().find(same) {
-                Some(known) => known.operations.push(operation),
-                None => all.push(Endpoint {
-                    resource,
-                    method: operation.method,
-                    path,
-                    parameters,
-                    operations: vec![operation],
-                }),
-            }
-        }
-    }
-    all
-}
 
 /// The endpoint as an OpenAPI operation.
 pub(super) fn operation(
@@ -160,7 +104,7 @@ fn security(endpoint: &Endpoint) -> Value {
             .flatten()
             .map(Scope::as_str)
             .collect();
-        let requirement = json!({super::super::BEARER: scopes});
+        let requirement = json!({BEARER: scopes});
         if !all.contains(&requirement) {
             all.push(requirement);
         }

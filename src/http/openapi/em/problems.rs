@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::Operation;
 
-use super::super::answers;
-use super::paths::Endpoint;
+use super::endpoint::Endpoint;
+use crate::http::answers;
 use crate::http::codes::Code;
 
 /// What every operation may answer beside that of every guarded route.
@@ -53,7 +53,7 @@ impl Problems {
             (false, true) => &[answers::GUARDED, ALWAYS, WRITE, BODY, PLAN],
         };
         let mut operation = Operation::new();
-        answers::document(&mut operation, &groups.concat());
+        answers::document(&mut operation, groups);
         answers::complete(&mut operation);
         let mut references = Map::new();
         for (status, response) in &operation.responses.responses {

@@ -1,63 +1,66 @@
 //! Failover plans of Veeam Cloud Connect tenants.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::{Extension, Json};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses, PlanPath};
 use super::{
-    ActionCall, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list,
-    unchanged,
+    ACTION_PROBLEMS, ActionCall, ActionOptions, EDIT_PROBLEMS, PlanQuery, StartOptions, get, list, unchanged,
 };
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
-use crate::domain::access::{Caller, Scope};
+use crate::app::OpContext;
+use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
+use crate::http::answers::UPSTREAM_READ;
 use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
-use crate::http::openapi::require_scope;
+use crate::http::failures;
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
+use crate::http::routes::reply::answer;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_scope(
             Scope::PlansRead,
-            READING,
+            &[UPSTREAM_READ],
             routes!(list_cloud_failover_plans),
         ))
         .routes(require_scope(
             Scope::PlansRead,
-            READING,
+            &[UPSTREAM_READ],
             routes!(get_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansWrite,
-            &editing(),
+            EDIT_PROBLEMS,
             routes!(update_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansWrite,
-            &editing(),
+            EDIT_PROBLEMS,
             routes!(delete_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansTest,
-            &acting(),
+            ACTION_PROBLEMS,
             routes!(test_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansStart,
-            &acting(),
+            ACTION_PROBLEMS,
             routes!(start_cloud_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansUndo,
-            &acting(),
+            ACTION_PROBLEMS,
             routes!(undo_cloud_failover_plan),
         ))
 }
@@ -69,10 +72,11 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_cloud_failover_plans(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<PlanQuery>,
     uri: Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    list(&edge, PlanKind::Cloud, &query, &uri).await
+    list(&edge, &context, PlanKind::Cloud, &query, &uri).await
 }
 
 /// Read a cloud failover plan
@@ -84,10 +88,11 @@ async fn list_cloud_failover_plans(
     ))]
 async fn get_cloud_failover_plan(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    get(&edge, PlanKind::Cloud, &id, &conditions).await
+    get(&edge, &context, PlanKind::Cloud, &id, &conditions).await
 }
 
 /// Edit a cloud failover plan
@@ -100,7 +105,7 @@ async fn get_cloud_failover_plan(
     responses(EditResponses))]
 async fn update_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
     wait: Wait,
@@ -111,7 +116,7 @@ async fn update_cloud_failover_plan(
     let submitted = edge
         .app()
         .edit_plan(
-            &caller,
+            &context,
             PlanKind::Cloud,
             &id,
             &body,
@@ -119,8 +124,8 @@ async fn update_cloud_failover_plan(
             key,
         )
         .await
-        .map_err(Problem::of_action)?;
-    answer(&edge, &submitted, wait, None).await
+        .map_err(failures::of_action)?;
+    answer(&edge, &context, &submitted, wait, None).await
 }
 
 /// Delete a cloud failover plan
@@ -134,7 +139,7 @@ async fn update_cloud_failover_plan(
 )]
 async fn delete_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
     wait: Wait,
@@ -143,10 +148,10 @@ async fn delete_cloud_failover_plan(
     let key = idempotency.of(Value::Null);
     let submitted = edge
         .app()
-        .delete_cloud_plan(&caller, &id, unchanged(&edge, conditions), key)
+        .delete_cloud_plan(&context, &id, unchanged(&edge, conditions), key)
         .await
-        .map_err(Problem::of_action)?;
-    answer(&edge, &submitted, wait, None).await
+        .map_err(failures::of_action)?;
+    answer(&edge, &context, &submitted, wait, None).await
 }
 
 /// Test a cloud failover plan
@@ -158,7 +163,7 @@ async fn delete_cloud_failover_plan(
     responses(ActionResponses))]
 async fn test_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -168,7 +173,7 @@ async fn test_cloud_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,
@@ -186,7 +191,7 @@ async fn test_cloud_failover_plan(
     responses(ActionResponses))]
 async fn start_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -196,7 +201,7 @@ async fn start_cloud_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,
@@ -214,7 +219,7 @@ async fn start_cloud_failover_plan(
     responses(ActionResponses))]
 async fn undo_cloud_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -224,7 +229,7 @@ async fn undo_cloud_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,

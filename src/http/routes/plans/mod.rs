@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::http::Uri;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,69 +17,41 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{accepted, numbered};
-use crate::api_types::operations::Operation;
+use super::numbered;
+use super::reply::answer;
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
+use crate::app::OpContext;
 use crate::app::plans::ActionRequest;
-use crate::app::submit::Submitted;
 use crate::app::{PageRequest, Sort, SortField};
-use crate::domain::access::Caller;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
+use crate::http::answers::UPSTREAM_WRITE;
 use crate::http::codes::Code;
 use crate::http::extract::{
     Choice, Conditions, EnumParam, Idempotency, OptionalJson, PageNumber, PageSize, Wait, entity_tag,
 };
-use crate::http::headers::IDEMPOTENCY_REPLAYED;
+use crate::http::failures;
 use crate::http::problem::Problem;
 
-/// What reading from Enterprise Manager may end in.
-pub(super) const READING: &[Code] = &[
-    Code::UpstreamForbidden,
-    Code::UpstreamRejected,
-    Code::UpstreamAuthFailed,
-    Code::UpstreamError,
-    Code::UpstreamInvalidResponse,
-    Code::UpstreamUnavailable,
-    Code::UpstreamTimeout,
-];
-
-/// What a write to Enterprise Manager may end in; never 504, since a write whose outcome is not known is answered 202.
-pub(super) const WRITING: &[Code] = &[
-    Code::UpstreamConflict,
-    Code::UpstreamForbidden,
-    Code::UpstreamRejected,
-    Code::UpstreamAuthFailed,
-    Code::UpstreamError,
-    Code::UpstreamInvalidResponse,
-    Code::UpstreamUnavailable,
-    Code::StoreUnavailable,
-];
-
 /// What an action may end in.
-fn acting() -> Vec<Code> {
-    [WRITING, &[Code::PlanBusy, Code::IdempotencyKeyReused]].concat()
-}
+const ACTION_PROBLEMS: &[&[Code]] = &[UPSTREAM_WRITE, &[Code::PlanBusy, Code::IdempotencyKeyReused]];
+
+/// What a change of a plan may end in.
+const EDIT_PROBLEMS: &[&[Code]] = &[
+    UPSTREAM_WRITE,
+    &[
+        Code::PlanBusy,
+        Code::IdempotencyKeyReused,
+        Code::PreconditionFailed,
+    ],
+];
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .merge(cloud::routes())
         .merge(on_premises::routes())
-}
-
-/// What a change of a plan may end in.
-fn editing() -> Vec<Code> {
-    [
-        WRITING,
-        &[
-            Code::PlanBusy,
-            Code::IdempotencyKeyReused,
-            Code::PreconditionFailed,
-        ],
-    ]
-    .concat()
 }
 
 /// What plans are sorted by.
@@ -226,11 +198,12 @@ impl TryFrom<BTreeMap<String, String>> for Metadata {
 
 async fn list(
     edge: &HttpState,
+    context: &OpContext,
     kind: PlanKind,
     query: &PlanQuery,
     uri: &Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    let page = edge.app().plans(kind, &query.request()?).await?;
+    let page = edge.app().plans(context, kind, &query.request()?).await?;
     Ok(Json(Page {
         page: numbered(edge.links(), uri, &page),
         items: page
@@ -243,11 +216,12 @@ async fn list(
 
 async fn get(
     edge: &HttpState,
+    context: &OpContext,
     kind: PlanKind,
     id: &EmId,
     conditions: &Conditions,
 ) -> Result<Response, Problem> {
-    let plan = edge.app().plan(kind, id).await?;
+    let plan = edge.app().plan(context, kind, id).await?;
     let bytes = representation(&Plan::new(edge.links(), &plan))?;
     let tag = entity_tag(&bytes);
     let response = ([(CONTENT_TYPE, "application/json")], bytes).into_response();
@@ -281,7 +255,7 @@ fn unchanged(
 struct ActionCall {
     kind: PlanKind,
     action: ActionKind,
-    caller: Caller,
+    context: OpContext,
     id: EmId,
     wait: Wait,
     idempotency: Idempotency,
@@ -294,7 +268,12 @@ impl ActionCall {
         let callback = match options.callback {
             Some(wanted) => {
                 let secret = wanted.secret.as_ref().map(ExposeSecret::expose_secret);
-                Some(edge.app().webhooks().callback(&wanted.url, secret).await?)
+                Some(
+                    edge.app()
+                        .webhooks()
+                        .callback(&self.context, &wanted.url, secret)
+                        .await?,
+                )
             }
             None => None,
         };
@@ -311,36 +290,9 @@ impl ActionCall {
         };
         let submitted = edge
             .app()
-            .act(&self.caller, self.kind, &self.id, self.action, request)
+            .act(&self.context, self.kind, &self.id, self.action, request)
             .await
-            .map_err(Problem::of_action)?;
-        answer(edge, &submitted, self.wait, generated).await
+            .map_err(failures::of_action)?;
+        answer(edge, &self.context, &submitted, self.wait, generated).await
     }
-}
-
-/// Answers with the operation as it stands, or as it stands at the end of the wait that was asked for. A secret that
-/// the gateway made for the callback is shown here and never again.
-pub(super) async fn answer(
-    edge: &HttpState,
-    submitted: &Submitted,
-    wait: Wait,
-    secret: Option<SecretString>,
-) -> Result<Response, Problem> {
-    let operation = &submitted.operation;
-    let view = match wait.left() {
-        Some(left) => edge.app().await_operation(operation.id, left).await?,
-        None => edge.app().with_session(operation.clone()).await?,
-    };
-    let mut body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
-    if let (Some(callback), Some(secret), false) = (&mut body.callback, secret, submitted.replayed) {
-        callback.secret = Some(secret.expose_secret().to_owned());
-    }
-    let mut response = wait.applied(accepted(&body));
-    if submitted.replayed {
-        *response.status_mut() = StatusCode::OK;
-        response
-            .headers_mut()
-            .insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
 }

@@ -1,52 +1,55 @@
 //! Failover plans of one's own replicas: as cloud plans, but for what Enterprise Manager does not offer (test, delete).
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::{Extension, Json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses, PlanPath};
 use super::{
-    ActionCall, ActionOptions, PlanQuery, READING, StartOptions, acting, answer, editing, get, list,
-    unchanged,
+    ACTION_PROBLEMS, ActionCall, ActionOptions, EDIT_PROBLEMS, PlanQuery, StartOptions, get, list, unchanged,
 };
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
-use crate::domain::access::{Caller, Scope};
+use crate::app::OpContext;
+use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
+use crate::http::answers::UPSTREAM_READ;
 use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
-use crate::http::openapi::require_scope;
+use crate::http::failures;
 use crate::http::problem::Problem;
+use crate::http::register::require_scope;
+use crate::http::routes::reply::answer;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_scope(
             Scope::PlansRead,
-            READING,
+            &[UPSTREAM_READ],
             routes!(list_failover_plans),
         ))
         .routes(require_scope(
             Scope::PlansRead,
-            READING,
+            &[UPSTREAM_READ],
             routes!(get_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansWrite,
-            &editing(),
+            EDIT_PROBLEMS,
             routes!(update_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansStart,
-            &acting(),
+            ACTION_PROBLEMS,
             routes!(start_failover_plan),
         ))
         .routes(require_scope(
             Scope::PlansUndo,
-            &acting(),
+            ACTION_PROBLEMS,
             routes!(undo_failover_plan),
         ))
 }
@@ -58,10 +61,11 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_failover_plans(
     State(edge): State<HttpState>,
+    context: OpContext,
     Query(query): Query<PlanQuery>,
     uri: Uri,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    list(&edge, PlanKind::OnPremises, &query, &uri).await
+    list(&edge, &context, PlanKind::OnPremises, &query, &uri).await
 }
 
 /// Read an on-premises failover plan
@@ -73,10 +77,11 @@ async fn list_failover_plans(
     ))]
 async fn get_failover_plan(
     State(edge): State<HttpState>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    get(&edge, PlanKind::OnPremises, &id, &conditions).await
+    get(&edge, &context, PlanKind::OnPremises, &id, &conditions).await
 }
 
 /// Edit an on-premises failover plan
@@ -89,7 +94,7 @@ async fn get_failover_plan(
     responses(EditResponses))]
 async fn update_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
     wait: Wait,
@@ -100,7 +105,7 @@ async fn update_failover_plan(
     let submitted = edge
         .app()
         .edit_plan(
-            &caller,
+            &context,
             PlanKind::OnPremises,
             &id,
             &body,
@@ -108,8 +113,8 @@ async fn update_failover_plan(
             key,
         )
         .await
-        .map_err(Problem::of_action)?;
-    answer(&edge, &submitted, wait, None).await
+        .map_err(failures::of_action)?;
+    answer(&edge, &context, &submitted, wait, None).await
 }
 
 /// Start an on-premises failover plan
@@ -121,7 +126,7 @@ async fn update_failover_plan(
     responses(ActionResponses))]
 async fn start_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -131,7 +136,7 @@ async fn start_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,
@@ -149,7 +154,7 @@ async fn start_failover_plan(
     responses(ActionResponses))]
 async fn undo_failover_plan(
     State(edge): State<HttpState>,
-    Extension(caller): Extension<Caller>,
+    context: OpContext,
     Id(id): Id<EmId>,
     wait: Wait,
     idempotency: Idempotency,
@@ -159,7 +164,7 @@ async fn undo_failover_plan(
     let act = ActionCall {
         kind,
         action,
-        caller,
+        context,
         id,
         wait,
         idempotency,

@@ -1,4 +1,6 @@
-//! Error answers in the document, all from the one table of codes.
+//! Error answers in the document, all from the one table of codes, and which codes a kind of route may answer.
+//!
+//! Both the registration of routes and the mirror's half of the document describe their refusals by this file.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +13,9 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{Components, ContentBuilder, ObjectBuilder, Ref, RefOr};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
+use super::codes::Code;
+use super::problem::{PROBLEM_JSON, ProblemBody};
 use crate::domain::field_error::FieldError;
-use crate::http::codes::Code;
-use crate::http::problem::{PROBLEM_JSON, ProblemBody};
 
 /// What every route under `/api` may answer.
 pub(super) const GUARDED: &[Code] = &[
@@ -25,7 +27,33 @@ pub(super) const GUARDED: &[Code] = &[
 ];
 
 /// What every other route may answer.
-pub(super) const OPEN: &[Code] = &[Code::Internal];
+pub(super) const PUBLIC: &[Code] = &[Code::Internal];
+
+/// What reading from Enterprise Manager may end in.
+pub(super) const UPSTREAM_READ: &[Code] = &[
+    Code::UpstreamForbidden,
+    Code::UpstreamRejected,
+    Code::UpstreamAuthFailed,
+    Code::UpstreamError,
+    Code::UpstreamInvalidResponse,
+    Code::UpstreamUnavailable,
+    Code::UpstreamTimeout,
+];
+
+/// What a write to Enterprise Manager may end in; never 504, since a write of unknown outcome is answered 202.
+pub(super) const UPSTREAM_WRITE: &[Code] = &[
+    Code::UpstreamConflict,
+    Code::UpstreamForbidden,
+    Code::UpstreamRejected,
+    Code::UpstreamAuthFailed,
+    Code::UpstreamError,
+    Code::UpstreamInvalidResponse,
+    Code::UpstreamUnavailable,
+    Code::StoreUnavailable,
+];
+
+/// What every route may answer that works on the store alone.
+pub(super) const STORED: &[Code] = &[Code::StoreUnavailable];
 
 /// What a route with a body may answer.
 const BODY: &[Code] = &[
@@ -38,10 +66,10 @@ const BODY: &[Code] = &[
 const REQUEST_ID: &str = "RequestId";
 const RETRY_AFTER: &str = "RetryAfter";
 
-/// Documents the answers for `codes` and for those that follow from the operation's body and parameters.
-pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
+/// Documents the answers for the codes of all `groups` and for those that follow from the operation's body and parameters.
+pub(super) fn document(operation: &mut Operation, groups: &[&[Code]]) {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    let taken = |place: ParameterIn| {
+    let has = |place: ParameterIn| {
         operation
             .parameters
             .iter()
@@ -56,17 +84,24 @@ pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
     } else {
         &[]
     };
-    let query: &[Code] = if taken(ParameterIn::Query) {
+    let query: &[Code] = if has(ParameterIn::Query) {
         &[Code::InvalidRequest]
     } else {
         &[]
     };
-    let path: &[Code] = if taken(ParameterIn::Path) {
+    let path: &[Code] = if has(ParameterIn::Path) {
         &[Code::NotFound]
     } else {
         &[]
     };
-    for code in codes.iter().chain(body).chain(query).chain(path) {
+    for code in groups
+        .iter()
+        .copied()
+        .flatten()
+        .chain(body)
+        .chain(query)
+        .chain(path)
+    {
         let group = by_status.entry(code.status().as_u16()).or_default();
         if !group.contains(code) {
             group.push(*code);

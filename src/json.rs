@@ -1,20 +1,18 @@
 //! JSON from outside, read whole before anything is made of it: every body, and the claims of every token.
 //!
-//! What is not JSON is told apart from what is JSON and cannot be accepted: a name given more than once, U+0000 in a
-//! text. Readers behind this one need not look again. [`typed`] reads the values that callers send into their types.
+//! What is not JSON is distinguished from JSON that cannot be accepted: a name given more than once, U+0000 in a text.
+//! Readers behind this one need not check again. `typed` reads the values that callers send into their types.
 
 mod typed;
 
 use std::fmt;
 
-use axum::body::Bytes;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::problem::{Code, Problem};
 use crate::domain::field_error::FieldError;
 use crate::text::json_pointer;
-pub(super) use typed::read;
+pub use typed::read;
 
 /// The byte order mark in UTF-8. One before a JSON text may be skipped (RFC 8259 section 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -23,7 +21,7 @@ const MAX_FAULTS: usize = 50;
 
 /// A JSON value, and what is wrong with it as a whole.
 #[derive(Debug)]
-pub(super) struct Document {
+pub struct Document {
     /// The value; of a name given more than once, the last.
     pub value: Value,
     /// Names given more than once, and texts with U+0000, each with its JSON pointer.
@@ -31,32 +29,34 @@ pub(super) struct Document {
 }
 
 /// The bytes without the one byte order mark that may precede them.
-pub(super) fn without_mark(bytes: &Bytes) -> Bytes {
-    let mark = if bytes.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len()
-    } else {
-        0
-    };
-    bytes.slice(mark..)
+#[must_use]
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
-/// Reads a body.
+/// Why a text is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not JSON.
+    #[error("cannot be read as JSON: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It is JSON that readers could understand differently; never empty.
+    #[error("is JSON that is not accepted")]
+    Faults(Vec<FieldError>),
+}
+
+/// Reads a whole text as one value.
 ///
 /// # Errors
-/// 400 when it is not JSON, 422 with a pointer for each fault.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+/// That it is not JSON, or each fault with its pointer.
+pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let read = Document::deserialize(&mut reader).and_then(|document| reader.end().map(|()| document));
-    let document = read.map_err(|error| {
-        Problem::new(
-            Code::MalformedRequest,
-            format!("the body cannot be read as JSON: {error}"),
-        )
-    })?;
+    let document = Document::deserialize(&mut reader)?;
+    reader.end()?;
     if document.faults.is_empty() {
         Ok(document.value)
     } else {
-        Err(Problem::invalid(document.faults))
+        Err(Error::Faults(document.faults))
     }
 }
 
@@ -183,11 +183,8 @@ mod tests {
     fn pointers(text: &str) -> Vec<String> {
         match parse(text.as_bytes()) {
             Ok(_) => Vec::new(),
-            Err(problem) => problem
-                .faults()
-                .iter()
-                .map(|fault| fault.pointer.clone())
-                .collect(),
+            Err(Error::Faults(faults)) => faults.into_iter().map(|fault| fault.pointer).collect(),
+            Err(Error::Malformed(error)) => panic!("{error}"),
         }
     }
 
@@ -226,15 +223,15 @@ mod tests {
     #[case("\u{feff}{}")]
     #[case(r#"{"a":"\u0000","a":1"#)]
     fn what_is_not_json_is_malformed(#[case] text: &str) {
-        let problem = parse(text.as_bytes()).expect_err("refused");
-        assert_eq!(problem.code(), Code::MalformedRequest);
+        let error = parse(text.as_bytes()).expect_err("refused");
+        assert!(matches!(error, Error::Malformed(_)));
     }
 
     #[test]
     fn what_is_not_utf_8_or_nests_too_deep_is_malformed() {
         for bytes in [&b"\"\xff\""[..], b"{\"\xff\":1}", "[".repeat(200).as_bytes()] {
-            let problem = parse(bytes).expect_err("refused");
-            assert_eq!(problem.code(), Code::MalformedRequest);
+            let error = parse(bytes).expect_err("refused");
+            assert!(matches!(error, Error::Malformed(_)));
         }
     }
 
@@ -245,7 +242,7 @@ mod tests {
             ("\u{feff}\u{feff}{}", "\u{feff}{}"),
             ("{}", "{}"),
         ] {
-            assert_eq!(without_mark(&Bytes::from_static(given.as_bytes())), rest);
+            assert_eq!(without_mark(given.as_bytes()), rest.as_bytes());
         }
     }
 }

@@ -1,14 +1,16 @@
-//! What is known of a request before anybody has looked at it: its id, its place in a trace, when it came.
+//! What is known of a request from its first layer on: its id, its place in a trace, its arrival, and later its caller.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::headers::{REQUEST_ID, TRACEPARENT};
+use crate::app::OperationSlot;
 use crate::clock::Clock;
 use crate::domain::access::Caller;
-use crate::http::headers::{REQUEST_ID, TRACEPARENT};
 
 /// One request's identity; clones share it.
 #[derive(Debug, Clone)]
@@ -19,17 +21,21 @@ struct Inner {
     id: String,
     trace: Trace,
     started: Instant,
+    client: Option<IpAddr>,
     caller: OnceLock<Option<String>>,
+    operation: OperationSlot,
 }
 
 impl RequestContext {
     /// Reads or makes the request's id and trace context.
-    pub(super) fn new(headers: &HeaderMap, clock: &dyn Clock) -> Self {
+    pub(super) fn new(headers: &HeaderMap, client: Option<IpAddr>, clock: &dyn Clock) -> Self {
         Self(Arc::new(Inner {
             id: request_id(headers).unwrap_or_else(|| clock.id().to_string()),
             trace: Trace::continued(headers, clock),
             started: Instant::now(),
+            client,
             caller: OnceLock::new(),
+            operation: OperationSlot::default(),
         }))
     }
 
@@ -64,8 +70,20 @@ impl RequestContext {
         self.0.started
     }
 
+    /// The address that asks, behind trusted proxies.
+    #[must_use]
+    pub fn client(&self) -> Option<IpAddr> {
+        self.0.client
+    }
+
+    /// Where the operation is left that the request becomes.
+    #[must_use]
+    pub fn operation(&self) -> &OperationSlot {
+        &self.0.operation
+    }
+
     /// Remembers who asked, for the log.
-    pub(in crate::http) fn set_caller(&self, caller: &Caller) {
+    pub(super) fn set_caller(&self, caller: &Caller) {
         let _ = self.0.caller.set(caller.name.clone());
     }
 
@@ -151,7 +169,7 @@ mod tests {
     fn context(name: &'static str, value: &str) -> RequestContext {
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().expect("a header value"));
-        RequestContext::new(&headers, &SystemClock)
+        RequestContext::new(&headers, None, &SystemClock)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A path of the mirror as EM is to get it: decoded, judged, matched with the catalogue and encoded anew.
+//! A path of the mirror as EM is to get it: decoded, checked, matched with the catalogue and encoded anew.
 //!
 //! What is sent never contains anything that a server in between could read as another path: no dot segments, no
 //! encoded slash in an id. The one place where slashes are data is `{filepath}`, where `/` and `%2F` mean the same.
@@ -40,7 +40,7 @@ pub(super) struct MatchedPath {
 
 /// The place that `raw` names, a path below `/api/v1/em` as the caller wrote it. `None`: EM has no such resource, or
 /// it is not mirrored, or an id in it cannot exist.
-pub(super) fn place(raw: &str) -> Option<MatchedPath> {
+pub(super) fn match_path(raw: &str) -> Option<MatchedPath> {
     let mut segments = Vec::new();
     for segment in raw.split('/').filter(|segment| !segment.is_empty()) {
         segments.push(encoded(&decoded(segment)?));
@@ -58,6 +58,12 @@ pub(super) fn place(raw: &str) -> Option<MatchedPath> {
 pub fn is_mirrored(resource: &Resource) -> bool {
     let first = resource.path.trim_start_matches('/').split('/').next();
     !matches!(first, Some("sessionMngr" | "logonSessions"))
+}
+
+/// Whether EM has something at `path`, below `/api/v1/em`, that is mirrored.
+#[must_use]
+pub fn is_linked(path: &str) -> bool {
+    match_path(path).is_some()
 }
 
 /// The path anew, from the catalogue's literals and the parameters' values.
@@ -128,7 +134,7 @@ mod tests {
     use super::*;
 
     fn path(raw: &str) -> Option<String> {
-        place(raw).map(|place| place.path)
+        match_path(raw).map(|place| place.path)
     }
 
     #[test]
@@ -161,7 +167,7 @@ mod tests {
             "/vmRestorePoints/1/mounts/2/C%3A%5CProgram%20Files%5Cx%23.txt",
             "/vmRestorePoints/1/mounts/2/C:/Program%20Files//x%23.txt/",
         ] {
-            let place = place(raw).expect(raw);
+            let place = match_path(raw).expect(raw);
             assert_eq!(
                 place.path,
                 "vmRestorePoints/1/mounts/2/C:/Program%20Files/x%23.txt"

@@ -6,7 +6,7 @@ fn ask(method: Method, path: &str, query: &str) -> Result<MirrorRequest, Error> 
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .into_owned()
         .collect();
-    MirrorRequest::read(method, path, &pairs)
+    MirrorRequest::parse(method, path, &pairs)
 }
 
 fn target(path: &str, query: &str) -> String {
@@ -201,7 +201,7 @@ fn a_method_that_em_lacks_is_told_apart_from_a_path_that_it_lacks() {
     ));
     assert!(matches!(
         ask(Method::Get, "/nothing", ""),
-        Err(Error::NotFound { .. })
+        Err(Error::NoSuchResource)
     ));
 }
 
@@ -236,7 +236,7 @@ fn every_mirrored_operation_is_reached_by_its_own_path_and_query() {
                 assert!(std::ptr::eq(found.operation, operation), "{path}?{query}");
                 reached += 1;
             } else {
-                assert!(matches!(found, Err(Error::NotFound { .. })), "{path}");
+                assert!(matches!(found, Err(Error::NoSuchResource)), "{path}");
             }
         }
     }
@@ -246,7 +246,7 @@ fn every_mirrored_operation_is_reached_by_its_own_path_and_query() {
 #[test]
 fn a_search_within_what_cannot_exist_is_nowhere_and_one_within_something_knows_its_parent() {
     let missing = ask(Method::Get, "/jobs/zzz/includes", "page=1");
-    assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
+    assert!(matches!(missing, Err(Error::NoSuchResource)), "{missing:?}");
     let id = "3F56FA52-C902-4655-9774-2022FDE214D2";
     let within = ask(Method::Get, &format!("/jobs/{id}/includes"), "page=1").expect("an operation");
     assert_eq!(within.parent, Some(format!("jobs/{id}")));

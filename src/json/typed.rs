@@ -19,7 +19,7 @@ use crate::text::json_pointer;
 ///
 /// # Errors
 /// The first fault, with its JSON pointer.
-pub(in crate::http) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
     T::deserialize(Node(value)).map_err(|misfit| FieldError::new(misfit.pointer, misfit.detail))
 }
 

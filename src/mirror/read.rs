@@ -1,16 +1,18 @@
-//! The query of a request through the mirror: each parameter judged by the catalogue, and what EM is to be sent.
+//! Reading a request: method and path find EM's operation in the catalogue, and each query parameter is checked by it.
 //!
-//! All faults are collected before any is told.
+//! All faults are collected before any is reported. Nothing reaches EM that the catalogue does not know.
 
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::path::MatchedPath;
-use super::queries::{self, Queryable};
-use super::request::{Kind, Listing, MirrorRequest, formats, is_task, known_parameters};
-use crate::app::{Error, FieldError};
-use crate::catalogue::{self, Method, Operation, Parameter, catalogue, filter};
+use super::Error;
+use super::known::{formats, is_task, known_parameters};
+use super::path::{self, MatchedPath};
+use super::request::{Kind, Listing, MirrorRequest};
+use super::search::{self, Queryable};
+use crate::catalogue::{self, Method, Operation, Parameter, Refusal, Resource, catalogue, filter};
+use crate::domain::field_error::FieldError;
 use crate::domain::id::OperationId;
 
 /// RFC 3986's unreserved characters stay, all others are escaped.
@@ -25,11 +27,80 @@ const PAGE_SIZE: u32 = 50;
 /// Most items on a page.
 const LARGEST_PAGE: u32 = 100;
 
+impl MirrorRequest {
+    /// Understands `method` on `path` (below `/api/v1/em`, as the caller wrote it) with these query parameters.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchResource`], [`Error::NoSuchMethod`], or [`Error::Invalid`] naming each parameter.
+    pub fn parse(method: Method, path: &str, query: &[(String, String)]) -> Result<Self, Error> {
+        let place = path::match_path(path).ok_or(Error::NoSuchResource)?;
+        let operation = operation_of(method, &place, query)?;
+        read(operation, &place, query)
+    }
+}
+
+/// The methods that EM's resource at `path` takes.
+///
+/// # Errors
+/// [`Error::NoSuchResource`].
+pub fn methods(path: &str) -> Result<Vec<Method>, Error> {
+    let place = path::match_path(path).ok_or(Error::NoSuchResource)?;
+    let mut methods = Vec::new();
+    for operation in &place.resource.operations {
+        if operation.action_in_path == place.action.is_some() && !methods.contains(&operation.method) {
+            methods.push(operation.method);
+        }
+    }
+    Ok(methods)
+}
+
+fn operation_of(
+    method: Method,
+    place: &MatchedPath,
+    query: &[(String, String)],
+) -> Result<&'static Operation, Error> {
+    let resource = place.resource;
+    let is_query = resource.operations.iter().any(|o| o.query.is_some());
+    let word = if is_query { "type" } else { "action" };
+    let wanted = query
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word))
+        .map(|(_, value)| value.as_str());
+    match catalogue().operation(method, &place.path, wanted) {
+        Ok(found) => Ok(found.operation),
+        Err(Refusal::Path) => Err(Error::NoSuchResource),
+        Err(Refusal::Method(methods)) => Err(Error::NoSuchMethod(methods)),
+        Err(Refusal::Action(known)) => Err(no_such_action(resource, method, word, wanted, &known)),
+    }
+}
+
+fn no_such_action(
+    resource: &Resource,
+    method: Method,
+    word: &str,
+    wanted: Option<&str>,
+    known: &[&str],
+) -> Error {
+    let listed = resource
+        .operations
+        .iter()
+        .filter(|o| o.method == method)
+        .flat_map(|o| o.parameters.iter().filter(|p| p.name == word))
+        .flat_map(|p| p.values.iter().copied());
+    let known: Vec<&str> = known.iter().copied().chain(listed).collect();
+    let detail = match (known.as_slice(), wanted) {
+        ([], _) => format!("{} takes no {word} here", method.as_str()),
+        (known, None) => format!("is required: one of {}", known.join(", ")),
+        (known, Some(_)) => format!("must be one of {}", known.join(", ")),
+    };
+    Error::Invalid(vec![FieldError::new(word, detail)])
+}
+
 /// What these query parameters make of `operation` at `place`.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming each parameter.
-pub(super) fn read(
+fn read(
     operation: &'static Operation,
     place: &MatchedPath,
     query: &[(String, String)],
@@ -37,7 +108,7 @@ pub(super) fn read(
     let mut reading = Reading {
         operation,
         place,
-        listing: queries::of(place.resource),
+        listing: search::of(place.resource),
         seen: Vec::new(),
         faults: Vec::new(),
         given: Given::default(),
@@ -58,7 +129,7 @@ struct Given {
     page_size: Option<u32>,
     /// EM's own parameters of this operation.
     own: Vec<(&'static str, String)>,
-    of: Option<OperationId>,
+    operation_id: Option<OperationId>,
 }
 
 /// A query on its way to a [`MirrorRequest`].
@@ -114,7 +185,7 @@ impl Reading<'_> {
             ("pageSize", _) => self.given.page_size = self.number(name, value, 1, LARGEST_PAGE),
             ("format", _) => self.format(value),
             ("operation", None) => match value.parse() {
-                Ok(id) => self.given.of = Some(id),
+                Ok(id) => self.given.operation_id = Some(id),
                 Err(_) => self.fault(name, "is not the id of an operation"),
             },
             (_, Some(own)) => self.own(own, value),
@@ -213,7 +284,7 @@ impl Reading<'_> {
                 );
             }
         }
-        if is_task(self.place.resource) && self.given.of.is_none() && self.faults.is_empty() {
+        if is_task(self.place.resource) && self.given.operation_id.is_none() && self.faults.is_empty() {
             self.fault(
                 "operation",
                 "is required: a task is known by its operation, whose id stands in every link to it",
@@ -228,9 +299,7 @@ impl Reading<'_> {
                 .map_or(path.clone(), |(parent, _)| parent.to_owned())
         });
         if parent.is_some() && !self.place.values.first().is_some_and(|id| filter::is_id(id)) {
-            return Err(Error::NotFound {
-                what: "what the path names",
-            });
+            return Err(Error::NoSuchResource);
         }
         Ok(MirrorRequest {
             resource: self.place.resource,
@@ -238,8 +307,8 @@ impl Reading<'_> {
             kind,
             target: self.target(),
             path: format!("/{}", self.place.path),
-            values: self.place.values.clone(),
-            of: self.given.of,
+            path_values: self.place.values.clone(),
+            operation_id: self.given.operation_id,
             listing: Listing {
                 entities: self.given.entity.unwrap_or(false),
                 page: self.given.page.unwrap_or(1),
@@ -337,3 +406,7 @@ fn joined(path: &str, pairs: &[(&str, String)]) -> String {
     }
     target
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

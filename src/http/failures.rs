@@ -1,0 +1,251 @@
+//! Which problem a caller gets for an error of the rooms below, and what of it is logged.
+//!
+//! This is the one file that knows every room's errors. An error is logged here, once, with the request's span around
+//! it; the problem holds public text only.
+
+use super::codes::Code;
+use super::problem::Problem;
+use crate::app::error::{BusyWith, StoreError};
+use crate::app::{self, UpstreamError, UpstreamFault};
+use crate::auth::Refusal;
+use crate::json;
+
+/// What was requested when Enterprise Manager did not answer in time.
+#[derive(Clone, Copy)]
+enum Requested {
+    Read,
+    /// Never answered with 504, which would leave open whether it was done. A time-out comes here only before anything
+    /// was sent; one that comes later is answered with 202.
+    Action,
+}
+
+impl From<app::Error> for Problem {
+    fn from(error: app::Error) -> Self {
+        logged(&error, Requested::Read)
+    }
+}
+
+impl From<json::Error> for Problem {
+    fn from(error: json::Error) -> Self {
+        match error {
+            json::Error::Malformed(_) => Self::new(Code::MalformedRequest, format!("the body {error}")),
+            json::Error::Faults(faults) => Self::invalid(faults),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.missing_scope() {
+            Some(scope) => Self::needs_scope(scope, refusal.to_string()),
+            None => Self::bad_token(&refusal.to_string()),
+        }
+    }
+}
+
+/// The problem for an action that failed.
+pub(super) fn of_action(error: app::Error) -> Problem {
+    logged(&error, Requested::Action)
+}
+
+fn logged(error: &app::Error, requested: Requested) -> Problem {
+    let problem = problem_of(error, requested);
+    log(error, problem.code());
+    problem
+}
+
+/// Logs what operators have to know of; what callers can mend themselves is only answered.
+fn log(error: &app::Error, code: Code) {
+    use app::Error as E;
+    match error {
+        E::Store(error) => tracing::error!(error = error as &dyn std::error::Error, "the store failed"),
+        E::Internal(what) => tracing::error!(what, "internal error"),
+        E::Upstream(source) | E::Refused { source, .. } if code.status().is_server_error() => tracing::warn!(
+            error = source as &dyn std::error::Error,
+            code = code.as_str(),
+            "Enterprise Manager did not do what was asked"
+        ),
+        E::Upstream(_)
+        | E::Refused { .. }
+        | E::NotFound { .. }
+        | E::NoSuchMethod(_)
+        | E::Invalid(_)
+        | E::PlanBusy(_)
+        | E::KeyReused
+        | E::NotReady
+        | E::NeedsScope(_)
+        | E::PreconditionFailed
+        | E::OperationFinished(_)
+        | E::NotCancellable { .. } => {}
+    }
+}
+
+fn problem_of(error: &app::Error, requested: Requested) -> Problem {
+    use app::Error as E;
+    match error {
+        E::NotFound { what } => Problem::not_found(what),
+        E::NoSuchMethod(methods) => Problem::no_such_method(methods),
+        E::Invalid(faults) => Problem::invalid(faults.clone()),
+        E::PlanBusy(BusyWith::Operation(id)) => Problem::new(
+            Code::PlanBusy,
+            format!("operation {id} of this plan has not ended"),
+        )
+        .about_operation(id),
+        E::PlanBusy(BusyWith::Session(id)) => Problem::new(
+            Code::PlanBusy,
+            format!("failover session {id} of this plan has not stopped"),
+        )
+        .about_session(id),
+        E::KeyReused => Problem::new(
+            Code::IdempotencyKeyReused,
+            "the key came with another request before; use a fresh key for a new request",
+        ),
+        E::NotReady => Problem::new(
+            Code::UpstreamUnavailable,
+            "what runs at Enterprise Manager has not been observed completely yet, so nothing may be started",
+        ),
+        E::PreconditionFailed => Problem::new(
+            Code::PreconditionFailed,
+            "the entity tag in If-Match is not that of the present state",
+        ),
+        E::OperationFinished(id) => {
+            Problem::new(Code::OperationFinished, format!("operation {id} has ended")).about_operation(id)
+        }
+        E::NeedsScope(scope) => Problem::lacks_scope(*scope),
+        E::NotCancellable { reason } => Problem::new(Code::NotCancellable, *reason),
+        E::Refused { operation, source } => upstream(source, requested).about_operation(operation),
+        E::Upstream(error) => upstream(error, requested),
+        E::Store(error) => store(error),
+        E::Internal(_) => Problem::internal(),
+    }
+}
+
+fn store(error: &StoreError) -> Problem {
+    use StoreError as E;
+    match error {
+        E::RefusedValue { .. } => Problem::new(
+            Code::InvalidRequest,
+            "the request has text that the store cannot hold, such as the character U+0000",
+        ),
+        // The store works, and repeating the request changes nothing.
+        E::Unsealable | E::Corrupt { .. } => Problem::internal(),
+        E::Database(_) if error.is_about_the_row() => Problem::internal(),
+        E::Refused { refusal, .. } => Problem::new(
+            Code::StoreUnavailable,
+            format!("the gateway's store cannot be written to: {}", refusal.reason()),
+        ),
+        E::Database(_)
+        | E::TooSlow
+        | E::At { .. }
+        | E::Migration(_)
+        | E::Newer { .. }
+        | E::Locked { .. }
+        | E::Unfit { .. }
+        | E::NoDatabase { .. }
+        | E::File { .. }
+        | E::Url(_)
+        | E::BadKey
+        | E::KeyMissing
+        | E::WrongKey { .. }
+        | E::KeyGone { .. } => Problem::new(Code::StoreUnavailable, "the gateway's store did not answer"),
+    }
+}
+
+/// What Enterprise Manager's answer, or its silence, means to the caller (docs/upstream-faults.md). Only its own words
+/// are quoted, which `upstream` has cut to size; never an address, a path or a stack trace.
+fn upstream(error: &UpstreamError, requested: Requested) -> Problem {
+    use UpstreamFault as F;
+    let quoting = |text: &str, message: &Option<String>| match message {
+        Some(message) => format!("{text}: {message}"),
+        None => text.to_owned(),
+    };
+    let (code, detail) = match error.kind() {
+        F::Refused { status, message } => {
+            let code = match status {
+                403 => Code::UpstreamForbidden,
+                404 => Code::NotFound,
+                409 => Code::UpstreamConflict,
+                _ => Code::UpstreamRejected,
+            };
+            (code, quoting("Enterprise Manager refused the request", message))
+        }
+        F::CredentialsRefused { message, .. } => (
+            Code::UpstreamAuthFailed,
+            quoting("Enterprise Manager refuses the gateway's credentials", message),
+        ),
+        F::Failed { status, message } => (
+            Code::UpstreamError,
+            quoting(
+                &format!("Enterprise Manager failed with status {status}"),
+                message,
+            ),
+        ),
+        F::InvalidResponse { .. } => (
+            Code::UpstreamInvalidResponse,
+            "Enterprise Manager's answer is not a document that can be trusted".to_owned(),
+        ),
+        F::TooLarge { limit } => (
+            Code::UpstreamInvalidResponse,
+            format!("Enterprise Manager's answer is larger than {limit} bytes"),
+        ),
+        F::ConnectionLost { .. } => (
+            Code::UpstreamError,
+            "the connection to Enterprise Manager broke before the answer was complete".to_owned(),
+        ),
+        F::TimedOut => (
+            match requested {
+                Requested::Read => Code::UpstreamTimeout,
+                Requested::Action => Code::UpstreamUnavailable,
+            },
+            "Enterprise Manager did not answer in time".to_owned(),
+        ),
+        F::Overloaded { message, .. } => (
+            Code::UpstreamUnavailable,
+            quoting("Enterprise Manager is overloaded or in maintenance", message),
+        ),
+        F::Unreachable { .. } => (
+            Code::UpstreamUnavailable,
+            "Enterprise Manager cannot be reached".to_owned(),
+        ),
+        F::CircuitOpen { .. } => (
+            Code::UpstreamUnavailable,
+            "Enterprise Manager has not answered for a while and is not asked until it may have recovered"
+                .to_owned(),
+        ),
+        F::NoFreeLogon => (
+            Code::UpstreamUnavailable,
+            "all logon sessions at Enterprise Manager are in use".to_owned(),
+        ),
+        F::DeadlinePassed => (
+            Code::UpstreamUnavailable,
+            "the gateway was held up for so long that the request was not sent to Enterprise Manager any more"
+                .to_owned(),
+        ),
+        F::ShuttingDown => (Code::UpstreamUnavailable, "the gateway is stopping".to_owned()),
+        F::NotEncodable { .. } => (
+            Code::InvalidRequest,
+            "the request cannot be written as a document of Enterprise Manager".to_owned(),
+        ),
+    };
+    let problem = Problem::new(code, detail);
+    if matches!(code, Code::UpstreamUnavailable | Code::UpstreamAuthFailed) {
+        problem.retry_after(error.retry_after())
+    } else {
+        problem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(StoreError::RefusedValue { source: None }, Code::InvalidRequest)]
+    #[case(StoreError::Corrupt { what: "events.body" }, Code::Internal)]
+    #[case(StoreError::TooSlow, Code::StoreUnavailable)]
+    fn an_error_of_the_store_is_answered_by_what_it_is_about(#[case] error: StoreError, #[case] code: Code) {
+        let problem = Problem::from(app::Error::Store(error));
+        assert_eq!(problem.code(), code);
+    }
+}

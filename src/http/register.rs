@@ -1,0 +1,114 @@
+//! Registration of a route: its scope, its query parameters and its documentation in one call.
+//!
+//! A route that is registered here is guarded and documented by the same values, so that the two cannot disagree: the
+//! documented query parameters are the only ones it accepts. `openapi` finishes the document that results.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use axum::middleware::from_fn;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
+
+use super::codes::Code;
+use super::extract::{KnownParameters, only_known};
+use super::{answers, auth};
+use crate::domain::access::Scope;
+
+/// The name of the security scheme in the document.
+pub(super) const BEARER: &str = "bearer";
+
+/// Registers routes that need `scope` and accept the query parameters they document. Documents their error answers:
+/// those of every guarded route, those that follow from parameters and body, and `more`.
+///
+/// The mirror's routes alone check their scope in the handler, since it depends on the query.
+pub(super) fn require_scope<S>(
+    scope: Scope,
+    more: &[&[Code]],
+    routes: UtoipaMethodRouter<S>,
+) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let (schemas, mut paths, router) = routes;
+    let known = known_parameters(&paths);
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        operation.security = Some(vec![SecurityRequirement::new(BEARER, [scope.as_str()])]);
+        answers::document(operation, &[&[answers::GUARDED], more].concat());
+    }
+    // The layer added last runs first: who may not call the route learns nothing about its parameters.
+    only_known_parameters((schemas, paths, router), known)
+        .map(|router| router.route_layer(from_fn(move |request, next| auth::require(scope, request, next))))
+}
+
+/// Registers routes that need no token. Those without parameters ignore any, as probes and browsers expect.
+pub(super) fn public<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let (schemas, mut paths, router) = routes;
+    let known = known_parameters(&paths);
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        operation.security = Some(Vec::new());
+        answers::document(operation, &[answers::PUBLIC]);
+    }
+    if known.is_empty() {
+        (schemas, paths, router)
+    } else {
+        only_known_parameters((schemas, paths, router), known)
+    }
+}
+
+/// Refuses query parameters that the routes do not document, before their handlers run.
+fn only_known_parameters<S>(routes: UtoipaMethodRouter<S>, known: KnownParameters) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let known = Arc::new(known);
+    routes.map(|router| {
+        router.route_layer(from_fn(move |request, next| {
+            only_known(known.clone(), request, next)
+        }))
+    })
+}
+
+/// The query parameters that the routes document.
+fn known_parameters(paths: &Paths) -> KnownParameters {
+    let mut known = KnownParameters::default();
+    for item in paths.paths.values() {
+        for (method, operation) in [
+            (Method::GET, &item.get),
+            (Method::PUT, &item.put),
+            (Method::POST, &item.post),
+            (Method::DELETE, &item.delete),
+            (Method::PATCH, &item.patch),
+        ] {
+            let Some(operation) = operation else { continue };
+            let names = operation
+                .parameters
+                .iter()
+                .flatten()
+                .filter_map(|parameter| match parameter {
+                    RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name.clone()),
+                    _ => None,
+                });
+            known.add(method, names.collect());
+        }
+    }
+    known
+}
+
+/// Every operation of a path.
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+    ]
+    .into_iter()
+    .flatten()
+}

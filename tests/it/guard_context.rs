@@ -1,0 +1,66 @@
+//! Every verb takes the context of its request first, so that none can forget who asks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Verbs that serve nobody in particular: probes have no token.
+const WITHOUT_CALLER: &[&str] = &["readiness"];
+
+/// The name and the parameters after `&self` of each public async method in a source.
+fn verbs(source: &str) -> Vec<(&str, String)> {
+    source
+        .split("pub async fn ")
+        .skip(1)
+        .filter_map(|rest| {
+            let (name, rest) = rest.split_once('(')?;
+            let parameters: String = rest.split_once(") ->")?.0.split_whitespace().collect();
+            Some((
+                name,
+                parameters.strip_prefix("&self")?.trim_matches(',').to_owned(),
+            ))
+        })
+        .collect()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
+        .collect()
+}
+
+fn takes_context(parameters: &str) -> bool {
+    parameters
+        .trim_start_matches('_')
+        .starts_with("context:&OpContext")
+}
+
+#[test]
+fn every_verb_takes_the_context_first() {
+    let mut seen = 0;
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/app")) {
+        let source = fs::read_to_string(&path).unwrap();
+        for (name, parameters) in verbs(&source) {
+            seen += 1;
+            assert!(
+                takes_context(&parameters) || WITHOUT_CALLER.contains(&name),
+                "{}: the verb {name} does not take `context: &OpContext` first; pass it on from the handler, or make \
+                 the method private to the room",
+                path.display(),
+            );
+        }
+    }
+    assert!(
+        seen > 20,
+        "only {seen} verbs were found; has the way they are written changed?"
+    );
+}
+
+#[test]
+fn a_verb_without_context_is_found() {
+    let source =
+        "impl App {\n    pub async fn plan(\n        &self,\n        id: &EmId,\n    ) -> Plan {}\n}";
+    let found = verbs(source);
+    assert_eq!(found, [("plan", "id:&EmId".to_owned())]);
+    assert!(!takes_context(&found[0].1));
+}

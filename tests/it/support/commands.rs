@@ -1,0 +1,30 @@
+//! Commands that tests send to Enterprise Manager's double without a gateway.
+
+use emgate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
+use emgate::domain::plan::{Action, PlanRef};
+use emgate::upstream::{AcceptedTask, EmClient, Error};
+
+/// Runs an action on a plan.
+///
+/// # Panics
+/// When it is accepted without a task, which the client has to refuse.
+pub async fn act(em: &EmClient, plan: &PlanRef, action: Action) -> Result<AcceptedTask, Error> {
+    let command = Command::Act {
+        plan: plan.clone(),
+        action,
+    };
+    let response = em.send(&command).await?;
+    Ok(response.task.expect("an action has a task"))
+}
+
+/// What an operation of a write through the mirror sends.
+pub fn mirror_write() -> Command {
+    Command::Mirror(MirrorWrite {
+        method: WriteMethod::Post,
+        path: "/jobs".into(),
+        target: "jobs".into(),
+        action: "post".into(),
+        body: "<Spec/>".into(),
+        reply: ExpectedReply::Task,
+    })
+}

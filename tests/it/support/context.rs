@@ -1,0 +1,18 @@
+//! The context of a verb for tests that call one without HTTP.
+
+use emgate::app::{OpContext, OperationSlot};
+use emgate::domain::access::{Caller, Scope};
+
+/// A request by a caller who holds every scope.
+pub fn operator() -> OpContext {
+    OpContext {
+        caller: Caller {
+            name: Some("an operator".to_owned()),
+            issuer: None,
+            scopes: Scope::ALL.iter().copied().collect(),
+        },
+        request_id: "a-request".to_owned(),
+        client: None,
+        operation: OperationSlot::default(),
+    }
+}
