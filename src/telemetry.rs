@@ -1,7 +1,8 @@
 //! What operators see: log lines, metrics and their names, and how a URL is shown without its secrets.
 //!
 //! Logs go to stderr, readable on a terminal and flat JSON otherwise; stdout stays free for output. Every metric
-//! that the program writes stands in [`METRICS`], with its labels. Nothing here may carry a token, a body, a
+//! that the program writes is in [`METRICS`], with its labels. What all rooms share of logging is here: an error with its
+//! causes ([`chain`]) and how often a lasting fault is logged ([`Throttle`]). Nothing here may carry a token, a body, a
 //! password or the id of a logon session.
 
 mod json;
@@ -35,7 +36,7 @@ pub fn init_logs(filter: Option<&str>, default: &str) -> Result<(), BadFilter> {
     let filter = EnvFilter::try_new(text).map_err(BadFilter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // What cannot be logged, on a full disk for example, would be told where logging failed, and end the process.
+        // What cannot be logged, on a full disk for example, would be reported where logging failed, and end the process.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let first = if std::io::stderr().is_terminal() {

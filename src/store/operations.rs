@@ -76,7 +76,7 @@ impl Tx {
         let command = self.sealer().seal(COMMAND, &command)?;
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
-             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, upstream_id, command) \
+             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command, upstream_id) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         )
         .bind(operation.id.to_string())
@@ -94,8 +94,8 @@ impl Tx {
         .bind(micros(operation.answer_due))
         .bind(micros(operation.evidence_deadline))
         .bind(self.replica().to_owned())
-        .bind(UPSTREAM)
         .bind(command)
+        .bind(UPSTREAM)
         .execute(self.connection())
         .await
         .map_err(Error::from);
@@ -283,7 +283,7 @@ impl Tx {
 }
 
 impl Store {
-    /// An operation as it stands.
+    /// An operation.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
@@ -320,7 +320,7 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`]; it is not known then.
     pub async fn is_recorded(&self, operation: &Operation, command: &Command) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
-        // A look would not see a commit that is still under way; the same row once more has to wait for it.
+        // A read would not see a commit that is still under way; the same row once more has to wait for it.
         let absent = tx.insert_operation(operation, command).await? == Inserted::Done;
         drop(tx);
         // The plan may also be another's by now.

@@ -336,7 +336,7 @@ fn a_write_through_the_mirror_ends_by_its_task_or_is_called_unknown_and_never_ta
     assert_eq!(lost.state, OperationState::Unknown);
     assert!(
         lost.failure
-            .is_some_and(|failure| failure.message.contains("only a look at"))
+            .is_some_and(|failure| failure.message.contains("only reading what"))
     );
 }
 
