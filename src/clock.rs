@@ -78,7 +78,7 @@ impl Clock for SystemClock {
         reason = "the one place that reads the system's clock"
     )]
     fn now(&self) -> Timestamp {
-        // Milliseconds, the precision of every moment the gateway tells and stores.
+        // Milliseconds, the precision of every moment the gateway shows and stores.
         let now = Timestamp::now();
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }

@@ -61,7 +61,7 @@ impl Options {
         Duration::from_secs(if self.fast { 12 } else { 120 })
     }
 
-    /// From look to look at the operation.
+    /// From read to read of the operation.
     fn glance(&self) -> Duration {
         Duration::from_millis(if self.fast { 80 } else { 250 })
     }

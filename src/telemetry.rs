@@ -1,7 +1,8 @@
 //! What operators see: log lines, metrics and their names, and how a URL is shown without its secrets.
 //!
 //! Logs go to stderr, readable on a terminal and flat JSON otherwise; stdout stays free for output. Every metric
-//! that the program writes stands in [`METRICS`], with its labels. Nothing here may carry a token, a body, a
+//! that the program writes is in [`METRICS`], with its labels. What all rooms share of logging is here: an error with its
+//! causes ([`chain`]) and how often a lasting fault is logged ([`Throttle`]). Nothing here may carry a token, a body, a
 //! password or the id of a logon session.
 
 mod logs;

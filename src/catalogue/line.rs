@@ -1,6 +1,6 @@
 //! Reading one line of a data file: a field, an operation, a link.
 //!
-//! The grammar stands at the top of `data/core.toml`. Nothing is looked up here; names stay text until
+//! The grammar is at the top of `data/core.toml`. Nothing is looked up here; names stay text until
 //! `load.rs` knows every type.
 
 use super::model::{Method, Place, Shape};

@@ -1,7 +1,7 @@
 //! EM's vocabulary as data: types, enumerations, resources, operations, queries, link relations.
 //!
 //! The single source for the transcoder, the mirror's routes and their documentation, filter checks and the
-//! simulator. The facts stand in `data/*.toml`, one file per area of EM; the notation is explained at the top of
+//! simulator. The facts are in `data/*.toml`, one file per area of EM; the notation is explained at the top of
 //! `data/core.toml`, and adding a field is adding a line there. Never holds behaviour, knows nothing of HTTP.
 //!
 //! Invariant: what [`catalogue`] returns passed every check of `load.rs` (unknown types, duplicates, name clashes

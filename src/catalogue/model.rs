@@ -87,7 +87,7 @@ pub enum Value {
     Type(TypeId),
 }
 
-/// Where a field stands in its element.
+/// Where a field is in its element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Attribute,

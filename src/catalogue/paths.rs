@@ -11,7 +11,7 @@ use super::model::{Method, Operation, Resource, Segment};
 pub struct PathMatch<'c, 'p> {
     pub resource: &'c Resource,
     pub parameters: Vec<(&'static str, &'p str)>,
-    /// An action that stands in the path (`/nas/jobs/{ID}/start`).
+    /// An action that is in the path (`/nas/jobs/{ID}/start`).
     pub action: Option<&'static str>,
 }
 

@@ -54,7 +54,7 @@ fn flatten(loader: &mut Loader, raw: &Raw, id: TypeId, path: &mut Vec<TypeId>) -
             _ => loader.fault(file, *name, FaultKind::UnknownBase(base.to_owned())),
         }
     }
-    // Only the type's own pass reports its lines, or a base's fault would be told once per heir.
+    // Only the type's own pass reports its lines, or a base's fault would be reported once per heir.
     let report = path.len() == 1;
     for Text(text) in &entry.fields {
         let read = match line::field(text) {

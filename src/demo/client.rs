@@ -14,7 +14,7 @@ use crate::cli::Failure;
 /// Longest time for one request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
-/// An operation, as far as the demo looks at it.
+/// An operation, as far as the demo reads it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
@@ -39,7 +39,7 @@ pub struct Reason {
     pub message: String,
 }
 
-/// A failover session, as far as the demo looks at it.
+/// A failover session, as far as the demo reads it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {

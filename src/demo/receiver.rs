@@ -1,4 +1,4 @@
-//! The webhook receiver: what somebody who reads the Standard Webhooks text would write.
+//! The webhook receiver: what a reader of the Standard Webhooks text would write.
 //!
 //! It shares nothing with the gateway's signing: HMAC straight from the cryptography library, over the bytes
 //! as they arrived, before anything is parsed.

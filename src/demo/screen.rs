@@ -100,7 +100,7 @@ impl Screen {
         self.live = true;
     }
 
-    /// The picture stands; what comes next is written below it.
+    /// The picture is complete; what comes next is written below it.
     pub fn rest(&mut self) {
         self.live = false;
         if self.drawn == 0 {

@@ -61,7 +61,7 @@ pub struct NewEvent {
     pub routing: Routing,
 }
 
-/// What filters look at, beside the body.
+/// What filters go by, beside the body.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Routing {
     /// The failover session it is about; the order key of its deliveries.
@@ -76,7 +76,7 @@ pub struct Routing {
     pub result: Option<String>,
     /// The operation it is about.
     pub operation: Option<OperationId>,
-    /// Whether it tells that operation's end, and so is what a one-off callback waits for.
+    /// Whether it reports that operation's end, and so is what a one-off callback waits for.
     pub ends_operation: bool,
     /// The endpoint it is about, which never gets it itself.
     pub about_endpoint: Option<super::id::EndpointId>,

@@ -1,7 +1,10 @@
-//! The rules of failover, without I/O, without waiting, without reading a clock.
+//! The rules of failover: plans, operations, sessions, events, webhooks and scopes as values, and what follows from them.
 //!
-//! Values here are parsed at the edge and trusted afterwards. The few serde derives are the form in which the
-//! store keeps a value as a document; the JSON that callers see is made in `api_types` alone.
+//! Pure: no I/O, no waiting, no clock (moments come in as values). Values are parsed at the edge and trusted afterwards;
+//! states that must not be do not compile, or are refused by the one function that makes them. The few serde derives are
+//! the form in which the store keeps a value as a document; the JSON that callers see is made in `api_types` alone.
+//! Invariant: what an enumeration is called in the JSON and in the store is written once, with `words`. Tests: beside
+//! each rule.
 
 pub mod access;
 pub mod command;

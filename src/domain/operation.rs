@@ -29,13 +29,13 @@ words! {
 words! {
     /// The state of an operation (docs/behaviour.md#actions).
     pub enum OperationState {
-        /// Recorded; whether EM took it is not known yet.
+        /// Recorded; whether EM accepted it is not known yet.
         Submitting = "submitting",
-        /// EM took it and works on it.
+        /// EM accepted it and works on it.
         Running = "running",
         /// It has ended, and how is known.
         Finished = "finished",
-        /// Nothing was found at EM that tells how it went.
+        /// Nothing was found at EM that shows how it went.
         Unknown = "unknown",
     }
 }
@@ -157,7 +157,7 @@ pub struct Operation {
     pub plan: Option<PlanRef>,
     /// The path it acts on, for writes through the mirror.
     pub target: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: OperationState,
     /// How it ended.
     pub result: Option<OperationResult>,
@@ -203,7 +203,7 @@ impl Operation {
         self.history.push(HistoryStep { state, at, reason });
     }
 
-    /// Ends with `result`. A result of `None` means that EM told none.
+    /// Ends with `result`. A result of `None` means that EM gave none.
     pub fn finish(&mut self, result: Option<OperationResult>, source: Option<ResultSource>, at: Timestamp) {
         self.step(OperationState::Finished, at, None);
         self.result = result;
@@ -222,7 +222,7 @@ impl Operation {
         }
     }
 
-    /// Whether its end is an event. Writes through the mirror are not told: receivers wait for failovers, and would
+    /// Whether its end is an event. The end of a write through the mirror is no event: receivers wait for failovers, and would
     /// be flooded by every edit of a job.
     #[must_use]
     pub fn emits_event(&self) -> bool {

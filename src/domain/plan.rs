@@ -54,7 +54,7 @@ words! {
     pub enum ActionKind {
         /// Fail over into the test network and clean up again; cloud plans only.
         Test = "test",
-        /// Fail over in earnest.
+        /// Fail over to the replicas.
         Start = "start",
         /// Switch back to the source machines and discard what the replicas did since.
         Undo = "undo",
@@ -76,7 +76,7 @@ impl ActionKind {
 pub enum Action {
     /// See [`ActionKind::Test`].
     Test,
-    /// See [`ActionKind::Start`]; `before` bounds the restore points, the latest are taken when it is absent.
+    /// See [`ActionKind::Start`]; `before` bounds the restore points, the latest are used when it is absent.
     Start { before: Option<Timestamp> },
     /// See [`ActionKind::Undo`].
     Undo,
@@ -99,7 +99,7 @@ impl Action {
 pub struct Reference {
     /// Its id.
     pub id: EmId,
-    /// Its name where EM tells it.
+    /// Its name where EM sends it.
     pub name: Option<String>,
 }
 

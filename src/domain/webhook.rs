@@ -242,7 +242,7 @@ pub struct Delivery {
     pub event: EventId,
     /// What the event says.
     pub event_type: EventType,
-    /// Where it stands.
+    /// Its state.
     pub state: DeliveryState,
     /// When it is tried next; none when it is not waiting, or waits for an earlier event of its session.
     pub next_attempt_at: Option<Timestamp>,
@@ -261,7 +261,7 @@ pub struct Attempt {
     pub at: Timestamp,
     /// The status of the answer.
     pub status: Option<u16>,
-    /// How long it took; none while it runs or when its end is not known.
+    /// How long it lasted; none while it runs or when its end is not known.
     pub duration: Option<Duration>,
     /// Why it failed.
     pub error: Option<AttemptError>,

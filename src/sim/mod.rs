@@ -7,11 +7,11 @@
 //! | file | holds |
 //! |---|---|
 //! | `options` | the command line |
-//! | `world`, `seed`, `failover`, `logon` | what EM knows; everything computed from the clock |
-//! | `routes` | which request reaches which part of it |
+//! | `inventory`, `world`, `changes`, `seed`, `failover`, `logon` | what EM knows; everything computed from the clock |
+//! | `exchange`, `routes` | a request and its answer; which request reaches which part of it |
 //! | `generic` | whatever EM has beyond failover, computed from the catalogue |
-//! | `render`, `times`, `query`, `xml` | documents, the query service, angle brackets |
-//! | `faults`, `damage`, `control` | what a test may order (`/_sim`) |
+//! | `scene`, `render`, `times`, `query`, `paging`, `xml` | documents, the query service, angle brackets |
+//! | `faults`, `damage`, `marks`, `control` | what a test may order (`/_sim`) |
 //! | `server`, `wire`, `tls` | sockets |
 //!
 //! Where EM's manual is silent, this is what the simulator does: a plan at work refuses every action with 400

@@ -1,7 +1,7 @@
 //! EM's query service: filters, sorting and paging over rows of named fields.
 //!
 //! Grammar (EM's manual, "Query Service"): `;` is AND and binds closer than `,`, which is OR; parentheses
-//! group; `== != < > <= >=` compare. A value is a bare word of letters, digits and underscores, or stands in
+//! group; `== != < > <= >=` compare. A value is a bare word of letters, digits and underscores, or is in
 //! double quotes with a quote inside doubled; blanks outside of quotes are dropped. Names and enumeration
 //! values are read in any letter case, enumerations compare by their position in EM's list.
 

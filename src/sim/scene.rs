@@ -31,7 +31,7 @@ pub struct Scene<'a> {
 pub struct Row {
     pub kind: &'static Kind,
     pub index: usize,
-    /// As it stands in paths, not encoded.
+    /// As it is in paths, not encoded.
     pub id: String,
     /// The id, or what stands for it where that is a name or a number.
     pub key: Uuid,

@@ -50,7 +50,7 @@ impl Keyring {
                 file: location.beside(".key"),
                 own: true,
             }),
-            // Replicas share a key that somebody gave them; only a file of one's own has a place for one made here.
+            // Replicas share a key that they were given; only a file of one's own has a place for one made here.
             Place::Server(_) => Err(Error::KeyMissing),
         }
     }

@@ -1,5 +1,5 @@
 //! Logon sessions at EM that tasks of unfinished operations live in: kept sealed, so that the next start, or another
-//! replica, goes on following those tasks (docs/behaviour.md#restarts).
+//! replica, continues to follow those tasks (docs/behaviour.md#restarts).
 
 use super::readable::LOGONS;
 use super::row::{Columns as _, micros};
@@ -11,7 +11,7 @@ const TOKEN: &str = "upstream_logons.token";
 const PATH: &str = "upstream_logons.path";
 
 impl Tx {
-    /// Keeps a logon session; keeping it twice is keeping it once. Nobody forgets it until this transaction has ended.
+    /// Keeps a logon session; keeping it twice is keeping it once. It is not removed until this transaction has ended.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unsealable`].

@@ -1,8 +1,11 @@
-//! The only room that speaks SQL.
+//! The only room that speaks SQL: operations, sessions, the event log, webhook deliveries, leases and sealed secrets.
 //!
-//! One text of SQL with `$1` parameters serves both engines; what differs (the way a transaction starts, the
-//! migrations, the process lock) is in this file. Moments are stored as microseconds since 1970, documents as JSON
-//! text, secrets sealed. Invariant: whatever is acknowledged to a caller or seen at EM was committed first.
+//! One text of SQL with `$1` parameters serves both engines; what differs is in `engine`. Moments are stored as
+//! microseconds since 1970, documents as JSON text, secrets sealed, and things that EM has ids for with the EM that they
+//! live in. Every statement has a time limit (`timed`), lists are read by `cursor`, a row that cannot be read costs itself
+//! (`readable`). The room decides nothing: rules are in `domain`. Invariant: whatever is acknowledged to a caller or seen
+//! at EM was committed first, and an event is written with its deliveries or not at all. Tests: beside each file on both
+//! engines, `tests/it/store_start`, `tests/it/store_faults.rs`, `tests/it/replicas`, `tests/chaos`.
 
 pub mod config;
 pub mod cursor;

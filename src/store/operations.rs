@@ -283,7 +283,7 @@ impl Tx {
 }
 
 impl Store {
-    /// An operation as it stands.
+    /// An operation.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
@@ -320,7 +320,7 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`]; it is not known then.
     pub async fn is_recorded(&self, operation: &Operation, command: &Command) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
-        // A look would not see a commit that is still under way; the same row once more has to wait for it.
+        // A read would not see a commit that is still under way; the same row once more has to wait for it.
         let absent = tx.insert_operation(operation, command).await? == Inserted::Done;
         drop(tx);
         // The plan may also be another's by now.

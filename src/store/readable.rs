@@ -13,7 +13,7 @@ use super::{Error, Store, Tx};
 use crate::clock::SharedClock;
 use crate::telemetry::names;
 
-/// How long a row that nothing reads any more counts as unreadable: longer than the pauses between two looks at it.
+/// How long a row that nothing reads any more counts as unreadable: longer than the pauses between two reads of it.
 const REMEMBERED: Duration = Duration::from_mins(5);
 
 /// The most rows that are remembered, so that a table full of damage is no flood of memory and log.
@@ -168,7 +168,7 @@ fn key_of(table: Table, row: &AnyRow) -> String {
 }
 
 impl Store {
-    /// Since when there are rows that are looked at and cannot be read.
+    /// Since when there are rows that are wanted and cannot be read.
     #[must_use]
     pub fn unreadable_since(&self) -> Option<Timestamp> {
         let now = self.0.clock.now();

@@ -1,4 +1,4 @@
-//! Who shares this store: every replica beats, the silent are taken for dead, what they had claimed is given back.
+//! Who shares this store: every replica beats, the silent count as dead, what they had claimed is released.
 //!
 //! Only PostgreSQL is shared. There a replica holds an advisory lock on a connection of its own, so that a killed one
 //! is told from one that is slow: silent for 3 s with the lock free is dead, silent for 8 s is dead in any case. All
@@ -43,7 +43,7 @@ const SILENT_SQL: &str = concat!(
     " - 3000000 limit 1"
 );
 
-/// Those taken for dead. A replica that claims something at this moment holds its row, and is left for the next look.
+/// Those that count as dead. A replica that claims something at this moment holds its row, and is left for the next check.
 const DEAD_SQL: &str = concat!(
     "select id from replicas where id <> $1 and case when beat_at < ",
     now!(),
@@ -53,14 +53,14 @@ const DEAD_SQL: &str = concat!(
      for update skip locked"
 );
 
-/// Finds this replica alive, and keeps it from being taken for dead until the transaction has ended.
+/// Finds this replica alive, and keeps it from counting as dead until the transaction has ended.
 const ALIVE_SQL: &str = concat!(
     "select id from replicas where id = $1 and beat_at > ",
     now!(),
     " - 6000000 for key share"
 );
 
-/// A lease is free when it is nobody's, one's own, or that of a replica that is no more.
+/// A lease is free when it has no owner, is one's own, or that of a replica that is no more.
 const LEASE_SQL: &str = "insert into leases (name, owner, token) values ($1, $2, 1) \
      on conflict (name) do update set owner = $2, \
          token = case when leases.owner = $2 then leases.token else leases.token + 1 end \
@@ -80,7 +80,7 @@ const HAND_OVER_SQL: &str = concat!(
      where leases.name = $1 and leases.owner = $2 and leases.token = $3 returning leases.token"
 );
 
-/// A lease as it was taken: every write under it has to find it unchanged.
+/// A lease as it was acquired: every write under it has to find it unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     name: &'static str,
@@ -208,7 +208,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes replicas that are taken for dead. Their number.
+    /// Removes replicas that count as dead. Their number.
     async fn evict_dead(&self) -> Result<usize, Error> {
         let silent = sqlx::query(SILENT_SQL)
             .bind(self.replica().to_owned())
@@ -273,7 +273,7 @@ impl Tx {
         Ok(row.is_some())
     }
 
-    /// Whether a lease is still as it was taken; if so, until the transaction has ended.
+    /// Whether a lease is still as it was acquired; if so, until the transaction has ended.
     ///
     /// # Errors
     /// [`Error::Database`].

@@ -93,7 +93,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Records when the oldest session was made that EM shows and nobody could ever read.
+    /// Records when the oldest session was made that EM shows and that could never be read.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -108,7 +108,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Since when EM is away, as it was told.
+    /// Since when EM is away, as it was reported.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
@@ -219,7 +219,7 @@ pub struct WatchState {
     pub oldest_open: Option<Timestamp>,
     /// When the oldest session was started that EM no longer showed before it had ended, and may show again.
     pub oldest_lost: Option<Timestamp>,
-    /// When the oldest session was made that EM shows and nobody could ever read.
+    /// When the oldest session was made that EM shows and that could never be read.
     pub oldest_damaged: Option<Timestamp>,
     /// Operations that may still change.
     pub operations: Vec<Operation>,
@@ -282,7 +282,7 @@ impl Store {
         Ok(at.map(|at| Observed { at, late_after }))
     }
 
-    /// Since when EM is away, as it was told.
+    /// Since when EM is away, as it was reported.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].

@@ -35,7 +35,7 @@ impl Health {
         }
     }
 
-    /// Since when no writes are taken, and why.
+    /// Since when no writes are accepted, and why.
     pub fn refused(&self) -> Option<(Timestamp, Refusal)> {
         *self.lock()
     }

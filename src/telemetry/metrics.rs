@@ -130,7 +130,7 @@ pub fn render() -> String {
 }
 
 /// Folds what histograms collected into their buckets; to be called every few seconds, since otherwise they grow
-/// until somebody scrapes.
+/// until the next scrape.
 pub fn upkeep() {
     if let Some(handle) = RECORDER.as_ref() {
         handle.run_upkeep();

@@ -15,7 +15,7 @@ pub(super) struct Attribute<'a> {
     pub at: u64,
 }
 
-/// Iterates over what stands behind the name in a start tag.
+/// Iterates over what is behind the name in a start tag.
 pub(super) struct Attributes<'a> {
     raw: &'a str,
     position: usize,

@@ -200,7 +200,7 @@ struct Items<'o, W> {
     ty: &'static TypeDef,
     xml: Xml,
     output: &'o mut W,
-    /// The list of a query result that the last item stands in.
+    /// The list of a query result that the last item is in.
     open: Option<Home>,
     count: usize,
     /// What was wrong; serde's own error cannot carry it.

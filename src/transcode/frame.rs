@@ -8,7 +8,7 @@ use crate::catalogue::{Field, Key, TypeDef};
 /// The object being written.
 pub(super) struct Frame {
     pub ty: &'static TypeDef,
-    /// Where its `{` stands.
+    /// Where its `{` is.
     pub start: Checkpoint,
     /// Bit per field that occurred.
     pub seen: u64,

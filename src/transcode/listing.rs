@@ -7,7 +7,7 @@ use super::error::FieldFaultKind;
 use super::json::Json;
 use crate::catalogue::{Catalogue, Field, Form, TypeDef, Value};
 
-/// The list that an item of a query result stands in.
+/// The list that an item of a query result is in.
 #[derive(Clone, Copy)]
 pub(super) struct Home {
     /// `Entities` or `Resources`; none for references.

@@ -1,9 +1,10 @@
 //! XML ⇄ JSON by the catalogue: bytes in, bytes out (docs/behaviour.md#xml-to-json, #json-to-xml).
 //!
 //! Decoding streams: events of quick-xml become JSON text at once, no tree is built, and [`convert`] runs in constant
-//! memory whatever the size of the document. Shapes, names and types come from the catalogue only, never from the look
-//! of the data; what the catalogue does not know passes by general rules and is reported in [`Decoded::anomalies`].
-//! Never does I/O of its own, knows nothing of HTTP.
+//! memory whatever the size of the document. Shapes, names and types come from the catalogue only, never from the data
+//! itself; what the catalogue does not know passes by general rules and is reported in [`Decoded::anomalies`].
+//! Never does I/O of its own, knows nothing of HTTP. The files of the decoder (`decode`, `leaf`, `page`, `start`, `unknown`) import
+//! each other as the grammar recurs, and so do `encode` and `listing`.
 //!
 //! Invariant: what is not a whole, well-formed document of EM's is refused, and nothing is dropped silently.
 //! Tests: beside each part, `tests/it/transcode*.rs`, and the fuzz targets in `fuzz/`.

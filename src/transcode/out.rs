@@ -150,7 +150,7 @@ impl<'w> Out<'w> {
         true
     }
 
-    /// Finds a direct member of the object whose `{` stands at `object`.
+    /// Finds a direct member of the object whose `{` is at `object`.
     fn member(&self, object: Checkpoint, key: &str) -> Option<Member> {
         let mut at = self.index(object)? + 1;
         loop {

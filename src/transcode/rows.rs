@@ -1,7 +1,7 @@
 //! The page of a query, row by row, where it cannot be read as a whole.
 //!
 //! The ends of the rows are found in the bytes by the rows' name alone, so that whatever is wrong within a row ends with
-//! it. What stands around the rows must still be a whole document: a page that was cut lacks rows, and is refused.
+//! it. What is around the rows must still be a whole document: a page that was cut lacks rows, and is refused.
 
 use std::ops::Range;
 
@@ -115,7 +115,7 @@ pub(super) fn repaired(bytes: &[u8]) -> Option<String> {
     wrong.then(|| text.replace(illegal, "\u{FFFD}"))
 }
 
-/// Where the rows stand, and whatever else stands between them; `None` where the list has no end.
+/// Where the rows are, and whatever else is between them; `None` where the list has no end.
 fn ranges(xml: &[u8], row: &str) -> Option<Vec<Range<usize>>> {
     let list = format!("{row}s");
     let mut at = list_begin(xml, list.as_bytes())?;
@@ -199,7 +199,7 @@ struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// The name of the tag whose `<` stands here.
+    /// The name of the tag whose `<` is here.
     fn at(xml: &'a [u8], at: usize) -> Self {
         let closes = xml.get(at + 1) == Some(&b'/');
         let begin = at + 1 + usize::from(closes);

@@ -177,13 +177,13 @@ impl Source for Slice<'_> {
     }
 }
 
-/// Where the first byte stands that is a blank, a quote, `/`, `>`, or one that names seldom have.
+/// The position of the first byte that is a blank, a quote, `/`, `>`, or one that names seldom have.
 #[inline]
 fn name_length(bytes: &[u8]) -> Option<usize> {
     words::find(bytes, |word| below(word, b'0') | equal(word, b'>'))
 }
 
-/// Where the `>` of a tag stands whose attributes begin at `at`; none if there is a single quote.
+/// The position of the `>` of a tag whose attributes begin at `at`; none if there is a single quote.
 #[inline]
 fn tag_length(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {

@@ -233,7 +233,7 @@ pub(super) fn api_url(mirror: &str, url: &str) -> String {
     below_api(url).map_or_else(|| url.to_owned(), |rest| format!("{mirror}{rest}"))
 }
 
-/// What follows `/api` in a URL into EM's API, whatever host stands there.
+/// What follows `/api` in a URL into EM's API, whatever host is there.
 #[inline]
 fn below_api(url: &str) -> Option<&str> {
     // Letters in lower case; the other bytes of `https://` stay what they are.

@@ -15,7 +15,7 @@ pub(super) enum Raw {
     CData,
 }
 
-/// Where the first byte stands that cannot be copied as it is.
+/// The position of the first byte that cannot be copied unchanged.
 #[inline]
 fn first_special(bytes: &[u8]) -> Option<usize> {
     words::find(bytes, |word| {

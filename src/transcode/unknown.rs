@@ -288,7 +288,7 @@ pub(super) fn check_name(name: &str, at: u64) -> Result<(), DecodeError> {
     })
 }
 
-/// Where a scalar puts attributes and children that it should not have: `nameMore` of the object it stands in.
+/// Where a scalar puts attributes and children that it should not have: `nameMore` of the object it is in.
 pub(super) fn more_key(json: &str) -> String {
     format!("{json}More")
 }

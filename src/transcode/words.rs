@@ -1,4 +1,4 @@
-//! Many bytes at a time: where the first one looked for stands (eight, near as a rule), whether there is any
+//! Many bytes at a time: the position of the first one wanted (eight, near as a rule), whether there is any
 //! (thirty-two).
 //!
 //! Of a word the marks are high bits. One may be wrong behind the first true one (a borrow runs upwards), never before
@@ -20,7 +20,7 @@ pub(super) fn below(word: u64, limit: u8) -> u64 {
     word.wrapping_sub(LOW * u64::from(limit)) & !word & HIGH
 }
 
-/// Where the first byte stands that `marks` marks. It must not mark 0x7F, which fills the last word.
+/// The position of the first byte that `marks` marks. It must not mark 0x7F, which fills the last word.
 #[inline]
 pub(super) fn find(bytes: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
     let mut at = 0;

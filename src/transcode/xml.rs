@@ -77,7 +77,7 @@ impl Xml {
         self.text = true;
     }
 
-    /// `</name>`, or `/>` if nothing stands inside.
+    /// `</name>`, or `/>` if nothing is inside.
     pub(super) fn end(&mut self, name: &str) {
         self.depth -= 1;
         if std::mem::take(&mut self.open) {

@@ -1,4 +1,4 @@
-//! One request to EM in somebody's name: lease a session, send, and see to it that the caller never meets EM's
+//! One request to EM for a caller: lease a session, send, and see to it that the caller never meets EM's
 //! session trouble.
 //!
 //! One new attempt is made after a 401 (or a 403 that turns out to be one), in a session known to live, and after a

@@ -31,7 +31,7 @@ pub struct Config {
     pub coalesce: bool,
     /// How long a read may be answered from memory; zero turns that off.
     pub cache_ttl: Duration,
-    /// How long an action of unknown outcome is looked for before it is called unknown.
+    /// How long an action of unknown outcome is searched for before it is called unknown.
     pub unknown_after: Duration,
     /// What addresses begin with in the documents that callers get: follows from `server.public_url`.
     pub links: Links,

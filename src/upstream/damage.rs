@@ -1,7 +1,7 @@
 //! Records of EM's that cannot be read as they are: which ones there are at the moment, each named in the log once.
 //!
 //! One record that is damaged costs itself. Whoever reads a list passes it over and notes it here; whoever reads it well
-//! again, or finds it gone, lets it be forgotten. Readiness and the metrics tell how many there are.
+//! again, or finds it gone, lets it be forgotten. Readiness and the metrics show how many there are.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::domain::id::EmId;
 use crate::telemetry::names;
 
-/// How long a record that nobody looks after is held to be damaged after somebody found it so.
+/// How long a record counts as damaged after it was last found so.
 const GOOD_FOR: Duration = Duration::from_mins(10);
 
 /// The most records remembered; those beyond are passed over as well, and neither named nor counted.
@@ -39,7 +39,7 @@ struct Entry {
     since: Timestamp,
     /// Whoever looks at all records of its type, again and again, found it.
     watched: bool,
-    /// When somebody else met it last.
+    /// When another reader met it last.
     met: Option<Timestamp>,
 }
 

@@ -1,6 +1,6 @@
 //! EM's documents as the gateway reads them: decoded to the mirror's JSON, then into the fields that matter here.
 //!
-//! The fields are taken leniently: what is absent, or not of the type that the catalogue says, is simply not known.
+//! Fields are read leniently: what is absent, or not of the type that the catalogue says, is simply not known.
 //! An answer without an identity where one is needed is refused whole.
 
 use bytes::Bytes;
@@ -137,10 +137,10 @@ pub(super) async fn decode_record(body: Bytes, roots: &'static [&'static str]) -
     .await
 }
 
-/// The page of a query for entities of that type. Rows that are damaged are left out and told of.
+/// The page of a query for entities of that type. Damaged rows are left out and reported.
 ///
 /// # Errors
-/// [`Kind::InvalidResponse`] when more than rows is damaged: a page that was cut is never taken for a whole one.
+/// [`Kind::InvalidResponse`] when more than rows is damaged: a page that was cut never counts as a whole one.
 pub(super) async fn decode_rows(body: Bytes, row: &'static str) -> Result<Decoded, Error> {
     let size = body.len();
     aside(size, move || {

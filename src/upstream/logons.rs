@@ -2,7 +2,7 @@
 //!
 //! EM knows a caller by a session that costs a logon, dies after 15 idle minutes, and owns the tasks that it
 //! started. So sessions are pooled: a caller takes a turn (bounded by sessions × `max_requests_per_session`), then a
-//! slot in a session; a new session is opened only when all slots are taken, one logon at a time, whoever asked for
+//! slot in a session; a new session is opened only when all slots are in use, one logon at a time, whoever asked for
 //! it. The logon runs in a task of its own: a caller that goes away cannot leave a session behind. There may be
 //! `max_sessions`, or this replica's share of them (`share`).
 //!
@@ -10,8 +10,8 @@
 //!   logon ──▶ open ──401, or 403 that a probe explains──▶ forgotten (EM has dropped it)
 //!              │ ├─ idle for 10 min, pinned ──▶ probed, which keeps it alive
 //!              │ ├─ idle for 10 min ──▶ logged off
-//!              │ └─ more than the share ──▶ given to nobody, logged off when it is free and not pinned
-//!              └─ shutdown ──▶ logged off, unless it was saved to be taken up again
+//!              │ └─ more than the share ──▶ not given out, logged off when it is free and not pinned
+//!              └─ shutdown ──▶ logged off, unless it was saved to be resumed
 //! ```
 //!
 //! A session is pinned while a task in it is followed; pins are counted, one for each accepted action.
@@ -89,7 +89,7 @@ struct Entry {
     used_at: Timestamp,
     /// The moment at which the last request was sent that got a good answer.
     alive_at: u64,
-    /// It was saved to be taken up again, so that it is not logged off at the end.
+    /// It was saved to be resumed, so that it is not logged off at the end.
     saved: bool,
     /// Another replica opened it and closes it; it is here for its tasks and for nothing else.
     borrowed: bool,
@@ -97,7 +97,7 @@ struct Entry {
     uncommitted: u32,
     /// When the last one was.
     committed_at: Option<Instant>,
-    /// It is one too many: nobody gets it any more, and it is logged off when it is free.
+    /// It is one too many: it is not given out any more, and logged off when it is free.
     leaving: bool,
 }
 

@@ -84,7 +84,7 @@ fn unlink(value: &mut Value, unwanted: &impl Fn(&Value) -> bool) {
 
 /// A file on its way from EM.
 pub struct Download {
-    /// Type, length and name, where EM told them.
+    /// Type, length and name, where EM sends them.
     pub headers: HeaderMap,
     body: reqwest::Response,
     lease: Lease,

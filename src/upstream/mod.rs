@@ -1,4 +1,4 @@
-//! The only room that speaks to EM: its paths, headers, habits and moods end here.
+//! The only room that speaks to EM: its paths, headers and habits end here.
 //!
 //! [`EmClient`] is what the rest of the program sees: plans, actions, tasks and sessions as domain values, and one
 //! [`Error`] that says whether EM may have acted. The room decides nothing about failovers and writes nothing down.
@@ -13,7 +13,7 @@
 //! | `oversize` | pages that are larger than an answer may be |
 //! | `damage` | which of its records are damaged at the moment |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
-//! | `logons`, `logon` | the pool of logon sessions (`landing`: how one comes in, `upkeep` and `life`: what keeps and ends it, `share` and `turns`: how many there may be), and one of them |
+//! | `logons`, `logon` | the pool of logon sessions (`attempt`: how one is opened, `maintenance` and `liveness`: what keeps and ends it, `share` and `fair_queue`: how many there may be and who is next), and one of them |
 //! | `read_cache`, `breaker` | sparing EM, and sparing callers the wait |
 //! | `transport`, `tls`, `limits` | the wire, and how long each class of request may take |
 //!
@@ -72,7 +72,7 @@ use crate::domain::id::LogonId;
 use crate::domain::links::Links;
 use crate::domain::logon::SavedLogon;
 
-/// How often idle logon sessions are looked after.
+/// How often idle logon sessions are maintained.
 const TENDING: Duration = Duration::from_mins(1);
 
 /// Attempts at a read whose connection failed, and the first pause between them.
@@ -122,7 +122,7 @@ pub struct LogonCount {
 }
 
 impl EmClient {
-    /// EM as configured. Nothing is sent before the first question; the logon sessions are looked after until
+    /// EM as configured. Nothing is sent before the first question; the logon sessions are maintained until
     /// [`EmClient::shutdown`]. Has to be called within a Tokio runtime.
     ///
     /// # Errors
@@ -198,7 +198,7 @@ impl EmClient {
         self.inner.damages.summary(self.inner.clock.now())
     }
 
-    /// How far EM's clock is ahead of this machine's; negative when it is slow, none before EM told.
+    /// How far EM's clock is ahead of this machine's; negative when it is slow, none before EM answered.
     #[must_use]
     pub fn clock_skew(&self) -> Option<jiff::SignedDuration> {
         self.inner.transport.skew()
@@ -243,7 +243,7 @@ impl EmClient {
     }
 
     /// Takes up a logon session that was saved, pinned once for each call. Unless it is its `own` from now on, it is
-    /// dropped and not logged off when nobody needs it. False when its account is not configured any more.
+    /// dropped and not logged off when it is no longer needed. False when its account is not configured any more.
     pub fn resume_logon(&self, saved: &SavedLogon, own: bool) -> bool {
         let pool = self.inner.pools.iter().find(|pool| pool.account == saved.account);
         pool.map(|pool| pool.resume(saved, own)).is_some()
@@ -257,7 +257,7 @@ impl EmClient {
     }
 
     /// Sets how many tasks need each saved logon session, where operations may end without this process. `asked`: when
-    /// the store began to be asked; what was committed later, or not yet, it could not tell of.
+    /// the store began to be asked; what was committed later, or not yet, the store did not know.
     pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>, asked: Instant) {
         for pool in &self.inner.pools {
             pool.keep_pins(needed, asked);
@@ -360,7 +360,7 @@ impl EmClient {
             .await
     }
 
-    /// As [`EmClient::read_record`], for a page of entities of that type, whose damaged rows are told apart.
+    /// As [`EmClient::read_record`], for a page of entities of that type, whose damaged rows are listed apart.
     async fn read_rows(&self, target: &str, kind: &'static str) -> Result<Arc<Decoded>, Error> {
         let (em, path) = (self.clone(), target.to_owned());
         let reading = async move { em.fetch_rows(Class::Read, &path, kind).await };
@@ -371,7 +371,7 @@ impl EmClient {
             .await
     }
 
-    /// As [`EmClient::fetch`], for a page of entities of that type, whose damaged rows are told apart.
+    /// As [`EmClient::fetch`], for a page of entities of that type, whose damaged rows are listed apart.
     async fn fetch_rows(
         &self,
         class: Class,

@@ -25,7 +25,7 @@ pub(super) fn plan(kind: PlanKind, id: &EmId) -> String {
     }
 }
 
-/// What stands below `/api/` in an href of EM's, or below `/api/v1/em/` in one that the transcoder has rewritten.
+/// What is below `/api/` in an href of EM's, or below `/api/v1/em/` in one that the transcoder has rewritten.
 pub(super) fn below_api(href: &str) -> Option<String> {
     let path = match href.split_once("://") {
         Some((_, rest)) => rest.split_once('/').map(|(_, path)| path)?,

@@ -1,7 +1,7 @@
 //! EM's query service: filters written so that no value can escape its quotes, and pages as EM numbers them.
 //!
 //! A filter that EM cannot read makes it answer 500, and a value without quotes loses its blanks, so every value
-//! stands in quotes (catalogue: quirks, query). Query fields are not the entity's: `CreationTime`, not
+//! is in quotes (catalogue: quirks, query). Query fields are not the entity's: `CreationTime`, not
 //! `CreationTimeUTC`.
 
 use std::fmt::{Display, Write as _};

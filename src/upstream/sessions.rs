@@ -74,7 +74,7 @@ impl EmClient {
     }
 
     /// All sessions that were created at `since` or later (all that EM keeps, without it), oldest first, each once,
-    /// read from EM now. Rows that are damaged are told of and cost no other.
+    /// read from EM now. Damaged rows are reported and cost no other.
     ///
     /// # Errors
     /// [`Error`]; never a part of the list.

@@ -128,7 +128,7 @@ fn state(document: &TaskDocument) -> TaskState {
     }
 }
 
-/// EM took a write and owes the task that does the work: nobody knows what was done.
+/// EM accepted a write and owes the task that does the work: nobody knows what was done.
 pub(super) fn missing_task() -> Error {
     invalid("it accepted the request without naming a task")
 }

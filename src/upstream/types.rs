@@ -15,7 +15,7 @@ pub enum Acted {
     Maybe,
 }
 
-/// EM took a write and made a task of it, which lives in the logon session named beside it. That logon session is
+/// EM accepted a write and made a task of it, which lives in the logon session named beside it. That logon session is
 /// pinned until `EmClient::release`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedTask {

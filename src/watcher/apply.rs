@@ -178,7 +178,7 @@ impl BatchWriter {
             let covered =
                 since.is_none_or(|since| record.facts.started_at.is_some_and(|started| started >= since));
             let id = &record.facts.id;
-            // The wait for the result of one that had stopped goes on although nobody can read it any more.
+            // The wait for the result of one that had stopped continues although it cannot be read any more.
             let due = record.stopped_seen_at.is_some() && last.unread.contains(id);
             let missed = covered && !last.shown.contains(id);
             if !in_this_part.contains(id) && (missed || due) {
@@ -258,7 +258,7 @@ impl BatchWriter {
             };
             follow::session_seen(operation, record, self.observation.at);
             if ending.contains(&record.facts.id) {
-                // The session's own event tells the end; one that was told before the two were joined did not.
+                // The session's own event reports the end; one that was written before the two were joined did not.
                 self.told.insert(operation.id);
             }
         }
@@ -354,7 +354,7 @@ impl BatchWriter {
         self.applied.released.extend(released);
         self.applied.active |= match operation.state {
             OperationState::Running => true,
-            // Nothing at EM tells how a write through the mirror went: there is nothing to be quick about.
+            // Nothing at EM shows how a write through the mirror went: there is nothing to be quick about.
             OperationState::Submitting => operation.kind != OperationKind::Em,
             OperationState::Finished | OperationState::Unknown => false,
         };

@@ -1,4 +1,4 @@
-//! What a look saw, part by part, and what writing it did.
+//! What an observation saw, part by part, and what writing it did.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::store::replicas::Lease;
 /// What was seen at EM in one turn, or a part of it.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// What gave the right to look.
+    /// The lease under which it observes.
     pub lease: Lease,
     /// When, by the gateway's clock.
     pub at: Timestamp,
@@ -69,7 +69,7 @@ pub struct BatchOutcome {
     pub number: i64,
     /// Whether the observation is complete.
     pub complete: bool,
-    /// When the next look is due at the latest: an end that is kept back goes out then.
+    /// When the next observation is due at the latest: an end that is kept back is reported then.
     pub look_again: Option<Timestamp>,
     /// What the database refused to take, and why.
     pub skipped: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! Cuts a look into parts that are written one after another. Pure.
+//! Cuts an observation into parts that are written one after another. Pure.
 //!
 //! First what the store knows, because it waits for nothing; then what has to be read first. All sessions that an
 //! operation could be joined with are in one part, because whether there is a second candidate shows only there.
@@ -23,7 +23,7 @@ impl Size {
         Self((self.0 / 2).max(Self::LEAST))
     }
 
-    /// After a look that went well.
+    /// After an observation that went well.
     pub fn more(self) -> Self {
         Self((self.0 * 2).min(Self::FULL.0))
     }
@@ -39,8 +39,8 @@ pub(super) struct Part {
     pub join: bool,
 }
 
-/// The parts of a look, one at least. `known`: the keys of the sessions that the store knows. `baseline`: it is the
-/// first look of a store, to which sessions that have stopped are no news.
+/// The parts of an observation, one at least. `known`: the keys of the sessions that the store knows. `baseline`: it is the
+/// first observation of a store, to which sessions that have stopped are no news.
 pub(super) fn cut(
     sessions: Vec<SessionFacts>,
     known: &HashSet<String>,
@@ -88,7 +88,7 @@ pub(super) fn cut(
     parts
 }
 
-/// Whether a session's being there is something to be told.
+/// Whether the appearance of a session is reported.
 pub(super) fn is_news(facts: &SessionFacts, known: &HashSet<String>, baseline: bool) -> bool {
     let is_known = known.contains(&facts.id.key());
     let is_history = baseline && facts.state.is_stopped();

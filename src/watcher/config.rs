@@ -1,13 +1,13 @@
-//! The section `[watch]`, already checked: how often EM is looked at.
+//! The section `[watch]`, already checked: how often EM is observed.
 
 use std::time::Duration;
 
 /// `[watch]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// From look to look while a failover is active.
+    /// From observation to observation while a failover is active.
     pub interval: Duration,
-    /// From look to look otherwise.
+    /// From observation to observation otherwise.
     pub idle_interval: Duration,
 }
 

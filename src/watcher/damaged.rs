@@ -1,4 +1,4 @@
-//! Failover sessions that the query shows and nobody can read there: each is read by itself, less and less often.
+//! Failover sessions that the query shows and that cannot be read there: each is read by itself, less and less often.
 //!
 //! Invariant: a session that EM shows is never counted as absent, however damaged its row is; and what is damaged neither
 //! holds up nor hides what is not.
@@ -16,10 +16,10 @@ use crate::domain::session::{SessionFacts, SessionState};
 use crate::store;
 use crate::upstream::Walked;
 
-/// How long damaged sessions that are read by themselves are waited for; what comes later is taken up by a later look.
+/// How long damaged sessions that are read by themselves are waited for; what comes later is used by a later observation.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// How many are asked for in one look.
+/// How many are asked for in one observation.
 const MOST: usize = 50;
 
 /// How long one that has ended, and whose row is damaged, is remembered after the query showed it last.
@@ -47,7 +47,7 @@ struct Alone {
     answer: Answer,
 }
 
-/// What reading it by itself told last.
+/// What reading it by itself showed last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Nothing,
@@ -69,7 +69,7 @@ impl Damaged {
         rows.map(|alone| alone.created).min()
     }
 
-    /// Takes over what the rows of a look say, `read` being the sessions that could be read.
+    /// Takes over what the rows of an observation say, `read` being the sessions that could be read.
     fn take_rows(
         &mut self,
         rows: &[crate::upstream::Damaged],
@@ -94,7 +94,7 @@ impl Damaged {
             self.alone.entry(id.clone()).or_insert_with(&new);
         }
         self.alone.retain(|id, alone| {
-            // Most looks do not reach back to it, which says nothing.
+            // Most observations do not reach back to it, which says nothing.
             let beyond = match alone.answer {
                 Answer::Unknown => false,
                 Answer::Over => now.duration_since(alone.shown).unsigned_abs() < FORGOTTEN,

@@ -1,7 +1,7 @@
 //! What is read of single things beside the query: tasks of running operations, sessions that they link, and of new
 //! sessions the backup server and the plans.
 //!
-//! Nothing here is waited for without a limit: what EM does not tell in time is asked for again at the next observation.
+//! Nothing here is waited for without a limit: what EM does not answer in time is asked for again at the next observation.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use crate::domain::plan::Plan;
 use crate::domain::session::SessionFacts;
 use crate::store::{self, Store};
 
-/// How long a task that may name its session is waited for; what the query told is written then in any case.
+/// How long a task that may name its session is waited for; what the query showed is written then in any case.
 const LINK_WAIT: Duration = Duration::from_secs(1);
 
-/// How long the reading of new sessions may make no progress, and how long it may take in a part; then they are told
+/// How long the reading of new sessions may make no progress, and how long it may take in a part; then they are reported
 /// without what was not read.
 const NEW_PAUSE: Duration = Duration::from_secs(5);
 const NEW_MOST: Duration = Duration::from_secs(10);
 
-/// How many sessions are asked for once more in a turn, where EM did not tell at first what rows lack.
+/// How many sessions are asked for once more in a turn, where EM did not answer at first what rows lack.
 const MOST_AGAIN: usize = 50;
 
 /// How long a list of plans is good for naming the plan of a session.
 const PLANS_TTL: Duration = Duration::from_mins(1);
 
 impl Watcher {
-    /// Asks EM about the tasks that are due for a look; the questions whose answer may name a session.
+    /// Asks EM about the tasks whose next read is due; the questions whose answer may name a session.
     pub(super) fn ask_tasks(&mut self, operations: &[Operation]) -> Vec<LookupKey> {
         let now = self.clock.now();
         let awaited: Vec<&Operation> = operations
@@ -109,7 +109,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// Asks once more for what rows of known sessions lack and EM did not tell at first. Nobody waits for it.
+    /// Asks once more for what rows of known sessions lack and EM did not answer at first. It is not waited for.
     pub(super) async fn read_again(
         &mut self,
         sessions: &[SessionFacts],

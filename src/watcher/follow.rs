@@ -18,7 +18,7 @@ use crate::domain::operation::{
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord, SessionResult};
 
 /// How long after its time for evidence an operation may still be joined by name. What comes up later than that was
-/// started by somebody else.
+/// started by another client.
 const LATE: Duration = Duration::from_hours(24);
 
 /// What EM says of an operation's task.
@@ -241,7 +241,7 @@ fn failure_of(facts: &SessionFacts) -> Option<Failure> {
     })
 }
 
-/// Ends what no evidence was found for in time; true when the operation's end is to be told. `seen`: the session it is
+/// Ends what no evidence was found for in time; true when the operation's end is to be reported. `seen`: the session it is
 /// joined with has been observed, so that the session decides.
 pub fn expire(operation: &mut Operation, seen: bool, now: Timestamp) -> bool {
     if seen || now < operation.evidence_deadline {
@@ -258,17 +258,17 @@ pub fn expire(operation: &mut Operation, seen: bool, now: Timestamp) -> bool {
         (OperationState::Submitting, _) if operation.kind == OperationKind::Em => give_up(
             operation,
             now,
-            "Enterprise Manager's answer to the request was lost; only a look at what it was to change tells whether it acted",
+            "Enterprise Manager's answer to the request was lost; only reading what it was to change shows whether it acted",
         ),
         (OperationState::Submitting, _) => give_up(
             operation,
             now,
-            "Enterprise Manager's answer to the request was lost and nothing was found there that tells whether it acted",
+            "Enterprise Manager's answer to the request was lost and nothing was found there that shows whether it acted",
         ),
         (OperationState::Running, Some(TaskState::Lost)) => give_up(
             operation,
             now,
-            "the task was lost with its logon session before it told how the work ended",
+            "the task was lost with its logon session before it reported how the work ended",
         ),
         (OperationState::Running, Some(TaskState::Finished)) => {
             operation.finish(Some(OperationResult::Success), Some(ResultSource::Task), now);

@@ -336,7 +336,7 @@ fn a_write_through_the_mirror_is_never_joined_with_a_session() {
     assert_eq!(lost.state, OperationState::Unknown);
     assert!(
         lost.failure
-            .is_some_and(|failure| failure.message.contains("only a look at"))
+            .is_some_and(|failure| failure.message.contains("only reading what"))
     );
 }
 

@@ -1,7 +1,7 @@
-//! Reads of one thing each beside the one query: begun at once, waited for a moment, taken up whenever they come.
+//! Reads of one thing each beside the one query: begun at once, waited for a moment, used whenever they come.
 //!
-//! One that hangs holds up neither what the query told nor the reads beside it: it is waited for once, is not begun a
-//! second time while it runs, and what it tells in the end is taken up by the look that finds it.
+//! One that hangs delays neither the rows of the query nor the reads beside it: it is waited for once, is not begun a
+//! second time while it runs, and its answer is used by the observation that finds it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) enum LookupKey {
     Plans,
 }
 
-/// What a GET of a session told.
+/// What a GET of a session answered.
 #[derive(Debug, Clone)]
 pub(super) enum Lookup {
     Found(Box<SessionFacts>),
@@ -47,18 +47,18 @@ enum Answer {
     Plans(Option<Vec<Plan>>),
 }
 
-/// The reads under way and what they told.
+/// The reads under way and their answers.
 pub(super) struct Lookups {
     em: EmClient,
     running: JoinSet<(LookupKey, Answer)>,
     asked: HashSet<LookupKey>,
     task_gate: Arc<Semaphore>,
     session_gate: Arc<Semaphore>,
-    /// What tasks told and is not written yet.
+    /// What tasks answered and is not written yet.
     pub tasks: HashMap<OperationId, TaskReport>,
-    /// What sessions told and is not written yet.
+    /// What sessions answered and is not written yet.
     pub sessions: HashMap<EmId, Lookup>,
-    /// The plans, when they were read since they were taken last.
+    /// The plans, when they were read since they were last used.
     pub plans: Option<Vec<Plan>>,
 }
 

@@ -1,9 +1,9 @@
 //! Observes EM and writes what changed.
 //!
-//! One query per turn shows all failover sessions, whoever started them ([`observation`]); what rows lack is read beside
-//! it ([`enrichment`]); each state change and its event are written in one transaction ([`apply`]). The rules have no I/O:
-//! [`observe`] compares a session with its record, [`follow`] joins operations with sessions, [`lookback`] and [`batches`]
-//! say how far back and in which parts. [`report`] keeps what was logged, and hands over where EM does not answer.
+//! One query per turn shows all failover sessions, whoever started them (`observation`); what rows lack is read beside
+//! it (`enrichment`); each state change and its event are written in one transaction (`apply`). The rules have no I/O:
+//! `observe` compares a session with its record, `follow` joins operations with sessions, `lookback` and `batches`
+//! say how far back and in which parts. `report` keeps what was logged, and hands over where EM does not answer.
 //!
 //! The room never sends anything that changes EM. Invariant: a session's end is recorded together with its event or not
 //! at all, so a crash at any point only means that the next turn finds it again. Tests: beside the rules,
@@ -81,14 +81,14 @@ pub struct Watcher {
     /// When the query last reached back to sessions that were lost.
     lost_checked_at: Option<Timestamp>,
     part_size: batches::Size,
-    /// Sessions whose backup server could not be read when they came up; none until they were looked for.
+    /// Sessions whose backup server could not be read when they came up; none until they were searched for.
     incomplete: Option<HashSet<EmId>>,
-    /// Logon sessions of other replicas that were taken up.
+    /// Logon sessions of other replicas that were resumed.
     adopted: HashSet<LogonId>,
 }
 
 impl Watcher {
-    /// A watcher of `em` that writes to `store`. `unknown_after` is how long evidence of an operation is looked for.
+    /// A watcher of `em` that writes to `store`. `unknown_after` is how long evidence of an operation is searched for.
     #[must_use]
     pub fn new(
         em: EmClient,

@@ -78,7 +78,7 @@ impl Watcher {
         Ok(applied)
     }
 
-    /// Asks the query, and once more where its answer told that EM's clock is so slow that the reach was too short.
+    /// Asks the query, and once more where its answer showed that EM's clock is so slow that the reach was too short.
     async fn query(
         &self,
         before: &WatchState,
@@ -176,7 +176,7 @@ impl Watcher {
             number = Some(applied.number);
             self.follow_up(&applied);
             total.add(applied);
-            // Only after one that waited: the next look would have to begin with the others again.
+            // Only after one that waited: the next observation would have to begin with the others again.
             if reads && !total.complete && begun.elapsed() >= LONG_OBSERVATION {
                 break;
             }
@@ -197,7 +197,7 @@ impl Watcher {
             }
         }
         if applied.ended {
-            // A task changes things until its end, so what was read before tells nothing.
+            // A task changes things until its end, so what was read before proves nothing.
             self.em.forget_reads();
         }
     }

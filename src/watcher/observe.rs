@@ -23,7 +23,7 @@ const MISSES_UNTIL_LOST: i64 = 2;
 /// How far back EM's session collections reach.
 pub const EM_WINDOW: Duration = Duration::from_hours(30 * 24);
 
-/// Something that is told of a session, in the order of its events.
+/// Something that is reported of a session, in the order of its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// It was seen for the first time.
@@ -38,7 +38,7 @@ pub enum Step {
     Lost,
 }
 
-/// A record to be written and what is to be told of it.
+/// A record to be written and what is to be reported of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The record as it is from now on.
@@ -58,8 +58,8 @@ impl Change {
         (waiting && self.steps.contains(&Step::Finished)).then_some(until)
     }
 
-    /// The same without the session's end, which a later look finds again. Of a session of which nothing was told yet
-    /// nothing is told before its end.
+    /// The same without the session's end, which a later observation finds again. Of a session of which nothing was reported yet
+    /// nothing is reported before its end.
     #[must_use]
     pub fn without_end(mut self) -> Self {
         self.record.phase = SessionPhase::Open;
@@ -123,7 +123,7 @@ fn first_seen(facts: SessionFacts, observation: Observation) -> Change {
 }
 
 fn seen_again(known: &SessionRecord, mut facts: SessionFacts, observation: Observation) -> Option<Change> {
-    // Rows of the query lack the backup server; what a single GET told stays known.
+    // Rows of the query lack the backup server; what a single GET answered stays known.
     facts.backup_server = facts.backup_server.or_else(|| known.facts.backup_server.clone());
     let mut record = SessionRecord {
         missed: 0,
@@ -167,7 +167,7 @@ pub fn absent(known: &SessionRecord, at: Timestamp) -> Change {
         steps.extend(machines_ended(None, &known.facts));
     }
     if record.stopped_seen_at.is_some() {
-        // It had stopped and only its result was waited for; the wait goes on by the clock.
+        // It had stopped and only its result was waited for; the wait continues by the clock.
         end_if_due(&mut record, &mut steps, at);
     } else if record.missed >= MISSES_UNTIL_LOST {
         record.phase = SessionPhase::Lost;
@@ -179,7 +179,7 @@ pub fn absent(known: &SessionRecord, at: Timestamp) -> Change {
     Change { record, steps }
 }
 
-/// Whether nothing was told of a session yet because its end was kept back.
+/// Whether nothing was reported of a session yet because its end was kept back.
 fn is_untold(known: &SessionRecord) -> bool {
     known.phase == SessionPhase::Open && known.sequence == 0
 }

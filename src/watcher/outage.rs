@@ -1,4 +1,4 @@
-//! That EM is away and that it is back, each told once, whichever replica noticed.
+//! Events that EM is away and that it is back, each once, whichever replica noticed.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::domain::id::EventId;
 use crate::store::Store;
 use crate::store::replicas::Lease;
 
-/// Records that EM is away (`reason`) or back (`None`), and tells each once, also across restarts.
+/// Records that EM is away (`reason`) or back (`None`), and reports each once, also across restarts.
 ///
 /// # Errors
 /// [`Error::Store`], [`Error::LeaseLost`].
@@ -25,7 +25,7 @@ pub async fn outage(
         return Ok(());
     }
     let mut tx = begin_under(lease, store).await?;
-    // Read again: what was read without the lease may have been told by another replica since.
+    // Read again: what was read without the lease may have been reported by another replica since.
     let told = tx.outage().await?;
     if told.is_some() == reason.is_some() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Which plan a session runs, where no operation tells it. Pure.
+//! Which plan a session runs, where no operation says it. Pure.
 
 use crate::domain::plan::{Plan, PlanRef};
 use crate::domain::session::{SessionFacts, SessionRecord};

@@ -1,17 +1,17 @@
-//! When a task is looked at again: soon at first, then more and more rarely.
+//! When a task is read again: soon at first, then more and more rarely.
 
 use crate::clock::later;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest pause between two looks at one task; the pauses double from one interval up to this.
+/// The longest pause between two reads of one task; the pauses double from one interval up to this.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// The same for what may stay as it is for days.
 const PATIENT: Duration = Duration::from_mins(5);
 
-/// The looks at one task.
+/// The reads of one task.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PollBackoff {
     pause: Duration,
@@ -20,7 +20,7 @@ pub(super) struct PollBackoff {
 }
 
 impl PollBackoff {
-    /// The first look is due at once, the second after `interval`.
+    /// The first read is due at once, the second after `interval`.
     pub const fn new(interval: Duration, now: Timestamp) -> Self {
         Self {
             pause: interval,
@@ -37,10 +37,10 @@ impl PollBackoff {
         }
     }
 
-    /// Whether to look now; if so, the next look is put off.
+    /// Whether to read now; if so, the next read is put off.
     pub fn is_due(&mut self, now: Timestamp) -> bool {
         let left = Duration::try_from(self.due.duration_since(now)).unwrap_or_default();
-        // A clock that was set back must not keep a task from being looked at.
+        // A clock that was set back must not keep a task from being read.
         let due = left.is_zero() || left > self.longest;
         if due {
             self.due = later(now, self.pause);

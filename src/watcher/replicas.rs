@@ -32,7 +32,7 @@ impl Watcher {
     }
 
     /// Takes up the sessions that are needed and not this replica's own: for good when their replica is no more, as a
-    /// guest while it lives. Each once, because one that was taken up and is gone is lost.
+    /// guest while it lives. Each once, because one that was resumed and is gone is lost.
     pub(super) async fn adopt_logons(&mut self, operations: &[Operation]) -> Result<(), store::Error> {
         let needed = needed(operations);
         self.adopted.retain(|id| needed.contains_key(id));

@@ -1,4 +1,4 @@
-//! One request to a receiver: addresses judged, dialled and checked, TLS, HTTP/1.1, and a bounded look at the answer.
+//! One request to a receiver: addresses judged, dialled and checked, TLS, HTTP/1.1, and a bounded read of the answer.
 //!
 //! A connection serves one request and is closed: nothing is sent twice unseen, and every dial is judged anew. No
 //! redirects, no proxy, no decompression. One deadline holds from the name to the status line, where success is
@@ -167,7 +167,7 @@ impl Client {
                 Err(error) => Err(of_http(&error)),
             }
         });
-        // The connection's own end is told to whoever waits for the answer.
+        // The connection's own end reaches the one that waits for the answer.
         tokio::select! {
             biased;
             answer = &mut speaking => answer,

@@ -44,8 +44,8 @@ impl Outcome {
         }
     }
 
-    /// Whether the receiver took it.
-    pub(super) const fn is_taken(&self) -> bool {
+    /// Whether the receiver accepted it.
+    pub(super) const fn is_accepted(&self) -> bool {
         self.end.error.is_none()
     }
 
@@ -161,6 +161,6 @@ fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
         tls_ms = ms(report.phases.tls),
         answer_ms = ms(report.phases.answer),
         "webhook attempt {}",
-        if outcome.is_taken() { "taken" } else { "failed" },
+        if outcome.is_accepted() { "accepted" } else { "failed" },
     );
 }

@@ -88,7 +88,7 @@ impl Worker for Dispatcher {
         match self.0.turn().await {
             Ok(turn) => {
                 if self.0.health.worked() {
-                    tracing::info!("webhooks go on");
+                    tracing::info!("webhooks are sent again");
                 }
                 turn
             }

@@ -1,6 +1,6 @@
 //! The guard of every outgoing delivery: reads URLs, resolves names, refuses what may not be reached.
 //!
-//! The same judgement stands at registration and at the moment of dialling, over the addresses that are dialled; a
+//! The same judgement is made at registration and at the moment of dialling, over the addresses that are dialled; a
 //! name with one forbidden answer is refused whole. Beside the address policy it keeps deliveries from the gateway's
 //! own listeners (a loop) and from Enterprise Manager (credentials live there), by address and port.
 
@@ -50,7 +50,7 @@ pub enum ResolveError {
     /// An address that deliveries may not go to.
     #[error("a {0} address; webhooks may not reach it unless webhooks.allow_networks lists its network")]
     Blocked(Class),
-    /// Plain HTTP, which was allowed when the URL was taken and is not any more.
+    /// Plain HTTP, which was allowed when the URL was registered and is not any more.
     #[error("canonical HTTP, which webhooks.allow_http does not allow")]
     PlainHttp,
     /// The gateway itself, or Enterprise Manager.
@@ -85,7 +85,7 @@ impl Resolve for SystemResolver {
             .await
             .map_err(io::Error::other)?;
         let host = host.to_owned();
-        // The permit goes with the lookup, which goes on when nobody waits for it any more.
+        // The permit goes with the lookup, which continues when it is not waited for any more.
         let lookup = tokio::task::spawn_blocking(move || {
             let _held = free;
             (host.as_str(), 0)

@@ -1,7 +1,7 @@
 //! The head of an answer that the HTTP parser refuses: the status line decides, and of its fields those count that can
 //! be read.
 //!
-//! A receiver that answered 200 has taken the event, whatever a proxy or a plug-in of its wrote below that line.
+//! A receiver that answered 200 has accepted the event, whatever a proxy or a plug-in of its wrote below that line.
 
 use parking_lot::Mutex;
 use std::io;

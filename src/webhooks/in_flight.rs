@@ -12,7 +12,7 @@ use crate::domain::id::DeliveryId;
 use crate::domain::webhook::rules::elapsed;
 use crate::store::webhooks::claims::Claimed;
 
-/// How often stored times are looked at.
+/// How often stored times are checked.
 const SWEEP: Duration = Duration::from_secs(15);
 /// How many outcomes are written in one transaction.
 const SETTLE_LIMIT: usize = 64;
@@ -45,14 +45,14 @@ pub(super) struct Agenda {
     pub(super) finished: Vec<Finished>,
     /// Whether claims that are not under way have to be released first.
     pub(super) claims_uncertain: bool,
-    /// Whether stored times are looked at.
+    /// Whether stored times are checked.
     pub(super) sweep: Option<Sweep>,
 }
 
-/// A look at stored times.
+/// A check of stored times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sweep {
-    /// Whether the clock was set back, so that times in the future are looked at as well.
+    /// Whether the clock was set back, so that times in the future are checked as well.
     pub(super) set_back: bool,
 }
 

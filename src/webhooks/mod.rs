@@ -1,8 +1,12 @@
 //! Webhooks: from event to signed request.
 //!
-//! Deliveries are rows, written with their event; what is due is claimed, signed, sent to an address that was judged,
-//! and its outcome written before anything else happens to it. Nothing here decides what an event says, and nothing
-//! but [`client`] opens a connection. Invariant: a delivery ends only where its row says so. Tests:
+//! Deliveries are rows, written with their event. `dispatch` claims what is due, a few of each lane (`fairness`) and
+//! with what it remembers between turns (`in_flight`); `deliver` makes one attempt: a format renders and judges
+//! (`formats`), `client` dials an address that `egress` and `address` allow. `record_outcome` writes what came of
+//! it, with the endpoint's health, before anything else happens to the delivery.
+//!
+//! Nothing here decides what an event says, nothing but `client` opens a connection, and no transaction is held while a
+//! request is under way. Invariant: a delivery ends only where its row says so. Tests: beside the files,
 //! `tests/it/delivery`, `tests/it/address.rs`.
 
 pub mod address;

@@ -1,4 +1,4 @@
-//! What an attempt's outcome changes: the delivery, its endpoint's health, and what others are told of that. All of it
+//! What an attempt's outcome changes: the delivery, its endpoint's health, and which events report that. All of it
 //! in one transaction.
 
 use jiff::Timestamp;
@@ -28,9 +28,9 @@ pub(super) struct Finished {
 /// What was written, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    /// Nothing: the delivery was somebody else's by then.
+    /// Nothing: the delivery had another owner by then.
     Stale,
-    /// It goes on.
+    /// It waits for its next attempt.
     Pending,
     /// It reached an end; when it was written first.
     Final(DeliveryState, Timestamp),
@@ -60,7 +60,7 @@ impl Rules {
             None => None,
         };
         let orphaned = delivery.endpoint.is_some() && endpoint.is_none();
-        let (settled, passed) = match (endpoint, outcome.is_taken()) {
+        let (settled, passed) = match (endpoint, outcome.is_accepted()) {
             (endpoint, true) => {
                 if let Some(endpoint) = endpoint {
                     self.succeeded(tx, endpoint).await?;
@@ -78,7 +78,7 @@ impl Rules {
             return Ok(Written::Stale);
         }
         // After the delivery itself is out of the way: it may be what lets another go.
-        if let (Some(id), true) = (delivery.endpoint, outcome.is_taken()) {
+        if let (Some(id), true) = (delivery.endpoint, outcome.is_accepted()) {
             tx.unblock_failing(id).await?;
         }
         Ok(match settled {
@@ -185,7 +185,7 @@ impl Rules {
         }
     }
 
-    /// Looks at every endpoint that ails, by stored times alone: disabled after 5 days, told of after 15 minutes, and
+    /// Checks every endpoint that fails, by stored times alone: disabled after 5 days, announced after 15 minutes, and
     /// what waited too long for one that is down is given up. What a clock that was ahead has left in the future is
     /// taken back first, where that may be (`set_back`).
     pub(super) async fn sweep(&self, tx: &mut Tx, set_back: bool) -> Result<(), store::Error> {

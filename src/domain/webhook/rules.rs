@@ -23,7 +23,7 @@ pub const PROBE: Duration = Duration::from_mins(1);
 pub const PROBE_SLOW: Duration = Duration::from_mins(5);
 /// When probes become rarer.
 pub const PROBE_SLOWS_AFTER: Duration = Duration::from_hours(24);
-/// When others are told that an endpoint takes nothing.
+/// When it is announced that an endpoint accepts nothing.
 pub const FAILING_AFTER: Duration = Duration::from_mins(15);
 /// When an endpoint that takes nothing is disabled (docs/behaviour.md#endpoints).
 pub const DISABLED_AFTER: Duration = Duration::from_hours(5 * 24);
@@ -188,7 +188,7 @@ pub struct EndpointHealth {
     pub last_error: Option<String>,
     /// Since when it counts as down.
     pub down_since: Option<Timestamp>,
-    /// Whether others were told that it takes nothing.
+    /// Whether it was announced that it accepts nothing.
     pub told_failing: bool,
     /// Until when it asked for silence.
     pub paused_until: Option<Timestamp>,
@@ -201,7 +201,7 @@ pub struct EndpointHealth {
 pub struct Recovery {
     /// It was down: everything that waits may go out.
     pub was_down: bool,
-    /// Others had been told that it fails, and now hear that it recovered.
+    /// It was announced as failing, and is now announced as recovered.
     pub was_announced: bool,
 }
 
@@ -218,7 +218,7 @@ impl EndpointHealth {
         }
     }
 
-    /// Records that it took a delivery.
+    /// Records that it accepted a delivery.
     pub fn succeeded(&mut self, now: Timestamp) -> Recovery {
         let recovery = Recovery {
             was_down: self.down_since.is_some(),
@@ -269,7 +269,7 @@ impl EndpointHealth {
                 .is_some_and(|first| elapsed(now, first) >= FAILING_AFTER)
     }
 
-    /// Whether it has taken nothing for so long that it is disabled.
+    /// Whether it has accepted nothing for so long that it is disabled.
     #[must_use]
     pub fn is_dead(&self, now: Timestamp) -> bool {
         self.first_failure_at

@@ -10,7 +10,7 @@ use super::Format;
 /// The longest URL that is accepted.
 pub const URL_LIMIT: usize = 2048;
 
-/// What stands in the place of a secret.
+/// What is shown instead of a secret.
 pub const MASK: &str = "***";
 
 /// The URL of a receiver. It may be a credential, so its `Debug` text is masked.

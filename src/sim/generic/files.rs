@@ -182,7 +182,7 @@ fn base(place: &Place) -> String {
 
 fn file_path(below: &str, path: &[String]) -> String {
     path.iter().fold(below.to_owned(), |all, part| {
-        // A drive's colon stands in paths as it is.
+        // A drive's colon is in paths as it is.
         format!("{all}/{}", segment(part).replace("%3A", ":"))
     })
 }

@@ -1,6 +1,6 @@
 //! Everything that EM shows and does beyond failover: served from the catalogue.
 //!
-//! Which resources, fields and actions there are is read off the catalogue; what belongs to what stands in
+//! Which resources, fields and actions there are is read off the catalogue; what belongs to what is in
 //! `plan`, what must agree in `facts`. Each answer is computed from the path and the seed when it is asked for.
 //! What `routes` has a handler for never comes here.
 //!
@@ -9,7 +9,7 @@
 //! | `plan`, `kinds`, `rows`, `facts` | which things there are and how they belong together |
 //! | `names`, `values`, `build`, `links` | their documents |
 //! | `place`, `reads`, `files`, `query` | GET, guest file systems and the query service included |
-//! | `writes`, `body` | POST, PUT and DELETE, and their bodies; what they changed is in `changes` of the room |
+//! | `writes`, `body` | POST, PUT and DELETE, and their bodies; what they changed is in `src/sim/changes.rs` |
 //!
 //! Its tests are in `tests/it/simulator_world`.
 

@@ -11,7 +11,7 @@ use crate::sim::dice::Dice;
 use crate::sim::scene::{Row, Scene};
 use crate::sim::times::{Rounding, spell};
 
-/// Where in a thing's document a value stands.
+/// Where in a thing's document a value is.
 #[derive(Debug, Clone, Copy)]
 pub struct Spot<'a> {
     pub row: &'a Row,

@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::store::engine::Engine;
 use crate::store::row::Columns as _;
 
-/// How often a replica beats and looks after the others.
+/// How often a replica beats and checks the others.
 const BEAT: Duration = Duration::from_secs(1);
 /// The same for a while after another came or went, so that what one gives back is soon the other's.
 const FAST_BEAT: Duration = Duration::from_millis(200);

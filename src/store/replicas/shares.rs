@@ -36,7 +36,7 @@ pub struct SharedLimit {
     pub allowed: usize,
 }
 
-/// What knows the goods, and keeps to what it is told.
+/// What knows the limits, and keeps to its share.
 pub trait LimitSource: Send + Sync + 'static {
     /// What there is.
     fn limits(&self) -> Vec<SharedLimit>;

@@ -1,4 +1,4 @@
-//! Deliveries as people look at them: listed, and read with every attempt.
+//! Deliveries as they are shown: listed, and read with every attempt.
 
 use std::collections::HashMap;
 use std::time::Duration;

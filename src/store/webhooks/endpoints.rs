@@ -168,7 +168,7 @@ impl Tx {
         Ok(gone > 0)
     }
 
-    /// An endpoint as it stands, and stays until this transaction ends.
+    /// An endpoint, which stays as it is until this transaction ends.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].

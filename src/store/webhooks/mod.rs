@@ -104,7 +104,7 @@ fn callback_lane(origin: &str) -> String {
     format!("callback {origin}")
 }
 
-/// Exactly one delivery: the callback's row remembers it, and a later event of the operation finds it taken.
+/// Exactly one delivery: the callback's row remembers it, and a later event of the operation finds it used.
 async fn fan_out_callback(tx: &mut Tx, event: &NewEvent, operation: OperationId) -> Result<(), Error> {
     let row =
         sqlx::query("select origin from webhook_callbacks where operation_id = $1 and delivery_id is null")
@@ -126,7 +126,7 @@ async fn fan_out_callback(tx: &mut Tx, event: &NewEvent, operation: OperationId)
 }
 
 impl Tx {
-    /// Remembers where the end of an operation is to be told, once. The URL was checked; it and the secret are sealed.
+    /// Remembers where the end of an operation is to be reported, once. The URL was checked; it and the secret are sealed.
     ///
     /// # Errors
     /// [`Error::Database`], also for a second callback of the same operation.

@@ -1,4 +1,4 @@
-//! Outcomes: what came of an attempt, written by whoever holds its claim and by nobody else.
+//! Outcomes: what came of an attempt, written by the holder of its claim alone.
 //!
 //! Order within a session is kept here and where deliveries are made, by `blocked`: of a session's waiting deliveries
 //! at an endpoint, all are blocked but those that may be passed and the first of the others.
@@ -17,7 +17,7 @@ use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::rules::Progress;
 use crate::domain::webhook::{AttemptError, DeliveryState};
 
-/// A delivery whose attempt has ended, as its row stands.
+/// A delivery whose attempt has ended, as its row is.
 #[derive(Debug, Clone)]
 pub struct Sending {
     /// The delivery.
@@ -45,7 +45,7 @@ pub struct Sending {
 /// How an attempt ended, for the log of attempts.
 #[derive(Debug, Clone, Default)]
 pub struct AttemptEnd {
-    /// How long it took; none when that is not known.
+    /// How long it lasted; none when that is not known.
     pub duration: Option<Duration>,
     /// The status of the answer.
     pub status: Option<u16>,
@@ -90,7 +90,7 @@ fn sending_from(row: &AnyRow, (id, number): (DeliveryId, i64), owner: &str) -> R
 }
 
 impl Tx {
-    /// A delivery that `owner` sends by this attempt. None when it is somebody else's by now.
+    /// A delivery that `owner` sends by this attempt. None when it has another owner by now.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
@@ -137,7 +137,7 @@ impl Tx {
     }
 
     /// Writes what becomes of a delivery, and lets the next of its session go where that is due. `may_be_passed` says
-    /// that a later one may go first from now on. False when it is somebody else's by now, and nothing was written.
+    /// that a later one may go first from now on. False when it has another owner by now, and nothing was written.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -207,7 +207,7 @@ impl Tx {
 
     /// Releases every delivery that this process, or one that is no more, has claimed and that is not among `alive`.
     /// The attempt's end is not known, so it may have arrived; it goes out again at once under the same id. Their
-    /// number. Of a file, where no replica is registered, all that is claimed is this process' or nobody's.
+    /// number. Of a file, where no replica is registered, all that is claimed is this process' or has no living owner.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].

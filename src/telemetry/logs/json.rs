@@ -1,5 +1,5 @@
 //! A log line as one flat JSON object: `timestamp`, `level`, `target`, `message`, the event's fields, then the
-//! fields of the spans around it, innermost first, so that a request's id stands on every line of that request.
+//! fields of the spans around it, innermost first, so that a request's id is on every line of that request.
 //!
 //! The subscriber's own JSON nests span fields; flat is what log stores index without set-up.
 

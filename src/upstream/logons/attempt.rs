@@ -51,7 +51,7 @@ impl Pool {
         }
     }
 
-    /// Takes in what a logon brought that was sent at the moment `sent`: a session, for whoever waits, or for nobody when
+    /// Records what a logon brought that was sent at the moment `sent`: a session, for whoever waits, or for nobody when
     /// the pool has been closed.
     pub(super) async fn record_attempt(&self, sent: u64, outcome: Result<Logon, Error>) -> Result<(), Error> {
         let label = outcome.as_ref().err().map_or("ok", Error::label);

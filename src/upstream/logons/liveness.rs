@@ -19,7 +19,7 @@ impl Pool {
         }
     }
 
-    /// EM has dropped that session: nobody gets it any more. Returns the moment at which that was noticed first, by
+    /// EM has dropped that session: it is not given out any more. Returns the moment at which that was noticed first, by
     /// whomever, for [`Pool::lease_alive_since`].
     pub fn forget(&self, logon: &Logon) -> u64 {
         let noticed = *logon.ended.get_or_init(|| self.next_seq());

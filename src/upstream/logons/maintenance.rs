@@ -1,4 +1,4 @@
-//! What keeps logon sessions, and what ends them: pins, saving and resuming, the look after idle ones, logging off.
+//! What keeps logon sessions, and what ends them: pins, saving and resuming, the upkeep of idle ones, logging off.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Pool {
         true
     }
 
-    /// Sets how many tasks need each session, as the store was found after `asked`; those aside that it could not tell of.
+    /// Sets how many tasks need each session, as the store was found after `asked`; those aside that it did not know of.
     pub fn keep_pins(&self, needed: &HashMap<LogonId, u32>, asked: Instant) {
         let mut state = self.lock();
         for entry in &mut state.entries {
@@ -120,7 +120,7 @@ impl Pool {
         self.changed.notify_waiters();
     }
 
-    /// Keeps pinned sessions alive and logs off others that nobody uses. To be called about once a minute.
+    /// Keeps pinned sessions alive and logs off others that are unused. To be called about once a minute.
     pub async fn maintain(self: &Arc<Self>) {
         let now = self.clock.now();
         let (pinned, unused) = {

@@ -1,6 +1,6 @@
 //! How many logon sessions this replica may have: all that are configured, or its share of them.
 //!
-//! A share that shrinks takes effect as sessions become free: a surplus one is given to nobody any more and logged off
+//! A share that shrinks takes effect as sessions become free: a surplus one is not given out any more and logged off
 //! after the last request in it. One that a task needs stays until the task has ended. A borrowed session, which another replica
 //! opened and closes, is counted there.
 
