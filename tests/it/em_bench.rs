@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::waiting::{eventually, slowly};
 use emgate::clock::{SharedClock, SystemClock};
 use emgate::domain::id::EmId;
-use emgate::domain::plan::{PlanKind, PlanRef};
+use emgate::domain::plan::{Action, PlanKind, PlanRef};
 use emgate::sim::{Options, Running, Simulator};
 use emgate::upstream::config::Account;
-use emgate::upstream::{Config, EmClient};
+use emgate::upstream::{AcceptedTask, Config, EmClient};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -99,6 +99,12 @@ impl Bench {
     }
 
     /// The first plan, as actions want it.
+    /// An action on that plan, accepted by EM.
+    pub async fn accepted(&self, action: Action) -> AcceptedTask {
+        let plan = self.plan().await;
+        self.em.act(&plan, action).await.expect("accepted")
+    }
+
     pub async fn plan(&self) -> PlanRef {
         self.em
             .plan(PlanKind::Cloud, &plan_id())
@@ -185,6 +191,11 @@ impl Gate {
         // It is only ever closed, which lets everybody through.
         let _ = self.0.acquire().await;
     }
+}
+
+/// A client of EM at this URL, by the system's clock.
+pub fn em_at(url: &str) -> EmClient {
+    EmClient::new(&config(url), SystemClock::shared()).expect("a client")
 }
 
 /// Waits for something that is going to be true.
