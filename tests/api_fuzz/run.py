@@ -1,10 +1,11 @@
 """Holds a running gateway against its OpenAPI document, with generated requests, good and bad.
 
-    run.py BINARY --time SECONDS --seed N [--short] [--only TEXT]
+    run.py BINARY --time SECONDS --seed N [--short] [--only plans|service|mirror]
 
-Starts the simulator and a gateway with a store of its own, then lets schemathesis ask for every operation: first those
-of the gateway itself, then those of the mirror. Ends with 1 when an answer is not what the document promises; the report
-below .tools/api-fuzz-report and the printed seed reproduce it.
+Lets schemathesis ask for every operation, in three parts at once: those about plans, the others of the gateway itself,
+those of the mirror. Each part has a simulator and a gateway with a store of its own, so that none is in the way of
+another. Ends with 1 when an answer is not what the document promises; the report below .tools/api-fuzz-report and the
+printed seed reproduce it.
 """
 
 import argparse
@@ -17,7 +18,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 
@@ -28,9 +28,18 @@ REPORT = ROOT / ".tools" / "api-fuzz-report"
 START = 120
 # The paths of the mirror.
 MIRROR = "^/api/v1/em(/|$)"
-# The short form: bounded by cases and not by time, so that a slow machine asks the same; under a minute on two cores.
+# The paths about plans, half of the gateway's own requests.
+PLANS = "^/api/v1/(cloud-)?failover-plans(/|$)"
+# What is asked by a process of its own, against a gateway of its own: by name, which paths.
+PARTS = {
+    "plans": ["--include-path-regex", PLANS],
+    "service": ["--exclude-path-regex", f"{PLANS}|{MIRROR}"],
+    "mirror": ["--include-path-regex", MIRROR],
+}
+# The short form: bounded by cases and not by time, so that a slow machine asks the same; 40 s on two idle cores.
 SHORT = {
-    "curated": ["--phases", "examples,coverage"],
+    "plans": ["--phases", "examples,coverage"],
+    "service": ["--phases", "examples,coverage"],
     "mirror": ["--phases", "fuzzing", "--max-examples", "1"],
 }
 
@@ -78,8 +87,8 @@ def variables(simulator, folder):
         "EMGATE_AUTH__KEYS__0__KIND": "hs256",
         "EMGATE_AUTH__KEYS__0__SECRET": "the secret of the gateway that is fuzzed",
         "EMGATE_STORE__URL": f"sqlite://{folder}/emgate.db",
-        "EMGATE_WATCH__INTERVAL": "50ms",
-        "EMGATE_WATCH__IDLE_INTERVAL": "100ms",
+        "EMGATE_WATCH__INTERVAL": "200ms",
+        "EMGATE_WATCH__IDLE_INTERVAL": "500ms",
         "EMGATE_WEBHOOKS__TIMEOUT": "100ms",
         "EMGATE_LOG": "info,emgate::access=warn",
     }
@@ -96,9 +105,9 @@ def ready(url):
     raise SystemExit("api-fuzz: the gateway never became ready")
 
 
-def schemathesis(url, token, name, arguments):
+def schemathesis(name, url, token, arguments):
+    """Starts it; its output goes to a file, since several run at once."""
     report = REPORT / name
-    report.mkdir(parents=True)
     command = [
         str(pathlib.Path(sys.executable).parent / "schemathesis"),
         "--config-file",
@@ -107,10 +116,6 @@ def schemathesis(url, token, name, arguments):
         str(ROOT / "openapi" / "emgate.v1.json"),
         "--url",
         url,
-        "--report",
-        "ndjson,vcr",
-        "--report-dir",
-        str(report),
         "--no-color",
         *arguments,
     ]
@@ -121,12 +126,48 @@ def schemathesis(url, token, name, arguments):
         "SCHEMATHESIS_HOOKS": "hooks",
         "PYTHONPATH": str(HERE),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "HYPOTHESIS_STORAGE_DIRECTORY": str(REPORT / "hypothesis"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(report / "hypothesis"),
     }
-    begun = time.monotonic()
-    status = subprocess.run(command, env=environment, cwd=REPORT).returncode
-    print(f"api-fuzz: {name}: {time.monotonic() - begun:.0f} s, status {status}", flush=True)
-    return status
+    return Process(command, report / "output", env=environment, cwd=report)
+
+
+class Part:
+    """A simulator, a gateway with a store of its own, and schemathesis before it."""
+
+    def __init__(self, name, binary, folder, arguments):
+        self.name, self.folder = name, folder / name
+        self.folder.mkdir()
+        (REPORT / name).mkdir()
+        self.running = []
+        self.begun = time.monotonic()
+        simulate = [binary, "simulate", "--listen", "127.0.0.1:0", "--speed", "1000", "--plans", "100"]
+        simulator = self.start(simulate, "simulator.log")
+        settings = variables(simulator.find(r"Enterprise Manager at (http://\S+)/api/"), self.folder)
+        self.gateway = self.start([binary, "serve"], "gateway.log", env=settings, cwd=self.folder)
+        url = "http://" + self.gateway.find(r'"listening".*?"listen":"([^"]+)"')
+        ready(url)
+        sign = [binary, "token", "--subject", "fuzz", "--scope", "all", "--ttl", "24h"]
+        token = subprocess.check_output(sign, env=settings, cwd=self.folder, text=True).strip()
+        self.asking = schemathesis(name, url, token, [*PARTS[name], *arguments])
+        self.running.append(self.asking)
+
+    def start(self, command, log, **options):
+        process = Process(command, REPORT / self.name / log, **options)
+        self.running.append(process)
+        return process
+
+    def wait(self):
+        """Its status, once it has ended and its output was printed."""
+        status = self.asking.child.wait()
+        print(pathlib.Path(self.asking.path).read_text(errors="replace"))
+        print(f"api-fuzz: {self.name}: {time.monotonic() - self.begun:.0f} s, status {status}", flush=True)
+        if self.gateway.child.poll() is not None:
+            raise SystemExit(f"api-fuzz: the gateway ended; its log is {self.gateway.path}")
+        return status
+
+    def stop(self):
+        for process in reversed(self.running):
+            process.stop()
 
 
 def main():
@@ -135,41 +176,27 @@ def main():
     parser.add_argument("--time", type=int, default=60)
     parser.add_argument("--seed", type=int, default=20260506)
     parser.add_argument("--short", action="store_true")
-    parser.add_argument("--only", choices=["curated", "mirror"])
+    parser.add_argument("--only", choices=PARTS)
     options, more = parser.parse_known_args()
     binary = os.path.abspath(options.binary)
     shutil.rmtree(REPORT, ignore_errors=True)
     REPORT.mkdir(parents=True)
-    folder = tempfile.mkdtemp(prefix="emgate-api-fuzz-")
-    running = []
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="emgate-api-fuzz-"))
+    parts = []
     try:
-        simulate = [binary, "simulate", "--listen", "127.0.0.1:0", "--speed", "1000", "--plans", "300"]
-        simulator = Process(simulate, REPORT / "simulator.log")
-        running.append(simulator)
-        environment = variables(simulator.find(r"Enterprise Manager at (http://\S+)/api/"), folder)
-        gateway = Process([binary, "serve"], REPORT / "gateway.log", env=environment, cwd=folder)
-        running.append(gateway)
-        url = "http://" + gateway.find(r'"listening".*?"listen":"([^"]+)"')
-        ready(url)
-        sign = [binary, "token", "--subject", "fuzz", "--scope", "all", "--ttl", "24h"]
-        token = subprocess.check_output(sign, env=environment, cwd=folder, text=True).strip()
-        parts = {"curated": ["--exclude-path-regex", MIRROR], "mirror": ["--include-path-regex", MIRROR]}
-        chosen = [name for name in parts if options.only in (None, name)]
-        bounds = {name: ["--max-time", str(max(1, options.time // len(chosen)))] for name in chosen}
-        seed = ["--seed", str(options.seed)]
-        statuses = [
-            schemathesis(url, token, name, [*parts[name], *seed, *(SHORT if options.short else bounds)[name], *more])
-            for name in chosen
-        ]
-        if gateway.child.poll() is not None:
-            raise SystemExit(f"api-fuzz: the gateway ended; its log is {gateway.path}")
+        for name in PARTS if options.only is None else [options.only]:
+            long = ["--max-time", str(options.time), "--report", "ndjson", "--report-dir", str(REPORT / name)]
+            bounds = SHORT[name] if options.short else long
+            parts.append(Part(name, binary, folder, [*bounds, "--seed", str(options.seed), *more]))
+        statuses = [part.wait() for part in parts]
     finally:
-        for process in reversed(running):
-            process.stop()
+        for part in parts:
+            part.stop()
         shutil.rmtree(folder, ignore_errors=True)
     if any(statuses):
-        again = "api-fuzz-short" if options.short else f"api-fuzz TIME={options.time} SEED={options.seed}"
-        print(f"api-fuzz: failed; again with `make {again}`, or with one of the requests above; reports are in {REPORT}")
+        form = "--short" if options.short else f"--time {options.time}"
+        again = f"scripts/api-fuzz.sh {options.binary} {form} --seed {options.seed}"
+        print(f"api-fuzz: failed; again with `{again}`, or with one of the requests above; reports are in {REPORT}")
         sys.exit(1)
 
 

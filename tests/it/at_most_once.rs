@@ -10,17 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::client::Answer;
 use crate::support::stand_in::{Reply, StandIn, told};
-use crate::support::{PLAN, TestGateway};
+use crate::support::{PLAN, TestGateway, operation, plan};
 use crate::waiting::{holds, slowly};
-
-fn plan(rest: &str) -> String {
-    format!("/api/v1/cloud-failover-plans/{PLAN}{rest}")
-}
-
-fn operation(answer: &Answer) -> String {
-    let id = answer.body["operationId"].as_str().or(answer.body["id"].as_str());
-    format!("/api/v1/operations/{}", id.expect("an operation"))
-}
 
 /// The body comes a while after the headers.
 fn late(reply: Reply) -> Response {
@@ -194,7 +185,7 @@ async fn a_key_whose_request_was_refused_for_certain_is_free_again() {
     test.fault(json!({"kind": "status", "status": 409, "method": "POST", "path": "/api/cloud/"}))
         .await;
     let request = || test.client.post(&plan("/test")).header("idempotency-key", "k");
-    let refused = request().send().await.expect_problem(409, "upstream-conflict");
+    let refused = request().refused(409, "upstream-conflict").await;
     let taken = request().send().await.expect(202);
     assert_ne!(operation(&refused), operation(&taken));
     assert_eq!(taken.header("idempotency-replayed"), "");
@@ -241,11 +232,7 @@ async fn a_task_whose_logon_session_is_gone_cannot_be_cancelled_and_says_so() {
     let undo = test.client.post(&plan("/undo")).send().await.expect(202);
     test.sim_control(Method::POST, "expire", Value::Null).await;
     let cancel = format!("{}/cancel", operation(&undo));
-    test.client
-        .post(&cancel)
-        .send()
-        .await
-        .expect_problem(409, "not-cancellable");
+    test.client.post(&cancel).refused(409, "not-cancellable").await;
     let record = test.client.get(&operation(&undo)).send().await.expect(200);
     assert_eq!(record.body["cancelRequestedAt"], Value::Null);
     test.stop().await;

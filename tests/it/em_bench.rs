@@ -7,14 +7,16 @@ use std::time::Duration;
 use crate::waiting::{eventually, slowly};
 use emgate::clock::{SharedClock, SystemClock};
 use emgate::domain::id::EmId;
-use emgate::domain::plan::{PlanKind, PlanRef};
+use emgate::domain::plan::{Action, PlanKind, PlanRef};
 use emgate::sim::{Options, Running, Simulator};
 use emgate::upstream::config::Account;
-use emgate::upstream::{Config, EmClient};
+use emgate::upstream::{AcceptedTask, Config, EmClient};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+use crate::support::commands::act;
 
 /// The plan that every simulated EM has.
 pub const PLAN: &str = "3f56fa52-c902-4655-9774-2022fde214d2";
@@ -96,6 +98,12 @@ impl Bench {
     pub async fn open_sessions(&self, count: u64) {
         let open = async || self.stats().await.number("activeSessions");
         eventually("as many sessions", open, |open| *open == count).await;
+    }
+
+    /// An action on that plan, accepted by EM.
+    pub async fn accepted(&self, action: Action) -> AcceptedTask {
+        let plan = self.plan().await;
+        act(&self.em, &plan, action).await.expect("accepted")
     }
 
     /// The first plan, as actions want it.
@@ -185,6 +193,11 @@ impl Gate {
         // It is only ever closed, which lets everybody through.
         let _ = self.0.acquire().await;
     }
+}
+
+/// A client of EM at this URL, by the system's clock.
+pub fn em_at(url: &str) -> EmClient {
+    EmClient::new(&config(url), SystemClock::shared()).expect("a client")
 }
 
 /// Waits for something that is going to be true.

@@ -107,9 +107,8 @@ async fn try_one(
     let answer = test
         .stranger()
         .request(&method, &path)
-        .send()
-        .await
-        .expect_problem(401, "unauthenticated");
+        .refused(401, "unauthenticated")
+        .await;
     assert_eq!(
         answer.header("www-authenticate"),
         "Bearer realm=\"emgate\"",
@@ -117,9 +116,8 @@ async fn try_one(
     );
     let answer = expired
         .request(&method, &path)
-        .send()
-        .await
-        .expect_problem(401, "unauthenticated");
+        .refused(401, "unauthenticated")
+        .await;
     assert!(
         answer
             .header("www-authenticate")
@@ -128,22 +126,19 @@ async fn try_one(
     );
     confined
         .request(&method, &path)
-        .send()
-        .await
-        .expect_problem(403, "insufficient-scope");
+        .refused(403, "insufficient-scope")
+        .await;
     nobodys
         .request(&method, &path)
-        .send()
-        .await
-        .expect_problem(403, "insufficient-scope");
+        .refused(403, "insufficient-scope")
+        .await;
     for scope in &scopes {
         let others: Vec<&str> = all.iter().copied().filter(|other| other != scope).collect();
         let without = test.client_with(&others);
         let answer = without
             .request(&method, &path)
-            .send()
-            .await
-            .expect_problem(403, "insufficient-scope");
+            .refused(403, "insufficient-scope")
+            .await;
         let challenge = answer.header("www-authenticate");
         assert!(
             challenge.contains("error=\"insufficient_scope\""),
@@ -177,19 +172,10 @@ async fn what_does_not_exist_under_api_asks_for_a_token_first() {
     ] {
         test.stranger()
             .request(method, path)
-            .send()
-            .await
-            .expect_problem(401, "unauthenticated");
+            .refused(401, "unauthenticated")
+            .await;
     }
-    test.client
-        .get("/api/v1/nothing")
-        .send()
-        .await
-        .expect_problem(404, "not-found");
-    test.stranger()
-        .get("/nothing")
-        .send()
-        .await
-        .expect_problem(404, "not-found");
+    test.client.get("/api/v1/nothing").refused(404, "not-found").await;
+    test.stranger().get("/nothing").refused(404, "not-found").await;
     test.stop().await;
 }

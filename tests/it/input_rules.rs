@@ -9,13 +9,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::postgres::database;
-use crate::support::{Client, PLAN, TestGateway, token};
+use crate::support::{Client, PLAN, TestGateway, plan, token};
 
 const ENDPOINTS: &str = "/api/v1/webhook-endpoints";
-
-fn plan(rest: &str) -> String {
-    format!("/api/v1/cloud-failover-plans/{PLAN}{rest}")
-}
 
 fn mirrored_plan() -> String {
     format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}")

@@ -10,13 +10,9 @@ use tokio::sync::Notify;
 
 use crate::support::client::Answer;
 use crate::support::stand_in::{Reply, StandIn};
-use crate::support::{PLAN, TestGateway};
+use crate::support::{TestGateway, plan};
 
 const ACTION: &str = "POST /api/cloud";
-
-fn plan(rest: &str) -> String {
-    format!("/api/v1/cloud-failover-plans/{PLAN}{rest}")
-}
 
 /// A gateway that looks by itself only once, and the server between it and EM.
 async fn stage(change: impl FnOnce(&mut emgate::config::Config) + Send + 'static) -> (TestGateway, StandIn) {

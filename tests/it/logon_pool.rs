@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::em_bench::{Bench, Server, answer, config, plan_id, usual};
+use crate::em_bench::{Bench, Server, answer, config, em_at, plan_id, usual};
 use crate::waiting::slowly_blocking;
 
 use crate::support::commands::act;
@@ -315,9 +315,7 @@ async fn an_idle_session_is_logged_off_and_one_with_a_task_is_kept_alive() {
     let stats = bench.stats().await;
     assert_eq!((stats.number("activeSessions"), stats.number("logoffs")), (0, 1));
 
-    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
-        .await
-        .expect("accepted");
+    let accepted = bench.accepted(Action::Test).await;
     for _ in 0..6 {
         clock.advance(Duration::from_mins(11));
         bench.em.maintain().await;
@@ -373,9 +371,7 @@ async fn pins_are_counted_by_task() {
 #[tokio::test]
 async fn a_task_whose_session_died_is_lost_and_never_looked_for_in_another() {
     let bench = Bench::new().await;
-    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
-        .await
-        .expect("accepted");
+    let accepted = bench.accepted(Action::Test).await;
     bench.expire().await;
     // The plan is busy, so the new session gets a task of the same name by another action.
     let other = bench
@@ -424,9 +420,7 @@ async fn a_task_whose_session_died_is_lost_and_never_looked_for_in_another() {
 #[tokio::test]
 async fn a_saved_session_outlives_the_room_and_is_closed_once_its_task_is_done() {
     let bench = Bench::new().await;
-    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
-        .await
-        .expect("accepted");
+    let accepted = bench.accepted(Action::Test).await;
     let saved = bench.em.save_logon(accepted.logon).expect("it lives");
     assert!(bench.em.shutdown(Duration::from_secs(10)).await);
     assert_eq!(bench.stats().await.number("activeSessions"), 1);
@@ -448,9 +442,7 @@ async fn a_saved_session_outlives_the_room_and_is_closed_once_its_task_is_done()
 #[tokio::test]
 async fn a_store_that_was_asked_before_a_task_was_committed_does_not_unpin_its_session() {
     let bench = Bench::new().await;
-    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
-        .await
-        .expect("accepted");
+    let accepted = bench.accepted(Action::Test).await;
     let nothing = HashMap::new();
     let before = Instant::now();
     let _saved = bench.em.save_logon(accepted.logon).expect("it lives");
@@ -468,9 +460,7 @@ async fn a_store_that_was_asked_before_a_task_was_committed_does_not_unpin_its_s
 #[tokio::test]
 async fn a_store_that_does_not_know_a_committed_task_unpins_its_session() {
     let bench = Bench::new().await;
-    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
-        .await
-        .expect("accepted");
+    let accepted = bench.accepted(Action::Test).await;
     let _saved = bench.em.save_logon(accepted.logon).expect("it lives");
     bench.em.note_committed(accepted.logon);
     bench.em.keep_pins(&HashMap::new(), Instant::now());
@@ -526,7 +516,7 @@ async fn the_newest_version_that_both_speak_is_used_and_asked_for_again_after_a_
         usual(request).unwrap_or_else(|| answer("401 Unauthorized", "", "<Error/>"))
     })
     .await;
-    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = em_at(&server.url);
     read(&em).await.expect_err("refused in a fresh session");
     assert!(server.count("POST /api/sessionMngr/?v=v1_7 ") >= 1);
     old.store(true, Ordering::SeqCst);
@@ -544,7 +534,7 @@ async fn an_account_that_may_not_ask_about_its_session_keeps_it_through_a_403() 
         usual(request).unwrap_or_else(|| answer("403 Forbidden", "", "<Error/>"))
     })
     .await;
-    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = em_at(&server.url);
     for _ in 0..3 {
         assert_eq!(read(&em).await.expect_err("no right").status(), Some(403));
     }
@@ -559,7 +549,7 @@ async fn an_account_that_may_not_ask_about_its_session_keeps_it_through_a_403() 
 #[tokio::test]
 async fn a_server_that_is_no_em_does_not_make_plans_disappear() {
     let server = Server::start(|_| answer("404 Not Found", "", "")).await;
-    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = em_at(&server.url);
     let error = read(&em).await.expect_err("no EM there");
     assert!(!error.is_not_found(), "{error:?}");
     assert_eq!(error.status(), Some(404));

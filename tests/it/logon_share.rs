@@ -8,7 +8,7 @@ use emgate::sim::Options;
 use emgate::upstream::{EmClient, Error, Kind};
 use futures_util::future::join_all;
 
-use crate::em_bench::{Bench, Gate, Reply, Server, answer, config, plan_id, until, usual};
+use crate::em_bench::{Bench, Gate, Reply, Server, answer, config, em_at, plan_id, until, usual};
 
 use crate::support::commands::act;
 
@@ -151,7 +151,7 @@ async fn a_logon_that_lands_after_the_share_has_shrunk_is_logged_off_again() {
         reply
     })
     .await;
-    let em = EmClient::new(&config(&server.url), SystemClock::shared()).expect("a room");
+    let em = em_at(&server.url);
     let reader = {
         let em = em.clone();
         tokio::spawn(async move { read(&em).await })
@@ -173,9 +173,7 @@ async fn a_logon_that_lands_after_the_share_has_shrunk_is_logged_off_again() {
 #[tokio::test]
 async fn a_session_taken_over_counts_and_serves_callers_while_a_guest_does_neither() {
     let bench = bench().await;
-    let accepted = act(&bench.em, &bench.plan().await, Action::Undo)
-        .await
-        .expect("accepted");
+    let accepted = bench.accepted(Action::Undo).await;
     let saved = bench.em.save_logon(accepted.logon).expect("it lives");
     let before = bench.stats().await.number("logons");
 

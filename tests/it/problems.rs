@@ -6,11 +6,7 @@ use std::time::Duration;
 use emgate::upstream::config::Account;
 use serde_json::{Value, json};
 
-use crate::support::{PLAN, TestGateway};
-
-fn plan(rest: &str) -> String {
-    format!("/api/v1/cloud-failover-plans/{PLAN}{rest}")
-}
+use crate::support::{PLAN, TestGateway, plan};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -29,23 +25,14 @@ async fn unknown_things_are_404_whether_the_id_could_exist_or_not() {
         "/api/v1/cloud-failover-plans/".to_owned(),
         "/problems/nothing".to_owned(),
     ] {
-        test.client
-            .get(&path)
-            .send()
-            .await
-            .expect_problem(404, "not-found");
+        test.client.get(&path).refused(404, "not-found").await;
     }
     test.client
         .post(&plan("/explode"))
-        .send()
-        .await
-        .expect_problem(404, "not-found");
+        .refused(404, "not-found")
+        .await;
     let path = format!("/api/v1/cloud-failover-plans/{NOBODY}/test");
-    test.client
-        .post(&path)
-        .send()
-        .await
-        .expect_problem(404, "not-found");
+    test.client.post(&path).refused(404, "not-found").await;
     test.stop().await;
 }
 
@@ -67,7 +54,7 @@ async fn bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_422_with_
         "{\"a\":\"\u{1}\"}",
         &"[".repeat(1000),
     ] {
-        send(body).send().await.expect_problem(400, "malformed-request");
+        send(body).refused(400, "malformed-request").await;
     }
     for (body, pointer) in [
         ("[]", ""),
@@ -88,30 +75,27 @@ async fn bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_422_with_
         ),
         (r#"{"metadata":{"n":1}}"#, "/metadata/n"),
     ] {
-        let answer = send(body).send().await.expect_problem(422, "invalid-request");
+        let answer = send(body).refused(422, "invalid-request").await;
         assert_eq!(answer.pointers(), [pointer], "{body}");
     }
     let notes: serde_json::Map<String, Value> = (0..51).map(|n| (format!("n{n}"), json!(""))).collect();
     let answer = send(&json!({"metadata": notes}).to_string())
-        .send()
-        .await
-        .expect_problem(422, "invalid-request");
+        .refused(422, "invalid-request")
+        .await;
     assert_eq!(answer.pointers(), ["/metadata"]);
     let body = json!({"restorePoint": {"before": "2026-01-01T00:00:00Z"}});
     let answer = test
         .client
         .post(&plan("/test"))
         .json(&body)
-        .send()
-        .await
-        .expect_problem(422, "invalid-request");
+        .refused(422, "invalid-request")
+        .await;
     assert_eq!(answer.pointers(), ["/restorePoint"]);
     let answer = test
         .client
         .request("PUT", &plan(""))
-        .send()
-        .await
-        .expect_problem(422, "invalid-request");
+        .refused(422, "invalid-request")
+        .await;
     assert_eq!(answer.pointers(), [""], "a body that must be there");
     let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
     let posts = stats["requests"]
@@ -138,9 +122,8 @@ async fn an_if_match_that_is_no_entity_tag_is_422_and_nothing_is_changed() {
                 .client
                 .request("DELETE", path)
                 .header("if-match", tag)
-                .send()
-                .await
-                .expect_problem(422, "invalid-request");
+                .refused(422, "invalid-request")
+                .await;
             assert_eq!(answer.pointers(), ["If-Match"], "{path} {tag}");
         }
         test.client.get(path).send().await.expect(200);
@@ -193,12 +176,7 @@ async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
         ("/api/v1/events?type=failover.session.finished", "type"),
         ("/readyz?strict=yes", "strict"),
     ] {
-        let answer = test
-            .client
-            .get(path)
-            .send()
-            .await
-            .expect_problem(422, "invalid-request");
+        let answer = test.client.get(path).refused(422, "invalid-request").await;
         assert_eq!(answer.pointers(), [name], "{path}");
     }
     test.stop().await;
@@ -215,9 +193,8 @@ async fn bodies_too_large_or_of_the_wrong_type_and_wrong_methods_have_their_own_
     test.client
         .post(&path)
         .json(&large)
-        .send()
-        .await
-        .expect_problem(413, "payload-too-large");
+        .refused(413, "payload-too-large")
+        .await;
     // Without a length, the reading itself has to stop.
     let chunks = futures_util::stream::iter((0..4).map(|_| Ok::<_, std::io::Error>("x".repeat(1000))));
     let chunked = test.client.post(&path).header("content-type", "application/json");
@@ -246,11 +223,7 @@ async fn bodies_too_large_or_of_the_wrong_type_and_wrong_methods_have_their_own_
         .post(&path)
         .header("content-type", "application/json")
         .header("content-encoding", "gzip");
-    packed
-        .body("{}")
-        .send()
-        .await
-        .expect_problem(415, "unsupported-media-type");
+    packed.body("{}").refused(415, "unsupported-media-type").await;
 
     for (method, path, allowed) in [
         ("GET", path.as_str(), vec!["POST"]),
@@ -266,9 +239,8 @@ async fn bodies_too_large_or_of_the_wrong_type_and_wrong_methods_have_their_own_
         let answer = test
             .client
             .request(method, path)
-            .send()
-            .await
-            .expect_problem(405, "method-not-allowed");
+            .refused(405, "method-not-allowed")
+            .await;
         let mut told: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
         told.sort_unstable();
         assert_eq!(told, allowed, "{method} {path}");
@@ -287,21 +259,19 @@ async fn a_refusal_arrives_although_the_body_was_not_wanted() {
         test.client
             .post(&plan("/test"))
             .json(&body)
-            .send()
-            .await
-            .expect_problem(413, "payload-too-large");
+            .refused(413, "payload-too-large")
+            .await;
         test.stranger()
             .post(&plan("/test"))
             .json(&body)
-            .send()
-            .await
-            .expect_problem(413, "payload-too-large");
+            .refused(413, "payload-too-large")
+            .await;
         let chunks = futures_util::stream::iter((0..500).map(|_| Ok::<_, std::io::Error>("x".repeat(1000))));
         let chunked = test
             .stranger()
             .post(&plan("/test"))
             .body(reqwest::Body::wrap_stream(chunks));
-        chunked.send().await.expect_problem(401, "unauthenticated");
+        chunked.refused(401, "unauthenticated").await;
     }
     test.stop().await;
 }
@@ -323,12 +293,7 @@ async fn a_body_that_is_empty_is_no_body_whatever_its_type_says() {
 async fn a_plan_that_runs_is_409_and_names_what_keeps_it_busy() {
     let test = TestGateway::builder().sim(|sim| sim.speed = 1.0).start().await;
     let first = test.client.post(&plan("/test")).send().await.expect(202);
-    let answer = test
-        .client
-        .post(&plan("/start"))
-        .send()
-        .await
-        .expect_problem(409, "plan-busy");
+    let answer = test.client.post(&plan("/start")).refused(409, "plan-busy").await;
     assert_eq!(answer.body["operationId"], first.body["id"]);
     test.stop().await;
 
@@ -342,12 +307,7 @@ async fn a_plan_that_runs_is_409_and_names_what_keeps_it_busy() {
         body["items"].as_array().is_some_and(|items| !items.is_empty())
     })
     .await;
-    let answer = test
-        .client
-        .post(&plan("/test"))
-        .send()
-        .await
-        .expect_problem(409, "plan-busy");
+    let answer = test.client.post(&plan("/test")).refused(409, "plan-busy").await;
     assert!(
         answer.body["sessionId"]
             .as_str()
@@ -375,12 +335,12 @@ async fn a_change_of_what_has_changed_is_412() {
         .request("PUT", &plan(""))
         .header("if-match", "\"old\"")
         .json(&read.body);
-    stale.send().await.expect_problem(412, "precondition-failed");
+    stale.refused(412, "precondition-failed").await;
     let stale = test
         .client
         .request("DELETE", &plan(""))
         .header("if-match", "\"old\"");
-    stale.send().await.expect_problem(412, "precondition-failed");
+    stale.refused(412, "precondition-failed").await;
 
     let mut changed = read.body.clone();
     changed["postFailoverCommand"] = json!({"enabled": true, "command": "C:\\after.cmd"});
@@ -395,7 +355,7 @@ async fn a_change_of_what_has_changed_is_412() {
         .request("PUT", &plan(""))
         .header("if-match", &tag)
         .json(&changed);
-    again.send().await.expect_problem(412, "precondition-failed");
+    again.refused(412, "precondition-failed").await;
 
     changed["name"] = json!("Another");
     let answer = test.client.request("PUT", &plan("")).json(&changed).send().await;
@@ -417,12 +377,7 @@ async fn what_has_ended_or_is_not_known_yet_cannot_be_cancelled() {
         .await
         .expect(200);
     let cancel = format!("{}/cancel", ended.body["links"]["self"].as_str().expect("a link"));
-    let answer = test
-        .client
-        .post(&cancel)
-        .send()
-        .await
-        .expect_problem(409, "operation-finished");
+    let answer = test.client.post(&cancel).refused(409, "operation-finished").await;
     assert_eq!(answer.body["operationId"], ended.body["id"]);
     test.stop().await;
 
@@ -433,11 +388,7 @@ async fn what_has_ended_or_is_not_known_yet_cannot_be_cancelled() {
     let open = test.client.post(&plan("/test")).send().await.expect(202);
     assert_eq!(open.body["state"], "submitting");
     let cancel = format!("{}/cancel", open.body["links"]["self"].as_str().expect("a link"));
-    test.client
-        .post(&cancel)
-        .send()
-        .await
-        .expect_problem(409, "not-cancellable");
+    test.client.post(&cancel).refused(409, "not-cancellable").await;
     test.stop().await;
 }
 
@@ -458,14 +409,10 @@ async fn an_idempotency_key_is_good_for_one_request() {
     assert_eq!(again.header("idempotency-replayed"), "true");
     assert_eq!(first.header("idempotency-replayed"), "");
     with("k-1", &json!({"metadata": {"a": "2"}}))
-        .send()
-        .await
-        .expect_problem(422, "idempotency-key-reused");
+        .refused(422, "idempotency-key-reused")
+        .await;
     for bad in ["", "a b", &"x".repeat(256)] {
-        let answer = with(bad, &json!({}))
-            .send()
-            .await
-            .expect_problem(422, "invalid-request");
+        let answer = with(bad, &json!({})).refused(422, "invalid-request").await;
         assert_eq!(answer.pointers(), ["Idempotency-Key"], "{bad}");
     }
     test.stop().await;
@@ -543,12 +490,7 @@ async fn a_definite_refusal_of_an_action_names_the_operation_that_records_it() {
         let fault =
             json!({"kind": "status", "status": status, "count": 1, "method": "POST", "path": "/api/cloud/"});
         test.fault(fault).await;
-        let answer = test
-            .client
-            .post(&plan("/test"))
-            .send()
-            .await
-            .expect_problem(told, code);
+        let answer = test.client.post(&plan("/test")).refused(told, code).await;
         let id = answer.body["operationId"].as_str().expect("an operation");
         let operation = test
             .client
@@ -574,9 +516,8 @@ async fn an_action_is_202_when_nobody_knows_and_503_when_it_was_never_sent_but_n
     test.fault(hang("GET")).await;
     test.client
         .post(&plan("/test"))
-        .send()
-        .await
-        .expect_problem(503, "upstream-unavailable");
+        .refused(503, "upstream-unavailable")
+        .await;
     test.sim_control(reqwest::Method::DELETE, "faults", Value::Null)
         .await;
     test.until(&plan(""), |body| body["id"].is_string()).await;
@@ -603,15 +544,13 @@ async fn an_em_that_cannot_be_used_is_502_or_503_by_whose_fault_it_is() {
         .await;
     test.client
         .get(&plan(""))
-        .send()
-        .await
-        .expect_problem(502, "upstream-auth-failed");
+        .refused(502, "upstream-auth-failed")
+        .await;
     let answer = test
         .client
         .post(&plan("/test"))
-        .send()
-        .await
-        .expect_problem(503, "upstream-unavailable");
+        .refused(503, "upstream-unavailable")
+        .await;
     assert!(
         answer.body["detail"]
             .as_str()
@@ -629,9 +568,8 @@ async fn an_em_that_cannot_be_used_is_502_or_503_by_whose_fault_it_is() {
         .await;
     test.client
         .get("/api/v1/failover-sessions")
-        .send()
-        .await
-        .expect_problem(503, "upstream-unavailable");
+        .refused(503, "upstream-unavailable")
+        .await;
     let ready = test.client.get("/readyz").send().await;
     assert_eq!(
         (ready.status, ready.body["status"].as_str()),
@@ -650,11 +588,7 @@ async fn our_own_deadline_is_503() {
         json!({"kind": "hang", "count": 20, "method": "GET", "path": "/api/cloud/cloudFailoverPlans"}),
     )
     .await;
-    test.client
-        .get(&plan(""))
-        .send()
-        .await
-        .expect_problem(503, "gateway-timeout");
+    test.client.get(&plan("")).refused(503, "gateway-timeout").await;
     test.sim_control(reqwest::Method::DELETE, "faults", Value::Null)
         .await;
     test.stop().await;
@@ -675,9 +609,8 @@ async fn a_store_that_somebody_else_holds_is_503_and_nothing_is_sent() {
         .expect("the write lock");
     test.client
         .post(&plan("/test"))
-        .send()
-        .await
-        .expect_problem(503, "store-unavailable");
+        .refused(503, "store-unavailable")
+        .await;
     let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
     let sent = stats["requests"]
         .as_object()

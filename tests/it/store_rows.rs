@@ -37,14 +37,10 @@ async fn an_operation_that_cannot_be_read_keeps_its_plan_busy() {
     assert_eq!(unhealthy["status"], "degraded", "{unhealthy}");
     assert!(check(&unhealthy)["since"].is_string(), "{unhealthy}");
     assert!(!unhealthy.to_string().contains(&id), "{unhealthy}");
-    test.client.get(&own).send().await.expect_problem(500, "internal");
+    test.client.get(&own).refused(500, "internal").await;
     let list = test.client.get("/api/v1/operations").send().await.expect(200);
     assert_eq!(list.body["items"], json!([]));
-    test.client
-        .post(&path)
-        .send()
-        .await
-        .expect_problem(409, "plan-busy");
+    test.client.post(&path).refused(409, "plan-busy").await;
     let metrics = test.client.get("/metrics").send().await;
     let counted = "emgate_store_unreadable_rows_total{table=\"operations\"}";
     assert!(metrics.text.contains(counted), "{}", metrics.text);

@@ -482,9 +482,7 @@ async fn neither_redirects_nor_hrefs_lead_the_gateway_elsewhere() {
         |_| {},
     )
     .await;
-    let accepted = act(&bench.em, &bench.plan().await, Action::Test)
-        .await
-        .expect("accepted");
+    let accepted = bench.accepted(Action::Test).await;
     bench
         .em
         .task(accepted.logon, &accepted.task)

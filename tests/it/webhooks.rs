@@ -74,11 +74,7 @@ async fn an_endpoint_shows_its_secret_once_and_its_credentials_never() {
 
     test.client.request("DELETE", &link).send().await.expect(204);
     for method in ["GET", "DELETE"] {
-        test.client
-            .request(method, &link)
-            .send()
-            .await
-            .expect_problem(404, "not-found");
+        test.client.request(method, &link).refused(404, "not-found").await;
     }
     test.stop().await;
 }
@@ -120,9 +116,8 @@ async fn what_an_endpoint_cannot_be_is_422_with_its_place() {
             .client
             .post(ENDPOINTS)
             .json(&wanted)
-            .send()
-            .await
-            .expect_problem(422, "invalid-request");
+            .refused(422, "invalid-request")
+            .await;
         assert!(
             answer.pointers()[0].starts_with(pointer),
             "{wanted}: {:?}",
@@ -135,11 +130,7 @@ async fn what_an_endpoint_cannot_be_is_422_with_its_place() {
         .header("idempotency-key", "k")
         .json(&json!({"url": "https://hooks.example/"}));
     assert_eq!(
-        keyed
-            .send()
-            .await
-            .expect_problem(422, "invalid-request")
-            .pointers(),
+        keyed.refused(422, "invalid-request").await.pointers(),
         ["Idempotency-Key"]
     );
     let list = test.client.get(ENDPOINTS).send().await.expect(200);
@@ -150,11 +141,7 @@ async fn what_an_endpoint_cannot_be_is_422_with_its_place() {
     );
     for action in ["rotate-secret", "recover", "replay", "secret"] {
         let path = format!("{ENDPOINTS}/ep_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01/{action}");
-        test.client
-            .post(&path)
-            .send()
-            .await
-            .expect_problem(404, "not-found");
+        test.client.post(&path).refused(404, "not-found").await;
     }
     test.stop().await;
 }

@@ -97,12 +97,7 @@ async fn a_file_passes_as_it_comes() {
         "GET /api/vmRestorePoints/1/mounts/2/C:/disk.bin?action=download",
         Reply::xml(404, error),
     );
-    let answer = test
-        .client
-        .get(path)
-        .send()
-        .await
-        .expect_problem(404, "not-found");
+    let answer = test.client.get(path).refused(404, "not-found").await;
     assert!(answer.text.contains("no such file"));
 
     // A file that ends too early must not look whole.

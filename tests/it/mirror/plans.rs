@@ -32,12 +32,7 @@ async fn an_action_runs_the_verb_of_the_curated_route_and_answers_ems_task() {
         format!("{}?action=undo", plan_path()),
         format!("/api/v1/cloud-failover-plans/{PLAN}/undo"),
     ] {
-        let busy = test
-            .client
-            .post(&path)
-            .send()
-            .await
-            .expect_problem(409, "plan-busy");
+        let busy = test.client.post(&path).refused(409, "plan-busy").await;
         assert_eq!(busy.body["operationId"], id.as_str());
     }
     let operation = test
@@ -147,7 +142,7 @@ async fn a_change_of_a_plan_is_compared_with_what_em_has_now_not_with_a_read_of_
     em.answers(&line, Reply::xml(200, &renamed));
     for (path, body) in [(plan_path(), json!({"name": mirrored["name"]})), (curated, plan)] {
         let put = test.client.request("PUT", &path).json(&body);
-        let refused = put.send().await.expect_problem(422, "invalid-request");
+        let refused = put.refused(422, "invalid-request").await;
         assert!(refused.pointers().contains(&"/name"), "{path}: {}", refused.text);
     }
     assert_eq!(

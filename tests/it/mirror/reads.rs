@@ -126,9 +126,8 @@ async fn a_mistake_is_told_before_anything_is_sent() {
         let answer = test
             .client
             .get(&format!("/api/v1/em{path}"))
-            .send()
-            .await
-            .expect_problem(422, "invalid-request");
+            .refused(422, "invalid-request")
+            .await;
         assert_eq!(answer.pointers(), [pointer], "{path}: {}", answer.text);
         assert!(answer.text.contains(says), "{path}: {}", answer.text);
     }
@@ -169,9 +168,8 @@ async fn what_em_lacks_or_the_mirror_keeps_to_itself_is_not_found() {
         let answer = test
             .client
             .request(method, &format!("/api/v1/em{path}"))
-            .send()
-            .await
-            .expect_problem(405, "method-not-allowed");
+            .refused(405, "method-not-allowed")
+            .await;
         assert_eq!(answer.header("allow"), allow, "{method} {path}");
     }
     let options = test.client.request("OPTIONS", "/api/v1/em/jobs").send().await;
@@ -192,9 +190,8 @@ async fn reading_and_writing_need_their_scope() {
     ] {
         let answer = client
             .request(method, &plan_path())
-            .send()
-            .await
-            .expect_problem(403, "insufficient-scope");
+            .refused(403, "insufficient-scope")
+            .await;
         assert!(
             answer
                 .header("www-authenticate")
@@ -247,9 +244,8 @@ async fn what_em_says_arrives_whatever_it_is_and_what_cannot_be_trusted_does_not
     );
     test.client
         .get("/api/v1/em/reports/summary/overview")
-        .send()
-        .await
-        .expect_problem(502, "upstream-invalid-response");
+        .refused(502, "upstream-invalid-response")
+        .await;
     em.answers(
         "GET /api/reports/summary/overview",
         Reply::xml(
@@ -283,9 +279,8 @@ async fn what_em_says_arrives_whatever_it_is_and_what_cannot_be_trusted_does_not
         let answer = test
             .client
             .get("/api/v1/em/reports/summary")
-            .send()
-            .await
-            .expect_problem(ours, code);
+            .refused(ours, code)
+            .await;
         assert_eq!(answer.text.contains("no right"), status != 200, "{status}");
         assert!(!answer.text.contains("Secret"), "{status}");
     }
@@ -293,9 +288,8 @@ async fn what_em_says_arrives_whatever_it_is_and_what_cannot_be_trusted_does_not
         em.answers("GET /api/reports/summary", Reply::xml(200, body));
         test.client
             .get("/api/v1/em/reports/summary")
-            .send()
-            .await
-            .expect_problem(502, "upstream-invalid-response");
+            .refused(502, "upstream-invalid-response")
+            .await;
     }
     test.stop().await;
 }
@@ -309,11 +303,7 @@ async fn a_search_within_what_does_not_exist_is_the_404_of_the_collection_itself
         format!("{missing}?pageSize=1"),
         "/api/v1/em/jobs/zzz/includes?pageSize=1".to_owned(),
     ] {
-        test.client
-            .get(&path)
-            .send()
-            .await
-            .expect_problem(404, "not-found");
+        test.client.get(&path).refused(404, "not-found").await;
     }
     // Nothing found in what does exist is an empty list.
     let job = super::first(&test, "/jobs").await;

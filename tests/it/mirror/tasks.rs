@@ -40,7 +40,7 @@ async fn a_caller_sees_and_removes_their_own_tasks_and_nobody_elses() {
     assert_eq!(references.body["items"][0]["href"], href.as_str());
     assert_eq!(references.body["page"]["total"], 1);
 
-    stranger.get(&href).send().await.expect_problem(404, "not-found");
+    stranger.get(&href).refused(404, "not-found").await;
     let refused = stranger.request("DELETE", &href).send().await;
     refused.expect_problem(404, "not-found");
     let without = href.split('?').next().expect("a path");
@@ -58,11 +58,7 @@ async fn a_caller_sees_and_removes_their_own_tasks_and_nobody_elses() {
         .await
         .expect(200);
     assert_eq!(operation.body["result"], "cancelled");
-    test.client
-        .get(&href)
-        .send()
-        .await
-        .expect_problem(404, "not-found");
+    test.client.get(&href).refused(404, "not-found").await;
     test.stop().await;
 }
 
@@ -81,11 +77,7 @@ async fn a_task_that_ended_can_still_be_read_where_it_was() {
     assert_eq!(ended.body["state"], "Finished");
     assert_eq!(ended.body["result"]["success"], true);
     test.client.request("DELETE", href).send().await.expect(204);
-    test.client
-        .get(href)
-        .send()
-        .await
-        .expect_problem(404, "not-found");
+    test.client.get(href).refused(404, "not-found").await;
     test.stop().await;
 }
 
@@ -133,14 +125,10 @@ async fn callers_without_a_name_have_no_tasks_in_common() {
         let none = mirror.get(list).send().await.expect(200);
         assert_eq!(none.body["items"], json!([]), "{list}");
     }
-    mirror.get(href).send().await.expect_problem(404, "not-found");
+    mirror.get(href).refused(404, "not-found").await;
     let refused = mirror.request("DELETE", href).send().await;
     refused.expect_problem(404, "not-found");
-    test.client
-        .get(href)
-        .send()
-        .await
-        .expect_problem(404, "not-found");
+    test.client.get(href).refused(404, "not-found").await;
 
     // Who may read and stop any operation may do so by this address too.
     let operator = nameless("em:read em:write operations:read operations:cancel");

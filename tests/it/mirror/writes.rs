@@ -238,9 +238,8 @@ async fn a_definite_refusal_is_the_problem_with_its_operation_and_frees_the_key(
             .client
             .post(&format!("{job}?action=start"))
             .header("idempotency-key", "one")
-            .send()
-            .await
-            .expect_problem(ours, code);
+            .refused(ours, code)
+            .await;
         assert!(refused.text.contains("no right"), "{}", refused.text);
         let id = refused.body["operationId"].as_str().expect("an operation");
         let operation = test

@@ -2,6 +2,7 @@
 //! test tests these too.
 
 use std::net::SocketAddr;
+use std::panic::Location;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -105,6 +106,22 @@ impl Request {
     pub fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
         self.inner = self.inner.body(body);
         self
+    }
+
+    /// Sends it and expects a problem of this status and code.
+    #[track_caller]
+    pub fn refused(self, status: u16, code: &'static str) -> impl Future<Output = Answer> {
+        let asked_at = Location::caller();
+        async move {
+            let answer = self.send().await;
+            assert_eq!(
+                (answer.status, answer.body["code"].as_str()),
+                (status, Some(code)),
+                "asked at {asked_at}: {}",
+                answer.text
+            );
+            answer
+        }
     }
 
     /// Sends it and checks what every answer has to be.

@@ -202,6 +202,17 @@ impl Builder {
     }
 }
 
+/// The path of [`PLAN`], or of what follows it.
+pub fn plan(rest: &str) -> String {
+    format!("/api/v1/cloud-failover-plans/{PLAN}{rest}")
+}
+
+/// The path of the operation that an answer is or names.
+pub fn operation(answer: &client::Answer) -> String {
+    let id = answer.body["operationId"].as_str().or(answer.body["id"].as_str());
+    format!("/api/v1/operations/{}", id.expect("an operation"))
+}
+
 /// A token with these claims, valid for an hour unless the claims say otherwise.
 pub fn token(claims: &Value) -> String {
     let now = seconds_now();

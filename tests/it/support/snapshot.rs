@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::client::Answer;
 use super::receiver::Received;
 
-/// Members whose values depend on how fast the machine is.
-const MEASURED: &[&str] = &["durationMs", "nextAttemptAt"];
+/// Members whose values depend on how fast the machine is; a session has as many events as were seen of its progress.
+const MEASURED: &[&str] = &["durationMs", "nextAttemptAt", "sequence"];
 
 /// Headers that say nothing of the answer, and those that the client checks in every answer.
 const UNSHOWN: &[&str] = &[
@@ -169,22 +169,36 @@ fn is_uuid(text: &str) -> bool {
     })
 }
 
-/// The length of the time (RFC 3339) that the text begins with.
+/// How times begin: as RFC 3339 has it, and in names of restore points, files and mounts. `0` is a digit, `_` one or a
+/// space, `A` and `a` are letters.
+const TIMES: &[&str] = &[
+    "0000-00-00T00:00:00",
+    "0000-00-00 00:00:00",
+    "0000-00-00T000000",
+    "Aaa _0 0000 _0:00AA",
+];
+
+/// The length of the time that the text begins with.
 fn time_length(text: &str) -> Option<usize> {
-    // Names of restore points have a space in it.
-    let shape = b"0000-00-00T00:00:00";
-    let begins = text.len() >= shape.len()
-        && text.bytes().zip(shape).all(|(byte, wanted)| match wanted {
-            b'0' => byte.is_ascii_digit(),
-            b'T' => byte == b'T' || byte == b' ',
-            _ => byte == *wanted,
-        });
-    let end = |c: char| !(c.is_ascii_digit() || ".Z+-:".contains(c));
-    begins.then(|| {
-        text[shape.len()..]
-            .find(end)
-            .map_or(text.len(), |at| shape.len() + at)
-    })
+    let fits = |shape: &&&str| {
+        text.len() >= shape.len()
+            && text
+                .bytes()
+                .zip(shape.bytes())
+                .all(|(byte, wanted)| match wanted {
+                    b'0' => byte.is_ascii_digit(),
+                    b'_' => byte.is_ascii_digit() || byte == b' ',
+                    b'A' => byte.is_ascii_uppercase(),
+                    b'a' => byte.is_ascii_lowercase(),
+                    _ => byte == wanted,
+                })
+    };
+    let shape = TIMES.iter().find(fits)?;
+    let end = |c: char| !(c.is_ascii_digit() || "Z+-:".contains(c));
+    let fraction = text[shape.len()..].strip_prefix('.');
+    let fraction = fraction.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let begin = shape.len() + usize::from(fraction.is_some());
+    Some(text[begin..].find(end).map_or(text.len(), |at| begin + at))
 }
 
 /// The length of `start` and the characters after it, when the text begins so.
@@ -201,6 +215,8 @@ fn redactions_keep_the_identity_of_ids() {
         "self": "/x/EP_0199A5C7-12AB-7CC0-8A11-6B0F2F9D4E01?n=2",
         "other": "3f56fa52-c902-4655-9774-2022fde214d2 at 2026-01-02T03:04:05.123456Z, über 127.0.0.1:8080",
         "point": "filesrv03@2026-11-27 07:49:51",
+        "file": "Backup Job 472026-08-15T205717.vib",
+        "mount": "Aug  5 2026 10:59PM",
         "secret": "whsec_abc+/=",
         "next": "/api/v1/events?cursor=a-b_c&pageSize=1",
         "durationMs": 17,
@@ -212,6 +228,8 @@ fn redactions_keep_the_identity_of_ids() {
         "self": "/x/EP_[id 1]?n=2",
         "other": "[id 2] at [time], über [address]",
         "point": "filesrv03@[time]",
+        "file": "Backup Job 47[time].vib",
+        "mount": "[time]",
         "secret": "[secret]",
         "next": "/api/v1/events?cursor=[cursor]&pageSize=1",
         "durationMs": "[measured]",
