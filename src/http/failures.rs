@@ -44,6 +44,7 @@ impl From<Refusal> for Problem {
 }
 
 /// The problem for an action that failed.
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub(super) fn of_action(error: app::Error) -> Problem {
     logged(&error, Requested::Action)
 }

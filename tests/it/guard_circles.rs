@@ -54,7 +54,6 @@ const TO_BE_MENDED: &[&[&str]] = &[
         "src/store/preconditions.rs",
         "src/store/timed.rs",
     ],
-    &["src/app/em/parameters.rs", "src/app/em/request.rs"],
     &["src/catalogue/load.rs", "src/catalogue/types.rs"],
     &["src/store/webhooks/claims.rs", "src/store/webhooks/endpoints.rs"],
     &["src/upstream/documents.rs", "src/upstream/transport.rs"],

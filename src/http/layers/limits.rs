@@ -22,11 +22,16 @@ use crate::telemetry::names;
 
 /// The answer to a request whose handler panicked; the process and the connection live on.
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
+    let message = panic.downcast::<String>().map_or_else(
+        |panic| {
+            panic
+                .downcast_ref::<&str>()
+                .copied()
+                .unwrap_or("no message")
+                .to_owned()
+        },
+        |text| *text,
+    );
     tracing::error!(message, "a request's handler panicked");
     Problem::internal().into_response()
 }

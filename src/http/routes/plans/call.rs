@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::response::Response;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ impl<B: Into<StartOptions>> ActionCall<B> {
         let options: StartOptions = self.body.typed.map(Into::into).unwrap_or_default();
         let callback = match options.callback {
             Some(wanted) => {
-                let secret = wanted.secret.as_ref().map(|secret| secret.expose_secret());
+                let secret = wanted.secret.as_ref().map(ExposeSecret::expose_secret);
                 Some(app.webhooks().callback(context, &wanted.url, secret).await?)
             }
             None => None,
