@@ -174,22 +174,20 @@ fn files_of_a_room_form_no_circle() {
 #[test]
 fn every_listed_circle_is_still_one() {
     let found = circles(Tree::of_the_program());
-    for files in ALLOWED
-        .iter()
-        .map(|(files, _)| *files)
-        .chain(TO_BE_MENDED.iter().copied())
-    {
+    let allowed = ALLOWED.iter().map(|(files, _)| *files);
+    let mut gone: Vec<&str> = Vec::new();
+    for files in allowed.chain(TO_BE_MENDED.iter().copied()) {
         let left: BTreeSet<&str> = found
             .iter()
             .filter(|circle| is_within(circle, files))
             .flat_map(|circle| circle.files.iter().map(String::as_str))
             .collect();
-        let gone: Vec<&&str> = files.iter().filter(|file| !left.contains(**file)).collect();
-        assert!(
-            gone.is_empty(),
-            "{gone:?} is in no circle any more: take it from its entry in ALLOWED or TO_BE_MENDED, so that it stays out."
-        );
+        gone.extend(files.iter().copied().filter(|file| !left.contains(file)));
     }
+    assert!(
+        gone.is_empty(),
+        "{gone:#?}\nare in no circle any more: take them from ALLOWED or TO_BE_MENDED, so that they stay out."
+    );
 }
 
 /// The circles of a made-up crate, each as its files.

@@ -37,7 +37,7 @@ async fn unknown_things_are_404_whether_the_id_could_exist_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_422_with_pointers() {
+async fn a_body_that_cannot_be_read_is_400() {
     let test = TestGateway::start().await;
     let start = plan("/start");
     let send = |body: &str| {
@@ -56,6 +56,19 @@ async fn bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_422_with_
     ] {
         send(body).refused(400, "malformed-request").await;
     }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_fit_is_422_with_pointers() {
+    let test = TestGateway::start().await;
+    let start = plan("/start");
+    let send = |body: &str| {
+        test.client
+            .post(&start)
+            .header("content-type", "application/json")
+            .body(body.to_owned())
+    };
     for (body, pointer) in [
         ("[]", ""),
         ("\"start\"", ""),
@@ -183,7 +196,7 @@ async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_too_large_or_of_the_wrong_type_and_wrong_methods_have_their_own_answers() {
+async fn a_body_that_is_too_large_is_413_with_and_without_a_length() {
     let test = TestGateway::builder()
         .config(|config| config.server.max_body = 2048)
         .start()
@@ -200,7 +213,13 @@ async fn bodies_too_large_or_of_the_wrong_type_and_wrong_methods_have_their_own_
     let chunked = test.client.post(&path).header("content-type", "application/json");
     let answer = chunked.body(reqwest::Body::wrap_stream(chunks)).send().await;
     answer.expect_problem(413, "payload-too-large");
+    test.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_another_type_than_json_is_415() {
+    let test = TestGateway::start().await;
+    let path = plan("/test");
     for kind in [
         "text/plain",
         "application/xml",
@@ -224,7 +243,13 @@ async fn bodies_too_large_or_of_the_wrong_type_and_wrong_methods_have_their_own_
         .header("content-type", "application/json")
         .header("content-encoding", "gzip");
     packed.body("{}").refused(415, "unsupported-media-type").await;
+    test.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_that_a_path_does_not_have_is_405_with_those_it_has() {
+    let test = TestGateway::start().await;
+    let path = plan("/test");
     for (method, path, allowed) in [
         ("GET", path.as_str(), vec!["POST"]),
         ("DELETE", "/api/v1/operations", vec!["GET", "HEAD"]),

@@ -292,8 +292,8 @@ impl Reader {
             match token {
                 TokenTree::Punct(hash) if hash.as_char() == '#' => {
                     if let Some(TokenTree::Group(attribute)) = tokens.get(at) {
-                        gated |= is_for_tests(attribute.stream());
-                        own_path = own_path.or_else(|| path_attribute(attribute.stream()));
+                        gated |= is_for_tests(&attribute.stream());
+                        own_path = own_path.or_else(|| path_attribute(&attribute.stream()));
                     }
                 }
                 TokenTree::Punct(end) if end.as_char() == ';' => (gated, own_path) = (false, None),
@@ -442,7 +442,7 @@ fn is_path_text(text: &str) -> bool {
 }
 
 /// `cfg(test)`, also within `all(…)`.
-fn is_for_tests(attribute: TokenStream) -> bool {
+fn is_for_tests(attribute: &TokenStream) -> bool {
     let text: String = attribute
         .to_string()
         .split_whitespace()
@@ -454,7 +454,7 @@ fn is_for_tests(attribute: TokenStream) -> bool {
 }
 
 /// `path = "shares_tests.rs"`.
-fn path_attribute(attribute: TokenStream) -> Option<String> {
+fn path_attribute(attribute: &TokenStream) -> Option<String> {
     let text = attribute.to_string();
     let (name, value) = text.split_once('=')?;
     (name.trim() == "path").then(|| value.trim().trim_matches('"').to_owned())

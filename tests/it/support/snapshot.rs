@@ -55,12 +55,12 @@ pub fn at_work(value: &mut Value) {
                     "progress" | "task" => as_it_goes(member),
                     "virtualMachines" => {
                         let machines = member.as_array_mut().expect("machines");
-                        for name in ["state", "result", "endedAt"] {
-                            machines
-                                .iter_mut()
-                                .for_each(|machine| as_it_goes(&mut machine[name]));
+                        for machine in machines {
+                            for name in ["state", "result", "endedAt"] {
+                                as_it_goes(&mut machine[name]);
+                            }
+                            at_work(machine);
                         }
-                        machines.iter_mut().for_each(at_work);
                     }
                     _ => at_work(member),
                 }
