@@ -9,6 +9,10 @@ SHELL := /bin/bash
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
 export PROPTEST_RNG_SEED ?= 20260506
+# CI compares whole answers with the recorded ones and records none.
+ifdef CI
+export INSTA_UPDATE := no
+endif
 BINARY := target/debug/emgate
 
 help: ## List the commands

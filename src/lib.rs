@@ -16,7 +16,8 @@
 //! | [`webhooks`] | from event to signed request |
 //! | [`app`] | the verbs: whatever needs two rooms |
 //! | [`auth`] | from token to caller |
-//! | [`http`] | the edge |
+//! | [`http`] | the interface to callers: routes, extraction, problems, OpenAPI |
+//! | [`json`] | strict reading of JSON, for `auth` and `http` |
 
 pub mod api_types;
 pub mod app;

@@ -107,5 +107,5 @@ fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
 )]
 fn start_logs(default: &str) -> Result<(), Failure> {
     let filter = std::env::var("EMGATE_LOG").ok();
-    telemetry::init_logs(filter.as_deref(), default).map_err(|error| Failure::caused_by(&error))
+    telemetry::init(filter.as_deref(), default).map_err(|error| Failure::caused_by(&error))
 }

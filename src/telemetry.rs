@@ -5,61 +5,35 @@
 //! causes ([`chain`]) and how often a lasting fault is logged ([`Throttle`]). Nothing here may carry a token, a body, a
 //! password or the id of a logon session.
 
-mod json;
+mod logs;
 mod metrics;
 mod throttle;
 pub mod x509;
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 use url::Url;
 
+pub use self::logs::BadFilter;
 pub use self::metrics::{Kind, METRICS, Metric, count_unknown, names, render, upkeep};
 pub use self::throttle::Throttle;
 
-/// A log filter that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("EMGATE_LOG is not a filter such as \"info\" or \"emgate=debug,info\"")]
-pub struct BadFilter(#[source] tracing_subscriber::filter::ParseError);
-
-/// Starts logging to stderr; `filter` is the content of `EMGATE_LOG`, `default` counts when that is absent or empty.
-/// Called a second time in one process it changes nothing.
+/// Starts what watches the program, a layer each: logs to stderr, by now. `filter` is the content of `EMGATE_LOG`,
+/// `default` counts when that is absent or empty. Called a second time in one process it changes nothing.
 ///
 /// # Errors
 /// [`BadFilter`] when the filter cannot be read.
-pub fn init_logs(filter: Option<&str>, default: &str) -> Result<(), BadFilter> {
-    let text = filter
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .unwrap_or(default);
-    let filter = EnvFilter::try_new(text).map_err(BadFilter)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // What cannot be logged, on a full disk for example, would be reported where logging failed, and end the process.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    let first = if std::io::stderr().is_terminal() {
-        builder.compact().try_init().is_ok()
-    } else {
-        builder
-            .with_ansi(false)
-            .fmt_fields(json::Fields::default())
-            .event_format(json::Flat)
-            .try_init()
-            .is_ok()
-    };
-    if first {
-        std::panic::set_hook(Box::new(log_panic));
+pub fn init(filter: Option<&str>, default: &str) -> Result<(), BadFilter> {
+    let is_first = tracing_subscriber::registry()
+        .with(logs::filter(filter, default)?)
+        .with(logs::layer(std::io::stderr, std::io::stderr().is_terminal()))
+        .try_init()
+        .is_ok();
+    if is_first {
+        std::panic::set_hook(Box::new(logs::log_panic));
     }
     Ok(())
-}
-
-/// A panic is a log line like any other, so that it reaches whoever reads the others.
-fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    let words = panic.payload_as_str().unwrap_or("no message");
-    tracing::error!(place, "a part of the program panicked: {words}");
 }
 
 /// A URL as a log line may show it: no user, no password, and of the query the names alone.
@@ -113,10 +87,5 @@ mod tests {
         struct Outer(#[source] std::io::Error);
         let error = Outer(std::io::Error::other("the inner one"));
         assert_eq!(chain(&error), "the outer one: the inner one");
-    }
-
-    #[test]
-    fn a_filter_that_cannot_be_read_is_refused() {
-        assert!(init_logs(Some("emgate=loud"), "info").is_err());
     }
 }

@@ -3,7 +3,9 @@
 //! The body is made once, when the event is written; every delivery and every page of the log shows these bytes, with
 //! the addresses of that moment.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Moment;
@@ -76,7 +78,48 @@ pub struct EventItem {
     pub timestamp: String,
     /// What it is about; its shape depends on the type (`GET /event-types`).
     #[schema(value_type = Object)]
-    pub data: Box<serde_json::value::RawValue>,
+    pub data: Box<RawValue>,
+}
+
+impl EventItem {
+    /// The body as it is delivered, with the event's id beside it; the data stays the bytes that were stored.
+    ///
+    /// # Errors
+    /// When the body is not that of an event.
+    pub fn from_body(id: EventId, kind: EventType, body: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Body {
+            timestamp: String,
+            data: Box<RawValue>,
+        }
+        let body: Body = serde_json::from_str(body)?;
+        Ok(Self {
+            id: id.to_string(),
+            kind: kind.as_str().to_owned(),
+            timestamp: body.timestamp,
+            data: body.data,
+        })
+    }
+}
+
+/// A kind of event.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventTypeInfo {
+    /// Its name.
+    #[serde(rename = "type")]
+    #[schema(example = "failover.session.finished")]
+    pub kind: &'static str,
+    /// What it says.
+    pub description: &'static str,
+    /// Whether an endpoint gets it only when it names it in `eventTypes`.
+    pub opt_in: bool,
+    /// JSON Schema of the body.
+    #[schema(value_type = Object)]
+    pub schema: Value,
+    /// A body.
+    #[schema(value_type = Object)]
+    pub example: Value,
 }
 
 /// The body could not be made; ours always can.

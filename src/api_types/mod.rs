@@ -1,13 +1,16 @@
-//! The JSON of the API (docs/behaviour.md#values), seen by callers and webhook receivers alike; built from domain values.
+//! The JSON of the API (docs/behaviour.md#values), in both directions: what callers send, and what callers and webhook
+//! receivers get, built from domain values.
 //!
-//! Every field is always there: null means not known or not applicable, arrays are never null. Key order is as
-//! written here, but nobody may depend on it.
+//! Every field of an answer is always there: null means not known or not applicable, arrays are never null. Key order is
+//! as written here, but no client may depend on it.
 
+pub mod actions;
 pub mod events;
 pub mod moment;
 pub mod operations;
 pub mod page;
 pub mod plans;
+pub mod readiness;
 pub mod sessions;
 pub mod webhooks;
 

@@ -30,3 +30,18 @@ pub struct Page<T> {
     /// Its place among the others.
     pub page: PageInfo,
 }
+
+impl<T> Page<T> {
+    /// A list that is never longer than one page.
+    #[must_use]
+    pub fn whole(items: Vec<T>) -> Self {
+        let page = PageInfo {
+            size: items.len() as u64,
+            next: None,
+            previous: None,
+            number: None,
+            total: None,
+        };
+        Self { items, page }
+    }
+}

@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_not_sent_in_time_ends_as_failed_with_its_key_free_unless_others_found_it_at_work() {
+    async fn an_operation_that_was_not_sent_in_time_fails_with_its_key_free() {
         let store = temporary().await;
         for state in [OperationState::Submitting, OperationState::Running] {
             let mut operation = write();

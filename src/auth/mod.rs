@@ -1,4 +1,4 @@
-//! Who a token stands for: a bearer token becomes a [`Caller`](crate::domain::access::Caller), or the reason why not
+//! Verifies bearer tokens: each becomes a [`Caller`](crate::domain::access::Caller), or the reason why it is refused
 //! (docs/behaviour.md#tokens).
 //!
 //! The room knows tokens, keys and claims; it knows nothing of HTTP. Signatures are checked by the library, times by

@@ -1,4 +1,4 @@
-//! From a token's text to the caller it stands for: form, signature, claims, in this order.
+//! From a token's text to its caller: form, signature, claims, in this order.
 
 use serde_json::Value;
 

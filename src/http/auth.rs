@@ -1,7 +1,7 @@
 //! The bearer token of a request, and the scope of a route (docs/behaviour.md#tokens).
 //!
-//! Everything under `/api` is authenticated here before any handler runs, unknown paths included; `auth` says who the
-//! token stands for. A route's scope is checked where the route is registered (`register::require_scope`).
+//! Everything under `/api` is authenticated here before any handler runs, unknown paths included; `auth` verifies
+//! the token. A route's scope is checked where the route is registered (`register::require_scope`).
 
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;

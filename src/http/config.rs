@@ -16,7 +16,7 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long a connection is kept between requests.
     pub idle_timeout: Duration,
-    /// How long a connection may take for the head of a request, once it has begun. No key: nobody needs longer.
+    /// How long the headers of a request may take once they have begun. No key: no caller needs longer.
     pub head_timeout: Duration,
     /// Largest request body, in bytes.
     pub max_body: usize,
@@ -24,7 +24,7 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Where callers reach the gateway from outside; its path ends with `/`. For absolute links.
     pub public_url: Option<Url>,
-    /// Peers whose `X-Forwarded-For` counts.
+    /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key when the gateway itself speaks TLS.
     pub tls: Option<TlsConfig>,

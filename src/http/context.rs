@@ -184,15 +184,15 @@ mod tests {
     }
 
     #[test]
-    fn a_callers_trace_goes_on_with_a_span_of_our_own() {
+    fn a_callers_trace_continues_with_a_new_span() {
         let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let told = context("traceparent", given).traceparent();
+        let sent = context("traceparent", given).traceparent();
         assert!(
-            told.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && told.ends_with("-01"),
-            "{told}"
+            sent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && sent.ends_with("-01"),
+            "{sent}"
         );
-        assert_ne!(told, given);
-        assert!(parse_traceparent(&told).is_some());
+        assert_ne!(sent, given);
+        assert!(parse_traceparent(&sent).is_some());
     }
 
     #[test]
@@ -206,13 +206,13 @@ mod tests {
             "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
         ] {
-            let told = context("traceparent", broken);
+            let sent = context("traceparent", broken);
             assert_ne!(
-                told.trace_id().to_lowercase(),
+                sent.trace_id().to_lowercase(),
                 "0af7651916cd43dd8448eb211c80319c",
                 "{broken}"
             );
-            assert!(parse_traceparent(&told.traceparent()).is_some());
+            assert!(parse_traceparent(&sent.traceparent()).is_some());
         }
         assert!(parse_traceparent("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more").is_some());
     }

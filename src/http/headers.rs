@@ -1,4 +1,4 @@
-//! The headers that answers carry: one list, from which CORS tells a page what it may read.
+//! The headers that answers carry: one list, which CORS exposes to pages.
 //!
 //! A header that is not listed here is invisible to callers in a browser, so the client of the integration tests
 //! refuses every answer with one.
@@ -41,7 +41,7 @@ pub static EXPOSED: [HeaderName; 18] = [
     X_CONTENT_TYPE_OPTIONS,
 ];
 
-/// What a page reads without being told that it may (the Fetch standard, CORS-safelisted response-header names).
+/// What a page may read without an entry in `Access-Control-Expose-Headers` (the Fetch standard, CORS-safelisted response-header names).
 pub const SAFELISTED: &[&str] = &[
     "cache-control",
     "content-language",

@@ -1,7 +1,7 @@
-//! How long a connection may be idle, and how long the head of a request may take.
+//! How long a connection may be idle, and how long the headers of a request may take.
 //!
-//! The parser's own timer runs from the end of one exchange to the head of the next and cannot tell an idle connection,
-//! which a proxy in front wants to keep, from a head that was begun and drips. Here the stream sees bytes come and the
+//! The parser's own timer runs from the end of one exchange to the headers of the next and cannot distinguish an idle connection,
+//! which a proxy in front wants to keep, from headers that arrive byte by byte. Here the stream sees bytes come and the
 //! service sees requests begin and end, so that each wait has its own limit.
 
 use parking_lot::Mutex;
@@ -27,7 +27,7 @@ use tower::Service;
 pub(super) struct Limits {
     /// Between requests.
     pub(super) idle: Duration,
-    /// From the first byte of a head to its end.
+    /// From the first byte of the headers to their end.
     pub(super) head: Duration,
 }
 
@@ -64,12 +64,12 @@ where
     }
 }
 
-/// What a connection does at the moment.
+/// What a connection is doing.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     /// Nothing, since then.
     Idle(Instant),
-    /// The head of a request has been coming since then. Only HTTP/1: on HTTP/2 bytes may be an answer to a ping.
+    /// The headers of a request have been arriving since then. Only HTTP/1: on HTTP/2 bytes may be an answer to a ping.
     Head(Instant),
     /// So many requests are being answered.
     Busy(usize),
@@ -79,7 +79,7 @@ enum Phase {
 struct Connection {
     limits: Limits,
     phase: Mutex<(Phase, Version)>,
-    /// Whoever reads, to look at the limit anew when the phase changes.
+    /// The reader, which checks its limit again when the phase changes.
     reader: AtomicWaker,
 }
 

@@ -9,10 +9,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that the system may hold until they are accepted.
 const BACKLOG: i32 = 1024;
-/// How often the same trouble is logged.
+/// How often the same failure is logged.
 const LOG_PERIOD: Duration = Duration::from_mins(1);
 
-/// Takes an address. `[::]` is every address of this machine, IPv4 included, or IPv4 alone where there is no IPv6.
+/// Listens on an address. `[::]` is every address of this machine, IPv4 included, or IPv4 alone where there is no IPv6.
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     bind_by(address, open)
 }
@@ -65,7 +65,7 @@ struct State {
 impl AcceptLog {
     /// The system gave no connection.
     pub(super) fn failed(&self, error: &io::Error) {
-        // One caller that is gone before it was accepted is no trouble of ours.
+        // One caller that is gone before it was accepted is no failure of ours.
         if matches!(
             error.kind(),
             ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused
@@ -129,7 +129,7 @@ mod tests {
     #[case(ErrorKind::AddrNotAvailable)]
     #[case(ErrorKind::Unsupported)]
     #[case(ErrorKind::Other)]
-    fn every_ipv4_address_stands_in_where_there_is_no_ipv6(#[case] refused: ErrorKind) {
+    fn without_ipv6_every_ipv4_address_is_used(#[case] refused: ErrorKind) {
         let bound = bound(ANY, refused).expect("a listener");
         assert_eq!(bound.to_string(), "0.0.0.0:8080");
     }
@@ -139,7 +139,7 @@ mod tests {
     #[case(ANY, ErrorKind::PermissionDenied)]
     #[case("[::1]:8080", ErrorKind::AddrNotAvailable)]
     #[case("0.0.0.0:8080", ErrorKind::AddrNotAvailable)]
-    fn no_other_address_stands_in_for_one_that_is_refused(#[case] address: &str, #[case] refused: ErrorKind) {
+    fn a_refused_address_is_not_replaced(#[case] address: &str, #[case] refused: ErrorKind) {
         assert!(bound(address, refused).is_err());
     }
 
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_due_once_a_minute() {
+    fn a_failure_is_logged_once_a_minute() {
         let (log, now) = (AcceptLog::default(), Instant::now());
         assert_eq!(log.is_due(now), Some(0));
         assert_eq!((log.is_due(now), log.is_due(now)), (None, None));

@@ -1,4 +1,5 @@
-//! The edge: routes, tokens, what a request may look like, and every error as a problem (docs/behaviour.md#requests, #errors).
+//! The HTTP interface: routes, tokens, what a request may look like, and every error as a problem
+//! (docs/behaviour.md#requests, #errors).
 //!
 //! A handler extracts, calls one verb of `app` and wraps its answer; it decides nothing about failovers. The room
 //! never runs SQL and never speaks to Enterprise Manager. Invariant: whatever goes wrong, in whichever layer, the
@@ -97,7 +98,7 @@ impl HttpState {
         &self.0.links
     }
 
-    /// The OpenAPI document and its entity tag, made when they are first asked for. The tag is weak: the document may be
+    /// The OpenAPI document and its entity tag, made at the first request. The tag is weak: the document may be
     /// compressed on its way.
     fn document(&self) -> (Bytes, &str) {
         let (document, tag) = self.0.document.get_or_init(|| {
@@ -109,16 +110,16 @@ impl HttpState {
     }
 }
 
-/// The whole edge as one service.
-pub fn router(edge: &HttpState) -> Router {
+/// The whole interface as one service.
+pub fn router(state: &HttpState) -> Router {
     let (documented, _) = routes::all().split_for_parts();
     let routes = documented
         .merge(routes::pages())
         .fallback(not_found)
         // Covers only the routes before it: it has to come last.
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(edge.clone());
-    layers::around(routes, edge)
+        .with_state(state.clone());
+    layers::around(routes, state)
 }
 
 /// The OpenAPI document of all routes, as it is checked in.

@@ -142,7 +142,7 @@ impl Problem {
         Self::new(Code::NotFound, format!("{what} was not found"))
     }
 
-    /// 405 with the methods that Enterprise Manager's resource takes.
+    /// 405 with the methods that Enterprise Manager's resource allows.
     #[must_use]
     pub fn no_such_method(methods: &[crate::catalogue::Method]) -> Self {
         let mut allowed = Vec::new();
@@ -264,7 +264,7 @@ impl Problem {
         self
     }
 
-    /// The problem that stands for a bare status which some library answered.
+    /// The problem for a bare status that a library answered.
     #[must_use]
     pub fn from_status(status: StatusCode, headers: &HeaderMap) -> Self {
         let code = match status.as_u16() {

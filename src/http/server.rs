@@ -1,4 +1,4 @@
-//! The listener: TCP or TLS, bounded connections, patience with slow callers but not for ever, and an orderly end.
+//! The server: TCP or TLS, a bounded number of connections, limits for slow callers, and a graceful end.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,13 +23,13 @@ use super::listener::{self, AcceptLog};
 const MAX_CONNECTIONS: usize = 4096;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest head of a request, in bytes.
+/// Largest headers of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// The server cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is taken, not ours, or not allowed.
+    /// The address is in use, not of this machine, or not allowed.
     #[error("cannot listen on {address} (server.listen)")]
     Bind {
         /// The configured address.
@@ -46,7 +46,7 @@ pub enum Error {
     Listener(#[from] io::Error),
 }
 
-/// Takes the address of `server.listen`. Connections queue from here on; port 0 is a port the system chose.
+/// Binds the address of `server.listen`. Connections queue from here on; port 0 is a port the system chose.
 ///
 /// # Errors
 /// [`Error::Bind`].
@@ -76,7 +76,7 @@ pub async fn serve(
         .first_request_timeout(config.head_timeout)
         .accept_error_handler(move |peer, error| match peer {
             None => refused.failed(error),
-            Some(peer) => tracing::debug!(peer = %peer, error = %error, "a connection was not taken"),
+            Some(peer) => tracing::debug!(peer = %peer, error = %error, "a connection was not accepted"),
         });
     server.http_builder().http1().max_buf_size(MAX_HEAD);
     server
@@ -121,7 +121,7 @@ pub async fn serve(
     }
 }
 
-/// Takes a connection only while there is room, handshakes included.
+/// Accepts a connection only below the limit, handshakes included.
 #[derive(Clone)]
 struct Bounded {
     free: Arc<Semaphore>,
@@ -150,7 +150,7 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
     }
 }
 
-/// A connection's service, which holds its place among the connections.
+/// A connection's service, which counts among the connections until it is dropped.
 #[derive(Clone)]
 struct Counted<S> {
     service: S,

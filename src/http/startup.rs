@@ -1,8 +1,8 @@
 //! What the listener answers before the store is open: that the process lives, and that it is not ready yet.
 //!
-//! Migrations may take half an hour, and a process that says nothing meanwhile is killed by whoever looks after it. The
-//! routes proper take over on the same listener, request by request, so that no connection is dropped. A start is over
-//! in a moment as a rule, so a request that comes before its end waits a moment for it.
+//! Migrations may take half an hour, and an orchestrator kills a process that does not answer its probes meanwhile. The
+//! full router takes over on the same listener, request by request, so that no connection is dropped. A start usually
+//! ends within a second, so a request that arrives before waits that long.
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
@@ -24,9 +24,9 @@ use super::{HttpState, MAX_IN_FLIGHT, layers, routes};
 use crate::clock::SharedClock;
 
 /// How long a request waits for the end of the start before it is refused.
-const PATIENCE: Duration = Duration::from_secs(1);
+const START_WAIT: Duration = Duration::from_secs(1);
 
-/// Who asks for these has to hear how things are now.
+/// Probes are answered with the present state at once.
 const PROBES: &[&str] = &["/healthz", "/readyz", "/metrics"];
 
 /// Answers every request; clones share it.
@@ -43,7 +43,7 @@ struct Inner {
 }
 
 impl Startup {
-    /// Begins; it is now.
+    /// The start begins now.
     #[must_use]
     pub fn new(config: &Config, clock: SharedClock) -> Self {
         let since = clock.now();
@@ -62,9 +62,9 @@ impl Startup {
         }))
     }
 
-    /// Ends: from here on `edge` answers.
-    pub fn complete(&self, edge: &HttpState) {
-        let _ = self.0.proper.set(super::router(edge));
+    /// The start is over: from here on `state` answers.
+    pub fn complete(&self, state: &HttpState) {
+        let _ = self.0.proper.set(super::router(state));
         self.0.over.cancel();
     }
 
@@ -86,10 +86,10 @@ impl Inner {
         self.proper.get().unwrap_or(&self.early).clone()
     }
 
-    /// The routes that answer, once the start is over or the patience.
-    async fn soon(&self) -> Router {
-        if let Ok(_place) = self.waiting.try_acquire() {
-            let _ = tokio::time::timeout(PATIENCE, self.over.cancelled()).await;
+    /// The routes that answer once the start is over or the wait has ended.
+    async fn awaited(&self) -> Router {
+        if let Ok(_permit) = self.waiting.try_acquire() {
+            let _ = tokio::time::timeout(START_WAIT, self.over.cancelled()).await;
         }
         self.now()
     }
@@ -111,6 +111,6 @@ impl Service<Request> for Startup {
             return Either::Left(inner.now().call(request));
         }
         let inner = inner.clone();
-        Either::Right(Box::pin(async move { inner.soon().await.call(request).await }))
+        Either::Right(Box::pin(async move { inner.awaited().await.call(request).await }))
     }
 }

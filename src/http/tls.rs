@@ -17,7 +17,7 @@ use super::server::Error;
 use crate::runtime::{Turn, Worker};
 use crate::telemetry::x509::Facts;
 
-/// How often the files are looked at. Two looks are less than the 10 s that operators are promised.
+/// How often the files are read. Two reads take less than the 10 s that operators are promised.
 const PERIOD: Duration = Duration::from_secs(2);
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -81,7 +81,7 @@ impl Certificate {
         );
     }
 
-    /// Notes a pair that cannot be used. It is logged at the second look: between the writing of the one file and of
+    /// Notes a pair that cannot be used. It is logged at the second read: between the writing of the one file and of
     /// the other they never fit.
     fn refuse(&mut self, what: Vec<u8>, error: &Cause) {
         match &mut self.doubt {

@@ -1,6 +1,6 @@
 //! A JSON value read into a type, strictly: an object is an object and never an array of its fields.
 //!
-//! Each value is judged by what its type asks for, so the texts name JSON types and never the program's own.
+//! Each value is checked by what its type expects, so the texts name JSON types and never the program's own.
 
 use std::fmt;
 
@@ -104,7 +104,7 @@ const fn kind(value: &Value) -> &'static str {
 
 /// The number as an integer, also where it is written with a fraction of zero (`6.0`).
 fn whole(value: &Value) -> Result<i128, Misfit> {
-    /// Up to here every integer is a number of its own in floating point.
+    /// Up to here every integer is exact in floating point.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let Value::Number(number) = value else {
         return Err(Misfit::must_be("a whole number", value));

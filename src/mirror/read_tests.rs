@@ -244,7 +244,7 @@ fn every_mirrored_operation_is_reached_by_its_own_path_and_query() {
 }
 
 #[test]
-fn a_search_within_what_cannot_exist_is_nowhere_and_one_within_something_knows_its_parent() {
+fn a_search_is_within_a_parent_that_can_exist() {
     let missing = ask(Method::Get, "/jobs/zzz/includes", "page=1");
     assert!(matches!(missing, Err(Error::NoSuchResource)), "{missing:?}");
     let id = "3F56FA52-C902-4655-9774-2022FDE214D2";

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_stands_for_its_request_for_24_hours_and_then_for_the_next_also_after_a_restart() {
+    async fn a_key_is_its_requests_for_24_hours() {
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
         let config = temporary_config().await;
         let store = open(&config, &clock).await;

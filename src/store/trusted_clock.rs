@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_right_is_believed_at_once_and_one_that_is_set_half_right_is_not() {
+    fn a_clock_is_believed_at_once_only_when_it_is_set_fully_right() {
         let mut trusted_clock = known();
         trusted_clock.look(begin() + 400 * 24 * HOUR);
         assert_eq!(trusted_clock.look(begin() + HOUR), begin() + HOUR);

@@ -82,9 +82,7 @@ fn a_damaged_row_costs_itself_and_is_known_by_its_id(#[case] damaged: Vec<u8>) {
 #[case::escape(row(2, "<FailureMessage>\u{1b}[31mfailed</FailureMessage>").into_bytes())]
 #[case::escape_in_a_value(row(2, "").replace("Name=\"p\"", "Name=\"\u{1b}\"").into_bytes())]
 #[case::not_utf8(latin())]
-fn characters_that_no_document_may_hold_are_replaced_and_the_row_is_known_as_damaged(
-    #[case] damaged: Vec<u8>,
-) {
+fn a_row_with_characters_that_no_document_may_hold_is_damaged(#[case] damaged: Vec<u8>) {
     let (one, three) = (row(1, ""), row(3, ""));
     let (read, found) = read(&page(&[one.as_bytes(), &damaged, three.as_bytes()]));
     assert_eq!(read, [id(1), id(2), id(3)]);

@@ -67,7 +67,7 @@ fn a_trial_whose_caller_went_away_leaves_room_for_the_next() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_or_forward_neither_opens_it_for_long_nor_keeps_it_from_opening_again() {
+fn a_clock_that_is_set_does_not_change_how_long_the_breaker_is_open() {
     let (clock, breaker) = breaker();
     for _ in 0..5 {
         fail(&breaker);
@@ -135,7 +135,7 @@ const AT_LAST: Duration = Duration::from_secs(18);
 
 proptest! {
     #[test]
-    fn whatever_happens_em_that_answers_is_asked_and_em_that_does_not_is_asked_by_one_at_a_time(
+    fn em_is_asked_by_one_at_a_time_while_it_does_not_answer(
         steps in prop::collection::vec(step(), 1..200),
     ) {
         let (clock, breaker) = breaker();

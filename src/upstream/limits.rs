@@ -122,8 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_configured_an_action_has_more_time_than_a_read_and_every_limit_outlasts_the_connection_or_is_brief()
-     {
+    fn an_action_has_more_time_than_a_read_whatever_is_configured() {
         for connect in [10, 500, 5_000, 3_600_000] {
             for request in [10, 1_500, 30_000, 3_600_000] {
                 let limits = limits(connect, request);
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_defaults_an_action_that_em_never_answers_is_told_before_the_callers_own_deadline() {
+    fn an_action_that_em_never_answers_ends_before_the_callers_deadline() {
         // `server.request_timeout`; a session is there already.
         assert!(limits(5_000, 30_000).of(Class::Action) < Duration::from_secs(60));
     }

@@ -214,7 +214,7 @@ async fn the_baseline_is_silent_about_what_had_ended() {
 }
 
 #[tokio::test]
-async fn a_session_started_elsewhere_is_told_with_its_plan_and_tenant_and_without_operation() {
+async fn a_session_started_elsewhere_has_plan_and_tenant_but_no_operation() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     turns.look(vec![done(1)]).await;
@@ -226,7 +226,7 @@ async fn a_session_started_elsewhere_is_told_with_its_plan_and_tenant_and_withou
 }
 
 #[tokio::test]
-async fn a_session_that_ended_one_operation_is_never_that_of_another_that_was_called_unknown() {
+async fn a_session_that_ended_one_operation_is_never_that_of_an_unknown_one() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let lost = turns.running("test").await;
@@ -529,7 +529,7 @@ fn carries(event: &serde_json::Value, id: OperationId) -> bool {
 }
 
 #[tokio::test]
-async fn a_session_first_seen_finished_waits_for_the_answer_and_is_told_in_one_piece_with_its_operation() {
+async fn a_session_first_seen_finished_is_reported_together_with_its_operation() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.asked("test", PATIENCE).await;
@@ -635,7 +635,7 @@ async fn an_end_is_told_at_once_when_the_answer_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn an_operation_whose_process_is_gone_is_joined_at_the_first_look_that_shows_its_session() {
+async fn an_operation_whose_process_is_gone_is_joined_as_soon_as_its_session_shows() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.asked("test", PATIENCE).await;

@@ -141,7 +141,7 @@ fn a_request_whose_answer_may_still_come_is_not_joined_by_name() {
 }
 
 #[test]
-fn a_session_awaits_an_answer_when_only_one_request_can_have_started_it_and_its_answer_may_still_come() {
+fn a_session_waits_for_the_answer_of_the_only_request_that_can_have_started_it() {
     let submitting = |name| Operation {
         state: OperationState::Submitting,
         task: None,
@@ -301,7 +301,7 @@ fn a_lost_session_makes_the_operation_unknown_once() {
 }
 
 #[test]
-fn a_write_through_the_mirror_ends_by_its_task_or_is_called_unknown_and_never_takes_a_session() {
+fn a_write_through_the_mirror_is_never_joined_with_a_session() {
     let write = || Operation {
         kind: OperationKind::Em,
         plan: None,
@@ -353,7 +353,7 @@ fn an_operation_that_was_called_unknown_is_no_rival_of_one_that_waits() {
 }
 
 #[test]
-fn an_operation_that_was_called_unknown_does_not_run_again_beside_another_of_its_plan() {
+fn an_unknown_operation_does_not_run_again_beside_another_of_its_plan() {
     let mut old = operation("test", "A");
     old.state = OperationState::Unknown;
     let mut new = operation("test", "A");

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_by_less_than_a_pause_puts_a_look_off_by_no_more_than_the_longest() {
+    fn a_clock_that_is_set_back_delays_a_look_by_at_most_the_longest_pause() {
         let clock = ManualClock::at("2026-05-06T12:00:00Z".parse().expect("a time"));
         let mut pace = PollBackoff::new(INTERVAL, clock.now());
         looks(&mut pace, &clock, 1);

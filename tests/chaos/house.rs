@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::waiting::eventually;
 use emgate::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
 use crate::dice::Dice;
 use crate::postgres::{Database, Server};
-use crate::process::{PATIENCE, Process};
+use crate::process::Process;
 use crate::scene::{Blow, Keeping, Scene};
 
 const SECRET: &str = "the secret with which tests sign their tokens";
@@ -224,14 +225,13 @@ impl House {
 
     /// Waits until every gateway is ready.
     pub async fn wait_until_ready(&self) {
-        let deadline = Instant::now() + PATIENCE;
         let addresses = self.addresses.lock().unwrap().clone();
         for address in addresses {
             let ask = async || http().get(format!("http://{address}/readyz")).send().await;
-            while !ask().await.is_ok_and(|answer| answer.status().is_success()) {
-                assert!(Instant::now() < deadline, "never ready");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let is_ready = |answer: &reqwest::Result<reqwest::Response>| {
+                answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+            };
+            let _ = eventually("readiness", ask, is_ready).await;
         }
     }
 

@@ -30,6 +30,9 @@ mod postgres;
 mod process;
 mod receiver; // a receiver that fails now and then
 mod scene; // what is built, and what happens to it
+#[path = "../support/waiting.rs"]
+#[expect(dead_code, reason = "other tests have doubles that are slow")]
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -396,7 +396,7 @@ impl Resolve for Rebinding {
 }
 
 #[tokio::test]
-async fn a_name_that_changes_its_answer_between_registration_and_dial_is_refused_at_the_dial() {
+async fn a_name_that_changes_its_address_after_registration_is_refused_at_the_dial() {
     let answers = ["93.184.216.34", "127.0.0.1"]
         .map(|text| text.parse().expect("an address"))
         .to_vec();

@@ -1,7 +1,7 @@
 //! The life of an action where it is hardest: answers that come late, sessions that come early or much later, keys used
 //! while their operation is under way, a store that is away when EM's answer comes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::support::client::Answer;
 use crate::support::stand_in::{Reply, StandIn, told};
 use crate::support::{PLAN, TestGateway};
+use crate::waiting::{holds, slowly};
 
 fn plan(rest: &str) -> String {
     format!("/api/v1/cloud-failover-plans/{PLAN}{rest}")
@@ -25,7 +26,7 @@ fn operation(answer: &Answer) -> String {
 fn late(reply: Reply) -> Response {
     let body = reply.body.clone();
     let later = async move {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        slowly(Duration::from_secs(1)).await;
         Ok::<Bytes, std::io::Error>(body)
     };
     told(reply).map(|_| Body::from_stream(futures_util::stream::once(later)))
@@ -59,11 +60,10 @@ async fn with_late_answers_and(
 async fn under_way(test: &TestGateway, stand_in: &StandIn, key: &str) -> tokio::task::JoinHandle<Answer> {
     let request = test.client.post(&plan("/test")).header("idempotency-key", key);
     let asked = tokio::spawn(request.send());
-    let begun = Instant::now();
-    while stand_in.seen("POST /api/cloud").is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the POST never came");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    holds("the POST arrives", || {
+        !stand_in.seen("POST /api/cloud").is_empty()
+    })
+    .await;
     asked
 }
 
@@ -252,7 +252,7 @@ async fn a_task_whose_logon_session_is_gone_cannot_be_cancelled_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancellation_that_may_have_arrived_stays_noted_and_one_that_was_refused_does_not() {
+async fn a_cancellation_stays_noted_unless_em_refused_it() {
     for (fault, noted) in [
         (
             json!({"kind": "executeThenClose", "method": "DELETE", "path": "/api/tasks"}),

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::support::process::PATIENCE;
 use crate::support::world::World;
 use crate::support::{TestGateway, client};
+use crate::waiting::slowly;
 
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 const HOUR: Duration = Duration::from_hours(1);
@@ -54,7 +55,7 @@ async fn an_idle_connection_lives_as_long_as_it_may_and_no_longer() {
     let mut stream = connect(test.addr()).await;
     exchange(&mut stream).await;
     // Far beyond the limit of a head.
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    slowly(Duration::from_millis(700)).await;
     exchange(&mut stream).await;
     let begun = Instant::now();
     closed(&mut stream).await;
@@ -79,7 +80,7 @@ async fn an_idle_connection_of_http_2_is_closed_in_time() {
         let answer = sender.send_request(request).await.expect("an answer");
         assert_eq!(answer.status(), 200);
         answer.into_body().collect().await.expect("a body");
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        slowly(Duration::from_millis(pause)).await;
     }
     let begun = Instant::now();
     let end = tokio::time::timeout(PATIENCE, connection).await;
@@ -111,7 +112,7 @@ async fn a_head_that_drips_is_cut_off_on_a_kept_connection() {
     let dripping = tokio::spawn(async move {
         let _ = writer.write_all(b"GET /healthz HTTP/1.1\r\n").await;
         while writer.write_all(b"x: y\r\n").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            slowly(Duration::from_millis(20)).await;
         }
     });
     let mut rest = Vec::new();
@@ -127,7 +128,7 @@ async fn a_line_break_after_an_answer_begins_no_head() {
     let mut stream = connect(test.addr()).await;
     exchange(&mut stream).await;
     stream.write_all(b"\r\n").await.expect("written");
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    slowly(Duration::from_millis(600)).await;
     exchange(&mut stream).await;
     test.stop().await;
 }

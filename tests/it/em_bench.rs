@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::waiting::{eventually, slowly};
 use emgate::clock::{SharedClock, SystemClock};
 use emgate::domain::id::EmId;
 use emgate::domain::plan::{PlanKind, PlanRef};
@@ -93,15 +94,8 @@ impl Bench {
 
     /// Waits until so many logon sessions are open.
     pub async fn open_sessions(&self, count: u64) {
-        let wait = async {
-            while self.stats().await.number("activeSessions") != count {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let patience = Duration::from_secs(10);
-        tokio::time::timeout(patience, wait)
-            .await
-            .expect("as many sessions");
+        let open = async || self.stats().await.number("activeSessions");
+        eventually("as many sessions", open, |open| *open == count).await;
     }
 
     /// The first plan, as actions want it.
@@ -195,11 +189,7 @@ impl Gate {
 
 /// Waits for something that is going to be true.
 pub async fn until(what: &str, wished: impl AsyncFn() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !wished().await {
-        assert!(std::time::Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    eventually(what, async || wished().await, |holds| *holds).await;
 }
 
 /// A whole answer with a body of XML.
@@ -312,7 +302,7 @@ async fn serve(
             Reply::When(..) => {}
             Reply::Drip(pause, pieces) => {
                 for piece in pieces {
-                    tokio::time::sleep(pause).await;
+                    slowly(pause).await;
                     if socket.write_all(&piece).await.is_err() {
                         return;
                     }

@@ -4,7 +4,7 @@
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestGateway, seconds_now, token};
+use crate::support::{Client, TestGateway, seconds_now};
 
 pub struct Operation {
     pub method: String,
@@ -66,10 +66,6 @@ fn filled(path: &str) -> String {
         .join("/")
 }
 
-fn client(test: &TestGateway, claims: &Value) -> Client {
-    Client::new(test.addr(), Some(token(claims)))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_guarded_operation_needs_a_token_that_is_valid_and_carries_its_scope() {
     let test = TestGateway::start().await;
@@ -77,15 +73,10 @@ async fn every_guarded_operation_needs_a_token_that_is_valid_and_carries_its_sco
         .iter()
         .map(|scope| scope.as_str())
         .collect();
-    let expired = client(
-        &test,
-        &json!({"scope": all.join(" "), "exp": seconds_now() - 3600}),
-    );
-    let confined = client(
-        &test,
-        &json!({"scope": all.join(" "), "tenants": ["ABC Company"]}),
-    );
-    let nobodys = client(&test, &json!({"scope": all.join(" ").replace("tenants:all", "")}));
+    let every = all.join(" ");
+    let expired = test.client_as(&json!({"scope": every, "exp": seconds_now() - 3600}));
+    let confined = test.client_as(&json!({"scope": every, "tenants": ["ABC Company"]}));
+    let nobodys = test.client_as(&json!({"scope": every.replace("tenants:all", "")}));
     let tried = operations(&test)
         .await
         .into_iter()

@@ -8,10 +8,33 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where sources and documents are.
-const READ: &[&str] = &["src", "tests", "benches", "fuzz/fuzz_targets", "docs", "scripts"];
+const READ: &[&str] = &[
+    "src",
+    "tests",
+    "benches",
+    "fuzz/fuzz_targets",
+    "docs",
+    "scripts",
+    "helm",
+    "web",
+    "openapi",
+];
 
-/// Documents at the top.
-const TOP: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+/// Files at the top.
+const TOP: &[&str] = &[
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "Cargo.toml",
+    "Makefile",
+    "Dockerfile",
+    "clippy.toml",
+    "deny.toml",
+    "rustfmt.toml",
+    ".ci/run",
+    ".config/nextest.toml",
+];
 
 /// A path may be written from any of these.
 const BASES: &[&str] = &["", "src", "tests", "tests/it"];
@@ -37,6 +60,28 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// How a comment begins in a file of that name; everything counts where it is empty.
+fn comment_mark(file: &Path) -> Option<&'static str> {
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    match ending {
+        Some("md") => Some(""),
+        Some("rs" | "mjs" | "ts" | "js") => Some("//"),
+        Some("sql") => Some("--"),
+        Some("sh" | "py" | "toml" | "yaml" | "yml") => Some("#"),
+        Some(_) => None,
+        None => (!file.starts_with(root().join("tests/fixtures"))).then_some("#"),
+    }
+}
+
+/// The comment of a line, also one behind code; an address in a text is none.
+fn comment<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
+    if line.trim_start().starts_with(mark) {
+        return Some(line);
+    }
+    let (_, behind) = line.split_once(&format!(" {mark} "))?;
+    Some(behind)
+}
+
 /// Every line in which something may be cited: all of a document, the comments of a source.
 fn citing_lines() -> Vec<(PathBuf, usize, String)> {
     let mut files: Vec<PathBuf> = TOP.iter().map(|name| root().join(name)).collect();
@@ -45,21 +90,12 @@ fn citing_lines() -> Vec<(PathBuf, usize, String)> {
     }
     let mut lines = Vec::new();
     for file in files {
-        let ending = file
-            .extension()
-            .and_then(|ending| ending.to_str())
-            .unwrap_or_default();
-        let comment = match ending {
-            "md" => "",
-            "rs" | "mjs" => "//",
-            "sh" => "#",
-            _ => continue,
-        };
+        let Some(mark) = comment_mark(&file) else { continue };
         let text = fs::read_to_string(&file).unwrap();
         let shown = file.strip_prefix(root()).unwrap();
         for (number, line) in text.lines().enumerate() {
-            if line.trim_start().starts_with(comment) {
-                lines.push((shown.to_owned(), number + 1, line.to_owned()));
+            if let Some(words) = comment(line, mark) {
+                lines.push((shown.to_owned(), number + 1, words.to_owned()));
             }
         }
     }
@@ -150,7 +186,7 @@ fn cited_paths_exist() {
         }
     }
     let mut everything = Vec::new();
-    for folder in [READ, &["web", "helm", "openapi"]].concat() {
+    for folder in READ {
         files_below(&root().join(folder), &mut everything);
     }
     let names: BTreeSet<String> = everything
@@ -193,6 +229,15 @@ fn cited_headings_exist() {
         "these headings do not exist:\n{}",
         dangling.join("\n")
     );
+}
+
+#[test]
+fn comments_are_recognised_also_behind_code() {
+    assert_eq!(comment("    // one", "//"), Some("    // one"));
+    assert_eq!(comment("mod a; // see `main.rs`", "//"), Some("see `main.rs`"));
+    assert_eq!(comment("let a = \"http://a.example\";", "//"), None);
+    assert_eq!(comment_mark(Path::new("a/b.py")), Some("#"));
+    assert_eq!(comment_mark(Path::new("a/b.xml")), None);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The walls of the house: which room may import which, and which crates stay in one room.
 //!
-//! Reads every `crate::…` path under `src` (comments aside) and holds it against the table below, which is the table
-//! of ARCHITECTURE.md.
+//! Holds every path under `src` that leads into another room, however it is written, against the table below, which is
+//! the table of ARCHITECTURE.md.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::rust_source::{Import, Source, Tree};
 
 /// Room, and the rooms it may import besides itself. The rows up to `http` stand in ARCHITECTURE.md as well.
 const MAY_IMPORT: &[(&str, &str)] = &[
@@ -64,119 +64,78 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Crates that bring waiting, wires or documents, of which the domain knows nothing (derives of serde are values' own).
 const NOT_IN_DOMAIN: &[&str] = &["serde_json", "tokio", "reqwest", "http", "tracing", "metrics"];
 
-struct Source {
-    /// Below `src`.
-    path: PathBuf,
-    /// Without comments.
-    text: String,
-}
-
-impl Source {
-    /// `src/http/routes/plans.rs` belongs to `http`.
-    fn room(&self) -> String {
-        let first = self.path.iter().next().unwrap();
-        Path::new(first)
-            .file_stem()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned()
-    }
-
-    /// How many modules deep: `src/http/mod.rs` and `src/http.rs` are 1, `src/http/config.rs` is 2.
-    fn depth(&self) -> usize {
-        let parts = self.path.iter().count();
-        if self.path.ends_with("mod.rs") {
-            parts - 1
-        } else {
-            parts
-        }
-    }
-}
-
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let without_comments = text.lines().map(|line| line.split("//").next().unwrap_or(line));
-                let text = without_comments.collect::<Vec<_>>().join("\n");
-                found.push(Source {
-                    path: path.strip_prefix(&root).unwrap().to_owned(),
-                    text,
-                });
-            }
-        }
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(found.len() > 20, "the guard looks in the wrong place");
-    found
-}
-
-/// The paths that begin with `prefix` (`crate::`), groups taken apart one level: `crate::{a::B, c}` gives `a::B`, `c`.
-fn paths(text: &str, prefix: &str) -> Vec<String> {
-    let path = |from: &str| -> String {
-        from.chars()
-            .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':'))
-            .collect()
-    };
-    let mut found = Vec::new();
-    for (at, _) in text.match_indices(prefix) {
-        let before = text[..at].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
-            continue;
-        }
-        let rest = &text[at + prefix.len()..];
-        let Some(group) = rest.strip_prefix('{') else {
-            found.push(path(rest));
-            continue;
-        };
-        let (mut depth, mut start) = (1, true);
-        for (at, c) in group.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 1 => start = true,
-                c if start && !c.is_whitespace() => {
-                    found.push(path(&group[at..]));
-                    start = false;
-                }
-                _ => {}
-            }
-            if depth == 0 {
-                break;
-            }
-        }
-    }
-    found
-}
-
-fn imported_by(source: &Source) -> Vec<String> {
-    paths(
-        &source.text,
-        if source.room() == "main" {
-            "emgate::"
-        } else {
-            "crate::"
-        },
-    )
-}
-
 fn allowed(room: &str) -> Option<BTreeSet<&'static str>> {
     let (_, rooms) = MAY_IMPORT.iter().find(|(name, _)| *name == room)?;
     Some(rooms.split_whitespace().collect())
 }
 
+/// The room that a path leads into, unless it stays in its own.
+fn other_room(tree: &Tree, source: &Source, import: &Import) -> Option<String> {
+    let target = tree.target(import)?;
+    // An item of the crate's root, such as a macro, has no room.
+    let room = target.module.first()?;
+    (room != source.room()).then(|| room.clone())
+}
+
+/// Imports against the table, a line each.
+fn upward(tree: &Tree) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for source in &tree.sources {
+        let Some(rooms) = allowed(source.room()) else {
+            continue;
+        };
+        for import in &source.imports {
+            if let Some(room) = other_room(tree, source, import)
+                && !rooms.contains(room.as_str())
+            {
+                wrong.push(format!(
+                    "src/{}: `{}` imports `{}`",
+                    source.path.display(),
+                    source.room(),
+                    import.text()
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// Imports that hide which room they lead into, a line each.
+fn hidden(tree: &Tree) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for source in tree.sources.iter().filter(|source| source.room() != "lib") {
+        for import in &source.imports {
+            let climbs = import.parts.iter().filter(|part| *part == "super").count();
+            let leaves = climbs >= import.module.len();
+            let target = tree.target(import);
+            let is_root = import.name.is_some()
+                && target.is_some_and(|target| {
+                    target.module.is_empty() && (target.item.is_empty() || target.item == ["*"])
+                });
+            if leaves || is_root {
+                wrong.push(format!("src/{}: `{}`", source.path.display(), import.text()));
+            }
+        }
+    }
+    wrong
+}
+
+/// Where a crate is named, a line each: `of` says whether that room may.
+fn crate_names(tree: &Tree, name: &str, of: impl Fn(&str) -> bool) -> Vec<String> {
+    let foreign = tree.sources.iter().filter(|source| !of(source.room()));
+    let imports = foreign.flat_map(|source| source.imports.iter().map(move |import| (source, import)));
+    imports
+        .filter(|(_, import)| import.parts[0] == name && tree.target(import).is_none())
+        .map(|(source, import)| format!("src/{}: `{}`", source.path.display(), import.text()))
+        .collect()
+}
+
 #[test]
 fn every_room_stands_in_the_table() {
-    for source in sources() {
+    for source in &Tree::of_the_program().sources {
         let room = source.room();
         assert!(
-            room == "lib" || allowed(&room).is_some(),
+            room == "lib" || allowed(room).is_some(),
             "src/{} opens a new room `{room}`. Put the code into the room whose question it answers (ARCHITECTURE.md), \
              or, when a room is really missing, give it a row in MAY_IMPORT and in ARCHITECTURE.md.",
             source.path.display(),
@@ -186,58 +145,35 @@ fn every_room_stands_in_the_table() {
 
 #[test]
 fn imports_go_downward_only() {
-    let mut wrong = Vec::new();
-    for source in sources() {
-        let room = source.room();
-        let Some(rooms) = allowed(&room) else { continue };
-        for path in imported_by(&source) {
-            let target = path.split("::").next().unwrap_or_default();
-            // A macro or an item of the crate's root has no room.
-            let is_room = allowed(target).is_some();
-            if is_room && target != room && !rooms.contains(target) {
-                wrong.push(format!(
-                    "src/{}: `{room}` imports `{path}`",
-                    source.path.display()
-                ));
-            }
-        }
-    }
+    let wrong = upward(Tree::of_the_program());
     assert!(
         wrong.is_empty(),
         "{}\nA room imports downward only. What needs two rooms belongs above both (app, watcher, webhooks, bootstrap); \
          a rule without waiting belongs into domain. Change the table only together with ARCHITECTURE.md, when the \
-         house itself changes.",
+         order of the rooms itself changes.",
         wrong.join("\n"),
     );
 }
 
 #[test]
-fn config_sees_of_a_room_its_configuration_only() {
-    for source in sources().iter().filter(|source| source.room() == "config") {
-        for path in imported_by(source) {
-            let mut parts = path.split("::");
-            let room = parts.next().unwrap_or_default();
-            if ["config", "telemetry"].contains(&room) {
-                continue;
-            }
-            // `use crate::{http, store}` names the rooms to write `http::config::Config` below.
-            let second = parts.next().filter(|part| !part.is_empty());
-            assert!(
-                second.is_none_or(|part| part == "config" || part == "Config"),
-                "src/{}: `{path}`. The configuration fills the rooms' `config.rs` and knows nothing else of them.",
-                source.path.display(),
-            );
-        }
-    }
+fn imports_show_the_room_they_lead_into() {
+    let wrong = hidden(Tree::of_the_program());
+    assert!(
+        wrong.is_empty(),
+        "{}\nName the room: `crate::room::…`, not by `super` from within another and not by the crate's root as a whole.",
+        wrong.join("\n"),
+    );
 }
 
 #[test]
 fn the_domain_reads_no_clock() {
-    for source in sources().iter().filter(|source| source.room() == "domain") {
-        for path in imported_by(source) {
+    let tree = Tree::of_the_program();
+    for source in tree.sources.iter().filter(|source| source.room() == "domain") {
+        for import in &source.imports {
+            let text = import.text();
             assert!(
-                !path.starts_with("clock") || path == "clock::later",
-                "src/{}: `{path}`. Moments come into the domain as values; of the clock's room it uses `later` alone.",
+                !text.starts_with("crate::clock") || text == "crate::clock::later",
+                "src/{}: `{text}`. Moments come into the domain as values; of the clock's room it uses `later` alone.",
                 source.path.display(),
             );
         }
@@ -245,22 +181,24 @@ fn the_domain_reads_no_clock() {
 }
 
 #[test]
-fn nobody_climbs_out_of_a_room_by_super() {
-    for source in sources() {
-        let inline = source
-            .text
-            .lines()
-            .position(|line| line.contains("mod ") && line.ends_with('{'));
-        let inline = inline.unwrap_or(usize::MAX);
-        for (number, line) in source.text.lines().enumerate() {
-            // Within an inline module one `super::` more stays inside.
-            let depth = source.depth() + usize::from(number > inline);
-            let climb = "super::".repeat(depth);
+fn config_sees_of_a_room_its_configuration_only() {
+    let tree = Tree::of_the_program();
+    for source in tree.sources.iter().filter(|source| source.room() == "config") {
+        for import in &source.imports {
+            let Some(room) = other_room(tree, source, import) else {
+                continue;
+            };
+            if room == "telemetry" {
+                continue;
+            }
+            let target = tree.target(import).expect("it leads into a room");
+            let second = target.module.get(1).or(target.item.first());
+            // `use crate::{http, store}` names the rooms to write `http::config::Config` below.
             assert!(
-                !line.contains(&climb),
-                "src/{}:{} leaves its room by `{climb}`. Write `crate::…`, so that the import can be seen and judged.",
+                second.is_none_or(|part| part == "config" || part == "Config"),
+                "src/{}: `{}`. The configuration fills the rooms' `config.rs` and knows nothing else of them.",
                 source.path.display(),
-                number + 1,
+                import.text(),
             );
         }
     }
@@ -268,22 +206,22 @@ fn nobody_climbs_out_of_a_room_by_super() {
 
 #[test]
 fn some_crates_stay_in_their_room() {
-    for source in sources() {
-        let room = source.room();
-        for (name, rooms) in CRATES {
-            assert!(
-                rooms.contains(&room.as_str()) || paths(&source.text, &format!("{name}::")).is_empty(),
-                "src/{} names `{name}`, which belongs to {rooms:?} alone: ask that room for a verb instead.",
-                source.path.display(),
-            );
-        }
-        for name in NOT_IN_DOMAIN {
-            assert!(
-                room != "domain" || paths(&source.text, &format!("{name}::")).is_empty(),
-                "src/{} names `{name}`. The domain holds rules without I/O, waiting or formats; JSON is made in api_types.",
-                source.path.display(),
-            );
-        }
+    let tree = Tree::of_the_program();
+    for (name, rooms) in CRATES {
+        let wrong = crate_names(tree, name, |room| rooms.contains(&room));
+        assert!(
+            wrong.is_empty(),
+            "{}\n`{name}` belongs to {rooms:?} alone: ask that room for a verb instead.",
+            wrong.join("\n"),
+        );
+    }
+    for name in NOT_IN_DOMAIN {
+        let wrong = crate_names(tree, name, |room| room != "domain");
+        assert!(
+            wrong.is_empty(),
+            "{}\nThe domain holds rules without I/O, waiting or formats; JSON is made in api_types.",
+            wrong.join("\n"),
+        );
     }
 }
 
@@ -319,8 +257,63 @@ fn the_map_shows_the_same_table() {
     assert!(shown >= 13, "ARCHITECTURE.md shows {shown} rooms");
 }
 
-#[test]
-fn the_guard_sees_groups_nesting_and_paths_in_code() {
-    let text = "use crate::{store::{self, Store}, http};\nlet x = crate::clock::now();\nuse other_crate::y;";
-    assert_eq!(paths(text, "crate::"), ["store::", "http", "clock::now"]);
+/// A made-up crate whose room `domain` holds this.
+fn with_domain(text: &str) -> Tree {
+    Tree::of(&[
+        ("lib.rs", "mod app; mod domain; mod store;"),
+        ("app.rs", "pub struct App;"),
+        ("domain/mod.rs", text),
+        ("store.rs", "pub struct Store;"),
+    ])
+}
+
+#[rstest::rstest]
+#[case::plain("use crate::app::App;")]
+#[case::nested("use crate::{store::{Store}, domain::x};")]
+#[case::of_a_room_alone("use crate::app;")]
+#[case::for_others("pub(crate) use crate::app::App;")]
+#[case::in_code("fn f() { crate::app::App::new() }")]
+#[case::in_a_macro("fn f() { json!({ \"a\": crate::app::App }) }")]
+#[case::in_an_attribute("#[derive(crate::app::Derived)] struct S;")]
+#[case::in_a_name_for_serde("struct S { #[serde(default = \"crate::app::default\")] x: u8 }")]
+#[case::behind_an_address("const A: &str = \"http://a.example\"; use crate::app::App;")]
+#[case::in_tests("#[cfg(test)] mod tests { use crate::app::App; }")]
+#[case::by_super("mod inner { use super::super::app::App; }")]
+#[case::as_a_crate("use emgate::app::App;")]
+fn an_import_upward_is_found(#[case] text: &str) {
+    assert_eq!(upward(&with_domain(text)).len(), 1, "{text}");
+}
+
+#[rstest::rstest]
+#[case::own_items("use crate::domain::X; use self::y::Z; use std::app::App;")]
+#[case::comments("// use crate::app::App;\n/* crate::app::App */ /// [`crate::app::App`]\nstruct S;")]
+#[case::texts("const A: &str = \"use crate::app::App\";")]
+fn no_import_is_seen_where_there_is_none(#[case] text: &str) {
+    assert_eq!(upward(&with_domain(text)), [] as [String; 0]);
+}
+
+#[rstest::rstest]
+#[case::by_super("use super::app::App;")]
+#[case::by_super_from_within("mod inner { use super::super::app::App; }")]
+#[case::root_under_a_name("use crate as all;")]
+#[case::root_as_a_whole("use crate::*;")]
+fn an_import_that_hides_its_room_is_found(#[case] text: &str) {
+    assert_eq!(hidden(&with_domain(text)).len(), 1, "{text}");
+}
+
+#[rstest::rstest]
+#[case::plain("use sqlx::Row;")]
+#[case::alone("use sqlx;")]
+#[case::in_a_group("use {std::fmt, sqlx::{Row as _}};")]
+#[case::rooted("fn f() { ::sqlx::query(\"\") }")]
+#[case::derived("#[derive(sqlx::FromRow)] struct S;")]
+fn a_crate_is_found_outside_of_its_room(#[case] text: &str) {
+    assert_eq!(
+        crate_names(&with_domain(text), "sqlx", |room| room == "store").len(),
+        1
+    );
+    assert_eq!(
+        crate_names(&with_domain(text), "sqlx", |room| room == "domain").len(),
+        0
+    );
 }

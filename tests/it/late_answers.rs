@@ -106,7 +106,7 @@ async fn a_late_refusal_does_not_undo_an_end_and_does_not_free_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_leaves_open_what_happened_does_not_reopen_what_was_called_unknown_or_found() {
+async fn an_answer_that_leaves_open_what_happened_reopens_no_operation() {
     for (assignments, state, status) in [
         (UNKNOWN, "unknown", 202),
         (RUNNING, "running", 202),
@@ -122,7 +122,7 @@ async fn an_answer_that_leaves_open_what_happened_does_not_reopen_what_was_calle
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operation_whose_session_was_found_first_is_told_its_task_and_takes_no_second_step() {
+async fn an_operation_whose_session_was_found_first_gets_its_task_later() {
     let (test, stand_in) = stage(|_| {}).await;
     let answer = overtaken(&test, &stand_in, RUNNING).await.expect(202);
     assert_eq!(states(&answer.body), ["submitting", "running"]);

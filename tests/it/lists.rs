@@ -304,7 +304,7 @@ async fn every_event_type_comes_with_a_schema_that_its_example_fits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_record_is_left_out_of_lists_and_costs_no_other_and_no_action_on_another() {
+async fn a_damaged_record_costs_no_other_record_of_the_list() {
     let test = TestGateway::builder()
         .sim(|sim| {
             sim.plans = 4;

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::em_bench::{Bench, Server, answer, config, plan_id, usual};
+use crate::waiting::slowly_blocking;
 
 use crate::support::commands::act;
 
@@ -64,10 +65,10 @@ async fn no_more_requests_run_in_a_session_than_allowed() {
     let (running, peak) = (now.clone(), most.clone());
     let server = Server::start(move |request| {
         usual(request).unwrap_or_else(|| {
-            // The server answers in the thread of the connection; the sleep makes requests overlap.
+            // The server answers in the thread of the connection; the pause makes requests overlap.
             let count = running.fetch_add(1, Ordering::SeqCst) + 1;
             peak.fetch_max(count, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(2));
+            slowly_blocking(Duration::from_millis(2));
             running.fetch_sub(1, Ordering::SeqCst);
             answer("404 Not Found", "", "<Error/>")
         })

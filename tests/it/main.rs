@@ -28,6 +28,7 @@ mod em_examples; // the document's examples of EM's answers, produced
 mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
+mod guard_circles; // no circle between the files of a room
 mod guard_citations; // paths and headings that comments and documents cite exist
 mod guard_context; // every verb takes the context of its request
 mod guard_imports; // who may import whom, and which crates stay in one room
@@ -35,6 +36,7 @@ mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod guard_query; // every operation of the document: an unknown query parameter, and what is no clean text
+mod guard_tests; // tests: short names, and one place to wait
 #[cfg(feature = "demo")]
 mod input_rules; // what no body, header or token gets past, on both stores
 #[cfg(feature = "demo")]
@@ -67,6 +69,7 @@ mod public_url; // every address absolute below server.public_url, and none lost
 mod replicas; // real processes on one PostgreSQL: one job each, takeover, fencing, the database gone
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again
+mod rust_source; // modules and paths of the source, read for the guards
 #[cfg(feature = "demo")]
 mod server_tls; // the listener's certificate while the gateway runs, and SIGHUP
 #[cfg(feature = "demo")]
@@ -95,5 +98,9 @@ mod upstream_faults; // at most one action on the wire, no endless wait, no trus
 mod upstream_patience; // how long each class of request may take, and that only reads are repeated
 #[cfg(feature = "demo")]
 mod upstream_table; // docs/upstream-faults.md, row by row
+#[path = "../support/waiting.rs"]
+mod waiting; // polling with a deadline, and slowness on purpose
 #[cfg(feature = "demo")]
 mod webhooks; // endpoints, deliveries and callbacks as callers meet them
+#[cfg(feature = "demo")]
+mod whole_answers; // answers as a whole beside recorded ones

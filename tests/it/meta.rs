@@ -1,7 +1,7 @@
 //! The gateway itself: probes, metrics, its document, the pages around it, and what every answer carries.
 
-use std::io::Read as _;
 use std::io::Write as _;
+use std::io::{ErrorKind, Read as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, TestGateway, client};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readiness_tells_degraded_while_enterprise_manager_is_away_and_unavailable_only_when_asked_strictly()
-{
+async fn readiness_is_degraded_while_em_is_away_unless_asked_strictly() {
     let test = TestGateway::start().await;
     let stranger = test.stranger();
     assert_eq!(
@@ -58,7 +57,7 @@ async fn readiness_tells_degraded_while_enterprise_manager_is_away_and_unavailab
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readiness_tells_that_the_credentials_are_refused_although_enterprise_manager_answers() {
+async fn readiness_names_refused_credentials_as_the_reason() {
     let test = TestGateway::start().await;
     test.fault(json!({"kind": "status", "status": 401, "count": 1000, "path": "/api/sessionMngr"}))
         .await;
@@ -392,7 +391,9 @@ async fn a_wait_is_capped_and_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_never_ends_is_cut_off() {
-    let test = TestGateway::start().await;
+    let builder =
+        TestGateway::builder().config(|config| config.server.head_timeout = Duration::from_millis(300));
+    let test = builder.start().await;
     let address = test.addr();
     let outcome = tokio::task::spawn_blocking(move || {
         let mut socket = TcpStream::connect(address).expect("a connection");
@@ -402,12 +403,13 @@ async fn a_head_that_never_ends_is_cut_off() {
         socket
             .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
             .expect("written");
-        let begun = Instant::now();
-        let mut rest = Vec::new();
-        let _ = socket.read_to_end(&mut rest);
-        begun.elapsed()
+        socket.read_to_end(&mut Vec::new())
     });
-    let elapsed = outcome.await.expect("joined");
-    assert!(elapsed < Duration::from_secs(29), "{elapsed:?}");
+    // A wait of its own that passes is an error of another kind.
+    let end = outcome.await.expect("joined").map_err(|error| error.kind());
+    assert!(
+        !matches!(end, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)),
+        "{end:?}"
+    );
     test.stop().await;
 }

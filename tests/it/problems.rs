@@ -589,7 +589,7 @@ async fn an_action_is_202_when_nobody_knows_and_503_when_it_was_never_sent_but_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_credentials_of_ours_are_502_and_an_unreachable_server_503_and_actions_wait_for_the_baseline() {
+async fn an_em_that_cannot_be_used_is_502_or_503_by_whose_fault_it_is() {
     let test = TestGateway::builder()
         .config(|config| {
             config.upstream.accounts = vec![Account::new(

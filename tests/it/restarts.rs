@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::PLAN;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::{World, stats};
+use crate::waiting::eventually;
 
 fn operation_path(operation: &serde_json::Value) -> String {
     format!("/api/v1/operations/{}", operation["id"].as_str().expect("an id"))
@@ -157,17 +158,11 @@ async fn a_kill_between_ems_answer_and_its_record_loses_nothing() {
         .expect("a second connection");
     let asked = tokio::spawn(world.post_with_key(&path, "drill-3"));
     // From the moment of its record on nothing more can be written down; EM's answer takes a second.
-    let deadline = std::time::Instant::now() + crate::support::process::PATIENCE;
-    let recorded = "select id from operations limit 1";
-    while sqlx::query(recorded)
-        .fetch_optional(&mut other)
-        .await
-        .expect("read")
-        .is_none()
-    {
-        assert!(std::time::Instant::now() < deadline, "it was never recorded");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let is_recorded = async || {
+        let operation = sqlx::query("select id from operations limit 1").fetch_optional(&mut other);
+        operation.await.expect("read").is_some()
+    };
+    eventually("its record", is_recorded, |recorded| *recorded).await;
     sqlx::query("begin immediate")
         .execute(&mut other)
         .await
@@ -198,7 +193,7 @@ async fn a_kill_between_ems_answer_and_its_record_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_whose_process_was_killed_is_joined_at_the_first_look_that_shows_its_session() {
+async fn a_request_whose_process_was_killed_is_joined_as_soon_as_its_session_shows() {
     let world = World::start(&["--speed", "10"]).await;
     let mut receiver = WebhookReceiver::start().await;
     world
@@ -247,11 +242,12 @@ async fn killed_while_asking(world: World, path: &str, key: &str) -> World {
 }
 
 async fn until_asked(world: &World) {
-    let deadline = std::time::Instant::now() + crate::support::process::PATIENCE;
-    while posts(world).await == 0 {
-        assert!(std::time::Instant::now() < deadline, "EM never got the request");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    eventually(
+        "EM gets the request",
+        async || posts(world).await,
+        |count| *count > 0,
+    )
+    .await;
 }
 
 /// How often EM was asked to run the plan.

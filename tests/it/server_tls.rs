@@ -1,12 +1,11 @@
 //! The certificate of the listener while the gateway runs: replaced, broken, swapped by a link; and SIGHUP.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::process::PATIENCE;
 use crate::support::world::{World, stats};
+use crate::waiting::eventually;
 
 const REPLACED: &str = "the certificate of server.tls was replaced";
 const REFUSED: &str = "the new certificate of server.tls cannot be used; the old one is still served";
@@ -71,11 +70,8 @@ impl Served {
     }
 
     async fn until(&self, wanted: &Pair) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.leaf().await != wanted.der {
-            assert!(Instant::now() < deadline, "the new certificate is never served");
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        let is_served = async || self.leaf().await == wanted.der;
+        eventually("the new certificate", is_served, |served| *served).await;
     }
 
     fn line(&mut self, message: &str) -> Value {

@@ -7,15 +7,15 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::support::PLAN;
 use crate::support::postgres::is_root;
-use crate::support::process::{PATIENCE, command};
+use crate::support::process::command;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::{World, stats};
+use crate::waiting::{eventually, output_of};
 
 /// A process that is told of a write beyond its limit, and not ended.
 const LIMITED: &[&str] = &["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""];
@@ -78,7 +78,7 @@ fn run(command: &mut Command) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_without_room_refuses_writes_only_and_all_goes_on_when_there_is_room() {
+async fn a_disk_without_room_refuses_writes_only_until_there_is_room() {
     full_and_free(
         World::start_by(LIMITED, &["--speed", "10"]).await,
         limit,
@@ -88,7 +88,7 @@ async fn a_disk_without_room_refuses_writes_only_and_all_goes_on_when_there_is_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_does_a_file_system_that_is_really_full() {
+async fn a_full_file_system_refuses_writes_only() {
     let permitted = Command::new("unshare")
         .args([
             "--user",
@@ -201,18 +201,9 @@ fn check(readiness: &Value) -> &Value {
 }
 
 async fn until(world: &World, path: &str, wished: impl Fn(u16, &Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (status, _, body) = world.ask(path).await;
-        if wished(status, &body) {
-            return body;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{path} never became as wished: {status} {body:#}"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let ask = async || world.ask(path).await;
+    let (_, _, body) = eventually(path, ask, |(status, _, body)| wished(*status, body)).await;
+    body
 }
 
 /// How many ends of sessions the log tells.
@@ -225,7 +216,7 @@ async fn told(world: &World) -> usize {
 }
 
 #[test]
-fn a_store_that_cannot_be_written_to_is_told_at_the_start_with_its_place_and_a_remedy() {
+fn a_store_that_cannot_be_written_to_is_reported_at_the_start_with_a_remedy() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("emgate.db");
     let common = if is_root() { COMMON } else { &[] };
@@ -304,13 +295,5 @@ fn emgate(starter: &[&str], subcommand: &str, file: &Path) -> Output {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("it runs");
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().expect("it can be asked").is_none() {
-        if Instant::now() > deadline {
-            child.kill().expect("killed");
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    child.wait_with_output().expect("its words")
+    output_of(command.spawn().expect("it runs"))
 }

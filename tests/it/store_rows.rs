@@ -26,7 +26,7 @@ fn check(readiness: &Value) -> &Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operation_that_cannot_be_read_is_internal_and_in_readiness_and_keeps_its_plan_until_it_can_be() {
+async fn an_operation_that_cannot_be_read_keeps_its_plan_busy() {
     let test = TestGateway::builder().sim(|sim| sim.speed = 0.1).start().await;
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
     let made = test.client.post(&path).send().await.expect(202);

@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::em_bench::{Bench, PLAN, Server, answer, config, plan_id, usual};
+use crate::waiting::eventually;
 
 use crate::support::commands::act;
 
@@ -37,15 +38,8 @@ fn all_sessions(page: PageRequest) -> SessionQuery {
 }
 
 async fn finished(em: &EmClient, accepted: &AcceptedTask) -> TaskView {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let view = em.task(accepted.logon, &accepted.task).await.expect("a task");
-        if view.state == TaskState::Finished {
-            return view;
-        }
-        assert!(Instant::now() < deadline, "{view:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let view = async || em.task(accepted.logon, &accepted.task).await.expect("a task");
+    eventually("the task's end", view, |view| view.state == TaskState::Finished).await
 }
 
 #[tokio::test]
@@ -138,15 +132,8 @@ async fn a_test_is_followed_from_the_task_to_the_end_of_its_session() {
     assert_eq!(task.success, Some(true));
     let id = task.session.expect("the task links the session");
 
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let session = loop {
-        let session = bench.em.session(&id).await.expect("a session");
-        if session.state.is_stopped() {
-            break session;
-        }
-        assert!(Instant::now() < deadline, "{session:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let session = async || bench.em.session(&id).await.expect("a session");
+    let session = eventually("the session's end", session, |session| session.state.is_stopped()).await;
     assert_eq!(session.id, id);
     assert_eq!(session.plan_name, plan.name);
     assert_eq!(session.result, Some(SessionResult::Success));
@@ -200,18 +187,17 @@ async fn start_and_undo_work_for_both_kinds_and_their_tasks_end() {
                 before: Some(yesterday),
             },
         ] {
-            let deadline = Instant::now() + Duration::from_secs(20);
             // The simulator refuses an action while the one before is at work.
-            let accepted = loop {
-                match act(&bench.em, &plan, action).await {
-                    Ok(accepted) => break accepted,
-                    Err(error) => {
-                        assert_eq!(error.status(), Some(400), "{error:?}");
-                        assert!(Instant::now() < deadline, "{error}");
-                        tokio::time::sleep(Duration::from_millis(10)).await;
-                    }
+            let attempt = async || act(&bench.em, &plan, action).await;
+            let accepted = eventually("the action is accepted", attempt, |answer| match answer {
+                Ok(_) => true,
+                Err(error) => {
+                    assert_eq!(error.status(), Some(400), "{error:?}");
+                    false
                 }
-            };
+            })
+            .await
+            .expect("accepted");
             let task = finished(&bench.em, &accepted).await;
             assert_eq!(task.success, Some(true), "{kind:?} {action:?} {task:?}");
             let linked = action.kind().has_session(kind);

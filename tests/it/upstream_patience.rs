@@ -99,7 +99,7 @@ async fn a_log_off_that_is_never_answered_does_not_keep_the_program_from_ending(
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_late_for_a_read_is_in_time_for_an_action_and_for_the_watcher() {
+async fn actions_and_the_watcher_wait_for_answers_longer_than_reads() {
     let gate = Gate::shut();
     let held = gate.clone();
     // 3.1 s for a read, 4.6 s for an action, 6.1 s for a page of the watcher's.
@@ -193,7 +193,7 @@ impl Clock for Dice {
 }
 
 #[tokio::test]
-async fn only_reads_are_repeated_after_a_broken_connection_and_each_pause_before_is_left_to_chance() {
+async fn only_reads_are_repeated_after_a_broken_connection() {
     let server = Server::start(|request| usual(request).unwrap_or_else(|| Reply::Close(Vec::new()))).await;
     let dice = Arc::new(Dice::default());
     let em = EmClient::new(&config(&server.url), dice.clone()).expect("a room");

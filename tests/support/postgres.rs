@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::waiting::holds_blocking;
 use base64::Engine as _;
 use sqlx::Connection as _;
 
@@ -137,14 +138,9 @@ impl Server {
         signal_all("-KILL", &ids);
         process.wait().expect("gone");
         // Whoever is still there holds the shared memory, and the next start would refuse.
-        let deadline = Instant::now() + PATIENCE;
-        while ids.iter().any(|id| is_alive(*id)) {
-            assert!(
-                Instant::now() < deadline,
-                "a killed process of the server lives on"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        holds_blocking("the server's processes are gone", || {
+            !ids.iter().any(|id| is_alive(*id))
+        });
     }
 
     /// Ends it in order.
@@ -220,26 +216,22 @@ impl Server {
     }
 
     fn wait_until_ready(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        holds_blocking("PostgreSQL starts", || {
             let ready = Command::new(self.bin.join("pg_isready"))
                 .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
                 .status()
                 .expect("pg_isready runs");
-            if ready.success() {
-                return;
-            }
             let ended = self
                 .process
                 .as_mut()
                 .and_then(|process| process.try_wait().expect("the process can be asked"));
             assert!(
-                ended.is_none() && Instant::now() < deadline,
+                ended.is_none(),
                 "PostgreSQL did not start ({ended:?}):\n{}",
                 std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
             );
-            std::thread::sleep(Duration::from_millis(30));
-        }
+            ready.success()
+        });
     }
 
     fn signal_all(&self, name: &str) {

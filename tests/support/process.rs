@@ -113,7 +113,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("the process can be asked") {
                 return status;
             }
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(5));
         }
         panic!("the process did not end in time");
     }

@@ -24,33 +24,23 @@ pub struct JsonValue(pub Value);
 pub struct OptionalJson<T> {
     /// The body, read into its type.
     pub typed: Option<T>,
-    /// The body as a JSON value, null when there is none: what an idempotency key stands for.
+    /// The body as a JSON value, null when there is none; an idempotency key names it.
     pub value: Value,
 }
 
-/// A body of which the bytes count: numbers of any size stay exact. It may be left out.
+/// A body that is kept as its bytes, so that numbers of any size stay exact. It may be left out.
 pub struct RawJson {
     /// The bytes, if there are any.
     pub bytes: Option<Bytes>,
-    /// The body as a JSON value, null when there is none: what an idempotency key stands for.
+    /// The body as a JSON value, null when there is none; an idempotency key names it.
     pub value: Value,
-}
-
-impl<T> OptionalJson<T> {
-    /// The same body as another type.
-    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> OptionalJson<U> {
-        OptionalJson {
-            typed: self.typed.map(into),
-            value: self.value,
-        }
-    }
 }
 
 impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
-        let body = OptionalJson::from_request(request, edge).await?;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        let body = OptionalJson::from_request(request, state).await?;
         body.typed
             .map(Self)
             .ok_or_else(|| Problem::fault("", "a JSON body is required"))
@@ -60,8 +50,8 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
 impl FromRequest<HttpState> for JsonValue {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
-        let body = RawJson::from_request(request, edge).await?;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        let body = RawJson::from_request(request, state).await?;
         match body.bytes {
             Some(_) => Ok(Self(body.value)),
             None => Err(Problem::fault("", "a JSON body is required")),
@@ -72,8 +62,8 @@ impl FromRequest<HttpState> for JsonValue {
 impl<T: DeserializeOwned> FromRequest<HttpState> for OptionalJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
-        let body = RawJson::from_request(request, edge).await?;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        let body = RawJson::from_request(request, state).await?;
         let typed = match body.bytes {
             Some(_) => {
                 Some(json::read(&body.value).map_err(|fault| Problem::fault(fault.pointer, fault.detail))?)
@@ -90,8 +80,8 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for OptionalJson<T> {
 impl FromRequest<HttpState> for RawJson {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, edge: &HttpState) -> Result<Self, Problem> {
-        let bytes = collected(request, edge).await?;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        let bytes = collected(request, state).await?;
         let value = match &bytes {
             Some(bytes) => json::parse(bytes)?,
             None => Value::Null,
@@ -101,14 +91,14 @@ impl FromRequest<HttpState> for RawJson {
 }
 
 /// The whole body without a byte order mark; none when it is empty. Anything else must say that it is JSON.
-async fn collected(request: Request, edge: &HttpState) -> Result<Option<Bytes>, Problem> {
+async fn collected(request: Request, state: &HttpState) -> Result<Option<Bytes>, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = body
         .collect()
         .await
         .map_err(|error| {
             if error.into_inner().downcast_ref::<LengthLimitError>().is_some() {
-                Problem::too_large(edge.config().max_body)
+                Problem::too_large(state.config().max_body)
             } else {
                 Problem::new(Code::MalformedRequest, "the body ended before it was complete")
             }
@@ -159,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_json_in_utf_8_is_taken_as_a_body() {
+    fn only_json_in_utf_8_is_accepted_as_a_body() {
         let accepted = |kind: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::http::HttpState;
@@ -32,15 +32,12 @@ impl Conditions {
             tags.iter()
                 .any(|known| known == "*" || opaque(known) == opaque(tag))
         });
-        let mut response = if known {
+        let response = if known {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             response
         };
-        if let Ok(tag) = HeaderValue::from_str(tag) {
-            response.headers_mut().insert(ETAG, tag);
-        }
-        response
+        ([(ETAG, tag)], response).into_response()
     }
 }
 
@@ -65,64 +62,58 @@ impl FromRequestParts<HttpState> for Conditions {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
-        check_if_match(&parts.headers)?;
+        let if_match = tags(&parts.headers, &IF_MATCH).map_err(|Unreadable| {
+            // Whoever sends one wants a write to be guarded.
+            let detail = "must be entity tags in double quotes, separated by commas, or *";
+            Problem::fault("If-Match", detail)
+        })?;
         Ok(Self {
-            if_match: tags(&parts.headers, &IF_MATCH),
-            if_none_match: tags(&parts.headers, &IF_NONE_MATCH),
+            if_match,
+            // One that cannot be read only costs the caller a copy of what it has.
+            if_none_match: tags(&parts.headers, &IF_NONE_MATCH).unwrap_or_default(),
         })
     }
 }
 
-/// Refuses an `If-Match` that is no list of entity tags: whoever sends one wants a write to be guarded.
-fn check_if_match(headers: &HeaderMap) -> Result<(), Problem> {
-    let fits = |value: &HeaderValue| value.to_str().is_ok_and(is_tag_list);
-    if headers.get_all(IF_MATCH).iter().all(fits) {
-        Ok(())
-    } else {
-        let detail = "must be entity tags in double quotes, separated by commas, or *";
-        Err(Problem::fault("If-Match", detail))
+/// The header is no list of entity tags.
+struct Unreadable;
+
+/// The entity tags of all headers of this name; none where there is no such header.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Vec<String>>, Unreadable> {
+    let mut all = None;
+    for value in headers.get_all(name) {
+        let text = value.to_str().map_err(|_| Unreadable)?;
+        let tags = tag_list(text).ok_or(Unreadable)?;
+        all.get_or_insert_with(Vec::new)
+            .extend(tags.into_iter().map(ToOwned::to_owned));
     }
+    Ok(all)
 }
 
-/// `*`, or at least one entity tag (RFC 9110 section 8.8.3); empty places between commas are read over.
-fn is_tag_list(text: &str) -> bool {
+/// `*`, or at least one entity tag (RFC 9110 section 8.8.3); empty places between commas are skipped.
+fn tag_list(text: &str) -> Option<Vec<&str>> {
     let mut rest = text.trim();
     if rest == "*" {
-        return true;
+        return Some(vec![rest]);
     }
-    let mut found = false;
+    let mut tags = Vec::new();
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
         if rest.is_empty() {
-            return found;
+            return (!tags.is_empty()).then_some(tags);
         }
-        let quoted = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"');
-        let Some((tag, after)) = quoted.and_then(|tag| tag.split_once('"')) else {
-            return false;
-        };
+        let quoted = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?;
+        let (opaque, after) = quoted.split_once('"')?;
+        let tag = rest.strip_suffix(after)?;
         let after = after.trim_start_matches([' ', '\t']);
-        if !tag.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e))
+        if !opaque.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e))
             || !(after.is_empty() || after.starts_with(','))
         {
-            return false;
+            return None;
         }
-        found = true;
+        tags.push(tag);
         rest = after;
     }
-}
-
-/// The tags of a header's list. Our tags hold no comma, so that a foreign one that does merely matches nothing.
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<String>> {
-    let mut values = headers.get_all(name).iter().peekable();
-    values.peek()?;
-    Some(
-        values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|tag| tag.trim().to_owned())
-            .filter(|tag| !tag.is_empty())
-            .collect(),
-    )
 }
 
 #[cfg(test)]
@@ -131,21 +122,26 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case("*", true)]
-    #[case(" * ", true)]
-    #[case("\"abc\"", true)]
-    #[case("W/\"abc\"", true)]
-    #[case("\"\"", true)]
-    #[case("\"a,b\" , W/\"c\",,\"d\"", true)]
-    #[case("", false)]
-    #[case(",", false)]
-    #[case("abc", false)]
-    #[case("\"abc", false)]
-    #[case("\"a\" \"b\"", false)]
-    #[case("w/\"a\"", false)]
-    #[case("*, \"a\"", false)]
-    #[case("\"a b\"", false)]
-    fn an_if_match_is_a_list_of_entity_tags(#[case] text: &str, #[case] expected: bool) {
-        assert_eq!(is_tag_list(text), expected, "{text}");
+    #[case("*", &["*"])]
+    #[case(" * ", &["*"])]
+    #[case("\"abc\"", &["\"abc\""])]
+    #[case("W/\"abc\"", &["W/\"abc\""])]
+    #[case("\"\"", &["\"\""])]
+    #[case("\"a,b\" , W/\"c\",,\"d\"", &["\"a,b\"", "W/\"c\"", "\"d\""])]
+    fn entity_tags_are_read_whole(#[case] text: &str, #[case] expected: &[&str]) {
+        assert_eq!(tag_list(text).as_deref(), Some(expected));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case(",")]
+    #[case("abc")]
+    #[case("\"abc")]
+    #[case("\"a\" \"b\"")]
+    #[case("w/\"a\"")]
+    #[case("*, \"a\"")]
+    #[case("\"a b\"")]
+    fn what_is_no_list_of_entity_tags_is_not_read(#[case] text: &str) {
+        assert_eq!(tag_list(text), None);
     }
 }

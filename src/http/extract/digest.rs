@@ -1,4 +1,4 @@
-//! An entity tag for documents whose members may come in another order the next time.
+//! An entity tag for documents whose members may be in another order at the next read.
 //!
 //! Enterprise Manager writes attributes in any order, and the order of members in JSON means nothing, so the tag names
 //! the JSON value: the same whichever order the bytes have, another as soon as anything else differs. One pass, no tree.

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: read here, judged by the verb (docs/behaviour.md#idempotency).
+//! `Idempotency-Key`: read here, checked by the verb (docs/behaviour.md#idempotency).
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::HeaderName;
@@ -23,7 +23,7 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
-    /// What the key stands for; `body` is the JSON value of the request's body.
+    /// The request that the key names; `body` is the JSON value of the request's body.
     #[must_use]
     pub fn of(self, body: Value) -> Option<IdempotentRequest> {
         Some(IdempotentRequest {
@@ -33,10 +33,8 @@ impl Idempotency {
             body,
         })
     }
-}
 
-impl Idempotency {
-    /// The same key for a request whose query counts as well: `target` names what is asked for whole.
+    /// The same key for a request whose query counts as well; `target` is path and query.
     #[must_use]
     pub fn on(mut self, target: String) -> Self {
         self.path = target;
@@ -68,7 +66,7 @@ impl FromRequestParts<HttpState> for Idempotency {
     }
 }
 
-/// Refuses a key where it would not be honoured: ignoring it would promise what is not kept.
+/// Refuses a key where it would have no effect: a caller relies on it.
 pub async fn no_idempotency_key(request: Request, next: Next) -> Response {
     if request.headers().contains_key(IDEMPOTENCY_KEY) {
         Problem::fault(

@@ -1,7 +1,8 @@
-//! What handlers take from a request, each refusing with a problem of `codes` (docs/behaviour.md#requests).
+//! What handlers extract from a request, each refusing with a problem of `codes` (docs/behaviour.md#requests).
 
 mod body;
 mod conditional;
+mod cursor;
 mod digest;
 mod idempotency;
 mod op_context;
@@ -12,12 +13,10 @@ mod query;
 
 pub use body::{JsonBody, JsonValue, OptionalJson, RawJson};
 pub use conditional::{Conditions, entity_tag};
+pub use cursor::{EventCursor, FromCursor, IntoCursor, OpaqueCursor, cursor};
 pub use digest::json_etag;
 pub use idempotency::{Idempotency, no_idempotency_key};
 pub use parameters::{KnownParameters, only_known, pairs};
 pub use path::Id;
 pub use prefer::Wait;
-pub use query::{
-    Choice, Choices, EnumParam, EventCursor, IdFilter, Moment, OpaqueCursor, PageNumber, PageSize, Query,
-    cursor,
-};
+pub use query::{Choice, Choices, EnumParam, IdFilter, PageNumber, PageSize, Query, TimestampParam};

@@ -1,7 +1,7 @@
 //! The query as text: which parameters a route knows, each given once, each of them clean text.
 //!
-//! Judged where a route is registered, before its handler runs, so that a parameter nobody reads is refused and never
-//! ignored: whoever writes `?dryRun=true` must not get the real thing.
+//! Checked where a route is registered, before its handler runs, so that a parameter that is not read is refused and
+//! never ignored: a caller who writes `?dryRun=true` must not start a failover.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use crate::http::problem::Problem;
 pub struct KnownParameters(Vec<(Method, Vec<String>)>);
 
 impl KnownParameters {
-    /// Adds what `method` takes. HEAD takes what GET takes.
+    /// Adds the parameters of `method`. HEAD has those of GET.
     pub fn add(&mut self, method: Method, names: Vec<String>) {
         self.0.push((method, names));
     }
 
-    /// Whether no method takes any.
+    /// Whether no method has any.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|(_, names)| names.is_empty())
@@ -98,7 +98,7 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
                 pairs.push((name, value));
                 continue;
             }
-            // A name that is no text is shown as it was written.
+            // A name that is no text is quoted as it was written.
             (Err(detail), _) => (raw.to_owned(), detail),
             (Ok(name), Err(detail)) => (name, detail),
         };
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn head_takes_what_get_takes() {
+    fn head_has_the_parameters_of_get() {
         let mut known = KnownParameters::default();
         known.add(Method::GET, vec!["page".to_owned()]);
         known.add(Method::POST, Vec::new());

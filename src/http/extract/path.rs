@@ -14,9 +14,9 @@ pub struct Id<T>(pub T);
 impl<T: FromStr + Send> FromRequestParts<HttpState> for Id<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, edge: &HttpState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
         let nothing = || Problem::not_found("what the path names");
-        let params = RawPathParams::from_request_parts(parts, edge)
+        let params = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| nothing())?;
         let mut values = params.iter().map(|(_, value)| value);

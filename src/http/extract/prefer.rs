@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 
 use crate::http::HttpState;
@@ -33,23 +33,19 @@ impl Wait {
         Some(until.saturating_duration_since(Instant::now()))
     }
 
-    /// Tells the caller which wait was granted.
+    /// The response with the wait that was granted.
     #[must_use]
-    pub fn applied(self, mut response: Response) -> Response {
-        if let Some(asked) = self.asked
-            && let Ok(value) = HeaderValue::from_str(&format!("wait={}", asked.as_secs()))
-        {
-            response.headers_mut().insert(PREFERENCE_APPLIED, value);
-        }
-        response
+    pub fn applied(self, response: Response) -> Response {
+        let applied = self.asked.map(|asked| format!("wait={}", asked.as_secs()));
+        (applied.map(|wait| [(PREFERENCE_APPLIED, wait)]), response).into_response()
     }
 }
 
 impl FromRequestParts<HttpState> for Wait {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, edge: &HttpState) -> Result<Self, Infallible> {
-        let cap = edge.config().request_timeout.saturating_sub(MARGIN);
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Infallible> {
+        let cap = state.config().request_timeout.saturating_sub(MARGIN);
         Ok(Self {
             asked: seconds(&parts.headers).map(|seconds| Duration::from_secs(seconds).min(cap)),
             started: RequestContext::of(&parts.extensions).map_or_else(Instant::now, RequestContext::started),

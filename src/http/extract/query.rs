@@ -1,14 +1,12 @@
 //! Query parameters: one struct is both the reader and the documentation, so that the two cannot disagree.
 //!
-//! A value that does not fit is 422, naming its parameter. Which parameters there are is judged before, where the route
-//! is registered (`parameters`).
+//! A value that does not fit is 422, naming its parameter. Unknown parameters are refused before, where the route is
+//! registered (`parameters`).
 
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -16,7 +14,6 @@ use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFo
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::app::Cursor;
 use crate::domain::id::{EmId, EndpointId};
 use crate::http::HttpState;
 use crate::http::openapi::constraints;
@@ -120,7 +117,7 @@ impl PartialSchema for PageNumber {
 
 impl ToSchema for PageNumber {}
 
-/// A word of a closed list, as filters and sorting take them.
+/// A word of a closed list, for filters and sorting.
 pub trait EnumParam: Sized + Clone + 'static {
     /// Every word there is.
     fn words() -> Vec<&'static str>;
@@ -185,21 +182,21 @@ impl<T: EnumParam> PartialSchema for Choices<T> {
 
 impl<T: EnumParam> ToSchema for Choices<T> {}
 
-/// A moment in RFC 3339, with any offset.
+/// A timestamp in RFC 3339, with any offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment(pub Timestamp);
+pub struct TimestampParam(pub Timestamp);
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for TimestampParam {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         parsed(
             deserializer,
-            "a moment in RFC 3339, such as 2026-01-31T12:00:00Z (a + must be written %2B)",
+            "a timestamp in RFC 3339, such as 2026-01-31T12:00:00Z (a + must be written %2B)",
         )
         .map(Self)
     }
 }
 
-impl PartialSchema for Moment {
+impl PartialSchema for TimestampParam {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
@@ -208,7 +205,7 @@ impl PartialSchema for Moment {
     }
 }
 
-impl ToSchema for Moment {}
+impl ToSchema for TimestampParam {}
 
 /// An id given as a filter; one that cannot exist is a fault here, since it is a parameter and not a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,7 +237,8 @@ impl<T: Written> PartialSchema for IdFilter<T> {
     }
 }
 
-fn text_of(pattern: &str) -> RefOr<Schema> {
+/// The schema of a text by its pattern.
+pub(super) fn text_of(pattern: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some(pattern))
@@ -248,68 +246,6 @@ fn text_of(pattern: &str) -> RefOr<Schema> {
 }
 
 impl<T: Written> ToSchema for IdFilter<T> {}
-
-/// A place in a log: opaque to callers, a few bytes in base64 to us. Ids of events are taken as they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpaqueCursor(Vec<u8>);
-
-impl OpaqueCursor {
-    /// The cursor's text.
-    pub fn write(place: &[u8]) -> String {
-        URL_SAFE_NO_PAD.encode(place)
-    }
-}
-
-impl<'de> Deserialize<'de> for OpaqueCursor {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.starts_with("evt_") {
-            return Ok(Self(text.into_bytes()));
-        }
-        let place = URL_SAFE_NO_PAD
-            .decode(text)
-            .ok()
-            .filter(|place| !place.is_empty());
-        place.map(Self).ok_or_else(|| D::Error::custom(NO_CURSOR))
-    }
-}
-
-impl PartialSchema for OpaqueCursor {
-    fn schema() -> RefOr<Schema> {
-        text_of(constraints::CURSOR)
-    }
-}
-
-impl ToSchema for OpaqueCursor {}
-
-/// The document's side of a cursor in the log of events, which may be an event's id.
-pub struct EventCursor;
-
-impl PartialSchema for EventCursor {
-    fn schema() -> RefOr<Schema> {
-        text_of(constraints::EVENT_CURSOR)
-    }
-}
-
-impl ToSchema for EventCursor {}
-
-const NO_CURSOR: &str = "this is not a cursor of this list; take it from the links of another page";
-
-/// Where a page begins, from at most one of the two parameters; `read` knows the list's places.
-pub fn cursor<P>(
-    after: Option<OpaqueCursor>,
-    before: Option<OpaqueCursor>,
-    read: impl Fn(&[u8]) -> Option<P>,
-) -> Result<Option<Cursor<P>>, Problem> {
-    let place =
-        |name, OpaqueCursor(place): OpaqueCursor| read(&place).ok_or_else(|| Problem::fault(name, NO_CURSOR));
-    match (after, before) {
-        (None, None) => Ok(None),
-        (Some(after), None) => place("after", after).map(|place| Some(Cursor::After(place))),
-        (None, Some(before)) => place("before", before).map(|place| Some(Cursor::Before(place))),
-        (Some(_), Some(_)) => Err(Problem::fault("before", "cannot be combined with after")),
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -339,7 +275,7 @@ mod tests {
         #[serde(default)]
         page: PageNumber,
         colour: Option<Colours>,
-        since: Option<Moment>,
+        since: Option<TimestampParam>,
         plan_id: Option<PlanId>,
         name: Option<String>,
     }

@@ -1,7 +1,7 @@
 //! The host that a request is for: named once, or the request is refused before anything is made of it.
 //!
-//! Servers in a row that choose different hosts of one request can be played off against each other, so what names
-//! none or two is nobody's request (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+//! Servers in a row that choose different hosts of one request can be exploited, so a request that names none or two is
+//! refused (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
 
 use axum::extract::Request;
 use axum::http::header::HOST;

@@ -1,7 +1,6 @@
-//! Bounds of a request: panics end here, bodies have a size, requests in flight a number, work a deadline.
+//! Limits of a request: the size of its body, the number in flight, the time it may take, and the answer to a panic.
 
-use parking_lot::{Mutex, MutexGuard};
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,39 +11,34 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, SizeHint};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
 use crate::http::context::RequestContext;
 use crate::http::problem::{Code, Problem};
 use crate::telemetry::names;
 
-/// Turns a panic in a handler into a 500; the process and the connection live on.
-pub(super) async fn panics(request: Request, next: Next) -> Response {
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(panic) => {
-            let message = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-                .unwrap_or("no message");
-            tracing::error!(message, "a request's handler panicked");
-            Problem::internal().into_response()
-        }
-    }
+/// The answer to a request whose handler panicked; the process and the connection live on.
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(message, "a request's handler panicked");
+    Problem::internal().into_response()
 }
 
-/// Refuses bodies that say they are too large, stops reading those that turn out to be, and reads on a little after a
-/// refusal: a connection that is closed with unread bytes is reset, and the caller may then never see the answer.
+/// Refuses bodies that are declared too large, stops reading those that turn out to be, and drains a refused body: a
+/// connection that is closed with unread bytes is reset, and the caller may then never see the answer.
 pub(super) async fn body(State(limit): State<usize>, request: Request, next: Next) -> Response {
     let declared = request
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    // Who expects 100 has sent nothing yet, and reading would ask for it.
+    // A caller that expects 100 has sent nothing yet, and reading would request it.
     let sends_at_once = !request.headers().contains_key(EXPECT);
     let (parts, body) = request.into_parts();
     let body = SharedBody(Arc::new(Mutex::new(body)));
@@ -61,18 +55,18 @@ pub(super) async fn body(State(limit): State<usize>, request: Request, next: Nex
     response
 }
 
-/// Most that is read, and longest that is waited, after a refusal.
-const READ_ON: usize = 1024 * 1024;
-const READ_ON_TIME: Duration = Duration::from_secs(1);
+/// Most bytes that are drained after a refusal, and the longest time for it.
+const DRAIN_LIMIT: usize = 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// A body that can be read on when its reader has let go of it.
+/// A body that can be drained after its reader has dropped it.
 #[derive(Clone)]
 struct SharedBody(Arc<Mutex<Body>>);
 
 impl SharedBody {
     async fn drain(mut self) {
         let reading = async {
-            let mut left = READ_ON;
+            let mut left = DRAIN_LIMIT;
             while let Some(Ok(frame)) = self.frame().await {
                 let read = frame.data_ref().map_or(0, Bytes::len);
                 match left.checked_sub(read) {
@@ -81,7 +75,7 @@ impl SharedBody {
                 }
             }
         };
-        let _ = tokio::time::timeout(READ_ON_TIME, reading).await;
+        let _ = tokio::time::timeout(DRAIN_TIME, reading).await;
     }
 
     fn inner(&self) -> MutexGuard<'_, Body> {
@@ -109,7 +103,7 @@ impl HttpBody for SharedBody {
     }
 }
 
-/// Refuses at once what would wait in a crowd; probes are always let through, or a crowd would look like a death.
+/// Refuses at once what exceeds the limit of requests in flight. Probes always pass, or load would look like a failure.
 pub(super) async fn shed(State(in_flight): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
         return next.run(request).await;
@@ -128,7 +122,7 @@ pub(super) async fn shed(State(in_flight): State<Arc<Semaphore>>, request: Reque
     }
 }
 
-/// Counts a request out, also when its caller goes away.
+/// Ends the count of a request, also when its caller disconnects.
 struct Counted;
 
 impl Drop for Counted {
@@ -137,8 +131,8 @@ impl Drop for Counted {
     }
 }
 
-/// Ends the wait for an answer. What changes something runs in a task of its own and goes on, so a failure after it was
-/// recorded names it: whoever only heard "come again" would ask for it twice.
+/// Ends the wait for an answer. An operation continues in its own task, so a failure after it was recorded names it;
+/// otherwise a caller that is told to retry would request it twice.
 pub(super) async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let context = RequestContext::of(request.extensions()).cloned();
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
@@ -162,9 +156,10 @@ pub(super) async fn deadline(State(limit): State<Duration>, request: Request, ne
 mod tests {
     use axum::Router;
     use axum::http::StatusCode;
-    use axum::middleware::{from_fn, from_fn_with_state};
+    use axum::middleware::from_fn_with_state;
     use axum::routing::get;
     use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
 
@@ -178,27 +173,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_ends_in_a_problem_that_tells_nothing_of_it() {
+    async fn a_panic_is_answered_without_its_message() {
         async fn broken() -> StatusCode {
             assert!(std::hint::black_box(false), "a secret of the program's");
             StatusCode::OK
         }
-        let router = Router::new().route("/", get(broken)).layer(from_fn(panics));
+        let router = Router::new()
+            .route("/", get(broken))
+            .layer(CatchPanicLayer::custom(panicked));
         assert_eq!(code(router, "/").await, Err("internal"));
     }
 
     #[tokio::test]
-    async fn a_crowd_is_turned_away_but_probes_are_not() {
-        let room = Arc::new(Semaphore::new(1));
+    async fn requests_over_the_limit_are_refused_but_probes_pass() {
+        let permits = Arc::new(Semaphore::new(1));
         let router = Router::new()
             .route("/", get(|| async { "in" }))
             .route("/healthz", get(|| async { "alive" }))
-            .layer(from_fn_with_state(room.clone(), shed));
+            .layer(from_fn_with_state(permits.clone(), shed));
         assert_eq!(code(router.clone(), "/").await, Ok(StatusCode::OK));
-        let taken = room.try_acquire().expect("there is room again after the answer");
+        let held = permits.try_acquire().expect("a permit is free after the answer");
         assert_eq!(code(router.clone(), "/").await, Err("overloaded"));
         assert_eq!(code(router.clone(), "/healthz").await, Ok(StatusCode::OK));
-        drop(taken);
+        drop(held);
         assert_eq!(code(router, "/").await, Ok(StatusCode::OK));
     }
 

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::CorsLayer;
@@ -21,16 +22,16 @@ use super::{Config, HttpState, auth};
 use crate::clock::SharedClock;
 
 /// Wraps the routes, fallbacks included.
-pub(super) fn around(routes: Router, edge: &HttpState) -> Router {
+pub(super) fn around(routes: Router, state: &HttpState) -> Router {
     // The last layer added is the outermost.
     let router = routes
-        .layer(from_fn_with_state(edge.clone(), auth::authenticate))
+        .layer(from_fn_with_state(state.clone(), auth::authenticate))
         .layer(from_fn_with_state(
-            edge.config().request_timeout,
+            state.config().request_timeout,
             limits::deadline,
         ))
-        .layer(from_fn_with_state(edge.in_flight(), limits::shed));
-    outer(router, edge.config(), edge.0.clock.clone())
+        .layer(from_fn_with_state(state.in_flight(), limits::shed));
+    outer(router, state.config(), state.0.clock.clone())
 }
 
 /// The part that needs neither keys nor store.
@@ -43,16 +44,16 @@ pub(super) fn outer(routes: Router, config: &Config, clock: SharedClock) -> Rout
     }
     let observer = observe::Observer::new(config, clock);
     router
-        .layer(from_fn(limits::panics))
+        .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(Compressible)))
         .layer(from_fn_with_state(observer, observe::observe))
 }
 
-/// Marks an answer whose bytes, and whose length, are somebody else's.
+/// Marks an answer that must leave byte for byte, with the length that was announced for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoCompression;
 
-/// A strong entity tag names bytes; compressing behind its back would make it name others. A file passes as it is.
+/// Excludes answers with a strong entity tag, which names their bytes, and those marked [`NoCompression`].
 #[derive(Debug, Clone, Copy)]
 struct Compressible;
 

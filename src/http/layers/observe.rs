@@ -41,7 +41,7 @@ impl Observer {
     }
 }
 
-/// Runs the request in a span of its own and finishes its answer.
+/// Runs the request in its own span and completes its answer.
 pub(super) async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
     let client = client(&request, &observer.trusted);
     let context = RequestContext::new(request.headers(), client, observer.clock.as_ref());
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_are_believed_about_whom_they_speak_for() {
+    fn forwarded_addresses_count_only_from_trusted_proxies() {
         let trusted = ["10.0.0.0/8"];
         assert_eq!(address("198.51.100.1", "203.0.113.9", &trusted), "198.51.100.1");
         assert_eq!(address("10.0.0.1", "203.0.113.9", &trusted), "203.0.113.9");

@@ -30,14 +30,14 @@ pub(in crate::http) const ENTITY_TAGS: &str = "^(\\*|(W/)?\"[!#-~]*\"([ \\t]*,[ 
 pub(in crate::http) const TEXT: &str = "^[^\\u0000]*$";
 /// Text of the characters that an XML document can hold.
 pub(in crate::http) const XML_TEXT: &str = "^[^\\u0000-\\u0008\\u000B\\u000C\\u000E-\\u001F\\uFFFE\\uFFFF]*$";
-/// Where a webhook may point; the rest is judged by address.
+/// Where a webhook may point; the rest is checked by address.
 const URL: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^\\s#]+$";
 /// `whsec_` and 24 to 64 bytes in base64.
 const SECRET: &str = "^whsec_([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{5}[AQgw]==)?$";
 /// Visible ASCII without spaces at its ends; empty is allowed.
 const HEADER_VALUE: &str = "^([!-~]([\\t -~]*[!-~])?)?$";
 
-/// The schema that a PUT of a plan takes.
+/// The schema of the body of a plan's PUT.
 const PLAN_UPDATE: &str = "PlanUpdate";
 
 /// Members of schemas, and what their schema says beside its type.
@@ -147,7 +147,7 @@ pub(super) fn add(document: &mut Value) -> Vec<String> {
     missing
 }
 
-/// What a PUT takes: a plan with every member that was read, and none besides.
+/// The body of a PUT: a plan with every member that was read, and none besides.
 fn add_plan_update(document: &mut Value) {
     let Some(schemas) = document.pointer("/components/schemas").cloned() else {
         return;

@@ -5,11 +5,13 @@
 
 pub(super) mod constraints;
 mod em;
+mod event_schemas;
 mod events;
+mod normalize;
 mod samples;
-mod tidy;
 
-pub(super) use events::{event_example, event_schema};
+pub(super) use event_schemas::event_schema;
+pub(super) use events::event_example;
 
 use axum::body::Bytes;
 use utoipa::openapi::path::Operation;
@@ -77,11 +79,11 @@ fn finish(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer()));
     answers::add_components(components);
-    tidy::name_pages(components);
+    normalize::name_pages(components);
     events::add(&mut document);
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
-            tidy::operation(operation);
+            normalize::operation(operation);
             answers::complete(operation);
             add_examples(operation);
         }
@@ -93,7 +95,7 @@ fn finish(mut document: OpenApi) -> OpenApi {
 fn add_examples(operation: &mut Operation) {
     // Where 202 is an operation under way, 200 is one that has ended.
     let has_accepted = operation.responses.responses.contains_key("202");
-    for (place, content) in tidy::bodies(operation) {
+    for (place, content) in normalize::bodies(operation) {
         let Some(RefOr::Ref(schema)) = &content.schema else {
             continue;
         };

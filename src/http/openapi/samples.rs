@@ -1,4 +1,4 @@
-//! Examples: one failover told from several sides, built from domain values by the functions that build real answers.
+//! Examples: one failover seen from several sides, built from domain values by the functions that build real answers.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::event_schemas::event_schema;
 use crate::api_types::events::{
     self, Origin, TestEventData, UpstreamEventData, operation_event, session_event,
 };
@@ -345,7 +346,7 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
         "EventTypeInfo" => {
             let kind = EventType::WebhookTest;
             // Cut short: a reference within an example is what readers of the document stumble over.
-            let mut schema = super::event_schema(kind);
+            let mut schema = event_schema(kind);
             if let Some(members) = schema.as_object_mut() {
                 members.retain(|name, _| !matches!(name.as_str(), "properties" | "$defs"));
             }

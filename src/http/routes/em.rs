@@ -1,19 +1,20 @@
-//! The mirror: every operation of Enterprise Manager's catalogue under one route, which the catalogue tells apart.
+//! The mirror: every operation of Enterprise Manager's catalogue under one route; the catalogue distinguishes them.
 //!
-//! A write answers what Enterprise Manager answered and where its operation is; what became of a write whose outcome
-//! is not known is told by the operation itself. Documents leave as the bytes that the transcoder made, with a strong entity tag; files pass as they come.
+//! A write is answered with Enterprise Manager's answer and the address of its operation, which alone shows the outcome
+//! where none was received. Documents leave as the bytes that the transcoder made, with a strong entity tag; files are
+//! passed on unchanged.
 
 use axum::body::Body;
 use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LINK, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LINK, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::reply::{answer, located};
+use super::reply::answer;
 use crate::app::em::{Document, Download, Unchanged, WriteRequest, WriteResponse};
 use crate::app::{self, OpContext};
 use crate::catalogue;
@@ -35,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 }
 
 async fn mirror(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
     conditions: Result<Conditions, Problem>,
     wait: Wait,
@@ -53,15 +54,15 @@ async fn mirror(
         catalogue::Method::Post | catalogue::Method::Put | catalogue::Method::Delete => Scope::EmWrite,
     };
     allowed(&context.caller, scope)?;
-    let ask = asked(method, request.uri())?;
+    let wanted = mirror_request(method, request.uri())?;
     let conditions = conditions?;
     if method == catalogue::Method::Get {
-        return read(&edge, &context, &ask, &conditions).await;
+        return read(&state, &context, &wanted, &conditions).await;
     }
-    if let Some(verb) = ask.plan_verb() {
+    if let Some(verb) = wanted.plan_verb() {
         allowed(&context.caller, verb.scope())?;
     }
-    write(&edge, &context, &ask, conditions, wait, request).await
+    write(&state, &context, &wanted, conditions, wait, request).await
 }
 
 /// Refuses a caller who lacks `scope`.
@@ -73,13 +74,13 @@ fn allowed(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     }
 }
 
-fn asked(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
+fn mirror_request(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let query = pairs(uri.query().unwrap_or_default())?;
     Ok(MirrorRequest::parse(method, path, &query).map_err(app::Error::from)?)
 }
 
-/// Methods that Enterprise Manager has nowhere; only callers who may look at the mirror learn what it has.
+/// Methods that no resource of Enterprise Manager has; only callers who may read the mirror learn which it has.
 fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response, Problem> {
     if !caller.may(Scope::EmWrite) {
         allowed(caller, Scope::EmRead)?;
@@ -98,79 +99,82 @@ fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response,
 }
 
 async fn read(
-    edge: &HttpState,
+    state: &HttpState,
     context: &OpContext,
-    ask: &MirrorRequest,
+    wanted: &MirrorRequest,
     conditions: &Conditions,
 ) -> Result<Response, Problem> {
-    match ask.kind {
-        Kind::Document => Ok(document(&edge.app().em_read(context, ask).await?, conditions)),
-        Kind::Download => Ok(download(edge.app().em_download(context, ask).await?)),
-        Kind::Tasks => Ok(document(&edge.app().em_tasks(context, ask).await?, conditions)),
-        Kind::Task => Ok(document(&edge.app().em_task(context, ask).await?, conditions)),
+    match wanted.kind {
+        Kind::Document => Ok(document(&state.app().em_read(context, wanted).await?, conditions)),
+        Kind::Download => Ok(download(state.app().em_download(context, wanted).await?)),
+        Kind::Tasks => Ok(document(
+            &state.app().em_tasks(context, wanted).await?,
+            conditions,
+        )),
+        Kind::Task => Ok(document(&state.app().em_task(context, wanted).await?, conditions)),
     }
 }
 
 async fn write(
-    edge: &HttpState,
+    state: &HttpState,
     context: &OpContext,
-    ask: &MirrorRequest,
+    wanted: &MirrorRequest,
     conditions: Conditions,
     wait: Wait,
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let idempotency = Idempotency::from_request_parts(&mut parts, edge).await?;
-    let body = RawJson::from_request(Request::from_parts(parts, body), edge).await?;
-    if ask.kind == Kind::Task {
-        return remove_task(edge, context, ask, &body).await;
+    let idempotency = Idempotency::from_request_parts(&mut parts, state).await?;
+    let body = RawJson::from_request(Request::from_parts(parts, body), state).await?;
+    if wanted.kind == Kind::Task {
+        return remove_task(state, context, wanted, &body).await;
     }
-    let target = format!("{MIRROR}/{}", ask.key_target());
+    let target = format!("{MIRROR}/{}", wanted.key_target());
     let request = WriteRequest {
         body: body.bytes,
         idempotency: idempotency.on(target).of(body.value),
         unchanged: unchanged(&conditions),
     };
-    let submitted = edge
+    let submitted = state
         .app()
-        .em_write(context, ask, request)
+        .em_write(context, wanted, request)
         .await
         .map_err(failures::of_action)?;
     match &submitted.response {
-        // Who waits for the end wants to hear of the end, which only the operation tells.
+        // A caller that waits for the end gets the operation, which alone shows it.
         Some(response) if response.task.is_none() || wait.left().is_none() => {
-            Ok(write_response(edge, response, submitted.operation.id))
+            Ok(write_response(state, response, submitted.operation.id))
         }
-        _ => answer(edge, context, &submitted, wait, None).await,
+        _ => answer(state, context, &submitted, wait, None).await,
     }
 }
 
 /// Removing a task is cancelling its operation, with Enterprise Manager's own answer.
 async fn remove_task(
-    edge: &HttpState,
+    state: &HttpState,
     context: &OpContext,
-    ask: &MirrorRequest,
+    wanted: &MirrorRequest,
     body: &RawJson,
 ) -> Result<Response, Problem> {
     if body.bytes.is_some() {
         return Err(Problem::fault("", "this takes no body"));
     }
-    let operation = edge
+    let operation = state
         .app()
-        .em_remove_task(context, ask)
+        .em_remove_task(context, wanted)
         .await
         .map_err(failures::of_action)?;
-    let response = StatusCode::NO_CONTENT.into_response();
-    Ok(located(response, &address(edge, operation)))
+    let location = [(LOCATION, address(state, operation))];
+    Ok((StatusCode::NO_CONTENT, location).into_response())
 }
 
 /// Enterprise Manager's answer to a write, and where its operation is.
-fn write_response(edge: &HttpState, response: &WriteResponse, operation: OperationId) -> Response {
+fn write_response(state: &HttpState, response: &WriteResponse, operation: OperationId) -> Response {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::OK);
     let response = match &response.document {
         Some(document) => {
             let json = if response.task.is_some() {
-                edge.app().addressed(&document.json, operation)
+                state.app().addressed(&document.json, operation)
             } else {
                 document.json.clone()
             };
@@ -178,23 +182,17 @@ fn write_response(edge: &HttpState, response: &WriteResponse, operation: Operati
         }
         None => status.into_response(),
     };
+    let address = address(state, operation);
     if status == StatusCode::CREATED {
-        // Location would name what was made (RFC 9110 section 10.2.2), which EM does not tell.
-        return linked(response, &address(edge, operation));
+        // Location would name what was made (RFC 9110 section 10.2.2), which EM does not say.
+        let link = format!("<{address}>; rel=\"related\"; title=\"operation\"");
+        return ([(LINK, link)], response).into_response();
     }
-    located(response, &address(edge, operation))
+    ([(LOCATION, address)], response).into_response()
 }
 
-fn address(edge: &HttpState, operation: OperationId) -> String {
-    edge.links().api(&format!("/operations/{operation}"))
-}
-
-fn linked(mut response: Response, address: &str) -> Response {
-    let link = format!("<{address}>; rel=\"related\"; title=\"operation\"");
-    if let Ok(link) = HeaderValue::from_str(&link) {
-        response.headers_mut().insert(LINK, link);
-    }
-    response
+fn address(state: &HttpState, operation: OperationId) -> String {
+    state.links().api(&format!("/operations/{operation}"))
 }
 
 /// Whether a document is still what the caller saw; none where the caller does not say.
@@ -203,7 +201,7 @@ fn unchanged(conditions: &Conditions) -> Option<Unchanged> {
     Some(Box::new(move |json| tags.contains(&json_etag(json))))
 }
 
-/// A document with its entity tag, or 304. It may be kept by the caller and has to be asked for again.
+/// A document with its entity tag, or 304. A caller may cache it and has to revalidate.
 fn document(document: &Document, conditions: &Conditions) -> Response {
     let tag = json_etag(&document.json);
     let response = (
@@ -211,14 +209,11 @@ fn document(document: &Document, conditions: &Conditions) -> Response {
         Body::from(document.json.clone()),
     )
         .into_response();
-    let mut response = conditions.tagged(&tag, response);
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    response
+    let response = conditions.tagged(&tag, response);
+    ([(CACHE_CONTROL, "private, no-cache")], response).into_response()
 }
 
-/// A file's bytes as they come. A file from a guest is nothing that a browser may run in our name.
+/// A file's bytes, unchanged. A browser must not run a guest's file in the gateway's origin.
 fn download(download: Download) -> Response {
     let mut headers: HeaderMap = download.headers.clone();
     headers

@@ -2,15 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::by_cursor;
-use super::reply::located;
+use super::lists::{CursorParams, Log};
+use super::paths::OperationPath;
+use super::reply::{Accepted, shown};
 use crate::api_types::operations::Operation;
 use crate::api_types::page::Page;
 use crate::app::OpContext;
@@ -21,7 +21,7 @@ use crate::domain::operation::{OperationKind, OperationState};
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_WRITE};
 use crate::http::codes::Code;
-use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OpaqueCursor, PageSize, Query, Wait, cursor};
+use crate::http::extract::{Choices, EnumParam, Id, IdFilter, Query, Wait};
 use crate::http::failures;
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -103,81 +103,56 @@ struct OperationQuery {
     /// Only operations on this plan.
     #[param(inline)]
     plan_id: Option<PlanId>,
-    /// How many items a page holds.
-    #[serde(default)]
-    #[param(inline, required = false)]
-    page_size: PageSize,
-    /// The page after this cursor, which came with another page.
-    #[param(inline)]
-    after: Option<OpaqueCursor>,
-    /// The page before this cursor.
-    #[param(inline)]
-    before: Option<OpaqueCursor>,
+}
+
+impl From<OperationQuery> for OperationFilter {
+    fn from(query: OperationQuery) -> Self {
+        let results = query.result.unwrap_or_default().0;
+        Self {
+            states: query.state.unwrap_or_default().0,
+            results: results.into_iter().map(|outcome| outcome.0).collect(),
+            kinds: query.kind.unwrap_or_default().0,
+            plan: query.plan_id.map(|id| id.0),
+        }
+    }
 }
 
 /// List operations
 ///
 /// Newest first.
 #[utoipa::path(get, path = "/api/v1/operations", operation_id = "listOperations", tag = "operations",
-    params(OperationQuery), responses((status = 200, description = "A page of operations.", body = Page<Operation>)))]
+    params(OperationQuery, CursorParams), responses((status = 200, description = "A page of operations.", body = Page<Operation>)))]
 async fn list_operations(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
     Query(query): Query<OperationQuery>,
-    uri: Uri,
+    log: Log<OperationId>,
 ) -> Result<Json<Page<Operation>>, Problem> {
-    let filter = OperationFilter {
-        states: query.state.unwrap_or_default().0,
-        results: query
-            .result
-            .unwrap_or_default()
-            .0
-            .into_iter()
-            .map(|outcome| outcome.0)
-            .collect(),
-        kinds: query.kind.unwrap_or_default().0,
-        plan: query.plan_id.map(|id| id.0),
-    };
-    let from = cursor(query.after, query.before, |place| {
-        Some(OperationId::new(uuid::Uuid::from_slice(place).ok()?))
-    })?;
-    let size = query.page_size.0;
-    let page = edge
-        .app()
-        .operations(&context, &filter, from, size as usize)
+    let app = state.app();
+    let page = app
+        .operations(&context, &query.into(), log.from, log.size)
         .await?;
-    let items = page
-        .items
-        .iter()
-        .map(|view| Operation::new(edge.links(), &view.operation, view.session.as_ref()))
-        .collect();
-    let place = |id: OperationId| OpaqueCursor::write(id.uuid().as_bytes());
-    Ok(Json(Page {
-        items,
-        page: by_cursor(edge.links(), &uri, size, (page.next, page.previous), place),
-    }))
+    Ok(log.page(state.links(), &page, |view| shown(&state, view)))
 }
 
 /// Read an operation
 ///
 /// With `Prefer: wait=SECONDS` the answer comes when the operation ends, or when the wait is over.
 #[utoipa::path(get, path = "/api/v1/operations/{operationId}", operation_id = "getOperation", tag = "operations",
-    params(("operationId" = String, Path, description = "The operation's id.", example = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"),
-        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30")),
+    params(OperationPath, ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30")),
     responses((status = 200, description = "The operation as it stands.", body = Operation,
         headers(("Preference-Applied" = String, description = "The wait that was granted.")))))]
 async fn get_operation(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<OperationId>,
     wait: Wait,
 ) -> Result<Response, Problem> {
     let view = match wait.left() {
-        Some(left) => edge.app().await_operation(&context, id, left).await?,
-        None => edge.app().operation(&context, id).await?,
+        Some(left) => state.app().await_operation(&context, id, left).await?,
+        None => state.app().operation(&context, id).await?,
     };
-    let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
-    Ok(wait.applied(Json(body).into_response()))
+    Ok(wait.applied(Json(shown(&state, &view)).into_response()))
 }
 
 /// Cancel an operation
@@ -186,20 +161,18 @@ async fn get_operation(
 /// tells what is known. With a session, the result is the session's.
 #[utoipa::path(post, path = "/api/v1/operations/{operationId}/cancel", operation_id = "cancelOperation",
     tag = "operations",
-    params(("operationId" = String, Path, description = "The operation's id.", example = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01")),
+    params(OperationPath),
     responses((status = 202, description = "Asked for; see `cancelRequestedAt`.", body = Operation,
         headers(("Location" = String, description = "The operation.")))))]
 async fn cancel_operation(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<OperationId>,
-) -> Result<Response, Problem> {
-    let view = edge
-        .app()
-        .cancel(&context, id)
-        .await
-        .map_err(failures::of_action)?;
-    let body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
-    let response = (StatusCode::ACCEPTED, Json(&body)).into_response();
-    Ok(located(response, &body.links.this))
+) -> Result<Accepted<Operation>, Problem> {
+    let cancelled = state.app().cancel(&context, id).await;
+    let body = shown(&state, &cancelled.map_err(failures::of_action)?);
+    Ok(Accepted {
+        location: body.links.this.clone(),
+        body,
+    })
 }

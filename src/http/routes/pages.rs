@@ -33,16 +33,16 @@ pub(super) fn routes() -> Router<HttpState> {
 }
 
 /// To the documentation.
-async fn root(State(edge): State<HttpState>) -> Redirect {
-    match edge.links().base() {
+async fn root(State(state): State<HttpState>) -> Redirect {
+    match state.links().base() {
         Some(base) => Redirect::temporary(&format!("{base}/docs")),
         None => Redirect::temporary("/docs"),
     }
 }
 
 /// The page's own addresses are relative to `/docs`.
-async fn with_slash(State(edge): State<HttpState>) -> Redirect {
-    match edge.links().base() {
+async fn with_slash(State(state): State<HttpState>) -> Redirect {
+    match state.links().base() {
         Some(base) => Redirect::permanent(&format!("{base}/docs")),
         None => Redirect::permanent("../docs"),
     }
@@ -98,7 +98,7 @@ pub(super) fn problem(meaning: &ProblemMeaning) -> Response {
     page(PLAIN_POLICY, html)
 }
 
-/// Text as HTML, with what stands between backticks as code.
+/// Text as HTML, with what is between backticks as code.
 fn escaped(text: &str) -> String {
     let text = text
         .replace('&', "&amp;")

@@ -1,22 +1,50 @@
-//! Answers that several routes give: an operation with its address, and the wait that was granted.
+//! Answers that several routes give: what was created or accepted, with its address, and operations.
 
+use axum::Json;
+use axum::http::StatusCode;
 use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
 
 use crate::api_types::operations::Operation;
 use crate::app::OpContext;
+use crate::app::operations::OperationView;
 use crate::app::submit::Submitted;
 use crate::http::HttpState;
 use crate::http::extract::Wait;
 use crate::http::headers::IDEMPOTENCY_REPLAYED;
 use crate::http::problem::Problem;
 
-/// Answers with the operation's current state, or its state at the end of the wait that was asked for. A secret that
-/// the gateway made for the callback is shown here and never again.
+/// 201 with what was created and its address.
+pub(super) struct Created<T> {
+    pub location: String,
+    pub body: T,
+}
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, [(LOCATION, self.location)], Json(self.body)).into_response()
+    }
+}
+
+/// 202 with what is under way and its address.
+pub(super) struct Accepted<T> {
+    pub location: String,
+    pub body: T,
+}
+
+impl<T: Serialize> IntoResponse for Accepted<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, [(LOCATION, self.location)], Json(self.body)).into_response()
+    }
+}
+
+/// Answers with the operation's current state, or its state at the end of the wait that was asked for: 200 when it has
+/// finished or was requested before, else 202. A secret that the gateway made for the callback is shown here and never
+/// again.
 pub(super) async fn answer(
-    edge: &HttpState,
+    state: &HttpState,
     context: &OpContext,
     submitted: &Submitted,
     wait: Wait,
@@ -24,40 +52,24 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let operation = &submitted.operation;
     let view = match wait.left() {
-        Some(left) => edge.app().await_operation(context, operation.id, left).await?,
-        None => edge.app().with_session(context, operation.clone()).await?,
+        Some(left) => state.app().await_operation(context, operation.id, left).await?,
+        None => state.app().with_session(context, operation.clone()).await?,
     };
-    let mut body = Operation::new(edge.links(), &view.operation, view.session.as_ref());
+    let mut body = shown(state, &view);
     if let (Some(callback), Some(secret), false) = (&mut body.callback, secret, submitted.replayed) {
         callback.secret = Some(secret.expose_secret().to_owned());
     }
-    let mut response = wait.applied(accepted(&body));
-    if submitted.replayed {
-        *response.status_mut() = StatusCode::OK;
-        response
-            .headers_mut()
-            .insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
-}
-
-/// An operation as the answer: 200 when it has finished, else 202, with its address.
-fn accepted(operation: &Operation) -> Response {
-    let status = if operation.state == "finished" {
+    let status = if submitted.replayed || body.state == "finished" {
         StatusCode::OK
     } else {
         StatusCode::ACCEPTED
     };
-    located(
-        (status, axum::Json(operation)).into_response(),
-        &operation.links.this,
-    )
+    let replayed = submitted.replayed.then_some([(IDEMPOTENCY_REPLAYED, "true")]);
+    let location = [(LOCATION, body.links.this.clone())];
+    Ok(wait.applied((status, location, replayed, Json(body)).into_response()))
 }
 
-/// The answer with the address of what it is about.
-pub(super) fn located(mut response: Response, address: &str) -> Response {
-    if let Ok(location) = HeaderValue::from_str(address) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    response
+/// An operation as JSON.
+pub(super) fn shown(state: &HttpState, view: &OperationView) -> Operation {
+    Operation::new(state.links(), &view.operation, view.session.as_ref())
 }

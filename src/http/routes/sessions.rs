@@ -2,23 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::numbered;
-use super::plans::one_order;
+use super::lists::{NumberedList, NumberedParams, one_order};
+use super::paths::SessionPath;
 use crate::api_types::page::Page;
 use crate::api_types::sessions::FailoverSession;
-use crate::app::OpContext;
-use crate::app::{PageRequest, SessionQuery, Sort, SortField};
+use crate::app::{OpContext, PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_READ};
-use crate::http::extract::{Choice, Choices, EnumParam, Id, Moment, PageNumber, PageSize, Query};
+use crate::http::extract::{Choice, Choices, EnumParam, Id, Query, TimestampParam};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 
@@ -93,18 +91,16 @@ struct SessionFilter {
     plan_name: Option<String>,
     /// Only sessions started at this moment or later.
     #[param(inline)]
-    started_after: Option<Moment>,
+    started_after: Option<TimestampParam>,
     /// Only sessions started before this moment.
     #[param(inline)]
-    started_before: Option<Moment>,
-    /// Which page, from 1.
-    #[serde(default)]
-    #[param(inline, required = false)]
-    page: PageNumber,
-    /// How many items a page holds.
-    #[serde(default)]
-    #[param(inline, required = false)]
-    page_size: PageSize,
+    started_before: Option<TimestampParam>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct SessionOrder {
     /// Smallest first. Not together with `sortDesc`.
     #[param(inline)]
     sort_asc: Option<Order>,
@@ -113,69 +109,66 @@ struct SessionFilter {
     sort_desc: Option<Order>,
 }
 
+impl SessionFilter {
+    /// The query for a page of what the filter lets through.
+    fn on(self, page: PageRequest) -> SessionQuery {
+        let (states, results) = (
+            self.state.unwrap_or_default().0,
+            self.result.unwrap_or_default().0,
+        );
+        SessionQuery {
+            states: states.into_iter().map(|state| state.0).collect(),
+            results: results.into_iter().map(|outcome| outcome.0).collect(),
+            plan_name: self.plan_name,
+            started_after: self.started_after.map(|at| at.0),
+            started_before: self.started_before.map(|at| at.0),
+            page,
+        }
+    }
+}
+
+impl SessionOrder {
+    /// Newest first where the caller does not say.
+    fn sort(self) -> Result<Sort, Problem> {
+        let by = |order: Option<Order>, descending| order.map(|Choice(by)| Sort { by, descending });
+        let newest_first = Sort {
+            by: SortField::StartedAt,
+            descending: true,
+        };
+        Ok(one_order(by(self.sort_asc, false), by(self.sort_desc, true))?.unwrap_or(newest_first))
+    }
+}
+
 /// List failover sessions
 ///
 /// Of the last 30 days, as far as Enterprise Manager keeps them; newest first unless sorted otherwise.
 #[utoipa::path(get, path = "/api/v1/failover-sessions", operation_id = "listFailoverSessions", tag = "sessions",
-    params(SessionFilter),
+    params(SessionFilter, NumberedParams, SessionOrder),
     responses((status = 200, description = "A page of sessions.", body = Page<FailoverSession>)))]
 async fn list_failover_sessions(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
     Query(filter): Query<SessionFilter>,
-    uri: Uri,
+    Query(order): Query<SessionOrder>,
+    list: NumberedList,
 ) -> Result<Json<Page<FailoverSession>>, Problem> {
-    let sort = |order: Option<Order>, descending| order.map(|Choice(by)| Sort { by, descending });
-    let newest_first = Sort {
-        by: SortField::StartedAt,
-        descending: true,
-    };
-    let query = SessionQuery {
-        states: filter
-            .state
-            .unwrap_or_default()
-            .0
-            .into_iter()
-            .map(|state| state.0)
-            .collect(),
-        results: filter
-            .result
-            .unwrap_or_default()
-            .0
-            .into_iter()
-            .map(|outcome| outcome.0)
-            .collect(),
-        plan_name: filter.plan_name,
-        started_after: filter.started_after.map(|moment| moment.0),
-        started_before: filter.started_before.map(|moment| moment.0),
-        page: PageRequest {
-            page: filter.page.0,
-            page_size: filter.page_size.0,
-            sort: one_order(sort(filter.sort_asc, false), sort(filter.sort_desc, true))?
-                .or(Some(newest_first)),
-        },
-    };
-    let page = edge.app().sessions(&context, &query).await?;
-    Ok(Json(Page {
-        page: numbered(edge.links(), &uri, &page),
-        items: page
-            .items
-            .iter()
-            .map(|session| FailoverSession::new(edge.links(), session))
-            .collect(),
+    let query = filter.on(list.request(Some(order.sort()?)));
+    let page = state.app().sessions(&context, &query).await?;
+    Ok(list.page(state.links(), &page, |session| {
+        FailoverSession::new(state.links(), session)
     }))
 }
 
 /// Read a failover session
 #[utoipa::path(get, path = "/api/v1/failover-sessions/{sessionId}", operation_id = "getFailoverSession",
     tag = "sessions",
-    params(("sessionId" = String, Path, description = "The session's id, bare or as URN.", example = "a986d473-0248-4884-9832-17ec982ee393")),
+    params(SessionPath),
     responses((status = 200, description = "The session.", body = FailoverSession)))]
 async fn get_failover_session(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EmId>,
 ) -> Result<Json<FailoverSession>, Problem> {
-    let session = edge.app().session(&context, &id).await?;
-    Ok(Json(FailoverSession::new(edge.links(), &session)))
+    let session = state.app().session(&context, &id).await?;
+    Ok(Json(FailoverSession::new(state.links(), &session)))
 }

@@ -118,7 +118,7 @@ fn a_replica_that_is_in_no_list_changes_nothing() {
 }
 
 #[test]
-fn what_a_dead_one_left_is_shared_out_again_and_what_one_cannot_give_back_is_not_taken_twice() {
+fn the_share_of_a_dead_replica_is_given_to_the_others() {
     let mut replicas: Vec<Greedy> = (0..2).map(|id| Greedy::new(id, 4)).collect();
     beat(&mut replicas[..1], 0);
     assert_eq!(replicas[0].allowed(), 4);

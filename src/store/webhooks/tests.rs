@@ -120,7 +120,7 @@ fn events(claimed: &[Claimed]) -> Vec<EventId> {
 const DELIVERED: Settled = Settled::Ended(DeliveryState::Delivered);
 
 #[tokio::test]
-async fn an_event_makes_a_delivery_for_each_endpoint_that_wants_it_and_holds_it_for_disabled_ones() {
+async fn an_event_makes_a_delivery_for_each_endpoint_that_wants_it() {
     let fixture = Fixture::new().await;
     fixture.endpoint(Settings::default()).await;
     fixture
@@ -543,7 +543,7 @@ async fn a_second_callback_of_one_operation_is_refused() {
 }
 
 #[tokio::test]
-async fn an_answer_with_a_character_that_no_column_can_hold_is_kept_in_the_log_of_attempts() {
+async fn an_answer_with_a_character_that_no_column_can_hold_is_logged() {
     let fixture = Fixture::new().await;
     fixture.endpoint(Settings::default()).await;
     fixture.session_event(0, 1).await;

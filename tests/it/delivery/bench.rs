@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::context::operator;
+use crate::waiting::{eventually, holds, slowly};
 use emgate::api_types::events::{UpstreamEventData, event};
 use emgate::api_types::webhooks::{WebhookEndpointCreate, WebhookEndpointPatch};
 use emgate::app::webhooks::{DeliveryFilter, Webhooks};
@@ -17,9 +18,6 @@ use emgate::runtime::Tasks;
 use emgate::store::{self, Store};
 use emgate::webhooks::{Client, Config, Dispatcher, DispatcherHealth, EgressPolicy};
 use secrecy::ExposeSecret as _;
-
-/// How long a condition may take to come true.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Bench {
     pub store: Store,
@@ -117,17 +115,13 @@ impl Bench {
         tasks.stop(Duration::from_secs(5)).await;
         store.close().await;
         drop((store, verbs, guard, tasks));
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            // The lock of the store goes with its last user.
-            let path = directory.path().join("emgate.db.lock");
-            let free = std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-            if free {
-                return Self::over(directory, config, clock).await;
-            }
-            assert!(Instant::now() < deadline, "somebody still uses the store");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        // The lock of the store goes with its last user.
+        let lock = directory.path().join("emgate.db.lock");
+        holds("nobody uses the store", || {
+            std::fs::File::open(&lock).is_ok_and(|file| file.try_lock().is_ok())
+        })
+        .await;
+        Self::over(directory, config, clock).await
     }
 
     pub async fn endpoint(&self, url: &str) -> Registered {
@@ -240,24 +234,18 @@ impl Bench {
 
 /// Waits until something is there.
 pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Waits until a condition holds.
-pub async fn holds(what: &str, condition: impl Fn() -> bool) {
-    until(what, || async { condition().then_some(()) }).await;
+    let mut found = None;
+    let look = async || {
+        found = look().await;
+        found.is_some()
+    };
+    eventually(what, look, |is_there| *is_there).await;
+    found.expect("it is there")
 }
 
 /// Gives the dispatcher the time in which it would have done what it must not do. For promises that something does not
 /// happen there is no condition to wait for; the dispatcher is woken and its poll passes.
 pub async fn quiet(bench: &Bench) {
     bench.store.deliveries_nudge().now();
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    slowly(Duration::from_millis(150)).await;
 }

@@ -6,13 +6,14 @@ use emgate::clock::Clock as _;
 use emgate::domain::webhook::{DeliveryState, DisabledReason};
 use serde_json::json;
 
-use super::bench::{Bench, holds, quiet, until};
+use super::bench::{Bench, quiet, until};
 use super::peer::{OK, Peer, Reply};
+use crate::waiting::holds;
 
 use crate::support::context::operator;
 
 #[tokio::test]
-async fn a_receiver_that_is_gone_is_disabled_and_what_comes_for_it_is_held_until_it_is_enabled() {
+async fn a_receiver_that_is_gone_is_disabled_with_its_events_held() {
     let (bench, peer) = (
         Bench::start().await,
         Peer::answering(Reply::Status(410, "")).await,
@@ -139,7 +140,7 @@ async fn a_test_goes_through_a_pause() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_takes_nothing_for_5_days_is_told_of_after_15_minutes_and_then_disabled() {
+async fn an_endpoint_that_fails_is_reported_after_15_minutes_and_disabled_after_5_days() {
     let (bench, peer) = (
         Bench::start().await,
         Peer::answering(Reply::Status(500, "")).await,

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::bench::holds;
 use super::peer::{Peer, Reply};
 use crate::support::world::World;
+use crate::waiting::holds;
 
 const ROUNDS: usize = 5;
 const EVENTS: usize = 8;

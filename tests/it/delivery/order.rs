@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use emgate::domain::webhook::DeliveryState;
 use serde_json::json;
 
-use super::bench::{Bench, holds, lab, quiet};
+use super::bench::{Bench, lab, quiet};
 use super::peer::{OK, Peer, Reply};
+use crate::waiting::holds;
 
 #[tokio::test]
 async fn events_of_a_session_arrive_in_order_and_one_at_a_time() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::waiting::{holds, slowly};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -186,15 +187,13 @@ async fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
             for byte in bytes {
                 stream.write_all(&[byte]).await?;
                 stream.flush().await?;
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                slowly(Duration::from_millis(20)).await;
             }
             Ok(())
         }
         Reply::Reset => stream.set_zero_linger(),
         Reply::Once(open) => {
-            while !open.load(Ordering::SeqCst) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            holds("the gate opens", || open.load(Ordering::SeqCst)).await;
             stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await
         }
     }

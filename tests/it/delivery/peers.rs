@@ -299,7 +299,7 @@ async fn a_redirect_is_a_failure_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_not_there_is_a_failed_connection_and_a_name_without_address_is_dns() {
+async fn a_receiver_that_cannot_be_reached_is_a_failed_connection_or_a_dns_error() {
     let bench = Bench::start().await;
     let gone = Peer::answering(super::peer::OK).await.url();
     bench.endpoint(&gone).await;

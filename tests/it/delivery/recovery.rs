@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use emgate::domain::webhook::{DeliveryState, Health};
 
-use super::bench::{Bench, holds, quiet, until};
+use super::bench::{Bench, quiet, until};
 use super::peer::{OK, Peer, Reply};
+use crate::waiting::holds;
 
 /// An endpoint that is down, and one event that waits for it.
 async fn down() -> (Bench, Peer, super::bench::Registered, emgate::domain::id::EventId) {
@@ -99,7 +100,7 @@ async fn a_poisonous_event_of_the_only_session_that_waits_gives_way_to_the_next(
 }
 
 #[tokio::test]
-async fn what_waits_for_an_endpoint_that_stays_down_is_given_up_when_the_schedules_time_is_over() {
+async fn deliveries_to_an_endpoint_that_stays_down_are_given_up_with_the_schedule() {
     let (bench, peer, endpoint, event) = down().await;
     for _ in 0..5 {
         bench.advance(Duration::from_hours(19));

@@ -7,8 +7,9 @@ use std::time::Duration;
 use emgate::domain::webhook::{AttemptError, DeliveryState};
 use sqlx::Connection as _;
 
-use super::bench::{Bench, holds, lab, until};
+use super::bench::{Bench, lab, until};
 use super::peer::{OK, Peer, Reply};
+use crate::waiting::{holds, slowly};
 
 #[tokio::test]
 async fn what_was_under_way_at_a_crash_goes_out_again_at_once_under_the_same_id() {
@@ -100,7 +101,7 @@ async fn a_dispatcher_that_nobody_wakes_finds_what_is_due() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_store_cannot_take_is_kept_and_written_later_and_nothing_is_sent_twice() {
+async fn an_outcome_that_the_store_cannot_take_is_kept_and_written_later() {
     let mut config = lab();
     config.timeout = Duration::from_secs(30);
     let bench = Bench::idle(config).await;
@@ -124,7 +125,7 @@ async fn an_outcome_that_the_store_cannot_take_is_kept_and_written_later_and_not
         .expect("held");
     gate.store(true, Ordering::SeqCst);
     // Longer than a writer waits for the store: the first try to write the outcome fails.
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    slowly(Duration::from_secs(6)).await;
     assert_eq!(bench.delivery_of(event).await.state, DeliveryState::Sending);
     sqlx::query("rollback")
         .execute(&mut other)

@@ -7,8 +7,9 @@ use emgate::domain::webhook::{AttemptError, DeliveryState, DisabledReason};
 use serde_json::json;
 use sqlx::Connection as _;
 
-use super::bench::{Bench, holds};
+use super::bench::Bench;
 use super::peer::{OK, Peer};
+use crate::waiting::holds;
 use emgate::clock::Clock as _;
 
 use crate::support::context::operator;

@@ -6,8 +6,9 @@ use emgate::clock::Clock as _;
 use emgate::domain::webhook::{AttemptError, DeliveryState, Health};
 use serde_json::json;
 
-use super::bench::{Bench, holds};
+use super::bench::Bench;
 use super::peer::{OK, Peer, Reply};
+use crate::waiting::holds;
 
 use crate::support::context::operator;
 

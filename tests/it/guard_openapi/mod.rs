@@ -185,7 +185,7 @@ fn a_path_names_its_parameters_and_no_parameter_stands_twice() {
 }
 
 #[test]
-fn every_operation_under_api_names_its_scope_and_everything_else_says_that_it_needs_none() {
+fn every_operation_names_its_scope_or_says_that_it_needs_none() {
     let document = document();
     let schemes = &document["components"]["securitySchemes"];
     let scopes: BTreeSet<&str> = emgate::domain::access::Scope::ALL

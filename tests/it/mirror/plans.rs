@@ -159,7 +159,7 @@ async fn a_change_of_a_plan_is_compared_with_what_em_has_now_not_with_a_read_of_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_its_task_ends_a_change_and_leaves_an_action_open_by_either_door() {
+async fn an_answer_without_its_task_ends_a_change_but_leaves_an_action_open() {
     let (test, em) = between().await;
     let curated = format!("/api/v1/cloud-failover-plans/{PLAN}");
     let line = format!("/api/cloud/cloudFailoverPlans/{PLAN}");

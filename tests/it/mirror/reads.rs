@@ -145,7 +145,7 @@ async fn a_mistake_is_told_before_anything_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_em_lacks_or_the_mirror_keeps_to_itself_is_404_and_a_wrong_method_names_the_right_ones() {
+async fn what_em_lacks_or_the_mirror_keeps_to_itself_is_not_found() {
     let test = TestGateway::start().await;
     for path in [
         "/nothing",

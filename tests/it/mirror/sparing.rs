@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{asked, first};
 use crate::support::{PLAN, TestGateway};
+use crate::waiting::eventually;
 
 /// A gateway that remembers answers for long.
 async fn remembering(latency: u64) -> TestGateway {
@@ -39,9 +40,8 @@ async fn a_reader_who_hangs_up_does_not_take_the_answer_from_the_others() {
     let test = remembering(400).await;
     let path = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}/includes");
     let first = tokio::spawn(test.client.get(&path).send());
-    while asked(&test, "GET", "ncludes").await == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let count = async || asked(&test, "GET", "ncludes").await;
+    eventually("the first request", count, |count| *count > 0).await;
     let others: Vec<_> = (0..5)
         .map(|_| tokio::spawn(test.client.get(&path).send()))
         .collect();

@@ -24,7 +24,7 @@ impl Observatory {
 }
 
 #[tokio::test]
-async fn a_session_that_was_lost_long_after_its_start_and_shows_again_is_followed_to_its_end() {
+async fn a_lost_session_that_shows_again_is_followed_to_its_end() {
     for ends_unseen in [false, true] {
         let mut world = Observatory::with(|_| {}).await;
         let session = world.begin(0, 20_000).await;

@@ -146,7 +146,7 @@ async fn a_task_that_does_not_answer_delays_no_sessions_end_and_is_heard_when_it
 }
 
 #[tokio::test]
-async fn a_session_that_cannot_be_read_alone_delays_no_others_end_and_is_told_without_its_server() {
+async fn a_session_that_cannot_be_read_alone_delays_no_others_end() {
     let mut world = Observatory::with(|_| {}).await;
     assert!(world.look().await);
     let early = world.begin(1, 3).await;

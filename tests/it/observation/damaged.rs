@@ -223,7 +223,7 @@ async fn a_session_that_em_forgets_is_lost_although_a_row_without_an_id_is_shown
 }
 
 #[tokio::test]
-async fn a_session_that_is_damaged_in_the_list_alone_is_read_by_itself_and_ever_less_often() {
+async fn a_session_that_is_damaged_in_the_list_alone_is_read_by_itself() {
     let mut world = Observatory::with(|_| {}).await;
     assert!(world.look().await);
     let session = world.begin(0, 60).await;
@@ -248,7 +248,7 @@ async fn a_session_that_is_damaged_in_the_list_alone_is_read_by_itself_and_ever_
 }
 
 #[tokio::test]
-async fn a_session_that_could_not_be_read_for_hours_is_told_when_it_can_also_after_a_restart() {
+async fn a_session_that_could_not_be_read_for_hours_is_reported_when_it_can() {
     for restart in [false, true] {
         let mut world = Observatory::with(|_| {}).await;
         assert!(world.look().await);
@@ -314,7 +314,7 @@ async fn the_wait_for_a_result_ends_although_the_session_cannot_be_read_any_more
 }
 
 #[tokio::test]
-async fn a_row_that_is_larger_than_an_answer_may_be_costs_itself_and_is_not_asked_for_over_and_over() {
+async fn a_row_that_is_larger_than_an_answer_may_be_costs_only_itself() {
     let (log, _guard) = Log::begin();
     let mut world = Observatory::with(|_| {}).await;
     world.upstream.max_response = 512 * 1024;

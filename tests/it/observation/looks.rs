@@ -50,7 +50,7 @@ async fn a_clock_of_em_that_is_off_hides_nothing_however_long_nobody_looked() {
 }
 
 #[tokio::test]
-async fn an_em_that_was_restored_to_yesterday_has_lost_what_ran_and_nothing_that_had_ended() {
+async fn an_em_that_was_restored_to_yesterday_has_lost_only_what_ran() {
     let mut world = Observatory::with(|sim| sim.history = 120).await;
     assert!(world.look().await);
     assert_eq!(world.told().await.len(), 0, "the past is no news");

@@ -6,9 +6,10 @@ use super::world::{Shared, path_of};
 use crate::support::PLAN;
 use crate::support::postgres::Server;
 use crate::support::receiver::WebhookReceiver;
+use crate::waiting::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_go_on_by_themselves_after_the_database_was_killed_and_after_it_was_frozen() {
+async fn replicas_recover_by_themselves_from_a_database_that_was_killed_or_frozen() {
     let mut server = tokio::task::spawn_blocking(Server::start)
         .await
         .expect("a server");
@@ -150,20 +151,13 @@ async fn a_statement_that_a_silent_server_never_answers_is_given_up_and_nothing_
 
 /// Waits until a statement about the keys waits for the lock.
 async fn wait_for_waiter(observer: &mut sqlx::PgConnection) {
-    let deadline = std::time::Instant::now() + crate::support::process::PATIENCE;
-    loop {
-        let waiting: i64 = sqlx::query_scalar(
+    let waiting = async || -> i64 {
+        let waiting = sqlx::query_scalar(
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%idempotency_keys%'",
-        )
-        .fetch_one(&mut *observer)
-        .await
-        .expect("a count");
-        if waiting > 0 {
-            return;
-        }
-        assert!(std::time::Instant::now() < deadline, "nobody waits");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+        );
+        waiting.fetch_one(&mut *observer).await.expect("a count")
+    };
+    eventually("a statement that waits", waiting, |waiting| *waiting > 0).await;
 }
 
 /// Notes the limits under which tables are made and changed.

@@ -1,7 +1,7 @@
 //! The guards between replicas, each by itself: who counts as alive, what being alive keeps off, who is taken for dead.
 //! Beats and locks are made by the test here, so that nothing depends on how fast a machine is.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use emgate::store::Store;
 use emgate::store::replicas::{Heartbeat, Lease};
@@ -10,8 +10,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::world::{Replica, Shared, connection_to, store_on};
 use crate::support::postgres::{Database, database};
-use crate::support::process::PATIENCE;
 use crate::support::receiver::WebhookReceiver;
+use crate::waiting::{eventually, slowly};
 
 /// What the replicas' locks are made of.
 const LOCK: &str = "pg_try_advisory_lock(hashtextextended($1, 7310868735))";
@@ -54,11 +54,11 @@ async fn replicas(connection: &mut PgConnection) -> Vec<String> {
 
 /// Waits until the replica is taken for dead.
 async fn until_buried(connection: &mut PgConnection, id: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    while replicas(connection).await.iter().any(|one| one == id) {
-        assert!(Instant::now() < deadline, "{id} was never taken for dead");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let living = async || replicas(&mut *connection).await;
+    eventually("it is taken for dead", living, |living| {
+        !living.iter().any(|one| one == id)
+    })
+    .await;
 }
 
 async fn stage() -> (Database, Store, PgConnection) {
@@ -102,7 +102,7 @@ async fn what_was_found_alive_or_held_stays_so_until_the_transaction_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_silent_are_taken_for_dead_after_eight_seconds_or_after_three_without_their_lock() {
+async fn a_silent_replica_is_dead_after_eight_seconds_or_three_without_its_lock() {
     let (database, store, mut connection) = stage().await;
     for (id, seconds, locks) in [("gone", 4, false), ("silent", 9, true), ("slow", 4, true)] {
         beaten(&mut connection, id, seconds).await;
@@ -123,7 +123,7 @@ async fn the_silent_are_taken_for_dead_after_eight_seconds_or_after_three_withou
              where id = 'slow'";
         loop {
             run(&mut connection, beat.to_owned()).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            slowly(Duration::from_millis(100)).await;
         }
     };
     let buried = async {
@@ -176,25 +176,23 @@ async fn a_replica_that_cannot_beat_sends_nothing_until_it_can() {
     .await;
     let silent =
         "select extract(epoch from clock_timestamp()) * 1000000 - max(beat_at) > 6500000 from replicas";
-    let deadline = Instant::now() + PATIENCE;
-    while !sqlx::query_scalar::<_, bool>(silent)
-        .fetch_one(&mut connection)
-        .await
-        .expect("asked")
-    {
-        assert!(Instant::now() < deadline, "it beats although it cannot");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let is_silent = async || -> bool {
+        let silent = sqlx::query_scalar(silent).fetch_one(&mut connection);
+        silent.await.expect("asked")
+    };
+    eventually("it does not beat", is_silent, |silent| *silent).await;
     let id = endpoint["id"].as_str().expect("an id");
     let (status, delivery) = replica
         .post(&format!("/api/v1/webhook-endpoints/{id}/test"), &[], &json!({}))
         .await;
     assert_eq!(status, 202, "{delivery}");
     let before = turns(&replica).await;
-    while turns(&replica).await < before + 2.0 {
-        assert!(Instant::now() < deadline, "its dispatcher does nothing");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually(
+        "two turns",
+        async || turns(&replica).await,
+        |turns| *turns >= before + 2.0,
+    )
+    .await;
     let list = "/api/v1/webhook-deliveries";
     let waiting = replica.get(list).await;
     assert_eq!(waiting["items"][0]["state"], "pending", "{waiting:#}");

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::world::{Replica, Shared};
 use crate::support::PLAN;
-use crate::support::process::PATIENCE;
 use crate::support::world::stats;
+use crate::waiting::eventually;
 
 const POST: &str = "POST /api/cloud/cloudFailoverPlans/";
 
@@ -29,11 +29,8 @@ async fn killed_while_asking(shared: &Shared, killed: Replica) {
 }
 
 async fn until_asked(shared: &Shared) {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while stats(&shared.simulator).await["requests"][format!("{POST}{PLAN}")] != 1 {
-        assert!(std::time::Instant::now() < deadline, "EM never got the request");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let asked = async || stats(&shared.simulator).await["requests"][format!("{POST}{PLAN}")].clone();
+    eventually("EM gets the request", asked, |count| *count == 1).await;
 }
 
 /// The only operation, once it has ended.

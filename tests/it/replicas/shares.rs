@@ -1,14 +1,13 @@
 //! The total of logon sessions over all replicas: kept to while they come, go and are overrun.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
 use super::world::{Replica, Shared};
 use crate::support::client;
-use crate::support::process::PATIENCE;
 use crate::support::world::stats;
+use crate::waiting::eventually;
 
 /// Most sessions of all replicas together.
 const TOTAL: u64 = 5;
@@ -44,30 +43,16 @@ impl Crowd {
 
 /// Waits until the replicas have so many sessions each.
 async fn until_sessions(shared: &Shared, wished: &[(&Replica, f64)]) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut seen = Vec::new();
-        for (replica, _) in wished {
-            seen.push(
-                replica
-                    .counter("emgate_upstream_logon_sessions{account=\"operators\"}")
-                    .await,
-            );
-        }
-        if seen
-            .iter()
-            .zip(wished)
-            .all(|(seen, (_, wished))| (seen - wished).abs() < 0.5)
-        {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{seen:?} sessions: {}",
-            stats(&shared.simulator).await
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let counter = "emgate_upstream_logon_sessions{account=\"operators\"}";
+    let counted = async || {
+        let sessions = wished.iter().map(|(replica, _)| replica.counter(counter));
+        (join_all(sessions).await, stats(&shared.simulator).await)
+    };
+    eventually("their sessions", counted, |(sessions, _)| {
+        let mut both = sessions.iter().zip(wished);
+        both.all(|(sessions, (_, wished))| (sessions - wished).abs() < 0.5)
+    })
+    .await;
 }
 
 /// All logon sessions die.
@@ -78,7 +63,7 @@ async fn expire(shared: &Shared) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_replicas_together_never_have_more_sessions_than_configured_whoever_comes_or_is_killed() {
+async fn all_replicas_together_never_have_more_sessions_than_configured() {
     let shared = Shared::start(&["--latency", "10"]).await;
     let environment = [
         ("EMGATE_UPSTREAM__ACCOUNTS__0__MAX_SESSIONS", "5"),

@@ -12,6 +12,7 @@ use crate::support::PLAN;
 use crate::support::process::PATIENCE;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::stats;
+use crate::waiting::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_replicas_observation_and_its_tasks_are_taken_over() {
@@ -90,11 +91,12 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
         .expect("it waits");
     frozen.process.thaw();
     let fenced = "emgate_webhook_fenced_total";
-    let deadline = Instant::now() + PATIENCE;
-    while frozen.counter(fenced).await < 1.0 {
-        assert!(Instant::now() < deadline, "it never came to its write");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    eventually(
+        "its write",
+        async || frozen.counter(fenced).await,
+        |count| *count >= 1.0,
+    )
+    .await;
     assert_eq!(other.get(list).await, before);
     // It is back among the living, and nothing is told twice.
     shared.failover_elsewhere().await;
@@ -127,16 +129,11 @@ async fn a_send_that_takes_longer_than_a_silent_replica_is_waited_for_is_not_tak
         .fetch_one(&mut database)
         .await
         .expect("beats");
-    let deadline = Instant::now() + crate::support::process::PATIENCE;
-    while sqlx::query_scalar::<_, i64>(beats)
-        .fetch_one(&mut database)
-        .await
-        .expect("beats")
-        < begun + 12_000_000
-    {
-        assert!(Instant::now() < deadline, "they do not beat");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    let beat = async || -> i64 {
+        let beat = sqlx::query_scalar(beats).fetch_one(&mut database);
+        beat.await.expect("beats")
+    };
+    eventually("beats for 12 s", beat, |beat| *beat >= begun + 12_000_000).await;
     let list = "/api/v1/webhook-deliveries";
     let sending = other.get(list).await;
     assert_eq!(sending["items"][0]["state"], "sending", "{sending}");

@@ -11,6 +11,7 @@ use super::world::{Shared, path_of};
 use crate::support::PLAN;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::stats;
+use crate::waiting::slowly;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_end_is_told_and_delivered_once() {
@@ -76,7 +77,7 @@ async fn slow_receiver() -> (String, Arc<AtomicUsize>) {
     let seen = most.clone();
     let router = axum::Router::new().fallback(async move || {
         seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        slowly(Duration::from_millis(200)).await;
         now.fetch_sub(1, Ordering::SeqCst);
         axum::http::StatusCode::NO_CONTENT
     });

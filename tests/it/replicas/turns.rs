@@ -134,7 +134,7 @@ async fn posts(shared: &Shared, part: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_through_the_mirror_under_one_key_is_sent_once_however_the_two_requests_meet() {
+async fn a_write_under_one_key_is_sent_once_however_two_requests_meet() {
     let shared = Shared::start(&["--speed", "1"]).await;
     let (one, other) = (shared.replica().await, shared.replica().await);
     let jobs = one.get("/api/v1/em/jobs").await;
@@ -152,7 +152,7 @@ async fn a_write_through_the_mirror_under_one_key_is_sent_once_however_the_two_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_second_request_under_a_key_gets_the_operation_of_the_first_and_not_its_busy_plan() {
+async fn the_second_request_under_a_key_gets_the_operation_of_the_first() {
     let shared = Shared::start(&["--speed", "1"]).await;
     let (one, other) = (shared.replica().await, shared.replica().await);
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");

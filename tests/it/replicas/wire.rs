@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::support::postgres::Database;
+use crate::waiting::slowly;
 
 /// What becomes of the commit that makes an operation; its connection is cut in any case.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +128,7 @@ async fn carry(mut client: TcpStream, wire: Arc<Inner>) {
             }
             read = server.read(&mut down) => {
                 let Some(bytes) = read.ok().filter(|read| *read > 0).map(|read| &down[..read]) else { return };
-                tokio::time::sleep(Duration::from_millis(wire.pace.load(Ordering::Relaxed))).await;
+                slowly(Duration::from_millis(wire.pace.load(Ordering::Relaxed))).await;
                 if client.write_all(bytes).await.is_err() {
                     return;
                 }

@@ -1,16 +1,15 @@
 //! Replicas as real processes on one PostgreSQL database and one simulator.
 
-use std::time::{Duration, Instant};
-
 use emgate::clock::SystemClock;
 use emgate::store::{Config, Store};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
 use crate::support::postgres::{Database, database};
-use crate::support::process::{PATIENCE, Process};
+use crate::support::process::Process;
 use crate::support::world::json_of;
 use crate::support::{SECRET, client, token};
+use crate::waiting::eventually;
 
 /// What the replicas share.
 pub struct Shared {
@@ -153,18 +152,7 @@ impl Replica {
 
     /// Asks again and again until the answer is as wished; what fails in between is asked again as well.
     pub async fn until(&self, path: &str, wished: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let (_, _, answer) = self.ask(path).await;
-            if wished(&answer) {
-                return answer;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{path} never became as wished: {answer:#}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually(path, async || self.ask(path).await.2, wished).await
     }
 
     /// The events of this type, once there are so many.
@@ -240,21 +228,14 @@ pub async fn connection_to(database: &Database) -> sqlx::PgConnection {
 
 /// Waits until so many transactions of this database wait for another one; `over` says that none ever will.
 pub async fn until_waiting(connection: &mut sqlx::PgConnection, count: i64, over: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let waiting: i64 = sqlx::query_scalar(
+    let waiting = async || -> i64 {
+        let waiting = sqlx::query_scalar(
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-        )
-        .fetch_one(&mut *connection)
-        .await
-        .expect("asked");
-        if waiting >= count || over() {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{waiting} transactions wait, not {count}"
         );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+        waiting.fetch_one(&mut *connection).await.expect("asked")
+    };
+    eventually("transactions that wait", waiting, |waiting| {
+        *waiting >= count || over()
+    })
+    .await;
 }

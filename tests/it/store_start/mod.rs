@@ -7,10 +7,10 @@ mod startup;
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use crate::support::SECRET;
-use crate::support::process::{PATIENCE, Process, command};
+use crate::support::process::{Process, command};
+use crate::waiting::output_of;
 
 /// What a command left behind.
 struct Run {
@@ -21,7 +21,7 @@ struct Run {
 
 /// Runs a command of `emgate` in `folder` to its end.
 fn emgate(subcommand: &str, folder: &Path, store: &[(&str, &str)]) -> Run {
-    let mut child = command(&[], &[subcommand])
+    let child = command(&[], &[subcommand])
         .current_dir(folder)
         .envs(SETTINGS.iter().copied())
         .envs(store.iter().copied())
@@ -30,14 +30,7 @@ fn emgate(subcommand: &str, folder: &Path, store: &[(&str, &str)]) -> Run {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().expect("it can be asked").is_none() {
-        if Instant::now() > deadline {
-            child.kill().expect("killed");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().expect("its words");
+    let output = output_of(child);
     let said = [output.stdout, output.stderr].concat();
     Run {
         code: output.status.code(),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{emgate, gateway};
 use crate::support::{client, token};
+use crate::waiting::eventually;
 
 const URL: &str = "EMGATE_STORE__URL";
 
@@ -143,9 +144,5 @@ fn a_name_that_leads_to_no_database_is_refused_with_a_remedy() {
 }
 
 async fn until<F: Future<Output = u16>>(ask: &impl Fn() -> F, status: u16) {
-    let deadline = std::time::Instant::now() + crate::support::process::PATIENCE;
-    while ask().await != status {
-        assert!(std::time::Instant::now() < deadline, "never {status}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    eventually("the status", async || ask().await, |answered| *answered == status).await;
 }

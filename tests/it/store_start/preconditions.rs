@@ -8,6 +8,7 @@ use sqlx::Connection as _;
 
 use super::{Run, emgate};
 use crate::support::postgres::{Database, Server, as_owner};
+use crate::waiting::holds_blocking;
 
 const URL: &str = "EMGATE_STORE__URL";
 const KEY: &str = "EMGATE_STORE__ENCRYPTION_KEY_FILE";
@@ -245,11 +246,9 @@ impl Pooler {
             port,
             _home: home,
         };
-        let deadline = std::time::Instant::now() + crate::support::process::PATIENCE;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(std::time::Instant::now() < deadline, "pgbouncer does not listen");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        holds_blocking("pgbouncer listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
         pooler
     }
 

@@ -1,7 +1,6 @@
 //! A start that takes its time: the listener answers from the beginning, and work is taken once the store is open.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sqlx::Connection as _;
@@ -11,8 +10,9 @@ use tokio::net::TcpStream;
 
 use super::{emgate, gateway};
 use crate::support::postgres::{Database, database};
-use crate::support::process::{PATIENCE, Process};
+use crate::support::process::Process;
 use crate::support::{client, token};
+use crate::waiting::eventually;
 
 const URL: &str = "EMGATE_STORE__URL";
 const KEY: &str = "EMGATE_STORE__ENCRYPTION_KEY_FILE";
@@ -94,17 +94,13 @@ async fn is_starting(process: &Process) {
 
 /// Work is taken; Enterprise Manager may be away.
 async fn until_open(process: &Process) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let body = ask(process, "GET", "/readyz").await.json();
+    let readiness = async || ask(process, "GET", "/readyz").await.json();
+    eventually("the end of the migrations", readiness, |body| {
         let checks = body["checks"].as_array().expect("checks");
         let migrations = checks.iter().find(|check| check["name"] == "migrations");
-        if migrations.expect("the check")["status"] == "ok" {
-            break;
-        }
-        assert!(Instant::now() < deadline, "it never opened: {body}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        migrations.expect("the check")["status"] == "ok"
+    })
+    .await;
     let list = ask(process, "GET", "/api/v1/operations").await;
     assert_eq!(list.status, 200, "{}", list.body);
 }
@@ -143,7 +139,7 @@ impl Kept {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_waits_for_the_migrations_of_another_says_so_and_then_takes_over_its_connections() {
+async fn a_replica_that_waits_for_the_migrations_of_another_says_so() {
     let database = database().await;
     let mut other = sqlx::PgConnection::connect(&database.url)
         .await
@@ -162,7 +158,7 @@ async fn a_replica_that_waits_for_the_migrations_of_another_says_so_and_then_tak
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_waits_for_another_program_on_its_file_says_so_and_goes_on_afterwards() {
+async fn a_start_that_waits_for_another_program_on_its_file_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("emgate.db").display());
     let made = emgate("check", folder.path(), &[(URL, &url)]);
@@ -185,7 +181,7 @@ async fn a_start_that_waits_for_another_program_on_its_file_says_so_and_goes_on_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_is_asked_to_end_during_its_migrations_ends_and_leaves_nobody_waiting() {
+async fn a_gateway_that_is_asked_to_end_during_its_migrations_ends() {
     let database = database().await;
     let mut other = sqlx::PgConnection::connect(&database.url)
         .await
@@ -195,20 +191,13 @@ async fn a_gateway_that_is_asked_to_end_during_its_migrations_ends_and_leaves_no
     is_starting(&process).await;
     assert!(process.terminate().success());
     // The server has noticed that whoever waited is gone.
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let waiting: i64 = sqlx::query_scalar(
+    let others = async || -> i64 {
+        let others = sqlx::query_scalar(
             "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
-        )
-        .fetch_one(&mut other)
-        .await
-        .expect("asked");
-        if waiting == 0 {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{waiting} sessions are still there");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        );
+        others.fetch_one(&mut other).await.expect("asked")
+    };
+    eventually("no other session", others, |others| *others == 0).await;
     other.unlock().await.expect("let go");
     let next = gateway_on(&database);
     until_open(&next).await;

@@ -64,6 +64,14 @@ impl Client {
         }
     }
 
+    /// The same with another token, or none. Connections are shared, and the system's certificates not read again.
+    pub fn with_token(&self, token: Option<String>) -> Self {
+        Self {
+            token,
+            ..self.clone()
+        }
+    }
+
     pub fn request(&self, method: &str, path: &str) -> Request {
         let method: reqwest::Method = method.parse().expect("a method");
         let is_head = method == reqwest::Method::HEAD;

@@ -3,6 +3,7 @@
 //! [`TestGateway::start`] waits until it is ready. End a test with [`TestGateway::stop`], which also sees that no logon
 //! session was left behind.
 
+use crate::waiting::eventually;
 pub mod client;
 pub mod commands;
 pub mod context;
@@ -14,10 +15,11 @@ pub mod postgres;
 #[path = "../../support/process.rs"]
 pub mod process;
 pub mod receiver;
+pub mod snapshot;
 pub mod stand_in;
 pub mod world;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use emgate::auth::{AuthConfig, Key};
 use emgate::bootstrap::Gateway;
@@ -33,8 +35,6 @@ pub use client::Client;
 pub const SECRET: &str = "the secret with which tests sign their tokens";
 /// A cloud plan that the simulator has.
 pub const PLAN: &str = "3f56fa52-c902-4655-9774-2022fde214d2";
-/// How long a condition may take to come true.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A gateway on a free port.
 pub struct TestGateway {
@@ -74,15 +74,17 @@ impl TestGateway {
     /// A client whose token carries exactly these scopes beside `tenants:all`.
     pub fn client_with(&self, scopes: &[&str]) -> Client {
         let scopes = [scopes, &["tenants:all"]].concat().join(" ");
-        Client::new(
-            self.gateway.addr(),
-            Some(token(&json!({"sub": "tester", "scope": scopes}))),
-        )
+        self.client_as(&json!({"sub": "tester", "scope": scopes}))
+    }
+
+    /// A client whose token carries these claims.
+    pub fn client_as(&self, claims: &Value) -> Client {
+        self.client.with_token(Some(token(claims)))
     }
 
     /// A client without a token.
     pub fn stranger(&self) -> Client {
-        Client::new(self.gateway.addr(), None)
+        self.client.with_token(None)
     }
 
     /// Where it listens.
@@ -115,19 +117,7 @@ impl TestGateway {
 
     /// Asks again and again until the answer is as wished.
     pub async fn until(&self, path: &str, wished: impl Fn(&Value) -> bool) -> Value {
-        let begun = Instant::now();
-        loop {
-            let answer = self.client.get(path).send().await;
-            if wished(&answer.body) {
-                return answer.body;
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{path} never became as wished: {:#}",
-                answer.body
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually(path, async || self.client.get(path).send().await.body, wished).await
     }
 
     /// Stops it in order.

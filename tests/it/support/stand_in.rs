@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use crate::waiting::slowly;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
@@ -200,7 +201,7 @@ pub fn told(reply: Reply) -> Response {
     let body = if reply.cut {
         // Apart, so that the beginning is on the wire before the end fails.
         let broken = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            slowly(Duration::from_millis(100)).await;
             Err(std::io::Error::other("cut"))
         };
         let begun = futures_util::stream::iter([Ok(reply.body)]);

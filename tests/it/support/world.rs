@@ -1,11 +1,10 @@
 //! The gateway and the simulator as real processes, with a store that outlives the gateway.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
-use super::process::{PATIENCE, Process};
+use super::process::Process;
 use super::{SECRET, client, token};
+use crate::waiting::eventually;
 
 /// Simulator and gateway as processes.
 pub struct World {
@@ -168,39 +167,17 @@ impl World {
 
     /// Asks again and again until the answer is as wished.
     pub async fn until(&self, path: &str, wished: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answer = self.get(path).await;
-            if wished(&answer) {
-                return answer;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{path} never became as wished: {answer:#}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually(path, async || self.get(path).await, wished).await
     }
 
     /// Waits until the gateway is ready.
     pub async fn wait_until_ready(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answer = client::plain()
-                .get(self.gateway.url("/readyz"))
-                .send()
-                .await
-                .expect("an answer");
-            if answer.status().is_success() {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "not ready: {}",
-                answer.text().await.unwrap_or_default()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually(
+            "readiness",
+            async || self.ask("/readyz").await,
+            |(status, _, _)| *status == 200,
+        )
+        .await;
     }
 }
 

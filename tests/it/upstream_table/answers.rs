@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::stage::{self, Asked, Observed};
 use crate::support::TestGateway;
 use crate::support::stand_in::{Reply, StandIn, told};
+use crate::waiting::slowly;
 
 /// What goes wrong.
 #[derive(Clone, Copy)]
@@ -131,7 +132,7 @@ const SILENCE: &[(&str, Fault)] = &[
             let drops = futures_util::stream::iter(0..body.len()).then(move |at| {
                 let drop = body.slice(at..=at);
                 async move {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    slowly(Duration::from_millis(100)).await;
                     Ok(drop)
                 }
             });

@@ -1,7 +1,7 @@
 //! What goes wrong while a failover runs: its task, its session, its clock, and many at once.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -13,6 +13,7 @@ use super::Scenario;
 use super::stage::{self, Asked, Observed};
 use crate::support::stand_in::{Reply, StandIn, told};
 use crate::support::{Builder, PLAN, TestGateway};
+use crate::waiting::eventually;
 
 pub const SCENARIOS: &[Scenario] = &[
     ("task-vanishes", || task_vanishes("test").boxed_local()),
@@ -133,21 +134,12 @@ async fn many_sessions() -> Observed {
         let made = test.sim_control(Method::POST, "failovers", wish.clone()).await;
         started.insert(made["sessionId"].as_str().expect("an id").to_lowercase());
     }
-    let begun = Instant::now();
-    let sessions = loop {
+    let ended = async || -> Vec<Value> {
         let events = stage::events(&test).await.into_iter();
-        let mut ends = events.filter(|event| event["type"] == "failover.session.finished");
-        let sessions: Vec<Value> = ends
-            .by_ref()
-            .map(|event| event["data"]["session"].clone())
-            .collect();
-        if sessions.len() >= started.len() {
-            break sessions;
-        }
-        let left = started.len() - sessions.len();
-        assert!(begun.elapsed() < Duration::from_secs(20), "{left} are not told");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let ends = events.filter(|event| event["type"] == "failover.session.finished");
+        ends.map(|event| event["data"]["session"].clone()).collect()
     };
+    let sessions = eventually("all ends", ended, |sessions| sessions.len() >= started.len()).await;
     let text = |field: &str| -> BTreeSet<String> {
         let values = sessions
             .iter()

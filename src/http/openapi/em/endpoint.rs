@@ -19,7 +19,7 @@ impl Endpoint {
         self.method == Method::Get
     }
 
-    /// The query parameter that tells EM's operations apart.
+    /// The query parameter that distinguishes EM's operations.
     pub fn choice(&self) -> Option<&'static str> {
         if self.operations.iter().any(|o| o.query.is_some()) {
             Some("type")

@@ -11,7 +11,7 @@ const RECORDED: &str = include_str!("examples.json");
 static EXAMPLES: LazyLock<BTreeMap<String, Value>> =
     LazyLock::new(|| serde_json::from_str(RECORDED).unwrap_or_default());
 
-/// The answer recorded under `METHOD /path`, with `?action=` or `?type=` where EM tells operations apart by it, and
+/// The answer recorded under `METHOD /path`, with `?action=` or `?type=` where EM distinguishes operations by it, and
 /// ` as reference` behind it for that form.
 pub(super) fn of(key: &str) -> Option<&'static Value> {
     EXAMPLES.get(key)

@@ -1,7 +1,7 @@
 //! The mirror in the document: made from the catalogue, as is everything else that knows EM.
 //!
-//! Plain JSON, because EM's schemas need what the typed document has no words for. Nothing of this runs in a gateway
-//! that serves: it gives away the checked-in file.
+//! Plain JSON, because EM's schemas need what the typed document cannot express. None of this runs in a gateway that
+//! serves, which answers with the checked-in file.
 
 mod endpoint;
 mod examples;

@@ -23,7 +23,7 @@ pub(super) fn of_enum(of: &EnumDef) -> String {
     format!("Em{}", of.name)
 }
 
-/// The schema of an enumeration in a request, which takes no other words.
+/// The schema of an enumeration in a request, which allows no other words.
 pub(super) fn of_closed_enum(of: &EnumDef) -> String {
     of_enum(of) + "Input"
 }
@@ -101,7 +101,7 @@ pub(super) fn of_operations(
     (id, words_of(&words))
 }
 
-/// `toggleScheduleEnabled` → `toggle`, `ScheduleEnabled`: the thing stands between them.
+/// `toggleScheduleEnabled` → `toggle`, `ScheduleEnabled`: the object is between them.
 fn verb_and_rest(action: &str) -> (&str, &str) {
     let end = action
         .find(|letter: char| letter.is_ascii_uppercase())

@@ -1,4 +1,4 @@
-//! What the mirror's operations take beside a body, by the same rules that judge requests (`app/em/request.rs`).
+//! The parameters of the mirror's operations, by the same rules that check requests (`mirror/known.rs`).
 
 use serde_json::{Map, Value, json};
 

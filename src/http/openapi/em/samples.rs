@@ -8,7 +8,7 @@ use crate::catalogue::{self, Field, Form, Scalar, TypeDef, TypeId, catalogue};
 /// Optional fields are shown this deep.
 const DEPTH: usize = 2;
 
-/// A body of this type that EM would take.
+/// A body of this type that EM would accept.
 pub(super) fn of(id: TypeId) -> Value {
     of_type(catalogue().ty(id), 0)
 }

@@ -1,7 +1,7 @@
 //! EM's types as JSON Schemas, named as the transcoder names their fields.
 //!
 //! An answer says what is always there: lists are, everything else may be absent. A request says what EM wants to
-//! have. A type that stands in both has two schemas, the second with the suffix `Input`.
+//! have. A type that is in both has two schemas, the second with the suffix `Input`.
 
 use std::collections::BTreeSet;
 
@@ -233,7 +233,7 @@ impl Schemas {
     }
 }
 
-/// What a request may carry and EM never takes: it is dropped on the way.
+/// Members that a request may carry and that are never sent to EM.
 pub(super) fn is_ignored(field: &Field) -> bool {
     field.name == "Links"
         || field.name == "Href"

@@ -2,16 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
 use axum::response::Response;
-use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses, PlanPath};
-use super::{
-    ACTION_PROBLEMS, ActionCall, ActionOptions, EDIT_PROBLEMS, PlanQuery, StartOptions, get, list, unchanged,
-};
+use super::call::{ActionCall, EditCall};
+use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses};
+use super::{ACTION_PROBLEMS, EDIT_PROBLEMS, PlanOrder, get, list};
+use crate::api_types::actions::{ActionOptions, StartOptions};
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
 use crate::app::OpContext;
@@ -20,11 +18,11 @@ use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
 use crate::http::answers::UPSTREAM_READ;
-use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
-use crate::http::failures;
+use crate::http::extract::{Conditions, Id, JsonValue, Query};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
-use crate::http::routes::reply::answer;
+use crate::http::routes::lists::{NumberedList, NumberedParams};
+use crate::http::routes::paths::PlanPath;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
@@ -68,15 +66,15 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 /// List cloud failover plans
 ///
 /// Failover plans of Veeam Cloud Connect tenants, page by page as Enterprise Manager numbers them.
-#[utoipa::path(get, path = "/api/v1/cloud-failover-plans", operation_id = "listCloudFailoverPlans", tag = "plans", params(PlanQuery),
+#[utoipa::path(get, path = "/api/v1/cloud-failover-plans", operation_id = "listCloudFailoverPlans", tag = "plans", params(NumberedParams, PlanOrder),
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_cloud_failover_plans(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
-    Query(query): Query<PlanQuery>,
-    uri: Uri,
+    Query(order): Query<PlanOrder>,
+    page: NumberedList,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    list(&edge, &context, PlanKind::Cloud, &query, &uri).await
+    list(&state, &context, PlanKind::Cloud, order, page).await
 }
 
 /// Read a cloud failover plan
@@ -87,12 +85,12 @@ async fn list_cloud_failover_plans(
         (status = 304, description = "The caller has this state already (`If-None-Match`)."),
     ))]
 async fn get_cloud_failover_plan(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    get(&edge, &context, PlanKind::Cloud, &id, &conditions).await
+    get(&state, &context, PlanKind::Cloud, &id, &conditions).await
 }
 
 /// Edit a cloud failover plan
@@ -104,28 +102,11 @@ async fn get_cloud_failover_plan(
     request_body = Plan,
     responses(EditResponses))]
 async fn update_cloud_failover_plan(
-    State(edge): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EmId>,
-    conditions: Conditions,
-    wait: Wait,
-    idempotency: Idempotency,
+    State(state): State<HttpState>,
+    call: EditCall,
     JsonValue(body): JsonValue,
 ) -> Result<Response, Problem> {
-    let key = idempotency.of(body.clone());
-    let submitted = edge
-        .app()
-        .edit_plan(
-            &context,
-            PlanKind::Cloud,
-            &id,
-            &body,
-            unchanged(&edge, conditions),
-            key,
-        )
-        .await
-        .map_err(failures::of_action)?;
-    answer(&edge, &context, &submitted, wait, None).await
+    call.update(&state, PlanKind::Cloud, body).await
 }
 
 /// Delete a cloud failover plan
@@ -138,20 +119,10 @@ async fn update_cloud_failover_plan(
     responses(EditResponses)
 )]
 async fn delete_cloud_failover_plan(
-    State(edge): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EmId>,
-    conditions: Conditions,
-    wait: Wait,
-    idempotency: Idempotency,
+    State(state): State<HttpState>,
+    call: EditCall,
 ) -> Result<Response, Problem> {
-    let key = idempotency.of(Value::Null);
-    let submitted = edge
-        .app()
-        .delete_cloud_plan(&context, &id, unchanged(&edge, conditions), key)
-        .await
-        .map_err(failures::of_action)?;
-    answer(&edge, &context, &submitted, wait, None).await
+    call.delete(&state).await
 }
 
 /// Test a cloud failover plan
@@ -162,24 +133,10 @@ async fn delete_cloud_failover_plan(
     request_body = Option<ActionOptions>,
     responses(ActionResponses))]
 async fn test_cloud_failover_plan(
-    State(edge): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EmId>,
-    wait: Wait,
-    idempotency: Idempotency,
-    body: OptionalJson<ActionOptions>,
+    State(state): State<HttpState>,
+    call: ActionCall<ActionOptions>,
 ) -> Result<Response, Problem> {
-    let (kind, action) = (PlanKind::Cloud, ActionKind::Test);
-    let act = ActionCall {
-        kind,
-        action,
-        context,
-        id,
-        wait,
-        idempotency,
-        body: body.map(StartOptions::from),
-    };
-    act.run(&edge).await
+    call.run(&state, PlanKind::Cloud, ActionKind::Test).await
 }
 
 /// Start a cloud failover plan
@@ -190,24 +147,10 @@ async fn test_cloud_failover_plan(
     request_body = Option<StartOptions>,
     responses(ActionResponses))]
 async fn start_cloud_failover_plan(
-    State(edge): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EmId>,
-    wait: Wait,
-    idempotency: Idempotency,
-    body: OptionalJson<StartOptions>,
+    State(state): State<HttpState>,
+    call: ActionCall<StartOptions>,
 ) -> Result<Response, Problem> {
-    let (kind, action) = (PlanKind::Cloud, ActionKind::Start);
-    let act = ActionCall {
-        kind,
-        action,
-        context,
-        id,
-        wait,
-        idempotency,
-        body,
-    };
-    act.run(&edge).await
+    call.run(&state, PlanKind::Cloud, ActionKind::Start).await
 }
 
 /// Undo the failover of a cloud failover plan
@@ -218,22 +161,8 @@ async fn start_cloud_failover_plan(
     request_body = Option<ActionOptions>,
     responses(ActionResponses))]
 async fn undo_cloud_failover_plan(
-    State(edge): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EmId>,
-    wait: Wait,
-    idempotency: Idempotency,
-    body: OptionalJson<ActionOptions>,
+    State(state): State<HttpState>,
+    call: ActionCall<ActionOptions>,
 ) -> Result<Response, Problem> {
-    let (kind, action) = (PlanKind::Cloud, ActionKind::Undo);
-    let act = ActionCall {
-        kind,
-        action,
-        context,
-        id,
-        wait,
-        idempotency,
-        body: body.map(StartOptions::from),
-    };
-    act.run(&edge).await
+    call.run(&state, PlanKind::Cloud, ActionKind::Undo).await
 }

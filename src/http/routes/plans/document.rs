@@ -4,16 +4,6 @@ use utoipa::{IntoParams, IntoResponses};
 
 use crate::api_types::operations::Operation;
 
-/// Which plan.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "only its description is used")]
-pub(super) struct PlanPath {
-    /// The plan's id, bare or as URN.
-    #[param(rename = "planId", example = "3f56fa52-c902-4655-9774-2022fde214d2")]
-    plan_id: String,
-}
-
 /// The headers of an edit or a deletion.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

@@ -1,16 +1,15 @@
-//! Failover plans of one's own replicas: as cloud plans, but for what Enterprise Manager does not offer (test, delete).
+//! On-premises failover plans: as cloud plans, without what Enterprise Manager does not offer (test, delete).
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses, PlanPath};
-use super::{
-    ACTION_PROBLEMS, ActionCall, ActionOptions, EDIT_PROBLEMS, PlanQuery, StartOptions, get, list, unchanged,
-};
+use super::call::{ActionCall, EditCall};
+use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses};
+use super::{ACTION_PROBLEMS, EDIT_PROBLEMS, PlanOrder, get, list};
+use crate::api_types::actions::{ActionOptions, StartOptions};
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
 use crate::app::OpContext;
@@ -19,11 +18,11 @@ use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
 use crate::http::answers::UPSTREAM_READ;
-use crate::http::extract::{Conditions, Id, Idempotency, JsonValue, OptionalJson, Query, Wait};
-use crate::http::failures;
+use crate::http::extract::{Conditions, Id, JsonValue, Query};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
-use crate::http::routes::reply::answer;
+use crate::http::routes::lists::{NumberedList, NumberedParams};
+use crate::http::routes::paths::PlanPath;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
@@ -57,15 +56,15 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 /// List on-premises failover plans
 ///
 /// Failover plans of one's own replicas, page by page as Enterprise Manager numbers them.
-#[utoipa::path(get, path = "/api/v1/failover-plans", operation_id = "listFailoverPlans", tag = "plans", params(PlanQuery),
+#[utoipa::path(get, path = "/api/v1/failover-plans", operation_id = "listFailoverPlans", tag = "plans", params(NumberedParams, PlanOrder),
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_failover_plans(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
-    Query(query): Query<PlanQuery>,
-    uri: Uri,
+    Query(order): Query<PlanOrder>,
+    page: NumberedList,
 ) -> Result<Json<Page<Plan>>, Problem> {
-    list(&edge, &context, PlanKind::OnPremises, &query, &uri).await
+    list(&state, &context, PlanKind::OnPremises, order, page).await
 }
 
 /// Read an on-premises failover plan
@@ -76,12 +75,12 @@ async fn list_failover_plans(
         (status = 304, description = "The caller has this state already (`If-None-Match`)."),
     ))]
 async fn get_failover_plan(
-    State(edge): State<HttpState>,
+    State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
 ) -> Result<Response, Problem> {
-    get(&edge, &context, PlanKind::OnPremises, &id, &conditions).await
+    get(&state, &context, PlanKind::OnPremises, &id, &conditions).await
 }
 
 /// Edit an on-premises failover plan
@@ -93,28 +92,11 @@ async fn get_failover_plan(
     request_body = Plan,
     responses(EditResponses))]
 async fn update_failover_plan(
-    State(edge): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EmId>,
-    conditions: Conditions,
-    wait: Wait,
-    idempotency: Idempotency,
+    State(state): State<HttpState>,
+    call: EditCall,
     JsonValue(body): JsonValue,
 ) -> Result<Response, Problem> {
-    let key = idempotency.of(body.clone());
-    let submitted = edge
-        .app()
-        .edit_plan(
-            &context,
-            PlanKind::OnPremises,
-            &id,
-            &body,
-            unchanged(&edge, conditions),
-            key,
-        )
-        .await
-        .map_err(failures::of_action)?;
-    answer(&edge, &context, &submitted, wait, None).await
+    call.update(&state, PlanKind::OnPremises, body).await
 }
 
 /// Start an on-premises failover plan
@@ -125,24 +107,10 @@ async fn update_failover_plan(
     request_body = Option<StartOptions>,
     responses(ActionResponses))]
 async fn start_failover_plan(
-    State(edge): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EmId>,
-    wait: Wait,
-    idempotency: Idempotency,
-    body: OptionalJson<StartOptions>,
+    State(state): State<HttpState>,
+    call: ActionCall<StartOptions>,
 ) -> Result<Response, Problem> {
-    let (kind, action) = (PlanKind::OnPremises, ActionKind::Start);
-    let act = ActionCall {
-        kind,
-        action,
-        context,
-        id,
-        wait,
-        idempotency,
-        body,
-    };
-    act.run(&edge).await
+    call.run(&state, PlanKind::OnPremises, ActionKind::Start).await
 }
 
 /// Undo the failover of an on-premises failover plan
@@ -153,22 +121,8 @@ async fn start_failover_plan(
     request_body = Option<ActionOptions>,
     responses(ActionResponses))]
 async fn undo_failover_plan(
-    State(edge): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EmId>,
-    wait: Wait,
-    idempotency: Idempotency,
-    body: OptionalJson<ActionOptions>,
+    State(state): State<HttpState>,
+    call: ActionCall<ActionOptions>,
 ) -> Result<Response, Problem> {
-    let (kind, action) = (PlanKind::OnPremises, ActionKind::Undo);
-    let act = ActionCall {
-        kind,
-        action,
-        context,
-        id,
-        wait,
-        idempotency,
-        body: body.map(StartOptions::from),
-    };
-    act.run(&edge).await
+    call.run(&state, PlanKind::OnPremises, ActionKind::Undo).await
 }

@@ -119,7 +119,7 @@ impl Visit for Collected<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, super::chain(value));
+        self.put(field, crate::telemetry::chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -131,6 +131,8 @@ impl Visit for Collected<'_> {
 mod tests {
     use parking_lot::Mutex;
     use std::sync::Arc;
+
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
@@ -151,11 +153,8 @@ mod tests {
     fn a_line_is_one_flat_object_with_the_fields_of_its_spans() {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .fmt_fields(Fields::default())
-            .event_format(Flat)
-            .finish();
+        let layer = super::super::layer(move || writer.clone(), false);
+        let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let outer = tracing::info_span!("request", request_id = "r-1", status = tracing::field::Empty);
             outer.record("status", 202);

@@ -1,0 +1,97 @@
+//! What callers may send with an action on a plan (docs/behaviour.md#actions). Unknown members are refused.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What may be said beside the start of a failover.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "restorePoint": {"before": "2026-01-31T12:00:00Z"},
+    "callback": {"url": "https://portal.example/hooks/failover"},
+    "metadata": {"ticket": "DR-1042"},
+}))]
+pub struct StartOptions {
+    /// Which restore points are taken; the latest when absent.
+    pub restore_point: Option<RestorePoint>,
+    /// A one-off webhook that tells the operation's end.
+    pub callback: Option<CallbackRequest>,
+    /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
+    pub metadata: Option<Metadata>,
+}
+
+/// What may be said beside any other action: these choose their restore points themselves.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "callback": {"url": "https://portal.example/hooks/failover"},
+    "metadata": {"ticket": "DR-1042"},
+}))]
+pub struct ActionOptions {
+    /// A one-off webhook that tells the operation's end.
+    pub callback: Option<CallbackRequest>,
+    /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
+    pub metadata: Option<Metadata>,
+}
+
+impl From<ActionOptions> for StartOptions {
+    fn from(options: ActionOptions) -> Self {
+        Self {
+            restore_point: None,
+            callback: options.callback,
+            metadata: options.metadata,
+        }
+    }
+}
+
+/// Which restore points are taken.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestorePoint {
+    /// The latest restore points before this moment, which must not lie in the future.
+    pub before: Timestamp,
+}
+
+/// A one-off webhook.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackRequest {
+    /// Where it goes.
+    #[schema(format = "uri")]
+    pub url: String,
+    /// What signs it, `whsec_` and base64; made by the gateway and shown once when absent.
+    #[schema(value_type = Option<String>)]
+    pub secret: Option<SecretString>,
+}
+
+/// Notes of the caller's own.
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub struct Metadata(BTreeMap<String, String>);
+
+impl Metadata {
+    /// The notes by name, at most 50 and 16 KiB together.
+    #[must_use]
+    pub fn into_inner(self) -> BTreeMap<String, String> {
+        self.0
+    }
+}
+
+impl TryFrom<BTreeMap<String, String>> for Metadata {
+    type Error = &'static str;
+
+    fn try_from(notes: BTreeMap<String, String>) -> Result<Self, &'static str> {
+        let bytes: usize = notes.iter().map(|(name, note)| name.len() + note.len()).sum();
+        if notes.len() > 50 {
+            Err("has more than 50 entries")
+        } else if bytes > 16 * 1024 {
+            Err("is larger than 16 KiB")
+        } else {
+            Ok(Self(notes))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A place in a log: opaque to callers, a few bytes in base64 here.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
+
+use super::query::text_of;
+use crate::app::Cursor;
+use crate::app::events::EventPlace;
+use crate::domain::id::{DeliveryId, EndpointId, OperationId};
+use crate::http::openapi::constraints;
+use crate::http::problem::Problem;
+
+const NO_CURSOR: &str = "this is not a cursor of this list; take it from the links of another page";
+
+/// A place in a log that a cursor of a caller's can name.
+pub trait FromCursor: Sized {
+    /// The place of these bytes.
+    fn from_cursor(bytes: &[u8]) -> Option<Self>;
+}
+
+/// A place in a log that a cursor is made of.
+pub trait IntoCursor {
+    /// The bytes of the place.
+    fn into_cursor(self) -> Vec<u8>;
+}
+
+macro_rules! places_by_id {
+    ($($id:ident)*) => {$(
+        impl FromCursor for $id {
+            fn from_cursor(bytes: &[u8]) -> Option<Self> {
+                Some(Self::new(Uuid::from_slice(bytes).ok()?))
+            }
+        }
+
+        impl IntoCursor for $id {
+            fn into_cursor(self) -> Vec<u8> {
+                self.uuid().as_bytes().to_vec()
+            }
+        }
+    )*};
+}
+
+places_by_id! { OperationId EndpointId DeliveryId }
+
+/// An event's number.
+impl IntoCursor for i64 {
+    fn into_cursor(self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+}
+
+impl FromCursor for EventPlace {
+    fn from_cursor(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok();
+        match text.filter(|text| text.starts_with(EVENT_ID)) {
+            Some(id) => id.parse().ok().map(Self::Id),
+            None => Some(Self::Seq(i64::from_be_bytes(bytes.try_into().ok()?))),
+        }
+    }
+}
+
+/// What ids of events begin with.
+const EVENT_ID: &str = "evt_";
+
+/// A cursor as callers send it. Ids of events are accepted as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpaqueCursor(Vec<u8>);
+
+impl OpaqueCursor {
+    /// The cursor's text.
+    pub fn write(place: impl IntoCursor) -> String {
+        URL_SAFE_NO_PAD.encode(place.into_cursor())
+    }
+}
+
+impl<'de> Deserialize<'de> for OpaqueCursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.starts_with(EVENT_ID) {
+            return Ok(Self(text.into_bytes()));
+        }
+        let place = URL_SAFE_NO_PAD
+            .decode(text)
+            .ok()
+            .filter(|place| !place.is_empty());
+        place.map(Self).ok_or_else(|| D::Error::custom(NO_CURSOR))
+    }
+}
+
+impl PartialSchema for OpaqueCursor {
+    fn schema() -> RefOr<Schema> {
+        text_of(constraints::CURSOR)
+    }
+}
+
+impl ToSchema for OpaqueCursor {}
+
+/// The document's side of a cursor in the log of events, which may be an event's id.
+pub struct EventCursor;
+
+impl PartialSchema for EventCursor {
+    fn schema() -> RefOr<Schema> {
+        text_of(constraints::EVENT_CURSOR)
+    }
+}
+
+impl ToSchema for EventCursor {}
+
+/// Where a page begins, from at most one of the two parameters.
+pub fn cursor<P: FromCursor>(
+    after: Option<&OpaqueCursor>,
+    before: Option<&OpaqueCursor>,
+) -> Result<Option<Cursor<P>>, Problem> {
+    let place = |name, cursor: &OpaqueCursor| {
+        P::from_cursor(&cursor.0).ok_or_else(|| Problem::fault(name, NO_CURSOR))
+    };
+    match (after, before) {
+        (None, None) => Ok(None),
+        (Some(after), None) => place("after", after).map(|place| Some(Cursor::After(place))),
+        (None, Some(before)) => place("before", before).map(|place| Some(Cursor::Before(place))),
+        (Some(_), Some(_)) => Err(Problem::fault("before", "cannot be combined with after")),
+    }
+}
