@@ -39,7 +39,8 @@ pub struct ReadinessCheck {
     /// `observation` (it was observed completely a moment ago), `upstream` (it can be reached), `logon` (it takes the
     /// credentials), `webhooks` (deliveries can be claimed, and every endpoint's secrets open with the encryption key),
     /// `records` (no record that was read at Enterprise Manager is damaged),
-    /// `clock` (it is not ahead of what the store remembers by more than an absence explains).
+    /// `clock` (it is not ahead of what the store remembers by more than an absence explains),
+    /// `issuers` (there are keys of every identity provider; only where some are configured).
     #[schema(example = "upstream")]
     pub name: &'static str,
     /// `ok` or `failed`.

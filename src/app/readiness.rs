@@ -109,7 +109,8 @@ impl Check {
     }
 
     /// Something without which the gateway works on, and since when and why it is not well.
-    fn unless(name: &'static str, fault: Option<(Timestamp, impl Into<Cow<'static, str>>)>) -> Self {
+    #[must_use]
+    pub fn unless(name: &'static str, fault: Option<(Timestamp, impl Into<Cow<'static, str>>)>) -> Self {
         let (since, reason) = fault.unzip();
         Self {
             since,

@@ -1,12 +1,13 @@
 //! Tokens of every kind against docs/behaviour.md#tokens; signed here with the library's other half.
 
+use futures_util::FutureExt as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::domain::access::{Caller, Scope};
+use crate::domain::access::{Caller, Scope, Tenancy};
 
 const SECRET: &str = "a secret of thirty-two bytes, or more";
 const NOW: i64 = 1_800_000_000;
@@ -33,7 +34,11 @@ fn signed(claims: &Value) -> String {
 
 fn ask(config: &AuthConfig, token: &str) -> Result<Caller, Refusal> {
     let clock = ManualClock::at(jiff::Timestamp::from_second(NOW).expect("a moment"));
-    Verifier::new(config, clock).caller(token)
+    let verifier = Verifier::new(config, clock).expect("a verifier");
+    verifier
+        .caller(token)
+        .now_or_never()
+        .expect("a configured key is at hand")
 }
 
 fn with(config: &AuthConfig, claims: &Value) -> Result<Caller, Refusal> {
@@ -168,28 +173,263 @@ fn only_a_signed_token_of_a_trusted_key_is_accepted() {
 }
 
 #[rstest]
-#[case(json!("ABC Company"))]
-#[case(json!([]))]
-#[case(Value::Null)]
-fn a_tenant_claim_is_refused(#[case] claim: Value) {
+#[case(json!("ABC Company"), &["ABC Company"])]
+#[case(json!([]), &[])]
+#[case(Value::Null, &[])]
+fn a_tenant_claim_confines_the_caller(#[case] claim: Value, #[case] tenants: &[&str]) {
     let confined = edited(|claims| {
         claims.insert("tenants".to_owned(), claim);
     });
-    let refusal = with(&config(), &confined).expect_err("confined");
-    assert_eq!(refusal, Refusal::ConfinedToTenants);
-    assert_eq!(refusal.missing_scope(), Some(Scope::TenantsAll));
+    let caller = with(&config(), &confined).expect("a good token");
+    let tenants = tenants.iter().map(ToString::to_string).collect();
+    assert_eq!(caller.tenancy, Tenancy::Only(tenants));
 }
 
 #[test]
-fn a_token_for_no_tenant_needs_the_scope_for_all() {
+fn a_token_without_a_tenant_claim_is_for_all_tenants_by_its_scope_alone() {
+    assert_eq!(
+        with(&config(), &claims()).expect("a good token").tenancy,
+        Tenancy::All
+    );
     let narrow = edited(|claims| {
         claims.insert("scope".to_owned(), json!("plans:read"));
     });
-    assert_eq!(with(&config(), &narrow), Err(Refusal::ForNoTenant));
+    let caller = with(&config(), &narrow).expect("a good token");
+    assert_eq!(caller.tenancy, Tenancy::Only([].into()));
+}
+
+#[test]
+fn a_caller_carries_the_tokens_id_and_expiry() {
+    let named = edited(|claims| {
+        claims.insert("jti".to_owned(), json!("a-token"));
+    });
+    let caller = with(&config(), &named).expect("a good token");
+    assert_eq!(caller.token_id.as_deref(), Some("a-token"));
+    assert_eq!(caller.expires_at.as_second(), NOW + 60);
+}
+
+/// A token of these texts, signed.
+fn of_texts(header: &str, claims: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let signed = [header, claims]
+        .map(|text| URL_SAFE_NO_PAD.encode(text))
+        .join(".");
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256);
+    format!("{signed}.{}", signature.expect("signing works"))
+}
+
+#[rstest]
+#[case::twice_in_the_header(r#"{"alg":"HS256","kid":"a","kid":"a"}"#, "{}", Refusal::AmbiguousHeader)]
+#[case::two_algorithms(r#"{"alg":"none","alg":"HS256"}"#, "{}", Refusal::AmbiguousHeader)]
+#[case::twice_in_the_claims(
+    r#"{"alg":"HS256"}"#,
+    r#"{"exp":1,"exp":9999999999}"#,
+    Refusal::AmbiguousClaims
+)]
+#[case::twice_within_a_claim(
+    r#"{"alg":"HS256"}"#,
+    r#"{"exp":9999999999,"a":{"b":1,"b":1}}"#,
+    Refusal::AmbiguousClaims
+)]
+#[case::an_array(r#"{"alg":"HS256"}"#, "[]", Refusal::NoObject)]
+#[case::no_json(r#"{"alg":"HS256"}"#, "{", Refusal::NotSigned)]
+#[case::more_than_json(r#"{"alg":"HS256"} {}"#, "{}", Refusal::NotSigned)]
+#[case::critical(r#"{"alg":"HS256","crit":[]}"#, "{}", Refusal::Critical)]
+#[case::critical_null(r#"{"alg":"HS256","crit":null}"#, "{}", Refusal::Critical)]
+#[case::no_algorithm(r#"{"typ":"JWT"}"#, "{}", Refusal::NotSigned)]
+#[case::none_in_capitals(r#"{"alg":"NONE"}"#, "{}", Refusal::NotSigned)]
+#[case::algorithm_in_small_letters(r#"{"alg":"hs256"}"#, "{}", Refusal::NotSigned)]
+#[case::algorithms(r#"{"alg":["HS256"]}"#, "{}", Refusal::NotSigned)]
+#[case::kid_of_a_number(r#"{"alg":"HS256","kid":1}"#, "{}", Refusal::NotSigned)]
+#[case::its_own_key(r#"{"alg":"RS256","jwk":{"kty":"RSA"}}"#, "{}", Refusal::UnknownKey)]
+fn a_token_that_can_be_understood_in_two_ways_is_refused(
+    #[case] header: &str,
+    #[case] claims: &str,
+    #[case] refusal: Refusal,
+) {
+    assert_eq!(ask(&config(), &of_texts(header, claims)), Err(refusal));
+}
+
+#[test]
+fn a_remembered_token_expires_all_the_same() {
+    let clock = ManualClock::at(jiff::Timestamp::from_second(NOW).expect("a moment"));
+    let verifier = Verifier::new(&config(), clock.clone()).expect("a verifier");
+    let token = signed(&claims());
+    let ask = || verifier.caller(&token).now_or_never().expect("no waiting");
+    assert!(ask().is_ok() && ask().is_ok());
+    clock.advance(std::time::Duration::from_secs(90));
+    assert_eq!(ask(), Err(Refusal::Expired));
+}
+
+mod issuers {
+    //! Tokens of an identity provider, end to end.
+
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::config::{Grants, IssuerConfig, KeySource, Rule, RuleTenants};
+    use super::super::testing::{self, Provider, jwk};
+    use super::*;
+    use crate::runtime::Tasks;
+
+    struct Stage {
+        provider: Provider,
+        clock: Arc<ManualClock>,
+        verifier: Verifier,
+        tasks: Tasks,
+    }
+
+    impl Stage {
+        async fn new() -> Self {
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+            let provider = Provider::start().await;
+            provider.keys(&[jwk(Algorithm::ES256, Some("a")), jwk(Algorithm::RS256, Some("b"))]);
+            let config = AuthConfig {
+                issuer: Some("https://own.example".to_owned()),
+                audience: Some("own".to_owned()),
+                issuers: vec![IssuerConfig {
+                    issuer: "https://idp.example".to_owned(),
+                    accept_issuers: vec!["https://sts.example/".to_owned()],
+                    audience: vec!["emgate".to_owned(), "api://emgate".to_owned()],
+                    keys: KeySource::KeySet(provider.url("/keys")),
+                    ca_pem: None,
+                    algorithms: vec![Algorithm::ES256, Algorithm::RS256],
+                    grants: Grants {
+                        subject_claim: "preferred_username".to_owned(),
+                        rules: vec![Rule {
+                            name: "operators".to_owned(),
+                            when: vec![("groups".to_owned(), vec!["dr-*".to_owned()])],
+                            scopes: [Scope::PlansTest].into(),
+                            tenants: RuleTenants::OfToken,
+                        }],
+                        ..Grants::default()
+                    },
+                }],
+                ..config()
+            };
+            let clock = ManualClock::at(jiff::Timestamp::from_second(NOW).expect("a moment"));
+            let verifier = Verifier::new(&config, clock.clone()).expect("a verifier");
+            let tasks = Tasks::new();
+            for (worker, nudge) in verifier.refreshes() {
+                tasks.drive(worker, nudge);
+            }
+            Self {
+                provider,
+                clock,
+                verifier,
+                tasks,
+            }
+        }
+
+        async fn ask(&self, key: (Algorithm, Option<&str>), edits: Value) -> Result<Caller, Refusal> {
+            let mut claims = json!({
+                "iss": "https://idp.example", "aud": "emgate", "exp": NOW + 600, "preferred_username": "ann",
+                "groups": ["dr-lead"], "scope": "plans:read tenants:all",
+            });
+            let members = claims.as_object_mut().expect("an object");
+            members.extend(edits.as_object().cloned().expect("an object"));
+            members.retain(|_, value| !value.is_null());
+            self.verifier
+                .caller(&testing::signed(key.0, key.1, &claims))
+                .await
+        }
+
+        async fn end(self) {
+            assert!(self.tasks.stop(Duration::from_secs(5)).await);
+        }
+    }
+
+    const A: (Algorithm, Option<&str>) = (Algorithm::ES256, Some("a"));
+
+    #[tokio::test]
+    async fn claims_and_rules_of_an_issuer_make_the_caller() {
+        let stage = Stage::new().await;
+        let caller = stage.ask(A, json!({"jti": "t1"})).await.expect("a good token");
+        assert_eq!(caller.name.as_deref(), Some("ann"));
+        assert_eq!(caller.issuer.as_deref(), Some("https://idp.example"));
+        assert_eq!(caller.rules, ["operators"]);
+        assert!(caller.may(Scope::PlansTest) && caller.may(Scope::PlansRead));
+        assert_eq!(caller.tenancy, Tenancy::All);
+        stage.end().await;
+    }
+
+    #[rstest]
+    #[case::without_kid((Algorithm::ES256, None), json!({}), Ok(()))]
+    #[case::another_key(( Algorithm::RS256, Some("b")), json!({}), Ok(()))]
+    #[case::another_spelling(A, json!({"iss": "https://sts.example/"}), Ok(()))]
+    #[case::another_audience(A, json!({"aud": ["x", "api://emgate"]}), Ok(()))]
+    #[case::issued_within_the_leeway(A, json!({"iat": NOW + 30}), Ok(()))]
+    #[case::kid_of_another_algorithm((Algorithm::ES256, Some("b")), json!({}), Err(Refusal::UnknownKey))]
+    #[case::algorithm_not_allowed((Algorithm::PS256, Some("b")), json!({}), Err(Refusal::UnknownKey))]
+    #[case::key_not_in_the_set((Algorithm::EdDSA, None), json!({}), Err(Refusal::UnknownKey))]
+    #[case::unknown_kid((Algorithm::ES256, Some("c")), json!({}), Err(Refusal::UnknownKeyId))]
+    #[case::issuer_with_a_slash(A, json!({"iss": "https://idp.example/"}), Err(Refusal::UnknownKey))]
+    #[case::no_issuer(A, json!({"iss": null}), Err(Refusal::UnknownKey))]
+    #[case::audience_of_configured_keys(A, json!({"aud": "own"}), Err(Refusal::OtherAudience))]
+    #[case::no_audience(A, json!({"aud": null}), Err(Refusal::OtherAudience))]
+    #[case::expired(A, json!({"exp": NOW - 30}), Err(Refusal::Expired))]
+    #[case::not_yet(A, json!({"nbf": NOW + 31}), Err(Refusal::NotYetValid))]
+    #[case::issued_ahead(A, json!({"iat": NOW + 31}), Err(Refusal::IssuedAhead))]
+    #[case::issue_time_of_text(A, json!({"iat": "now"}), Err(Refusal::UnreadableIssueTime))]
+    #[tokio::test]
+    async fn a_token_of_an_issuer_is_verified_by_its_keys_and_audience(
+        #[case] key: (Algorithm, Option<&str>),
+        #[case] edits: Value,
+        #[case] expected: Result<(), Refusal>,
+    ) {
+        let stage = Stage::new().await;
+        assert_eq!(stage.ask(key, edits).await.map(drop), expected);
+        stage.end().await;
+    }
+
+    #[tokio::test]
+    async fn a_configured_key_does_not_speak_for_an_issuer() {
+        let stage = Stage::new().await;
+        let forged = edited(|claims| {
+            claims.insert("iss".to_owned(), json!("https://idp.example"));
+            claims.insert("aud".to_owned(), json!(["emgate", "own"]));
+        });
+        let answer = stage.verifier.caller(&signed(&forged)).await;
+        assert_eq!(answer, Err(Refusal::UnknownKey));
+        let own = edited(|claims| {
+            claims.insert("iss".to_owned(), json!("https://own.example"));
+            claims.insert("aud".to_owned(), json!("own"));
+        });
+        assert!(stage.verifier.caller(&signed(&own)).await.is_ok());
+        stage.end().await;
+    }
+
+    #[tokio::test]
+    async fn a_remembered_token_does_not_outlive_the_key_that_signed_it() {
+        let stage = Stage::new().await;
+        // Signatures by RSA are the same each time, so that this is the same token.
+        let remembered = || stage.ask((Algorithm::RS256, None), json!({}));
+        assert!(remembered().await.is_ok());
+        stage.provider.keys(&[jwk(Algorithm::ES256, Some("a"))]);
+        assert!(remembered().await.is_ok(), "the set has not been fetched again");
+        // An unknown key has the set fetched.
+        let unknown = stage.ask((Algorithm::ES256, Some("c")), json!({})).await;
+        assert_eq!(unknown, Err(Refusal::UnknownKeyId));
+        assert_eq!(remembered().await, Err(Refusal::UnknownKey));
+        stage.end().await;
+    }
+
+    #[tokio::test]
+    async fn an_issuer_without_keys_is_named() {
+        let stage = Stage::new().await;
+        assert!(stage.verifier.fetches_keys());
+        assert!(stage.ask(A, json!({})).await.is_ok());
+        assert_eq!(stage.verifier.without_keys(), None);
+        stage.clock.advance(Duration::from_hours(24));
+        let (_, reason) = stage.verifier.without_keys().expect("no keys");
+        assert!(reason.contains("https://idp.example"), "{reason}");
+        stage.end().await;
+    }
 }
 
 /// Pairs made for this test: private PKCS#8 for the library's signer, public PEM for the configuration.
-fn pair(algorithm: Algorithm) -> (EncodingKey, String) {
+pub(super) fn pair(algorithm: Algorithm) -> (EncodingKey, String) {
     use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
     use aws_lc_rs::signature::{self as sig, KeyPair as _};
     let pem = |der: &[u8]| {

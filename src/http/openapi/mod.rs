@@ -125,6 +125,10 @@ const TAGS: &[(&str, &str)] = &[
         "Endpoints that are told of events, and what was delivered to them.",
     ),
     (
+        "identity",
+        "Who a caller is here, what they reach, and whose tokens are accepted.",
+    ),
+    (
         "service",
         "The gateway itself: health, readiness, metrics, documentation. No token needed.",
     ),

@@ -196,6 +196,10 @@ fn every_operation_names_its_scope_or_says_that_it_needs_none() {
         let security = operation["security"]
             .as_array()
             .unwrap_or_else(|| panic!("{place} says nothing of security"));
+        if place == "GET /api/v1" || place == "GET /api/v1/me" {
+            assert_eq!(security, &[json!({"bearer": []})], "{place} is for any token");
+            continue;
+        }
         if !place.contains(" /api/") {
             assert!(security.is_empty(), "{place} is outside /api and must be open");
             continue;
