@@ -6,6 +6,7 @@
 //! Keys, defaults and reasons: `emgate.default.toml`. Tests: `tests/it/config.rs`.
 
 mod auth;
+mod certificates;
 mod reader;
 mod sections;
 mod tree;

@@ -36,7 +36,7 @@ pub struct SetupError {
 
 /// Why there is no new key set.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
+pub enum FetchError {
     #[error("the provider did not answer within {} s", TIMEOUT.as_secs())]
     TimedOut,
     #[error("the provider cannot be reached")]
@@ -104,14 +104,19 @@ impl Fetcher {
     async fn key_set(&self) -> Result<Fetched, FetchError> {
         match &self.source {
             KeySource::KeySet(url) => self.get(url).await,
-            KeySource::Discovery(url) => {
-                let discovery = self.get(url).await?.document;
+            KeySource::Discovery(discovery_url) => {
+                let discovery = self.get(discovery_url).await?.document;
                 let text = |name: &str| discovery.get(name).and_then(Value::as_str);
                 if text("issuer") != Some(&self.issuer) {
                     return Err(FetchError::OtherIssuer);
                 }
                 let url = text("jwks_uri").ok_or_else(|| FetchError::KeySetUrl("is missing".to_owned()))?;
-                self.get(&provider_url(url).map_err(FetchError::KeySetUrl)?).await
+                let key_set = provider_url(url).map_err(FetchError::KeySetUrl)?;
+                // This machine is no place that a provider elsewhere may send the gateway to.
+                if key_set.scheme() != "https" && key_set.origin() != discovery_url.origin() {
+                    return Err(FetchError::KeySetUrl("must begin with https://".to_owned()));
+                }
+                self.get(&key_set).await
             }
         }
     }
@@ -232,6 +237,7 @@ mod tests {
     #[case(json!({"jwks_uri": "https://idp.example/keys"}), "of another issuer")]
     #[case(json!({"issuer": "https://idp.example"}), "is missing")]
     #[case(json!({"issuer": "https://idp.example", "jwks_uri": "http://idp.example/keys"}), "must begin with https")]
+    #[case(json!({"issuer": "https://idp.example", "jwks_uri": "http://127.0.0.1:9/keys"}), "must begin with https")]
     #[case(json!({"issuer": "https://idp.example", "jwks_uri": "file:///etc/passwd"}), "must begin with https")]
     #[tokio::test]
     async fn a_discovery_document_that_does_not_fit_is_refused(#[case] document: Value, #[case] words: &str) {

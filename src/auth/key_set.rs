@@ -104,6 +104,10 @@ impl KeySet {
         Some((set, ignored))
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -271,19 +275,19 @@ mod tests {
     use super::*;
 
     fn read(keys: Value, allowed: &[Algorithm]) -> (KeySet, Vec<Ignored>) {
-        KeySet::read(&json!({ "keys": keys }), allowed).expect("a set")
+        let document = Map::from_iter([("keys".to_owned(), keys)]);
+        KeySet::read(&document.into(), allowed).expect("a set")
     }
 
     /// A key with members replaced or, for null, removed.
     fn but(algorithm: Algorithm, edits: Value) -> Value {
         let mut key = jwk(algorithm, None);
         let members = key.as_object_mut().expect("an object");
-        for (name, value) in edits.as_object().expect("an object") {
-            match value {
-                Value::Null => members.remove(name),
-                value => members.insert(name.clone(), value.clone()),
-            };
-        }
+        let Value::Object(edits) = edits else {
+            panic!("{edits} is no object");
+        };
+        members.extend(edits);
+        members.retain(|_, value| !value.is_null());
         key
     }
 

@@ -11,6 +11,7 @@ mod issuer;
 mod jws;
 mod key_set;
 mod keys;
+mod probe;
 mod refusal;
 mod rules;
 mod verified;
@@ -20,6 +21,7 @@ pub use config::AuthConfig;
 pub use fetch::SetupError;
 pub use issuer::KeyRefresh;
 pub use keys::{Key, KeyError, public_key_algorithm};
+pub use probe::{ProbeError, probe};
 pub use refusal::Refusal;
 pub use verifier::Verifier;
 

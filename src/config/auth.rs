@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{
-    reader::Section,
-    sections::{HOUR, certificates},
-};
+use super::{certificates::certificates, reader::Section};
 use crate::auth::config::{
     AuthConfig, Grants, IssuerConfig, Key, KeyError, KeySource, Rule, RuleTenants, provider_url,
     public_key_algorithm, scopes,
@@ -21,7 +18,7 @@ pub(super) fn read(mut s: Section<'_>) -> AuthConfig {
     let config = AuthConfig {
         audience: s.text("audience"),
         tenant_claim: s.text("tenant_claim").unwrap_or(default.tenant_claim),
-        leeway: s.duration("leeway", default.leeway, Duration::ZERO, HOUR),
+        leeway: s.duration("leeway", default.leeway, Duration::ZERO, Duration::from_hours(1)),
         keys: s.sections("keys").into_iter().filter_map(key).collect(),
         issuers: s
             .sections("issuers")

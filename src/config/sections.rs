@@ -3,14 +3,15 @@
 //! Bounds refuse mistakes (a wait of 0, a body of a terabyte), not tastes. A fault never stops the reading:
 //! a refused key leaves its default behind and the whole is thrown away at the end.
 
-use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, path::Path, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use secrecy::SecretString;
 
 use super::{
     Config, Table, auth,
+    certificates::certificates,
     reader::{Report, Section, bounded},
     values,
 };
@@ -24,7 +25,7 @@ use crate::{
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-pub(super) const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const CENTURY: Duration = Duration::from_hours(24 * 365 * 100);
 const KIB: u64 = 1024;
@@ -98,17 +99,6 @@ fn tls(given: bool, mut s: Section<'_>) -> Option<TlsConfig> {
     }
     s.finish();
     tls
-}
-
-/// The content of a PEM file that must hold certificates and nothing broken.
-pub(super) fn certificates(s: &Section<'_>, key: &'static str, file: &Path) -> Option<Vec<u8>> {
-    let content = s.file(key, file)?;
-    let mut found = CertificateDer::pem_slice_iter(&content).peekable();
-    if found.peek().is_none() || found.any(|certificate| certificate.is_err()) {
-        s.fault(key, "names a file without (valid) certificates in PEM");
-        return None;
-    }
-    Some(content)
 }
 
 fn upstream(mut s: Section<'_>) -> Option<Upstream> {
