@@ -13,7 +13,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestGateway, seconds_now};
+use crate::support::{Client, TestGateway, client, seconds_now};
 
 /// An identity provider on loopback, with one key.
 struct Provider {
@@ -195,13 +195,23 @@ async fn the_protected_resource_is_described_and_named_by_each_401() {
     assert_eq!(metadata["bearer_methods_supported"], json!(["header"]));
     let scopes = metadata["scopes_supported"].as_array().expect("scopes");
     assert_eq!(scopes.len(), Scope::ALL.len());
-    let answer = test.stranger().get("/api/v1/me").send().await.expect(401);
-    assert_eq!(
-        answer.header("www-authenticate"),
-        format!("Bearer realm=\"emgate\", resource_metadata=\"https://dr.example/gate{path}\"")
-    );
-    let garbled = Client::new(test.addr(), Some("a.b.c".to_owned()));
-    let answer = garbled.get("/api/v1/me").send().await.expect(401);
-    assert!(answer.header("www-authenticate").ends_with(&format!("{path}\"")));
+    let named = format!("resource_metadata=\"https://dr.example/gate{path}\"");
+    let described = "error_description=\"this is not a signed JSON Web Token of a known algorithm\"";
+    for (token, challenge) in [
+        (None, format!("Bearer realm=\"emgate\", {named}")),
+        (
+            Some("a.b.c"),
+            format!("Bearer realm=\"emgate\", error=\"invalid_token\", {described}, {named}"),
+        ),
+    ] {
+        let request = client::plain().get(format!("http://{}/api/v1/me", test.addr()));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 401);
+        assert_eq!(answer.headers()["www-authenticate"], challenge);
+    }
     test.stop().await;
 }
