@@ -81,8 +81,8 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut screen = Screen::new();
     let shown = tokio::select! {
         shown = show(&options, &stage, &mut screen) => shown,
-        _ = interrupt.recv() => Err(Failure::new("interrupted before the demo was over")),
-        _ = terminate.recv() => Err(Failure::new("stopped before the demo was over")),
+        _ = interrupt.recv() => Err(Failure::new("interrupted before the demo ended")),
+        _ = terminate.recv() => Err(Failure::new("stopped before the demo ended")),
     };
     screen.rest();
     let outcome = match shown {
@@ -169,7 +169,7 @@ async fn follow(
                 screen.rest();
                 return Ok((operation, finished));
             }
-            "unknown" => return Err(Failure::new(format!("the gateway lost sight of operation {id}"))),
+            "unknown" => return Err(Failure::new(format!("the gateway lost track of operation {id}"))),
             _ => sleep(glance).await,
         }
     }

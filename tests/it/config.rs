@@ -458,7 +458,12 @@ fn a_shared_database_needs_a_key_that_all_replicas_have() {
 fn what_contradicts_itself_is_refused() {
     let twice =
         format!("{MINIMAL}\n[[upstream.accounts]]\nname = \"Operators\"\nusername = \"u\"\npassword = \"p\"");
-    assert_refused(&twice, &[], "upstream.accounts[1].name", "taken");
+    assert_refused(
+        &twice,
+        &[],
+        "upstream.accounts[1].name",
+        "is used by another account",
+    );
     let pin = ("EMGATE_UPSTREAM__PIN_SHA256__0", &*"ab".repeat(32));
     let any = ("EMGATE_UPSTREAM__ACCEPT_INVALID_CERTS", "true");
     assert_refused(

@@ -82,7 +82,7 @@ fn a_demo_that_is_interrupted_says_so_and_leaves_nothing_behind() {
     interrupt(&child);
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     assert_eq!(status.code(), Some(1));
-    assert_eq!(text(&stderr), "error: interrupted before the demo was over\n");
+    assert_eq!(text(&stderr), "error: interrupted before the demo ended\n");
     assert!(is_empty(folder.path()));
 }
 

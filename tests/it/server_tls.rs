@@ -9,7 +9,7 @@ use crate::waiting::eventually;
 
 const REPLACED: &str = "the certificate of server.tls was replaced";
 const REFUSED: &str = "the new certificate of server.tls cannot be used; the old one is still served";
-const HANGUP: &str = "SIGHUP: the files of server.tls are read again; all else needs a restart";
+const HANGUP: &str = "SIGHUP: the files of server.tls are read again; other settings need a restart";
 
 /// A certificate with its key.
 struct Pair {
