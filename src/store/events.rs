@@ -19,7 +19,7 @@ pub struct StoredEvent {
     pub seq: i64,
     /// Its id.
     pub id: EventId,
-    /// What it says.
+    /// Its type.
     pub kind: EventType,
     /// The JSON body, as it is delivered.
     pub body: String,

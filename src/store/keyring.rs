@@ -75,7 +75,7 @@ impl Keyring {
         }
         if lost {
             tracing::warn!(
-                "the store's key was declared lost; what was sealed with it is of no use any more"
+                "the store's key was declared lost; secrets that were sealed with it cannot be opened any more"
             );
         }
         if let Some(known) = canary.filter(|_| !lost) {

@@ -27,14 +27,14 @@ const OF_SQLITE: &[Precondition] = &[
         question: "pragma encoding",
         is_right: |encoding| encoding == "UTF-8",
         fault: "the database's encoding is {}, not UTF-8",
-        remedy: "let store.url name a file that does not exist yet, or copy the database: \
+        remedy: "set store.url to a file that does not exist yet, or copy the database: \
                  sqlite3 OLD .dump | sqlite3 NEW",
     },
     Precondition {
         question: "pragma journal_mode",
         is_right: |mode| mode == "wal",
         fault: "the database cannot use a write-ahead log (its journal mode stays {})",
-        remedy: "let store.url name a file on a local disk: network file systems lack what a write-ahead log needs",
+        remedy: "set store.url to a file on a local disk: network file systems lack what a write-ahead log needs",
     },
 ];
 
@@ -49,7 +49,7 @@ const OF_POSTGRES: &[Precondition] = &[
         question: "show server_encoding",
         is_right: |encoding| encoding == "UTF8",
         fault: "the database's encoding is {}, not UTF8: names of plans and machines can hold any character",
-        remedy: "make a database with createdb --encoding=UTF8 --template=template0 NAME, and let store.url name it",
+        remedy: "make a database with createdb --encoding=UTF8 --template=template0 NAME, and set store.url to it",
     },
     Precondition {
         question: "show client_encoding",
@@ -62,7 +62,7 @@ const OF_POSTGRES: &[Precondition] = &[
         question: "select pg_is_in_recovery()::text",
         is_right: |standby| standby == "false",
         fault: "the database is a read-only replica of another server (it is in recovery)",
-        remedy: "let store.url name the primary server",
+        remedy: "set store.url to the primary server",
     },
     Precondition {
         question: "show transaction_read_only",

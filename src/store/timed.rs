@@ -43,7 +43,7 @@ impl Health {
     /// Something was written.
     pub fn written(&self) {
         if self.lock().take().is_some() {
-            tracing::info!("the store takes writes again");
+            tracing::info!("the store accepts writes again");
         }
     }
 
@@ -52,7 +52,7 @@ impl Health {
         let mut refused = self.lock();
         let since = refused.map_or_else(|| self.clock.now(), |(since, _)| since);
         if refused.replace((since, refusal)).is_none() {
-            tracing::error!(reason = refusal.reason(), "the store takes no writes");
+            tracing::error!(reason = refusal.reason(), "the store accepts no writes");
         }
     }
 

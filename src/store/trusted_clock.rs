@@ -85,7 +85,7 @@ impl TrustedClock {
         let distance = ahead(micros(now), micros(mark));
         if distance <= STEP {
             if self.doubt.take().is_some_and(|doubt| doubt.is_severe()) {
-                tracing::info!("the clock was set right; age is judged by it again");
+                tracing::info!("the clock was corrected; ages are measured by it again");
             }
             self.mark = Some(now);
             return now;
@@ -104,7 +104,7 @@ impl TrustedClock {
         }
         doubt.seen = micros(now);
         if doubt.ran >= doubt.needed {
-            tracing::info!("the clock has proven itself; age is judged by it from now on");
+            tracing::info!("the clock is trusted from now on; ages are measured by it");
             self.mark = Some(now);
             self.doubt = None;
             return now;
@@ -122,14 +122,15 @@ fn tell(doubt: &ClockSkew, mark: Timestamp, now: Timestamp) {
         tracing::warn!(
             clock = %now,
             remembered = %mark,
-            "the clock is more than a week ahead of the last moment that the store remembers; until it is set right, or \
-             the gateway has run with it for 24 hours, nothing is removed and no webhook endpoint disabled for its age"
+            "the clock is more than a week ahead of the last time that the store recorded; until it is \
+             corrected, or the gateway has run with it for 24 hours, nothing is removed and no webhook \
+             endpoint disabled for its age"
         );
     } else {
         tracing::info!(
             clock = %now,
             remembered = %mark,
-            "the gateway was away for a while; nothing is removed for its age in the next 2 hours"
+            "the gateway did not run for some time; nothing is removed for its age in the next 2 hours"
         );
     }
 }
@@ -244,7 +245,7 @@ impl Worker for ClockRecorder {
         if let Err(error) = super::with_timeout(self.0.save_trusted_time()).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "the time could not be remembered"
+                "the time could not be recorded"
             );
         }
         Turn::Rest(TICK)

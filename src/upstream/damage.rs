@@ -196,8 +196,8 @@ fn enter<'a>(
             kind,
             record = name,
             reason,
-            "a record of Enterprise Manager's is damaged; the others are not affected, and it is taken up when it can \
-             be read"
+            "a record of Enterprise Manager is damaged; it is processed once it can be read, and other \
+             records are not affected"
         );
         let entry = Entry {
             since: now,
@@ -213,7 +213,7 @@ fn tell_healed(kind: &'static str, record: &str) {
     tracing::info!(
         kind,
         record,
-        "a record of Enterprise Manager's that was damaged is well again, or gone"
+        "a damaged record of Enterprise Manager can be read again, or is gone"
     );
 }
 

@@ -314,7 +314,7 @@ impl fmt::Display for Error {
                 quoted(f, message)
             }
             Kind::NoFreeLogon => f.write_str("all logon sessions at Enterprise Manager are in use"),
-            Kind::DeadlinePassed => f.write_str("the gateway was held up for too long to send this any more"),
+            Kind::DeadlinePassed => f.write_str("the gateway was delayed for too long to send the request"),
             Kind::Refused { status, message } => {
                 write!(f, "Enterprise Manager refused the request with status {status}")?;
                 quoted(f, message)

@@ -199,7 +199,7 @@ async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Do
     }
     lease.pool.mark_alive(&lease.logon, 0); // lives, since when is not known
     if is_page(opened.response.headers()) {
-        return Err(documents::invalid("a page for people came in place of the file"));
+        return Err(documents::invalid("an HTML page was sent in place of the file"));
     }
     let mut headers = HeaderMap::new();
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_DISPOSITION] {

@@ -310,7 +310,7 @@ impl EmClient {
             if given_up > 0 {
                 tracing::warn!(
                     tasks = given_up,
-                    "logged off while tasks were not finished; their failovers go on and are found by their sessions"
+                    "logged off while tasks were not finished; their failovers continue and are found by their sessions"
                 );
             }
             self.inner.tasks.close();

@@ -176,7 +176,7 @@ impl Engine {
             if released > 0 {
                 tracing::info!(
                     released,
-                    "deliveries whose last attempt has no known end go out again"
+                    "deliveries whose last attempt has no known end are sent again"
                 );
             }
         }

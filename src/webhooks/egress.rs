@@ -51,7 +51,7 @@ pub enum ResolveError {
     #[error("a {0} address; webhooks may not reach it unless webhooks.allow_networks lists its network")]
     Blocked(Class),
     /// Plain HTTP, which was allowed when the URL was registered and is not any more.
-    #[error("canonical HTTP, which webhooks.allow_http does not allow")]
+    #[error("plain HTTP, which webhooks.allow_http does not allow")]
     PlainHttp,
     /// The gateway itself, or Enterprise Manager.
     #[error("the gateway's own address or that of Enterprise Manager, which webhooks never reach")]

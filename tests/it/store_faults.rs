@@ -240,7 +240,7 @@ fn a_store_that_cannot_be_written_to_is_reported_at_the_start_with_a_remedy() {
     refuses(
         small,
         &file,
-        &["emgate.db", "cannot be written to", "is the disk well"],
+        &["emgate.db", "cannot be written to", "is the disk healthy"],
     );
     mode(&file, "444");
     refuses(

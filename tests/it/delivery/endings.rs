@@ -168,7 +168,7 @@ async fn an_endpoint_that_fails_is_reported_after_15_minutes_and_disabled_after_
     assert_eq!(news["type"], "webhook.endpoint.disabled");
     assert_eq!(
         news["data"]["endpoint"]["reason"],
-        "it has taken nothing for 5 days; the last attempt failed: the receiver answered 500"
+        "it has accepted no delivery for 5 days; the last attempt failed: the receiver answered 500"
     );
     let endpoint = bench.get(dead.id).await;
     assert_eq!(endpoint.disabled_reason, Some(DisabledReason::NoSuccess));

@@ -173,7 +173,11 @@ async fn a_postgresql_database_that_will_not_do_is_refused_with_the_remedy() {
     opens(&lent, &key_file);
 
     server.follow_nobody();
-    refuses(&url, &key_file, &["read-only replica", "name the primary server"]);
+    refuses(
+        &url,
+        &key_file,
+        &["read-only replica", "set store.url to the primary server"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +195,7 @@ async fn a_pool_by_transactions_before_the_database_is_refused_and_one_by_sessio
         // Also once the pool has many connections to choose from.
         pooler.warm_up(&pooled, mode, ignored).await;
         let words = [
-            "a pooler that gives every transaction another connection",
+            "a connection pooler in transaction or statement mode",
             "pool_mode = session",
         ];
         refuses(&pooled, &key_file, &words);
