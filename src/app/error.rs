@@ -26,7 +26,7 @@ pub enum Error {
         what: &'static str,
     },
     /// EM's resource does not take this method; these it takes.
-    #[error("the resource does not take this method")]
+    #[error("the resource does not support this method")]
     NoSuchMethod(Vec<crate::catalogue::Method>),
     /// What was sent is well-formed but not acceptable.
     #[error("the request is not valid")]
@@ -41,7 +41,7 @@ pub enum Error {
     #[error("Enterprise Manager has not been observed completely yet")]
     NotReady,
     /// The caller lacks a scope that depends on what the request is about.
-    #[error("this needs the scope {0}")]
+    #[error("the request needs the scope {0}")]
     NeedsScope(Scope),
     /// What the caller saw is no longer what is there.
     #[error("the resource has changed since it was read")]
@@ -92,9 +92,7 @@ impl From<crate::transcode::FieldFault> for FieldError {
 impl From<mirror::Error> for Error {
     fn from(error: mirror::Error) -> Self {
         match error {
-            mirror::Error::NoSuchResource => Self::NotFound {
-                what: "what the path names",
-            },
+            mirror::Error::NoSuchResource => Self::NotFound { what: "the resource" },
             mirror::Error::NoSuchMethod(methods) => Self::NoSuchMethod(methods),
             mirror::Error::Invalid(faults) => Self::Invalid(faults),
         }

@@ -186,12 +186,12 @@ impl App {
             OperationState::Finished => return Err(Error::OperationFinished(id)),
             OperationState::Submitting if self.clock.now() >= operation.answer_due => {
                 return Err(Error::NotCancellable {
-                    reason: "Enterprise Manager's answer to the request was lost; its failover session is looked for",
+                    reason: "Enterprise Manager's answer to the request was lost; the gateway is searching for its failover session",
                 });
             }
             OperationState::Submitting => {
                 return Err(Error::NotCancellable {
-                    reason: "Enterprise Manager has not confirmed the request yet; try again in a moment",
+                    reason: "Enterprise Manager has not confirmed the request yet; try again shortly",
                 });
             }
             OperationState::Unknown => {
@@ -240,7 +240,7 @@ impl App {
         }
         let now = self.clock.now();
         operation.failure = Some(Failure {
-            message: "Enterprise Manager removed the task; work on the backup server may go on".to_owned(),
+            message: "Enterprise Manager removed the task; work on the backup server may continue".to_owned(),
             source: FailureSource::Gateway,
         });
         operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);

@@ -5,7 +5,7 @@ use super::Cursor;
 /// A page of a log, newest or oldest first as the list says.
 #[derive(Debug, Clone)]
 pub struct LogPage<T, C> {
-    /// What is on it.
+    /// The items on the page.
     pub items: Vec<T>,
     /// Where the next page begins, if there is one.
     pub next: Option<C>,

@@ -15,7 +15,7 @@ pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEd
     let Value::Object(fields) = body else {
         return Err(Error::invalid(
             "",
-            "must be an object: the plan as it was read, with the changes in it",
+            "must be an object: the plan as it was read, with the changes applied",
         ));
     };
     let current = serde_json::to_value(api_types::plans::Plan::new(links, plan))

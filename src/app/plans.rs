@@ -112,7 +112,7 @@ impl App {
         if request.before.is_some_and(|before| before > self.clock.now()) {
             return Err(Error::invalid(
                 "/restorePoint/before",
-                "must not lie in the future",
+                "must not be in the future",
             ));
         }
         Ok(match action {

@@ -1,4 +1,4 @@
-//! Whether the gateway can take work: what `/readyz` reports, check by check.
+//! Whether the gateway can accept work: what `/readyz` reports, check by check.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use super::App;
 impl App {
     /// Whether the gateway is ready to take work, check by check.
     pub async fn readiness(&self) -> Readiness {
-        let ahead = "it is ahead of what the store remembers by more than an absence explains";
-        let unreadable = "rows cannot be read and are passed over; the log names them";
+        let ahead = "it is further ahead of the time recorded in the store than downtime explains";
+        let unreadable = "rows cannot be read and are skipped; the log names them";
         let checks = vec![
             self.store_check().await,
             Check::required(
@@ -83,7 +83,7 @@ pub struct Check {
     pub ok: bool,
     /// Whether the gateway can take no work without it.
     pub required: bool,
-    /// Since when it is as it is, where that is known.
+    /// Since when it has this status, if known.
     pub since: Option<Timestamp>,
     /// Why it is not well, where that is known.
     pub reason: Option<Cow<'static, str>>,

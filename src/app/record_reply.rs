@@ -101,7 +101,7 @@ impl App {
         let submitting = operation.state == OperationState::Submitting;
         let Some(accepted) = &response.task else {
             if submitting {
-                tracing::info!(operation = %id, "Enterprise Manager did what the operation asks for");
+                tracing::info!(operation = %id, "Enterprise Manager completed the operation");
                 operation.finish(Some(OperationResult::Success), None, now);
             }
             return Ok(());
@@ -114,7 +114,7 @@ impl App {
             // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
             tx.keep_logon(&saved).await?;
         }
-        tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
+        tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager accepted the operation");
         operation.task = Some(OperationTask {
             id: accepted.task.clone(),
             logon: Some(accepted.logon),
@@ -151,7 +151,7 @@ impl App {
 
     /// Records that nobody knows whether EM took it. From now on what appears at EM may be its doing.
     fn record_unknown(&self, operation: &mut Operation, error: &upstream::Error) {
-        tracing::warn!(operation = %operation.id, error = error as &dyn std::error::Error, "the outcome of the operation is not known; it is looked for and not sent again");
+        tracing::warn!(operation = %operation.id, error = error as &dyn std::error::Error, "the outcome of the operation is not known; it is reconciled and not sent again");
         if operation.state != OperationState::Submitting {
             return;
         }

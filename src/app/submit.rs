@@ -32,7 +32,7 @@ const CONFIRM_PAUSE: Duration = Duration::from_millis(300);
 /// A one-off webhook that was checked and is ready to be stored.
 #[derive(Debug, Clone)]
 pub struct Callback {
-    /// Where it goes.
+    /// The receiver's URL.
     pub url: url::Url,
     /// How the address is shown.
     pub masked: String,
@@ -258,7 +258,7 @@ impl App {
         slot: &OperationSlot,
     ) -> Result<OperationId, Error> {
         let id = operation.id;
-        tracing::warn!(operation = %id, error = &lost as &dyn std::error::Error, "it is not known whether an operation was recorded; it is not sent before that is known");
+        tracing::warn!(operation = %id, error = &lost as &dyn std::error::Error, "it is not known whether an operation was recorded; nothing is sent before that is known");
         slot.set(id);
         let begun = tokio::time::Instant::now();
         let stopping = self.tasks.stopping();

@@ -94,7 +94,7 @@ impl CompletionWaiters {
             // They go on waiting; the store may be back before their time is over.
             Err(error) => tracing::debug!(
                 error = &error as &dyn std::error::Error,
-                "operations that are waited for could not be looked at"
+                "operations that callers wait for could not be read"
             ),
         }
     }

@@ -46,7 +46,7 @@ pub enum Refusal {
     OtherAudience,
     /// A tenant claim, which is not supported.
     #[error(
-        "the token is confined to tenants by its tenant claim, which this version does not serve yet; use a token \
+        "the token is confined to tenants by its tenant claim, which this version does not support yet; use a token \
          without that claim and with the scope tenants:all"
     )]
     ConfinedToTenants,

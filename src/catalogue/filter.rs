@@ -177,7 +177,7 @@ impl<'a> Parser<'a> {
                 _ if word.is_empty() => Err(self.fault("expected a value".to_owned())),
                 None | Some(';' | ',' | ')' | ' ') => Ok(word.to_owned()),
                 Some(letter) => Err(self.fault(format!(
-                    "{letter:?} needs the value to stand in double quotes; without them only letters, digits and _ are allowed"
+                    "{letter:?} needs the value in double quotes; without them only letters, digits and _ are allowed"
                 ))),
             };
         }
@@ -299,7 +299,7 @@ const fn expected(scalar: Scalar) -> &'static str {
         Scalar::Int | Scalar::Long => "a whole number",
         Scalar::Decimal => "a number",
         Scalar::Boolean => "true or false",
-        Scalar::DateTime => "a date such as \"2026-01-31\" or a moment such as \"2026-01-31T12:00:00Z\"",
+        Scalar::DateTime => "a date such as \"2026-01-31\" or a timestamp such as \"2026-01-31T12:00:00Z\"",
     }
 }
 

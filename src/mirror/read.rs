@@ -89,7 +89,7 @@ fn no_such_action(
         .flat_map(|p| p.values.iter().copied());
     let known: Vec<&str> = known.iter().copied().chain(listed).collect();
     let detail = match (known.as_slice(), wanted) {
-        ([], _) => format!("{} takes no {word} here", method.as_str()),
+        ([], _) => format!("{} does not support {word} here", method.as_str()),
         (known, None) => format!("is required: one of {}", known.join(", ")),
         (known, Some(_)) => format!("must be one of {}", known.join(", ")),
     };
@@ -287,7 +287,7 @@ impl Reading<'_> {
         if is_task(self.place.resource) && self.given.operation_id.is_none() && self.faults.is_empty() {
             self.fault(
                 "operation",
-                "is required: a task is known by its operation, whose id stands in every link to it",
+                "is required: the id of the task's operation, which every link to the task carries",
             );
         }
         if !self.faults.is_empty() {

@@ -75,7 +75,7 @@ impl MirrorRequest {
         target
     }
 
-    /// Path and query by which EM shows what the path names, in the form that the mirror shows by itself; none where
+    /// Path and query by which EM shows the resource, in the form that the mirror shows by itself; none where
     /// EM does not show it.
     #[must_use]
     pub fn representation(&self) -> Option<String> {

@@ -77,7 +77,7 @@ impl App {
         };
         match (start_now, start_date) {
             (_, Some(before)) if before > self.clock.now() => {
-                Err(Error::invalid("/startDate", "must not lie in the future"))
+                Err(Error::invalid("/startDate", "must not be in the future"))
             }
             (_, Some(before)) => Ok(Some(before)),
             (Some(true), None) => Ok(None),

@@ -24,7 +24,7 @@ use crate::mirror::MirrorRequest;
 const MOST: i64 = 500;
 
 const GONE: Error = Error::NotFound {
-    what: "the task (it is gone, or of somebody else's operation; an operation tells how its task ended)",
+    what: "the task, which is gone or belongs to another caller's operation,",
 };
 
 impl App {

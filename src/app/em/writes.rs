@@ -85,7 +85,7 @@ impl App {
 fn encoded(mirror: &str, ask: &MirrorRequest, json: Option<&[u8]>) -> Result<String, Error> {
     match (ask.body(), json) {
         (None, None) => Ok(String::new()),
-        (None, Some(_)) => Err(Error::invalid("", "this takes no body")),
+        (None, Some(_)) => Err(Error::invalid("", "this request has no body")),
         (Some(body), None) if body.optional => Ok(String::new()),
         (Some(_), None) => Err(Error::invalid("", "a JSON body is required")),
         (Some(body), Some(json)) => {

@@ -288,7 +288,7 @@ fn readable(endpoint: Endpoint) -> Result<Endpoint, Error> {
     if endpoint.readable {
         return Ok(endpoint);
     }
-    let detail = "the endpoint's URL, secret or headers do not open with the gateway's encryption key; put the right \
-         key back, or delete the endpoint and make it anew";
+    let detail = "the endpoint's URL, secret or headers cannot be decrypted with the gateway's encryption \
+         key; restore the right key, or delete the endpoint and create it again";
     Err(Error::invalid("", detail))
 }

@@ -30,7 +30,7 @@ impl TargetUrl {
             .chars()
             .any(|letter| letter.is_whitespace() || letter.is_control())
         {
-            return Err("the URL contains blanks or control characters");
+            return Err("the URL contains spaces or control characters");
         }
         let url = Url::parse(text).map_err(|_| "this is not a URL such as https://receiver.example/hook")?;
         match url.scheme() {
