@@ -7,6 +7,7 @@
 //! at EM was committed first, and an event is written with its deliveries or not at all. Tests: beside each file on both
 //! engines, `tests/it/store_start`, `tests/it/store_faults.rs`, `tests/it/replicas`, `tests/chaos`.
 
+mod commands;
 pub mod config;
 pub mod cursor;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod idempotency;
 mod keyring;
 mod lock;
 pub mod logons;
+mod migrations;
 pub mod notify;
 pub mod operations;
 mod place;
@@ -29,6 +31,8 @@ pub mod savepoint;
 pub mod seal;
 pub mod sessions;
 mod sql;
+#[cfg(test)]
+pub mod testing;
 mod text;
 mod timed;
 mod trusted_clock;
@@ -40,8 +44,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, Connection as _, SqlSafeStr as _};
+use sqlx::{Any, AnyPool};
 use tokio::sync::watch;
 
 use crate::clock::SharedClock;
@@ -109,19 +112,6 @@ struct Inner {
 /// The EM that this program serves: statements about things that EM has ids for name it.
 pub(in crate::store) const UPSTREAM: &str = UpstreamId::MAIN.as_str();
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "core", include_str!("migrations/0001_core.sql")),
-    (2, "webhooks", include_str!("migrations/0002_webhooks.sql")),
-    (3, "idempotency", include_str!("migrations/0003_idempotency.sql")),
-    (4, "logons", include_str!("migrations/0004_logons.sql")),
-    (5, "replicas", include_str!("migrations/0005_replicas.sql")),
-    (6, "claims", include_str!("migrations/0006_claims.sql")),
-    (7, "greetings", include_str!("migrations/0007_greetings.sql")),
-    (8, "submitters", include_str!("migrations/0008_submitters.sql")),
-    (9, "upstreams", include_str!("migrations/0009_upstreams.sql")),
-    (10, "commands", include_str!("migrations/0010_commands.sql")),
-];
-
 impl Store {
     /// Opens the database, takes its process lock, brings its tables up to date, and joins its replicas.
     ///
@@ -158,7 +148,7 @@ impl Store {
         let opened = async {
             let (requests, workers) = place.connect().await?;
             with_timeout(preconditions::of_database(&requests.write, engine)).await?;
-            migrate(&requests.write, engine).await?;
+            migrations::migrate(&requests.write, engine).await?;
             with_timeout(preconditions::of_tables(&requests.write, engine)).await?;
             Ok((requests, workers))
         };
@@ -412,136 +402,5 @@ impl Inner {
     /// Tells those who follow [`Store::changes`].
     fn announce(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
-    }
-}
-
-async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|(version, name, sql)| {
-            Migration::new(
-                *version,
-                (*name).into(),
-                MigrationType::Simple,
-                sqlx::AssertSqlSafe(engine.dialect(sql)).into_sql_str(),
-                false,
-            )
-        })
-        .collect::<Vec<_>>();
-    let mut connection = engine.migrating(pool).await?;
-    Migrator::with_migrations(migrations)
-        .run(&mut connection)
-        .await
-        .map_err(Error::from)?;
-    connection.close().await?;
-    Ok(())
-}
-
-/// Temporary stores for tests of this room and of those above it.
-#[cfg(test)]
-pub mod testing {
-    use std::time::Duration;
-
-    use base64::Engine as _;
-    use sqlx::{AnyPool, AssertSqlSafe};
-
-    use super::{Config, Store};
-    use crate::clock::{ManualClock, SharedClock, SystemClock};
-    use crate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
-    use crate::domain::id::OperationId;
-    use crate::domain::operation::{Operation, OperationKind, OperationState};
-
-    /// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
-    /// runs the suite on both.
-    const SERVER: &str = "EMGATE_TEST_POSTGRES";
-
-    /// A fresh store in a directory that is left to the system to clean.
-    pub async fn temporary() -> Store {
-        temporary_with(SystemClock::shared()).await
-    }
-
-    /// The same with a clock of one's own.
-    pub async fn temporary_with(clock: SharedClock) -> Store {
-        Store::open(&temporary_config().await, clock)
-            .await
-            .expect("a fresh store")
-    }
-
-    /// Lets time pass as it does: in steps that the store takes note of.
-    pub fn pass(store: &Store, clock: &ManualClock, time: Duration) {
-        let mut left = time;
-        while !left.is_zero() {
-            let step = left.min(Duration::from_mins(30));
-            clock.advance(step);
-            let _ = store.trusted_now();
-            left -= step;
-        }
-    }
-
-    /// An operation to be written, of a write through the mirror.
-    pub fn new_operation(store: &Store) -> Operation {
-        let now = store.clock().now();
-        Operation {
-            id: OperationId::new(store.clock().id()),
-            kind: OperationKind::Em,
-            action: "post".into(),
-            plan: None,
-            target: Some("/jobs".into()),
-            state: OperationState::Submitting,
-            result: None,
-            result_source: None,
-            progress: 0,
-            task: None,
-            session: None,
-            failure: None,
-            requested_by: None,
-            requested_at: now,
-            finished_at: None,
-            cancel_requested_at: None,
-            callback_url: None,
-            metadata: std::collections::BTreeMap::new(),
-            seen_observation: 1,
-            answer_due: now,
-            evidence_deadline: now,
-            history: vec![],
-        }
-    }
-
-    /// What such an operation sends.
-    pub fn new_command() -> Command {
-        Command::Mirror(MirrorWrite {
-            method: WriteMethod::Post,
-            path: "/jobs".into(),
-            target: "jobs".into(),
-            action: "post".into(),
-            body: "<Spec/>".into(),
-            reply: ExpectedReply::Task,
-        })
-    }
-
-    /// The configuration of a fresh store, to open it more than once.
-    #[expect(clippy::disallowed_methods, reason = "the tests' only switch")]
-    pub async fn temporary_config() -> Config {
-        let directory = tempfile::tempdir().expect("a temporary directory").keep();
-        let Ok(server) = std::env::var(SERVER) else {
-            let url = format!("sqlite://{}", directory.join("emgate.db").display());
-            return Config {
-                url,
-                encryption_key_file: None,
-            };
-        };
-        sqlx::any::install_default_drivers();
-        let name = format!("emgate_{}", uuid::Uuid::now_v7().simple());
-        let admin = AnyPool::connect(&format!("{server}/postgres"))
-            .await
-            .expect("the server answers");
-        let sql = AssertSqlSafe(format!("create database {name}"));
-        sqlx::query(sql).execute(&admin).await.expect("a database");
-        let key = directory.join("key");
-        std::fs::write(&key, base64::engine::general_purpose::STANDARD.encode([7u8; 32])).expect("a key");
-        Config {
-            url: format!("{server}/{name}"),
-            encryption_key_file: Some(key),
-        }
     }
 }

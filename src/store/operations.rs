@@ -3,24 +3,23 @@
 //! An operation is read and written whole; whoever changes one reads it in the transaction that writes it. The
 //! unique index on busy plans is the last word on whether a plan may run.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod rows;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::{HashMap, HashSet};
+
 use sqlx::any::AnyRow;
 
+use super::commands::sealed;
 use super::cursor::{Cursor, Page};
-use super::engine::Engine;
 use super::readable::OPERATIONS;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
 use super::text::{checked, kept, opt_checked, opt_kept};
 use super::{Error, Store, Tx, UPSTREAM};
 use crate::domain::command::Command;
-use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
-use crate::domain::operation::{
-    Failure, FailureSource, HistoryStep, Operation, OperationKind, OperationResult, OperationState,
-    OperationTask, ResultSource, TaskState,
-};
+use crate::domain::id::{EmId, LogonId, OperationId};
+use crate::domain::operation::{Operation, OperationKind, OperationState, ResultSource};
+use rows::{columns, one_of, operation_from};
 
 /// Which operations a list shows; `None` and empty mean all.
 #[derive(Debug, Clone, Default)]
@@ -47,21 +46,6 @@ pub enum Inserted {
 /// How many ids a statement names; both engines take more.
 const MOST_IDS: usize = 1000;
 
-/// What a command is sealed for.
-const COMMAND: &str = "operations.command";
-
-const COLUMNS: &str = "id, kind, action, plan, target, state, result, result_source, progress, task_id, task_logon, \
-     task_state, task_message, session_id, failure_message, failure_source, requested_by, requested_at, finished_at, \
-     cancel_requested_at, callback_url, metadata, seen_observation, evidence_deadline";
-
-/// What is read of an operation. An answer that its process cannot get any more, because it is gone, is not due later.
-fn columns(engine: Engine, own: &str) -> String {
-    let gone = engine.is_gone("operations.submitted_by", own);
-    format!(
-        "{COLUMNS}, case when state = 'submitting' and {gone} then requested_at else answer_due end as answer_due"
-    )
-}
-
 impl Tx {
     /// Writes a new operation and what it sends, unless its plan is busy.
     ///
@@ -72,8 +56,7 @@ impl Tx {
         operation: &Operation,
         command: &Command,
     ) -> Result<Inserted, Error> {
-        let command = SecretString::from(json(command, "operations.command")?);
-        let command = self.sealer().seal(COMMAND, &command)?;
+        let command = sealed(&self.sealer(), command)?;
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
              callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command, upstream_id) \
@@ -327,28 +310,6 @@ impl Store {
         Ok(!absent && self.operation(operation.id).await?.is_some())
     }
 
-    /// What an operation sends, or sent, to EM. None for rows of programs that did not keep it, and for writes through
-    /// the mirror that have ended.
-    ///
-    /// # Errors
-    /// [`Error::Database`], [`Error::Unsealable`], [`Error::Corrupt`].
-    pub async fn command(&self, id: OperationId) -> Result<Option<Command>, Error> {
-        let row = sqlx::query("select command from operations where id = $1")
-            .bind(id.to_string())
-            .fetch_optional(self.reader())
-            .await?;
-        let sealed = row.map(|row| row.opt_text("command")).transpose()?.flatten();
-        sealed
-            .map(|sealed| {
-                let opened = self.sealer().open_sealed(COMMAND, &sealed)?;
-                let corrupt = Error::Corrupt {
-                    what: "operations.command",
-                };
-                serde_json::from_str(opened.expose_secret()).map_err(|_| corrupt)
-            })
-            .transpose()
-    }
-
     /// Every operation that may still change: not finished, or unknown and possibly found again.
     ///
     /// # Errors
@@ -454,81 +415,6 @@ impl Store {
     }
 }
 
-/// The operation that was asked for: none when there is no row, an error when the row cannot be read.
-fn one_of(rows: usize, found: Option<Operation>) -> Result<Option<Operation>, Error> {
-    if rows > 0 && found.is_none() {
-        return Err(Error::Corrupt { what: "operations" });
-    }
-    Ok(found)
-}
-
-fn step_from(row: &AnyRow) -> Result<HistoryStep, Error> {
-    Ok(HistoryStep {
-        state: OperationState::parse(&row.text("state")?).ok_or(Error::Corrupt {
-            what: "operation_history.state",
-        })?,
-        at: row.at("at")?,
-        reason: row.opt_text("reason")?,
-    })
-}
-
-fn operation_from(row: &AnyRow, histories: &HashMap<String, Vec<AnyRow>>) -> Result<Operation, Error> {
-    let steps = histories.get(&row.text("id")?);
-    let history = steps
-        .into_iter()
-        .flatten()
-        .map(step_from)
-        .collect::<Result<_, _>>()?;
-    let task = match row.opt_text("task_id")? {
-        Some(id) => Some(OperationTask {
-            id: TaskId(id),
-            logon: row.opt_parsed("task_logon")?,
-            state: TaskState::parse(&row.text("task_state")?),
-            message: row.opt_text("task_message")?,
-        }),
-        None => None,
-    };
-    let failure = match (row.opt_text("failure_message")?, row.opt_text("failure_source")?) {
-        (Some(message), Some(source)) => Some(Failure {
-            message,
-            source: FailureSource::parse(&source).ok_or(Error::Corrupt {
-                what: "operations.failure_source",
-            })?,
-        }),
-        _ => None,
-    };
-    Ok(Operation {
-        id: row.parsed("id")?,
-        kind: OperationKind::parse(&row.text("kind")?).ok_or(Error::Corrupt {
-            what: "operations.kind",
-        })?,
-        action: row.text("action")?,
-        plan: row.opt_document("plan")?,
-        target: row.opt_text("target")?,
-        state: OperationState::parse(&row.text("state")?).ok_or(Error::Corrupt {
-            what: "operations.state",
-        })?,
-        result: row.opt_text("result")?.map(|word| OperationResult::parse(&word)),
-        result_source: row
-            .opt_text("result_source")?
-            .and_then(|word| ResultSource::parse(&word)),
-        progress: row.int("progress")?,
-        task,
-        session: row.opt_parsed("session_id")?,
-        failure,
-        requested_by: row.opt_text("requested_by")?,
-        requested_at: row.at("requested_at")?,
-        finished_at: row.opt_at("finished_at")?,
-        cancel_requested_at: row.opt_at("cancel_requested_at")?,
-        callback_url: row.opt_text("callback_url")?,
-        metadata: row.document::<BTreeMap<String, String>>("metadata")?,
-        seen_observation: row.int("seen_observation")?,
-        answer_due: row.at("answer_due")?,
-        evidence_deadline: row.at("evidence_deadline")?,
-        history,
-    })
-}
-
 #[cfg(test)]
 impl Tx {
     /// Changes rows as nothing of this program does.
@@ -552,103 +438,5 @@ impl Tx {
             .execute(self.connection())
             .await?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::command::{ExpectedReply, MirrorWrite, WriteMethod};
-    use crate::domain::plan::{Action, PlanCommand, PlanEdit, PlanKind, PlanRef};
-    use crate::store::testing::{new_operation, temporary};
-
-    fn commands() -> Vec<Command> {
-        let plan = PlanRef {
-            id: "3f56fa52-c902-4655-9774-2022fde214d2".parse().expect("an id"),
-            kind: PlanKind::Cloud,
-            name: "a plan".into(),
-            tenant: None,
-            backup_server: None,
-        };
-        let script = PlanCommand {
-            enabled: true,
-            command: Some("net use /password:hunter2".into()),
-        };
-        vec![
-            Command::Act {
-                plan: plan.clone(),
-                action: Action::Start {
-                    before: Some("2026-01-31T12:00:00.123456789Z".parse().expect("a time")),
-                },
-            },
-            Command::Act {
-                plan: plan.clone(),
-                action: Action::Undo,
-            },
-            Command::EditPlan {
-                plan: plan.clone(),
-                edit: PlanEdit::Cloud {
-                    pre_command: script,
-                    post_command: PlanCommand::default(),
-                },
-            },
-            Command::EditPlan {
-                plan: plan.clone(),
-                edit: PlanEdit::OnPremises {
-                    description: String::new(),
-                },
-            },
-            Command::DeletePlan { plan },
-            Command::Mirror(MirrorWrite {
-                method: WriteMethod::Put,
-                path: "/credentials/1".into(),
-                target: "credentials/1?x=1".into(),
-                action: "put".into(),
-                body: "<Spec><Password>hunter2</Password></Spec>".into(),
-                reply: ExpectedReply::Nothing,
-            }),
-        ]
-    }
-
-    #[tokio::test]
-    async fn a_command_is_read_back_as_it_was_written() {
-        let store = temporary().await;
-        for command in commands() {
-            let operation = new_operation(&store);
-            let mut tx = store.begin().await.expect("begun");
-            tx.insert_operation(&operation, &command).await.expect("inserted");
-            tx.commit().await.expect("committed");
-            let read = store.command(operation.id).await.expect("read");
-            assert_eq!(read, Some(command));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_command_is_sealed() {
-        let store = temporary().await;
-        for command in commands() {
-            let operation = new_operation(&store);
-            let mut tx = store.begin().await.expect("begun");
-            tx.insert_operation(&operation, &command).await.expect("inserted");
-            let stored = tx.text_of("select command as found from operations order by id desc limit 1");
-            let stored = stored.await.expect("read");
-            assert!(
-                !stored.contains("hunter2") && !stored.contains("plan"),
-                "{stored}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn the_command_of_a_mirrored_write_goes_when_it_ends() {
-        let store = temporary().await;
-        let mut operation = new_operation(&store);
-        let mut tx = store.begin().await.expect("begun");
-        let write = commands().pop().expect("the last is one");
-        tx.insert_operation(&operation, &write).await.expect("inserted");
-        operation.finish(None, None, operation.requested_at);
-        tx.save_operation(&operation).await.expect("saved");
-        tx.commit().await.expect("committed");
-        assert_eq!(store.command(operation.id).await.expect("read"), None);
     }
 }

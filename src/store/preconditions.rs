@@ -5,9 +5,10 @@
 
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _, Row as _};
 
+use super::Error;
 use super::engine::Engine;
 use super::engine_codes::{NO_POOLER, POOLER};
-use super::{Error, MIGRATIONS};
+use super::migrations::MIGRATIONS;
 
 /// The oldest PostgreSQL that the store works on.
 const OLDEST_POSTGRES: u32 = 13;

@@ -1,0 +1,106 @@
+//! Temporary stores for tests of this room and of those above it.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use sqlx::{AnyPool, AssertSqlSafe};
+
+use super::{Config, Store};
+use crate::clock::{ManualClock, SharedClock, SystemClock};
+use crate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
+use crate::domain::id::OperationId;
+use crate::domain::operation::{Operation, OperationKind, OperationState};
+
+/// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
+/// runs the suite on both.
+const SERVER: &str = "EMGATE_TEST_POSTGRES";
+
+/// A fresh store in a directory that is left to the system to clean.
+pub async fn temporary() -> Store {
+    temporary_with(SystemClock::shared()).await
+}
+
+/// The same with a clock of one's own.
+pub async fn temporary_with(clock: SharedClock) -> Store {
+    Store::open(&temporary_config().await, clock)
+        .await
+        .expect("a fresh store")
+}
+
+/// Lets time pass as it does: in steps that the store takes note of.
+pub fn pass(store: &Store, clock: &ManualClock, time: Duration) {
+    let mut left = time;
+    while !left.is_zero() {
+        let step = left.min(Duration::from_mins(30));
+        clock.advance(step);
+        let _ = store.trusted_now();
+        left -= step;
+    }
+}
+
+/// An operation to be written, of a write through the mirror.
+pub fn new_operation(store: &Store) -> Operation {
+    let now = store.clock().now();
+    Operation {
+        id: OperationId::new(store.clock().id()),
+        kind: OperationKind::Em,
+        action: "post".into(),
+        plan: None,
+        target: Some("/jobs".into()),
+        state: OperationState::Submitting,
+        result: None,
+        result_source: None,
+        progress: 0,
+        task: None,
+        session: None,
+        failure: None,
+        requested_by: None,
+        requested_at: now,
+        finished_at: None,
+        cancel_requested_at: None,
+        callback_url: None,
+        metadata: std::collections::BTreeMap::new(),
+        seen_observation: 1,
+        answer_due: now,
+        evidence_deadline: now,
+        history: vec![],
+    }
+}
+
+/// What such an operation sends.
+pub fn new_command() -> Command {
+    Command::Mirror(MirrorWrite {
+        method: WriteMethod::Post,
+        path: "/jobs".into(),
+        target: "jobs".into(),
+        action: "post".into(),
+        body: "<Spec/>".into(),
+        reply: ExpectedReply::Task,
+    })
+}
+
+/// The configuration of a fresh store, to open it more than once.
+#[expect(clippy::disallowed_methods, reason = "the tests' only switch")]
+pub async fn temporary_config() -> Config {
+    let directory = tempfile::tempdir().expect("a temporary directory").keep();
+    let Ok(server) = std::env::var(SERVER) else {
+        let url = format!("sqlite://{}", directory.join("emgate.db").display());
+        return Config {
+            url,
+            encryption_key_file: None,
+        };
+    };
+    sqlx::any::install_default_drivers();
+    let name = format!("emgate_{}", uuid::Uuid::now_v7().simple());
+    let admin = AnyPool::connect(&format!("{server}/postgres"))
+        .await
+        .expect("the server answers");
+    let sql = AssertSqlSafe(format!("create database {name}"));
+    sqlx::query(sql).execute(&admin).await.expect("a database");
+    let key = directory.join("key");
+    std::fs::write(&key, base64::engine::general_purpose::STANDARD.encode([7u8; 32])).expect("a key");
+    Config {
+        url: format!("{server}/{name}"),
+        encryption_key_file: Some(key),
+    }
+}
