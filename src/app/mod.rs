@@ -8,12 +8,13 @@
 //! |---|---|
 //! | `context` | who asks, and the slot for the operation |
 //! | `plans`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
-//! | `submit`, `record_reply`, `idempotency` | the life of a request that changes EM |
+//! | `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
 //! | `waiting` | callers who wait for the end of an operation |
 //! | `page`, `readiness`, `json_value`, `error` | what several verbs share |
 
 pub mod context;
 pub mod em;
+mod ending;
 pub mod error;
 pub mod events;
 pub mod idempotency;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
-use crate::api_types::events::{Origin, operation_event};
-use crate::domain::id::{EventId, LogonId, OperationId, TaskId};
+use crate::domain::id::{LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
 };
@@ -245,16 +244,7 @@ impl App {
         });
         operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
         let logon = operation.release_logon(true);
-        if operation.emits_event() {
-            let origin = Origin {
-                id: EventId::new(self.clock.id()),
-                at: now,
-                links: self.em.links(),
-            };
-            let event = operation_event(&origin, &operation)
-                .map_err(|_| Error::Internal("an event could not be represented"))?;
-            tx.append_event(&event).await?;
-        }
+        self.report_end(&mut tx, &operation).await?;
         tx.save_operation(&operation).await?;
         tx.forget_unneeded_logons().await?;
         tx.commit().await?;

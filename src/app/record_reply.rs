@@ -103,6 +103,7 @@ impl App {
             if submitting {
                 tracing::info!(operation = %id, "Enterprise Manager completed the operation");
                 operation.finish(Some(OperationResult::Success), None, now);
+                self.report_end(tx, operation).await?;
             }
             return Ok(());
         };

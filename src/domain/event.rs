@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::id::{EmId, EventId, OperationId};
 use super::words::words;
 
+// A new type goes to every endpoint that names no types, unless `opt_in` below says otherwise.
 words! {
     /// What an event says (docs/behaviour.md#events).
     pub enum EventType {

@@ -62,7 +62,7 @@ words! {
 }
 
 impl ActionKind {
-    /// Whether EM records a failover session for it that its task links (seed page: undo links none; of
+    /// Whether EM records a failover session for it that its task links (undo links none; of
     /// on-premises plans EM records no such session at all).
     #[must_use]
     pub const fn has_session(self, plan: PlanKind) -> bool {

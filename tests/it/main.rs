@@ -22,6 +22,7 @@ mod delivery; // webhooks over real sockets: signatures, bad receivers, order, r
 #[cfg(feature = "demo")]
 mod demo; // the demo as a newcomer runs it
 #[cfg(feature = "demo")]
+mod done_at_once; // writes that Enterprise Manager completes without a task
 mod em_bench; // the upstream room against the simulator, and a server that says what it is told
 #[cfg(feature = "demo")]
 mod em_examples; // the document's examples of EM's answers, produced

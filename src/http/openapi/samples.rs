@@ -370,7 +370,9 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
                 "EventItem" => "events",
                 "WebhookEndpoint" => "webhook-endpoints",
                 "WebhookDelivery" => "webhook-deliveries",
-                _ => "event-types",
+                "EventTypeInfo" => "event-types",
+                // A new list has a row of its own, or no example, which a test then misses.
+                _ => return None,
             };
             let next = (path != "event-types").then(|| format!("/api/v1/{path}{link}"));
             let mut page = json!({"size": 50, "next": next, "previous": null});

@@ -335,10 +335,10 @@ fn every_body_has_an_example_and_every_example_is_valid_against_its_schema() {
     );
 }
 
-/// Small bodies carry their examples field by field.
+/// Small bodies carry their examples field by field; a list is no example.
 fn has_field_examples(schema: &Value) -> bool {
     let mut fields = schema["properties"].as_object().into_iter().flatten();
-    fields.any(|(_, field)| field.get("example").is_some() || field.get("items").is_some())
+    fields.any(|(_, field)| field.get("example").is_some())
 }
 
 fn judge(schema: &Value, example: &Value, place: &str) {

@@ -34,7 +34,8 @@ const BODY: &[Code] = &[
     Code::UnsupportedMediaType,
 ];
 
-const PLAN: &[Code] = &[Code::PlanBusy];
+/// Writes to failover plans, which the curated routes make as well.
+const PLAN_WRITE: &[Code] = &[Code::PlanBusy];
 
 /// Error answers written so far, by their name in the components.
 #[derive(Default)]
@@ -50,7 +51,7 @@ impl Problems {
         let groups: &[&[Code]] = match (endpoint.reads(), is_plan) {
             (true, _) => &[answers::GUARDED, ALWAYS, READ],
             (false, false) => &[answers::GUARDED, ALWAYS, WRITE, BODY],
-            (false, true) => &[answers::GUARDED, ALWAYS, WRITE, BODY, PLAN],
+            (false, true) => &[answers::GUARDED, ALWAYS, WRITE, BODY, PLAN_WRITE],
         };
         let mut operation = Operation::new();
         answers::document(&mut operation, groups);
