@@ -121,7 +121,7 @@ fn every_fixture_becomes_exactly_its_json() {
 }
 
 #[test]
-fn what_the_catalogue_did_not_foresee_is_reported_by_type_and_name() {
+fn unknown_parts_are_reported_by_type_and_name() {
     let decoded = decode(FIXTURES[0].1).unwrap();
     let found: Vec<_> = decoded
         .anomalies
@@ -154,7 +154,7 @@ fn what_the_catalogue_did_not_foresee_is_reported_by_type_and_name() {
 }
 
 #[test]
-fn a_document_of_another_kind_is_told_apart() {
+fn a_document_of_another_kind_is_refused() {
     let error = FIXTURES[4].1;
     let found = decode_expecting(error, &["Task"]).unwrap_err();
     assert_eq!(

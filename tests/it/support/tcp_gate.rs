@@ -1,6 +1,6 @@
-//! A door between gateway and EM that can be closed: to newcomers only, or with everybody inside thrown out.
+//! A TCP gate between gateway and EM that can be closed: for new connections only, or with all open ones broken.
 //!
-//! While it is closed nobody listens, so that connections are refused as by a machine whose service is down.
+//! While it is closed the port has no listener, so that connections are refused as by a machine whose service is down.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -9,79 +9,82 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// The door; it closes for good when it is dropped.
-pub struct Door {
+/// The gate; it closes for good when it is dropped.
+pub struct TcpGate {
     address: SocketAddr,
     behind: OnceLock<SocketAddr>,
-    porter: Mutex<Option<JoinHandle<()>>>,
-    guests: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    acceptor: Mutex<Option<JoinHandle<()>>>,
+    connections: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
-impl Drop for Door {
+impl Drop for TcpGate {
     fn drop(&mut self) {
-        if let Some(porter) = self.porter.lock().expect("unpoisoned").take() {
-            porter.abort();
+        if let Some(acceptor) = self.acceptor.lock().expect("unpoisoned").take() {
+            acceptor.abort();
         }
-        for guest in self.guests.lock().expect("unpoisoned").drain(..) {
-            guest.abort();
+        for client in self.connections.lock().expect("unpoisoned").drain(..) {
+            client.abort();
         }
     }
 }
 
-impl Door {
-    /// Steps between the gateway that is configured so and the EM it would have asked.
+impl TcpGate {
+    /// A gate between the gateway of `config` and its EM.
     pub fn before(config: &mut emgate::upstream::Config) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a listener for tasks");
         let address = listener.local_addr().expect("an address");
         let behind = config.url.socket_addrs(|| None).expect("an address")[0];
         config.url = format!("http://{address}").parse().expect("a URL");
-        let door = Self {
+        let gate = Self {
             address,
             behind: OnceLock::from(behind),
-            porter: Mutex::default(),
-            guests: Arc::default(),
+            acceptor: Mutex::default(),
+            connections: Arc::default(),
         };
-        door.let_in(TcpListener::from_std(listener).expect("a listener"));
-        door
+        gate.accept(TcpListener::from_std(listener).expect("a listener"));
+        gate
     }
 
-    fn let_in(&self, listener: TcpListener) {
-        let (guests, behind) = (self.guests.clone(), *self.behind.get().expect("somebody behind"));
-        let porter = tokio::spawn(async move {
-            while let Ok((mut guest, _)) = listener.accept().await {
-                let walk = tokio::spawn(async move {
-                    if let Ok(mut host) = TcpStream::connect(behind).await {
-                        let _ = copy_bidirectional(&mut guest, &mut host).await;
+    fn accept(&self, listener: TcpListener) {
+        let (connections, behind) = (
+            self.connections.clone(),
+            *self.behind.get().expect("a server behind"),
+        );
+        let acceptor = tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let copying = tokio::spawn(async move {
+                    if let Ok(mut server) = TcpStream::connect(behind).await {
+                        let _ = copy_bidirectional(&mut client, &mut server).await;
                     }
                 });
-                guests.lock().expect("unpoisoned").push(walk);
+                connections.lock().expect("unpoisoned").push(copying);
             }
         });
-        *self.porter.lock().expect("unpoisoned") = Some(porter);
+        *self.acceptor.lock().expect("unpoisoned") = Some(acceptor);
     }
 
-    /// Lets nobody in any more; who is inside stays.
+    /// Refuses new connections; open ones stay.
     pub async fn refuse(&self) {
-        let porter = self.porter.lock().expect("unpoisoned").take();
-        if let Some(porter) = porter {
-            porter.abort();
-            let _ = porter.await;
+        let acceptor = self.acceptor.lock().expect("unpoisoned").take();
+        if let Some(acceptor) = acceptor {
+            acceptor.abort();
+            let _ = acceptor.await;
         }
     }
 
-    /// Lets nobody in and throws everybody out.
+    /// Refuses new connections and breaks the open ones.
     pub async fn shut(&self) {
         self.refuse().await;
-        let guests = std::mem::take(&mut *self.guests.lock().expect("unpoisoned"));
-        for guest in guests {
-            guest.abort();
+        let connections = std::mem::take(&mut *self.connections.lock().expect("unpoisoned"));
+        for client in connections {
+            client.abort();
         }
     }
 
-    /// Lets everybody in again, at the same address.
+    /// Accepts again, at the same address.
     pub async fn open(&self) {
         let listener = TcpListener::bind(self.address).await.expect("the same port");
-        self.let_in(listener);
+        self.accept(listener);
     }
 }
