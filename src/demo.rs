@@ -1,4 +1,4 @@
-//! `emgate demo`: the main job on one machine with nothing else installed.
+//! `emgate demo`: a failover test from start to webhook on one machine, with nothing else installed.
 //!
 //! A simulated Enterprise Manager, the gateway and a webhook receiver on loopback; a failover plan is tested
 //! through the gateway's API, each machine's progress is shown while it runs, and the end is reported by a

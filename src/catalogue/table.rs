@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_every_length_are_found_and_their_neighbours_are_not() {
+    fn only_known_names_are_found_at_every_length() {
         let names: Vec<String> = (1..60).map(|n| "abcdefghij".repeat(6)[..n].to_owned()).collect();
         let entries: Vec<(&str, usize)> = names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
         let table = NameTable::new(&entries);

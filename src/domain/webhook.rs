@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_about_an_endpoint_goes_to_all_others_and_a_test_to_it_alone() {
+    fn an_event_about_an_endpoint_skips_that_endpoint_unless_it_is_a_test() {
         let endpoint = subscription();
         let about = |about| Routing {
             about_endpoint: Some(EndpointId::new(uuid::Uuid::from_u128(about))),

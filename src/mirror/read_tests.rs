@@ -24,7 +24,7 @@ fn faults(method: Method, path: &str, query: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn one_resource_is_its_entity_and_a_collection_is_references_unless_said_otherwise() {
+fn a_resource_defaults_to_its_entity_a_collection_to_references() {
     for (path, query, sent) in [
         ("/jobs/1", "", "jobs/1?format=Entity"),
         ("/jobs/1", "format=Reference", "jobs/1"),
@@ -80,7 +80,7 @@ fn what_ems_query_service_can_do_is_asked_of_it() {
 }
 
 #[test]
-fn every_mistake_in_the_query_names_its_parameter_and_what_is_allowed() {
+fn every_mistake_in_a_query_names_its_parameter() {
     for (path, query, parameter, says) in [
         (
             "/jobs",
@@ -190,7 +190,7 @@ fn actions_are_chosen_by_the_query_or_by_the_path() {
 }
 
 #[test]
-fn a_method_that_em_lacks_is_told_apart_from_a_path_that_it_lacks() {
+fn a_missing_method_is_distinguished_from_a_missing_path() {
     assert!(matches!(
         ask(Method::Delete, "/jobs", ""),
         Err(Error::NoSuchMethod(methods)) if methods == [Method::Get]
@@ -260,7 +260,7 @@ fn a_search_is_within_a_parent_that_can_exist() {
 }
 
 #[test]
-fn a_key_does_not_tell_ids_apart_by_case() {
+fn an_idempotency_key_ignores_the_case_of_ids() {
     let key = |path: &str| {
         ask(Method::Post, path, "action=start")
             .expect("an operation")

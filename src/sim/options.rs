@@ -1,4 +1,4 @@
-//! What the simulator can be told on its command line.
+//! The options of the simulator's command line.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -209,7 +209,7 @@ mod tests {
     #[case("130000", true)]
     #[case("150008", true)]
     #[case("unknown", false)]
-    fn the_version_of_a_server_is_judged_by_its_number(#[case] version: &str, #[case] fits: bool) {
+    fn a_server_must_have_at_least_the_version_that_is_needed(#[case] version: &str, #[case] fits: bool) {
         let precondition = &OF_POSTGRES[0];
         let judged = precondition.judge(version);
         assert_eq!(judged.is_ok(), fits);

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn callers_text_that_no_column_can_hold_is_refused_and_is_no_outage() {
+    async fn text_that_no_column_can_hold_is_no_outage() {
         let store = temporary().await;
         let settings = Settings {
             description: Some("a\0b".into()),

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_as_time_does_is_believed_at_once() {
+    fn a_clock_that_advances_steadily_is_trusted_at_once() {
         let mut trusted_clock = known();
         assert_eq!(
             run(&mut trusted_clock, begin() + HOUR, Duration::ZERO),
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_far_ahead_is_believed_after_a_day_and_not_when_it_jumps_again() {
+    fn a_clock_that_is_far_ahead_is_trusted_after_a_day_without_jumps() {
         let mut trusted_clock = known();
         let far = begin() + 400 * 24 * HOUR;
         assert_eq!(run(&mut trusted_clock, far, 23 * HOUR), None);

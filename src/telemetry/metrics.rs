@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_follow_prometheus_habits_and_are_unique() {
+    fn metric_names_follow_prometheus_conventions() {
         let mut seen = HashSet::new();
         for metric in METRICS {
             assert!(

@@ -248,7 +248,7 @@ mod tests {
     #[case::an_open_value("<a b=\"c>")]
     #[case::an_open_end("<a></a")]
     #[case::text_at_the_end("<a/> é ")]
-    fn a_document_in_memory_and_the_same_as_a_stream_are_cut_alike(#[case] xml: &str) {
+    fn a_document_is_cut_alike_in_memory_and_as_a_stream(#[case] xml: &str) {
         for skip in [false, true] {
             // At every byte, so that whatever can be cut off is.
             for end in (0..=xml.len()).filter(|end| xml.is_char_boundary(*end)) {

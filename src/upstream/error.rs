@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_4xx_but_408_is_a_certain_refusal_and_all_else_after_sending_is_not() {
+    fn after_sending_only_a_4xx_other_than_408_is_a_certain_refusal() {
         for status in [400, 401, 403, 404, 405, 409, 415, 429, 499] {
             assert_eq!(
                 Error::after_sending(failed(status)).acted(),

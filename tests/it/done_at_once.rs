@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::stand_in::{Reply, StandIn};
+use crate::support::scripted_server::{Reply, ScriptedServer};
 use crate::support::{TestGateway, plan};
 
 /// The events of that type in the log.
@@ -20,16 +20,16 @@ async fn events(test: &TestGateway, kind: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_edit_that_is_done_at_once_is_reported_by_one_event() {
-    let stand_in = StandIn::start().await;
-    let between = stand_in.clone();
+    let server = ScriptedServer::start().await;
+    let between = server.clone();
     let test = TestGateway::builder()
         .config(move |config| {
-            between.step_before(&mut config.upstream);
+            between.put_before(&mut config.upstream);
             config.watch.idle_interval = Duration::from_millis(20);
         })
         .start()
         .await;
-    stand_in.answers("PUT /api/cloud/*", Reply::xml(204, ""));
+    server.answers("PUT /api/cloud/*", Reply::xml(204, ""));
     let read = test.client.get(&plan("")).send().await.expect(200);
     let mut wanted = read.body.clone();
     wanted["preFailoverCommand"] = json!({"enabled": true, "command": "prepare.cmd"});

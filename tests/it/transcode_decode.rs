@@ -145,7 +145,7 @@ fn every_fixture_on_disk_is_in_the_table() {
 }
 
 #[test]
-fn what_the_catalogue_did_not_foresee_is_reported_by_type_and_name() {
+fn unknown_parts_are_reported_by_type_and_name() {
     let decoded = decode(fixture("failover-session")).unwrap();
     let found: Vec<_> = decoded
         .anomalies
@@ -178,7 +178,7 @@ fn what_the_catalogue_did_not_foresee_is_reported_by_type_and_name() {
 }
 
 #[test]
-fn a_document_of_another_kind_is_told_apart() {
+fn a_document_of_another_kind_is_refused() {
     let error = fixture("error");
     let found = decode_expecting(error, &["Task"]).unwrap_err();
     assert_eq!(

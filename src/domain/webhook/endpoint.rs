@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_has_one_value_in_any_letter_case_and_credentials_are_masked() {
+    fn a_header_name_has_one_value_in_any_letter_case() {
         let mut headers = Headers::default();
         headers.set("X-Env", "lab").expect("accepted");
         headers.set("x-env", "prod").expect("accepted");

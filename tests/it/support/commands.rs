@@ -1,4 +1,4 @@
-//! Commands that tests send to Enterprise Manager's double without a gateway.
+//! Commands that tests send to the simulated Enterprise Manager without a gateway.
 
 use emgate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
 use emgate::domain::plan::{Action, PlanRef};
