@@ -35,6 +35,10 @@ pub(super) fn document_json(registered: OpenApi) -> Result<String, serde_json::E
     let mut document = serde_json::to_value(finish(registered))?;
     constraints::add(&mut document);
     em::add(&mut document);
+    // The mirror answers with it as well, in places that no route registers.
+    if let Some(schema) = document.pointer_mut("/components/schemas/Operation") {
+        schema["example"] = samples::of_schema("Operation").into();
+    }
     serde_json::to_string_pretty(&document).map(|json| json + "\n")
 }
 
