@@ -1,6 +1,6 @@
 //! A tiny hash table from names to indexes, built once per type.
 //!
-//! A name is compared as three words of eight bytes and its length, which tell names of up to 24 bytes apart
+//! A name is compared as three words of eight bytes and its length, which distinguish names of up to 24 bytes
 //! completely; longer ones are compared as text after that. Looking a name up costs a few loads, one multiplication
 //! and as good as never a second probe: a multiplier is searched that keeps the names of one type apart.
 
@@ -12,7 +12,7 @@ pub(super) struct Print {
 }
 
 impl Print {
-    /// Names up to this long are told apart by their prints alone.
+    /// Names up to this long are distinguished by their prints alone.
     pub(super) const WHOLE: usize = 24;
 
     #[inline]

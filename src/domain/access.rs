@@ -40,7 +40,7 @@ words! {
     }
 }
 
-/// Somebody whose token was verified.
+/// A caller whose token was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Who: `sub`, else `client_id`, else `azp`.

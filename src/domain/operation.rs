@@ -58,7 +58,7 @@ words! {
         Warning = "warning",
         /// It did not.
         Failed = "failed",
-        /// It was called off.
+        /// It was cancelled.
         Cancelled = "cancelled",
     }
 }

@@ -95,7 +95,7 @@ const OF_POSTGRES: &[Precondition] = &[
     },
 ];
 
-/// Rights on tables that are there; `$tables` stands for their names.
+/// Rights on tables that are there; `$tables` is their names.
 const RIGHTS: Precondition = Precondition {
     question: "select coalesce(string_agg(wanted || ' on ' || name, ', ' order by name, wanted), '') \
                from unnest(string_to_array('$tables', ' ')) as name \
@@ -139,8 +139,8 @@ fn tables() -> Vec<&'static str> {
     made.filter_map(|rest| rest.split([' ', '(']).next()).collect()
 }
 
-/// A session has to stay the same from one transaction to the next, and be nobody else's. In a pool by transactions the
-/// second of two open connections is served by what the first had a moment ago, or the first has to move on.
+/// A session has to stay the same from one transaction to the next, and be used by this process alone. In a pool by
+/// transactions the second of two open connections gets the session that the first just had, or the first changes its own.
 async fn no_pooler(pool: &AnyPool, one: &mut AnyConnection) -> Result<(), Error> {
     const WHO: &str = "select pg_backend_pid()::text";
     let before = ask(one, WHO).await?;

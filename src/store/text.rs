@@ -25,7 +25,7 @@ pub(in crate::store) fn opt_checked(text: Option<&str>) -> Result<Option<&str>, 
     text.map(checked).transpose()
 }
 
-/// Somebody else's text, U+FFFD in place of what no column can hold.
+/// Text from outside, U+FFFD in place of what no column can hold.
 pub(in crate::store) fn kept(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

@@ -1,10 +1,10 @@
-//! By which moment age is judged: the clock's, once it is believed.
+//! The time by which age is measured: the clock's, once it is trusted.
 //!
-//! A machine whose clock is far ahead when it boots would find everything too old at once. So the store remembers each
-//! minute what time it was. When the clock is ahead of that by more than the gateway was plausibly away, age is judged
-//! by the last moment that was believed and the time it ran since, until it has run for long enough that somebody would
-//! have set the clock right. Then, or when it is set right, the clock is believed again. Only what is removed or given
-//! up for its age goes by this; everything else goes by the clock.
+//! A machine whose clock is far ahead when it boots would find everything too old at once. So the store records the time
+//! each minute. When the clock is ahead of that by more than a plausible downtime, age is measured by the last trusted
+//! time and the time that the process has run since, until it has run for so long that an operator would have corrected
+//! the clock. Then, or when it is corrected, the clock is trusted again. Only what is removed or given up for its age
+//! uses this time; everything else uses the clock.
 
 use std::time::Duration;
 
@@ -23,10 +23,10 @@ const STEP: Duration = Duration::from_hours(1);
 /// How long a gateway that was away longer has to run first: an hour in which the clock may be set right, doubled.
 const SETTLED: Duration = Duration::from_hours(2);
 
-/// The longest that a gateway is away without somebody taking note; more is a fault of the clock until it is proven.
+/// The longest plausible downtime; a longer one is taken for a fault of the clock until it is proven.
 const ABSENCE: Duration = Duration::from_hours(7 * 24);
 
-/// The proof: it ran for this long, and nobody set the clock right.
+/// The proof: the process ran for this long, and the clock was not corrected.
 const PROVEN: Duration = Duration::from_hours(24);
 
 /// How often the time is remembered.
@@ -39,7 +39,7 @@ const DOUBT: &str = "clock_doubt";
 /// A clock that is ahead of what the store remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct ClockSkew {
-    /// What the clock showed when it was noticed, and when it was last looked at.
+    /// What the clock showed when it was noticed, and when it was last read.
     since: i64,
     seen: i64,
     /// For how long the gateway has run with it, and has to.
@@ -79,7 +79,7 @@ pub(super) struct TrustedClock {
 }
 
 impl TrustedClock {
-    /// Takes note of what the clock shows. The moment by which age is judged.
+    /// Records what the clock shows. Returns the time by which age is measured.
     fn look(&mut self, now: Timestamp) -> Timestamp {
         let mark = *self.mark.get_or_insert(now);
         let distance = ahead(micros(now), micros(mark));
@@ -91,7 +91,7 @@ impl TrustedClock {
             return now;
         }
         let mut doubt = match self.doubt {
-            // Set back, but not far enough: judged anew.
+            // Set back, but not far enough: decided anew.
             Some(known) if ahead(known.seen, micros(now)) > STEP => ClockSkew::new(now, distance),
             Some(known) => known,
             None => ClockSkew::new(now, distance),
@@ -143,7 +143,7 @@ impl Inner {
 }
 
 impl Store {
-    /// The moment by which age is judged: never ahead of the clock, and behind it while that is not believed.
+    /// The time by which age is measured: never ahead of the clock, and behind it while that is not trusted.
     #[must_use]
     pub fn trusted_now(&self) -> Timestamp {
         self.0.trusted_now()

@@ -97,7 +97,7 @@ const MOST_UNKNOWN: usize = 200;
 
 static RECORDER: LazyLock<Option<PrometheusHandle>> = LazyLock::new(install);
 
-/// The recorder is one per process. `None` means that somebody else's is in place, and `/metrics` is then empty.
+/// The recorder is one per process. `None` means that another one is in place, and `/metrics` is then empty.
 fn install() -> Option<PrometheusHandle> {
     let lag = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new()

@@ -44,7 +44,7 @@ impl<'a> Slice<'a> {
         }
     }
 
-    /// A start tag as EM writes them; none, and nothing taken, if it is another.
+    /// A start tag as EM writes them; none, and nothing consumed, if it is another.
     #[inline]
     fn start(&mut self) -> Option<Token<'a>> {
         let inside = self.text.get(self.at + 1..)?;
@@ -68,7 +68,7 @@ impl<'a> Slice<'a> {
         Some(Token::Start(tag))
     }
 
-    /// Takes the end tag of the innermost element; false, and nothing taken, if something else is there.
+    /// Takes the end tag of the innermost element; false, and nothing consumed, if something else is there.
     #[inline]
     fn end(&mut self) -> bool {
         let rest = self.text.as_bytes().get(self.at + 2..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Records of EM's that cannot be read as they are: which ones there are at the moment, each named in the log once.
+//! Records of EM's that cannot be read as they are: which ones there are, each named in the log once.
 //!
 //! One record that is damaged costs itself. Whoever reads a list passes it over and notes it here; whoever reads it well
 //! again, or finds it gone, lets it be forgotten. Readiness and the metrics show how many there are.
@@ -31,13 +31,13 @@ pub struct Damaged {
     pub repaired: bool,
 }
 
-/// The records that are damaged at the moment, by EM's type and their id.
+/// The records that are damaged, by EM's type and their id.
 #[derive(Default)]
 pub(super) struct Damages(Mutex<HashMap<(&'static str, String), Entry>>);
 
 struct Entry {
     since: Timestamp,
-    /// Whoever looks at all records of its type, again and again, found it.
+    /// A list that is read again and again found it.
     watched: bool,
     /// When another reader met it last.
     met: Option<Timestamp>,

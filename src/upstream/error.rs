@@ -176,7 +176,7 @@ impl Error {
         }
     }
 
-    /// When asking again may help; `None` when it would not, or nobody knows when.
+    /// When a retry may help; `None` when it would not, or when is unknown.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match &self.kind {

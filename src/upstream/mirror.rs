@@ -1,7 +1,7 @@
 //! Whatever EM has, for the mirror: documents as JSON without knowing their kind, and files as a stream.
 //!
-//! Documents go through the read cache like every other read. A download holds its slot in the logon session until the last byte,
-//! so that the session is not logged off under it.
+//! Documents go through the read cache like every other read. A download holds its slot in the logon session until the
+//! last byte, so that the session is not logged off under it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,7 +191,7 @@ fn is_page(headers: &HeaderMap) -> bool {
     html && !headers.contains_key(CONTENT_DISPOSITION)
 }
 
-/// The download of an answer that is a success; of any other, the error that it stands for.
+/// The download of an answer that is a success; of any other, the error that it means.
 async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Download, Error> {
     if !opened.response.status().is_success() {
         let answer = transport.rest(opened).await?;

@@ -11,7 +11,7 @@ use crate::domain::words::words;
 pub enum Acted {
     /// Certainly not: it was never reached, or refused the request definitely.
     No,
-    /// Nobody knows.
+    /// Unknown.
     Maybe,
 }
 

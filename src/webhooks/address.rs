@@ -1,7 +1,7 @@
 //! Which addresses deliveries may go to: one table of address blocks, one judgement over the address that is dialled.
 //!
 //! Refused unless known to be public: whatever the table does not name is refused in IPv6 and public in IPv4, whose
-//! special blocks are all named (IANA's special-purpose registries). An IPv4 address inside an IPv6 one is judged too,
+//! special blocks are all named (IANA's special-purpose registries). An IPv4 address inside an IPv6 one is checked too,
 //! in every known wrapping. Tests: here, and over spellings and doors in `tests/it/address.rs`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,7 +14,7 @@ use crate::domain::words::words;
 words! {
     /// What a block of addresses is for; the word is for people.
     pub enum Class {
-        /// Anybody's.
+        /// Public.
         Public = "public",
         /// This machine.
         Loopback = "loopback",

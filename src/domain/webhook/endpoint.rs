@@ -96,7 +96,7 @@ const CREDENTIALS: &[&str] = &[
 ];
 
 /// Names that a custom header may not have: those that HTTP or the delivery itself sets, those that a proxy believes,
-/// and those that metadata services ask for. A trailing `*` stands for any rest.
+/// and those that metadata services ask for. A trailing `*` matches any rest.
 pub const RESERVED: &[&str] = &[
     "accept-encoding",
     "ce-*",

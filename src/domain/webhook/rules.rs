@@ -249,8 +249,8 @@ impl EndpointHealth {
         self.paused_until = Some(self.paused_until.map_or(until, |known| known.max(until)));
     }
 
-    /// Forgets what was, because its owner changed where it points or enabled it again. Those who were told that it
-    /// fails will hear when it recovers.
+    /// Forgets what was, because its owner changed where it points or enabled it again. Receivers of the event that it
+    /// fails also get the event that it recovered.
     pub fn reset(&mut self) {
         *self = Self {
             last_success_at: self.last_success_at,

@@ -1,4 +1,4 @@
-//! Where a webhook may point, as far as the text of its URL tells; the addresses behind the name are judged when
+//! Where a webhook may point, as far as the text of its URL shows; the addresses behind the name are checked when
 //! they are dialled.
 
 use std::fmt;
