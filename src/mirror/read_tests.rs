@@ -102,7 +102,12 @@ fn every_mistake_in_a_query_names_its_parameter() {
         ("/jobs", "sortAsc=Size", "sortAsc", "one of"),
         ("/jobs", "sortAsc=Name&sortDesc=Name", "sortDesc", "combined"),
         ("/jobs", "filter=Name", "filter", "at position 5"),
-        ("/jobs/1", "action=start", "action", "does not support action here"),
+        (
+            "/jobs/1",
+            "action=start",
+            "action",
+            "does not support action here",
+        ),
         ("/query", "", "type", "is required"),
         ("/query", "type=Nothing", "type", "must be one of"),
         (
@@ -166,7 +171,12 @@ fn actions_are_chosen_by_the_query_or_by_the_path() {
         (Method::Post, "/jobs/1", "", "is required: one of clone"),
         (Method::Post, "/jobs/1", "action=fly", "must be one of clone"),
         (Method::Put, "/jobs/1", "", "is required: one of edit"),
-        (Method::Delete, "/jobs/1", "action=x", "does not support action here"),
+        (
+            Method::Delete,
+            "/jobs/1",
+            "action=x",
+            "does not support action here",
+        ),
     ] {
         let faults = faults(method, path, query);
         assert!(
