@@ -15,9 +15,7 @@ use crate::clock::later;
 use crate::domain::access::Caller;
 use crate::domain::command::Command;
 use crate::domain::id::OperationId;
-use crate::domain::operation::{
-    Failure, FailureSource, HistoryStep, Operation, OperationResult, OperationState,
-};
+use crate::domain::operation::{Failure, FailureSource, Operation, OperationResult, OperationState};
 use crate::store::idempotency::KeyUse;
 use crate::store::operations::Inserted;
 use crate::store::{self, Store};
@@ -73,32 +71,13 @@ impl Intent {
         limits: Limits,
     ) -> Operation {
         Operation {
-            id,
-            kind: self.command.kind(),
-            action: self.command.action().to_owned(),
-            plan: self.command.plan().cloned(),
-            target: self.command.target().map(ToOwned::to_owned),
-            state: OperationState::Submitting,
-            result: None,
-            result_source: None,
-            progress: 0,
-            task: None,
-            session: None,
-            failure: None,
             requested_by: caller.name.clone(),
-            requested_at: now,
-            finished_at: None,
-            cancel_requested_at: None,
             callback_url: self.callback.as_ref().map(|callback| callback.masked.clone()),
             metadata: self.metadata.clone(),
             seen_observation,
             answer_due: later(now, limits.answer),
             evidence_deadline: later(now, limits.unknown_after),
-            history: vec![HistoryStep {
-                state: OperationState::Submitting,
-                at: now,
-                reason: None,
-            }],
+            ..self.command.operation(id, now)
         }
     }
 }

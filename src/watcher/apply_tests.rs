@@ -1,13 +1,13 @@
 //! Whole turns against a real store: what is written, and that it is written once.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::clock::{Clock as _, ManualClock};
+use crate::domain::command::Command;
 use crate::domain::event::Routing;
 use crate::domain::id::{LogonId, TaskId};
 use crate::domain::links::Links;
-use crate::domain::operation::{HistoryStep, OperationKind, OperationTask, TaskState};
+use crate::domain::operation::{OperationTask, TaskState};
+use crate::domain::plan::Action;
 use crate::domain::plan::{Plan, PlanKind};
 use crate::domain::session::{SessionFacts, SessionResult, SessionState};
 use crate::store::operations::Inserted;
@@ -110,39 +110,21 @@ impl Turns {
     async fn asked(&self, action: &str, answer: Duration) -> OperationId {
         let id = OperationId::new(self.clock.id());
         let now = self.clock.now();
+        let command = Command::Act {
+            plan: plan().reference(),
+            action: Action::Test,
+        };
         let operation = Operation {
-            id,
-            kind: OperationKind::Failover,
             action: action.into(),
-            plan: Some(plan().reference()),
-            target: None,
-            state: OperationState::Submitting,
-            result: None,
-            result_source: None,
-            progress: 0,
-            task: None,
-            session: None,
-            failure: None,
             requested_by: Some("portal".into()),
-            requested_at: now,
-            finished_at: None,
-            cancel_requested_at: None,
-            callback_url: None,
-            metadata: BTreeMap::new(),
             seen_observation: self.store.observation().await.expect("read"),
             answer_due: now + answer,
             evidence_deadline: now + PATIENCE,
-            history: vec![HistoryStep {
-                state: OperationState::Submitting,
-                at: now,
-                reason: None,
-            }],
+            ..command.operation(id, now)
         };
         let mut tx = self.store.begin().await.expect("begun");
         assert_eq!(
-            tx.insert_operation(&operation, &new_command())
-                .await
-                .expect("inserted"),
+            tx.insert_operation(&operation, &command).await.expect("inserted"),
             Inserted::Done
         );
         tx.commit().await.expect("committed");

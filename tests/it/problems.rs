@@ -6,6 +6,7 @@ use std::time::Duration;
 use emgate::upstream::config::Account;
 use serde_json::{Value, json};
 
+use crate::support::client::Request;
 use crate::support::{PLAN, TestGateway, plan};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
@@ -36,16 +37,18 @@ async fn unknown_things_are_404_whether_the_id_could_exist_or_not() {
     test.stop().await;
 }
 
+/// A request to start the plan with that text as its body.
+fn start_with(test: &TestGateway, body: &str) -> Request {
+    let request = test.client.post(&plan("/start"));
+    request
+        .header("content-type", "application/json")
+        .body(body.to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_cannot_be_read_is_400() {
     let test = TestGateway::start().await;
-    let start = plan("/start");
-    let send = |body: &str| {
-        test.client
-            .post(&start)
-            .header("content-type", "application/json")
-            .body(body.to_owned())
-    };
+    let send = |body: &str| start_with(&test, body);
     for body in [
         "{",
         "{\"metadata\":{}} {}",
@@ -62,13 +65,7 @@ async fn a_body_that_cannot_be_read_is_400() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_fit_is_422_with_pointers() {
     let test = TestGateway::start().await;
-    let start = plan("/start");
-    let send = |body: &str| {
-        test.client
-            .post(&start)
-            .header("content-type", "application/json")
-            .body(body.to_owned())
-    };
+    let send = |body: &str| start_with(&test, body);
     for (body, pointer) in [
         ("[]", ""),
         ("\"start\"", ""),

@@ -1,21 +1,19 @@
 //! Single reads that hang: the query's result is written meanwhile, and theirs once they answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use emgate::clock::Clock as _;
+use emgate::domain::command::Command;
 use emgate::domain::id::OperationId;
-use emgate::domain::operation::{
-    HistoryStep, Operation, OperationKind, OperationState, OperationTask, TaskState,
-};
+use emgate::domain::operation::{Operation, OperationState, OperationTask, TaskState};
 use emgate::domain::plan::{Action, PlanKind};
 use emgate::store::operations::Inserted;
 
 use super::Observatory;
 use super::damaged::Log;
-use crate::support::commands::{act, mirror_write};
+use crate::support::commands::act;
 use crate::support::scripted_server::Reply;
 
 /// Until it is dropped, or until its request is given up.
@@ -70,39 +68,17 @@ async fn operation(world: &Observatory, plan: usize) -> OperationId {
         .reference();
     let accepted = act(&world.em, &plan, Action::Test).await.expect("accepted");
     let now = world.clock.now();
+    let command = Command::Act {
+        plan,
+        action: Action::Test,
+    };
     let operation = Operation {
-        id: OperationId::new(world.clock.id()),
-        kind: OperationKind::Failover,
-        action: "test".into(),
-        plan: Some(plan),
-        target: None,
-        state: OperationState::Submitting,
-        result: None,
-        result_source: None,
-        progress: 0,
-        task: None,
-        session: None,
-        failure: None,
-        requested_by: None,
-        requested_at: now,
-        finished_at: None,
-        cancel_requested_at: None,
-        callback_url: None,
-        metadata: BTreeMap::new(),
         seen_observation: world.observations().await,
-        answer_due: now,
         evidence_deadline: now + Duration::from_mins(20),
-        history: vec![HistoryStep {
-            state: OperationState::Submitting,
-            at: now,
-            reason: None,
-        }],
+        ..command.operation(OperationId::new(world.clock.id()), now)
     };
     let mut tx = world.store.begin().await.expect("begun");
-    let inserted = tx
-        .insert_operation(&operation, &mirror_write())
-        .await
-        .expect("inserted");
+    let inserted = tx.insert_operation(&operation, &command).await.expect("inserted");
     assert_eq!(inserted, Inserted::Done);
     let mut running = operation;
     running.task = Some(OperationTask {
