@@ -1,11 +1,11 @@
 # syntax=docker/dockerfile:1
-# Two stages: the first compiles, the second holds the binary, certificates and nothing to build with.
-# The simulator and the demo stay out (--no-default-features).
+# Two stages: the first compiles, the second holds the binary and certificates, without build tools. The simulator
+# and the demo are left out (--no-default-features).
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
-# The C compiler is for SQLite and for the cryptography, which are compiled in. It lives in this stage only, so that
-# its version need not be fixed.
+# The C compiler is for SQLite and for the cryptography, which are compiled in. It is in this stage only, so that its
+# version need not be pinned.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc g++ libc6-dev make \
@@ -17,7 +17,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/emgate /emgate
 
 FROM debian:bookworm-slim AS runtime
-# Certificates follow the base image: an old fixed version would be the wrong one.
+# Certificates follow the base image: a pinned version would become outdated.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
@@ -29,11 +29,11 @@ COPY --from=build /emgate /usr/local/bin/emgate
 USER 65532:65532
 WORKDIR /var/lib/emgate
 VOLUME ["/var/lib/emgate"]
-# Every address, IPv4 as well, and IPv4 alone where there is no IPv6.
+# Every address, IPv4 included; IPv4 alone where there is no IPv6.
 ENV EMGATE_SERVER__LISTEN=[::]:8080 \
     EMGATE_STORE__URL=sqlite:///var/lib/emgate/emgate.db
 EXPOSE 8080
-# The binary asks itself: the image has no curl.
+# The binary checks its own health: the image has no curl.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["emgate", "health"]
 ENTRYPOINT ["emgate"]
 CMD ["serve"]

@@ -65,11 +65,11 @@ openapi: ## Record the examples of the mirror and write openapi/emgate.v1.json a
 	cargo run --locked --quiet -- openapi > openapi/emgate.v1.json.new
 	mv openapi/emgate.v1.json.new openapi/emgate.v1.json
 
-openapi-check: ## The OpenAPI document before Redocly, Spectral and openapi-spec-validator
+openapi-check: ## Check the OpenAPI document with Redocly, Spectral and openapi-spec-validator
 	scripts/tools.sh openapi
 	scripts/openapi.sh
 
-sdk-check: $(BINARY) ## Clients generated from the document, compiled, and used against a gateway
+sdk-check: $(BINARY) ## Generate clients from the document, compile them, and use them against a gateway
 	scripts/sdk.sh $(BINARY)
 
 api-fuzz: $(BINARY) ## Requests generated from the OpenAPI document, to a gateway (TIME=60 seconds, SEED=20260506)
@@ -78,7 +78,7 @@ api-fuzz: $(BINARY) ## Requests generated from the OpenAPI document, to a gatewa
 api-fuzz-short: $(BINARY)
 	scripts/api-fuzz.sh $(BINARY) --short
 
-bench: ## The transcoder beside other converters; size of the binary, start, idle memory
+bench: ## The transcoder compared with other converters; size of the binary, start, idle memory
 	scripts/tools.sh converters
 	cargo bench --locked
 

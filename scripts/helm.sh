@@ -38,12 +38,12 @@ done
 "$tools/python/bin/python" scripts/chart_expect.py "$out" || fail "does not follow its values"
 printf 'helm: ports, schemes, volumes and security contexts follow the values\n'
 
-# What must not pass.
+# What must be refused.
 ! "$tools/bin/helm" template release "$chart" >/dev/null 2>"$out/refused" || fail "renders without an address of EM"
 grep -q 'config.upstream.url is required' "$out/refused" || fail "does not say that the address of EM is missing"
 for wrong in 'replicaCount=2' 'service.port=0' 'persistence.size=plenty' 'config.watcher.interval=2s' 'image.pullPolicy=Sometimes' \
     'config.server.listen=127.0.0.1:8080' 'config.server.listen=[::]:0' 'config.store.url=sqlite:///emgate.db' 'securityContext=none'; do
     ! "$tools/bin/helm" template release "$chart" -f "$chart/ci/minimal.yaml" --set "$wrong" >/dev/null 2>&1 ||
-        fail "takes the wrong value $wrong"
+        fail "accepts the wrong value $wrong"
 done
 printf 'helm: wrong values are refused\n'

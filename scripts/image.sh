@@ -25,7 +25,7 @@ fi
 mkdir "$work/build"
 cp "$BINARY" "$work/build/emgate"
 
-printf 'image: making the base\n'
+printf 'image: building the base\n'
 mmdebstrap --quiet --variant=minbase bookworm "$work/base.tar" >"$work/log" 2>&1 ||
     { tail -n 20 "$work/log" >&2; fail "mmdebstrap cannot make the base"; }
 base=$(buildah "${storage[@]}" from scratch)

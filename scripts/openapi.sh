@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Three judges of the OpenAPI document, side by side; each complaint fails.
+# Three validators of the OpenAPI document, in parallel; each complaint fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 document=openapi/emgate.v1.json
@@ -17,10 +17,10 @@ validator=$!
 failed=0
 for judge in redocly spectral validator; do
     if wait "${!judge}"; then
-        printf 'openapi: %s has nothing to say against it\n' "$judge"
+        printf 'openapi: %s accepts it\n' "$judge"
     else
         failed=1
-        printf 'openapi: %s complains\n' "$judge"
+        printf 'openapi: %s refuses it\n' "$judge"
         cat "$logs/$judge"
     fi
 done

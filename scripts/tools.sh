@@ -133,7 +133,7 @@ pip_venv() {
     printf '%s' "$wanted" >"$folder/.wanted"
 }
 
-# The judges of the OpenAPI document.
+# The validators of the OpenAPI document.
 openapi() {
     npm_install openapi @redocly/cli@2.77.0 @stoplight/spectral-cli@6.16.3
     pip_venv openapi-python openapi-spec-validator==0.9.0
@@ -146,12 +146,12 @@ sdk() {
     pip_venv sdk-python openapi-python-client==0.29.1
 }
 
-# What asks a gateway for everything its document describes.
+# What sends a gateway every request that its document describes.
 api-fuzz() {
     pip_venv api-fuzz schemathesis==4.32.0
 }
 
-# The converters that others use, for the benchmark to stand beside.
+# Other converters, for the benchmark to compare with.
 converters() {
     npm_install converters fast-xml-parser@5.3.2 xml2js@0.6.2
     pip_venv converters-python xmltodict==1.0.2 lxml==6.0.2

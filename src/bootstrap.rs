@@ -1,9 +1,9 @@
 //! The one place that names concrete types: configuration → rooms → workers → server → stop.
 //!
-//! Start: the listener comes first, and says that the process lives while the store is opened, which may take as long as
-//! its migrations do. EM may be away: the gateway starts, says so in `/readyz`, and takes no action until the first
-//! complete observation. Stop: no new work, open requests and deliveries finish within their limits, then all logon
-//! sessions are logged off.
+//! Start: the listener comes first, and answers that the process is running while the store is opened, which may
+//! take as long as its migrations do. EM may be unreachable: the gateway starts, reports it in `/readyz`, and
+//! accepts no action until the first complete observation. Stop: no new work, open requests and deliveries finish
+//! within their limits, then all logon sessions are logged off.
 
 pub mod check;
 mod shares;
@@ -41,7 +41,7 @@ const LOGOFF: Duration = Duration::from_secs(5);
 /// How often histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Why the gateway could not start or go on.
+/// Why the gateway could not start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The listener.
@@ -56,13 +56,13 @@ pub enum Error {
     /// The client of an identity provider.
     #[error("tokens cannot be verified")]
     Auth(#[from] auth::SetupError),
-    /// A worker ended although nobody asked it to.
+    /// A worker ended unexpectedly.
     #[error("a worker of the gateway ended by itself; the log says which")]
     Worker,
-    /// The server's task ended although nobody asked it to.
+    /// The server's task ended unexpectedly.
     #[error("the server ended by itself")]
     ServerEnded,
-    /// A signal cannot be listened for.
+    /// A signal cannot be received.
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
 }
@@ -96,7 +96,7 @@ pub struct Gateway {
     server: AbortOnDropHandle<Result<(), http::ServerError>>,
 }
 
-/// A gateway that listens, and is not open for work yet.
+/// A gateway that listens but does not accept work yet.
 struct Starting {
     config: Config,
     addr: SocketAddr,
@@ -109,7 +109,7 @@ struct Starting {
 }
 
 impl Starting {
-    /// Takes the address and answers that the process lives.
+    /// Binds the address and answers that the process is running.
     #[expect(
         clippy::disallowed_methods,
         reason = "the server's task is held, and ended by stop"
@@ -146,7 +146,7 @@ impl Starting {
         })
     }
 
-    /// Opens the gateway for work. Dropped half way it leaves nothing that the next start does not put right.
+    /// Makes the gateway accept work. If it is dropped half way, the next start repairs what it left.
     async fn finish(mut self) -> Result<Gateway, Error> {
         let unfinished = self.tasks.stopping().drop_guard();
         let opened = tokio::select! {
@@ -155,7 +155,7 @@ impl Starting {
         };
         unfinished.disarm();
         self.startup.complete(&opened.state);
-        tracing::info!("the store is open; requests are taken");
+        tracing::info!("the store is open; requests are accepted");
         Ok(Gateway {
             addr: self.addr,
             em: opened.em,
@@ -255,25 +255,25 @@ impl Opened {
 }
 
 impl Gateway {
-    /// Starts the gateway: it is open for work when this returns.
+    /// Starts the gateway: it accepts work when this returns.
     ///
     /// # Errors
-    /// [`Error`]: what of the configuration cannot be put to work. EM being away is no such thing.
+    /// [`Error`]: a part that cannot be started. An unreachable EM is no error.
     pub async fn start(config: Config) -> Result<Self, Error> {
         Starting::listen(config).await?.finish().await
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Resolves when the gateway cannot go on.
+    /// Resolves when the gateway cannot continue.
     async fn broken(&mut self) -> Error {
         tokio::select! {
             () = self.tasks.worker_failed() => Error::Worker,
-            // It beats as long as it is not dropped.
+            // The heartbeat, which runs until this is dropped.
             _ = &mut self.heartbeat => Error::Worker,
             ended = &mut self.server => ended_by_itself(ended),
         }
@@ -285,7 +285,8 @@ impl Gateway {
     /// [`Error::Server`] when the listener had failed.
     pub async fn stop(self) -> Result<(), Error> {
         let stopping = self.tasks.stopping();
-        // Those who wait for an operation get it as it stands; readiness turns red; workers end after their turn.
+        // Callers who wait for an operation get its current state; readiness becomes unavailable; workers end after
+        // their turn.
         stopping.cancel();
         self.stop_serving.cancel();
         let served = if self.server.is_finished() {
@@ -295,7 +296,7 @@ impl Gateway {
         };
         if !self.tasks.stop(FINISH).await {
             tracing::warn!(
-                "some work did not end in time; what it was about is in the store and goes on at the next start"
+                "some work did not end in time; its state is in the store and it continues at the next start"
             );
         }
         self.em.shutdown(LOGOFF).await;
@@ -326,7 +327,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
                 gateway = &mut finish => break gateway?,
                 signal = signals.next() => match signal {
                     Signal::Stop(signal) => {
-                        tracing::info!(signal, "stopped before the start was over");
+                        tracing::info!(signal, "stopped during the start");
                         return Ok(());
                     }
                     Signal::Reload => reload_certificate(&reload),
@@ -356,13 +357,13 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     tokio::select! {
         stopped = gateway.stop() => outcome.and(stopped),
         signal = at_once => {
-            tracing::warn!(signal, "stopped at once");
+            tracing::warn!(signal, "stopped immediately, without waiting for the work in progress");
             outcome
         }
     }
 }
 
-/// What the end of the server's task means that nobody asked to end.
+/// What the unexpected end of the server's task means.
 fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> Error {
     match ended {
         Ok(Err(error)) => Error::Server(error),
@@ -371,7 +372,7 @@ fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> E
 }
 
 fn reload_certificate(reload: &Nudge) {
-    tracing::info!("SIGHUP: the files of server.tls are read again; all else needs a restart");
+    tracing::info!("SIGHUP: the files of server.tls are read again; other settings need a restart");
     reload.now();
 }
 
@@ -380,11 +381,11 @@ fn reload_certificate(reload: &Nudge) {
 enum Signal {
     /// To stop; the signal's name.
     Stop(&'static str),
-    /// To read again what can be read again.
+    /// To read the files of `server.tls` again.
     Reload,
 }
 
-/// Where webhooks never go, whatever the configuration allows: the gateway itself and EM.
+/// The addresses that webhooks never reach, whatever the configuration allows: the gateway's own and EM's.
 fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::DeniedTarget> {
     let mut places = vec![webhooks::DeniedTarget::Listener(listener)];
     if let (Some(host), Some(port)) = (upstream.host_str(), upstream.port_or_known_default()) {
@@ -401,8 +402,8 @@ pub fn install_tls_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-/// Takes up the logon sessions that the last process, however it ended, kept for unfinished tasks; those of a replica
-/// that lives are left to it.
+/// Adopts the logon sessions that the last process, however it ended, kept for unfinished tasks; those of a living
+/// replica stay with it.
 async fn resume_logons(store: &Store, em: &EmClient) -> Result<(), Error> {
     let needed: Vec<LogonId> = store
         .unfinished_operations()
@@ -424,7 +425,7 @@ async fn resume_logons(store: &Store, em: &EmClient) -> Result<(), Error> {
             }
         }
         if pins == 0 && em.resume_logon(&kept, true) {
-            // Nobody needs it any more; as an ordinary session of the pool it is used and logged off like the others.
+            // No task needs it any more; as an ordinary session of the pool it is used and logged off like the others.
             em.release(kept.id);
         }
     }

@@ -1,8 +1,8 @@
-//! The commands of the binary that are not the demo: what they take, and how a failure is said.
+//! The commands of the binary that are not the demo: their arguments, and how a failure is reported.
 //!
-//! Each command is a `clap` struct with a `run`. stdout is for output alone; whatever went wrong is one clear line
-//! on stderr, with a hint where there is one, and exit code 1 (2 when the command itself was wrong).
-//! Tests: `tests/cli.rs`, which runs the binary as a process.
+//! Each command is a `clap` struct with a `run`. stdout is for output alone; a failure is one clear line on stderr,
+//! with a hint where there is one, and exit code 1 (2 when the command itself was wrong). Tests: `tests/cli.rs`, which
+//! runs the binary as a process.
 
 pub mod check;
 pub mod convert;
@@ -27,12 +27,12 @@ pub struct Failure {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The command line was wrong rather than the world.
+    /// Whether the command line was wrong.
     pub usage: bool,
 }
 
 impl Failure {
-    /// The world was wrong: exit code 1.
+    /// A failure of the command's work: exit code 1.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Failure {
         if self.usage { 2 } else { 1 }
     }
 
-    /// Says it on stderr.
+    /// Prints it on stderr.
     pub fn report(&self) {
         let mut text = format!("error: {}\n", self.message);
         if let Some(hint) = &self.hint {
@@ -78,7 +78,7 @@ impl Failure {
             text.push_str(hint);
             text.push('\n');
         }
-        // Nobody is left to tell when stderr is closed.
+        // If stderr is closed, the failure cannot be reported.
         let _ = io::stderr().write_all(text.as_bytes());
     }
 }
@@ -104,7 +104,7 @@ impl ConfigFile {
         let file = config::locate(self.config.clone(), std::env::var_os("EMGATE_CONFIG"));
         config::load(file.as_deref(), std::env::vars_os()).map_err(|error| {
             let hint = match &file {
-                Some(_) => "every key with its meaning stands in emgate.default.toml (emgate check --defaults)",
+                Some(_) => "emgate.default.toml describes every key (emgate check --defaults prints it)",
                 None => "no configuration file was found: use --config FILE, EMGATE_CONFIG, or variables EMGATE_…__…",
             };
             Failure::new(error.to_string()).hint(hint)
@@ -121,7 +121,7 @@ pub fn openapi() -> Result<(), Failure> {
     output(document.map_err(|error| Failure::caused_by(&error))?.as_bytes())
 }
 
-/// Writes output to stdout. A reader that went away (`| head`) is no failure.
+/// Writes output to stdout. A reader that has gone (`| head`) is no failure.
 ///
 /// # Errors
 /// When stdout cannot be written for another reason.

@@ -84,7 +84,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that does not move by itself.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 

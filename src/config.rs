@@ -1,4 +1,4 @@
-//! The configuration: one file and the environment, read once, checked whole, handed out as typed sections.
+//! The configuration: one file and the environment, read once, checked as a whole, returned as typed sections.
 //!
 //! Each section belongs to a room and is that room's `Config`; no room imports this module. Reading never
 //! stops at the first mistake: every fault names its key and all are reported together, without values that
@@ -89,7 +89,7 @@ pub fn locate(asked: Option<PathBuf>, emgate_config: Option<OsString>) -> Option
         .or_else(|| Some(PathBuf::from("emgate.toml")).filter(|file| file.exists()))
 }
 
-/// Reads a file (when there is one) and lays the environment over it.
+/// Reads a file (if there is one) and overrides it with the environment.
 ///
 /// # Errors
 /// All faults together: syntax, unknown keys, bad values, missing keys, unreadable files.
@@ -113,7 +113,7 @@ where
     }
 }
 
-/// Reads a file's text and lays the environment over it.
+/// Reads a file's text and overrides it with the environment.
 ///
 /// # Errors
 /// As [`load`].
@@ -125,8 +125,8 @@ where
     read("the configuration file", text, environment).0
 }
 
-/// The keys that reading this text asks for, list items as `[]`. For the test that holds the documented
-/// defaults against the program.
+/// The keys that reading this text asks for, list items as `[]`. For the test that compares the documented defaults
+/// with the program.
 #[must_use]
 pub fn known_keys(text: &str) -> BTreeSet<String> {
     read(
@@ -150,7 +150,7 @@ where
     let mut root = match tree::from_file(name, text) {
         Ok(root) => root,
         Err(fault) => {
-            // Without the file every key would seem missing; its syntax is the only thing worth saying.
+            // Without the file every key would seem missing, so only its syntax error is reported.
             return (Err(Error { faults: vec![fault] }), BTreeSet::new());
         }
     };

@@ -1,4 +1,4 @@
-//! `emgate demo`: the main job on one machine with nothing else installed.
+//! `emgate demo`: a failover test from start to webhook on one machine, with nothing else installed.
 //!
 //! A simulated Enterprise Manager, the gateway and a webhook receiver on loopback; a failover plan is tested
 //! through the gateway's API, each machine's progress is shown while it runs, and the end is reported by a
@@ -81,8 +81,8 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut screen = Screen::new();
     let shown = tokio::select! {
         shown = show(&options, &stage, &mut screen) => shown,
-        _ = interrupt.recv() => Err(Failure::new("interrupted before the demo was over")),
-        _ = terminate.recv() => Err(Failure::new("stopped before the demo was over")),
+        _ = interrupt.recv() => Err(Failure::new("interrupted before the demo ended")),
+        _ = terminate.recv() => Err(Failure::new("stopped before the demo ended")),
     };
     screen.rest();
     let outcome = match shown {
@@ -169,7 +169,7 @@ async fn follow(
                 screen.rest();
                 return Ok((operation, finished));
             }
-            "unknown" => return Err(Failure::new(format!("the gateway lost sight of operation {id}"))),
+            "unknown" => return Err(Failure::new(format!("the gateway lost track of operation {id}"))),
             _ => sleep(glance).await,
         }
     }

@@ -13,7 +13,7 @@ use emgate::{
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 #[command(after_help = "Examples:
-  emgate demo --fast                                see it work, with nothing else installed
+  emgate demo --fast                                see it work; nothing else is needed
   emgate check --config emgate.toml                 is everything in place?
   emgate serve --config emgate.toml                 the gateway
   emgate token --subject portal --scope all         a token to try the API with
@@ -26,17 +26,17 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Watch the main job on this machine: simulator, gateway and a receiver that verifies the webhook
+    /// Show a failover on this machine: simulator, gateway and a receiver that verifies the webhook
     #[cfg(feature = "demo")]
     Demo(emgate::demo::Options),
-    /// Run a double of Enterprise Manager to develop and test against
+    /// Run a simulated Enterprise Manager to develop and test against
     #[cfg(feature = "demo")]
     Simulate(emgate::sim::Options),
-    /// Try what `serve` needs: configuration, listener, store, and a real logon with every account
+    /// Check what `serve` needs: configuration, listener, store, and a real logon with every account
     Check(cli::check::Args),
     /// Convert one of Enterprise Manager's documents between XML and the JSON of the API
     Convert(cli::convert::Args),
-    /// Ask the gateway on this machine whether it lives
+    /// Check that the gateway on this machine is running
     Health(cli::health::Args),
     /// Print the OpenAPI document of the API
     #[command(after_help = "Examples:
@@ -48,12 +48,13 @@ enum Command {
   emgate serve                              ./emgate.toml if present, else the environment alone
   emgate serve --config /etc/emgate.toml")]
     Serve(cli::ConfigFile),
-    /// Make a token that the configured gateway believes
+    /// Sign a token that the configured gateway accepts
     Token(cli::token::Args),
 }
 
 impl Command {
-    /// What is logged when `EMGATE_LOG` does not say: what runs on tells what it does, what answers and ends does not.
+    /// What is logged when `EMGATE_LOG` is not set: commands that keep running log their work, commands that answer
+    /// and end do not.
     fn default_log(&self) -> &'static str {
         match self {
             #[cfg(feature = "demo")]
@@ -94,7 +95,7 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Runs a command that waits for things, on a runtime of its own.
+/// Runs an asynchronous command on a runtime of its own.
 fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;

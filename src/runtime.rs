@@ -1,8 +1,8 @@
-//! What keeps the program's work together: workers that are activated by a period or a nudge, tracked tasks,
-//! and the one signal that ends them.
+//! The program's background work: workers that are activated by a period or a nudge, tracked tasks, and the one
+//! signal that ends them.
 //!
-//! A worker looks at the store, does what is due and returns; a nudge is haste, the row is the message. A
-//! worker that panics ends the process, because a living process with a dead watcher would look healthy.
+//! A worker reads the store, does what is due and returns; a nudge only saves time, the row is the message. A
+//! worker that panics ends the process, because a running process without a watcher would seem healthy.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -63,8 +63,8 @@ impl Tasks {
         Self::default()
     }
 
-    /// Spawns work that must come to its end even if the one who asked for it goes away (a caller that hangs
-    /// up must not stop a failover half way).
+    /// Spawns work that must be completed even if its caller disconnects (a caller that hangs up must not stop a
+    /// failover half way).
     pub fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -107,7 +107,7 @@ impl Tasks {
         self.stop.clone()
     }
 
-    /// Resolves when a worker ended although nobody asked it to.
+    /// Resolves when a worker has ended unexpectedly.
     pub async fn worker_failed(&self) {
         self.failed.cancelled().await;
     }

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relation_goes_there_and_back() {
+    fn a_relation_round_trips() {
         for rel in ["Up", "QuickBackup", "VeeamZip", "ToggleScheduleEnabled"] {
             assert_eq!(upper_first(&lower_camel(rel)), rel);
         }

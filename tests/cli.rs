@@ -147,7 +147,7 @@ fn a_wrong_command_line_ends_with_2() {
 }
 
 #[test]
-fn a_faulty_configuration_ends_with_1_and_names_every_key() {
+fn a_faulty_configuration_names_every_key() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("emgate.toml");
     std::fs::write(&file, CONFIG.replace("[auth]", "[auth]\nleway = \"30s\"")).unwrap();
@@ -293,7 +293,7 @@ fn convert_writes_json_with_two_blanks_per_level() {
 }
 
 #[test]
-fn convert_reads_a_file_and_can_write_one_line() {
+fn convert_reads_a_file() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("session.xml"), session()).unwrap();
     let run: Run = emgate(folder.path(), &["convert", "--compact", "session.xml"])
@@ -334,10 +334,10 @@ fn convert_ends_with_1_on_a_refused_document() {
 }
 
 #[test]
-fn health_fails_when_nobody_listens() {
+fn health_fails_without_a_listener() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
-    // The port is free: it was taken a moment ago and given back.
+    // The port is free: it was bound before and closed again.
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -358,7 +358,7 @@ fn health_fails_when_nobody_listens() {
 }
 
 #[test]
-fn convert_goes_there_and_back() {
+fn convert_round_trips() {
     let json = run_with_input(&["convert"], session().as_bytes()).stdout;
     let xml = run_with_input(&["convert", "--type", "CloudFailoverSession"], json.as_bytes());
     assert_eq!(xml.code, Some(0), "{}", xml.stderr);
@@ -406,7 +406,7 @@ fn check_prints_the_defaults_to_start_from() {
 }
 
 #[test]
-fn check_tries_every_part_and_says_what_to_do() {
+fn check_tries_every_part() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -502,7 +502,7 @@ impl Drop for Simulator {
 
 #[cfg(feature = "demo")]
 #[tokio::test]
-async fn check_logs_on_for_real_and_off_again() {
+async fn check_logs_off_the_session_it_opened() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(folder.path());
     std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
@@ -539,7 +539,7 @@ async fn check_logs_on_for_real_and_off_again() {
 }
 
 #[test]
-fn serve_refuses_a_store_whose_key_is_gone_or_another_and_says_what_to_do() {
+fn serve_refuses_a_store_without_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let config = CONFIG.replace("https://em.example:9398", "https://127.0.0.1:1");
     std::fs::write(folder.path().join("emgate.toml"), config).unwrap();

@@ -71,7 +71,7 @@ fn add(sum: &mut (f64, f64), more: (f64, f64)) {
     sum.1 += more.1;
 }
 
-/// Processor seconds and complete looks in the time that is measured.
+/// Processor seconds and complete observations in the measured time.
 async fn cost(world: &World) -> (f64, f64) {
     tokio::time::sleep(SETTLES).await;
     let before = (processor_seconds(&world.gateway), looks(world).await);

@@ -1,4 +1,4 @@
-//! The gateway under load, as a process before the simulator: how soon an end is told, what two thousand failovers cost,
+//! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
 //! what damaged records cost the others, and how a hundred thousand waiting deliveries go out after a restart.
 //!
 //! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged backlog`. Everything is printed and nothing asserted; every wait has a limit.

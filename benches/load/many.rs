@@ -62,7 +62,7 @@ async fn turns(world: &World) -> f64 {
     gauge(world, "emgate_observations_total{outcome=\"complete\"}").await
 }
 
-/// The seconds that all turns took together.
+/// The duration of all turns together, in seconds.
 async fn looking(world: &World) -> f64 {
     gauge(world, "emgate_observation_seconds_sum").await
 }

@@ -137,7 +137,7 @@ pub fn megabytes(process: &Running) -> f64 {
     process::resident_kib(process).map_or(0.0, |kib| kib as f64 * 1024.0 / 1e6)
 }
 
-/// A receiver on loopback that answers 200 and tells what came, and when.
+/// A receiver on loopback that answers 200 and records each request with its time.
 pub async fn receiver() -> (SocketAddr, UnboundedReceiver<(Timestamp, Value)>) {
     let (sender, received) = tokio::sync::mpsc::unbounded_channel();
     let take = move |body: axum::body::Bytes| {

@@ -1,4 +1,4 @@
-//! The converters that others use, each in its own runtime on the same document: loaded once, warmed up, the median told.
+//! The converters that others use, each in its own runtime on the same document: loaded once, warmed up, by the median.
 //!
 //! What is not installed is said to be missing; `scripts/tools.sh converters` installs all.
 

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What may be said beside the start of a failover.
+/// Options of the start of a failover.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -16,15 +16,15 @@ use utoipa::ToSchema;
     "metadata": {"ticket": "DR-1042"},
 }))]
 pub struct StartOptions {
-    /// Which restore points are taken; the latest when absent.
+    /// Which restore points are used; the latest when absent.
     pub restore_point: Option<RestorePoint>,
-    /// A one-off webhook that tells the operation's end.
+    /// A one-off webhook that reports the operation's end.
     pub callback: Option<CallbackRequest>,
-    /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
+    /// The caller's own notes, returned with the operation: at most 50 strings, 16 KiB in total.
     pub metadata: Option<Metadata>,
 }
 
-/// What may be said beside any other action: these choose their restore points themselves.
+/// Options of an action other than `start`, which chooses its restore points itself.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -32,9 +32,9 @@ pub struct StartOptions {
     "metadata": {"ticket": "DR-1042"},
 }))]
 pub struct ActionOptions {
-    /// A one-off webhook that tells the operation's end.
+    /// A one-off webhook that reports the operation's end.
     pub callback: Option<CallbackRequest>,
-    /// Notes of the caller's own, given back with the operation: at most 50 strings, 16 KiB together.
+    /// The caller's own notes, returned with the operation: at most 50 strings, 16 KiB in total.
     pub metadata: Option<Metadata>,
 }
 
@@ -48,11 +48,11 @@ impl From<ActionOptions> for StartOptions {
     }
 }
 
-/// Which restore points are taken.
+/// Which restore points are used.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestorePoint {
-    /// The latest restore points before this moment, which must not lie in the future.
+    /// The latest restore points before this timestamp are used; it must not be in the future.
     pub before: Timestamp,
 }
 
@@ -60,15 +60,15 @@ pub struct RestorePoint {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallbackRequest {
-    /// Where it goes.
+    /// The receiver's URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// What signs it, `whsec_` and base64; made by the gateway and shown once when absent.
+    /// The signing secret, `whsec_` and base64. When absent, the gateway generates one and returns it once.
     #[schema(value_type = Option<String>)]
     pub secret: Option<SecretString>,
 }
 
-/// Notes of the caller's own.
+/// The caller's own notes.
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "BTreeMap<String, String>")]
 pub struct Metadata(BTreeMap<String, String>);

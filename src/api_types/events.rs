@@ -20,7 +20,7 @@ use crate::domain::session::Session;
 /// The body of an event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Event<D> {
-    /// What it says.
+    /// Its type.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// When the gateway saw it; Enterprise Manager's own times are inside.
@@ -41,7 +41,7 @@ pub struct FailoverEventData {
     pub operation: Option<Operation>,
     /// The event's number within its session, from 1 and without gaps.
     pub sequence: i64,
-    /// The machine that reached its end; in `failover.vm.finished` only.
+    /// The machine that finished; in `failover.vm.finished` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub virtual_machine: Option<String>,
 }
@@ -70,13 +70,13 @@ pub struct TestEventData {
 pub struct EventItem {
     /// The event's id, which is also the `webhook-id` of its deliveries.
     pub id: String,
-    /// What it says.
+    /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// When the gateway saw it.
+    /// When the gateway observed it.
     #[schema(format = DateTime)]
     pub timestamp: String,
-    /// What it is about; its shape depends on the type (`GET /event-types`).
+    /// The event's data; its shape depends on the type (`GET /event-types`).
     #[schema(value_type = Object)]
     pub data: Box<RawValue>,
 }
@@ -110,9 +110,9 @@ pub struct EventTypeInfo {
     #[serde(rename = "type")]
     #[schema(example = "failover.session.finished")]
     pub kind: &'static str,
-    /// What it says.
+    /// Its type.
     pub description: &'static str,
-    /// Whether an endpoint gets it only when it names it in `eventTypes`.
+    /// Whether an endpoint receives it only when its `eventTypes` name it.
     pub opt_in: bool,
     /// JSON Schema of the body.
     #[schema(value_type = Object)]
@@ -132,7 +132,7 @@ pub struct Unrepresentable(#[from] serde_json::Error);
 pub struct Origin<'a> {
     /// Its id.
     pub id: EventId,
-    /// When the gateway saw what it tells.
+    /// When the gateway observed it.
     pub at: jiff::Timestamp,
     /// Where its links begin.
     pub links: &'a Links,
@@ -171,7 +171,7 @@ pub fn session_event(
     event(origin.id, kind, origin.at, data, routing)
 }
 
-/// Makes the event that tells the end of an operation which has no session, or ended in state unknown.
+/// Makes the event that reports the end of an operation that has no session or ended in state `unknown`.
 ///
 /// # Errors
 /// [`Unrepresentable`] in theory.

@@ -40,7 +40,7 @@ impl From<&OperationTask> for Task {
 pub struct OperationFailure {
     /// For people; Enterprise Manager's words are quoted.
     pub message: String,
-    /// Who says so: `task`, `session` or `gateway`.
+    /// What reported the failure: `task`, `session` or `gateway`.
     pub source: &'static str,
 }
 
@@ -53,29 +53,29 @@ impl From<&Failure> for OperationFailure {
     }
 }
 
-/// A step in an operation's life.
+/// A change of an operation's state.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HistoryStep {
-    /// The state it went into.
+    /// The new state.
     pub state: &'static str,
     /// When.
     pub at: Moment,
-    /// Why, where that is not plain.
+    /// The reason, where the state alone does not explain it.
     #[schema(required)]
     pub reason: Option<String>,
 }
 
-/// Where an operation's one-off webhook goes.
+/// The receiver of an operation's one-off webhook.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Callback {
-    /// The address, masked where it is a credential.
+    /// The URL, masked where it is a credential.
     pub url: String,
-    /// The secret that signs it; only in the answer to the request that left the choice to the gateway.
+    /// The secret that signs it; present only in the answer to a request that gave none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
 
-/// Where to go from an operation.
+/// Links of an operation.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct OperationLinks {
     /// The operation itself.
@@ -87,12 +87,12 @@ pub struct OperationLinks {
     /// Its failover session.
     #[schema(required)]
     pub session: Option<String>,
-    /// Where to stop it, while that is possible.
+    /// The address that cancels it, while that is possible.
     #[schema(required)]
     pub cancel: Option<String>,
 }
 
-/// Something the gateway was asked to do.
+/// What a caller requested, from the request to its outcome.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
@@ -127,7 +127,7 @@ pub struct Operation {
     /// Why it failed.
     #[schema(required)]
     pub failure: Option<OperationFailure>,
-    /// Who asked, by the token.
+    /// The caller, as the token names it.
     #[schema(required)]
     pub requested_by: Option<String>,
     /// When.
@@ -143,9 +143,9 @@ pub struct Operation {
     pub callback: Option<Callback>,
     /// The caller's own notes.
     pub metadata: BTreeMap<String, String>,
-    /// Its life so far, oldest first.
+    /// Its changes of state, oldest first.
     pub history: Vec<HistoryStep>,
-    /// Where to go from here.
+    /// Related resources.
     pub links: OperationLinks,
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A page's place among the others; follow `next` until it is null.
+/// A page's position in the list; follow `next` until it is null.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PageInfo {
     /// How many items a page holds at most.
@@ -25,9 +25,9 @@ pub struct PageInfo {
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items on the page.
     pub items: Vec<T>,
-    /// Its place among the others.
+    /// Its position in the list.
     pub page: PageInfo,
 }
 

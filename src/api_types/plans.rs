@@ -8,12 +8,12 @@ use crate::domain::plan::{
     Plan as DomainPlan, PlanCommand as DomainCommand, PlanRef as DomainPlanRef, Reference,
 };
 
-/// An object of Enterprise Manager that is mentioned by another.
+/// An object of Enterprise Manager that another object refers to.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct NamedReference {
     /// Its id.
     pub id: String,
-    /// Its name, where Enterprise Manager tells it.
+    /// Its name, if Enterprise Manager gives it.
     #[schema(required)]
     pub name: Option<String>,
 }
@@ -36,7 +36,7 @@ pub struct PlanVirtualMachine {
     pub id: Option<String>,
     /// Its name.
     pub name: String,
-    /// Its place in the start order.
+    /// Its position in the start order.
     #[schema(required)]
     pub order: Option<i64>,
 }
@@ -60,7 +60,7 @@ impl From<&DomainCommand> for Command {
     }
 }
 
-/// Where to go from a plan.
+/// Links of a plan.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PlanLinks {
     /// The plan itself.
@@ -87,7 +87,7 @@ pub struct Plan {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// The free text beside the name.
+    /// The plan's description.
     #[schema(required)]
     pub description: Option<String>,
     /// The tenant it belongs to; cloud plans only.
@@ -104,9 +104,9 @@ pub struct Plan {
     /// The script after the failover; cloud plans only.
     #[schema(required)]
     pub post_failover_command: Option<Command>,
-    /// What it can be asked to do: `test`, `start`, `undo`.
+    /// The actions that it supports: `test`, `start`, `undo`.
     pub actions: Vec<&'static str>,
-    /// Where to go from here.
+    /// Related resources.
     pub links: PlanLinks,
 }
 
@@ -145,7 +145,7 @@ impl Plan {
     }
 }
 
-/// What an operation or a session remembers of its plan.
+/// The plan of an operation or a session, as it was last read.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PlanReference {
     /// Its id.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::Moment;
 
-/// Whether the process lives.
+/// Whether the process is running.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     /// Always `ok`: a process that cannot say so says nothing.
@@ -21,41 +21,42 @@ impl Health {
     pub const OK: Self = Self { status: "ok" };
 }
 
-/// Whether the gateway can take work.
+/// Whether the gateway can accept work.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// `ready`, `degraded` (it works, but not everything is well) or `unavailable`.
+    /// `ready`, `degraded` (it works, but a check fails) or `unavailable`.
     #[schema(example = "ready")]
     pub status: &'static str,
-    /// What was looked at.
+    /// The checks.
     pub checks: Vec<ReadinessCheck>,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReadinessCheck {
-    /// Its name: `migrations` (the store is open and its tables are up to date; until then no other is looked at),
+    /// Its name: `migrations` (the store is open and its tables are up to date; until then no other check runs),
     /// `store`, `baseline` (Enterprise Manager was observed completely once), `running`,
-    /// `observation` (it was observed completely a moment ago), `upstream` (it can be reached), `logon` (it takes the
-    /// credentials), `webhooks` (deliveries can be claimed, and every endpoint's secrets open with the encryption key),
+    /// `observation` (it was observed completely not long ago), `upstream` (it can be reached), `logon` (it accepts
+    /// the credentials), `webhooks` (deliveries can be claimed, and every endpoint's secrets can be decrypted with the
+    /// encryption key),
     /// `records` (no record that was read at Enterprise Manager is damaged),
-    /// `clock` (it is not ahead of what the store remembers by more than an absence explains),
-    /// `issuers` (there are keys of every identity provider; only where some are configured).
+    /// `clock` (it is not further ahead of the time recorded in the store than downtime explains),
+    /// `issuers` (the keys of every identity provider are there; only where some are configured).
     #[schema(example = "upstream")]
     pub name: &'static str,
     /// `ok` or `failed`.
     #[schema(example = "ok")]
     pub status: &'static str,
-    /// Since when it is as it is, where that is known.
+    /// Since when it has this status, if known.
     #[schema(required)]
     pub since: Option<Moment>,
-    /// Why it failed, for people, where that is known.
+    /// Why it failed, for people, if known.
     #[schema(required, example = "its disk is full")]
     pub reason: Option<Cow<'static, str>>,
 }
 
 impl Readiness {
-    /// `ready`: work can be taken; `healthy`: all checks passed.
+    /// `ready`: work can be accepted; `healthy`: all checks passed.
     #[must_use]
     pub const fn new(ready: bool, healthy: bool, checks: Vec<ReadinessCheck>) -> Self {
         let status = match (ready, healthy) {

@@ -23,7 +23,7 @@ pub struct SessionVirtualMachine {
     /// Percent.
     #[schema(required)]
     pub progress: Option<i64>,
-    /// When it was begun, by Enterprise Manager's clock.
+    /// When it was started, by Enterprise Manager's clock.
     #[schema(required)]
     pub started_at: Option<Moment>,
     /// When it ended, by Enterprise Manager's clock.
@@ -32,7 +32,7 @@ pub struct SessionVirtualMachine {
     /// Why it failed, in Enterprise Manager's words.
     #[schema(required)]
     pub failure_message: Option<String>,
-    /// The restore point it came up from.
+    /// The restore point it was started from.
     #[schema(required)]
     pub replica_point: Option<NamedReference>,
 }
@@ -55,7 +55,7 @@ impl From<&MachineFacts> for SessionVirtualMachine {
     }
 }
 
-/// Where to go from a failover session.
+/// Links of a failover session.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SessionLinks {
     /// The session itself.
@@ -119,7 +119,7 @@ pub struct FailoverSession {
     /// The operation that asked for it.
     #[schema(required)]
     pub operation_id: Option<String>,
-    /// Where to go from here.
+    /// Related resources.
     pub links: SessionLinks,
 }
 

@@ -14,7 +14,7 @@ use crate::domain::event::EventType;
 use crate::domain::webhook::endpoint::SigningSecret;
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DisabledReason, Endpoint};
 
-/// A webhook endpoint to be made.
+/// A webhook endpoint to create.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -27,33 +27,34 @@ pub struct WebhookEndpointCreate {
     /// Where deliveries go: https, at most 2048 characters, no fragment. It may not point to loopback, private,
     /// link-local, metadata or reserved addresses unless the configuration opens their network.
     pub url: String,
-    /// Your own words, at most 500 characters.
+    /// A description, at most 500 characters.
     #[serde(default)]
     pub description: Option<String>,
-    /// The event types wanted; every type that is not opt-in when absent.
+    /// The event types to receive; when absent, every type that is not opt-in.
     #[serde(default)]
     pub event_types: Option<Vec<String>>,
-    /// What else is wanted.
+    /// Which of these events to receive.
     #[serde(default)]
     pub filter: Option<WebhookFilterInput>,
-    /// How the bodies look; only `standard` is supported yet.
+    /// The format of the bodies; only `standard` is supported so far.
     #[serde(default)]
     pub format: Option<String>,
-    /// Whether deliveries go out; true when absent.
+    /// Whether deliveries are sent; true when absent.
     #[serde(default)]
     pub enabled: Option<bool>,
-    /// Headers that are sent along, at most 20. Values whose names speak of credentials are masked on reads.
+    /// Additional headers of every request, at most 20. Values of headers whose names suggest credentials are masked
+    /// on reads.
     #[serde(default)]
     pub headers: Option<BTreeMap<String, String>>,
-    /// How many deliveries may be under way at once, 1 to 32; 4 when absent.
+    /// How many deliveries may be in flight at once, 1 to 32; 4 when absent.
     #[serde(default)]
     pub max_concurrency: Option<i64>,
-    /// The signing secret: `whsec_` and 24 to 64 bytes in base64. One is made when it is absent.
+    /// The signing secret: `whsec_` and 24 to 64 bytes in base64. The gateway generates one when it is absent.
     #[serde(default)]
     pub secret: Option<String>,
 }
 
-/// What else an endpoint wants. A list that is empty or absent does not restrict; an event without a plan, tenant or
+/// Which events an endpoint receives. An empty or absent list does not restrict; an event without a plan, tenant or
 /// result does not pass a restriction by it.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -69,46 +70,46 @@ pub struct WebhookFilterInput {
     pub results: Option<Vec<String>>,
 }
 
-/// Changes to a webhook endpoint, as JSON Merge Patch: absent stays, null takes back to the default.
+/// Changes to a webhook endpoint, as JSON Merge Patch: an absent member stays unchanged, null restores the default.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"enabled": false, "filter": {"results": null}}))]
 pub struct WebhookEndpointPatch {
-    /// A new address; an endpoint has one, so that null is refused.
+    /// A new URL; null is refused, because an endpoint needs one.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, nullable = false)]
     pub url: Option<Option<String>>,
-    /// Your own words.
+    /// A description.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
-    /// The event types wanted.
+    /// The event types to receive.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>)]
     pub event_types: Option<Option<Vec<String>>>,
-    /// What else is wanted.
+    /// Which of these events to receive.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<WebhookFilterPatch>)]
     pub filter: Option<Option<WebhookFilterPatch>>,
-    /// How the bodies look.
+    /// The format of the bodies.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub format: Option<Option<String>>,
-    /// Whether deliveries go out. What was held goes out in order when an endpoint is enabled again.
+    /// Whether deliveries are sent. Held deliveries are sent in order when the endpoint is enabled again.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     pub enabled: Option<Option<bool>>,
-    /// Headers that are sent along; null in the place of a value removes that header.
+    /// Additional headers of every request; null in place of a value removes that header.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>)]
     pub headers: Option<Option<BTreeMap<String, Option<String>>>>,
-    /// How many deliveries may be under way at once.
+    /// How many deliveries may be in flight at once.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>)]
     pub max_concurrency: Option<Option<i64>>,
 }
 
-/// Changes to what else is wanted.
+/// Changes to the filter.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebhookFilterPatch {
@@ -137,7 +138,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
-/// What else an endpoint wants.
+/// Which events an endpoint receives.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookFilter {
@@ -157,35 +158,35 @@ pub struct WebhookEndpoint {
     pub id: String,
     /// Where deliveries go; user, password and the query's values are masked.
     pub url: String,
-    /// The owner's own words.
+    /// The owner's description.
     #[schema(required)]
     pub description: Option<String>,
-    /// The event types it gets.
+    /// The event types it receives.
     pub event_types: Vec<&'static str>,
-    /// What else it wants.
+    /// Which of these events it receives.
     pub filter: WebhookFilter,
-    /// How the bodies look.
+    /// The format of the bodies.
     pub format: &'static str,
-    /// Whether deliveries go out; what comes while they do not is held.
+    /// Whether deliveries are sent; while it is false, they are held.
     pub enabled: bool,
-    /// Why the gateway disabled it: `gone` (it answered 410), `noSuccess` (it took nothing for 5 days) or `unreadable`
-    /// (its URL, secret or headers do not open with the gateway's encryption key: it can only be read, without its
-    /// headers, and deleted, until the right key is back).
+    /// Why the gateway disabled it: `gone` (it answered 410), `noSuccess` (it accepted nothing for 5 days) or
+    /// `unreadable` (its URL, secret or headers cannot be decrypted with the gateway's encryption key: until the right
+    /// key is restored, it can only be read, without its headers, and deleted).
     #[schema(required)]
     pub disabled_reason: Option<&'static str>,
-    /// Headers that are sent along; values that are credentials are masked.
+    /// Additional headers of every request; values that are credentials are masked.
     pub headers: BTreeMap<String, String>,
-    /// How many deliveries may be under way at once.
+    /// How many deliveries may be in flight at once.
     pub max_concurrency: u32,
     /// `up`, `degraded` (it failed since its last success) or `down` (it keeps failing and is probed).
     pub health: &'static str,
-    /// When it last took a delivery.
+    /// When it last accepted a delivery.
     #[schema(required)]
     pub last_success_at: Option<Moment>,
     /// When it first failed since then.
     #[schema(required)]
     pub first_failure_at: Option<Moment>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Moment,
     /// When its owner last changed it.
     pub updated_at: Moment,
@@ -230,7 +231,7 @@ impl From<&Endpoint> for WebhookEndpoint {
     }
 }
 
-/// A webhook endpoint that was just made, with its secret, which is not shown again.
+/// A new webhook endpoint with its secret, which is not shown again.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct WebhookEndpointCreated {
     /// The endpoint.
@@ -265,17 +266,17 @@ pub struct WebhookDelivery {
     pub operation_id: Option<String>,
     /// The event, which is also the `webhook-id`.
     pub event_id: String,
-    /// What the event says.
+    /// The event's type.
     pub event_type: &'static str,
     /// `pending`, `sending`, `delivered`, `held` (the endpoint is disabled), `exhausted` (given up), `cancelled` (the
-    /// endpoint was deleted) or `quarantined` (the gateway failed at it).
+    /// endpoint was deleted) or `quarantined` (the gateway could not process it).
     pub state: &'static str,
-    /// When it is tried next; null when it is not waiting, or waits for an earlier event of its session.
+    /// When it is attempted next; null when it is not waiting, or waits for an earlier event of its session.
     #[schema(required)]
     pub next_attempt_at: Option<Moment>,
-    /// When it was written: with its event.
+    /// When it was created, together with its event.
     pub created_at: Moment,
-    /// What was tried, oldest first.
+    /// The attempts, oldest first.
     pub attempts: Vec<WebhookAttempt>,
 }
 
@@ -297,7 +298,7 @@ pub struct WebhookAttempt {
     /// `reset`, `protocol`, `headersTooLarge`, `redirect`, `httpStatus`, `clockSkew`, `interrupted`, `unreadable` or `internal`.
     #[schema(required)]
     pub error: Option<&'static str>,
-    /// Where the receiver pointed with a redirect, which is not followed; credentials masked.
+    /// The target of a redirect, which is not followed; credentials are masked.
     #[schema(required)]
     pub location: Option<String>,
     /// Up to 1 KiB of the answer, where it is text.
@@ -340,7 +341,7 @@ impl From<&Attempt> for WebhookAttempt {
 /// The data of events about webhook endpoints.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct EndpointEventData {
-    /// The endpoint, which does not get the event itself.
+    /// The endpoint; it does not receive this event itself.
     pub endpoint: EndpointSummary,
 }
 
@@ -349,10 +350,10 @@ pub struct EndpointEventData {
 pub struct EndpointSummary {
     /// Its id.
     pub id: String,
-    /// The owner's own words.
+    /// The owner's description.
     #[schema(required)]
     pub description: Option<String>,
-    /// How it does: `up`, `degraded` or `down`.
+    /// Its health: `up`, `degraded` or `down`.
     pub health: &'static str,
     /// What happened, for people.
     #[schema(required)]
@@ -360,7 +361,7 @@ pub struct EndpointSummary {
 }
 
 impl EndpointEventData {
-    /// What is told of an endpoint, and why.
+    /// The endpoint, and the reason.
     #[must_use]
     pub fn new(endpoint: &Endpoint, reason: Option<String>) -> Self {
         Self {

@@ -1,8 +1,7 @@
-//! Who asks, and what became of it: the first argument of every verb.
+//! The context of a request: its caller, and the slot for its operation. It is the first argument of every verb.
 //!
-//! A verb cannot be called without it, so that what is recorded, decided and answered is always recorded, decided and
-//! answered for somebody. It carries the slot in which a verb leaves the operation that the request became: from the
-//! moment its row may be there, every answer names it, whatever goes wrong afterwards.
+//! A verb cannot be called without it, so that everything is recorded and decided for a known caller. A verb leaves the
+//! operation in the slot as soon as its row may exist; from then on every answer names it, errors included.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,13 +14,13 @@ use crate::domain::id::OperationId;
 /// One request as the verbs see it.
 #[derive(Debug, Clone)]
 pub struct OpContext {
-    /// Who asks, by a verified token.
+    /// The caller, by a verified token.
     pub caller: Caller,
     /// The request's id, as in `x-request-id`, problems and the log.
     pub request_id: String,
-    /// The address that asks, behind trusted proxies; absent where the server does not know it.
+    /// The client's address, behind trusted proxies; absent where the server does not know it.
     pub client: Option<IpAddr>,
-    /// Where the operation is left that the request becomes.
+    /// Holds the operation that the request becomes.
     pub operation: OperationSlot,
 }
 
@@ -30,18 +29,18 @@ pub struct OpContext {
 pub struct OperationSlot(Arc<Mutex<Option<OperationId>>>);
 
 impl OperationSlot {
-    /// The operation that is there, or may be, because of the request.
+    /// The operation that exists, or may exist, because of the request.
     #[must_use]
     pub fn get(&self) -> Option<OperationId> {
         *self.0.lock()
     }
 
-    /// Notes that the operation is there, or may be.
+    /// Records that the operation exists, or may exist.
     pub(super) fn set(&self, id: OperationId) {
         *self.0.lock() = Some(id);
     }
 
-    /// Notes that there is none.
+    /// Records that there is none.
     pub(super) fn clear(&self) {
         *self.0.lock() = None;
     }

@@ -1,4 +1,4 @@
-//! Why a verb could not do what was asked; `http::failures` gives each its status and code.
+//! The errors of verbs; `http::failures` gives each its status and code.
 
 use crate::domain::access::Scope;
 pub use crate::domain::field_error::FieldError;
@@ -16,17 +16,17 @@ pub enum BusyWith {
     Session(EmId),
 }
 
-/// Why a verb could not do what was asked.
+/// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such thing, or not for this caller.
+    /// The resource does not exist, or not for this caller.
     #[error("{what} was not found")]
     NotFound {
         /// The kind of thing, for people.
         what: &'static str,
     },
-    /// EM's resource does not take this method; these it takes.
-    #[error("the resource does not take this method")]
+    /// EM's resource does not accept this method; it accepts these.
+    #[error("the resource does not support this method")]
     NoSuchMethod(Vec<crate::catalogue::Method>),
     /// What was sent is well-formed but not acceptable.
     #[error("the request is not valid")]
@@ -34,40 +34,40 @@ pub enum Error {
     /// The plan runs already.
     #[error("the plan is busy")]
     PlanBusy(BusyWith),
-    /// The idempotency key stands for another request.
+    /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// EM has not been observed completely yet, so that what runs there is not known.
+    /// EM has not been observed completely yet, so that its running sessions are not known.
     #[error("Enterprise Manager has not been observed completely yet")]
     NotReady,
     /// The caller lacks a scope that depends on what the request is about.
-    #[error("this needs the scope {0}")]
+    #[error("the request needs the scope {0}")]
     NeedsScope(Scope),
-    /// What the caller saw is no longer what is there.
+    /// The resource has changed since the caller read it.
     #[error("the resource has changed since it was read")]
     PreconditionFailed,
     /// The operation has ended; there is nothing to stop.
     #[error("the operation has ended")]
     OperationFinished(OperationId),
-    /// There is nothing yet, or nothing any more, that could be stopped.
+    /// The operation has no task yet, or no longer one, that EM could stop.
     #[error("the operation cannot be cancelled: {reason}")]
     NotCancellable {
         /// Why, for people.
         reason: &'static str,
     },
-    /// EM definitely refused what an operation asked for; the operation has ended.
+    /// EM definitely refused the request of an operation; the operation has ended.
     #[error("Enterprise Manager refused the operation")]
     Refused {
         /// The operation that records the refusal.
         operation: OperationId,
-        /// What EM said.
+        /// EM's answer.
         #[source]
         source: crate::upstream::Error,
     },
-    /// EM could not be asked, or did not answer as it should.
+    /// EM could not be reached, or its answer is invalid.
     #[error("Enterprise Manager could not answer")]
     Upstream(#[from] crate::upstream::Error),
-    /// The store could not do it.
+    /// The store failed.
     #[error("the store could not answer")]
     Store(#[from] store::Error),
     /// A fault of the gateway's own.
@@ -92,9 +92,7 @@ impl From<crate::transcode::FieldFault> for FieldError {
 impl From<mirror::Error> for Error {
     fn from(error: mirror::Error) -> Self {
         match error {
-            mirror::Error::NoSuchResource => Self::NotFound {
-                what: "what the path names",
-            },
+            mirror::Error::NoSuchResource => Self::NotFound { what: "the resource" },
             mirror::Error::NoSuchMethod(methods) => Self::NoSuchMethod(methods),
             mirror::Error::Invalid(faults) => Self::Invalid(faults),
         }

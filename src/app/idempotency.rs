@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: the same request under the same key is the same operation for 24 hours (docs/behaviour.md#idempotency).
 //!
-//! A key belongs to the caller (issuer and subject); the request it stands for is method, path and the JSON value of
+//! A key belongs to the caller (issuer and subject); the request it identifies is method, path and the JSON value of
 //! the body. Only digests are stored.
 
 use std::fmt::Write as _;
@@ -56,7 +56,7 @@ impl IdempotentRequest {
             caller.name.as_deref().unwrap_or_default(),
             &self.key.0,
         ];
-        // A value in memory can always be read.
+        // Reading a value in memory cannot fail.
         let body = value_digest(&self.body).unwrap_or_default().to_string();
         KeyDigests {
             scope: digest(&scope),
@@ -65,7 +65,7 @@ impl IdempotentRequest {
     }
 }
 
-/// Each part goes in with its length, so that no two lists of parts look alike.
+/// Each part is hashed with its length, so that no two lists of parts have the same input.
 fn digest(parts: &[&str]) -> String {
     let mut context = Context::new(&SHA256);
     for part in parts {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn another_path_or_body_is_another_request_and_another_caller_another_scope() {
+    fn the_digests_depend_on_path_body_key_caller() {
         let one = request("k", "/p", json!({})).digests(&caller("portal"));
         assert_ne!(
             one.request,

@@ -1,7 +1,7 @@
-//! A number for a JSON value: the same however the value is written, another as soon as the value differs.
+//! A digest of a JSON value, independent of how the value is written; entity tags and idempotency keys are made of it.
 //!
 //! The order of members means nothing in JSON, and EM writes its attributes in any order. One pass over the reader, no
-//! tree; entity tags and idempotency keys both go by it.
+//! tree.
 
 use std::fmt;
 
@@ -90,7 +90,7 @@ impl<'de> Visitor<'de> for ValueHasher {
         let mut count = 0_u128;
         while let Some(name) = members.next_key_seed(ValueHasher)? {
             let value = members.next_value_seed(ValueHasher)?;
-            // A sum does not know in which order it was made.
+            // A sum does not depend on the order of its terms.
             sum = sum.wrapping_add(combine(b':', name, value));
             count += 1;
         }

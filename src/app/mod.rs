@@ -1,19 +1,20 @@
-//! The verbs: whatever needs two rooms together.
+//! The verbs: each use case that needs two modules together. A handler in `http` calls one verb and wraps its answer.
 //!
-//! A handler in `http` calls one verb and wraps its answer; a verb knows no status code and no header, and takes the
-//! context of its request first ([`OpContext`]). Invariant: what changes EM or the store in more than one step runs in a
-//! tracked task, so that a caller who disconnects interrupts nothing. Tests: beside the files, and `tests/it/<noun>.rs`.
+//! A verb never knows a status code or a header. Invariant: what changes EM or the store in more than one step runs in a
+//! tracked task, so that a caller who disconnects interrupts nothing. Every verb takes the context of its request first
+//! ([`OpContext`]). Tests: beside the files, and `tests/it/<noun>.rs`.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `context` | who asks, and the slot for the operation |
+//! | `context` | the caller, and the slot for the operation |
 //! | `plans`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
-//! | `submit`, `record_reply`, `idempotency` | the life of a request that changes EM |
+//! | `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
 //! | `waiting` | callers who wait for the end of an operation |
 //! | `page`, `readiness`, `json_value`, `error` | what several verbs share |
 
 pub mod context;
 pub mod em;
+mod ending;
 pub mod error;
 pub mod events;
 pub mod idempotency;
@@ -47,7 +48,7 @@ pub use context::{OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
 pub use page::LogPage;
 
-/// How many operations are read at a time for those who waited for them; fewer than the store's connections.
+/// The most operations that are read at a time for waiting callers; fewer than the store's connections.
 const MAX_CONCURRENT_READS: usize = 4;
 
 /// The time limits that verbs work by.
@@ -55,7 +56,7 @@ const MAX_CONCURRENT_READS: usize = 4;
 pub struct Limits {
     /// How long EM's answer to a request may take, everything included.
     pub answer: Duration,
-    /// How long evidence of an operation of unknown outcome is looked for.
+    /// After how long an operation of unknown outcome without evidence is called unknown.
     pub unknown_after: Duration,
 }
 
@@ -71,9 +72,9 @@ pub struct AppParts {
     pub tasks: Tasks,
     /// Wakes the watcher.
     pub watcher: Nudge,
-    /// Judges the addresses of webhooks.
+    /// Checks the addresses of webhooks.
     pub guard: crate::webhooks::EgressPolicy,
-    /// How the sending of webhooks does.
+    /// The health of the webhook dispatcher.
     pub health: crate::webhooks::DispatcherHealth,
 }
 
@@ -93,30 +94,30 @@ pub struct App {
 }
 
 impl App {
-    /// Verbs over these rooms, within these limits.
+    /// Verbs over these parts, within these limits.
     #[must_use]
-    pub fn new(rooms: AppParts, limits: Limits) -> Self {
+    pub fn new(parts: AppParts, limits: Limits) -> Self {
         let waiters = waiting::CompletionWaiters::default();
-        let looking = {
-            let store = rooms.store.clone();
-            let ask = async move |ids: Vec<_>| store.open_among(&ids).await;
-            waiters.clone().run(rooms.store.changes(), ask)
+        let watching = {
+            let store = parts.store.clone();
+            let still_open = async move |ids: Vec<_>| store.open_among(&ids).await;
+            waiters.clone().run(parts.store.changes(), still_open)
         };
-        let stopping = rooms.tasks.stopping();
-        rooms
+        let stopping = parts.tasks.stopping();
+        parts
             .tasks
-            .spawn(async move { stopping.run_until_cancelled(looking).await });
-        let webhooks = webhooks::Webhooks::new(rooms.store.clone(), rooms.guard, rooms.clock.clone());
+            .spawn(async move { stopping.run_until_cancelled(watching).await });
+        let webhooks = webhooks::Webhooks::new(parts.store.clone(), parts.guard, parts.clock.clone());
         Self {
-            em: rooms.em,
-            store: rooms.store,
-            clock: rooms.clock,
-            tasks: rooms.tasks,
-            watcher: rooms.watcher,
+            em: parts.em,
+            store: parts.store,
+            clock: parts.clock,
+            tasks: parts.tasks,
+            watcher: parts.watcher,
             waiters,
             reads: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT_READS)),
             webhooks,
-            health: rooms.health,
+            health: parts.health,
             limits,
         }
     }

@@ -1,11 +1,10 @@
-//! Operations: listed, read, waited for, cancelled.
+//! The verbs for operations: list, read, wait, cancel.
 
 use std::time::Duration;
 
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
-use crate::api_types::events::{Origin, operation_event};
-use crate::domain::id::{EventId, LogonId, OperationId, TaskId};
+use crate::domain::id::{LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
 };
@@ -23,16 +22,16 @@ pub struct OperationView {
     pub session: Option<Session>,
 }
 
-/// What a cancellation is about.
-struct CancelAsked {
+/// The task that a cancellation removes.
+struct Cancellation {
     logon: LogonId,
     task: TaskId,
-    /// Whether it was asked for before.
-    before: bool,
+    /// Whether it was requested before.
+    repeated: bool,
 }
 
 impl App {
-    /// An operation as it stands.
+    /// An operation.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
@@ -93,7 +92,7 @@ impl App {
         })
     }
 
-    /// Waits until the operation ended (or is called unknown), `limit` at most, and tells it as it is then.
+    /// Waits until the operation has ended (or is called unknown), `limit` at most, and returns it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
@@ -106,12 +105,14 @@ impl App {
         let deadline = tokio::time::Instant::now() + limit;
         let stopping = self.tasks.stopping();
         loop {
-            let waited = self.waiters.watch(id);
+            let waiter = self.waiters.watch(id);
             tokio::select! {
                 () = stopping.cancelled() => {}
-                _ = tokio::time::timeout_at(deadline, waited.over()) => {}
+                _ = tokio::time::timeout_at(deadline, waiter.finished()) => {}
             }
-            let view = waited.view(async || self.view_in_turn(context, id).await).await?;
+            let view = waiter
+                .view(async || self.view_with_permit(context, id).await)
+                .await?;
             let now = tokio::time::Instant::now();
             if !view.operation.state.is_open() || now >= deadline || stopping.is_cancelled() {
                 return Ok(view);
@@ -119,13 +120,14 @@ impl App {
         }
     }
 
-    /// The operation for somebody who waited. Only a few read at a time, however many wait: others need the store too.
-    async fn view_in_turn(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
-        let _turn = self.reads.acquire().await;
+    /// The operation for a caller who waited. Only a few reads run at a time, so that waiting callers leave the store's
+    /// connections to others.
+    async fn view_with_permit(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
+        let _permit = self.reads.acquire().await;
         self.operation(context, id).await
     }
 
-    /// Asks EM to stop the operation's work, and says honestly what is known of that.
+    /// Asks EM to stop the operation's work. EM may have done some of it already.
     ///
     /// # Errors
     /// [`Error::OperationFinished`], [`Error::NotCancellable`], [`Error::NotFound`], [`Error::Upstream`],
@@ -133,23 +135,23 @@ impl App {
     pub async fn cancel(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
         let (app, context) = (self.clone(), context.clone());
         let work = async move {
-            let asked = app.note_cancel(id).await?;
-            app.reach(asked.logon).await?;
-            // Asking twice is harmless, so a cancellation that got lost on the way is simply sent again.
-            let removed = app.em.remove_task(asked.logon, &asked.task).await;
+            let cancellation = app.record_cancel(id).await?;
+            app.adopt_logon(cancellation.logon).await?;
+            // Removing a task twice is harmless, so a cancellation that was lost on the way is sent again.
+            let removed = app.em.remove_task(cancellation.logon, &cancellation.task).await;
             match removed {
                 Ok(true) => app.end_cancelled(id).await?,
-                Ok(false) if asked.before => {}
+                Ok(false) if cancellation.repeated => {}
                 Ok(false) => {
-                    app.withdraw_cancel(id).await?;
+                    app.clear_cancel(id).await?;
                     return Err(Error::NotCancellable {
                         reason: "Enterprise Manager no longer knows its task, so there was nothing to remove",
                     });
                 }
                 Err(error) => {
-                    // One that may have arrived stays noted: it may be why the task is gone.
-                    if !asked.before && error.acted() == Acted::No {
-                        app.withdraw_cancel(id).await?;
+                    // A cancellation that may have arrived stays recorded: it may be why the task is gone.
+                    if !cancellation.repeated && error.acted() == Acted::No {
+                        app.clear_cancel(id).await?;
                     }
                     return Err(error.into());
                 }
@@ -163,8 +165,8 @@ impl App {
             .map_err(|_| Error::Internal("the work on a cancellation was broken off"))?
     }
 
-    /// Takes up the logon session in which a task lives, where another replica opened it.
-    pub(in crate::app) async fn reach(&self, logon: LogonId) -> Result<(), Error> {
+    /// Adopts the logon session in which a task lives, where another replica opened it.
+    pub(in crate::app) async fn adopt_logon(&self, logon: LogonId) -> Result<(), Error> {
         if !self.store.is_shared() || self.em.holds_logon(logon) {
             return Ok(());
         }
@@ -176,8 +178,8 @@ impl App {
         Ok(())
     }
 
-    /// Records that the operation is to be stopped and tells which task to remove.
-    async fn note_cancel(&self, id: OperationId) -> Result<CancelAsked, Error> {
+    /// Records that the operation is to be stopped, and returns the task to remove.
+    async fn record_cancel(&self, id: OperationId) -> Result<Cancellation, Error> {
         let mut tx = self.store.begin().await?;
         let mut operation = tx.operation(id).await?.ok_or(Error::NotFound {
             what: "the operation",
@@ -186,12 +188,12 @@ impl App {
             OperationState::Finished => return Err(Error::OperationFinished(id)),
             OperationState::Submitting if self.clock.now() >= operation.answer_due => {
                 return Err(Error::NotCancellable {
-                    reason: "Enterprise Manager's answer to the request was lost; its failover session is looked for",
+                    reason: "Enterprise Manager's answer to the request was lost; the gateway is searching for its failover session",
                 });
             }
             OperationState::Submitting => {
                 return Err(Error::NotCancellable {
-                    reason: "Enterprise Manager has not confirmed the request yet; try again in a moment",
+                    reason: "Enterprise Manager has not confirmed the request yet; try again shortly",
                 });
             }
             OperationState::Unknown => {
@@ -209,17 +211,21 @@ impl App {
             .ok_or(Error::NotCancellable {
                 reason: "its task was lost with its logon session; stop the failover in Enterprise Manager",
             })?;
-        let before = operation.cancel_requested_at.is_some();
-        if !before {
+        let repeated = operation.cancel_requested_at.is_some();
+        if !repeated {
             operation.cancel_requested_at = Some(self.clock.now());
             tx.save_operation(&operation).await?;
             tx.commit().await?;
         }
-        Ok(CancelAsked { logon, task, before })
+        Ok(Cancellation {
+            logon,
+            task,
+            repeated,
+        })
     }
 
-    /// EM did not take the cancellation, so nobody is to believe that it did.
-    async fn withdraw_cancel(&self, id: OperationId) -> Result<(), Error> {
+    /// Clears the record of a cancellation that EM did not accept.
+    async fn clear_cancel(&self, id: OperationId) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
         if let Some(mut operation) = tx.operation(id).await? {
             operation.cancel_requested_at = None;
@@ -229,7 +235,7 @@ impl App {
         Ok(())
     }
 
-    /// EM removed the task. Without a session there is nothing more to be seen, so that ends the operation.
+    /// EM removed the task. Without a session nothing more can be observed, so the operation ends.
     async fn end_cancelled(&self, id: OperationId) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
         let Some(mut operation) = tx.operation(id).await? else {
@@ -240,21 +246,12 @@ impl App {
         }
         let now = self.clock.now();
         operation.failure = Some(Failure {
-            message: "Enterprise Manager removed the task; work on the backup server may go on".to_owned(),
+            message: "Enterprise Manager removed the task; work on the backup server may continue".to_owned(),
             source: FailureSource::Gateway,
         });
         operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
         let logon = operation.release_logon(true);
-        if operation.emits_event() {
-            let origin = Origin {
-                id: EventId::new(self.clock.id()),
-                at: now,
-                links: self.em.links(),
-            };
-            let event = operation_event(&origin, &operation)
-                .map_err(|_| Error::Internal("an event could not be represented"))?;
-            tx.append_event(&event).await?;
-        }
+        self.report_end(&mut tx, &operation).await?;
         tx.save_operation(&operation).await?;
         tx.forget_unneeded_logons().await?;
         tx.commit().await?;

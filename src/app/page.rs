@@ -2,10 +2,10 @@
 
 use super::Cursor;
 
-/// A page of a log, newest or oldest first as the list says.
+/// A page of a log, in the list's order.
 #[derive(Debug, Clone)]
 pub struct LogPage<T, C> {
-    /// What is on it.
+    /// The items on the page.
     pub items: Vec<T>,
     /// Where the next page begins, if there is one.
     pub next: Option<C>,
@@ -14,7 +14,7 @@ pub struct LogPage<T, C> {
 }
 
 impl<T, I: Copy> LogPage<T, Cursor<I>> {
-    /// The page that `cursor` asks for, out of up to one item more than it holds: so it is known whether there are more.
+    /// The page at `cursor`, cut from up to one item more than it holds; the additional item shows that there are more.
     pub(super) fn cut(
         mut items: Vec<T>,
         cursor: Option<Cursor<I>>,

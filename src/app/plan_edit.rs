@@ -1,5 +1,5 @@
-//! What a PUT changes on a failover plan. It takes the plan whole, as it was read: what is missing is named and never
-//! filled in, since a caller who sends less than was read has not read it, or has lost it.
+//! What a PUT changes on a failover plan. The body is the whole plan as it was read: a missing member is a fault and
+//! never filled in, since a caller who sends less has not read the plan, or has lost a part of it.
 
 use serde_json::{Map, Value};
 
@@ -10,12 +10,12 @@ use crate::domain::plan::{Plan, PlanCommand, PlanEdit, PlanKind};
 use crate::text::json_pointer;
 use crate::transcode;
 
-/// What `body` changes on `plan`: every part has to be there, and one that may not change as it was read.
+/// What `body` changes on `plan`: it must hold every member, and those that may not change as they were read.
 pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
     let Value::Object(fields) = body else {
         return Err(Error::invalid(
             "",
-            "must be an object: the plan as it was read, with the changes in it",
+            "must be an object: the plan as it was read, with the changes applied",
         ));
     };
     let current = serde_json::to_value(api_types::plans::Plan::new(links, plan))
@@ -120,7 +120,7 @@ fn check_text(text: &str, pointer: &str, faults: &mut Vec<FieldError>) {
     }
 }
 
-/// A command as it was sent; null stands for none.
+/// A command as it was sent; null means none.
 fn command(given: &Value, pointer: &str, faults: &mut Vec<FieldError>) -> PlanCommand {
     let mut command = PlanCommand::default();
     let fields = match given {

@@ -55,8 +55,8 @@ impl App {
             .map_err(|error| not_found(error, "the failover plan"))
     }
 
-    /// A plan as EM has it at this moment, and its document as the mirror shows it: for whoever compares with what a
-    /// caller saw, which must not be the memory of the caller's own read.
+    /// A plan as EM has it now, and its document as the mirror shows it: for comparison with what a caller read, so the
+    /// read cache, which may hold that very read, is not used.
     ///
     /// # Errors
     /// As [`App::plan`].
@@ -72,7 +72,7 @@ impl App {
             .map_err(|error| not_found(error, "the failover plan"))
     }
 
-    /// Runs an action on a plan: one POST at the most, whatever happens.
+    /// Runs an action on a plan: one POST at most, whatever fails.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::NotFound`], [`Error::PlanBusy`], [`Error::NotReady`], [`Error::Refused`],
@@ -112,7 +112,7 @@ impl App {
         if request.before.is_some_and(|before| before > self.clock.now()) {
             return Err(Error::invalid(
                 "/restorePoint/before",
-                "must not lie in the future",
+                "must not be in the future",
             ));
         }
         Ok(match action {
@@ -165,7 +165,7 @@ impl App {
         self.submit(context, intent).await
     }
 
-    /// Deletes a cloud plan; EM has no such thing for on-premises plans.
+    /// Deletes a cloud plan; EM cannot delete on-premises plans.
     ///
     /// # Errors
     /// [`Error::PreconditionFailed`], and those of [`App::act`].

@@ -1,4 +1,4 @@
-//! Whether the gateway can take work: what `/readyz` reports, check by check.
+//! Whether the gateway can accept work: what `/readyz` reports, check by check.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::App;
 
 impl App {
-    /// Whether the gateway is ready to take work, check by check.
+    /// Whether the gateway is ready to accept work, check by check.
     pub async fn readiness(&self) -> Readiness {
-        let ahead = "it is ahead of what the store remembers by more than an absence explains";
-        let unreadable = "rows cannot be read and are passed over; the log names them";
+        let ahead = "it is further ahead of the time recorded in the store than downtime explains";
+        let unreadable = "rows cannot be read and are skipped; the log names them";
         let checks = vec![
             self.store_check().await,
             Check::required(
@@ -20,7 +20,7 @@ impl App {
             Check::required("running", !self.tasks.stopping().is_cancelled()),
             self.observation_check().await,
             self.upstream_check(),
-            // EM that refuses the credentials is there and of no use.
+            // An EM that refuses the credentials is reachable, and useless all the same.
             Check {
                 since: self.em.refused_since(),
                 ..Check::advisory("logon", self.em.refused_since().is_none())
@@ -32,7 +32,7 @@ impl App {
             ),
             Check::unless("records", self.em.damaged_records()),
             Check::unless("clock", self.store.clock_doubted().map(|since| (since, ahead))),
-            // Before they are done there is no App to ask.
+            // An App exists only once they are done.
             Check::required("migrations", true),
         ];
         Readiness { checks }
@@ -79,13 +79,13 @@ impl App {
 pub struct Check {
     /// Its name.
     pub name: &'static str,
-    /// Whether it is well.
+    /// Whether it passes.
     pub ok: bool,
-    /// Whether the gateway can take no work without it.
+    /// Whether the gateway cannot accept work without it.
     pub required: bool,
-    /// Since when it is as it is, where that is known.
+    /// Since when it has this status, if known.
     pub since: Option<Timestamp>,
-    /// Why it is not well, where that is known.
+    /// Why it fails, where that is known.
     pub reason: Option<Cow<'static, str>>,
 }
 
@@ -100,7 +100,7 @@ impl Check {
         }
     }
 
-    /// Something without which the gateway works on.
+    /// A check whose failure does not stop the gateway from accepting work.
     fn advisory(name: &'static str, ok: bool) -> Self {
         Self {
             required: false,
@@ -108,7 +108,7 @@ impl Check {
         }
     }
 
-    /// Something without which the gateway works on, and since when and why it is not well.
+    /// The same, with the time and the reason of its failure.
     #[must_use]
     pub fn unless(name: &'static str, fault: Option<(Timestamp, impl Into<Cow<'static, str>>)>) -> Self {
         let (since, reason) = fault.unzip();
@@ -128,13 +128,13 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Whether work can be taken.
+    /// Whether work can be accepted.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.checks.iter().all(|check| check.ok || !check.required)
     }
 
-    /// Whether everything is well.
+    /// Whether every check passes.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.checks.iter().all(|check| check.ok)

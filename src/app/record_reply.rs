@@ -1,8 +1,8 @@
-//! What EM's answer to a write makes of its operation (docs/behaviour.md#actions); nothing else does.
+//! Records EM's answer to a write in its operation (docs/behaviour.md#actions).
 //!
-//! The answer says one of three things: EM took it, EM definitely refused it, or nobody knows; the last is left to the
-//! watcher, which looks and never sends. Only an operation that is still `submitting` changes its state here: when the
-//! answer is late, the watcher, here or in another replica, may have found out more, and told it.
+//! There are three cases: EM accepted the request, EM definitely refused it, or the outcome is unknown; the last is left
+//! to the watcher, which reads and never sends. Only an operation that is still `submitting` changes its state here: when
+//! the answer is late, the watcher of this or another replica may have found out more, and reported it.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::store::Tx;
 use crate::telemetry::names;
 use crate::upstream::{self, AcceptedTask, Acted, WriteResponse};
 
-/// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. Nobody waits
-/// that long; the work goes on without a caller.
+/// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. No caller
+/// waits that long; the work continues without one.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(300);
 
 impl App {
-    /// Records EM's answer, again where the store is away for a moment: an answer that is not written down names a task
-    /// that nobody follows.
+    /// Records EM's answer, and retries while the store is away: an answer that is not recorded names a task that the
+    /// watcher would not follow.
     ///
     /// # Errors
     /// [`Error::Refused`] when EM definitely did not act, [`Error::Store`].
@@ -35,7 +35,7 @@ impl App {
         let latest = tokio::time::Instant::now() + PATIENCE;
         let stopping = self.tasks.stopping();
         loop {
-            match self.settle(id, answer).await {
+            match self.record_reply(id, answer).await {
                 Err(Error::Store(error))
                     if tokio::time::Instant::now() < latest && !stopping.is_cancelled() =>
                 {
@@ -47,8 +47,8 @@ impl App {
         }
     }
 
-    /// One attempt. An earlier one may have been committed although that was not heard: then there is nothing to do.
-    async fn settle(
+    /// One attempt. An earlier one may have been committed without an answer from the store: then nothing is left to do.
+    async fn record_reply(
         &self,
         id: OperationId,
         answer: &Result<WriteResponse, upstream::Error>,
@@ -62,7 +62,7 @@ impl App {
         match answer {
             Ok(response) => self.record_accepted(&mut tx, &mut operation, response).await?,
             Err(error) if error.acted() == Acted::No => {
-                self.note_refused(&mut tx, &mut operation, error).await?;
+                self.record_refused(&mut tx, &mut operation, error).await?;
             }
             Err(error) => self.record_unknown(&mut operation, error),
         }
@@ -90,7 +90,7 @@ impl App {
         }
     }
 
-    /// Records that EM took the request: what is to be followed now, or that it is done.
+    /// Records that EM accepted the request: the task to follow, or that it is done.
     async fn record_accepted(
         &self,
         tx: &mut Tx,
@@ -101,24 +101,25 @@ impl App {
         let submitting = operation.state == OperationState::Submitting;
         let Some(accepted) = &response.task else {
             if submitting {
-                tracing::info!(operation = %id, "Enterprise Manager did what the operation asks for");
+                tracing::info!(operation = %id, "Enterprise Manager completed the operation");
                 operation.finish(Some(OperationResult::Success), None, now);
+                self.report_end(tx, operation).await?;
             }
             return Ok(());
         };
-        // One whose session was found first is told its task all the same: by it, it can be cancelled.
+        // An operation whose session was found first gets its task too, since it can be cancelled by it.
         if operation.task.is_some() || !operation.state.is_open() {
             return Ok(());
         }
         if let Some(saved) = self.em.save_logon(accepted.logon) {
-            // In the same commit: whoever goes on after a crash needs the logon session that the task lives in.
+            // In the same commit: after a crash the task can be followed only in its logon session.
             tx.keep_logon(&saved).await?;
         }
-        tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager took the operation");
+        tracing::info!(operation = %id, task = %accepted.task, "Enterprise Manager accepted the operation");
         operation.task = Some(OperationTask {
             id: accepted.task.clone(),
             logon: Some(accepted.logon),
-            // A task that is over already is looked at once more: how it went stands in its whole document.
+            // A task that has ended already is read once more: only its whole document holds the result.
             state: match &accepted.state {
                 TaskState::Finished => TaskState::OperationFinished,
                 other => other.clone(),
@@ -132,7 +133,7 @@ impl App {
         Ok(())
     }
 
-    async fn note_refused(
+    async fn record_refused(
         &self,
         tx: &mut Tx,
         operation: &mut Operation,
@@ -149,9 +150,9 @@ impl App {
         Ok(())
     }
 
-    /// Records that nobody knows whether EM took it. From now on what appears at EM may be its doing.
+    /// Records that the outcome is unknown. From now on a session that appears at EM may be its session.
     fn record_unknown(&self, operation: &mut Operation, error: &upstream::Error) {
-        tracing::warn!(operation = %operation.id, error = error as &dyn std::error::Error, "the outcome of the operation is not known; it is looked for and not sent again");
+        tracing::warn!(operation = %operation.id, error = error as &dyn std::error::Error, "the outcome of the operation is not known; it is reconciled and not sent again");
         if operation.state != OperationState::Submitting {
             return;
         }
@@ -166,7 +167,7 @@ impl App {
         }
     }
 
-    /// The task's logon session is held by the record from now on; or by nobody, where the record stands without the task.
+    /// The record holds the task's logon session from now on; where the record has no task, the session is released.
     fn release_pin(&self, operation: &Operation, accepted: &AcceptedTask) {
         self.em.note_committed(accepted.logon);
         let recorded = operation

@@ -47,13 +47,13 @@ impl App {
         for record in self.store.sessions_known(&ids).await? {
             records.insert(record.facts.id.key(), record);
         }
-        let mut behind: HashMap<String, (OperationId, Option<ActionKind>)> = HashMap::new();
+        let mut operations: HashMap<String, (OperationId, Option<ActionKind>)> = HashMap::new();
         for (session, operation, action) in self.store.operations_behind(&ids).await? {
-            behind.insert(session, (operation, ActionKind::parse(&action)));
+            operations.insert(session, (operation, ActionKind::parse(&action)));
         }
         let joined = sessions.into_iter().map(|mut facts| {
             let record = records.remove(&facts.id.key());
-            let operation = behind.remove(&facts.id.key());
+            let operation = operations.remove(&facts.id.key());
             if facts.backup_server.is_none() {
                 facts.backup_server = record
                     .as_ref()

@@ -1,7 +1,7 @@
-//! The life of a request that changes EM, from the row to the sending; what the answer means is `settle`'s.
+//! The life of a request that changes EM, from its row to its sending; `record_reply` records the answer.
 //!
-//! The row is durable before anything is sent, and what is not known to be durable is not sent. From then on whatever
-//! the caller hears names the operation (`OperationSlot`).
+//! The row is durable before anything is sent; a request whose row is not known to be durable is not sent. From then on
+//! every answer to the caller names the operation (`OperationSlot`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,24 +15,21 @@ use crate::clock::later;
 use crate::domain::access::Caller;
 use crate::domain::command::Command;
 use crate::domain::id::OperationId;
-use crate::domain::operation::{
-    Failure, FailureSource, HistoryStep, Operation, OperationResult, OperationState,
-};
+use crate::domain::operation::{Failure, FailureSource, Operation, OperationResult, OperationState};
 use crate::store::idempotency::KeyUse;
 use crate::store::operations::Inserted;
 use crate::store::{self, Store};
 use crate::telemetry::names;
 use crate::upstream::WriteResponse;
 
-/// How long it may take to find out whether a record is there, for the request still to be sent; and the pause between
-/// two attempts.
+/// The longest time to confirm a record after which its request is still sent, and the pause between two attempts.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(10);
 const CONFIRM_PAUSE: Duration = Duration::from_millis(300);
 
 /// A one-off webhook that was checked and is ready to be stored.
 #[derive(Debug, Clone)]
 pub struct Callback {
-    /// Where it goes.
+    /// The receiver's URL.
     pub url: url::Url,
     /// How the address is shown.
     pub masked: String,
@@ -54,7 +51,7 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// A command with nothing beside it but its key.
+    /// A command with its key alone.
     pub(super) fn plain(command: Command, idempotency: Option<IdempotentRequest>) -> Self {
         Self {
             command,
@@ -74,32 +71,13 @@ impl Intent {
         limits: Limits,
     ) -> Operation {
         Operation {
-            id,
-            kind: self.command.kind(),
-            action: self.command.action().to_owned(),
-            plan: self.command.plan().cloned(),
-            target: self.command.target().map(ToOwned::to_owned),
-            state: OperationState::Submitting,
-            result: None,
-            result_source: None,
-            progress: 0,
-            task: None,
-            session: None,
-            failure: None,
             requested_by: caller.name.clone(),
-            requested_at: now,
-            finished_at: None,
-            cancel_requested_at: None,
             callback_url: self.callback.as_ref().map(|callback| callback.masked.clone()),
             metadata: self.metadata.clone(),
             seen_observation,
             answer_due: later(now, limits.answer),
             evidence_deadline: later(now, limits.unknown_after),
-            history: vec![HistoryStep {
-                state: OperationState::Submitting,
-                at: now,
-                reason: None,
-            }],
+            ..self.command.operation(id, now)
         }
     }
 }
@@ -119,12 +97,12 @@ pub struct Submitted {
 enum Recorded {
     New(OperationId),
     Earlier(OperationId),
-    /// The commit was not answered: it may be there or not.
+    /// The commit was not answered: the operation may be recorded or not.
     Unclear(Box<Operation>, store::Error),
 }
 
 impl App {
-    /// Records `intent`, sends it, and records what came of it. The work goes on when the caller hangs up.
+    /// Records `intent`, sends it, and records the outcome. The work continues when the caller disconnects.
     ///
     /// # Errors
     /// [`Error::PlanBusy`], [`Error::NotReady`], [`Error::Store`] before anything was sent; [`Error::Refused`] when EM
@@ -133,9 +111,9 @@ impl App {
         let app = self.clone();
         let context = context.clone();
         let work = async move {
-            // After that time the outcome is looked for, and the plan may be somebody else's.
+            // After that time the watcher reconciles the operation, and another one may have the plan.
             let until = tokio::time::Instant::now() + app.limits.answer;
-            // So it may once the others took this process for gone, and nobody waits for EM's answer to it.
+            // The same holds once the other replicas removed this process as dead: no reply is awaited for it.
             let (store, registration) = (app.store.clone(), app.store.registration());
             let permit =
                 move || tokio::time::Instant::now() < until && store.is_registered_since(registration);
@@ -168,7 +146,7 @@ impl App {
     /// The operation that an earlier request under the same key became, if there is one.
     ///
     /// # Errors
-    /// [`Error::KeyReused`] when the key stands for another request, [`Error::Store`].
+    /// [`Error::KeyReused`] when the key was used for another request, [`Error::Store`].
     pub(super) async fn replay(
         &self,
         context: &OpContext,
@@ -211,7 +189,7 @@ impl App {
         let id = OperationId::new(self.clock.id());
         let operation = intent.operation(id, caller, seen_observation, self.clock.now(), self.limits);
         if let Command::Act { plan, .. } = &intent.command {
-            // The operation tells more than the session that it led to.
+            // The operation before its session: it holds more.
             if let Some(holder) = tx.busy_operation(&plan.id).await? {
                 return Err(Error::PlanBusy(BusyWith::Operation(holder)));
             }
@@ -226,7 +204,7 @@ impl App {
                 Some(plan) => tx.busy_operation(&plan.id).await?,
                 None => None,
             };
-            // Whoever held the plan a moment ago may have ended since; the caller may try again at once.
+            // The operation that held the plan may have ended since; the caller may try again at once.
             return Err(Error::PlanBusy(BusyWith::Operation(
                 holder.unwrap_or(operation.id),
             )));
@@ -240,16 +218,16 @@ impl App {
         }
         match tx.commit().await {
             Ok(()) => {}
-            // The one answer that leaves nothing open; others come also from a server that ends, and from none.
+            // Only this error proves that nothing was committed; all others may come from a server that is ending.
             Err(error @ store::Error::Refused { .. }) => return Err(error.into()),
             Err(error) => return Ok(Recorded::Unclear(Box::new(operation), error)),
         }
-        note_recorded(&operation);
+        log_recorded(&operation);
         Ok(Recorded::New(operation.id))
     }
 
-    /// Finds out whether an operation is there whose commit was not answered. If so it goes on: sending is safe once
-    /// the record is. If that is known too late, it ends without having been sent. `lost`: why it is not known.
+    /// Confirms an operation whose commit was not answered. One that is recorded may be sent. One that is confirmed too
+    /// late ends without having been sent. `lost` is the error of the commit.
     async fn confirm(
         &self,
         operation: Operation,
@@ -258,17 +236,17 @@ impl App {
         slot: &OperationSlot,
     ) -> Result<OperationId, Error> {
         let id = operation.id;
-        tracing::warn!(operation = %id, error = &lost as &dyn std::error::Error, "it is not known whether an operation was recorded; it is not sent before that is known");
+        tracing::warn!(operation = %id, error = &lost as &dyn std::error::Error, "it is not known whether an operation was recorded; nothing is sent before that is known");
         slot.set(id);
         let begun = tokio::time::Instant::now();
         let stopping = self.tasks.stopping();
         loop {
-            let over = match self.store.is_recorded(&operation, command).await {
+            let done = match self.store.is_recorded(&operation, command).await {
                 Ok(true) if begun.elapsed() < CONFIRM_PATIENCE => {
-                    note_recorded(&operation);
+                    log_recorded(&operation);
                     return Ok(id);
                 }
-                // Whoever asked may have turned to something else by now.
+                // The caller may have given up by now.
                 Ok(true) => cancel_unsent(&self.store, id).await.is_ok(),
                 Ok(false) => {
                     slot.clear();
@@ -276,8 +254,8 @@ impl App {
                 }
                 Err(_) => false,
             };
-            // After its patience the watcher calls it unknown, if it is there.
-            if over || stopping.is_cancelled() || begun.elapsed() >= self.limits.unknown_after {
+            // At its evidence deadline the watcher calls it unknown, if it is recorded.
+            if done || stopping.is_cancelled() || begun.elapsed() >= self.limits.unknown_after {
                 return Err(Error::Store(lost));
             }
             tokio::time::sleep(self.clock.jittered(CONFIRM_PAUSE, 0.5)).await;
@@ -285,8 +263,7 @@ impl App {
     }
 }
 
-/// Ends an operation that was recorded and will not be sent. One that others took for something else by now is left as
-/// it is.
+/// Ends an operation that was recorded and will not be sent. One that is no longer `submitting` is left unchanged.
 async fn cancel_unsent(store: &Store, id: OperationId) -> Result<(), store::Error> {
     let mut tx = store.begin().await?;
     let submitting = |operation: &Operation| operation.state == OperationState::Submitting;
@@ -303,11 +280,11 @@ async fn cancel_unsent(store: &Store, id: OperationId) -> Result<(), store::Erro
     tx.free_key(id).await?;
     tx.save_operation(&operation).await?;
     tx.commit().await?;
-    tracing::warn!(operation = %id, "an operation was withdrawn: {message}");
+    tracing::warn!(operation = %id, "an operation was cancelled before it was sent: {message}");
     Ok(())
 }
 
-fn note_recorded(operation: &Operation) {
+fn log_recorded(operation: &Operation) {
     let action = operation.action.clone();
     metrics::counter!(names::OPERATIONS_STARTED, "action" => action).increment(1);
     let requested_by = operation.requested_by.as_deref().unwrap_or_default();
@@ -380,7 +357,7 @@ mod tests {
                     .await
                     .expect("asked")
             );
-            cancel_unsent(&store, operation.id).await.expect("withdrawn");
+            cancel_unsent(&store, operation.id).await.expect("cancelled");
             let after = store.operation(operation.id).await.expect("read");
             let after = after.expect("there");
             let key = store.key_use(&key).await.expect("read");
@@ -398,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn looking_for_a_record_makes_none() {
+    async fn checking_for_a_record_makes_none() {
         let store = temporary().await;
         let operation = write();
         assert!(

@@ -1,7 +1,7 @@
-//! Who waits for operations to end.
+//! Callers who wait for operations to end.
 //!
-//! All operations that somebody waits for are looked at together, in one query each time something changed: thousands
-//! of callers who wait cost the store no more than one. Those who wait for the same one share what is read at the end.
+//! All awaited operations are checked together, in one query after each change, so that thousands of waiting callers
+//! cost the store no more than one. Callers who wait for the same operation share what is read at its end.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, HashSet};
@@ -15,111 +15,111 @@ use super::Error;
 use super::operations::OperationView;
 use crate::domain::id::OperationId;
 
-/// How often operations are looked at while they are waited for, in case another process changed one.
-const STEP: Duration = Duration::from_secs(1);
+/// How often awaited operations are checked without a change in this process, since another process may change one.
+const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
-/// Knows who waits for what; clones share it.
+/// The waiters by operation; clones share them.
 #[derive(Clone, Default)]
 pub(super) struct CompletionWaiters(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    waited: Mutex<HashMap<OperationId, Arc<Waiter>>>,
-    came: Notify,
+    waiters: Mutex<HashMap<OperationId, Arc<Waiter>>>,
+    added: Notify,
 }
 
-/// An operation that somebody waits for.
+/// An operation that callers wait for.
 #[derive(Default)]
 pub(super) struct Waiter {
-    over: watch::Sender<bool>,
-    /// As it was read last, and when that began.
+    finished: watch::Sender<bool>,
+    /// The operation as read last, and when that read began.
     view: tokio::sync::Mutex<Option<(Instant, OperationView)>>,
 }
 
 impl CompletionWaiters {
     /// Waits for an operation from now on, with all others who do.
     pub(super) fn watch(&self, id: OperationId) -> Arc<Waiter> {
-        let waited = self.waited().entry(id).or_default().clone();
-        self.0.came.notify_one();
-        waited
+        let waiter = self.waiters().entry(id).or_default().clone();
+        self.0.added.notify_one();
+        waiter
     }
 
-    /// Looks whenever something changed, somebody came or a while has passed, until it is dropped. `ask` tells which
-    /// of these operations have not ended.
+    /// Checks the awaited operations after each change, each new waiter and each period, until it is dropped.
+    /// `still_open` returns those of the given operations that have not ended.
     pub(super) async fn run<E: std::error::Error + 'static>(
         self,
         mut changes: watch::Receiver<u64>,
-        ask: impl AsyncFn(Vec<OperationId>) -> Result<HashSet<OperationId>, E>,
+        still_open: impl AsyncFn(Vec<OperationId>) -> Result<HashSet<OperationId>, E>,
     ) {
         loop {
-            if self.waited().is_empty() {
-                self.0.came.notified().await;
+            if self.waiters().is_empty() {
+                self.0.added.notified().await;
             } else {
                 tokio::select! {
-                    () = self.0.came.notified() => {}
+                    () = self.0.added.notified() => {}
                     changed = changes.changed() => {
                         if changed.is_err() {
                             return;
                         }
                     }
-                    () = tokio::time::sleep(STEP) => {}
+                    () = tokio::time::sleep(CHECK_PERIOD) => {}
                 }
             }
-            self.look(&ask).await;
+            self.check(&still_open).await;
         }
     }
 
-    async fn look<E: std::error::Error + 'static>(
+    async fn check<E: std::error::Error + 'static>(
         &self,
-        ask: &impl AsyncFn(Vec<OperationId>) -> Result<HashSet<OperationId>, E>,
+        still_open: &impl AsyncFn(Vec<OperationId>) -> Result<HashSet<OperationId>, E>,
     ) {
-        let asked: Vec<OperationId> = {
-            let mut waited = self.waited();
-            // Nobody else holds it: all who waited have gone.
-            waited.retain(|_, one| Arc::strong_count(one) > 1);
-            waited.keys().copied().collect()
+        let awaited: Vec<OperationId> = {
+            let mut waiters = self.waiters();
+            // The map holds the last reference once every caller has gone.
+            waiters.retain(|_, one| Arc::strong_count(one) > 1);
+            waiters.keys().copied().collect()
         };
-        if asked.is_empty() {
+        if awaited.is_empty() {
             return;
         }
-        match ask(asked.clone()).await {
+        match still_open(awaited.clone()).await {
             Ok(open) => {
-                let mut waited = self.waited();
-                for id in asked.iter().filter(|id| !open.contains(id)) {
-                    if let Some(one) = waited.remove(id) {
-                        one.over.send_replace(true);
+                let mut waiters = self.waiters();
+                for id in awaited.iter().filter(|id| !open.contains(id)) {
+                    if let Some(one) = waiters.remove(id) {
+                        one.finished.send_replace(true);
                     }
                 }
             }
-            // They go on waiting; the store may be back before their time is over.
+            // The callers keep waiting; the store may be back before their time is over.
             Err(error) => tracing::debug!(
                 error = &error as &dyn std::error::Error,
-                "operations that are waited for could not be looked at"
+                "operations that callers wait for could not be read"
             ),
         }
     }
 
-    fn waited(&self) -> MutexGuard<'_, HashMap<OperationId, Arc<Waiter>>> {
-        self.0.waited.lock()
+    fn waiters(&self) -> MutexGuard<'_, HashMap<OperationId, Arc<Waiter>>> {
+        self.0.waiters.lock()
     }
 }
 
 impl Waiter {
-    /// Resolves when the operation has ended, is called unknown, or is not there.
-    pub(super) async fn over(&self) {
-        // It fails when the sender is gone, which is this.
-        let _ = self.over.subscribe().wait_for(|over| *over).await;
+    /// Resolves when the operation has ended, is called unknown, or does not exist.
+    pub(super) async fn finished(&self) {
+        // It fails only when the sender is gone, and `self` owns the sender.
+        let _ = self.finished.subscribe().wait_for(|finished| *finished).await;
     }
 
-    /// The operation as it is now: as `read` reads it, or somebody else who waits has begun to read it since.
+    /// The operation as it is now, by `read` or by the read that another waiting caller has begun since.
     pub(super) async fn view(
         &self,
         read: impl AsyncFnOnce() -> Result<OperationView, Error>,
     ) -> Result<OperationView, Error> {
-        let came = Instant::now();
+        let called = Instant::now();
         let mut known = self.view.lock().await;
         if let Some((begun, view)) = &*known
-            && *begun > came
+            && *begun > called
         {
             return Ok(view.clone());
         }
@@ -141,7 +141,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     #[tokio::test]
-    async fn hundreds_who_wait_are_looked_after_together_and_woken_when_theirs_is_over() {
+    async fn callers_who_wait_share_one_query() {
         let (here, there) = (
             OperationId::new(SystemClock.id()),
             OperationId::new(SystemClock.id()),
@@ -152,14 +152,14 @@ mod tests {
         let waiters = CompletionWaiters::default();
         let (still, count) = (open.clone(), asked.clone());
         let tasks = Tasks::new();
-        let looking = tasks.spawn(waiters.clone().run(changes, async move |ids: Vec<OperationId>| {
+        let checking = tasks.spawn(waiters.clone().run(changes, async move |ids: Vec<OperationId>| {
             count.fetch_add(1, Ordering::Relaxed);
             assert!(ids.len() <= 2, "each once: {ids:?}");
             Ok::<_, std::io::Error>(still.lock().clone())
         }));
         let wait = |id| {
-            let waited = waiters.watch(id);
-            tasks.spawn(async move { waited.over().await })
+            let waiter = waiters.watch(id);
+            tasks.spawn(async move { waiter.finished().await })
         };
         let waiting: Vec<_> = (0..300).map(|_| wait(here)).collect();
         let other = wait(there);
@@ -167,7 +167,7 @@ mod tests {
             let wanted = asked.load(Ordering::Relaxed) + more;
             let begun = Instant::now();
             while asked.load(Ordering::Relaxed) < wanted {
-                assert!(begun.elapsed() < PATIENCE, "nobody looks");
+                assert!(begun.elapsed() < PATIENCE, "no query");
                 tokio::task::yield_now().await;
             }
         };
@@ -175,7 +175,7 @@ mod tests {
             changed.send_modify(|turn| *turn += 1);
             until_asked(1).await;
         }
-        assert!(asked.load(Ordering::Relaxed) < 300, "a look for each who waits");
+        assert!(asked.load(Ordering::Relaxed) < 300, "a query for each caller");
         open.lock().remove(&here);
         changed.send_modify(|turn| *turn += 1);
         for one in waiting {
@@ -186,17 +186,17 @@ mod tests {
         }
         assert!(!other.is_finished(), "its operation has not ended");
         other.abort();
-        looking.abort();
+        checking.abort();
     }
 
     #[tokio::test]
-    async fn a_look_that_fails_wakes_nobody_and_is_made_again() {
+    async fn a_query_that_fails_is_repeated() {
         let id = OperationId::new(SystemClock.id());
         let (_changed, changes) = watch::channel(0u64);
         let waiters = CompletionWaiters::default();
         let failing = AtomicUsize::new(2);
-        let waited = waiters.watch(id);
-        let looking = waiters.run(changes, async |_: Vec<OperationId>| {
+        let waiter = waiters.watch(id);
+        let checking = waiters.run(changes, async |_: Vec<OperationId>| {
             match failing.load(Ordering::Relaxed) {
                 0 => Ok(HashSet::new()),
                 left => {
@@ -206,13 +206,13 @@ mod tests {
             }
         });
         tokio::select! {
-            () = looking => {}
-            over = tokio::time::timeout(PATIENCE, waited.over()) => over.expect("woken in the end"),
+            () = checking => {}
+            finished = tokio::time::timeout(PATIENCE, waiter.finished()) => finished.expect("woken in the end"),
         }
         assert_eq!(
             failing.load(Ordering::Relaxed),
             0,
-            "the looks that failed woke nobody"
+            "a failed query woke the caller"
         );
     }
 }

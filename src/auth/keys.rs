@@ -37,7 +37,7 @@ pub enum KeyError {
     #[error("is too short: HS256 needs {SHORTEST_SECRET} bytes or more")]
     ShortSecret,
     /// The PEM holds a private key.
-    #[error("names a private key; the gateway needs the public one and no more")]
+    #[error("names a private key; the gateway needs only the public one")]
     Private,
     /// The PEM does not hold a public key of the algorithm's family.
     #[error("names a file without a public key for {0:?} in PEM")]

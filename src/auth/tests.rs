@@ -54,7 +54,7 @@ fn edited(edit: impl FnOnce(&mut Map<String, Value>)) -> Value {
 }
 
 #[test]
-fn a_token_tells_the_caller_and_the_scopes() {
+fn a_token_names_its_caller_with_scopes() {
     let caller = with(&config(), &claims()).expect("a good token");
     assert_eq!(caller.name.as_deref(), Some("portal"));
     assert!(caller.may(Scope::PlansRead) && !caller.may(Scope::PlansStart));
@@ -77,7 +77,7 @@ fn scopes_come_as_words_or_as_an_array_under_either_name() {
 }
 
 #[test]
-fn who_asks_falls_back_from_sub_to_client_id_to_azp_to_nobody() {
+fn the_callers_name_falls_back_from_sub_to_client_id_to_azp() {
     let name = |more: Value| {
         let claims = edited(|claims| {
             claims.remove("sub");
@@ -315,7 +315,7 @@ pub(super) fn pair(algorithm: Algorithm) -> (EncodingKey, String) {
 }
 
 #[rstest]
-fn a_public_key_verifies_by_its_own_algorithm_alone(
+fn a_public_key_verifies_by_its_algorithm_only(
     #[values(
         Algorithm::RS256,
         Algorithm::RS384,

@@ -1,7 +1,7 @@
-//! What `emgate check` does: each part that `serve` needs is tried for real, one after the other.
+//! What `emgate check` does: each part that `serve` needs is started for real, one after the other.
 //!
-//! A part that fails stops none of the others, so that one run tells all. Nothing is left behind: every logon session
-//! is logged off, the store is closed.
+//! A part that fails stops none of the others, so that one run reports all failures. Nothing is left behind: every
+//! logon session is logged off, the store is closed.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct Fault {
     pub hint: Option<&'static str>,
 }
 
-/// Tries every part, telling `done` after each.
+/// Checks every part, and calls `done` after each.
 pub async fn check(config: &Config, mut done: impl FnMut(Step)) {
     super::install_tls_provider();
     let clock = SystemClock::shared();
@@ -95,7 +95,7 @@ async fn logon(config: &upstream::Config, clock: SharedClock) -> Result<String, 
     let logged_off = em.shutdown(LOGOFF).await;
     let checked = checked.map_err(|(_, error)| fault(&error, hint(error.kind())))?;
     if !logged_off {
-        let message = "logged on, but EM did not take the logoff".to_owned();
+        let message = "logged on, but EM did not accept the logoff".to_owned();
         return Err(Fault {
             message,
             hint: Some("the session ends by itself after 15 minutes"),
@@ -121,7 +121,7 @@ fn hint(kind: &Kind) -> Option<&'static str> {
         }
         Kind::TimedOut | Kind::ConnectionLost { .. } => Some("is a proxy or a firewall in between?"),
         Kind::Overloaded { .. } => {
-            Some("Enterprise Manager is overloaded, or all its logon sessions are taken")
+            Some("Enterprise Manager is overloaded, or all its logon sessions are in use")
         }
         Kind::NoFreeLogon
         | Kind::DeadlinePassed

@@ -1,4 +1,4 @@
-//! The total of logon sessions over all replicas: the store's heart knows the replicas, the room of EM the sessions.
+//! The total of logon sessions over all replicas: the store knows the replicas, `upstream` the sessions.
 
 use crate::store::Store;
 use crate::store::replicas::{LimitSource, SharedLimit};

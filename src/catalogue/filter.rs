@@ -177,7 +177,7 @@ impl<'a> Parser<'a> {
                 _ if word.is_empty() => Err(self.fault("expected a value".to_owned())),
                 None | Some(';' | ',' | ')' | ' ') => Ok(word.to_owned()),
                 Some(letter) => Err(self.fault(format!(
-                    "{letter:?} needs the value to stand in double quotes; without them only letters, digits and _ are allowed"
+                    "{letter:?} needs the value in double quotes; without them only letters, digits and _ are allowed"
                 ))),
             };
         }
@@ -299,7 +299,7 @@ const fn expected(scalar: Scalar) -> &'static str {
         Scalar::Int | Scalar::Long => "a whole number",
         Scalar::Decimal => "a number",
         Scalar::Boolean => "true or false",
-        Scalar::DateTime => "a date such as \"2026-01-31\" or a moment such as \"2026-01-31T12:00:00Z\"",
+        Scalar::DateTime => "a date such as \"2026-01-31\" or a timestamp such as \"2026-01-31T12:00:00Z\"",
     }
 }
 
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_enumerations_get_ems_spelling_and_values_their_quotes() {
+    fn a_filter_is_rewritten_in_ems_spelling() {
         for (given, sent) in [
             ("name==abc", r#"Name=="abc""#),
             (r#"NAME=="it ""is"" so""#, r#"Name=="it ""is"" so""#),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_moments_and_ids_are_printed_anew_or_refused() {
+    fn numbers_timestamps_and_ids_are_normalised_or_refused() {
         let repositories = |filter: &str| {
             let query = catalogue().query("Repository").expect("a query");
             rewrite(catalogue(), query, filter)
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_names_its_position_and_what_is_allowed() {
+    fn every_mistake_in_a_filter_names_its_position() {
         for (given, position, says) in [
             ("", 1, "expected a field"),
             ("Size==1", 1, "has no field Size"),
@@ -430,7 +430,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_rewritten_or_refused_and_what_was_rewritten_stays(text in ".{0,60}") {
+        fn rewriting_a_filter_is_idempotent(text in ".{0,60}") {
             if let Ok(once) = sessions(&text) {
                 proptest::prop_assert_eq!(sessions(&once), Ok(once));
             }

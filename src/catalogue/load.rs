@@ -1,6 +1,6 @@
 //! From the data files to a checked [`Catalogue`].
 //!
-//! Two passes: collect every name, then resolve. All faults are gathered, so that whoever edits a data file sees
+//! Two passes: collect every name, then resolve. All faults are gathered, so that the editor of a data file sees
 //! them at once; what a fault leaves out is simply missing from the half-built result, which is never handed out.
 
 use super::error::{CatalogueError, FaultKind};

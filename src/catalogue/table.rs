@@ -1,6 +1,6 @@
 //! A tiny hash table from names to indexes, built once per type.
 //!
-//! A name is compared as three words of eight bytes and its length, which tell names of up to 24 bytes apart
+//! A name is compared as three words of eight bytes and its length, which distinguish names of up to 24 bytes
 //! completely; longer ones are compared as text after that. Looking a name up costs a few loads, one multiplication
 //! and as good as never a second probe: a multiplier is searched that keeps the names of one type apart.
 
@@ -12,7 +12,7 @@ pub(super) struct Print {
 }
 
 impl Print {
-    /// Names up to this long are told apart by their prints alone.
+    /// Names up to this long are distinguished by their prints alone.
     pub(super) const WHOLE: usize = 24;
 
     #[inline]
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_every_length_are_found_and_their_neighbours_are_not() {
+    fn only_known_names_are_found_at_every_length() {
         let names: Vec<String> = (1..60).map(|n| "abcdefghij".repeat(6)[..n].to_owned()).collect();
         let entries: Vec<(&str, usize)> = names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
         let table = NameTable::new(&entries);

@@ -81,7 +81,7 @@ fn every_name_leads_back_to_its_field() {
 }
 
 #[test]
-fn enumerations_are_found_in_any_case_and_known_only_as_spelled() {
+fn enumerations_are_matched_without_case() {
     let c = catalogue();
     let states = c.enums().iter().find(|e| e.name == "TaskState").unwrap();
     assert_eq!(&*states.values, ["Running", "OperationFinished", "Finished"]);
@@ -138,7 +138,7 @@ fn requests_find_their_operation(
 }
 
 #[test]
-fn path_parameters_come_in_order_and_file_paths_keep_their_slashes() {
+fn path_parameters_come_in_the_order_of_the_path() {
     let found = catalogue()
         .resource("/catalog/vms/srv%2001/vmRestorePoints/7/guestfs/C:/Documents/a%2Fb.txt")
         .unwrap();
@@ -225,7 +225,7 @@ fn roots_are_found_by_root_type_and_link_type() {
 }
 
 #[test]
-fn relations_have_their_method_and_their_spelling() {
+fn every_relation_has_its_method() {
     let c = catalogue();
     assert_eq!(c.relation("quickBackup"), Some("QuickBackup"));
     assert_eq!(c.relation("novel"), None);
@@ -314,7 +314,7 @@ fn relations_have_their_method_and_their_spelling() {
     "[resources.\"/a\"]\noperations = []\nlinks = [\"Sideways /b\"]",
     "names the link relation Sideways"
 )]
-fn broken_data_is_refused_with_file_and_name(#[case] text: &'static str, #[case] why: &str) {
+fn broken_catalogue_data_is_refused_by_file_and_name(#[case] text: &'static str, #[case] why: &str) {
     let error = one(text).map(|_| ()).unwrap_err();
     let CatalogueError(faults) = &error;
     assert_eq!(faults.len(), 1, "{error}");
@@ -324,7 +324,7 @@ fn broken_data_is_refused_with_file_and_name(#[case] text: &'static str, #[case]
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn all_faults_are_reported_together() {
     let error = one("[types.A]\nkind = \"info\"\nfields = [\"B: X\", \"C: Y\"]\n[enums]\nE = []")
         .map(|_| ())
         .unwrap_err();

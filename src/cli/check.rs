@@ -1,5 +1,5 @@
-//! `emgate check`: tries what `serve` would need (configuration, listener, store, every account's logon) and says
-//! a line about each.
+//! `emgate check`: checks what `serve` needs (configuration, listener, store, every account's logon) and prints a
+//! line for each.
 
 use super::{ConfigFile, Failure, output};
 use crate::{
@@ -22,10 +22,10 @@ pub struct Args {
     pub config: ConfigFile,
 }
 
-/// Tries everything and tells.
+/// Checks everything and prints the results.
 ///
 /// # Errors
-/// When a step fails; which ones stands on stdout.
+/// When a step fails; stdout names the failed steps.
 pub async fn run(args: &Args) -> Result<(), Failure> {
     if args.defaults {
         return output(config::DEFAULTS.as_bytes());
@@ -44,7 +44,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     if config.upstream.accept_invalid_certs {
         tally.warn(
             "configuration",
-            "upstream.accept_invalid_certs is on: anybody in between can read EM's password",
+            "upstream.accept_invalid_certs is on: anyone on the network path can read EM's password",
         );
     }
     check(&config, |step| tally.add(step)).await;
@@ -56,7 +56,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// What was tried so far. A stdout that cannot be written ends the telling, not the trying.
+/// What was tried so far. If stdout cannot be written, the checks continue without output.
 struct Tally {
     steps: usize,
     failed: usize,

@@ -1,7 +1,7 @@
 //! `emgate convert`: the transcoder as a tool, from one of EM's documents to what the API would answer, and back.
 //!
-//! Works from stream to stream, so what stands on stdout before a refusal is the beginning of a document and not one;
-//! the exit code tells.
+//! Works from stream to stream, so that the output before a refusal is an incomplete document; the exit code shows
+//! it.
 
 use std::{
     fs::File,
@@ -20,13 +20,13 @@ use crate::transcode::{self, Anomalies, AnomalyKind, ConvertError, EncodeError, 
   emgate convert --compact query-result.xml | jq '.items[].name'
   emgate convert --to xml --type CloudFailoverPlan plan.json")]
 pub struct Args {
-    /// What to make; else the other format than the input's
+    /// The output format; by default the one that the input does not have
     #[arg(long, value_enum)]
     pub to: Option<Format>,
-    /// EM's name for JSON input: a type or document element, such as `CloudFailoverPlan`; else its member "type" counts
+    /// EM's type or document element of the JSON input, such as `CloudFailoverPlan`; by default its member "type"
     #[arg(long = "type", value_name = "TYPE")]
     pub root: Option<String>,
-    /// One line without blanks instead of two blanks per level
+    /// One line without spaces instead of two spaces per level
     #[arg(long)]
     pub compact: bool,
     /// The document; stdin when absent or "-"
@@ -44,7 +44,7 @@ pub enum Format {
 /// Converts one document to stdout.
 ///
 /// # Errors
-/// When the document cannot be read or is refused; a usage failure when nobody says what the JSON is.
+/// When the document cannot be read or is refused; a usage failure when the type of the JSON is not given.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let stdin = args.file == Path::new("-");
     let name = if stdin {
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// What the catalogue did not foresee is in the output all the same; a person should know.
+/// What the catalogue does not know is in the output nevertheless; the user should know.
 fn note(anomalies: &Anomalies) {
     for anomaly in anomalies.iter() {
         let what = match anomaly.kind {
@@ -103,7 +103,7 @@ fn note(anomalies: &Anomalies) {
     }
 }
 
-/// stdout, buffered, which remembers that its reader went away (`| head`): that ends the work and is no failure.
+/// Buffered stdout, which records that its reader has gone (`| head`): that ends the work and is no failure.
 struct Stdout {
     out: BufWriter<io::Stdout>,
     reader_left: bool,

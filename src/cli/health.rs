@@ -1,4 +1,5 @@
-//! `emgate health`: asks the gateway on this machine whether it lives; for container health checks, where there is no curl.
+//! `emgate health`: checks that the gateway on this machine is running; for container health checks, where there is no
+//! curl.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -16,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(2);
   emgate health                 asks where the configuration says that the gateway listens
   emgate health --ready         fails also while it is not ready to work")]
 pub struct Args {
-    /// Ask /readyz instead of /healthz
+    /// Query /readyz instead of /healthz
     #[arg(long)]
     pub ready: bool,
     #[command(flatten)]

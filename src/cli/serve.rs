@@ -6,11 +6,11 @@ use crate::bootstrap;
 /// Runs the gateway until it is asked to stop.
 ///
 /// # Errors
-/// The configuration's faults, what cannot be put to work, or what broke while it ran.
+/// The configuration's faults, a part that cannot be started, or a failure while it ran.
 pub async fn run(file: ConfigFile) -> Result<(), Failure> {
     let config = file.load()?;
     bootstrap::serve(config).await.map_err(|error| {
         let hint = error.hint();
-        Failure::caused_by(&error).hint(hint.unwrap_or("emgate check tries every part and says what to do"))
+        Failure::caused_by(&error).hint(hint.unwrap_or("emgate check tests every part and says what to do"))
     })
 }

@@ -1,4 +1,4 @@
-//! `emgate token`: makes a token that this gateway accepts, for labs, scripts and first steps.
+//! `emgate token`: signs a token that this gateway accepts, for tests, scripts and first steps.
 //!
 //! It signs with the first hs256 key of the configuration, and sets issuer and audience where the configuration
 //! checks them. Production tokens come from an identity provider.
@@ -24,7 +24,7 @@ pub struct Args {
     /// Who the token is for; operations name it as `requestedBy`
     #[arg(long, value_name = "S")]
     pub subject: String,
-    /// Scopes, separated by spaces; "all" stands for every scope
+    /// Scopes, separated by spaces; "all" means every scope
     #[arg(long, value_name = "SCOPES")]
     pub scope: String,
     /// Confine the caller to this tenant (id or name); may be repeated
@@ -78,7 +78,7 @@ fn mint(auth: &AuthConfig, args: &Args, scopes: &[Scope], now: Timestamp) -> Res
 }
 
 /// Splits and checks the scopes: one that does not exist would only be found by a 403 later. For a caller confined
-/// to tenants, "all" leaves out the scope that would free it.
+/// to tenants, "all" leaves out the scope that would lift the confinement.
 fn scopes(text: &str, confined: bool) -> Result<Vec<Scope>, Failure> {
     let all = Scope::ALL.iter().copied();
     if text.trim() == "all" {
@@ -91,14 +91,14 @@ fn scopes(text: &str, confined: bool) -> Result<Vec<Scope>, Failure> {
         .map(|word| {
             Scope::parse(word).ok_or_else(|| {
                 let known: Vec<&str> = all.clone().map(Scope::as_str).collect();
-                Failure::usage(format!("`{word}` is no scope"))
+                Failure::usage(format!("`{word}` is not a scope"))
                     .hint(format!("scopes are {}, or all", known.join(" ")))
             })
         })
         .collect::<Result<_, _>>()?;
     if named.is_empty() {
         return Err(
-            Failure::usage("a token without scopes opens nothing").hint("--scope all gives every scope")
+            Failure::usage("a token without scopes allows nothing").hint("--scope all gives every scope")
         );
     }
     Ok(named)

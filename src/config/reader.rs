@@ -1,7 +1,7 @@
-//! Takes typed values out of the tree, key by key, and notes every fault instead of stopping at the first.
+//! Reads typed values from the tree, key by key, and records every fault instead of stopping at the first.
 //!
-//! What is left in a table when its section is done was not asked for: an unknown key. The keys asked for
-//! are remembered, so that a test can hold the documented defaults against them.
+//! A key that is left in a table at the end of its section is unknown. The keys that were read are recorded, so that
+//! a test can compare the documented defaults with them.
 
 use std::{
     cell::RefCell,
@@ -18,7 +18,7 @@ use super::{
     values,
 };
 
-/// What was noticed while reading.
+/// What reading records.
 #[derive(Default)]
 pub(super) struct Report {
     pub faults: RefCell<Vec<Fault>>,
@@ -87,7 +87,8 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A key that is planned and has no effect yet: whoever sets it relies on something that does not happen.
+    /// A key that is planned and has no effect yet: setting it is a fault, because the caller would rely on something
+    /// that does not happen.
     pub fn unsupported(&mut self, key: &'static str) {
         if self.take(key).is_some() {
             self.fault(key, "is not supported yet; leave it out");
@@ -282,7 +283,7 @@ impl<'a> Section<'a> {
         text
     }
 
-    /// Whether `key` is given, before it is taken.
+    /// Whether `key` is given and not read yet.
     pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
@@ -311,7 +312,7 @@ impl<'a> Section<'a> {
             .any(|fault| fault.key.starts_with(&path))
     }
 
-    /// Ends the section: what was not asked for is unknown.
+    /// Ends the section: keys that were not read are unknown.
     pub fn finish(self) {
         for (key, node) in &self.table {
             let message = match self.asked.iter().copied().collect::<Vec<_>>().join(", ") {
@@ -356,7 +357,7 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// The items of a list; a variable may also write it whole, as a TOML array.
+    /// The items of a list; a variable may also give it as one TOML array.
     fn items(&mut self, key: &'static str) -> Option<Vec<Node>> {
         let path = self.path_of(key);
         match self.take(key)? {

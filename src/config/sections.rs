@@ -1,7 +1,7 @@
 //! Section by section: which keys there are, their defaults and bounds, and what must fit together.
 //!
-//! Bounds refuse mistakes (a wait of 0, a body of a terabyte), not tastes. A fault never stops the reading:
-//! a refused key leaves its default behind and the whole is thrown away at the end.
+//! Bounds refuse mistakes (a wait of 0, a body of a terabyte), not preferences. A fault never stops the reading: a
+//! refused key has its default, and the configuration is discarded at the end.
 
 use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, time::Duration};
 
@@ -145,7 +145,7 @@ fn accounts(s: &mut Section<'_>) -> Vec<Account> {
         if let Some(name) = &name
             && !names.insert(name.to_lowercase())
         {
-            item.fault("name", &format!("`{name}` is taken by another account"));
+            item.fault("name", &format!("`{name}` is used by another account"));
         }
         let default = Account::new("", "", SecretString::default());
         accounts.push(Account {

@@ -1,6 +1,6 @@
-//! File and environment merged into one tree, before anybody knows what a key means.
+//! File and environment merged into one tree, before keys have a meaning.
 //!
-//! The environment is laid over the file here; types come later (`reader`), so that the text `0123456`
+//! The environment overrides the file here; types are applied later (`reader`), so that the text `0123456`
 //! stays a text when the field wants one.
 
 use std::{collections::BTreeMap, ffi::OsString};
@@ -22,7 +22,7 @@ pub(super) enum Node {
 #[derive(Debug)]
 pub(super) struct Leaf {
     pub value: toml::Value,
-    /// The environment variable; `None` when it stood in the file.
+    /// The environment variable; `None` when it comes from the file.
     pub variable: Option<String>,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn from_file(name: &str, text: &str) -> Result<BTreeMap<String, Node>
     }
 }
 
-/// Lays the variables that are configuration over the tree: those named `EMGATE_…` that contain `__`.
+/// Overrides the tree with the variables that are configuration: those named `EMGATE_…` that contain `__`.
 pub(super) fn overlay(
     root: &mut BTreeMap<String, Node>,
     environment: impl Iterator<Item = (OsString, OsString)>,
@@ -96,7 +96,7 @@ pub(super) fn overlay(
                 faults.push(Fault::new(
                     &key,
                     Some(name),
-                    "is no key: a name between two `__` is empty",
+                    "is not a key: a name between two `__` is empty",
                 ));
             }
             Ok(text) => variables.push((path, name.to_owned(), text)),
@@ -125,7 +125,8 @@ pub(super) fn overlay(
     }
 }
 
-/// Puts a leaf at `path` below `node`. What the file has in the way gives way; two variables in each other's way do not.
+/// Puts a leaf at `path` below `node`. It replaces what the file has there; a conflict between two variables is
+/// refused.
 fn put(node: &mut Node, path: &[&String], leaf: Leaf) -> Result<(), String> {
     let Some((segment, rest)) = path.split_first() else {
         if let Node::Leaf(Leaf {
@@ -144,7 +145,7 @@ fn put(node: &mut Node, path: &[&String], leaf: Leaf) -> Result<(), String> {
         }
         *node = Node::empty_for(Some(segment));
     }
-    // A fresh place starts as what its next segment asks for; at the end of the path `put` replaces it.
+    // A new node starts as what its next segment needs; at the end of the path `put` replaces it.
     let fresh = || Node::empty_for(rest.first().copied());
     match node {
         Node::Table(table) => put(table.entry((*segment).clone()).or_insert_with(fresh), rest, leaf),

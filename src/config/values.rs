@@ -78,7 +78,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
         .parse::<IpNet>()
         .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
         .map_err(|_| format!("`{text}` is not a network; write it like \"10.20.0.0/16\""))?;
-    // An IPv4 network in the clothes of IPv6 is judged as what it is, as addresses are.
+    // An IPv4-mapped IPv6 network is treated as the IPv4 network that it is, as addresses are.
     let net = match net {
         IpNet::V6(v6) if v6.prefix_len() >= 96 => match v6.addr().to_ipv4_mapped() {
             Some(v4) => Ipv4Net::new(v4, v6.prefix_len() - 96).map_or(net, IpNet::V4),
@@ -118,7 +118,7 @@ pub(super) fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// EM's root: a [`base_url`] with a trailing `/api` taken off.
+/// EM's root: a [`base_url`] without its trailing `/api`.
 pub(super) fn em_url(text: &str) -> Result<Url, String> {
     let mut url = base_url(text)?;
     if let Some((root, "api")) = url

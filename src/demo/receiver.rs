@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_published_example_is_verified_and_every_change_to_it_is_not() {
+    fn only_the_unchanged_example_passes_verification() {
         let key = key(SECRET).unwrap();
         let id = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk";
         let several = format!("v1a,AAAA v1,AAAA {SIGNATURE}");

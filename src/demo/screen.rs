@@ -312,7 +312,7 @@ fn name(name: &str) -> String {
     format!("{:<NAME$}", clean.take(NAME).collect::<String>())
 }
 
-/// The body of an event, cut to what a first look is after; `"…": "…"` stands for the rest.
+/// The body of an event, cut to its main members; `"…": "…"` replaces the rest.
 fn excerpt(body: &Value) -> String {
     let pick = |value: Option<&Value>, keys: &[&str]| -> Value {
         let Some(Value::Object(object)) = value else {
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_full_as_the_percentage_and_never_overflows() {
+    fn a_progress_bar_is_as_full_as_its_percentage() {
         let filled = |percent| screen().bar(percent).matches('#').count();
         assert_eq!((filled(0.0), filled(50.0), filled(100.0)), (0, BAR / 2, BAR));
         assert_eq!((filled(-5.0), filled(1e9), filled(f64::NAN)), (0, BAR, 0));
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excerpt_keeps_what_happened_and_marks_what_was_cut() {
+    fn an_excerpt_marks_what_was_cut() {
         let body =
             json!({"type": "t", "data": {"session": {"result": "success", "links": {}}, "sequence": 2}});
         let text = excerpt(&body);

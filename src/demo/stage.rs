@@ -1,4 +1,4 @@
-//! Everything the demo needs, started on loopback and taken down again.
+//! Everything the demo needs, started on loopback and stopped at its end.
 
 use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -143,7 +143,7 @@ fn config(options: &Options, folder: &Path, em: &str, secret: &str) -> Result<Co
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the demo is a program of its own; nobody needs to repeat its secrets"
+    reason = "the demo is a separate program, and its secrets need not be reproducible"
 )]
 fn random_text() -> Result<String, Failure> {
     let mut bytes = [0_u8; 32];

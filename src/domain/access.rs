@@ -51,7 +51,7 @@ pub enum Tenancy {
     Only(BTreeSet<String>),
 }
 
-/// Somebody whose token was verified.
+/// A caller whose token was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Who: `sub` (or the issuer's claim for it), else `client_id`, else `azp`.

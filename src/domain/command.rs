@@ -4,11 +4,14 @@
 //! The curated actions keep their meaning and become EM's XML when they are sent; a write through the mirror is EM's
 //! own request already.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::operation::OperationKind;
+use super::id::OperationId;
+use super::operation::{HistoryStep, Operation, OperationKind, OperationState};
 use super::plan::{Action, PlanEdit, PlanRef};
 
 /// One request that changes EM.
@@ -117,6 +120,41 @@ impl Command {
         match self {
             Self::Act { .. } | Self::EditPlan { .. } | Self::DeletePlan { .. } => None,
             Self::Mirror(write) => Some(&write.path),
+        }
+    }
+
+    /// The operation that sends it, requested at `now` and not sent yet. Who requested it and its deadlines are the
+    /// caller's to set: until then no reply is awaited.
+    #[must_use]
+    pub fn operation(&self, id: OperationId, now: Timestamp) -> Operation {
+        let state = OperationState::Submitting;
+        Operation {
+            id,
+            kind: self.kind(),
+            action: self.action().to_owned(),
+            plan: self.plan().cloned(),
+            target: self.target().map(ToOwned::to_owned),
+            state,
+            result: None,
+            result_source: None,
+            progress: 0,
+            task: None,
+            session: None,
+            failure: None,
+            requested_by: None,
+            requested_at: now,
+            finished_at: None,
+            cancel_requested_at: None,
+            callback_url: None,
+            metadata: BTreeMap::new(),
+            seen_observation: 1,
+            answer_due: now,
+            evidence_deadline: now,
+            history: vec![HistoryStep {
+                state,
+                at: now,
+                reason: None,
+            }],
         }
     }
 }

@@ -5,24 +5,25 @@ use jiff::Timestamp;
 use super::id::{EmId, EventId, OperationId};
 use super::words::words;
 
+// A new type goes to every endpoint that names no types, unless `opt_in` below says otherwise.
 words! {
     /// What an event says (docs/behaviour.md#events).
     pub enum EventType {
-        /// A failover session was seen for the first time.
+        /// A failover session was observed for the first time.
         SessionStarted = "failover.session.started",
         /// A failover session changed while it runs.
         SessionProgressed = "failover.session.progressed",
-        /// One machine of a failover session reached its end.
+        /// One machine of a failover session finished.
         MachineFinished = "failover.vm.finished",
         /// A failover session ended.
         SessionFinished = "failover.session.finished",
         /// Enterprise Manager no longer knows a failover session that had not ended.
         SessionLost = "failover.session.lost",
-        /// An operation without a session of its own ended, or an operation ended in state unknown.
+        /// An operation without a failover session ended, or an operation ended in state `unknown`.
         OperationFinished = "failover.operation.finished",
-        /// A webhook endpoint has not taken anything for 15 minutes.
+        /// A webhook endpoint has accepted no delivery for 15 minutes.
         EndpointFailing = "webhook.endpoint.failing",
-        /// A failing webhook endpoint takes deliveries again.
+        /// A failing webhook endpoint accepts deliveries again.
         EndpointRecovered = "webhook.endpoint.recovered",
         /// A webhook endpoint was disabled by the gateway.
         EndpointDisabled = "webhook.endpoint.disabled",
@@ -30,7 +31,7 @@ words! {
         UpstreamUnavailable = "upstream.unavailable",
         /// Enterprise Manager answers again.
         UpstreamRecovered = "upstream.recovered",
-        /// A test that somebody asked for.
+        /// A test that a caller requested.
         WebhookTest = "webhook.test",
     }
 }
@@ -51,9 +52,9 @@ impl EventType {
 pub struct NewEvent {
     /// Its id, which is also its `webhook-id`.
     pub id: EventId,
-    /// What it says.
+    /// Its type.
     pub kind: EventType,
-    /// When the gateway saw it.
+    /// When the gateway observed it.
     pub at: Timestamp,
     /// The JSON body `{"type","timestamp","data"}`.
     pub body: String,

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn em_ids_are_accepted_bare_and_as_urn_and_compare_without_case() {
+    fn em_ids_are_equal_bare_as_urn_and_in_any_case() {
         let bare: EmId = "3f56fa52-c902-4655-9774-2022fde214d2".parse().expect("bare");
         let urn: EmId = "urn:veeam:CloudFailoverPlan:3F56FA52-C902-4655-9774-2022FDE214D2"
             .parse()

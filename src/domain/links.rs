@@ -91,7 +91,7 @@ mod tests {
         Some("http://dr.example:8443/a/b/"),
         "http://dr.example:8443/a/b/api/v1/operations"
     )]
-    fn the_path_of_the_public_url_survives_with_and_without_a_slash(
+    fn the_path_of_the_public_url_is_kept_with_or_without_a_slash(
         #[case] public_url: Option<&str>,
         #[case] address: &str,
     ) {

@@ -58,7 +58,7 @@ words! {
         Warning = "warning",
         /// It did not.
         Failed = "failed",
-        /// It was called off.
+        /// It was cancelled.
         Cancelled = "cancelled",
     }
 }
@@ -133,18 +133,18 @@ pub struct OperationTask {
     pub message: Option<String>,
 }
 
-/// A step in an operation's life.
+/// A change of an operation's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryStep {
-    /// The state it went into.
+    /// The new state.
     pub state: OperationState,
     /// When.
     pub at: Timestamp,
-    /// Why, where that is not plain.
+    /// The reason, where the state alone does not explain it.
     pub reason: Option<String>,
 }
 
-/// Something the gateway was asked to do.
+/// What a caller requested, from the request to its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// Its id.
@@ -171,7 +171,7 @@ pub struct Operation {
     pub session: Option<EmId>,
     /// Why it failed.
     pub failure: Option<Failure>,
-    /// Who asked, by the token.
+    /// The caller, as the token names it.
     pub requested_by: Option<String>,
     /// When the row was written.
     pub requested_at: Timestamp,
@@ -192,7 +192,7 @@ pub struct Operation {
     pub answer_due: Timestamp,
     /// When it is given up as unknown unless something is found at EM.
     pub evidence_deadline: Timestamp,
-    /// Its life so far, oldest first.
+    /// Its changes of state, oldest first.
     pub history: Vec<HistoryStep>,
 }
 

@@ -62,7 +62,7 @@ words! {
 }
 
 impl ActionKind {
-    /// Whether EM records a failover session for it that its task links (seed page: undo links none; of
+    /// Whether EM records a failover session for it that its task links (undo links none; of
     /// on-premises plans EM records no such session at all).
     #[must_use]
     pub const fn has_session(self, plan: PlanKind) -> bool {
@@ -103,7 +103,7 @@ pub struct Reference {
     pub name: Option<String>,
 }
 
-/// What an operation or a session remembers of its plan.
+/// The plan of an operation or a session, as it was last read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRef {
     /// The plan's id.
@@ -129,7 +129,7 @@ pub struct Plan {
     pub kind: PlanKind,
     /// Its name.
     pub name: String,
-    /// The free text beside the name.
+    /// The plan's description.
     pub description: Option<String>,
     /// The tenant it belongs to; cloud plans only.
     pub tenant: Option<Reference>,
@@ -164,7 +164,7 @@ pub struct PlanMachine {
     pub id: Option<EmId>,
     /// The machine's name.
     pub name: String,
-    /// Its place in the start order.
+    /// Its position in the start order.
     pub order: Option<i64>,
 }
 

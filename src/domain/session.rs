@@ -113,7 +113,7 @@ pub struct MachineFacts {
     pub ended_at: Option<Timestamp>,
     /// Why it failed, in EM's words.
     pub failure_message: Option<String>,
-    /// The restore point it came up from.
+    /// The restore point it was started from.
     pub replica_point: Option<Reference>,
 }
 

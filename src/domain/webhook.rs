@@ -187,7 +187,7 @@ pub struct Subscription {
     pub endpoint: EndpointId,
     /// The types it wants; none means every type that is not opt-in, later ones included.
     pub event_types: Option<Vec<EventType>>,
-    /// What else it wants.
+    /// Which of these events it receives.
     pub filter: Filter,
 }
 
@@ -223,7 +223,7 @@ pub struct Endpoint {
     pub readable: bool,
     /// How it does.
     pub health: EndpointHealth,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When its owner last changed it.
     pub updated_at: Timestamp,
@@ -240,15 +240,15 @@ pub struct Delivery {
     pub operation: Option<OperationId>,
     /// The event, which is also the `webhook-id`.
     pub event: EventId,
-    /// What the event says.
+    /// The event's type.
     pub event_type: EventType,
     /// Its state.
     pub state: DeliveryState,
     /// When it is tried next; none when it is not waiting, or waits for an earlier event of its session.
     pub next_attempt_at: Option<Timestamp>,
-    /// When it was written: with its event.
+    /// When it was created, together with its event.
     pub created_at: Timestamp,
-    /// What was tried, oldest first.
+    /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
 }
 
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_about_an_endpoint_goes_to_all_others_and_a_test_to_it_alone() {
+    fn an_event_about_an_endpoint_skips_that_endpoint_unless_it_is_a_test() {
         let endpoint = subscription();
         let about = |about| Routing {
             about_endpoint: Some(EndpointId::new(uuid::Uuid::from_u128(about))),

@@ -185,7 +185,7 @@ pub(super) fn add_components(components: &mut Components) {
         RefOr::T(
             HeaderBuilder::new()
                 .description(Some(
-                    "Names the request in the gateway's log; the caller's own `x-request-id` when it sent a sane one.",
+                    "The request's id in the gateway's log: the caller's own `x-request-id`, if that is valid.",
                 ))
                 .schema(Some(text()))
                 .build(),
@@ -195,7 +195,7 @@ pub(super) fn add_components(components: &mut Components) {
         RETRY_AFTER.to_owned(),
         RefOr::T(
             HeaderBuilder::new()
-                .description(Some("Seconds after which another try makes sense."))
+                .description(Some("Seconds to wait before another try."))
                 .schema(Some(
                     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)),
                 ))
@@ -226,7 +226,7 @@ fn example(code: Code) -> Value {
     });
     let more = match code {
         Code::InvalidRequest => json!({
-            "errors": [{"pointer": "/restorePoint/before", "detail": "must not lie in the future"}]
+            "errors": [{"pointer": "/restorePoint/before", "detail": "must not be in the future"}]
         }),
         Code::PlanBusy | Code::OperationFinished => json!({
             "operationId": "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"

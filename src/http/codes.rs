@@ -47,7 +47,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $remedy,)* }
             }
 
-            /// Seconds after which another try makes sense, sent as `Retry-After` unless a better figure is known.
+            /// Seconds to wait before another try, sent as `Retry-After` unless a better value is known.
             #[must_use]
             pub const fn retry_after(self) -> Option<u64> {
                 match self { $(Self::$variant => codes!(@seconds $($seconds)?),)* }

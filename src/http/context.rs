@@ -93,7 +93,7 @@ impl RequestContext {
     }
 }
 
-/// The caller's id, if it is sane: up to 128 letters, digits, dots, hyphens and underscores.
+/// The caller's id, if it is valid: up to 128 letters, digits, dots, hyphens and underscores.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
     let sane = (1..=128).contains(&text.len())

@@ -61,7 +61,7 @@ fn log(error: &app::Error, code: Code) {
         E::Upstream(source) | E::Refused { source, .. } if code.status().is_server_error() => tracing::warn!(
             error = source as &dyn std::error::Error,
             code = code.as_str(),
-            "Enterprise Manager did not do what was asked"
+            "Enterprise Manager did not carry out a request"
         ),
         E::Upstream(_)
         | E::Refused { .. }
@@ -96,15 +96,15 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
         .about_session(id),
         E::KeyReused => Problem::new(
             Code::IdempotencyKeyReused,
-            "the key came with another request before; use a fresh key for a new request",
+            "the key was used for another request; use a new key for each new request",
         ),
         E::NotReady => Problem::new(
             Code::UpstreamUnavailable,
-            "what runs at Enterprise Manager has not been observed completely yet, so nothing may be started",
+            "Enterprise Manager's failover sessions have not been observed completely yet, so no action is accepted",
         ),
         E::PreconditionFailed => Problem::new(
             Code::PreconditionFailed,
-            "the entity tag in If-Match is not that of the present state",
+            "the entity tag in If-Match is not that of the current state",
         ),
         E::OperationFinished(id) => {
             Problem::new(Code::OperationFinished, format!("operation {id} has ended")).about_operation(id)
@@ -180,7 +180,7 @@ fn upstream(error: &UpstreamError, requested: Requested) -> Problem {
         ),
         F::InvalidResponse { .. } => (
             Code::UpstreamInvalidResponse,
-            "Enterprise Manager's answer is not a document that can be trusted".to_owned(),
+            "Enterprise Manager's answer is not a valid document".to_owned(),
         ),
         F::TooLarge { limit } => (
             Code::UpstreamInvalidResponse,
@@ -207,7 +207,7 @@ fn upstream(error: &UpstreamError, requested: Requested) -> Problem {
         ),
         F::CircuitOpen { .. } => (
             Code::UpstreamUnavailable,
-            "Enterprise Manager has not answered for a while and is not asked until it may have recovered"
+            "Enterprise Manager has not answered for some time; the gateway waits before it sends another request"
                 .to_owned(),
         ),
         F::NoFreeLogon => (
@@ -216,7 +216,7 @@ fn upstream(error: &UpstreamError, requested: Requested) -> Problem {
         ),
         F::DeadlinePassed => (
             Code::UpstreamUnavailable,
-            "the gateway was held up for so long that the request was not sent to Enterprise Manager any more"
+            "the gateway was delayed for so long that it did not send the request to Enterprise Manager"
                 .to_owned(),
         ),
         F::ShuttingDown => (Code::UpstreamUnavailable, "the gateway is stopping".to_owned()),

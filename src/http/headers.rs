@@ -13,7 +13,7 @@ use axum::http::header::{
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// W3C trace context, in and out.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// `true` when an idempotency key came before and nothing new was done.
+/// `true` when an idempotency key was used before and nothing was sent again.
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The preferences that were granted (RFC 7240).
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");

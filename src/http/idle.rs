@@ -1,8 +1,8 @@
 //! How long a connection may be idle, and how long the headers of a request may take.
 //!
 //! The parser's own timer runs from the end of one exchange to the headers of the next and cannot distinguish an idle connection,
-//! which a proxy in front wants to keep, from headers that arrive byte by byte. Here the stream sees bytes come and the
-//! service sees requests begin and end, so that each wait has its own limit.
+//! which a proxy in front wants to keep, from headers that arrive byte by byte. Here the stream sees bytes arrive
+//! and the service sees requests begin and end, so that each wait has its own limit.
 
 use parking_lot::Mutex;
 use std::future::Future;

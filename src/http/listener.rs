@@ -65,7 +65,7 @@ struct State {
 impl AcceptLog {
     /// The system gave no connection.
     pub(super) fn failed(&self, error: &io::Error) {
-        // One caller that is gone before it was accepted is no failure of ours.
+        // A caller that is gone before it was accepted is no failure of the gateway.
         if matches!(
             error.kind(),
             ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused
@@ -92,7 +92,7 @@ impl AcceptLog {
         }
     }
 
-    /// How often it was passed over since it was logged last, when it is due again.
+    /// How often it was not logged since the last line, when the next line is due.
     fn is_due(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock();
         if state

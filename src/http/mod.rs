@@ -134,7 +134,7 @@ pub fn document_json() -> Result<String, serde_json::Error> {
 async fn not_found(request: Request) -> Problem {
     Problem::new(
         Code::NotFound,
-        format!("there is nothing at {}", request.uri().path()),
+        format!("there is no resource at {}", request.uri().path()),
     )
 }
 
@@ -146,7 +146,7 @@ async fn method_not_allowed(request: Request) -> Response {
     Problem::new(
         Code::MethodNotAllowed,
         format!(
-            "{} is not possible here; the header Allow names what is",
+            "{} is not allowed here; the header Allow lists the allowed methods",
             request.method()
         ),
     )

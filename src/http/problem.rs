@@ -83,14 +83,14 @@ pub struct ProblemBody<'a> {
     pub instance: &'a str,
     /// What happened, for programs.
     pub code: &'a str,
-    /// The id under which the gateway's log has the request; also in the header `x-request-id`.
+    /// The request's id in the gateway's log; also in the header `x-request-id`.
     pub request_id: &'a str,
     /// The faults, where the request was not acceptable.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     #[schema(required = false)]
     pub errors: &'a [FieldError],
-    /// The operation concerned: the one that keeps the plan busy, that has ended, that records the refusal, or that goes
-    /// on although this request could not be answered.
+    /// The operation concerned: the one that keeps the plan busy, that has ended, that records the refusal, or that
+    /// continues although this request could not be answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub operation_id: Option<&'a str>,
@@ -155,7 +155,7 @@ impl Problem {
         let allowed = allowed.join(", ");
         Self::new(
             Code::MethodNotAllowed,
-            format!("Enterprise Manager's resource takes {allowed} only"),
+            format!("Enterprise Manager's resource supports only {allowed}"),
         )
         .with_header(ALLOW, &allowed)
     }
@@ -193,7 +193,7 @@ impl Problem {
     pub fn no_token() -> Self {
         Self::new(
             Code::Unauthenticated,
-            "this needs a token: send the header Authorization: Bearer <JWT>",
+            "the request needs a token: send the header Authorization: Bearer <JWT>",
         )
         .with_header(WWW_AUTHENTICATE, "Bearer realm=\"emgate\"")
     }
@@ -231,7 +231,7 @@ impl Problem {
     /// The same, naming the scope in the detail.
     #[must_use]
     pub fn lacks_scope(scope: Scope) -> Self {
-        Self::needs_scope(scope, format!("this needs the scope {scope}"))
+        Self::needs_scope(scope, format!("the request needs the scope {scope}"))
     }
 
     /// 500. What went wrong belongs into the log, where it was found.

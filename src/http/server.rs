@@ -26,7 +26,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest headers of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// The server cannot start or go on.
+/// The server cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is in use, not of this machine, or not allowed.

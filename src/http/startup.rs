@@ -77,7 +77,7 @@ impl Startup {
 fn refusal() -> Problem {
     Problem::new(
         Code::StoreUnavailable,
-        "the gateway is starting: its store is being opened and brought up to date",
+        "the gateway is starting: its store is being opened and migrated",
     )
 }
 

@@ -429,7 +429,7 @@ mod tests {
     #[case(json!({"word": "blue"}), "/word", "must be one of red, darkGreen")]
     #[case(json!({"word": {"red": null}}), "/word", "must be a string, not an object")]
     #[case(json!({"name": ["n"]}), "/name", "must be a string, not an array")]
-    fn what_does_not_fit_is_named_with_place_and_json_type(
+    fn a_value_that_does_not_fit_is_named_by_pointer(
         #[case] value: Value,
         #[case] pointer: &str,
         #[case] detail: &str,

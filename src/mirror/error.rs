@@ -10,7 +10,7 @@ pub enum Error {
     #[error("Enterprise Manager has no resource at this path")]
     NoSuchResource,
     /// The resource does not take this method; these it takes.
-    #[error("the resource does not take this method")]
+    #[error("the resource does not support this method")]
     NoSuchMethod(Vec<Method>),
     /// Query parameters that EM would not understand.
     #[error("the query is not valid")]

@@ -1,9 +1,9 @@
-//! Which query parameters an operation of EM takes through the mirror.
+//! The query parameters that an operation of EM has through the mirror.
 
 use super::search;
 use crate::catalogue::{Method, Operation, Resource};
 
-/// The parameters that an operation takes in the query, in the order in which they are documented.
+/// The query parameters of an operation, in the order in which they are documented.
 #[must_use]
 pub fn known_parameters(resource: &Resource, operation: &Operation) -> Vec<&'static str> {
     let mut known = Vec::new();
@@ -34,7 +34,7 @@ pub fn known_parameters(resource: &Resource, operation: &Operation) -> Vec<&'sta
     once
 }
 
-/// What `format` may be: EM's own word for whole entities, and one for references, which EM gives without asking.
+/// The values of `format`: EM's word for references, which are EM's default, and the one for whole entities.
 #[must_use]
 pub fn formats(operation: &Operation) -> [&'static str; 2] {
     if operation.query.is_some() {

@@ -1,8 +1,8 @@
 //! The grammar of the mirror: which operation of EM's a request under `/api/v1/em` means (docs/behaviour.md#the-mirror).
 //!
-//! Decides by the catalogue alone and waits for nothing; the verbs that ask EM are in `app::em`, the documentation of the
-//! same routes is in `http::openapi::em`. Invariant: what leaves here as a target for EM holds nothing that a server in
-//! between could read as another path. Tests: beside each file, and `tests/it/mirror`.
+//! It decides by the catalogue alone and never waits or sends; the verbs that send are in `app::em`, the documentation of
+//! the same routes is in `http::openapi::em`. Invariant: a target for EM holds nothing that a server in between could
+//! read as another path. Tests: beside each file, and `tests/it/mirror`.
 //!
 //! | file | holds |
 //! |---|---|

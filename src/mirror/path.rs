@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use crate::catalogue::{PathMatch, Resource, Segment, catalogue};
 
-/// What RFC 3986 does not allow in a path segment. EM writes `C:` and blanks as `%20`, and so do we.
+/// What RFC 3986 does not allow in a path segment. EM writes `C:` as it is and spaces as `%20`, and so do we.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -30,16 +30,16 @@ const SEGMENT: &AsciiSet = &CONTROLS
 #[derive(Debug, Clone)]
 pub(super) struct MatchedPath {
     pub resource: &'static Resource,
-    /// An action that stands in the path.
+    /// An action at the end of the path.
     pub action: Option<&'static str>,
-    /// What the path's parameters are, decoded, in order.
+    /// The values of the path's parameters, decoded, in order.
     pub values: Vec<String>,
     /// Below EM's `/api/`, without a slash at either end, literals in the catalogue's spelling.
     pub path: String,
 }
 
-/// The place that `raw` names, a path below `/api/v1/em` as the caller wrote it. `None`: EM has no such resource, or
-/// it is not mirrored, or an id in it cannot exist.
+/// The resource that `raw` names, a path below `/api/v1/em` as the caller wrote it. `None` when EM has no such resource,
+/// when it is not mirrored, or when an id in it cannot exist.
 pub(super) fn match_path(raw: &str) -> Option<MatchedPath> {
     let mut segments = Vec::new();
     for segment in raw.split('/').filter(|segment| !segment.is_empty()) {
@@ -53,20 +53,20 @@ pub(super) fn match_path(raw: &str) -> Option<MatchedPath> {
     fill(&found)
 }
 
-/// All of EM but what gives and takes logon sessions, which are the gateway's own affair.
+/// Whether it is mirrored: all of EM but the resources of logon sessions, which the gateway manages itself.
 #[must_use]
 pub fn is_mirrored(resource: &Resource) -> bool {
     let first = resource.path.trim_start_matches('/').split('/').next();
     !matches!(first, Some("sessionMngr" | "logonSessions"))
 }
 
-/// Whether EM has something at `path`, below `/api/v1/em`, that is mirrored.
+/// Whether EM has a mirrored resource at `path`, below `/api/v1/em`.
 #[must_use]
 pub fn is_linked(path: &str) -> bool {
     match_path(path).is_some()
 }
 
-/// The path anew, from the catalogue's literals and the parameters' values.
+/// The path, rewritten from the catalogue's literals and the parameters' values.
 fn fill(found: &PathMatch<'static, '_>) -> Option<MatchedPath> {
     let mut given = found.parameters.iter();
     let mut values = Vec::new();
@@ -119,7 +119,7 @@ fn is_dots(segment: &str) -> bool {
     matches!(segment, "." | "..")
 }
 
-/// A segment's text; none where it is no text, or could mean another path.
+/// A segment's text; none where it is not UTF-8, or could mean another path.
 fn decoded(segment: &str) -> Option<String> {
     let text = percent_decode_str(segment).decode_utf8().ok()?;
     (!is_dots(&text) && !text.chars().any(char::is_control)).then(|| text.into_owned())
@@ -134,11 +134,11 @@ mod tests {
     use super::*;
 
     fn path(raw: &str) -> Option<String> {
-        match_path(raw).map(|place| place.path)
+        match_path(raw).map(|matched| matched.path)
     }
 
     #[test]
-    fn literals_get_ems_spelling_and_values_stay() {
+    fn a_path_is_spelled_as_em_spells_it() {
         for (raw, expected) in [
             ("/JOBS/AbC-1/includes/7", "jobs/AbC-1/includes/7"),
             ("jobs/", "jobs"),
@@ -167,17 +167,17 @@ mod tests {
             "/vmRestorePoints/1/mounts/2/C%3A%5CProgram%20Files%5Cx%23.txt",
             "/vmRestorePoints/1/mounts/2/C:/Program%20Files//x%23.txt/",
         ] {
-            let place = match_path(raw).expect(raw);
+            let matched = match_path(raw).expect(raw);
             assert_eq!(
-                place.path,
+                matched.path,
                 "vmRestorePoints/1/mounts/2/C:/Program%20Files/x%23.txt"
             );
-            assert_eq!(place.values, ["1", "2", "C:/Program Files/x#.txt"]);
+            assert_eq!(matched.values, ["1", "2", "C:/Program Files/x#.txt"]);
         }
     }
 
     #[test]
-    fn what_is_not_mirrored_or_could_mean_another_path_is_nowhere() {
+    fn paths_that_are_not_mirrored_or_ambiguous_do_not_match() {
         for raw in [
             "/sessionMngr",
             "/SESSIONMNGR/",

@@ -28,26 +28,26 @@ const PAGE_SIZE: u32 = 50;
 const LARGEST_PAGE: u32 = 100;
 
 impl MirrorRequest {
-    /// Understands `method` on `path` (below `/api/v1/em`, as the caller wrote it) with these query parameters.
+    /// Parses `method` on `path` (below `/api/v1/em`, as the caller wrote it) with these query parameters.
     ///
     /// # Errors
     /// [`Error::NoSuchResource`], [`Error::NoSuchMethod`], or [`Error::Invalid`] naming each parameter.
     pub fn parse(method: Method, path: &str, query: &[(String, String)]) -> Result<Self, Error> {
-        let place = path::match_path(path).ok_or(Error::NoSuchResource)?;
-        let operation = operation_of(method, &place, query)?;
-        read(operation, &place, query)
+        let matched = path::match_path(path).ok_or(Error::NoSuchResource)?;
+        let operation = operation_of(method, &matched, query)?;
+        read(operation, &matched, query)
     }
 }
 
-/// The methods that EM's resource at `path` takes.
+/// The methods that EM's resource at `path` accepts.
 ///
 /// # Errors
 /// [`Error::NoSuchResource`].
 pub fn methods(path: &str) -> Result<Vec<Method>, Error> {
-    let place = path::match_path(path).ok_or(Error::NoSuchResource)?;
+    let matched = path::match_path(path).ok_or(Error::NoSuchResource)?;
     let mut methods = Vec::new();
-    for operation in &place.resource.operations {
-        if operation.action_in_path == place.action.is_some() && !methods.contains(&operation.method) {
+    for operation in &matched.resource.operations {
+        if operation.action_in_path == matched.action.is_some() && !methods.contains(&operation.method) {
             methods.push(operation.method);
         }
     }
@@ -56,17 +56,17 @@ pub fn methods(path: &str) -> Result<Vec<Method>, Error> {
 
 fn operation_of(
     method: Method,
-    place: &MatchedPath,
+    matched: &MatchedPath,
     query: &[(String, String)],
 ) -> Result<&'static Operation, Error> {
-    let resource = place.resource;
+    let resource = matched.resource;
     let is_query = resource.operations.iter().any(|o| o.query.is_some());
     let word = if is_query { "type" } else { "action" };
     let wanted = query
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word))
         .map(|(_, value)| value.as_str());
-    match catalogue().operation(method, &place.path, wanted) {
+    match catalogue().operation(method, &matched.path, wanted) {
         Ok(found) => Ok(found.operation),
         Err(Refusal::Path) => Err(Error::NoSuchResource),
         Err(Refusal::Method(methods)) => Err(Error::NoSuchMethod(methods)),
@@ -89,26 +89,26 @@ fn no_such_action(
         .flat_map(|p| p.values.iter().copied());
     let known: Vec<&str> = known.iter().copied().chain(listed).collect();
     let detail = match (known.as_slice(), wanted) {
-        ([], _) => format!("{} takes no {word} here", method.as_str()),
+        ([], _) => format!("{} does not support {word} here", method.as_str()),
         (known, None) => format!("is required: one of {}", known.join(", ")),
         (known, Some(_)) => format!("must be one of {}", known.join(", ")),
     };
     Error::Invalid(vec![FieldError::new(word, detail)])
 }
 
-/// What these query parameters make of `operation` at `place`.
+/// The request for `operation` at `matched` with these query parameters.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming each parameter.
 fn read(
     operation: &'static Operation,
-    place: &MatchedPath,
+    matched: &MatchedPath,
     query: &[(String, String)],
 ) -> Result<MirrorRequest, Error> {
     let mut reading = Reading {
         operation,
-        place,
-        listing: search::of(place.resource),
+        matched,
+        listing: search::of(matched.resource),
         seen: Vec::new(),
         faults: Vec::new(),
         given: Given::default(),
@@ -119,7 +119,7 @@ fn read(
     reading.finish()
 }
 
-/// What was given, each already checked and in EM's spelling.
+/// The parameters so far, checked and in EM's spelling.
 #[derive(Default)]
 struct Given {
     entity: Option<bool>,
@@ -135,7 +135,7 @@ struct Given {
 /// A query on its way to a [`MirrorRequest`].
 struct Reading<'a> {
     operation: &'static Operation,
-    place: &'a MatchedPath,
+    matched: &'a MatchedPath,
     listing: Option<Queryable>,
     seen: Vec<String>,
     faults: Vec<FieldError>,
@@ -159,7 +159,7 @@ impl Reading<'_> {
     }
 
     fn parameter(&mut self, name: &str, value: &str) {
-        let known = known_parameters(self.place.resource, self.operation);
+        let known = known_parameters(self.matched.resource, self.operation);
         // EM's own links write `Format` as well as `format`.
         let Some(name) = known
             .iter()
@@ -284,30 +284,30 @@ impl Reading<'_> {
                 );
             }
         }
-        if is_task(self.place.resource) && self.given.operation_id.is_none() && self.faults.is_empty() {
+        if is_task(self.matched.resource) && self.given.operation_id.is_none() && self.faults.is_empty() {
             self.fault(
                 "operation",
-                "is required: a task is known by its operation, whose id stands in every link to it",
+                "is required: the id of the task's operation, which every link to the task carries",
             );
         }
         if !self.faults.is_empty() {
             return Err(Error::Invalid(self.faults));
         }
         let parent = self.searches_within().then(|| {
-            let path = &self.place.path;
+            let path = &self.matched.path;
             path.rsplit_once('/')
                 .map_or(path.clone(), |(parent, _)| parent.to_owned())
         });
-        if parent.is_some() && !self.place.values.first().is_some_and(|id| filter::is_id(id)) {
+        if parent.is_some() && !self.matched.values.first().is_some_and(|id| filter::is_id(id)) {
             return Err(Error::NoSuchResource);
         }
         Ok(MirrorRequest {
-            resource: self.place.resource,
+            resource: self.matched.resource,
             operation: self.operation,
             kind,
             target: self.target(),
-            path: format!("/{}", self.place.path),
-            path_values: self.place.values.clone(),
+            path: format!("/{}", self.matched.path),
+            path_values: self.matched.values.clone(),
             operation_id: self.given.operation_id,
             listing: Listing {
                 entities: self.given.entity.unwrap_or(false),
@@ -324,7 +324,7 @@ impl Reading<'_> {
             .own
             .iter()
             .any(|(name, value)| *name == "action" && value == "download");
-        match (self.place.resource.path, self.operation.query) {
+        match (self.matched.resource.path, self.operation.query) {
             ("/tasks", _) | (_, Some("Task")) => Kind::Tasks,
             ("/tasks/{ID}", _) => Kind::Task,
             _ if downloads && self.operation.method == Method::Get => Kind::Download,
@@ -332,7 +332,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Whether the query service is asked for a collection instead of the collection itself.
+    /// Whether the collection is read through EM's query service instead of its own path.
     fn searches(&self) -> bool {
         let given = &self.given;
         self.listing.is_some()
@@ -356,19 +356,19 @@ impl Reading<'_> {
         }
         let mut pairs: Vec<(&str, String)> = given.own.clone();
         let has_forms = self.operation.reference.is_some();
-        let is_list = self.place.resource.is_collection(catalogue());
+        let is_list = self.matched.resource.is_collection(catalogue());
         if has_forms && given.entity.unwrap_or(!is_list) {
             pairs.push(("format", "Entity".to_owned()));
         }
         for (name, number) in [("pageSize", given.page_size), ("page", given.page)] {
             pairs.extend(number.map(|number| (name, number.to_string())));
         }
-        joined(&self.place.path, &pairs)
+        joined(&self.matched.path, &pairs)
     }
 
     fn query_target(&self, query: &catalogue::Query) -> String {
         let given = &self.given;
-        // A collection that has one form only keeps it when it is searched.
+        // A collection with one form keeps it when it is searched.
         let whole = self.operation.query.is_none() && self.operation.reference.is_none();
         let format = if given.entity.unwrap_or(whole) {
             "Entities"
@@ -388,7 +388,7 @@ impl Reading<'_> {
         let within = self
             .listing
             .filter(|_| self.operation.query.is_none())
-            .and_then(|listing| listing.within(&self.place.values));
+            .and_then(|listing| listing.within(&self.matched.values));
         let filter = match (within, &given.filter) {
             (Some(within), Some(filter)) => Some(format!("({filter});{within}")),
             (within, filter) => within.or_else(|| filter.clone()),

@@ -24,7 +24,7 @@ fn faults(method: Method, path: &str, query: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn one_resource_is_its_entity_and_a_collection_is_references_unless_said_otherwise() {
+fn a_resource_defaults_to_its_entity_a_collection_to_references() {
     for (path, query, sent) in [
         ("/jobs/1", "", "jobs/1?format=Entity"),
         ("/jobs/1", "format=Reference", "jobs/1"),
@@ -80,7 +80,7 @@ fn what_ems_query_service_can_do_is_asked_of_it() {
 }
 
 #[test]
-fn every_mistake_in_the_query_names_its_parameter_and_what_is_allowed() {
+fn every_mistake_in_a_query_names_its_parameter() {
     for (path, query, parameter, says) in [
         (
             "/jobs",
@@ -102,7 +102,12 @@ fn every_mistake_in_the_query_names_its_parameter_and_what_is_allowed() {
         ("/jobs", "sortAsc=Size", "sortAsc", "one of"),
         ("/jobs", "sortAsc=Name&sortDesc=Name", "sortDesc", "combined"),
         ("/jobs", "filter=Name", "filter", "at position 5"),
-        ("/jobs/1", "action=start", "action", "takes no action here"),
+        (
+            "/jobs/1",
+            "action=start",
+            "action",
+            "does not support action here",
+        ),
         ("/query", "", "type", "is required"),
         ("/query", "type=Nothing", "type", "must be one of"),
         (
@@ -166,7 +171,12 @@ fn actions_are_chosen_by_the_query_or_by_the_path() {
         (Method::Post, "/jobs/1", "", "is required: one of clone"),
         (Method::Post, "/jobs/1", "action=fly", "must be one of clone"),
         (Method::Put, "/jobs/1", "", "is required: one of edit"),
-        (Method::Delete, "/jobs/1", "action=x", "takes no action here"),
+        (
+            Method::Delete,
+            "/jobs/1",
+            "action=x",
+            "does not support action here",
+        ),
     ] {
         let faults = faults(method, path, query);
         assert!(
@@ -190,7 +200,7 @@ fn actions_are_chosen_by_the_query_or_by_the_path() {
 }
 
 #[test]
-fn a_method_that_em_lacks_is_told_apart_from_a_path_that_it_lacks() {
+fn a_missing_method_is_distinguished_from_a_missing_path() {
     assert!(matches!(
         ask(Method::Delete, "/jobs", ""),
         Err(Error::NoSuchMethod(methods)) if methods == [Method::Get]
@@ -260,7 +270,7 @@ fn a_search_is_within_a_parent_that_can_exist() {
 }
 
 #[test]
-fn a_key_does_not_tell_ids_apart_by_case() {
+fn an_idempotency_key_ignores_the_case_of_ids() {
     let key = |path: &str| {
         ask(Method::Post, path, "action=start")
             .expect("an operation")

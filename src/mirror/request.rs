@@ -1,10 +1,10 @@
-//! A request through the mirror, understood: which operation of EM's it means, and what EM is to be sent.
+//! A parsed request of the mirror: the operation of EM's that it means, and what EM is to be sent.
 
 use super::PlanVerb;
 use crate::catalogue::{Body, Method, Operation, Resource, catalogue, filter};
 use crate::domain::id::OperationId;
 
-/// What a read is answered with.
+/// What answers a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// One of EM's documents.
@@ -34,14 +34,14 @@ pub struct MirrorRequest {
     pub path_values: Vec<String>,
     /// The operation named by `?operation=`.
     pub operation_id: Option<OperationId>,
-    /// How the gateway's own list is to be cut.
+    /// The page of the gateway's own list.
     pub listing: Listing,
-    /// Where EM's query service is asked for a collection within something: the target of that something, since the
-    /// service finds nothing in what does not exist.
+    /// The target of the parent, where EM's query service searches a collection within one: the service finds nothing
+    /// within a parent that does not exist, instead of answering 404.
     pub parent: Option<String>,
 }
 
-/// How the gateway's own list of tasks is to be cut.
+/// The page of the gateway's own list of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listing {
     /// Whole entities, not references.
@@ -59,7 +59,7 @@ impl MirrorRequest {
         PlanVerb::of(self.resource, self.operation)
     }
 
-    /// What EM wants in the request's body.
+    /// The body that EM expects.
     #[must_use]
     pub fn body(&self) -> Option<Body> {
         self.operation.body
@@ -75,18 +75,18 @@ impl MirrorRequest {
         target
     }
 
-    /// Path and query by which EM shows what the path names, in the form that the mirror shows by itself; none where
-    /// EM does not show it.
+    /// Path and query of the resource that the path names, in the mirror's default form; none where EM has no read
+    /// of it.
     #[must_use]
     pub fn representation(&self) -> Option<String> {
         let plain = |operation: &&Operation| operation.method == Method::Get && operation.action.is_none();
         let read = self.resource.operations.iter().find(plain)?;
         let mut path = self.path.trim_start_matches('/');
-        // An action at the end of the path is done to what the rest of it names.
+        // An action at the end of the path applies to the resource that the rest of it names.
         if self.operation.action_in_path
-            && let Some((thing, _)) = path.rsplit_once('/')
+            && let Some((resource, _)) = path.rsplit_once('/')
         {
-            path = thing;
+            path = resource;
         }
         let whole = read.reference.is_some() && !self.resource.is_collection(catalogue());
         Some(if whole {

@@ -1,4 +1,4 @@
-//! Which collections EM's query service can search, and how a collection within something is expressed there.
+//! The collections that EM's query service can search, and the filter that confines one to its parent.
 
 use crate::catalogue::filter::quoted;
 use crate::catalogue::{Query, QueryField, Resource, Segment, Value, catalogue};
@@ -7,14 +7,14 @@ use crate::text::upper_first;
 /// A collection that `/query` can search.
 #[derive(Debug, Clone, Copy)]
 pub struct Queryable {
-    /// What is asked for.
+    /// EM's query.
     pub query: &'static Query,
-    /// The field that holds the id of what the collection stands within (`JobUid` for `/jobs/{ID}/includes`).
+    /// The field that holds the id of the collection's parent (`JobUid` for `/jobs/{ID}/includes`).
     parent: Option<&'static QueryField>,
 }
 
 impl Queryable {
-    /// Whether EM's result has a place for whole entities; without one it holds references.
+    /// Whether EM's result can hold whole entities; otherwise it holds references.
     #[must_use]
     pub fn has_entities(&self) -> bool {
         let entity = catalogue()
@@ -28,7 +28,7 @@ impl Queryable {
         entity.is_some_and(|entity| lists.any(|list| list.value == Value::Type(entity)))
     }
 
-    /// Whether the collection stands within something.
+    /// Whether the collection has a parent.
     pub(super) const fn is_within(&self) -> bool {
         self.parent.is_some()
     }
@@ -61,7 +61,7 @@ pub fn of(resource: &Resource) -> Option<Queryable> {
         ] => {
             let field = format!("{}Uid", upper_first(owner.strip_suffix('s').unwrap_or(owner)));
             let named = |own: &&QueryField| ends_with(own.name, &field);
-            // Without such a field the query would find what stands elsewhere.
+            // Without such a field the query would find the items of other parents.
             Some(query.fields.iter().find(named)?)
         }
         _ => None,
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collection_within_something_is_confined_to_it() {
+    fn a_collection_within_a_parent_is_confined_to_it() {
         for (path, condition) in [
             ("/jobs/{ID}/includes", "JobUid==\"a\"\"b\""),
             ("/backupServers/{ID}/credentials", "BackupServerUid==\"a\"\"b\""),

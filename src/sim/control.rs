@@ -1,4 +1,4 @@
-//! The control API below `/_sim`: what a test may ask of the simulator, in JSON and without a logon.
+//! The control API below `/_sim`: the requests that tests may send the simulator, in JSON and without a logon.
 
 use http::StatusCode;
 use jiff::Timestamp;

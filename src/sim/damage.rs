@@ -1,4 +1,4 @@
-//! Records that are damaged on order: what a bad script's output, a broken database or a later version does to one row.
+//! Records that are damaged on request: what a bad script's output, a broken database or a later version does to one row.
 //!
 //! A kind changes the element that is written, or leaves a mark in its text that becomes other bytes once the document is
 //! written. The row is damaged in queries, and with `alone` also where it is read by itself.
@@ -19,7 +19,7 @@ pub enum Kind {
     EscByte,
     /// A byte of Latin-1.
     InvalidUtf8,
-    /// A reference to an entity that nobody declared.
+    /// A reference to an undeclared entity.
     BadEntity,
     /// An ampersand that begins nothing.
     BareAmpersand,
@@ -37,7 +37,7 @@ pub enum Kind {
     NoUid,
     /// Neither URN nor address.
     NoIdentity,
-    /// Neither, and an entity that nobody declared.
+    /// Neither, and an undeclared entity.
     Unknowable,
     /// No `State`.
     NoState,

@@ -20,7 +20,7 @@ impl Dice {
 
     /// A generator of its own for everything about one name.
     pub fn from_name(name: &str) -> Self {
-        // FNV-1a, good enough to tell names apart.
+        // FNV-1a, good enough to distinguish names.
         Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         }))

@@ -1,4 +1,4 @@
-//! One authorized request and what a handler makes of it: the words that all handlers share.
+//! One authorized request and its answer: the types that all handlers share.
 
 use http::StatusCode;
 use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! The life of one failover session as a pure function of the time.
 //!
-//! Nothing ticks: whoever asks for a session gets what it is at that moment. A script fixed at the start says
+//! Nothing ticks: a session is computed for the time at which it is read. A script fixed at the start says
 //! when each machine begins and ends, so two reads at the same moment agree, whatever was asked in between.
 
 use jiff::{SignedDuration, Timestamp};
@@ -254,7 +254,7 @@ impl Failover {
         }
     }
 
-    /// How much of the session's length has passed; it stands still from the moment it was stopped.
+    /// How much of the session's length has passed; it does not grow after the session was stopped.
     fn share(&self, now: Timestamp, tempo: Tempo) -> f64 {
         let now = self.stopped.map_or(now, |stopped| now.min(stopped));
         (tempo.simulated(self.started, now) / self.scenario.seconds.max(0.001)).clamp(0.0, 1.0)
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn states_and_progress_only_go_forward_and_end_together() {
+    fn states_and_progress_never_go_back() {
         let (failover, tempo) = example(Outcome::Success);
         let mut before = (0, 0);
         for tenths in 0..120 {

@@ -1,4 +1,4 @@
-//! Faults on order: what a bad network, a broken proxy or a hostile server does to one answer.
+//! Faults on request: what a bad network, a broken proxy or a hostile server does to one answer.
 //!
 //! `close`, `hang`, `status`, `garbage`, `html`, `entityBomb` and `deepNesting` replace the answer, and EM does
 //! not act. `truncate` and `executeThenClose` let EM act first: the outcome is what the client cannot know.
@@ -117,7 +117,7 @@ impl Faults {
 }
 
 impl Fault {
-    /// The answer that stands in for EM's, for the kinds that have one.
+    /// The answer that replaces EM's, for the kinds that have one.
     pub fn stand_in(&self) -> Option<Response> {
         const XML: &str = "application/xml; charset=utf-8";
         let ok = |kind: &str, body: Vec<u8>| Some(Response::with_body(StatusCode::OK, kind, body));
@@ -147,7 +147,7 @@ const HTML: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Sign in</tit
 <body><form method=\"post\"><input name=\"user\"><input name=\"password\" type=\"password\"><br>\
 <button>Sign in</button></form></body></html>\n";
 
-/// Ten entities, each ten times the one before: ten billion characters if anybody unfolds them.
+/// Ten entities, each ten times the one before: ten billion characters when expanded.
 fn entity_bomb() -> String {
     let mut text = String::from("<?xml version=\"1.0\"?>\n<!DOCTYPE Task [\n<!ENTITY e0 \"aaaaaaaaaa\">\n");
     for level in 1..10 {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_hits_what_it_names_and_as_often_as_it_says() {
+    fn a_fault_hits_the_requests_it_names_as_often_as_configured() {
         let mut faults = Faults::default();
         let fault = serde_json::from_str(
             r#"{"kind":"executeThenClose","count":2,"path":"/api/cloud/","method":"POST"}"#,

@@ -7,7 +7,7 @@ const LEVELS: usize = 100;
 /// Bytes of `huge`.
 const HUGE: usize = 2 * 1024 * 1024;
 
-/// The document with the marks in it become what they stand for.
+/// The document with its marks replaced by their values.
 pub fn carried_out(document: String) -> Vec<u8> {
     if !document.contains(MARK) {
         return document.into_bytes();

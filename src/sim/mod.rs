@@ -1,17 +1,18 @@
-//! A double of Enterprise Manager, for tests, demonstrations and development.
+//! A simulated Enterprise Manager, for tests, demonstrations and development.
 //!
 //! It speaks EM's documented XML over HTTP/1.1 and is strict where EM is known to be strict, so that a wrong
-//! client fails here rather than on the day of the disaster. It shares no code with the program but the clock
-//! and the catalogue's names and shapes: its own XML, its own HTTP, its own reading of the manual.
+//! client fails here rather than on the day of the disaster. It never shares code with the program but the clock
+//! and the catalogue's names and shapes, so that a mistake of the program cannot cancel itself out here.
+//! Invariant: every state is computed from the clock and what requests changed; nothing runs in the background.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `options` | the command line |
-//! | `inventory`, `world`, `changes`, `seed`, `failover`, `logon` | what EM knows; everything computed from the clock |
-//! | `exchange`, `routes` | a request and its answer; which request reaches which part of it |
-//! | `generic` | whatever EM has beyond failover, computed from the catalogue |
+//! | `inventory`, `world`, `changes`, `seed`, `failover`, `logon` | the state of EM; everything computed from the clock |
+//! | `exchange`, `routes` | a request and its answer; the table of handlers |
+//! | `generic` | all resources beyond failover, computed from the catalogue |
 //! | `scene`, `render`, `times`, `query`, `paging`, `xml` | documents, the query service, angle brackets |
-//! | `faults`, `damage`, `marks`, `control` | what a test may order (`/_sim`) |
+//! | `faults`, `damage`, `marks`, `control` | what a test may request (`/_sim`) |
 //! | `server`, `wire`, `tls` | sockets |
 //!
 //! Where EM's manual is silent, this is what the simulator does: a plan at work refuses every action with 400

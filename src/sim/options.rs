@@ -1,4 +1,4 @@
-//! What the simulator can be told on its command line.
+//! The options of the simulator's command line.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,7 +10,7 @@ use clap::ValueEnum;
 /// emgate simulate                                     on 127.0.0.1:9399, in real time
 /// emgate simulate --speed 20 --plans 5 --vms 8        a failover of 60 s takes 3
 /// emgate simulate --tls --listen 127.0.0.1:9398       prints the certificate's SHA-256 for pin_sha256
-/// emgate simulate --idle 10 --expired-status 403      logon sessions die fast, with the unusual status
+/// emgate simulate --idle 10 --expired-status 403      logon sessions expire fast, with the unusual status
 /// ```
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
@@ -36,7 +36,7 @@ pub struct Options {
     /// Its password
     #[arg(long, value_name = "PASSWORD", default_value = DEFAULT_PASSWORD)]
     pub password: String,
-    /// How many times faster failovers and tasks go; clocks, --idle and --latency stay real
+    /// How many times faster failovers and tasks run; clocks, --idle and --latency stay real
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub speed: f64,
     /// Failover plans of each kind (cloud and on-premises)
@@ -45,13 +45,13 @@ pub struct Options {
     /// Virtual machines in each plan
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub vms: usize,
-    /// Seconds without a request after which a logon session dies
+    /// Seconds without a request after which a logon session expires
     #[arg(long, value_name = "SECONDS", default_value_t = 900.0)]
     pub idle: f64,
     /// Milliseconds before every answer
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency: u64,
-    /// What a dead logon session is answered with
+    /// The answer to an expired logon session
     #[arg(long, value_name = "STATUS", value_enum, default_value_t = ExpiredStatus::Unauthorized)]
     pub expired_status: ExpiredStatus,
     /// Simulated seconds between a task's work being done and EM noticing (real EM: up to 15 minutes)
@@ -69,7 +69,7 @@ pub struct Options {
     /// Makes session ids, tokens and the spelling of answers repeatable; random when absent
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// What EM takes for its own address: the beginning of every Href, foreign on purpose
+    /// EM's own address, with which every Href begins; another host on purpose
     #[arg(long, value_name = "URL", default_value = DEFAULT_HREF_BASE)]
     pub href_base: String,
     /// Seconds by which EM's clock is ahead (negative: behind)
@@ -80,7 +80,7 @@ pub struct Options {
         allow_negative_numbers = true
     )]
     pub clock_skew: i64,
-    /// Puts elements that no schema knows into every document
+    /// Put elements that no schema knows into every document
     #[arg(long)]
     pub unknown_elements: bool,
     /// One spelling for all answers: no byte order mark, no varying attributes, references and time formats

@@ -11,7 +11,7 @@ use super::xml::Element;
 /// `/query` never gives more rows than this at once, asked to or not.
 const MAX_PAGE: usize = 100;
 
-/// Where in a query's result the rows stand.
+/// The place of the rows in a query's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Member {
     Refs,
@@ -21,7 +21,7 @@ pub enum Member {
 }
 
 impl Member {
-    /// Where rows of that name stand in that form.
+    /// The place of rows of that name in that form.
     pub fn of(form: Form, name: &'static str) -> Self {
         match form {
             Form::Reference => Self::Refs,

@@ -2,7 +2,7 @@
 //!
 //! Grammar (EM's manual, "Query Service"): `;` is AND and binds closer than `,`, which is OR; parentheses
 //! group; `== != < > <= >=` compare. A value is a bare word of letters, digits and underscores, or is in
-//! double quotes with a quote inside doubled; blanks outside of quotes are dropped. Names and enumeration
+//! double quotes with a quote inside doubled; spaces outside of quotes are dropped. Names and enumeration
 //! values are read in any letter case, enumerations compare by their position in EM's list.
 
 use std::cmp::Ordering;
@@ -67,7 +67,7 @@ impl Value {
     }
 }
 
-/// A row: what it stands for, and its values in the order of the fields.
+/// A row: its item, and its values in the order of the fields.
 #[derive(Debug)]
 pub struct Row<T> {
     pub item: T,
@@ -261,7 +261,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Letters, digits and underscores; blanks in between are dropped, as EM does.
+    /// Letters, digits and underscores; spaces in between are dropped, as EM does.
     fn word(&mut self) -> String {
         let end = self
             .rest

@@ -1,4 +1,4 @@
-//! The world at one moment, and one thing in it: what documents are written about.
+//! The world at one time, and one item of it: what documents are written about.
 //!
 //! What there is, and what belongs to what, is computed in `generic`.
 
@@ -33,7 +33,7 @@ pub struct Row {
     pub index: usize,
     /// As it is in paths, not encoded.
     pub id: String,
-    /// The id, or what stands for it where that is a name or a number.
+    /// The id, or the name or number that replaces it.
     pub key: Uuid,
     pub owner: Option<Arc<Row>>,
 }

@@ -63,7 +63,7 @@ enum Outcome {
     Reset,
 }
 
-/// Accepts connections until told to stop.
+/// Accepts connections until it is stopped.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -158,7 +158,7 @@ async fn conversation<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, shared:
             }
             Outcome::Reset => return true,
             Outcome::Hang => {
-                // Whatever the client still says is not heard; when it leaves, so does this side.
+                // Further bytes of the client are ignored; this side closes when the client does.
                 let silence = async {
                     while matches!(stream.read_buf(&mut buffer).await, Ok(1..)) {
                         buffer.clear();

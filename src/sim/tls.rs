@@ -1,4 +1,4 @@
-//! The certificate of `--tls`: made at the start, self-signed, honest about being no authority.
+//! The certificate of `--tls`: made at the start, self-signed, not an authority.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Error;
 
-/// The names and addresses that the certificate stands for.
+/// The names and addresses of the certificate.
 const NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "em.lab.example"];
 
 /// A certificate and what a client needs to trust it.

@@ -1,6 +1,6 @@
-//! What EM knows: backup servers, plans of both kinds, failover sessions, logon sessions and their tasks.
+//! The state of EM: backup servers, plans of both kinds, failover sessions, logon sessions and their tasks.
 //!
-//! The world holds facts with their moments and computes everything else from the clock. It knows no HTTP and
+//! The world holds facts with their times and computes everything else from the clock. It knows no HTTP and
 //! no XML. Resources beyond failover (jobs, repositories, …) are computed beside it, in `generic`.
 
 use std::collections::BTreeMap;
@@ -215,7 +215,7 @@ impl World {
         Ok(id)
     }
 
-    /// How long a failover of that plan takes when nobody says otherwise, in simulated seconds.
+    /// How long a failover of that plan takes by default, in simulated seconds.
     pub fn usual_seconds(plan: &Plan) -> f64 {
         20.0 + 5.0 * plan.machines.len().min(20) as f64
     }

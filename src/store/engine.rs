@@ -92,7 +92,7 @@ impl Engine {
         }
     }
 
-    /// A statement that lets one transaction at a time ask what a key stands for, where the engine does not do so by
+    /// A statement that lets one transaction at a time read what a key means, where the engine does not do so by
     /// itself: of two requests with one key, the second must find what the first made of it.
     pub(super) const fn order_keys(self) -> Option<&'static str> {
         match self {
@@ -125,8 +125,8 @@ impl Engine {
     }
 }
 
-/// A process that ends in the middle of a migration leaves a server that would go on with it alone, and keep the next one
-/// waiting; from version 14 on it can be asked to look whether anybody is there.
+/// A process that ends in the middle of a migration leaves a server that would continue it alone, and keep the next one
+/// waiting; from version 14 on it can be told to check whether the client is still there.
 const MIGRATING_SETTINGS: &str = "set statement_timeout = '30min'; set lock_timeout = '30min'; \
      set idle_in_transaction_session_timeout = '5min'; \
      select set_config('client_connection_check_interval', '2s', false) \

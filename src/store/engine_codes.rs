@@ -4,8 +4,8 @@
 const BY_CODE: &[(&str, &str, &str)] = &[
     (
         "26",
-        "the file is no SQLite database",
-        "let store.url name another file, or one that does not exist yet",
+        "the file is not an SQLite database",
+        "set store.url to another file, or to one that does not exist yet",
     ),
     (
         "42501",
@@ -20,8 +20,8 @@ const BY_CODE: &[(&str, &str, &str)] = &[
     ),
     (
         "5",
-        "another program holds the write lock of the database's file",
-        "end what writes to the file (a shell of sqlite3, a backup, a repair), then start again",
+        "another program holds the write lock of the database file",
+        "stop the program that writes to the file (a sqlite3 shell, a backup, a repair), then start again",
     ),
     ("28P01", REFUSED, CREDENTIALS),
     ("28000", REFUSED, CREDENTIALS),
@@ -31,9 +31,9 @@ const REFUSED: &str = "the database server refuses the user of store.url";
 const CREDENTIALS: &str =
     "are user and password of store.url right, and does pg_hba.conf let them in from here?";
 
-pub(super) const POOLER: &str = "a pooler that gives every transaction another connection stands before the database; \
+pub(super) const POOLER: &str = "a connection pooler in transaction or statement mode is in front of the database; \
                       notifications, locks and settings of a session get lost in it";
-pub(super) const NO_POOLER: &str = "let store.url name PostgreSQL itself, or a pool in session mode (PgBouncer: \
+pub(super) const NO_POOLER: &str = "set store.url to PostgreSQL itself, or to a pool in session mode (PgBouncer: \
                          pool_mode = session, ignore_startup_parameters = extra_float_digits)";
 
 /// What a pooler that knows fewer parameters than PostgreSQL says to a new connection.

@@ -80,8 +80,8 @@ impl FileFault {
         match self {
             Self::Folder => "name a file in it, for example sqlite:///var/lib/emgate/emgate.db",
             Self::Special => "name a regular file, or one that does not exist yet",
-            Self::Dangling => "is a volume missing? if the database is to be made anew, name the file itself",
-            Self::NotUtf8 => "let store.url name a file whose folders have names in UTF-8",
+            Self::Dangling => "is a volume missing? to create a new database, name the file itself",
+            Self::NotUtf8 => "set store.url to a file whose folders have names in UTF-8",
         }
     }
 }
@@ -295,23 +295,21 @@ impl Error {
             },
             Self::Unfit { remedy, .. } => Some(remedy),
             Self::Refused { refusal, .. } => Some(match refusal {
-                Refusal::Full => {
-                    "free space on the store's disk, or let store.url name a place on another one"
-                }
+                Refusal::Full => "free space on the store's disk, or set store.url to a file on another disk",
                 Refusal::ReadOnly => {
                     "make the file, its folder and its disk writable for this user (or the database server \
-                     writable), or let store.url name another place"
+                     writable), or set store.url to a file in another place"
                 }
                 Refusal::Disk => {
-                    "does the folder exist, may this user write there, and is the disk well? the system's log may tell"
+                    "does the folder exist, may this user write there, and is the disk healthy? the system log may show the cause"
                 }
             }),
             Self::Locked { .. } => {
-                Some("a running gateway has it; stop that one first, or use another store")
+                Some("a running gateway uses it; stop that gateway first, or use another store")
             }
             Self::File { .. } => Some(FOLDER),
             Self::Database(_) => Some("does the database server answer, and is store.url right?"),
-            Self::TooSlow => Some("does the database server answer, and is the disk well?"),
+            Self::TooSlow => Some("does the database server answer, and is the disk healthy?"),
             Self::NoDatabase { fault, .. } => Some(fault.remedy()),
             Self::Migration(_)
             | Self::Newer { .. }

@@ -19,7 +19,7 @@ pub struct StoredEvent {
     pub seq: i64,
     /// Its id.
     pub id: EventId,
-    /// What it says.
+    /// Its type.
     pub kind: EventType,
     /// The JSON body, as it is delivered.
     pub body: String,
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_is_in_the_log_after_the_commit_and_not_before() {
+    async fn an_event_is_in_the_log_only_after_the_commit() {
         let store = temporary().await;
         let mut tx = store.begin().await.expect("begun");
         let event = event(EventType::UpstreamUnavailable);

@@ -1,4 +1,4 @@
-//! Idempotency keys: which operation a key stands for.
+//! Idempotency keys: which operation a key belongs to.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct KeyDigests {
     pub request: String,
 }
 
-/// What a key stands for.
+/// What a key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyUse {
     /// Nothing yet, or nothing any more.
@@ -33,7 +33,7 @@ const SELECT: &str =
     "select request, operation_id from idempotency_keys where scope = $1 and created_at > $2";
 
 impl Store {
-    /// What a key stands for.
+    /// What a key means.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -49,7 +49,7 @@ impl Store {
 }
 
 impl Tx {
-    /// What a key stands for; nobody else asks that in order to write until this transaction has ended.
+    /// What a key means; no other transaction that would write reads it until this one has ended.
     ///
     /// # Errors
     /// [`Error::Database`].

@@ -75,7 +75,7 @@ impl Keyring {
         }
         if lost {
             tracing::warn!(
-                "the store's key was declared lost; what was sealed with it is of no use any more"
+                "the store's key was declared lost; secrets that were sealed with it cannot be opened any more"
             );
         }
         if let Some(known) = canary.filter(|_| !lost) {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_without_a_canary_is_judged_by_what_is_sealed_in_it() {
+    async fn the_key_of_a_store_without_a_canary_must_open_a_sealed_secret() {
         let config = config().await;
         let store = open(&config).await.expect("a fresh store");
         seal_something(&store).await;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_declares_the_key_lost_goes_on_with_the_one_at_hand() {
+    async fn a_store_whose_key_was_declared_lost_accepts_the_present_one() {
         let config = config().await;
         let store = open(&config).await.expect("a fresh store");
         seal_something(&store).await;

@@ -112,7 +112,7 @@ mod tests {
     use crate::store::testing::temporary;
 
     #[tokio::test]
-    async fn a_kept_logon_is_sealed_and_comes_back_until_nobody_needs_it() {
+    async fn a_kept_logon_is_read_back_while_a_task_needs_it() {
         let store = temporary().await;
         let logon = SavedLogon {
             id: LogonId(SystemClock.id()),

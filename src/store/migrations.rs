@@ -8,7 +8,10 @@ use sqlx::{AnyPool, Connection as _, SqlSafeStr as _};
 use super::Error;
 use super::engine::Engine;
 
-pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
+/// Number, name and statements of one step.
+type Step = (i64, &'static str, &'static str);
+
+pub(super) const MIGRATIONS: &[Step] = &[
     (1, "core", include_str!("migrations/0001_core.sql")),
     (2, "webhooks", include_str!("migrations/0002_webhooks.sql")),
     (3, "idempotency", include_str!("migrations/0003_idempotency.sql")),
@@ -26,7 +29,11 @@ pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// # Errors
 /// [`Error::Newer`] when a newer program wrote them, [`Error::Migration`].
 pub(super) async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
-    let migrations = MIGRATIONS
+    apply(pool, engine, MIGRATIONS).await
+}
+
+async fn apply(pool: &AnyPool, engine: Engine, steps: &[Step]) -> Result<(), Error> {
+    let migrations = steps
         .iter()
         .map(|(version, name, sql)| {
             Migration::new(
@@ -45,4 +52,61 @@ pub(super) async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error>
         .map_err(Error::from)?;
     connection.close().await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::domain::id::{DeliveryId, OperationId};
+    use crate::domain::webhook::AttemptError;
+    use crate::store::Store;
+    use crate::store::place::Place;
+    use crate::store::testing::temporary_config;
+
+    const OPERATION: &str = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
+    const DELIVERY: &str = "dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d";
+
+    /// What a program of version 8 left behind: an operation that runs, and a delivery whose attempt failed.
+    const ROWS: &[&str] = &[
+        "insert into operations (id, kind, action, plan_key, state, requested_at, seen_observation, answer_due, \
+         evidence_deadline) values ('0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01', 'failover', 'test', \
+         '3f56fa52-c902-4655-9774-2022fde214d2', 'running', 1, 1, 1, 1)",
+        "insert into events (id, type, at, body) values ('evt_019c55e5-9d00-7a1c-9f60-2f3f1d0c000e', 'webhook.test', 1, '{}')",
+        "insert into webhook_deliveries (id, lane, operation_id, event_id, event_type, place, state, since, created_at, \
+         ended_at, attempts) values ('dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d', 'https://portal.example', \
+         '0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01', 'evt_019c55e5-9d00-7a1c-9f60-2f3f1d0c000e', 'webhook.test', 1, \
+         'exhausted', 1, 1, 1, 1)",
+        "insert into webhook_attempts (delivery_id, number, at, ended, error) values \
+         ('dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d', 1, 1, 1, 'refusedAddress')",
+    ];
+
+    #[tokio::test]
+    async fn rows_of_version_8_are_read_after_the_later_steps() {
+        sqlx::any::install_default_drivers();
+        let config = temporary_config().await;
+        let place = Place::find(&config.url).expect("a place");
+        let (pools, workers) = place.connect().await.expect("connected");
+        let eight = MIGRATIONS.get(..8).expect("eight steps");
+        apply(&pools.write, place.engine(), eight)
+            .await
+            .expect("migrated");
+        for row in ROWS {
+            sqlx::query(*row).execute(&pools.write).await.expect(row);
+        }
+        for pool in [pools.write, pools.read, workers.write, workers.read] {
+            pool.close().await;
+        }
+
+        let store = Store::open(&config, SystemClock::shared()).await.expect("opened");
+        let id: OperationId = OPERATION.parse().expect("an id");
+        let operation = store.operation(id).await.expect("read").expect("there");
+        assert_eq!(operation.action, "test");
+        assert_eq!(store.command(id).await.expect("read"), None);
+        assert_eq!(store.unfinished_operations().await.expect("read").len(), 1);
+        let delivery: DeliveryId = DELIVERY.parse().expect("an id");
+        let delivery = store.delivery(delivery).await.expect("read").expect("there");
+        let attempt = delivery.attempts.first().expect("an attempt");
+        assert_eq!(attempt.error, Some(AttemptError::BlockedAddress));
+    }
 }

@@ -289,7 +289,7 @@ impl Store {
         if let Err(error) = self.deregister().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "other replicas find out by themselves that this one has ended"
+                "this replica could not be deregistered; the others detect its end by the missing heartbeat"
             );
         }
         self.close_pools().await;

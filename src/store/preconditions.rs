@@ -28,14 +28,14 @@ const OF_SQLITE: &[Precondition] = &[
         question: "pragma encoding",
         is_right: |encoding| encoding == "UTF-8",
         fault: "the database's encoding is {}, not UTF-8",
-        remedy: "let store.url name a file that does not exist yet, or copy the database: \
+        remedy: "set store.url to a file that does not exist yet, or copy the database: \
                  sqlite3 OLD .dump | sqlite3 NEW",
     },
     Precondition {
         question: "pragma journal_mode",
         is_right: |mode| mode == "wal",
         fault: "the database cannot use a write-ahead log (its journal mode stays {})",
-        remedy: "let store.url name a file on a local disk: network file systems lack what a write-ahead log needs",
+        remedy: "set store.url to a file on a local disk: network file systems lack what a write-ahead log needs",
     },
 ];
 
@@ -50,7 +50,7 @@ const OF_POSTGRES: &[Precondition] = &[
         question: "show server_encoding",
         is_right: |encoding| encoding == "UTF8",
         fault: "the database's encoding is {}, not UTF8: names of plans and machines can hold any character",
-        remedy: "make a database with createdb --encoding=UTF8 --template=template0 NAME, and let store.url name it",
+        remedy: "make a database with createdb --encoding=UTF8 --template=template0 NAME, and set store.url to it",
     },
     Precondition {
         question: "show client_encoding",
@@ -63,7 +63,7 @@ const OF_POSTGRES: &[Precondition] = &[
         question: "select pg_is_in_recovery()::text",
         is_right: |standby| standby == "false",
         fault: "the database is a read-only replica of another server (it is in recovery)",
-        remedy: "let store.url name the primary server",
+        remedy: "set store.url to the primary server",
     },
     Precondition {
         question: "show transaction_read_only",
@@ -95,7 +95,7 @@ const OF_POSTGRES: &[Precondition] = &[
     },
 ];
 
-/// Rights on tables that are there; `$tables` stands for their names.
+/// Rights on tables that are there; `$tables` is their names.
 const RIGHTS: Precondition = Precondition {
     question: "select coalesce(string_agg(wanted || ' on ' || name, ', ' order by name, wanted), '') \
                from unnest(string_to_array('$tables', ' ')) as name \
@@ -139,8 +139,8 @@ fn tables() -> Vec<&'static str> {
     made.filter_map(|rest| rest.split([' ', '(']).next()).collect()
 }
 
-/// A session has to stay the same from one transaction to the next, and be nobody else's. In a pool by transactions the
-/// second of two open connections is served by what the first had a moment ago, or the first has to move on.
+/// A session has to stay the same from one transaction to the next, and be used by this process alone. In a pool by
+/// transactions the second of two open connections gets the session that the first just had, or the first changes its own.
 async fn no_pooler(pool: &AnyPool, one: &mut AnyConnection) -> Result<(), Error> {
     const WHO: &str = "select pg_backend_pid()::text";
     let before = ask(one, WHO).await?;
@@ -209,7 +209,7 @@ mod tests {
     #[case("130000", true)]
     #[case("150008", true)]
     #[case("unknown", false)]
-    fn the_version_of_a_server_is_judged_by_its_number(#[case] version: &str, #[case] fits: bool) {
+    fn a_server_must_have_at_least_the_version_that_is_needed(#[case] version: &str, #[case] fits: bool) {
         let precondition = &OF_POSTGRES[0];
         let judged = precondition.judge(version);
         assert_eq!(judged.is_ok(), fits);

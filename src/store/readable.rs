@@ -141,7 +141,7 @@ impl Unreadable {
             table = table.name,
             row = id.1,
             error = error as &dyn std::error::Error,
-            "a row of the store cannot be read; it is passed over until it can be"
+            "a row of the store cannot be read; it is skipped until it can be"
         );
         if rows.len() >= MOST {
             let oldest = rows.iter().min_by_key(|(_, sighting)| sighting.last);

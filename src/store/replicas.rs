@@ -1,7 +1,7 @@
 //! Who shares this store: every replica beats, the silent count as dead, what they had claimed is released.
 //!
 //! Only PostgreSQL is shared. There a replica holds an advisory lock on a connection of its own, so that a killed one
-//! is told from one that is slow: silent for 3 s with the lock free is dead, silent for 8 s is dead in any case. All
+//! differs from one that is slow: silent for 3 s with the lock free is dead, silent for 8 s is dead in any case. All
 //! times are the database server's. A file has one process, and everything in it is that process' own.
 
 mod heartbeat;
@@ -36,7 +36,7 @@ const BEAT_SQL: &str = concat!(
 const OPENED_SQL: &str = "insert into meta (key, value) values ('opened_by', $1) \
      on conflict (key) do update set value = excluded.value";
 
-/// Whether anybody is silent at all.
+/// Which replicas are silent, if any.
 const SILENT_SQL: &str = concat!(
     "select id from replicas where id <> $1 and beat_at < ",
     now!(),
@@ -187,7 +187,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether [`Store::register`] could be done; on a shared store it is undone, so that nobody makes room for this process.
+    /// Whether [`Store::register`] could be done; on a shared store it is undone, so that no replica makes room for this process.
     pub(super) async fn try_enrolment(&self) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         tx.write_enrolment().await?;
@@ -197,7 +197,7 @@ impl Store {
         }
     }
 
-    /// Leaves: what is still this replica's is anybody's at once.
+    /// Leaves: other replicas may claim at once what this one still held.
     pub(super) async fn deregister(&self) -> Result<(), Error> {
         if self.0.engine == Engine::Postgres {
             let mut tx = self.begin().await?;

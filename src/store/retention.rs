@@ -142,7 +142,7 @@ mod tests {
     use crate::store::testing::{pass, temporary_config, temporary_with};
 
     #[tokio::test]
-    async fn events_go_when_they_are_old_and_in_steps() {
+    async fn old_events_are_removed_in_batches() {
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
         let store = temporary_with(clock.clone()).await;
         let mut tx = store.begin().await.expect("begun");
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_far_ahead_at_the_start_removes_nothing_and_is_told() {
+    async fn a_clock_that_is_far_ahead_at_the_start_removes_nothing() {
         let day = Duration::from_hours(24);
         let begin = "2026-01-01T00:00:00Z".parse().expect("a moment");
         let config = temporary_config().await;

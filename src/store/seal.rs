@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_secret_opens_again_and_only_for_its_purpose() {
+    fn a_sealed_secret_opens_for_its_purpose_only() {
         let sealed = sealer()
             .seal("endpoint.secret", &SecretString::from("whsec_x"))
             .expect("sealed");

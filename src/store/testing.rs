@@ -9,7 +9,7 @@ use super::{Config, Store};
 use crate::clock::{ManualClock, SharedClock, SystemClock};
 use crate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
 use crate::domain::id::OperationId;
-use crate::domain::operation::{Operation, OperationKind, OperationState};
+use crate::domain::operation::Operation;
 
 /// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
 /// runs the suite on both.
@@ -40,31 +40,7 @@ pub fn pass(store: &Store, clock: &ManualClock, time: Duration) {
 
 /// An operation to be written, of a write through the mirror.
 pub fn new_operation(store: &Store) -> Operation {
-    let now = store.clock().now();
-    Operation {
-        id: OperationId::new(store.clock().id()),
-        kind: OperationKind::Em,
-        action: "post".into(),
-        plan: None,
-        target: Some("/jobs".into()),
-        state: OperationState::Submitting,
-        result: None,
-        result_source: None,
-        progress: 0,
-        task: None,
-        session: None,
-        failure: None,
-        requested_by: None,
-        requested_at: now,
-        finished_at: None,
-        cancel_requested_at: None,
-        callback_url: None,
-        metadata: std::collections::BTreeMap::new(),
-        seen_observation: 1,
-        answer_due: now,
-        evidence_deadline: now,
-        history: vec![],
-    }
+    new_command().operation(OperationId::new(store.clock().id()), store.clock().now())
 }
 
 /// What such an operation sends.

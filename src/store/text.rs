@@ -25,7 +25,7 @@ pub(in crate::store) fn opt_checked(text: Option<&str>) -> Result<Option<&str>, 
     text.map(checked).transpose()
 }
 
-/// Somebody else's text, U+FFFD in place of what no column can hold.
+/// Text from outside, U+FFFD in place of what no column can hold.
 pub(in crate::store) fn kept(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn callers_text_that_no_column_can_hold_is_refused_and_is_no_outage() {
+    async fn text_that_no_column_can_hold_is_no_outage() {
         let store = temporary().await;
         let settings = Settings {
             description: Some("a\0b".into()),

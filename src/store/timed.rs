@@ -1,7 +1,8 @@
 //! Every statement of this room has a limit on this side of the wire, and what the database says to writes is noted.
 //!
 //! A server ends long statements by itself, but one that is up and silent ends nothing, nor does a disk that hangs.
-//! What is given up is undone, or its outcome unknown; its connection is tested before anybody gets it again.
+//! A statement that is given up is rolled back, or its outcome is unknown; its connection is tested before it is used
+//! again.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
@@ -43,7 +44,7 @@ impl Health {
     /// Something was written.
     pub fn written(&self) {
         if self.lock().take().is_some() {
-            tracing::info!("the store takes writes again");
+            tracing::info!("the store accepts writes again");
         }
     }
 
@@ -52,7 +53,7 @@ impl Health {
         let mut refused = self.lock();
         let since = refused.map_or_else(|| self.clock.now(), |(since, _)| since);
         if refused.replace((since, refusal)).is_none() {
-            tracing::error!(reason = refusal.reason(), "the store takes no writes");
+            tracing::error!(reason = refusal.reason(), "the store accepts no writes");
         }
     }
 

@@ -1,10 +1,10 @@
-//! By which moment age is judged: the clock's, once it is believed.
+//! The time by which age is measured: the clock's, once it is trusted.
 //!
-//! A machine whose clock is far ahead when it boots would find everything too old at once. So the store remembers each
-//! minute what time it was. When the clock is ahead of that by more than the gateway was plausibly away, age is judged
-//! by the last moment that was believed and the time it ran since, until it has run for long enough that somebody would
-//! have set the clock right. Then, or when it is set right, the clock is believed again. Only what is removed or given
-//! up for its age goes by this; everything else goes by the clock.
+//! A machine whose clock is far ahead when it boots would find everything too old at once. So the store records the time
+//! each minute. When the clock is ahead of that by more than a plausible downtime, age is measured by the last trusted
+//! time and the time that the process has run since, until it has run for so long that an operator would have corrected
+//! the clock. Then, or when it is corrected, the clock is trusted again. Only what is removed or given up for its age
+//! uses this time; everything else uses the clock.
 
 use std::time::Duration;
 
@@ -23,10 +23,10 @@ const STEP: Duration = Duration::from_hours(1);
 /// How long a gateway that was away longer has to run first: an hour in which the clock may be set right, doubled.
 const SETTLED: Duration = Duration::from_hours(2);
 
-/// The longest that a gateway is away without somebody taking note; more is a fault of the clock until it is proven.
+/// The longest plausible downtime; a longer one is taken for a fault of the clock until it is proven.
 const ABSENCE: Duration = Duration::from_hours(7 * 24);
 
-/// The proof: it ran for this long, and nobody set the clock right.
+/// The proof: the process ran for this long, and the clock was not corrected.
 const PROVEN: Duration = Duration::from_hours(24);
 
 /// How often the time is remembered.
@@ -39,7 +39,7 @@ const DOUBT: &str = "clock_doubt";
 /// A clock that is ahead of what the store remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct ClockSkew {
-    /// What the clock showed when it was noticed, and when it was last looked at.
+    /// What the clock showed when it was noticed, and when it was last read.
     since: i64,
     seen: i64,
     /// For how long the gateway has run with it, and has to.
@@ -79,19 +79,19 @@ pub(super) struct TrustedClock {
 }
 
 impl TrustedClock {
-    /// Takes note of what the clock shows. The moment by which age is judged.
+    /// Records what the clock shows. Returns the time by which age is measured.
     fn look(&mut self, now: Timestamp) -> Timestamp {
         let mark = *self.mark.get_or_insert(now);
         let distance = ahead(micros(now), micros(mark));
         if distance <= STEP {
             if self.doubt.take().is_some_and(|doubt| doubt.is_severe()) {
-                tracing::info!("the clock was set right; age is judged by it again");
+                tracing::info!("the clock was corrected; ages are measured by it again");
             }
             self.mark = Some(now);
             return now;
         }
         let mut doubt = match self.doubt {
-            // Set back, but not far enough: judged anew.
+            // Set back, but not far enough: decided anew.
             Some(known) if ahead(known.seen, micros(now)) > STEP => ClockSkew::new(now, distance),
             Some(known) => known,
             None => ClockSkew::new(now, distance),
@@ -104,7 +104,7 @@ impl TrustedClock {
         }
         doubt.seen = micros(now);
         if doubt.ran >= doubt.needed {
-            tracing::info!("the clock has proven itself; age is judged by it from now on");
+            tracing::info!("the clock is trusted from now on; ages are measured by it");
             self.mark = Some(now);
             self.doubt = None;
             return now;
@@ -122,14 +122,15 @@ fn tell(doubt: &ClockSkew, mark: Timestamp, now: Timestamp) {
         tracing::warn!(
             clock = %now,
             remembered = %mark,
-            "the clock is more than a week ahead of the last moment that the store remembers; until it is set right, or \
-             the gateway has run with it for 24 hours, nothing is removed and no webhook endpoint disabled for its age"
+            "the clock is more than a week ahead of the last time that the store recorded; until it is \
+             corrected, or the gateway has run with it for 24 hours, nothing is removed and no webhook \
+             endpoint disabled for its age"
         );
     } else {
         tracing::info!(
             clock = %now,
             remembered = %mark,
-            "the gateway was away for a while; nothing is removed for its age in the next 2 hours"
+            "the gateway did not run for some time; nothing is removed for its age in the next 2 hours"
         );
     }
 }
@@ -142,7 +143,7 @@ impl Inner {
 }
 
 impl Store {
-    /// The moment by which age is judged: never ahead of the clock, and behind it while that is not believed.
+    /// The time by which age is measured: never ahead of the clock, and behind it while that is not trusted.
     #[must_use]
     pub fn trusted_now(&self) -> Timestamp {
         self.0.trusted_now()
@@ -244,7 +245,7 @@ impl Worker for ClockRecorder {
         if let Err(error) = super::with_timeout(self.0.save_trusted_time()).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "the time could not be remembered"
+                "the time could not be recorded"
             );
         }
         Turn::Rest(TICK)
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_as_time_does_is_believed_at_once() {
+    fn a_clock_that_advances_steadily_is_trusted_at_once() {
         let mut trusted_clock = known();
         assert_eq!(
             run(&mut trusted_clock, begin() + HOUR, Duration::ZERO),
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_far_ahead_is_believed_after_a_day_and_not_when_it_jumps_again() {
+    fn a_clock_that_is_far_ahead_is_trusted_after_a_day_without_jumps() {
         let mut trusted_clock = known();
         let far = begin() + 400 * 24 * HOUR;
         assert_eq!(run(&mut trusted_clock, far, 23 * HOUR), None);

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_filter_stands_in_for_an_empty_one() {
+    fn an_empty_log_filter_means_the_default() {
         assert_eq!(filter(Some("  "), "warn").unwrap().to_string(), "warn");
         assert_eq!(filter(Some("debug"), "warn").unwrap().to_string(), "debug");
     }

@@ -43,30 +43,30 @@ macro_rules! metrics_table {
 }
 
 metrics_table! {
-    BUILD_INFO = Gauge "emgate_build_info" ["version"] "Always 1; the label tells the version.";
+    BUILD_INFO = Gauge "emgate_build_info" ["version"] "Always 1; the label has the version.";
     STARTED_AT = Gauge "emgate_start_time_seconds" [] "When the process started, in seconds since 1970.";
 
     HTTP_REQUESTS = Counter "emgate_http_requests_total" ["method" "route" "status"] "Requests answered, by route pattern.";
-    HTTP_SECONDS = Histogram "emgate_http_request_seconds" ["method" "route"] "From request to answer, in seconds.";
-    HTTP_IN_FLIGHT = Gauge "emgate_http_requests_in_flight" [] "Requests being worked on.";
+    HTTP_SECONDS = Histogram "emgate_http_request_seconds" ["method" "route"] "Time from request to answer, in seconds.";
+    HTTP_IN_FLIGHT = Gauge "emgate_http_requests_in_flight" [] "Requests in flight.";
     HTTP_PROBLEMS = Counter "emgate_http_problems_total" ["code"] "Problem answers, by code.";
 
     UPSTREAM_REQUESTS = Counter "emgate_upstream_requests_total" ["account" "method" "outcome"] "Requests to EM; the outcome is a status or the kind of failure.";
-    UPSTREAM_SECONDS = Histogram "emgate_upstream_request_seconds" ["method"] "From request to EM's whole answer, in seconds.";
-    UPSTREAM_SHARED = Counter "emgate_upstream_shared_total" ["by"] "Reads that cost EM nothing, by coalescing or by the cache.";
+    UPSTREAM_SECONDS = Histogram "emgate_upstream_request_seconds" ["method"] "Time from a request to the end of EM's answer, in seconds.";
+    UPSTREAM_SHARED = Counter "emgate_upstream_shared_total" ["by"] "Reads answered without a request to EM, by coalescing or by the cache.";
     UPSTREAM_LOGONS = Counter "emgate_upstream_logons_total" ["account" "outcome"] "Attempts to log on to EM.";
     UPSTREAM_LOGOFFS = Counter "emgate_upstream_logoffs_total" ["account" "outcome"] "Attempts to log off from EM.";
     UPSTREAM_SESSIONS = Gauge "emgate_upstream_logon_sessions" ["account"] "Logon sessions held at EM.";
     UPSTREAM_AVAILABLE = Gauge "emgate_upstream_available" [] "1 while EM answers, else 0.";
 
     TRANSCODE_UNKNOWN = Counter "emgate_transcode_unknown_total" ["type" "name"] "Elements and attributes that the catalogue does not know.";
-    DAMAGED_RECORDS = Counter "emgate_upstream_damaged_records_total" ["type"] "Records of EM's that were found damaged, each once for as long as it is.";
-    DAMAGED_NOW = Gauge "emgate_upstream_damaged_records" ["type"] "Records of EM's that are damaged at the moment.";
+    DAMAGED_RECORDS = Counter "emgate_upstream_damaged_records_total" ["type"] "Records of EM that were found damaged, each counted once while it stays damaged.";
+    DAMAGED_NOW = Gauge "emgate_upstream_damaged_records" ["type"] "Records of EM that are damaged now.";
     TRANSCODE_UNPARSED = Counter "emgate_transcode_unparsed_total" ["type" "name"] "Values that did not parse as their type and stayed text.";
 
-    OBSERVATIONS = Counter "emgate_observations_total" ["outcome"] "Passes over the failover sessions at EM.";
-    OBSERVATION_SECONDS = Histogram "emgate_observation_seconds" [] "Duration of one pass, in seconds.";
-    OBSERVATION_LAST = Gauge "emgate_observation_last_complete_seconds" [] "When the last complete pass was made, in seconds since 1970.";
+    OBSERVATIONS = Counter "emgate_observations_total" ["outcome"] "Observations of the failover sessions at EM.";
+    OBSERVATION_SECONDS = Histogram "emgate_observation_seconds" [] "Duration of one observation, in seconds.";
+    OBSERVATION_LAST = Gauge "emgate_observation_last_complete_seconds" [] "Time of the last complete observation, in seconds since 1970.";
     SESSIONS_ACTIVE = Gauge "emgate_failover_sessions_active" [] "Failover sessions that have not stopped.";
 
     OPERATIONS_STARTED = Counter "emgate_operations_started_total" ["action"] "Operations accepted.";
@@ -75,15 +75,15 @@ metrics_table! {
 
     WEBHOOK_ATTEMPTS = Counter "emgate_webhook_attempts_total" ["outcome"] "Attempts to deliver; the outcome is delivered or the kind of failure.";
     WEBHOOK_SECONDS = Histogram "emgate_webhook_attempt_seconds" [] "Time of one attempt, in seconds.";
-    WEBHOOK_LAG = Histogram "emgate_webhook_lag_seconds" [] "From the event to its successful delivery, in seconds.";
-    WEBHOOK_ENDED = Counter "emgate_webhook_deliveries_total" ["state"] "Deliveries that reached an end, by state.";
-    WEBHOOK_FENCED = Counter "emgate_webhook_fenced_total" [] "Outcomes of attempts that were not written because the delivery was somebody else's by then.";
-    WEBHOOK_FLYING = Gauge "emgate_webhook_deliveries_in_flight" [] "Attempts under way.";
-    WEBHOOK_OLDEST = Gauge "emgate_webhook_oldest_due_seconds" [] "How long the delivery that is due for the longest has been due, in seconds.";
+    WEBHOOK_LAG = Histogram "emgate_webhook_lag_seconds" [] "Time from an event to its successful delivery, in seconds.";
+    WEBHOOK_ENDED = Counter "emgate_webhook_deliveries_total" ["state"] "Deliveries that ended, by state.";
+    WEBHOOK_FENCED = Counter "emgate_webhook_fenced_total" [] "Outcomes of attempts that were not written because the delivery had another owner by then.";
+    WEBHOOK_FLYING = Gauge "emgate_webhook_deliveries_in_flight" [] "Attempts in flight.";
+    WEBHOOK_OLDEST = Gauge "emgate_webhook_oldest_due_seconds" [] "Time since the longest overdue delivery was due, in seconds.";
     WEBHOOK_WAITING = Gauge "emgate_webhook_deliveries_waiting" [] "Deliveries that are due or wait for their next attempt.";
 
     STORE_SECONDS = Histogram "emgate_store_transaction_seconds" [] "Time of one writing transaction, in seconds.";
-    STORE_UNREADABLE = Counter "emgate_store_unreadable_rows_total" ["table"] "Rows of the store that were found unreadable, each once; they are passed over.";
+    STORE_UNREADABLE = Counter "emgate_store_unreadable_rows_total" ["table"] "Rows of the store that were found unreadable, each counted once; they are skipped.";
     WORKER_TURNS = Counter "emgate_worker_turns_total" ["worker" "outcome"] "Activations of background workers.";
 }
 
@@ -97,7 +97,7 @@ const MOST_UNKNOWN: usize = 200;
 
 static RECORDER: LazyLock<Option<PrometheusHandle>> = LazyLock::new(install);
 
-/// The recorder is one per process. `None` means that somebody else's is in place, and `/metrics` is then empty.
+/// The recorder is one per process. `None` means that another one is in place, and `/metrics` is then empty.
 fn install() -> Option<PrometheusHandle> {
     let lag = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new()
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_follow_prometheus_habits_and_are_unique() {
+    fn metric_names_follow_prometheus_conventions() {
         let mut seen = HashSet::new();
         for metric in METRICS {
             assert!(

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_has_a_digest_and_nothing_else() {
+    fn bytes_that_are_no_certificate_have_a_digest_only() {
         let facts = Facts::of(b"nothing");
         assert_eq!(
             (facts.subject.as_str(), facts.expires.as_str(), facts.sha256.len()),

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_come_in_document_order_with_either_quote_and_any_blanks() {
+    fn attributes_come_in_document_order_however_they_are_spaced() {
         let all = read(" A=\"1\"\n\tb:C = '2\"x'  D=\"\" ").unwrap_or_default();
         let expected = [("A", "1"), ("b:C", "2\"x"), ("D", "")];
         assert_eq!(all, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));

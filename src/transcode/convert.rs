@@ -28,7 +28,7 @@ pub enum Target {
 /// How to convert.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
-    /// None: the other format than the input's, which its first byte tells.
+    /// None: the other format than the input's, which its first byte shows.
     pub to: Option<Target>,
     /// Type or document element of JSON input; none: its member `type` says so. XML names itself.
     pub root: Option<&'a str>,
@@ -100,7 +100,7 @@ fn finish(output: &mut impl Write) -> std::io::Result<()> {
     output.flush()
 }
 
-/// JSON begins with a brace (a bracket at most), everything else is taken for XML.
+/// JSON begins with a brace (a bracket at most), everything else is read as XML.
 fn guess(input: &mut impl BufRead) -> Result<Target, ConvertError> {
     let start = input.fill_buf().map_err(|e| DecodeError::Io(e.to_string()))?;
     let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_text_and_strings_lose_their_escapes() {
+    fn numbers_keep_their_digits() {
         assert_eq!(parse(b"1.10"), Ok(Json::Number("1.10")));
         assert_eq!(parse(b"9007199254740993"), Ok(Json::Number("9007199254740993")));
         assert_eq!(
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_given_twice_is_refused_in_narrow_and_wide_objects() {
+    fn a_member_given_twice_is_refused_however_large_the_object() {
         assert!(parse(br#"{"a":1,"a":2}"#).is_err());
         let members: Vec<String> = (0..100).map(|i| format!("\"k{i}\":{i},")).collect();
         let mut wide = members.concat();

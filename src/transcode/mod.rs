@@ -162,7 +162,7 @@ pub fn decode_expecting(xml: &[u8], roots: &[&str]) -> Result<Decoded, DecodeErr
     decode_below(MIRROR, xml, roots)
 }
 
-/// Transcodes the page of a query for entities called `row`. Rows that are damaged are told apart and left out, or read
+/// Transcodes the page of a query for entities called `row`. Rows that are damaged are recognised and left out, or read
 /// with U+FFFD in place of the characters that no document may hold.
 ///
 /// # Errors

@@ -106,7 +106,7 @@ fn alone(bytes: &[u8], row: &str, memory: Vec<u8>) -> Result<(Vec<u8>, Anomalies
     }
 }
 
-/// A document without what none may hold: U+FFFD stands for control characters and for bytes that are not UTF-8. `None`
+/// A document without what none may hold: U+FFFD replaces control characters and for bytes that are not UTF-8. `None`
 /// where there is nothing of the kind.
 pub(super) fn repaired(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);

@@ -65,7 +65,7 @@ fn latin() -> Vec<u8> {
 #[case::attribute_twice(row(2, "").replace("Name=\"p\"", "Name=\"p\" Name=\"q\"").into_bytes())]
 #[case::open_cdata(row(2, "<FailureMessage><![CDATA[x</FailureMessage>").into_bytes())]
 #[case::open_comment(row(2, "<!-- x").into_bytes())]
-fn a_damaged_row_costs_itself_and_is_known_by_its_id(#[case] damaged: Vec<u8>) {
+fn a_damaged_row_is_skipped_and_named_by_its_id(#[case] damaged: Vec<u8>) {
     for place in 0..3 {
         let (one, three) = (row(1, "<State>Working</State>"), row(3, "<State>Stopped</State>"));
         let mut rows: Vec<&[u8]> = vec![one.as_bytes(), three.as_bytes()];
@@ -121,7 +121,7 @@ fn rows_that_a_cdata_section_without_its_end_swallows_are_named() {
 }
 
 #[test]
-fn rows_within_comments_and_cdata_sections_are_none() {
+fn rows_within_comments_or_cdata_sections_are_ignored() {
     let quoted = format!("<FailureMessage><![CDATA[{}]]></FailureMessage>", row(9, ""));
     let rows = [
         row(1, &quoted),

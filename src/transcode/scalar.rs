@@ -119,7 +119,7 @@ pub(super) enum DateTime<'a> {
 /// The first days of SQL Server's two kinds of time and of .NET's: what programs write that have no time to write.
 const NEVER: [[u32; 3]; 3] = [[1753, 1, 1], [1900, 1, 1], [1, 1, 1]];
 
-/// What a date-time stands for.
+/// What a date-time means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// EM's "never".
@@ -128,7 +128,7 @@ pub enum Moment {
     At(jiff::Timestamp),
 }
 
-/// What a text stands for where a body may hold a date-time: the same texts are taken, and the same moment is meant.
+/// What a text stands for where a body may hold a date-time: the same texts are accepted, and the same instant is meant.
 #[must_use]
 pub fn moment(text: &str) -> Option<Moment> {
     let at = date_time(text)?;

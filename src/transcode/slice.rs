@@ -44,7 +44,7 @@ impl<'a> Slice<'a> {
         }
     }
 
-    /// A start tag as EM writes them; none, and nothing taken, if it is another.
+    /// A start tag as EM writes them; none, and nothing consumed, if it is another.
     #[inline]
     fn start(&mut self) -> Option<Token<'a>> {
         let inside = self.text.get(self.at + 1..)?;
@@ -68,7 +68,7 @@ impl<'a> Slice<'a> {
         Some(Token::Start(tag))
     }
 
-    /// Takes the end tag of the innermost element; false, and nothing taken, if something else is there.
+    /// Takes the end tag of the innermost element; false, and nothing consumed, if something else is there.
     #[inline]
     fn end(&mut self) -> bool {
         let rest = self.text.as_bytes().get(self.at + 2..).unwrap_or_default();
@@ -248,7 +248,7 @@ mod tests {
     #[case::an_open_value("<a b=\"c>")]
     #[case::an_open_end("<a></a")]
     #[case::text_at_the_end("<a/> é ")]
-    fn a_document_in_memory_and_the_same_as_a_stream_are_cut_alike(#[case] xml: &str) {
+    fn a_document_is_cut_alike_in_memory_and_as_a_stream(#[case] xml: &str) {
         for skip in [false, true] {
             // At every byte, so that whatever can be cut off is.
             for end in (0..=xml.len()).filter(|end| xml.is_char_boundary(*end)) {

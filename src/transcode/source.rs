@@ -19,7 +19,7 @@ const MAX_PIECE: u64 = 16 * 1024 * 1024;
 pub(super) struct Tag<'s> {
     /// With its prefix.
     pub name: &'s str,
-    /// What is behind the name, not yet taken apart.
+    /// What is behind the name, not yet parsed.
     pub attributes: &'s str,
     /// Where the tag begins in the document.
     pub at: u64,

@@ -285,7 +285,7 @@ mod tests {
     #[case("api/jobs", "api/jobs")]
     #[case("", "")]
     #[case("/apí/x", "/apí/x")]
-    fn urls_into_the_api_become_ours_and_others_stay(#[case] em: &str, #[case] ours: &str) {
+    fn only_urls_of_ems_api_are_rewritten(#[case] em: &str, #[case] ours: &str) {
         assert_eq!(api_url(MIRROR, em), ours);
         let below = "https://dr.example/emgate/api/v1/em";
         assert_eq!(api_url(below, em), ours.replace(MIRROR, below));

@@ -1,7 +1,7 @@
 //! What the catalogue does not know: kept by general rules, buffered within a budget, reported.
 //!
 //! Text becomes a string, children or attributes an object, what repeats an array. Names that would collide are
-//! told apart: a child keeps its name, an attribute gets the suffix `Attribute`.
+//! distinguished: a child keeps its name, an attribute gets the suffix `Attribute`.
 
 use std::collections::HashMap;
 

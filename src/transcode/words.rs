@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_found_wherever_it_stands_and_whatever_stands_behind_it() {
+    fn the_first_match_is_found_at_every_offset() {
         for length in 0..80 {
             for at in 0..length {
                 for fill in [b'z', b' ', 0x80, 0xFF] {

@@ -116,7 +116,7 @@ impl Breaker {
             state.closed_until = Some(later(now, pause));
             state.pauses = state.pauses.saturating_add(1);
             if state.pauses == 1 {
-                tracing::warn!("Enterprise Manager does not answer; it is asked more rarely until it does");
+                tracing::warn!("Enterprise Manager does not answer; it gets fewer requests until it does");
             }
         }
         self.note(&mut state, false);

@@ -18,7 +18,7 @@ fn fail(breaker: &Breaker) {
 }
 
 #[test]
-fn five_failures_in_a_row_open_it_and_an_answer_in_between_does_not() {
+fn five_failures_in_a_row_open_the_circuit() {
     let (_, breaker) = breaker();
     for _ in 0..4 {
         fail(&breaker);
@@ -37,7 +37,7 @@ fn five_failures_in_a_row_open_it_and_an_answer_in_between_does_not() {
 }
 
 #[test]
-fn after_the_pause_one_request_goes_through_and_its_outcome_decides() {
+fn after_the_pause_the_outcome_of_one_trial_decides() {
     let (clock, breaker) = breaker();
     for _ in 0..5 {
         fail(&breaker);
@@ -56,7 +56,7 @@ fn after_the_pause_one_request_goes_through_and_its_outcome_decides() {
 }
 
 #[test]
-fn a_trial_whose_caller_went_away_leaves_room_for_the_next() {
+fn a_trial_whose_caller_went_away_frees_its_slot() {
     let (clock, breaker) = breaker();
     for _ in 0..5 {
         fail(&breaker);
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn pauses_double_and_end(rounds in 0..12_u32) {
+    fn pauses_double_up_to_the_longest(rounds in 0..12_u32) {
         let (clock, breaker) = breaker();
         for _ in 0..5 {
             fail(&breaker);

@@ -99,7 +99,7 @@ pub(super) async fn authorized(
         }
         let moment = pool.forget(&lease.logon);
         if !again {
-            // A session that was good a moment ago is refused: nothing that another logon would mend.
+            // A session that was just proven alive is refused: another logon would not help.
             return Err(Error::after_sending(Kind::CredentialsRefused {
                 message: documents::message(&answer),
                 retry_after: Duration::from_secs(5),

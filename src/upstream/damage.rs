@@ -1,4 +1,4 @@
-//! Records of EM's that cannot be read as they are: which ones there are at the moment, each named in the log once.
+//! Records of EM's that cannot be read as they are: which ones there are, each named in the log once.
 //!
 //! One record that is damaged costs itself. Whoever reads a list passes it over and notes it here; whoever reads it well
 //! again, or finds it gone, lets it be forgotten. Readiness and the metrics show how many there are.
@@ -31,13 +31,13 @@ pub struct Damaged {
     pub repaired: bool,
 }
 
-/// The records that are damaged at the moment, by EM's type and their id.
+/// The records that are damaged, by EM's type and their id.
 #[derive(Default)]
 pub(super) struct Damages(Mutex<HashMap<(&'static str, String), Entry>>);
 
 struct Entry {
     since: Timestamp,
-    /// Whoever looks at all records of its type, again and again, found it.
+    /// A list that is read again and again found it.
     watched: bool,
     /// When another reader met it last.
     met: Option<Timestamp>,
@@ -196,8 +196,8 @@ fn enter<'a>(
             kind,
             record = name,
             reason,
-            "a record of Enterprise Manager's is damaged; the others are not affected, and it is taken up when it can \
-             be read"
+            "a record of Enterprise Manager is damaged; it is processed once it can be read, and other \
+             records are not affected"
         );
         let entry = Entry {
             since: now,
@@ -213,7 +213,7 @@ fn tell_healed(kind: &'static str, record: &str) {
     tracing::info!(
         kind,
         record,
-        "a record of Enterprise Manager's that was damaged is well again, or gone"
+        "a damaged record of Enterprise Manager can be read again, or is gone"
     );
 }
 

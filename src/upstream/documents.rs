@@ -190,7 +190,7 @@ pub(super) async fn decode_any(links: &Links, body: Bytes) -> Result<Decoded, Er
     Ok(decoded)
 }
 
-/// An answer that is a success, or the error that it stands for.
+/// An answer that is a success, or the error that it means.
 ///
 /// # Errors
 /// Any status but 2xx.
@@ -202,7 +202,7 @@ pub(super) fn accept(answer: Answer) -> Result<Answer, Error> {
     }
 }
 
-/// What a status that is not a success means. A 401 is told apart by those who know about logons.
+/// What a status that is not a success means. A 401 is handled where logons are known.
 pub(super) fn refusal(answer: &Answer) -> Error {
     let message = message(answer);
     let status = answer.status.as_u16();

@@ -176,7 +176,7 @@ impl Error {
         }
     }
 
-    /// When asking again may help; `None` when it would not, or nobody knows when.
+    /// When a retry may help; `None` when it would not, or when is unknown.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match &self.kind {
@@ -314,7 +314,7 @@ impl fmt::Display for Error {
                 quoted(f, message)
             }
             Kind::NoFreeLogon => f.write_str("all logon sessions at Enterprise Manager are in use"),
-            Kind::DeadlinePassed => f.write_str("the gateway was held up for too long to send this any more"),
+            Kind::DeadlinePassed => f.write_str("the gateway was delayed for too long to send the request"),
             Kind::Refused { status, message } => {
                 write!(f, "Enterprise Manager refused the request with status {status}")?;
                 quoted(f, message)
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_4xx_but_408_is_a_certain_refusal_and_all_else_after_sending_is_not() {
+    fn after_sending_only_a_4xx_other_than_408_is_a_certain_refusal() {
         for status in [400, 401, 403, 404, 405, 409, 415, 429, 499] {
             assert_eq!(
                 Error::after_sending(failed(status)).acted(),

@@ -2,7 +2,7 @@
 //!
 //! A limit cut short costs something else in each class, which is why there are classes: a read is asked for again, a
 //! page that never comes leaves the watcher blind, an action leaves its outcome unknown for minutes, a logon leaves a
-//! session that nobody closes. `C` = `upstream.connect_timeout`, `R` = `upstream.request_timeout`.
+//! session that is never closed. `C` = `upstream.connect_timeout`, `R` = `upstream.request_timeout`.
 //!
 //! | class | limit | by default |
 //! |---|---|---|
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use super::config::Config;
 
-/// The longest that something small may take which nobody should have to wait for.
+/// The longest time for something small that callers should not wait for.
 const BRIEF: Duration = Duration::from_secs(5);
 
 /// What kind of request it is, as far as patience goes.
@@ -28,18 +28,18 @@ const BRIEF: Duration = Duration::from_secs(5);
 pub(super) enum Class {
     /// EM's versions, and logging on: callers wait for it, and EM asks a directory.
     Logon,
-    /// Logging off: nobody waits, and EM drops the session by itself.
+    /// Logging off: no caller waits, and EM drops the session by itself.
     Logoff,
-    /// Whether a session lives: a caller's request is held up by it, and "nobody knows" is an answer.
+    /// Whether a session lives: a caller's request is held up by it, and "unknown" is an answer.
     Probe,
     /// GET: a caller waits, and may ask again.
     Read,
-    /// A page of what the watcher reads: nobody waits, and EM sorts a month of sessions for it.
+    /// A page of what the watcher reads: no caller waits, and EM sorts a month of sessions for it.
     Page,
     /// Whatever changes EM. More than a read, because an outcome that was missed by a second is looked for at length;
     /// with the defaults still less than the 60 s that callers get.
     Action,
-    /// A file, up to its headers. Its length is nobody's fault, so that only the pauses in it are bounded.
+    /// A file, up to its headers. It may be of any length, so only the pauses in it are bounded.
     Download,
 }
 
@@ -74,7 +74,7 @@ impl Limits {
         self.request
     }
 
-    /// The longest wait for a slot in a logon session: long enough that whoever waits for a logon hears how it ended.
+    /// The longest wait for a slot in a logon session: long enough that callers who wait for a logon learn how it ended.
     pub fn lease(&self) -> Duration {
         self.of(Class::Logon) + self.of(Class::Probe)
     }

@@ -62,7 +62,7 @@ pub(super) struct Pool {
     /// Orders good answers and expiries; see [`Entry::alive_at`].
     seq: AtomicU64,
     /// Whether a probe in a session that had just been opened was answered. Where EM does not let an account ask
-    /// (tenants see little), a refused probe says nothing, and a 403 can only be taken as it is.
+    /// (tenants see little), a refused probe says nothing, and a 403 can only be passed on.
     probes: OnceLock<bool>,
     state: Mutex<State>,
 }
@@ -73,7 +73,7 @@ struct State {
     /// How many sessions there may be.
     allowed: usize,
     entries: Vec<Entry>,
-    /// How many were taken out and are being logged off.
+    /// How many were removed and are being logged off.
     closing: usize,
     attempt: Option<watch::Receiver<LogonOutcome>>,
     /// The version agreed on with EM, forgotten when a logon fails.
@@ -182,7 +182,7 @@ impl Pool {
         self.lock().refusal.as_ref().map(|refusal| refusal.since)
     }
 
-    /// The next moment.
+    /// The next sequence number.
     pub fn next_seq(&self) -> u64 {
         self.seq.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -355,7 +355,7 @@ impl Pool {
                 let sent = pool.next_seq();
                 let outcome = pool.record_attempt(sent, pool.log_on().await).await;
                 {
-                    // Both at once: whoever looks sees a flight that is under way, or its outcome taken in.
+                    // Both at once: a reader sees an attempt under way, or its recorded outcome.
                     let mut state = pool.lock();
                     state.attempt = None;
                     let _ = sender.send(Some(outcome));

@@ -1,7 +1,7 @@
 //! Whatever EM has, for the mirror: documents as JSON without knowing their kind, and files as a stream.
 //!
-//! Documents go through the read cache like every other read. A download holds its slot in the logon session until the last byte,
-//! so that the session is not logged off under it.
+//! Documents go through the read cache like every other read. A download holds its slot in the logon session until the
+//! last byte, so that the session is not logged off under it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,7 +191,7 @@ fn is_page(headers: &HeaderMap) -> bool {
     html && !headers.contains_key(CONTENT_DISPOSITION)
 }
 
-/// The download of an answer that is a success; of any other, the error that it stands for.
+/// The download of an answer that is a success; of any other, the error that it means.
 async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Download, Error> {
     if !opened.response.status().is_success() {
         let answer = transport.rest(opened).await?;
@@ -199,7 +199,7 @@ async fn begun(transport: &Transport, opened: Opened, lease: Lease) -> Result<Do
     }
     lease.pool.mark_alive(&lease.logon, 0); // lives, since when is not known
     if is_page(opened.response.headers()) {
-        return Err(documents::invalid("a page for people came in place of the file"));
+        return Err(documents::invalid("an HTML page was sent in place of the file"));
     }
     let mut headers = HeaderMap::new();
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_DISPOSITION] {

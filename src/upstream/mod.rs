@@ -11,7 +11,7 @@
 //! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `paths`, `xml` | how its answers are read |
 //! | `oversize` | pages that are larger than an answer may be |
-//! | `damage` | which of its records are damaged at the moment |
+//! | `damage` | which of its records are damaged |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
 //! | `logons`, `logon` | the pool of logon sessions (`attempt`: how one is opened, `maintenance` and `liveness`: what keeps and ends it, `share` and `fair_queue`: how many there may be and who is next), and one of them |
 //! | `read_cache`, `breaker` | sparing EM, and sparing callers the wait |
@@ -310,7 +310,7 @@ impl EmClient {
             if given_up > 0 {
                 tracing::warn!(
                     tasks = given_up,
-                    "logged off while tasks were not finished; their failovers go on and are found by their sessions"
+                    "logged off while tasks were not finished; their failovers continue and are found by their sessions"
                 );
             }
             self.inner.tasks.close();

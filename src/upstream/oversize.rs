@@ -137,7 +137,7 @@ impl EmClient {
         let (document, _) = match self.fetch(Class::Page, &target, &["QueryResult"]).await {
             Ok(answer) => answer.rows::<Reference>()?,
             Err(error) if matches!(error.kind(), Kind::TooLarge { .. } | Kind::InvalidResponse { .. }) => {
-                // Not even that; whether another row follows, the next page tells.
+                // Not even that; the next page shows whether another row follows.
                 let page = Page {
                     items: Vec::new(),
                     number: page.page,
@@ -183,7 +183,7 @@ fn smaller(page: &PageRequest) -> Vec<PageRequest> {
         .collect()
 }
 
-/// Two runs of rows, the second of which tells how many there are in all by its own, smaller pages.
+/// Two runs of rows, the second of which has the total, counted in its own, smaller pages.
 fn joined<R>(mut before: Rows<R>, next: Rows<R>) -> Rows<R> {
     before.page.items.extend(next.page.items);
     before.damaged.extend(next.damaged);

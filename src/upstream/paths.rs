@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hrefs_are_cut_below_api_whatever_host_and_form_they_have() {
+    fn an_href_is_cut_below_api_whatever_its_host() {
         for href in [
             "https://localhost:9398/api/logonSessions/1-a?x=1",
             "http://10.0.0.7:9399/API/logonSessions/1-a?x=1",

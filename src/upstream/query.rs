@@ -172,7 +172,7 @@ impl EmClient {
     }
 }
 
-/// More pages than any EM has; an EM that goes on is broken.
+/// More pages than any EM has; an EM that sends more is broken.
 pub(super) const MOST_PAGES: u32 = 1000;
 
 pub(super) fn endless() -> Error {
@@ -182,17 +182,17 @@ pub(super) fn endless() -> Error {
 /// A page with these rows, by what EM says of it and what it was asked for.
 pub(super) fn page_of<T>(
     items: Vec<T>,
-    told: Option<PageDocument>,
+    page: Option<PageDocument>,
     asked: &PageRequest,
     damaged: Vec<Damaged>,
 ) -> Rows<T> {
-    let told = told.unwrap_or_default();
+    let page = page.unwrap_or_default();
     let PageDocument {
         size,
         number,
         total,
         next,
-    } = told;
+    } = page;
     let number = number.filter(|number| *number > 0).unwrap_or(asked.page.max(1));
     let size = size.filter(|size| *size > 0).unwrap_or(asked.page_size);
     // Without a word from EM, a page that links a next one is not the last.
@@ -259,18 +259,18 @@ mod tests {
             page_size: 50,
             sort: None,
         };
-        let told = |number, total, next: Option<&str>| {
-            let told = PageDocument {
+        let page = |number, total, next: Option<&str>| {
+            let document = PageDocument {
                 size: Some(50),
                 number,
                 total,
                 next: next.map(str::to_owned),
             };
-            page_of(vec![1], Some(told), &asked, vec![])
+            page_of(vec![1], Some(document), &asked, vec![])
         };
-        assert!(told(Some(2), Some(3), None).more);
-        assert!(told(None, None, Some("/x")).more);
-        assert!(!told(Some(3), Some(3), None).more);
+        assert!(page(Some(2), Some(3), None).more);
+        assert!(page(None, None, Some("/x")).more);
+        assert!(!page(Some(3), Some(3), None).more);
         let silent = page_of(vec![1], None, &asked, vec![]);
         assert!(!silent.more);
         assert_eq!(

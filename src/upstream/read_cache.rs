@@ -1,4 +1,4 @@
-//! Many readers cost EM one request: identical reads share the one that is under way, and for a moment its answer.
+//! Many readers cost EM one request: identical reads share the request that is under way, and its answer for a second.
 //!
 //! A write ends the memory of all reads: who reads after it never gets what was there before.
 
@@ -70,7 +70,7 @@ impl ReadCache {
                 leader,
             } => (reading, generation, leader),
         };
-        // Whoever waits drives it on; when the last one goes away, it is dropped and its connection with it.
+        // The callers who wait drive it; when the last one disconnects, it is dropped and its connection with it.
         let outcome = reading.await;
         if leader && let Ok(decoded) = &outcome {
             self.remember(key, generation, decoded);

@@ -2,7 +2,7 @@
 //!
 //! Invariant of [`EmClient::sessions_since`]: a session that existed when the walk began and falls into it is in the
 //! result, whatever is created, ended or aged out of EM's 30 days meanwhile. (Where a page holds less than about two
-//! seconds, one that leaves the list in that moment may hide others from this walk; the next one finds them.)
+//! seconds, one that leaves the list meanwhile may hide others from this walk; the next one finds them.)
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -128,7 +128,7 @@ fn state(document: &TaskDocument) -> TaskState {
     }
 }
 
-/// EM accepted a write and owes the task that does the work: nobody knows what was done.
+/// EM accepted a write without naming the task that does the work: what was done is unknown.
 pub(super) fn missing_task() -> Error {
     invalid("it accepted the request without naming a task")
 }

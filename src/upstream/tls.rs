@@ -1,4 +1,4 @@
-//! Whom the gateway believes to be EM: the platform's roots and the operator's own, pinned leaves, or anybody.
+//! How the gateway verifies that it speaks to EM: the platform's roots and the operator's own, pinned leaves, or not at all.
 //!
 //! EM comes with a self-signed certificate that often has a common name only and is marked as an authority;
 //! rustls refuses such a leaf even when it is trusted as a root. One verifier serves all modes. Whatever it skips,
@@ -113,7 +113,7 @@ enum Trust {
     },
     /// The leaf's SHA-256 is one of these.
     Pins(Vec<[u8; 32]>),
-    /// Whoever answers.
+    /// No check: any certificate.
     Anybody,
 }
 

@@ -11,7 +11,7 @@ use crate::domain::words::words;
 pub enum Acted {
     /// Certainly not: it was never reached, or refused the request definitely.
     No,
-    /// Nobody knows.
+    /// Unknown.
     Maybe,
 }
 
@@ -81,7 +81,7 @@ pub struct PageRequest {
 /// A page of a numbered list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items on the page.
     pub items: Vec<T>,
     /// Its number, from 1.
     pub number: u32,

@@ -1,13 +1,13 @@
 //! Whole turns against a real store: what is written, and that it is written once.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::clock::{Clock as _, ManualClock};
+use crate::domain::command::Command;
 use crate::domain::event::Routing;
 use crate::domain::id::{LogonId, TaskId};
 use crate::domain::links::Links;
-use crate::domain::operation::{HistoryStep, OperationKind, OperationTask, TaskState};
+use crate::domain::operation::{OperationTask, TaskState};
+use crate::domain::plan::Action;
 use crate::domain::plan::{Plan, PlanKind};
 use crate::domain::session::{SessionFacts, SessionResult, SessionState};
 use crate::store::operations::Inserted;
@@ -110,39 +110,21 @@ impl Turns {
     async fn asked(&self, action: &str, answer: Duration) -> OperationId {
         let id = OperationId::new(self.clock.id());
         let now = self.clock.now();
+        let command = Command::Act {
+            plan: plan().reference(),
+            action: Action::Test,
+        };
         let operation = Operation {
-            id,
-            kind: OperationKind::Failover,
             action: action.into(),
-            plan: Some(plan().reference()),
-            target: None,
-            state: OperationState::Submitting,
-            result: None,
-            result_source: None,
-            progress: 0,
-            task: None,
-            session: None,
-            failure: None,
             requested_by: Some("portal".into()),
-            requested_at: now,
-            finished_at: None,
-            cancel_requested_at: None,
-            callback_url: None,
-            metadata: BTreeMap::new(),
             seen_observation: self.store.observation().await.expect("read"),
             answer_due: now + answer,
             evidence_deadline: now + PATIENCE,
-            history: vec![HistoryStep {
-                state: OperationState::Submitting,
-                at: now,
-                reason: None,
-            }],
+            ..command.operation(id, now)
         };
         let mut tx = self.store.begin().await.expect("begun");
         assert_eq!(
-            tx.insert_operation(&operation, &new_command())
-                .await
-                .expect("inserted"),
+            tx.insert_operation(&operation, &command).await.expect("inserted"),
             Inserted::Done
         );
         tx.commit().await.expect("committed");
@@ -214,7 +196,7 @@ async fn the_baseline_is_silent_about_what_had_ended() {
 }
 
 #[tokio::test]
-async fn a_session_started_elsewhere_has_plan_and_tenant_but_no_operation() {
+async fn a_session_started_elsewhere_has_no_operation() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     turns.look(vec![done(1)]).await;
@@ -247,7 +229,7 @@ async fn a_session_that_ended_one_operation_is_never_that_of_an_unknown_one() {
 }
 
 #[tokio::test]
-async fn an_operation_is_joined_followed_and_ended_by_its_session() {
+async fn an_operation_ends_with_its_session() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.running("test").await;
@@ -272,7 +254,7 @@ async fn an_operation_is_joined_followed_and_ended_by_its_session() {
 }
 
 #[tokio::test]
-async fn an_operation_without_a_session_is_told_by_an_event_of_its_own() {
+async fn an_operation_that_ends_without_a_session_has_an_event() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.running("undo").await;
@@ -291,7 +273,7 @@ async fn an_operation_without_a_session_is_told_by_an_event_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_session_that_vanishes_is_told_as_lost_and_its_operation_as_unknown() {
+async fn a_session_that_vanishes_is_lost_and_its_operation_unknown() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.running("start").await;
@@ -318,7 +300,7 @@ async fn a_session_that_vanishes_is_told_as_lost_and_its_operation_as_unknown() 
 }
 
 #[tokio::test]
-async fn an_operation_whose_linked_session_never_shows_ends_unknown_and_is_told() {
+async fn an_operation_whose_linked_session_never_appears_ends_unknown() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.running("test").await;
@@ -379,7 +361,7 @@ async fn a_plan_runs_once_at_a_time() {
 }
 
 #[tokio::test]
-async fn an_outage_and_its_end_are_told_once_each() {
+async fn an_outage_has_one_event_at_each_end() {
     let turns = Turns::new().await;
     let since = turns.clock.now();
     for _ in 0..3 {
@@ -407,7 +389,7 @@ async fn an_outage_and_its_end_are_told_once_each() {
 }
 
 #[tokio::test]
-async fn a_session_that_the_store_refuses_takes_no_other_with_it() {
+async fn a_session_that_the_store_refuses_does_not_affect_others() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.running("test").await;
@@ -450,7 +432,7 @@ async fn a_session_that_the_store_refuses_takes_no_other_with_it() {
 }
 
 #[tokio::test]
-async fn a_look_in_parts_is_one_observation_with_its_last() {
+async fn an_observation_in_batches_is_complete_with_its_last() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let part = async |sessions: Vec<SessionFacts>, number, last| {
@@ -565,7 +547,7 @@ async fn a_session_first_seen_finished_is_reported_together_with_its_operation()
 }
 
 #[tokio::test]
-async fn a_session_that_runs_is_told_at_once_and_its_end_waits_for_the_answer() {
+async fn the_end_of_a_session_waits_for_ems_answer_to_its_request() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.asked("test", PATIENCE).await;
@@ -615,7 +597,7 @@ async fn an_end_goes_out_without_its_operation_after_ten_seconds_without_an_answ
 }
 
 #[tokio::test]
-async fn an_end_is_told_at_once_when_the_answer_is_a_refusal() {
+async fn an_end_is_reported_at_once_when_em_refused_the_request() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     let id = turns.asked("test", PATIENCE).await;
@@ -665,7 +647,7 @@ fn elsewhere(id: u8) -> SessionFacts {
 }
 
 #[tokio::test]
-async fn a_session_that_cannot_be_read_costs_itself_and_is_taken_up_when_it_can_be() {
+async fn an_unreadable_session_is_observed_again_once_it_can_be_read() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     turns.look(vec![working(1)]).await;
@@ -703,7 +685,7 @@ async fn a_session_that_cannot_be_read_costs_itself_and_is_taken_up_when_it_can_
 }
 
 #[tokio::test]
-async fn an_operation_that_cannot_be_read_keeps_its_plan_and_costs_nobody_else() {
+async fn an_unreadable_operation_keeps_its_plan_busy() {
     for what in [
         "metadata = '{'",
         "plan = '{}'",
@@ -753,7 +735,7 @@ async fn an_operation_that_cannot_be_read_keeps_its_plan_and_costs_nobody_else()
 }
 
 #[tokio::test]
-async fn events_that_cannot_be_read_and_endpoints_that_cannot_be_are_passed_over() {
+async fn unreadable_events_and_endpoints_are_skipped() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
     for id in 1..=4 {

@@ -28,14 +28,14 @@ fn keys(sessions: &[SessionFacts]) -> HashSet<String> {
 }
 
 #[test]
-fn a_look_that_saw_nothing_is_one_part() {
+fn an_empty_observation_is_one_batch() {
     let parts = cut(vec![], &HashSet::new(), &[], false, Size::FULL);
     assert_eq!(parts.len(), 1);
     assert!(!parts[0].reads && parts[0].join);
 }
 
 #[test]
-fn what_is_known_comes_first_and_does_not_wait_for_what_is_new() {
+fn known_sessions_are_written_before_new_ones() {
     let known: Vec<_> = (0..3).map(|number| facts(number, "a")).collect();
     let new: Vec<_> = (3..5).map(|number| facts(number, "b")).collect();
     let all = new.iter().chain(&known).cloned().collect();
@@ -67,7 +67,7 @@ fn to_the_baseline_only_what_runs_is_news() {
 }
 
 #[test]
-fn parts_become_smaller_while_the_store_is_slow_and_grow_again() {
+fn batches_shrink_while_the_store_is_slow() {
     let all: Vec<_> = (0..60).map(|number| facts(number, "a")).collect();
     let slow = (0..3).fold(Size::FULL, |size, _| size.less());
     let parts = cut(all, &HashSet::new(), &[], false, slow);

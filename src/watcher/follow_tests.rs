@@ -120,7 +120,7 @@ fn with_two_operations_for_one_session_none_is_joined() {
 }
 
 #[test]
-fn a_session_is_not_taken_from_the_operation_whose_task_links_it() {
+fn a_session_stays_with_the_operation_whose_task_links_it() {
     let mut linked = operation("test", "A");
     linked.session = Some(session(1, "A", 6).facts.id);
     let mut operations = [linked, operation("start", "A")];
@@ -227,7 +227,7 @@ fn a_failed_task_without_a_session_fails_the_operation_in_ems_words() {
 }
 
 #[test]
-fn a_finished_task_waits_for_its_session_and_then_counts_by_itself() {
+fn a_finished_task_decides_when_its_session_never_appears() {
     let mut test = operation("test", "A");
     task_seen(
         &mut test,
@@ -267,7 +267,7 @@ fn the_session_decides_the_result_whatever_the_task_says() {
 }
 
 #[test]
-fn a_lost_task_is_given_time_and_then_called_unknown() {
+fn a_lost_task_becomes_unknown_at_its_evidence_deadline() {
     let mut undo = operation("undo", "A");
     task_seen(&mut undo, &report(TaskState::Lost, None), at(4000), PATIENCE);
     assert!(!expire(&mut undo, false, at(4000)));
@@ -277,7 +277,7 @@ fn a_lost_task_is_given_time_and_then_called_unknown() {
 }
 
 #[test]
-fn an_unanswered_request_becomes_unknown_and_runs_again_when_its_session_appears() {
+fn an_unknown_operation_runs_again_when_its_session_appears() {
     let mut lost = operation("test", "A");
     lost.state = OperationState::Submitting;
     lost.task = None;

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_first_seen_finished_starts_and_finishes_at_once() {
+    fn a_session_first_seen_finished_has_both_events() {
         let change = seen(
             None,
             facts(SessionState::Stopped, Some(SessionResult::Failed)),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_when_nothing_changed() {
+    fn an_unchanged_session_has_no_event() {
         assert_eq!(
             seen(Some(&working()), facts(SessionState::Working, None), look(3, 2)),
             None
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_and_the_end_of_machines_are_told_in_between() {
+    fn progress_and_ended_machines_are_reported_while_a_session_runs() {
         let mut later = facts(SessionState::Working, None);
         later.progress = Some(50);
         later.machines = vec![
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_result_is_waited_for_one_minute_and_not_longer() {
+    fn a_missing_result_is_awaited_for_one_minute() {
         let stopped = facts(SessionState::Stopped, None);
         let change = seen(Some(&working()), stopped.clone(), look(3, 10)).expect("changed");
         assert_eq!(change.steps, []);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_may_be_kept_back_for_ten_seconds_and_not_longer() {
+    fn an_end_may_be_held_back_for_ten_seconds() {
         let mut change = seen(Some(&working()), ended_with(&[]), look(3, 10)).expect("changed");
         for second in [10, 19] {
             assert_eq!(change.may_end_later(at(second)), Some(at(20)));
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_before_an_end_that_is_kept_back_is_told_once() {
+    fn changes_before_an_end_that_is_held_back_are_reported_once() {
         let change = seen(Some(&working()), ended_with(&["a"]), look(3, 10)).expect("changed");
         let kept = change.without_end();
         assert_eq!(kept.steps, [Step::MachineFinished("a".into())]);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_first_seen_finished_whose_end_is_kept_back_is_told_in_one_piece() {
+    fn a_session_first_seen_finished_is_held_back_whole() {
         let all = [Step::Started, Step::MachineFinished("a".into()), Step::Finished];
         let change = seen(None, ended_with(&["a"]), look(2, 10)).expect("recorded");
         assert_eq!(change.steps, all);
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_session_is_never_told_again() {
+    fn an_ended_session_has_no_further_event() {
         let end = facts(SessionState::Stopped, Some(SessionResult::Success));
         let ended = seen(Some(&working()), end.clone(), look(3, 2))
             .expect("changed")
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_two_observations_lack_is_lost_and_found_when_it_reappears() {
+    fn a_session_is_lost_after_two_observations_without_it() {
         let first = absent(&working(), at(2));
         assert_eq!(first.steps, []);
         let second = absent(&first.record, at(4));

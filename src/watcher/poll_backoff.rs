@@ -71,14 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn looks_become_rarer_until_there_is_one_every_thirty_seconds() {
+    fn observations_become_rarer_down_to_one_in_thirty_seconds() {
         let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
         let mut pace = PollBackoff::new(INTERVAL, clock.now());
         assert_eq!(looks(&mut pace, &clock, 8), [0, 2, 6, 14, 30, 60, 90, 120]);
     }
 
     #[test]
-    fn a_clock_that_is_set_back_or_forward_neither_ends_the_looks_nor_makes_them_many() {
+    fn a_clock_that_is_set_keeps_the_rate_of_observations() {
         for change in [-3600, -31, 31, 3600, 1_000_000] {
             let clock = ManualClock::at("2026-05-06T12:00:00Z".parse().expect("a time"));
             let mut pace = PollBackoff::new(INTERVAL, clock.now());
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_delays_a_look_by_at_most_the_longest_pause() {
+    fn a_clock_that_is_set_back_delays_one_pause_at_most() {
         let clock = ManualClock::at("2026-05-06T12:00:00Z".parse().expect("a time"));
         let mut pace = PollBackoff::new(INTERVAL, clock.now());
         looks(&mut pace, &clock, 1);

@@ -25,7 +25,7 @@ impl Watcher {
             {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "the other replicas are not told that Enterprise Manager answers"
+                    "the other replicas could not be notified that Enterprise Manager answers"
                 );
             }
         }

@@ -89,7 +89,7 @@ impl Report {
                 tracing::warn!(
                     error = cause,
                     observations,
-                    "what is observed cannot be stored; Enterprise Manager is not the reason"
+                    "observations cannot be stored; Enterprise Manager is not the cause"
                 );
             }
             Error::LeaseLost => {
@@ -115,7 +115,7 @@ impl Report {
                 tracing::error!(
                     what,
                     error,
-                    "one thing that was observed cannot be stored and is passed over; the others are not affected"
+                    "one observed item cannot be stored and is skipped; the others are not affected"
                 );
             }
         }
@@ -132,8 +132,8 @@ impl Report {
         if off && !self.skew_logged {
             tracing::warn!(
                 seconds = skew.as_secs(),
-                "Enterprise Manager's clock and this machine's differ by more than 15 minutes; is one of them set \
-                 wrong, or in the wrong time zone? Sessions are looked for that much further back"
+                "Enterprise Manager's clock and this machine's differ by more than 15 minutes; check both \
+                 clocks and time zones. Sessions are searched that much further back"
             );
         }
         self.skew_logged = off;
@@ -187,7 +187,7 @@ impl Watcher {
                 self.report.hand_over.begin();
                 self.report.em_failures = 0;
                 tracing::warn!(
-                    "Enterprise Manager answers another replica and not this one; that one observes from now on"
+                    "Enterprise Manager answers another replica but not this one; the other one observes from now on"
                 );
             }
             Ok(false) => {}

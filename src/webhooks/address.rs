@@ -1,7 +1,7 @@
 //! Which addresses deliveries may go to: one table of address blocks, one judgement over the address that is dialled.
 //!
 //! Refused unless known to be public: whatever the table does not name is refused in IPv6 and public in IPv4, whose
-//! special blocks are all named (IANA's special-purpose registries). An IPv4 address inside an IPv6 one is judged too,
+//! special blocks are all named (IANA's special-purpose registries). An IPv4 address inside an IPv6 one is checked too,
 //! in every known wrapping. Tests: here, and over spellings and doors in `tests/it/address.rs`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,7 +14,7 @@ use crate::domain::words::words;
 words! {
     /// What a block of addresses is for; the word is for people.
     pub enum Class {
-        /// Anybody's.
+        /// Public.
         Public = "public",
         /// This machine.
         Loopback = "loopback",
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lab_switch_opens_loopback_and_private_and_nothing_else() {
+    fn the_lab_switch_opens_loopback_and_private_addresses_only() {
         for open in [
             "127.0.0.1",
             "10.0.0.1",
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_network_opens_itself_and_never_link_local_or_metadata() {
+    fn a_listed_network_never_opens_link_local_or_metadata_addresses() {
         let networks = [
             "10.20.0.0/16",
             "127.0.0.0/8",
@@ -439,7 +439,7 @@ mod tests {
         }
 
         #[test]
-        fn ipv6_that_is_open_is_global_unicast_and_wraps_nothing_closed(bits: u128) {
+        fn only_global_unicast_ipv6_that_wraps_no_closed_address_is_open(bits: u128) {
             let address = Ipv6Addr::from(bits);
             if strict().judge(IpAddr::V6(address)).is_ok() && address.to_ipv4_mapped().is_none() {
                 let first = address.segments()[0];

@@ -1,6 +1,6 @@
-//! One request to a receiver: addresses judged, dialled and checked, TLS, HTTP/1.1, and a bounded read of the answer.
+//! One request to a receiver: addresses vetted, dialled and checked, TLS, HTTP/1.1, and a bounded read of the answer.
 //!
-//! A connection serves one request and is closed: nothing is sent twice unseen, and every dial is judged anew. No
+//! A connection serves one request and is closed: nothing is sent twice unseen, and every dial is vetted anew. No
 //! redirects, no proxy, no decompression. One deadline holds from the name to the status line, where success is
 //! decided; what follows is a courtesy of 1 KiB or a second. Nothing here reads a secret or writes a row.
 
@@ -193,7 +193,7 @@ impl Client {
         let tcp = dial(&addresses).await?;
         progress.phases.connect = Some(start.elapsed());
         progress.peer = tcp.peer_addr().ok();
-        // Whatever lies between: bytes go only to an address that was judged.
+        // Whatever lies between: bytes go only to an address that was vetted.
         if !progress.peer.is_some_and(|peer| addresses.contains(&peer)) {
             return Err(AttemptError::BlockedAddress);
         }

@@ -1,4 +1,4 @@
-//! One attempt at one delivery: rendered by its format, sent, and judged. What becomes of the delivery is decided in
+//! One attempt at one delivery: rendered by its format, sent, and its answer classified. What becomes of the delivery is decided in
 //! `record_outcome`.
 
 use std::time::Duration;

@@ -176,7 +176,7 @@ impl Engine {
             if released > 0 {
                 tracing::info!(
                     released,
-                    "deliveries whose last attempt has no known end go out again"
+                    "deliveries whose last attempt has no known end are sent again"
                 );
             }
         }
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_delivery_whose_task_panics_is_tried_again_and_then_quarantined() {
+    async fn a_delivery_whose_task_keeps_panicking_is_quarantined() {
         let (engine, clock) = fixture().await;
         for crash in 1..=3 {
             let now = clock.now();

@@ -38,7 +38,7 @@ impl DispatcherHealth {
         let failing = state.failing.map(|since| (since, "no delivery can be claimed"));
         let unreadable = state
             .unreadable
-            .map(|since| (since, "an endpoint does not open with the encryption key"));
+            .map(|since| (since, "an endpoint cannot be decrypted with the encryption key"));
         failing.or(unreadable)
     }
 

@@ -27,7 +27,7 @@ const RESOLVERS: usize = 32;
 /// A place that deliveries may not go to whatever the networks say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeniedTarget {
-    /// A listener of the gateway; an unspecified address stands for every address of this machine.
+    /// A listener of the gateway; an unspecified address means every address of this machine.
     Listener(SocketAddr),
     /// A server by name or address, resolved whenever it is compared.
     Server {
@@ -51,7 +51,7 @@ pub enum ResolveError {
     #[error("a {0} address; webhooks may not reach it unless webhooks.allow_networks lists its network")]
     Blocked(Class),
     /// Plain HTTP, which was allowed when the URL was registered and is not any more.
-    #[error("canonical HTTP, which webhooks.allow_http does not allow")]
+    #[error("plain HTTP, which webhooks.allow_http does not allow")]
     PlainHttp,
     /// The gateway itself, or Enterprise Manager.
     #[error("the gateway's own address or that of Enterprise Manager, which webhooks never reach")]
@@ -134,8 +134,8 @@ impl EgressPolicy {
         self.0.forbidden.write().push(place);
     }
 
-    /// Reads the URL of a receiver and judges where it points. A name that does not resolve is accepted: it may
-    /// tomorrow, and is judged whenever it is dialled.
+    /// Reads the URL of a receiver and checks where it points. A name that does not resolve is accepted: it may
+    /// resolve later, and is checked whenever it is dialled.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -150,7 +150,7 @@ impl EgressPolicy {
         }
     }
 
-    /// The addresses to dial, each of them judged.
+    /// The addresses to dial, each of them checked.
     ///
     /// # Errors
     /// Why there is none.

@@ -237,14 +237,14 @@ impl Rules {
         tx.disable_endpoint(endpoint.id, reason).await?;
         let words = match reason {
             DisabledReason::Gone => "it answered 410 Gone".to_owned(),
-            DisabledReason::NoSuccess => since(&endpoint.health, "it has taken nothing for 5 days"),
+            DisabledReason::NoSuccess => since(&endpoint.health, "it has accepted no delivery for 5 days"),
             DisabledReason::Unreadable => {
-                "its URL, secret or headers do not open with the gateway's encryption key: \
-                 put the right key back and enable it, or make it anew"
+                "its URL, secret or headers cannot be decrypted with the gateway's encryption key: \
+                 restore the right key and enable the endpoint, or create it again"
                     .to_owned()
             }
         };
-        tracing::warn!(endpoint = %endpoint.id, reason = reason.as_str(), "a webhook endpoint was disabled; what comes for it is held");
+        tracing::warn!(endpoint = %endpoint.id, reason = reason.as_str(), "a webhook endpoint was disabled; its deliveries are held");
         self.tell(tx, EventType::EndpointDisabled, endpoint, words).await
     }
 

@@ -27,8 +27,8 @@ RULES = [
     # Two parameters of which a request may have one.
     (r"cannot be (combined|given together)", "at most one of several"),
     # A key names one request; `before_call` makes collisions rare, replayed requests of the stateful phase remain.
-    (r"the key came with another request before", "depends on earlier requests"),
-    (r"must not lie in the future", "depends on the clock"),
+    (r"the key was used for another request", "depends on earlier requests"),
+    (r"must not be in the future", "depends on the clock"),
     # PUT takes the plan as read.
     (r"cannot be changed here; ", "depends on the state of the plan"),
     (r"is needed when the command is enabled", "depends on another member"),
@@ -43,7 +43,7 @@ RULES = [
 ]
 # The same where the body depends on the parameter `action`.
 RULES_OF_ACTIONS = [
-    (r"this takes no body", "some actions take none"),
+    (r"this request has no body", "some actions take none"),
     (r"a JSON body is required", "some actions need one"),
     (r"EM's \w+ has no such field", "a member of another action's body"),
     (r"is required", "the other way around"),

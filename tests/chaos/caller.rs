@@ -1,4 +1,4 @@
-//! A good client: every wish has a key of its own and is asked for again under it until there is an answer.
+//! A correct client: every action has its own key and is requested again under it until there is an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use crate::cluster::{Addresses, http, token};
 use crate::dice::Dice;
 use crate::em::Plan;
-use crate::house::{Addresses, http, token};
 use crate::receiver::Receiver;
 
 const CALLBACK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

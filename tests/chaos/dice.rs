@@ -1,4 +1,4 @@
-//! Chance that can be repeated: splitmix64, so that a seed names a run.
+//! Repeatable chance: splitmix64, so that a seed names a run.
 
 /// A source of numbers.
 pub struct Dice(u64);
@@ -26,7 +26,7 @@ impl Dice {
         &of[self.below(of.len() as u64) as usize]
     }
 
-    /// Chance of its own for somebody who runs beside.
+    /// Separate chance for a task that runs in parallel.
     pub fn fork(&mut self) -> Self {
         Self(self.next())
     }

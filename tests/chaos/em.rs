@@ -1,4 +1,4 @@
-//! Enterprise Manager as a client of its own sees it (no code of the gateway's), its console and its weather.
+//! Enterprise Manager as an independent client sees it (no code of the gateway's), its console and its faults.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -7,8 +7,8 @@ use base64::Engine as _;
 use quick_xml::events::Event;
 use serde_json::{Value, json};
 
+use crate::cluster::http;
 use crate::dice::Dice;
-use crate::house::http;
 
 /// A plan that can be asked for.
 #[derive(Clone)]

@@ -1,8 +1,8 @@
-//! Who leaves logon sessions at Enterprise Manager: a killed process those that it had not saved for a task, which
-//! nobody can log off any more, and nobody else any.
+//! Leaked logon sessions: a killed process leaves those that it had not saved for a task, since no other process can
+//! log them off; nothing else leaves any.
 
+use crate::cluster::Cluster;
 use crate::em::Em;
-use crate::house::House;
 
 /// What killed gateways left, when the last one of the storm is about to start.
 pub struct Left {
@@ -11,13 +11,13 @@ pub struct Left {
 }
 
 impl Left {
-    /// Kills once more, looks, and starts the last gateways. No fault may be ordered any more: a false 401 makes a
+    /// Kills once more, checks, and starts the last gateways. No fault may be ordered any more: a false 401 makes a
     /// gateway give up a session that lives.
-    pub async fn by_a_last_kill(house: &mut House, em: &Em) -> Self {
-        house.kill_all();
-        let kept = house.kept_logons().await;
+    pub async fn by_a_last_kill(cluster: &mut Cluster, em: &Em) -> Self {
+        cluster.kill_all();
+        let kept = cluster.kept_logons().await;
         let open = em.count("activeSessions").await;
-        house.start_again().await;
+        cluster.start_again().await;
         Self { open, kept }
     }
 
@@ -25,17 +25,17 @@ impl Left {
     /// from the store as well, so that exactly the unsaved ones of the killed are left. A replica that was killed counts
     /// as alive for a while, in which the others are guests in its sessions; one whose task ends by then is left, too.
     /// The counts as text.
-    pub async fn check(self, house: &mut House, em: &Em) -> String {
-        house.stop();
+    pub async fn check(self, cluster: &mut Cluster, em: &Em) -> String {
+        cluster.stop();
         let Self { open, kept } = self;
         let left = em.count("activeSessions").await;
-        let most = if house.has_replicas() { open } else { open - kept };
+        let most = if cluster.has_replicas() { open } else { open - kept };
         assert!(
             (open - kept..=most).contains(&left),
             "{left} logon sessions left: the killed had left {open}, of which {kept} were kept for tasks"
         );
         assert_eq!(
-            house.kept_logons().await,
+            cluster.kept_logons().await,
             0,
             "sessions kept although no task needs one"
         );
@@ -47,11 +47,11 @@ impl Left {
 }
 
 /// With nothing unfinished in the store a gateway takes up nothing, and leaves nothing.
-pub async fn a_fresh_gateway_logs_off_as_often_as_it_logs_on(house: &mut House, em: &Em) {
+pub async fn a_fresh_gateway_logs_off_as_often_as_it_logs_on(cluster: &mut Cluster, em: &Em) {
     let (logons, logoffs) = (em.count("logons").await, em.count("logoffs").await);
-    house.start_again().await;
-    house.wait_until_ready().await;
-    house.stop();
+    cluster.start_again().await;
+    cluster.wait_until_ready().await;
+    cluster.stop();
     let opened = em.count("logons").await - logons;
     let closed = em.count("logoffs").await - logoffs;
     assert!(opened > 0, "a gateway that is ready has logged on");

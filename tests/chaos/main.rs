@@ -1,5 +1,5 @@
-//! Chaos: the real binary, its replicas or their database are killed at random moments while failovers run and are
-//! asked for; then the books of Enterprise Manager, the gateways, the caller and the receiver are held against each other.
+//! Chaos: the real binary, its replicas or their database are killed at random times while failovers run and are
+//! requested; then the records of Enterprise Manager, gateways, caller and receiver are compared.
 //!
 //! `make chaos ROUNDS=200 SEED=7` runs the long form of every scene; without `ROUNDS` this is the short form of `make
 //! test`. `LOGS=directory` keeps the gateways' logs.
@@ -16,11 +16,11 @@
     reason = "a test that meets the unexpected shall end loudly"
 )]
 
-mod books; // what has to hold once everything is at rest
 mod caller; // a good client: one key per wish, asked again until it is answered
+mod cluster; // gateways, simulator and store as processes
 mod dice; // chance that can be repeated
-mod em; // Enterprise Manager as its own client sees it, and its weather
-mod house; // gateways, simulator and store as processes
+mod em; // Enterprise Manager as its own client sees it, and its faults
+mod invariants; // what has to hold once everything is at rest
 mod logons; // which logon sessions may be left at Enterprise Manager, and which may not
 #[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "other tests share one server")]
@@ -38,9 +38,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use caller::Caller;
+use cluster::Cluster;
 use dice::Dice;
 use em::Em;
-use house::House;
 use receiver::Receiver;
 use scene::Scene;
 
@@ -69,20 +69,20 @@ impl Drop for Repeat {
 #[case::replicas_on_postgresql_are_killed_and_frozen(&scene::TWO_REPLICAS)]
 #[case::replicas_lose_their_database(&scene::DATABASE)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_lost_and_nothing_done_twice_however_often(#[case] scene: &Scene) {
+async fn every_event_is_delivered_and_no_action_repeated_under_faults(#[case] scene: &Scene) {
     let (seed, rounds) = (number("SEED").unwrap_or(SHORT_SEED), number("ROUNDS"));
     let _repeat = Repeat(seed, rounds);
     let begun = Instant::now();
     let mut dice = Dice::new(seed);
     let blows = scene.blows(rounds, &mut dice);
     let receiver = Receiver::start(dice.fork()).await;
-    let mut house = House::start(scene).await;
-    let em = Arc::new(Em::new(house.simulator.url("")));
-    house.wait_until_ready().await;
-    let secret = house.register(&receiver.url("/endpoint")).await;
+    let mut cluster = Cluster::start(scene).await;
+    let em = Arc::new(Em::new(cluster.simulator.url("")));
+    cluster.wait_until_ready().await;
+    let secret = cluster.register(&receiver.url("/endpoint")).await;
     receiver.expect_signature("/endpoint", &secret);
 
-    let caller = Caller::new(house.addresses(), Arc::clone(&receiver), em.plans().await);
+    let caller = Caller::new(cluster.addresses(), Arc::clone(&receiver), em.plans().await);
     let callers: Vec<_> = (0..CALLERS).map(|_| caller.spawn(dice.fork())).collect();
     for blow in &blows {
         tokio::time::sleep(scene.pause(&mut dice)).await;
@@ -92,21 +92,21 @@ async fn nothing_is_lost_and_nothing_done_twice_however_often(#[case] scene: &Sc
         if dice.below(3) == 0 {
             em.order_fault(&mut dice).await;
         }
-        house.strike(*blow, &mut dice).await;
+        cluster.strike(*blow, &mut dice).await;
     }
     caller.no_more_wishes();
     em.clear_faults().await;
     receiver.behave();
     // Whatever happened, they come back by themselves.
-    house.wait_until_ready().await;
-    let left = logons::Left::by_a_last_kill(&mut house, &em).await;
+    cluster.wait_until_ready().await;
+    let left = logons::Left::by_a_last_kill(&mut cluster, &em).await;
     for task in callers {
         task.await.expect("the caller ends");
     }
-    let books = books::Books::at_rest(&house, &em).await;
-    let line = books.check(&caller, &receiver, &em, &house.counts).await;
-    let left = left.check(&mut house, &em).await;
-    logons::a_fresh_gateway_logs_off_as_often_as_it_logs_on(&mut house, &em).await;
+    let invariants = invariants::Invariants::at_rest(&cluster, &em).await;
+    let line = invariants.check(&caller, &receiver, &em, &cluster.counts).await;
+    let left = left.check(&mut cluster, &em).await;
+    logons::a_fresh_gateway_logs_off_as_often_as_it_logs_on(&mut cluster, &em).await;
     println!(
         "chaos, {}: seed {seed}, {} rounds in {:.0?}, {line}, {left}",
         scene.name,

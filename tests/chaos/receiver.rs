@@ -114,7 +114,7 @@ impl Receiver {
     fn verify(&self, path: &str, headers: &HeaderMap, body: &[u8]) {
         let secret = self.secrets.lock().unwrap().get(path).cloned();
         let verified = secret
-            .ok_or_else(|| "nobody expects anything there".to_owned())
+            .ok_or_else(|| "no endpoint of the test".to_owned())
             .and_then(|secret| standardwebhooks::Webhook::new(&secret).map_err(|error| error.to_string()))
             .and_then(|webhook| webhook.verify(body, headers).map_err(|error| error.to_string()));
         if let Err(fault) = verified {

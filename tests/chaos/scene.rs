@@ -1,4 +1,4 @@
-//! The scenes: how the house is built in each of them, and what happens to it.
+//! The scenes: how the cluster is built in each of them, and what happens to it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub enum Keeping {
     Server,
 }
 
-/// What a round does to the house. The gateways start again, and so does the database.
+/// What a round does to the cluster. The gateways start again, and so does the database.
 #[derive(Clone, Copy, Debug)]
 pub enum Blow {
     /// One gateway gets SIGKILL.

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::client::Answer;
-use crate::support::stand_in::{Reply, StandIn, told};
+use crate::support::scripted_server::{Reply, ScriptedServer, response_of};
 use crate::support::{PLAN, TestGateway, operation, plan};
 use crate::waiting::{holds, slowly};
 
@@ -20,11 +20,11 @@ fn late(reply: Reply) -> Response {
         slowly(Duration::from_secs(1)).await;
         Ok::<Bytes, std::io::Error>(body)
     };
-    told(reply).map(|_| Body::from_stream(futures_util::stream::once(later)))
+    response_of(reply).map(|_| Body::from_stream(futures_util::stream::once(later)))
 }
 
 /// A gateway before a server that holds back EM's answers to actions.
-async fn with_late_answers(twist: fn(Reply) -> Response, speed: f64) -> (TestGateway, StandIn) {
+async fn with_late_answers(twist: fn(Reply) -> Response, speed: f64) -> (TestGateway, ScriptedServer) {
     with_late_answers_and(twist, speed, |_| {}).await
 }
 
@@ -32,27 +32,31 @@ async fn with_late_answers_and(
     twist: fn(Reply) -> Response,
     speed: f64,
     change: fn(&mut emgate::config::Config),
-) -> (TestGateway, StandIn) {
-    let stand_in = StandIn::start().await;
-    let between = stand_in.clone();
+) -> (TestGateway, ScriptedServer) {
+    let scripted = ScriptedServer::start().await;
+    let between = scripted.clone();
     let test = TestGateway::builder()
         .sim(move |sim| sim.speed = speed)
         .config(move |config| {
-            between.step_before(&mut config.upstream);
+            between.put_before(&mut config.upstream);
             change(config);
         })
         .start()
         .await;
-    stand_in.twists("POST /api/cloud/*", twist);
-    (test, stand_in)
+    scripted.twists("POST /api/cloud/*", twist);
+    (test, scripted)
 }
 
 /// Asks for a test of the plan, and returns once EM has the request; the answer is awaited by the task.
-async fn under_way(test: &TestGateway, stand_in: &StandIn, key: &str) -> tokio::task::JoinHandle<Answer> {
+async fn under_way(
+    test: &TestGateway,
+    scripted: &ScriptedServer,
+    key: &str,
+) -> tokio::task::JoinHandle<Answer> {
     let request = test.client.post(&plan("/test")).header("idempotency-key", key);
     let asked = tokio::spawn(request.send());
     holds("the POST arrives", || {
-        !stand_in.seen("POST /api/cloud").is_empty()
+        !scripted.seen("POST /api/cloud").is_empty()
     })
     .await;
     asked
@@ -60,8 +64,8 @@ async fn under_way(test: &TestGateway, stand_in: &StandIn, key: &str) -> tokio::
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_key_while_the_first_request_is_under_way_is_the_same_operation_as_it_is() {
-    let (test, stand_in) = with_late_answers(late, 50.0).await;
-    let first = under_way(&test, &stand_in, "k").await;
+    let (test, scripted) = with_late_answers(late, 50.0).await;
+    let first = under_way(&test, &scripted, "k").await;
     let again = test
         .client
         .post(&plan("/test"))
@@ -76,15 +80,15 @@ async fn the_same_key_while_the_first_request_is_under_way_is_the_same_operation
         (&first.body["id"], &first.body["state"]),
         (&again.body["id"], &json!("running"))
     );
-    assert_eq!(stand_in.seen("POST /api/cloud").len(), 1);
+    assert_eq!(scripted.seen("POST /api/cloud").len(), 1);
     test.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_comes_while_the_store_is_away_is_recorded_when_it_is_back() {
     use sqlx::Connection as _;
-    let (test, stand_in) = with_late_answers_and(late, 1.0, |config| {
-        // No turn of the watcher stands in the queue for the store before the answer.
+    let (test, scripted) = with_late_answers_and(late, 1.0, |config| {
+        // No turn of the watcher waits for the store before the answer.
         config.watch.interval = Duration::from_hours(1);
         config.watch.idle_interval = Duration::from_hours(1);
     })
@@ -94,7 +98,7 @@ async fn an_answer_that_comes_while_the_store_is_away_is_recorded_when_it_is_bac
     let mut other = sqlx::AnyConnection::connect(&url)
         .await
         .expect("a second connection");
-    let mut asked = under_way(&test, &stand_in, "k").await;
+    let mut asked = under_way(&test, &scripted, "k").await;
     sqlx::query("begin immediate")
         .execute(&mut other)
         .await
@@ -118,7 +122,7 @@ async fn an_answer_that_comes_while_the_store_is_away_is_recorded_when_it_is_bac
         "its task is followed: {}",
         answer.text
     );
-    assert_eq!(stand_in.seen("POST /api/cloud").len(), 1);
+    assert_eq!(scripted.seen("POST /api/cloud").len(), 1);
     test.stop().await;
 }
 
@@ -130,8 +134,8 @@ async fn a_session_that_comes_up_before_the_refusal_is_not_the_refused_requests(
             "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"The plan is in use\"/>",
         ))
     }
-    let (test, stand_in) = with_late_answers(refused_late, 20.0).await;
-    let asked = under_way(&test, &stand_in, "k").await;
+    let (test, scripted) = with_late_answers(refused_late, 20.0).await;
+    let asked = under_way(&test, &scripted, "k").await;
     let refused = asked
         .await
         .expect("an answer")
@@ -157,9 +161,9 @@ async fn a_session_that_comes_up_before_the_refusal_is_not_the_refused_requests(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failover_that_is_over_before_the_answer_is_told_with_its_operation() {
-    let (test, stand_in) = with_late_answers(late, 1000.0).await;
-    let asked = under_way(&test, &stand_in, "k").await;
+async fn a_failover_that_ends_before_ems_answer_has_its_operation() {
+    let (test, scripted) = with_late_answers(late, 1000.0).await;
+    let asked = under_way(&test, &scripted, "k").await;
     let answer = asked.await.expect("an answer").expect(202);
     let log = test
         .until("/api/v1/events?pageSize=100", |body| {
@@ -193,7 +197,7 @@ async fn a_key_whose_request_was_refused_for_certain_is_free_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_operation_goes_on_when_its_session_appears_after_all() {
+async fn an_unknown_operation_continues_when_its_session_appears() {
     let test = TestGateway::builder()
         .config(|config| {
             config.upstream.connect_timeout = Duration::from_millis(500);
@@ -227,7 +231,7 @@ async fn an_unknown_operation_goes_on_when_its_session_appears_after_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_whose_logon_session_is_gone_cannot_be_cancelled_and_says_so() {
+async fn a_task_whose_logon_session_is_gone_cannot_be_cancelled() {
     let test = TestGateway::builder().sim(|sim| sim.speed = 0.1).start().await;
     let undo = test.client.post(&plan("/undo")).send().await.expect(202);
     test.sim_control(Method::POST, "expire", Value::Null).await;

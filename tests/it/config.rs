@@ -114,7 +114,7 @@ fn documented() -> (BTreeSet<String>, String) {
 }
 
 #[test]
-fn every_key_is_documented_and_every_documented_key_exists() {
+fn the_documented_keys_are_exactly_the_existing_ones() {
     let (documented, active) = documented();
     // A key of the other kind, so that the keys of both kinds are asked for.
     let pem = "[[auth.keys]]\nkind = \"pem\"\n";
@@ -123,7 +123,7 @@ fn every_key_is_documented_and_every_documented_key_exists() {
 }
 
 #[test]
-fn the_environment_beats_the_file_and_lists_go_by_index() {
+fn the_environment_overrides_the_file() {
     let text = format!("{MINIMAL}\n[webhooks]\nallow_networks = [\"10.1.0.0/16\", \"10.2.0.0/16\"]\n");
     let config = parse(
         &text,
@@ -197,7 +197,7 @@ fn variables_that_others_inject_are_no_configuration() {
 }
 
 #[test]
-fn all_faults_come_together_and_name_their_keys() {
+fn all_faults_of_a_configuration_come_together() {
     let found = faults(
         r#"
         [server]
@@ -566,7 +566,7 @@ fn a_key_without_an_effect_is_refused_by_name() {
 }
 
 #[test]
-fn the_public_url_is_an_address_and_nothing_more() {
+fn the_public_url_is_scheme_host_and_path_only() {
     let with = |url: &str| format!("{MINIMAL}\n[server]\npublic_url = \"{url}\"");
     for (url, words) in [
         ("ftp://dr.example", "http:// or https://"),
@@ -611,7 +611,12 @@ fn a_shared_database_needs_a_key_that_all_replicas_have() {
 fn what_contradicts_itself_is_refused() {
     let twice =
         format!("{MINIMAL}\n[[upstream.accounts]]\nname = \"Operators\"\nusername = \"u\"\npassword = \"p\"");
-    assert_refused(&twice, &[], "upstream.accounts[1].name", "taken");
+    assert_refused(
+        &twice,
+        &[],
+        "upstream.accounts[1].name",
+        "is used by another account",
+    );
     let pin = ("EMGATE_UPSTREAM__PIN_SHA256__0", &*"ab".repeat(32));
     let any = ("EMGATE_UPSTREAM__ACCEPT_INVALID_CERTS", "true");
     assert_refused(

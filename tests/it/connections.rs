@@ -49,7 +49,7 @@ async fn closed(stream: &mut TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_connection_lives_as_long_as_it_may_and_no_longer() {
+async fn an_idle_connection_is_closed_at_its_timeout() {
     let idle = Duration::from_millis(1500);
     let test = gateway(idle, Duration::from_millis(200)).await;
     let mut stream = connect(test.addr()).await;
@@ -148,7 +148,7 @@ async fn an_answer_may_take_longer_than_a_connection_may_be_idle() {
 }
 
 #[tokio::test]
-async fn a_gateway_without_descriptors_says_so_once_and_accepts_again_when_it_has_some() {
+async fn a_gateway_accepts_again_once_descriptors_are_free() {
     let mut world = World::start(&[]).await;
     let id = world.gateway.id().to_string();
     let limit = |soft: &str| {

@@ -36,7 +36,7 @@ fn is_empty(folder: &Path) -> bool {
 }
 
 #[test]
-fn the_fast_demo_shows_every_machine_and_a_verified_webhook_and_ends_well() {
+fn the_fast_demo_ends_with_a_verified_webhook() {
     let folder = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     let Output {
@@ -70,7 +70,7 @@ fn the_fast_demo_shows_every_machine_and_a_verified_webhook_and_ends_well() {
 }
 
 #[test]
-fn a_demo_that_is_interrupted_says_so_and_leaves_nothing_behind() {
+fn an_interrupted_demo_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = demo(folder.path(), &[]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -82,12 +82,12 @@ fn a_demo_that_is_interrupted_says_so_and_leaves_nothing_behind() {
     interrupt(&child);
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     assert_eq!(status.code(), Some(1));
-    assert_eq!(text(&stderr), "error: interrupted before the demo was over\n");
+    assert_eq!(text(&stderr), "error: interrupted before the demo ended\n");
     assert!(is_empty(folder.path()));
 }
 
 #[test]
-fn a_demo_that_stays_up_prints_a_token_that_the_api_takes() {
+fn a_demo_that_stays_up_prints_a_token_that_the_api_accepts() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = demo(folder.path(), &["--fast", "--keep"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap())
@@ -122,7 +122,7 @@ fn a_demo_that_stays_up_prints_a_token_that_the_api_takes() {
 }
 
 #[test]
-fn a_demo_whose_port_is_taken_fails_with_one_clear_line() {
+fn a_demo_whose_port_is_in_use_fails_with_one_clear_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();

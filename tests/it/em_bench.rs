@@ -1,4 +1,4 @@
-//! What the tests of the upstream room stand on: the room against a simulator, or against a server that says, byte
+//! The test bench of `upstream`: its client against a simulator, or against a server that says, byte
 //! by byte, what a test wants it to say.
 
 use std::sync::{Arc, Mutex};
@@ -244,7 +244,7 @@ pub fn usual(request: &Request) -> Option<Reply> {
         .then(|| Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()))
 }
 
-/// A server that records what it gets and answers as it is told.
+/// A server that records its requests and gives the scripted answers.
 pub struct Server {
     pub url: String,
     seen: Arc<Mutex<Vec<Request>>>,

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::simulator_world::client::{Answer, Em, tour};
 use crate::simulator_world::writes::{body, changes, target};
-use crate::support::judge::Judge;
+use crate::support::schema_check::SchemaCheck;
 
 const FILE: &str = "src/http/openapi/em/examples.json";
 /// Set to record instead of comparing.
@@ -30,7 +30,7 @@ fn cut(value: &mut Value) {
     }
 }
 
-/// The path as the document has it: an action may stand at its end.
+/// The path as the document has it: an action may be at its end.
 fn target_path(path: &str, action: Option<&str>) -> String {
     action.map_or_else(|| path.to_owned(), |action| format!("{path}/{action}"))
 }
@@ -72,7 +72,7 @@ impl Answers {
     }
 }
 
-/// Every answer of the catalogue from one simulator whose clock stands still.
+/// Every answer of the catalogue from one simulator with a fixed clock.
 async fn answers() -> Answers {
     let clock = ManualClock::at("2026-05-06T07:08:09Z".parse().expect("a moment"));
     let em = Em::start_at(9, true, clock.clone()).await;
@@ -139,18 +139,18 @@ async fn answers() -> Answers {
 }
 
 #[tokio::test]
-async fn every_answer_fits_its_schema_and_the_recorded_examples_are_these() {
+async fn every_answer_fits_its_schema_and_recorded_example() {
     let answers = answers().await;
-    let judge = Judge::of_the_program();
+    let check = SchemaCheck::of_the_program();
     let mut faults = Vec::new();
     let mut recorded = Vec::new();
     for (key, (path, status, json)) in answers.0 {
         let (method, _) = key.split_once(' ').expect("a method");
-        faults.extend(judge.faults(method, &path, status, &json));
+        faults.extend(check.faults(method, &path, status, &json));
         let mut example = json;
         cut(&mut example);
         address_tasks(&mut example);
-        faults.extend(judge.faults(method, &path, status, &example));
+        faults.extend(check.faults(method, &path, status, &example));
         recorded.push(format!("{}: {example}", Value::from(key)));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

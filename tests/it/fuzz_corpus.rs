@@ -22,7 +22,7 @@ fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Runs `check` over a corpus and tells which files fail.
+/// Runs `check` over a corpus and returns the files that fail.
 fn replay(target: &str, check: impl Fn(&[u8])) {
     for (path, bytes) in corpus(target) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&bytes)));
@@ -31,7 +31,7 @@ fn replay(target: &str, check: impl Fn(&[u8])) {
 }
 
 #[test]
-fn every_target_has_a_corpus_and_every_corpus_a_target() {
+fn fuzz_targets_and_corpora_match() {
     let names = |folder: &str| -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
             .expect("a folder")
@@ -55,19 +55,19 @@ fn whatever_a_caller_sends_becomes_a_document_or_is_refused() {
 }
 
 #[test]
-fn what_was_written_is_read_and_written_alike() {
+fn a_written_document_round_trips() {
     replay("roundtrip", checks::roundtrip);
 }
 
 #[test]
-fn whatever_stands_in_a_filter_is_rewritten_for_good_or_refused_by_position() {
+fn any_filter_is_rewritten_stably_or_refused_by_position() {
     replay("filter", |bytes| {
         checks::filtering(&String::from_utf8_lossy(bytes))
     });
 }
 
 #[test]
-fn whatever_stands_in_a_configuration_is_taken_or_refused_by_name() {
+fn any_configuration_is_accepted_or_refused_by_name() {
     replay("config", |bytes| {
         let text = String::from_utf8_lossy(bytes);
         let mut parts = text

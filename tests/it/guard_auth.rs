@@ -69,7 +69,7 @@ fn filled(path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_guarded_operation_needs_a_token_that_is_valid_and_carries_its_scope() {
+async fn every_guarded_operation_needs_a_valid_token_with_its_scope() {
     let test = TestGateway::start().await;
     let all: Vec<&str> = emgate::domain::access::Scope::ALL
         .iter()

@@ -1,8 +1,8 @@
-//! No circle between the files of a room: whoever reads one file need not have read the others first.
+//! No circle between the files of a room, so that each file can be read before those that use it.
 //!
 //! A file depends on the files whose items it names, also by way of what another module re-exports. A file may
 //! use what its parent module holds: parent and children are one thing. Tests
-//! are not counted, nor are methods, whose home no path tells. Between rooms `guard_imports.rs` holds the order.
+//! are not counted, nor are methods, whose file no path names. Between rooms `guard_imports.rs` holds the order.
 
 use std::collections::{BTreeMap, BTreeSet};
 

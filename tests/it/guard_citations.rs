@@ -39,7 +39,7 @@ const TOP: &[&str] = &[
 /// A path may be written from any of these.
 const BASES: &[&str] = &["", "src", "tests", "tests/it"];
 
-/// Endings by which a word without a slash is taken for a file's name.
+/// Endings by which a word without a slash counts as a file's name.
 const FILES: &[&str] = &[".rs", ".md", ".sh", ".mjs", ".sql"];
 
 /// Examples in texts about paths, which name no file of ours.
@@ -111,7 +111,7 @@ fn exists(cited: &str, beside: &Path) -> bool {
         .any(|base| base.join(cited).exists() || base.join(format!("{cited}.rs")).exists())
 }
 
-/// What stands between backticks and looks like a path of ours.
+/// What is between backticks and has the form of a path of ours.
 fn cited_paths<'a>(line: &'a str, tops: &BTreeSet<String>) -> Vec<&'a str> {
     line.split('`')
         .skip(1)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Verbs that serve nobody in particular: probes have no token.
+/// Verbs without a caller: probes have no token.
 const WITHOUT_CALLER: &[&str] = &["readiness"];
 
 /// The name and the parameters after `&self` of each public async method in a source.

@@ -1,4 +1,4 @@
-//! The walls of the house: which room may import which, and which crates stay in one room.
+//! The imports between rooms: which room may import which, and which crates stay in one room.
 //!
 //! Holds every path under `src` that leads into another room, however it is written, against the table below, which is
 //! the table of ARCHITECTURE.md.
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::rust_source::{Import, Source, Tree};
 
-/// Room, and the rooms it may import besides itself. The rows up to `http` stand in ARCHITECTURE.md as well.
+/// Room, and the rooms it may import besides itself. The rows up to `http` are in ARCHITECTURE.md as well.
 const MAY_IMPORT: &[(&str, &str)] = &[
     ("text", ""),
     // Of the clock only the reckoning with moments; checked apart.
@@ -131,7 +131,7 @@ fn crate_names(tree: &Tree, name: &str, of: impl Fn(&str) -> bool) -> Vec<String
 }
 
 #[test]
-fn every_room_stands_in_the_table() {
+fn every_room_is_in_the_table() {
     for source in &Tree::of_the_program().sources {
         let room = source.room();
         assert!(
@@ -156,7 +156,7 @@ fn imports_go_downward_only() {
 }
 
 #[test]
-fn imports_show_the_room_they_lead_into() {
+fn every_import_names_the_room_it_leads_into() {
     let wrong = hidden(Tree::of_the_program());
     assert!(
         wrong.is_empty(),
@@ -181,7 +181,7 @@ fn the_domain_reads_no_clock() {
 }
 
 #[test]
-fn config_sees_of_a_room_its_configuration_only() {
+fn config_imports_only_the_configuration_of_a_room() {
     let tree = Tree::of_the_program();
     for source in tree.sources.iter().filter(|source| source.room() == "config") {
         for import in &source.imports {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::guard_auth::{Operation, operations};
 use crate::support::{PLAN, TestGateway};
 
-/// Requests that the simulator got, without the looks of the watcher.
+/// Requests that the simulator got, without those of the watcher.
 async fn asked(test: &TestGateway) -> Vec<String> {
     let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
     stats["requests"]
@@ -59,7 +59,7 @@ async fn refuses(test: &TestGateway, operation: &Operation) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_parameter_is_no_reason_to_tell_strangers_anything() {
+async fn an_unknown_parameter_is_reported_after_authentication_only() {
     let test = TestGateway::start().await;
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/start?dryRun=true");
     let stranger = test.stranger().post(&path).send().await;
@@ -70,7 +70,7 @@ async fn an_unknown_parameter_is_no_reason_to_tell_strangers_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn probes_and_pages_ignore_what_they_do_not_know() {
+async fn unknown_parameters_of_probes_and_pages_are_ignored() {
     let test = TestGateway::start().await;
     for path in [
         "/healthz",

@@ -1,5 +1,5 @@
 //! How tests are written: a name is one promise, short enough to be read in a list of failures, and time passes in one
-//! place, so that whoever waits has a condition and a deadline.
+//! place, so that every wait has a condition and a deadline.
 
 use std::fs;
 use std::path::{Path, PathBuf};

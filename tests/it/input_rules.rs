@@ -386,7 +386,7 @@ async fn u_0000_in_a_claim_makes_a_token_invalid_on_both_stores() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_byte_order_mark_before_a_body_is_skipped_and_a_second_is_not() {
+async fn exactly_one_byte_order_mark_before_a_body_is_skipped() {
     const MARK: &[u8] = b"\xEF\xBB\xBF";
     let test = TestGateway::start().await;
     let keyed = |mark: &[u8]| {

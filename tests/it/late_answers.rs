@@ -1,5 +1,5 @@
-//! EM's answer comes when the record says more already, because the watcher of another replica found it out and told
-//! it: what others wrote stands, and the caller gets it. And no failure keeps quiet about an operation that goes on.
+//! EM's answer arrives after the watcher of another replica recorded more: its record stays, and the caller gets it.
+//! Every failure names an operation that continues.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,37 +9,39 @@ use sqlx::Connection as _;
 use tokio::sync::Notify;
 
 use crate::support::client::Answer;
-use crate::support::stand_in::{Reply, StandIn};
+use crate::support::scripted_server::{Reply, ScriptedServer};
 use crate::support::{TestGateway, plan};
 
 const ACTION: &str = "POST /api/cloud";
 
-/// A gateway that looks by itself only once, and the server between it and EM.
-async fn stage(change: impl FnOnce(&mut emgate::config::Config) + Send + 'static) -> (TestGateway, StandIn) {
-    let stand_in = StandIn::start().await;
-    let between = stand_in.clone();
+/// A gateway that observes by itself only once, and the server between it and EM.
+async fn stage(
+    change: impl FnOnce(&mut emgate::config::Config) + Send + 'static,
+) -> (TestGateway, ScriptedServer) {
+    let scripted = ScriptedServer::start().await;
+    let between = scripted.clone();
     let test = TestGateway::builder()
         .sim(|sim| sim.speed = 0.1)
         .config(move |config| {
-            between.step_before(&mut config.upstream);
+            between.put_before(&mut config.upstream);
             config.watch.interval = Duration::from_hours(1);
             config.watch.idle_interval = Duration::from_hours(1);
             change(config);
         })
         .start()
         .await;
-    (test, stand_in)
+    (test, scripted)
 }
 
 /// Asks for a test of the plan; while EM has the request, another process writes `assignments` into its record.
-async fn overtaken(test: &TestGateway, stand_in: &StandIn, assignments: &str) -> Answer {
+async fn overtaken(test: &TestGateway, scripted: &ScriptedServer, assignments: &str) -> Answer {
     let url = format!("sqlite://{}", test.directory().join("emgate.db").display());
     let sql = format!(
         "update operations set {assignments}; \
          insert into operation_history (operation_id, position, state, at, reason) \
          select id, 2, state, requested_at, 'found by another' from operations"
     );
-    stand_in.before(ACTION, 1, async move {
+    scripted.before(ACTION, 1, async move {
         let mut other = sqlx::AnyConnection::connect(&url)
             .await
             .expect("a second connection");
@@ -51,7 +53,7 @@ async fn overtaken(test: &TestGateway, stand_in: &StandIn, assignments: &str) ->
     });
     let request = test.client.post(&plan("/test")).header("idempotency-key", "k");
     let answer = request.send().await;
-    assert_eq!(stand_in.seen(ACTION).len(), 1);
+    assert_eq!(scripted.seen(ACTION).len(), 1);
     answer
 }
 
@@ -69,9 +71,9 @@ const UNKNOWN: &str = "state = 'unknown', failure_message = 'nothing was found',
 const RUNNING: &str = "state = 'running', progress = 30";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_em_took_and_another_replica_saw_end_is_answered_with_its_end() {
-    let (test, stand_in) = stage(|_| {}).await;
-    let answer = overtaken(&test, &stand_in, FINISHED).await.expect(200);
+async fn a_late_acceptance_is_answered_with_the_end_another_replica_saw() {
+    let (test, scripted) = stage(|_| {}).await;
+    let answer = overtaken(&test, &scripted, FINISHED).await.expect(200);
     assert_eq!(
         (&answer.body["state"], &answer.body["result"]),
         (&json!("finished"), &json!("success"))
@@ -81,11 +83,11 @@ async fn what_em_took_and_another_replica_saw_end_is_answered_with_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_refusal_does_not_undo_an_end_and_does_not_free_the_key() {
-    let (test, stand_in) = stage(|_| {}).await;
+async fn a_late_refusal_does_not_undo_an_end() {
+    let (test, scripted) = stage(|_| {}).await;
     let refusal = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"The plan is in use\"/>";
-    stand_in.answers("POST /api/cloud/*", Reply::xml(409, refusal));
-    let answer = overtaken(&test, &stand_in, FINISHED).await.expect(200);
+    scripted.answers("POST /api/cloud/*", Reply::xml(409, refusal));
+    let answer = overtaken(&test, &scripted, FINISHED).await.expect(200);
     assert_eq!(
         (
             &answer.body["state"],
@@ -108,9 +110,9 @@ async fn an_answer_that_leaves_open_what_happened_reopens_no_operation() {
         (RUNNING, "running", 202),
         (FINISHED, "finished", 200),
     ] {
-        let (test, stand_in) = stage(|_| {}).await;
-        stand_in.answers("POST /api/cloud/*", Reply::xml(500, "<Error/>"));
-        let answer = overtaken(&test, &stand_in, assignments).await.expect(status);
+        let (test, scripted) = stage(|_| {}).await;
+        scripted.answers("POST /api/cloud/*", Reply::xml(500, "<Error/>"));
+        let answer = overtaken(&test, &scripted, assignments).await.expect(status);
         assert_eq!(answer.body["state"], state, "{}", answer.text);
         assert_eq!(states(&answer.body), ["submitting", state]);
         test.stop().await;
@@ -119,8 +121,8 @@ async fn an_answer_that_leaves_open_what_happened_reopens_no_operation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_whose_session_was_found_first_gets_its_task_later() {
-    let (test, stand_in) = stage(|_| {}).await;
-    let answer = overtaken(&test, &stand_in, RUNNING).await.expect(202);
+    let (test, scripted) = stage(|_| {}).await;
+    let answer = overtaken(&test, &scripted, RUNNING).await.expect(202);
     assert_eq!(states(&answer.body), ["submitting", "running"]);
     assert!(answer.body["task"]["id"].is_string(), "{}", answer.text);
     assert_eq!(answer.body["progress"], 30, "{}", answer.text);
@@ -128,11 +130,11 @@ async fn an_operation_whose_session_was_found_first_gets_its_task_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_whose_time_is_over_hears_which_operation_goes_on() {
-    let (test, stand_in) = stage(|config| config.server.request_timeout = Duration::from_secs(3)).await;
+async fn a_caller_whose_time_is_over_learns_the_operation() {
+    let (test, scripted) = stage(|config| config.server.request_timeout = Duration::from_secs(3)).await;
     let (gate, opened) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (closed, passed) = (gate.clone(), opened.clone());
-    stand_in.before(ACTION, 1, async move {
+    scripted.before(ACTION, 1, async move {
         closed.notified().await;
         passed.notify_one();
     });

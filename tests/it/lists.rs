@@ -26,7 +26,7 @@ async fn walk(test: &TestGateway, first: &str, link: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plans_are_numbered_as_enterprise_manager_numbers_them_and_each_comes_once() {
+async fn every_plan_is_on_one_page() {
     let test = TestGateway::builder().sim(|sim| sim.plans = 7).start().await;
     for collection in ["cloud-failover-plans", "failover-plans"] {
         let first = format!("/api/v1/{collection}?pageSize=3&sortAsc=name");
@@ -168,7 +168,7 @@ async fn sessions_are_filtered_sorted_and_paged_by_enterprise_manager() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn operations_and_events_go_by_cursor_in_both_directions_and_events_by_id_too() {
+async fn operations_and_events_are_paged_by_cursor_in_both_directions() {
     let test = TestGateway::start().await;
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
     for number in 0..5 {
@@ -189,7 +189,7 @@ async fn operations_and_events_go_by_cursor_in_both_directions_and_events_by_id_
         .map(|item| item["metadata"]["number"].as_str().expect("a number"))
         .collect();
     assert_eq!(numbers, ["4", "3", "2", "1", "0"], "newest first");
-    assert!(pages[0]["page"].get("number").is_none(), "nobody numbers these");
+    assert!(pages[0]["page"].get("number").is_none(), "not numbered");
     let last = pages[1]["page"]["next"].as_str().expect("a link");
     assert!(last.contains("state=finished"), "the filter stays: {last}");
     let back = walk(&test, last, "previous").await;

@@ -100,7 +100,7 @@ async fn a_storm_of_401_costs_one_logon() {
 }
 
 #[tokio::test]
-async fn expiry_that_shows_as_403_is_told_from_a_missing_right() {
+async fn an_expiry_that_shows_as_403_is_distinguished_from_a_missing_right() {
     let options = Options {
         expired_status: ExpiredStatus::Forbidden,
         ..Options::on_any_port()
@@ -148,7 +148,7 @@ async fn an_action_survives_the_expiry_of_every_session() {
 }
 
 #[tokio::test]
-async fn a_logon_looks_as_em_wants_it_and_no_cookie_is_ever_sent() {
+async fn a_logon_has_ems_headers_without_cookies() {
     let server = Server::start(|request| {
         usual(request).unwrap_or_else(|| answer("404 Not Found", "Set-Cookie: a=b\r\n", "<Error/>"))
     })
@@ -208,7 +208,7 @@ async fn a_logon_looks_as_em_wants_it_and_no_cookie_is_ever_sent() {
 }
 
 #[tokio::test]
-async fn shutdown_logs_off_every_session_of_ours_and_none_of_others() {
+async fn shutdown_logs_off_exactly_our_sessions() {
     let bench = Bench::with(
         Options {
             latency: 5,
@@ -235,7 +235,7 @@ async fn shutdown_logs_off_every_session_of_ours_and_none_of_others() {
 }
 
 #[tokio::test]
-async fn a_logon_that_nobody_waits_for_any_more_is_not_leaked() {
+async fn a_logon_whose_caller_went_away_is_not_leaked() {
     let bench = Bench::with(
         Options {
             latency: 150,
@@ -262,7 +262,7 @@ async fn a_logon_that_nobody_waits_for_any_more_is_not_leaked() {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_tried_rarely_and_more_and_more_so() {
+async fn refused_credentials_are_tried_at_growing_intervals() {
     let clock = morning();
     let bench = Bench::at(Options::on_any_port(), clock.clone(), |config| {
         config.accounts[0].password = "wrong".to_owned().into();
@@ -306,7 +306,7 @@ async fn a_password_that_was_changed_in_its_file_is_used_without_a_restart() {
 }
 
 #[tokio::test]
-async fn an_idle_session_is_logged_off_and_one_with_a_task_is_kept_alive() {
+async fn only_an_idle_session_without_a_task_is_logged_off() {
     let clock = morning();
     let bench = Bench::at(Options::on_any_port(), clock.clone(), |_| {}).await;
     read(&bench.em).await.expect("a plan");
@@ -369,7 +369,7 @@ async fn pins_are_counted_by_task() {
 }
 
 #[tokio::test]
-async fn a_task_whose_session_died_is_lost_and_never_looked_for_in_another() {
+async fn a_task_whose_session_died_is_lost() {
     let bench = Bench::new().await;
     let accepted = bench.accepted(Action::Test).await;
     bench.expire().await;
@@ -418,7 +418,7 @@ async fn a_task_whose_session_died_is_lost_and_never_looked_for_in_another() {
 }
 
 #[tokio::test]
-async fn a_saved_session_outlives_the_room_and_is_closed_once_its_task_is_done() {
+async fn a_saved_session_is_closed_once_its_task_is_done() {
     let bench = Bench::new().await;
     let accepted = bench.accepted(Action::Test).await;
     let saved = bench.em.save_logon(accepted.logon).expect("it lives");
@@ -481,7 +481,7 @@ async fn fewer_sessions_than_configured_are_enough_when_em_grants_no_more() {
 }
 
 #[tokio::test]
-async fn check_logs_on_with_every_account_and_off_again() {
+async fn check_logs_off_every_account() {
     let bench = Bench::new().await;
     let checked = bench.em.check().await.expect("all is well");
     assert_eq!(checked.len(), 1);
@@ -499,7 +499,7 @@ async fn check_logs_on_with_every_account_and_off_again() {
 }
 
 #[tokio::test]
-async fn the_newest_version_that_both_speak_is_used_and_asked_for_again_after_a_failure() {
+async fn the_newest_common_api_version_is_used() {
     use std::sync::atomic::{AtomicBool, Ordering};
     let old = Arc::new(AtomicBool::new(false));
     let downgraded = old.clone();

@@ -1,5 +1,5 @@
-//! The pool against an Enterprise Manager whose every answer is held back until the test says so: what may happen in
-//! another order than it was asked for, and what a clock that is set back may not do.
+//! The pool against an Enterprise Manager whose every answer waits for the test: answers in another order than their
+//! requests, and clocks that are set back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -96,8 +96,8 @@ impl Stage {
 
     async fn at(script: Script, clock: SharedClock) -> Self {
         let script = Arc::new(Mutex::new(script));
-        let told = script.clone();
-        let server = Server::start(move |request| told.lock().expect("not poisoned").reply(request)).await;
+        let replies = script.clone();
+        let server = Server::start(move |request| replies.lock().expect("not poisoned").reply(request)).await;
         let mut config = config(&server.url);
         config.accounts[0].max_requests_per_session = 1;
         Self {
@@ -149,7 +149,7 @@ async fn a_logon_session_that_was_dropped_during_its_logon_is_given_to_no_reques
     stage.count(READS, 1).await;
     let other = stage.read();
     stage.count(LOGONS, 2).await;
-    // The logon goes on in a task of its own.
+    // The logon continues in a separate task.
     other.abort();
     stage.expire();
     read.open();
@@ -207,8 +207,8 @@ async fn whoever_learns_late_that_a_session_died_needs_no_proof_of_one_opened_si
             ..Script::default()
         };
         let script = Arc::new(Mutex::new(script));
-        let told = script.clone();
-        let server = Server::start(move |request| told.lock().expect("not poisoned").reply(request)).await;
+        let replies = script.clone();
+        let server = Server::start(move |request| replies.lock().expect("not poisoned").reply(request)).await;
         let mut config = config(&server.url);
         config.accounts[0].max_sessions = 1;
         let em = EmClient::new(&config, SystemClock::shared()).expect("a room");
@@ -249,7 +249,7 @@ async fn em_that_grants_no_further_session_is_asked_again_after_a_pause() {
         stage.count(READS, 1).await;
         let second = stage.read();
         stage.count(LOGONS, 2).await;
-        // The pause has begun once a further reader does not hear of the failure itself.
+        // The pause has begun once a further reader no longer gets the failure itself.
         until("the failure is known", async || {
             stage.em.logon_counts()[0].held == 1
         })
@@ -277,7 +277,7 @@ async fn refused_credentials_are_tried_again_after_a_pause() {
         (noon, 1),
         (noon + Duration::from_secs(29), 1),
         (noon + Duration::from_secs(30), 2),
-        // Less than the longest pause cannot be told from the pause itself, and ends with it.
+        // Less than the longest pause cannot be distinguished from the pause itself, and ends with it.
         (noon - Duration::from_mins(10), 1),
         (noon - Duration::from_hours(24), 2),
         (noon + Duration::from_hours(24), 2),

@@ -1,4 +1,4 @@
-//! How many logon sessions there may be changes while they are in use: no caller notices, and none is left behind.
+//! The share of logon sessions changes while they are in use: no request fails, and no session is leaked.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn bench() -> Bench {
 }
 
 #[tokio::test]
-async fn surplus_sessions_are_logged_off_and_come_back_when_the_share_grows() {
+async fn surplus_sessions_are_logged_off_until_the_share_grows() {
     let bench = bench().await;
     reads(&bench.em, 40).await;
     bench.open_sessions(4).await;
@@ -59,7 +59,7 @@ async fn surplus_sessions_are_logged_off_and_come_back_when_the_share_grows() {
 }
 
 #[tokio::test]
-async fn a_share_that_changes_under_load_is_kept_to_and_no_caller_notices() {
+async fn a_share_that_changes_under_load_is_never_exceeded() {
     let bench = bench().await;
     // Few enough that on a busy machine the last one's turn comes before its patience ends.
     let crowd = reads(&bench.em, 200);
@@ -166,12 +166,12 @@ async fn a_logon_that_lands_after_the_share_has_shrunk_is_logged_off_again() {
     until("it is gone", async || em.logon_counts()[0].held == 0).await;
     assert_eq!(server.count("DELETE"), 1);
     em.shutdown(Duration::from_secs(5)).await;
-    let error = reader.await.expect("joined").expect_err("nobody may ask");
+    let error = reader.await.expect("joined").expect_err("no request is accepted");
     assert_eq!(error.kind(), &Kind::ShuttingDown);
 }
 
 #[tokio::test]
-async fn a_session_taken_over_counts_and_serves_callers_while_a_guest_does_neither() {
+async fn an_adopted_session_serves_callers_a_borrowed_one_does_not() {
     let bench = bench().await;
     let accepted = bench.accepted(Action::Undo).await;
     let saved = bench.em.save_logon(accepted.logon).expect("it lives");

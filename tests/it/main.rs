@@ -12,7 +12,7 @@
     reason = "a test that meets the unexpected shall end loudly"
 )]
 
-mod address; // where webhooks may go: spellings, doors, answers that change
+mod address; // where webhooks may go: spellings, the three checks, answers that change
 #[cfg(feature = "demo")]
 mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
 mod config; // file, environment, defaults, faults
@@ -22,9 +22,12 @@ mod delivery; // webhooks over real sockets: signatures, bad receivers, order, r
 #[cfg(feature = "demo")]
 mod demo; // the demo as a newcomer runs it
 #[cfg(feature = "demo")]
-mod em_bench; // the upstream room against the simulator, and a server that says what it is told
+mod done_at_once; // writes that Enterprise Manager completes without a task
+mod em_bench; // the client of EM against the simulator, and against a scripted server
 #[cfg(feature = "demo")]
 mod em_examples; // the document's examples of EM's answers, produced
+#[cfg(feature = "demo")]
+mod end_to_end; // real processes: a plan tested, followed, its end delivered signed
 mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope
@@ -33,7 +36,7 @@ mod guard_citations; // paths and headings that comments and documents cite exis
 mod guard_context; // every verb takes the context of its request
 mod guard_imports; // who may import whom, and which crates stay in one room
 #[cfg(feature = "demo")]
-mod guard_openapi; // the checked-in document is the own one, complete, and its examples fit
+mod guard_openapi; // the checked-in document is the generated one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod guard_query; // every operation of the document: an unknown query parameter, and what is no clean text
 mod guard_tests; // tests: short names, and one place to wait
@@ -42,7 +45,7 @@ mod identity; // tokens of an identity provider; who a caller is, and whose toke
 #[cfg(feature = "demo")]
 mod input_rules; // what no body, header or token gets past, on both stores
 #[cfg(feature = "demo")]
-mod late_answers; // EM's answer when others know more already; failures that name what goes on
+mod late_answers; // EM's answer when others recorded more; failures that name the operation
 #[cfg(feature = "demo")]
 mod lists; // paging, filters, sorting, cursors, event types
 #[cfg(feature = "demo")]
@@ -54,13 +57,11 @@ mod logon_races; // sessions that die under requests, in a scripted order; clock
 #[cfg(feature = "demo")]
 mod logon_share; // more and fewer sessions while they are in use
 #[cfg(feature = "demo")]
-mod main_job; // real processes: a plan tested, followed, its end delivered signed
-#[cfg(feature = "demo")]
 mod meta; // probes, metrics, documentation, what every answer carries, the listener
 #[cfg(feature = "demo")]
 mod mirror; // Enterprise Manager's paths as JSON: reads, writes, tasks, plans, and all of the catalogue
 #[cfg(feature = "demo")]
-mod observation; // turns of the watcher: pages that shift, looks that fail, namesakes, an EM that forgets
+mod observation; // turns of the watcher: pages that shift, failed reads, namesakes, an EM that forgets
 #[cfg(feature = "demo")]
 mod postgres_server; // the PostgreSQL server that tests start
 #[cfg(feature = "demo")]
@@ -82,16 +83,16 @@ mod simulator_world; // every operation of the catalogue against the simulator
 mod store_faults; // real processes on a store that is full, read-only, or both in turn
 mod store_rows; // rows of the store that cannot be read
 #[cfg(feature = "demo")]
-mod store_start; // real processes: names of one file, databases that will not do, starts that take their time
+mod store_start; // real processes: names of one file, unusable databases, slow starts
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 mod transcode_decode; // XML to JSON: fixtures
 mod transcode_encode; // JSON to XML, and convert
+mod transcode_field_bugs; // what converters in the field get wrong, p01 to p17
 mod transcode_generate; // documents that the schema can produce
 mod transcode_properties; // what holds for each of them, in both directions
 mod transcode_roots; // every document that EM has, in both directions, also through the binary
 mod transcode_rules; // the rules of XML to JSON one by one
-mod transcode_seventeen; // what converters in the field get wrong, p01 to p17
 #[cfg(feature = "demo")]
 mod upstream; // plans, actions, tasks and sessions as EM is asked for them
 #[cfg(feature = "demo")]

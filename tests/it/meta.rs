@@ -77,7 +77,7 @@ async fn readiness_names_refused_credentials_as_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_prometheus_text_and_count_requests_by_route_and_never_by_path() {
+async fn requests_are_counted_by_route() {
     let test = TestGateway::start().await;
     let path = "/api/v1/operations/0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
     test.client.get(path).send().await.expect(404);
@@ -99,7 +99,7 @@ async fn metrics_are_prometheus_text_and_count_requests_by_route_and_never_by_pa
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_problem_code_leads_to_a_page_for_people_and_to_json_for_programs() {
+async fn a_problem_code_has_a_page_and_a_json_form() {
     let test = TestGateway::start().await;
     for code in emgate::http::codes::Code::ALL {
         let json = test.stranger().get(&code.uri()).send().await.expect(200);
@@ -123,7 +123,7 @@ async fn a_problem_code_leads_to_a_page_for_people_and_to_json_for_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documentation_is_served_whole_and_may_not_call_anybody_else() {
+async fn the_documentation_page_loads_nothing_from_elsewhere() {
     let test = TestGateway::start().await;
     let stranger = test.stranger();
     let root = stranger.get("/").send().await.expect(307);
@@ -166,7 +166,7 @@ async fn the_documentation_is_served_whole_and_may_not_call_anybody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_carries_the_callers_request_id_and_goes_on_with_its_trace() {
+async fn every_answer_carries_the_callers_request_id_and_trace() {
     let test = TestGateway::start().await;
     for path in ["/healthz", "/nothing", "/api/v1/operations"] {
         let request = test.client.get(path).header("x-request-id", "portal-42");
@@ -192,7 +192,7 @@ async fn every_answer_carries_the_callers_request_id_and_goes_on_with_its_trace(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn head_answers_as_get_without_a_body_and_options_tells_what_is_allowed() {
+async fn head_and_options_are_answered() {
     let test = TestGateway::start().await;
     let head = test
         .client
@@ -335,7 +335,7 @@ async fn the_gateway_speaks_tls_by_itself_when_it_has_a_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_lets_open_requests_finish_and_waiting_ones_answer_as_it_stands() {
+async fn a_stop_lets_open_requests_finish() {
     let test = TestGateway::builder().sim(|sim| sim.speed = 0.5).start().await;
     let path = format!("/api/v1/cloud-failover-plans/{}/test", crate::support::PLAN);
     let waiting: Client = test.client.clone();
@@ -352,7 +352,7 @@ async fn a_stop_lets_open_requests_finish_and_waiting_ones_answer_as_it_stands()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_is_capped_and_told() {
+async fn a_wait_is_capped_and_reported() {
     let test = TestGateway::builder()
         .sim(|sim| sim.speed = 0.5)
         .config(|config| config.server.request_timeout = Duration::from_secs(6))

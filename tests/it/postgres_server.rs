@@ -12,14 +12,14 @@ async fn count(url: &str) -> Result<i64, sqlx::Error> {
 }
 
 #[tokio::test]
-async fn every_test_gets_a_database_of_its_own_on_one_server() {
+async fn every_test_gets_its_own_database() {
     let (one, other) = (database().await, database().await);
     assert_ne!(one.url, other.url);
     assert!(one.key_file.exists());
 }
 
 #[tokio::test]
-async fn a_server_of_ones_own_can_be_killed_stopped_and_frozen_and_keeps_its_data() {
+async fn a_dedicated_server_keeps_its_data_when_killed_stopped_or_frozen() {
     let mut server = tokio::task::spawn_blocking(Server::start)
         .await
         .expect("a server");

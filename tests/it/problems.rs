@@ -6,6 +6,7 @@ use std::time::Duration;
 use emgate::upstream::config::Account;
 use serde_json::{Value, json};
 
+use crate::support::client::Request;
 use crate::support::{PLAN, TestGateway, plan};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
@@ -36,16 +37,18 @@ async fn unknown_things_are_404_whether_the_id_could_exist_or_not() {
     test.stop().await;
 }
 
+/// A request to start the plan with that text as its body.
+fn start_with(test: &TestGateway, body: &str) -> Request {
+    let request = test.client.post(&plan("/start"));
+    request
+        .header("content-type", "application/json")
+        .body(body.to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_cannot_be_read_is_400() {
     let test = TestGateway::start().await;
-    let start = plan("/start");
-    let send = |body: &str| {
-        test.client
-            .post(&start)
-            .header("content-type", "application/json")
-            .body(body.to_owned())
-    };
+    let send = |body: &str| start_with(&test, body);
     for body in [
         "{",
         "{\"metadata\":{}} {}",
@@ -62,13 +65,7 @@ async fn a_body_that_cannot_be_read_is_400() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_fit_is_422_with_pointers() {
     let test = TestGateway::start().await;
-    let start = plan("/start");
-    let send = |body: &str| {
-        test.client
-            .post(&start)
-            .header("content-type", "application/json")
-            .body(body.to_owned())
-    };
+    let send = |body: &str| start_with(&test, body);
     for (body, pointer) in [
         ("[]", ""),
         ("\"start\"", ""),
@@ -125,7 +122,7 @@ async fn a_body_that_does_not_fit_is_422_with_pointers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_if_match_that_is_no_entity_tag_is_422_and_nothing_is_changed() {
+async fn an_if_match_that_is_no_entity_tag_is_422() {
     let test = TestGateway::start().await;
     let plan = format!("/api/v1/cloud-failover-plans/{PLAN}");
     let mirrored = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}");
@@ -141,7 +138,7 @@ async fn an_if_match_that_is_no_entity_tag_is_422_and_nothing_is_changed() {
         }
         test.client.get(path).send().await.expect(200);
     }
-    // What no method can do is told first.
+    // A fault of the path is reported before one of the method.
     let answer = test
         .client
         .request("PATCH", &mirrored)
@@ -196,7 +193,7 @@ async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_too_large_is_413_with_and_without_a_length() {
+async fn a_body_that_is_too_large_is_413_with_or_without_a_length() {
     let test = TestGateway::builder()
         .config(|config| config.server.max_body = 2048)
         .start()
@@ -266,9 +263,9 @@ async fn a_method_that_a_path_does_not_have_is_405_with_those_it_has() {
             .request(method, path)
             .refused(405, "method-not-allowed")
             .await;
-        let mut told: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
-        told.sort_unstable();
-        assert_eq!(told, allowed, "{method} {path}");
+        let mut reported: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
+        reported.sort_unstable();
+        assert_eq!(reported, allowed, "{method} {path}");
     }
     test.stop().await;
 }
@@ -315,7 +312,7 @@ async fn a_body_that_is_empty_is_no_body_whatever_its_type_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_that_runs_is_409_and_names_what_keeps_it_busy() {
+async fn a_plan_that_runs_is_409_naming_the_holder() {
     let test = TestGateway::builder().sim(|sim| sim.speed = 1.0).start().await;
     let first = test.client.post(&plan("/test")).send().await.expect(202);
     let answer = test.client.post(&plan("/start")).refused(409, "plan-busy").await;
@@ -336,7 +333,7 @@ async fn a_plan_that_runs_is_409_and_names_what_keeps_it_busy() {
     assert!(
         answer.body["sessionId"]
             .as_str()
-            .is_some_and(|told| told.eq_ignore_ascii_case(&id)),
+            .is_some_and(|reported| reported.eq_ignore_ascii_case(&id)),
         "{}",
         answer.text
     );
@@ -406,7 +403,7 @@ async fn what_has_ended_or_is_not_known_yet_cannot_be_cancelled() {
     assert_eq!(answer.body["operationId"], ended.body["id"]);
     test.stop().await;
 
-    // Enterprise Manager breaks off before it answers, and did nothing: nobody can know.
+    // Enterprise Manager breaks off before it answers, and did nothing, which the gateway cannot know.
     let test = TestGateway::start().await;
     test.fault(json!({"kind": "close", "count": 1, "method": "POST", "path": "/api/cloud/"}))
         .await;
@@ -507,7 +504,7 @@ async fn enterprise_managers_faults_on_a_read_become_typed_problems() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_definite_refusal_of_an_action_names_the_operation_that_records_it() {
     let test = TestGateway::start().await;
-    for (status, told, code) in [
+    for (status, reported, code) in [
         (403, 403, "upstream-forbidden"),
         (400, 422, "upstream-rejected"),
         (409, 409, "upstream-conflict"),
@@ -515,7 +512,7 @@ async fn a_definite_refusal_of_an_action_names_the_operation_that_records_it() {
         let fault =
             json!({"kind": "status", "status": status, "count": 1, "method": "POST", "path": "/api/cloud/"});
         test.fault(fault).await;
-        let answer = test.client.post(&plan("/test")).refused(told, code).await;
+        let answer = test.client.post(&plan("/test")).refused(reported, code).await;
         let id = answer.body["operationId"].as_str().expect("an operation");
         let operation = test
             .client
@@ -532,7 +529,7 @@ async fn a_definite_refusal_of_an_action_names_the_operation_that_records_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_action_is_202_when_nobody_knows_and_503_when_it_was_never_sent_but_never_504() {
+async fn an_action_of_unknown_outcome_is_202_never_504() {
     let test = TestGateway::builder()
         .config(|config| config.upstream.request_timeout = Duration::from_millis(500))
         .start()
@@ -604,7 +601,7 @@ async fn an_em_that_cannot_be_used_is_502_or_503_by_whose_fault_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_own_deadline_is_503() {
+async fn the_gateways_deadline_is_503() {
     let test = TestGateway::builder()
         .config(|config| config.server.request_timeout = Duration::from_secs(1))
         .start()
@@ -620,7 +617,7 @@ async fn our_own_deadline_is_503() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_somebody_else_holds_is_503_and_nothing_is_sent() {
+async fn a_locked_store_is_503_before_anything_is_sent() {
     use sqlx::Connection as _;
     let test = TestGateway::start().await;
     let url = format!("sqlite://{}", test.directory().join("emgate.db").display());

@@ -32,7 +32,7 @@ fn followed(address: &str) -> &str {
     path.unwrap_or_else(|| panic!("`{address}` is not below {PUBLIC}"))
 }
 
-/// Every text in a document that looks like a path of the gateway.
+/// Every text in a document that has the form of a path of the gateway.
 fn relative(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => ["/api/", "/problems/", "/docs"]
@@ -50,7 +50,7 @@ fn relative(value: &Value) -> Vec<String> {
 #[case("https://dr.example/emgate")]
 #[case("https://dr.example/emgate/")]
 #[tokio::test(flavor = "multi_thread")]
-async fn links_and_locations_are_below_the_public_url_with_and_without_its_slash(#[case] url: &'static str) {
+async fn links_and_locations_are_below_the_public_url(#[case] url: &'static str) {
     let test = gateway(url).await;
     let plan = format!("/api/v1/cloud-failover-plans/{PLAN}");
     let read = test.client.get(&plan).send().await.expect(200);
@@ -141,21 +141,26 @@ async fn the_links_of_webhooks_and_events_are_absolute() {
         .send()
         .await
         .expect(202);
-    let told = receiver.next_of("failover.session.finished").await;
-    let data = &told.json["data"];
+    let reported = receiver.next_of("failover.session.finished").await;
+    let data = &reported.json["data"];
     let session = data["session"]["links"]["self"].as_str().expect("a link");
     let operation = data["operation"]["links"]["self"].as_str().expect("a link");
     for link in [session, operation] {
         test.client.get(followed(link)).send().await.expect(200);
     }
-    assert_eq!(relative(&told.json), Vec::<String>::new(), "{:#}", told.json);
+    assert_eq!(
+        relative(&reported.json),
+        Vec::<String>::new(),
+        "{:#}",
+        reported.json
+    );
     let events = test.client.get("/api/v1/events").send().await.expect(200);
     assert_eq!(relative(&events.body), Vec::<String>::new(), "{:#}", events.body);
     test.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_addresses_of_mirrored_documents_are_absolute_and_can_be_followed() {
+async fn the_addresses_in_mirrored_documents_can_be_followed() {
     let test = public_gateway().await;
     for path in [
         "/api/v1/em/",
@@ -182,7 +187,7 @@ async fn the_addresses_of_mirrored_documents_are_absolute_and_can_be_followed() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mirrored_document_is_put_back_as_it_was_read_and_its_task_followed() {
+async fn a_document_with_absolute_addresses_can_be_put_back() {
     let test = public_gateway().await;
     let jobs = test.client.get("/api/v1/em/jobs").send().await.expect(200);
     let id = jobs.body["items"][0]["id"].as_str().expect("an id");
@@ -207,7 +212,7 @@ async fn a_mirrored_document_is_put_back_as_it_was_read_and_its_task_followed() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_problem_names_its_page_and_its_request_below_the_public_url() {
+async fn the_links_of_a_problem_are_below_the_public_url() {
     let test = public_gateway().await;
     let answer = client::plain()
         .get(format!("http://{}/api/v1/nothing", test.addr()))
@@ -222,7 +227,7 @@ async fn a_problem_names_its_page_and_its_request_below_the_public_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_pages_and_the_document_say_where_they_are() {
+async fn pages_and_document_name_their_public_address() {
     let test = public_gateway().await;
     let stranger = test.stranger();
     let root = stranger.get("/").send().await.expect(307);

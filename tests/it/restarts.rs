@@ -1,4 +1,4 @@
-//! What a crash leaves behind, and that the next start goes on from it: real processes, killed without warning.
+//! What a crash leaves behind, and that the next start continues from it: real processes, killed without warning.
 
 use serde_json::json;
 
@@ -12,8 +12,8 @@ fn operation_path(operation: &serde_json::Value) -> String {
 }
 
 #[tokio::test]
-async fn a_task_is_followed_on_in_its_own_logon_session_after_a_crash() {
-    // Undo has no session to be found by: only its task, in the logon session that made it, tells its end.
+async fn after_a_crash_a_task_is_followed_in_its_logon_session() {
+    // Undo has no session to be found by: only its task, in the logon session that made it, shows its end.
     let world = World::start(&["--speed", "10", "--collect-delay", "20"]).await;
     let (status, undo) = world
         .post(&format!("/api/v1/cloud-failover-plans/{PLAN}/undo"), &json!({}))
@@ -38,7 +38,7 @@ async fn a_task_is_followed_on_in_its_own_logon_session_after_a_crash() {
 }
 
 #[tokio::test]
-async fn a_write_through_the_mirror_is_followed_on_after_a_crash_and_not_sent_again() {
+async fn after_a_crash_a_mirrored_write_is_followed_not_resent() {
     let world = World::start(&["--speed", "10", "--collect-delay", "20"]).await;
     let jobs = world.get("/api/v1/em/jobs").await;
     let job = jobs["items"][0]["id"].as_str().expect("a job").to_owned();
@@ -96,7 +96,7 @@ async fn a_failover_that_ends_while_the_gateway_is_down_is_reported_once() {
 }
 
 #[tokio::test]
-async fn a_key_still_stands_for_its_operation_after_a_crash() {
+async fn a_key_still_names_its_operation_after_a_crash() {
     let world = World::start(&["--speed", "1"]).await;
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
     let (status, first) = world.post_with_key(&path, "drill-1").await;
@@ -121,7 +121,7 @@ async fn a_key_still_stands_for_its_operation_after_a_crash() {
 }
 
 #[tokio::test]
-async fn a_kill_before_em_has_acted_leaves_an_open_question_and_no_second_request() {
+async fn a_kill_before_em_acted_causes_no_second_request() {
     let world = World::start(&["--speed", "10"]).await;
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
     world
@@ -131,7 +131,7 @@ async fn a_kill_before_em_has_acted_leaves_an_open_question_and_no_second_reques
         )
         .await;
     let world = killed_while_asking(world, &path, "drill-2").await;
-    // It was sent for all that anybody knows, and stays so: the same key finds it, another request finds the plan busy.
+    // It may have been sent, and stays `submitting`: the same key finds it, another request finds the plan busy.
     let (status, again) = world.post_with_key(&path, "drill-2").await;
     assert_eq!((status, &again["state"]), (200, &json!("submitting")), "{again}");
     let (status, other) = world.post(&path, &json!({})).await;
@@ -141,9 +141,9 @@ async fn a_kill_before_em_has_acted_leaves_an_open_question_and_no_second_reques
 }
 
 #[tokio::test]
-async fn a_kill_between_ems_answer_and_its_record_loses_nothing() {
+async fn a_kill_before_ems_answer_is_recorded_loses_nothing() {
     use sqlx::Connection as _;
-    // A session is taken for that of the request when the answer to it cannot come any more.
+    // A session is joined with the request once the answer to it can no longer arrive.
     let hasty = [
         "env",
         "EMGATE_UPSTREAM__REQUEST_TIMEOUT=3s",

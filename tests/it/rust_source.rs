@@ -1,6 +1,6 @@
 //! The source as the guards see it: modules, and the paths that each names.
 //!
-//! It is read as tokens, so a comment or a string is no import, and a path within a group, a macro or an attribute is
+//! The source is read as tokens, so a comment or a string is no import, and a path within a group, a macro or an attribute is
 //! one. What a type checker alone could know is left out: the home of a method, and a name that a glob brings.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -500,7 +500,7 @@ fn paths_in_groups_macros_attributes_and_strings_are_found() {
 }
 
 #[test]
-fn items_and_modules_for_tests_are_told_from_others() {
+fn items_for_tests_are_distinguished_from_others() {
     let tree = Tree::of(&[
         (
             "lib.rs",

@@ -9,7 +9,7 @@ use crate::waiting::eventually;
 
 const REPLACED: &str = "the certificate of server.tls was replaced";
 const REFUSED: &str = "the new certificate of server.tls cannot be used; the old one is still served";
-const HANGUP: &str = "SIGHUP: the files of server.tls are read again; all else needs a restart";
+const HANGUP: &str = "SIGHUP: the files of server.tls are read again; other settings need a restart";
 
 /// A certificate with its key.
 struct Pair {
@@ -132,7 +132,7 @@ async fn a_pair_that_is_swapped_by_a_link_is_served() {
 }
 
 #[tokio::test]
-async fn a_pair_that_cannot_be_used_leaves_the_old_one_and_is_logged_once() {
+async fn an_unusable_pair_leaves_the_old_certificate_in_use() {
     let (first, other) = (pair("first.example"), pair("other.example"));
     let mut served = Served::with(&first);
     let (cert, key) = (

@@ -249,7 +249,7 @@ async fn a_cookie_beats_the_header() {
 }
 
 #[tokio::test]
-async fn a_logon_session_ends_only_itself_and_only_once() {
+async fn a_logon_session_can_end_only_itself_once() {
     let bench = Bench::new().await;
     let other = String::from_utf8(STANDARD.decode(bench.log_on().await).unwrap()).unwrap();
     assert_eq!(
@@ -304,7 +304,7 @@ async fn one_logon_session_too_many_is_refused() {
 }
 
 #[tokio::test]
-async fn an_idle_logon_session_dies_with_its_tasks_and_a_used_one_lives() {
+async fn only_an_idle_logon_session_expires() {
     for (expired_status, status) in [
         (ExpiredStatus::Unauthorized, 401),
         (ExpiredStatus::Forbidden, 403),
@@ -333,7 +333,7 @@ async fn an_idle_logon_session_dies_with_its_tasks_and_a_used_one_lives() {
 }
 
 #[tokio::test]
-async fn plans_come_as_references_or_entities_and_with_their_machines() {
+async fn plans_come_as_references_or_entities() {
     let bench = Bench::with(Options {
         plans: 4,
         vms: 3,
@@ -454,7 +454,7 @@ async fn a_test_runs_from_task_to_finished_session() {
 }
 
 #[tokio::test]
-async fn speed_shortens_failovers_and_progress_may_stay_at_zero() {
+async fn speed_shortens_failovers() {
     let bench = Bench::with(Options {
         speed: 15.0,
         progress_zero: true,
@@ -718,7 +718,7 @@ async fn a_deleted_plan_is_gone_when_its_task_is_done() {
 }
 
 #[tokio::test]
-async fn a_query_gives_a_hundred_rows_at_most_and_links_to_the_rest() {
+async fn a_page_of_a_query_has_a_hundred_rows_at_most() {
     let bench = Bench::with(Options {
         plans: 250,
         vms: 1,
@@ -845,7 +845,7 @@ async fn failovers_from_the_console_are_seen_by_every_query() {
 }
 
 #[tokio::test]
-async fn sessions_of_one_name_can_run_side_by_side_and_be_forgotten() {
+async fn sessions_of_one_name_can_run_side_by_side() {
     let bench = Bench::new().await;
     let body = format!(r#"{{"planId":"{PLAN}","seconds":100}}"#);
     for _ in 0..3 {
@@ -894,7 +894,7 @@ async fn session_collections_reach_back_thirty_days() {
 }
 
 #[tokio::test]
-async fn each_fault_breaks_an_answer_in_its_own_way() {
+async fn each_fault_breaks_an_answer_as_documented() {
     let bench = Bench::new().await;
     let order = |kind: &str| format!(r#"{{"kind":"{kind}","path":"/api/tasks"}}"#);
     for kind in ["close", "truncate", "executeThenClose"] {
@@ -941,7 +941,7 @@ async fn each_fault_breaks_an_answer_in_its_own_way() {
 }
 
 #[tokio::test]
-async fn a_hanging_answer_never_comes_and_orders_can_be_taken_back() {
+async fn a_hanging_answer_ends_only_when_its_fault_is_removed() {
     let bench = Bench::new().await;
     bench
         .control("POST", "faults", r#"{"kind":"hang","count":100}"#)
@@ -1023,7 +1023,7 @@ async fn answers_vary_in_spelling_but_not_in_meaning() {
 }
 
 #[tokio::test]
-async fn times_are_spelled_with_any_number_of_digits_and_keep_their_order() {
+async fn timestamps_keep_their_order_in_any_precision() {
     let options = Options {
         history: 60,
         seed: Some(3),
@@ -1088,7 +1088,7 @@ async fn tls_is_served_with_the_certificate_that_was_announced() {
 }
 
 #[tokio::test]
-async fn wrong_options_and_a_taken_port_are_clear_errors() {
+async fn wrong_options_and_a_used_port_are_clear_errors() {
     let slow = Options {
         speed: f64::NAN,
         ..plain()

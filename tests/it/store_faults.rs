@@ -1,8 +1,8 @@
-//! A store on a disk that is full or read-only: what is said at the start, what callers meet while the gateway runs, and
-//! that it goes on by itself, with all that was acknowledged, when there is room again.
+//! A store on a disk that is full or read-only: the error at the start, the problems that callers get while the gateway runs, and
+//! that it continues by itself, with all that was acknowledged, when there is room again.
 //!
-//! No rights are needed. A limit on the size of files stands for a full disk: every process has one, and the gateway's can
-//! be lowered and raised while it runs. A real file system without room is taken too where namespaces may be made. Modes of
+//! No rights are needed. A limit on the size of files simulates a full disk: every process has one, and the gateway's can
+//! be lowered and raised while it runs. A real full file system is tested too where namespaces may be made. Modes of
 //! files do not count for root, unless it gives that right away before it starts the gateway.
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::support::receiver::WebhookReceiver;
 use crate::support::world::{World, stats};
 use crate::waiting::{eventually, output_of};
 
-/// A process that is told of a write beyond its limit, and not ended.
+/// A process that gets an error for a write beyond its limit, and is not killed.
 const LIMITED: &[&str] = &["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""];
 /// Root without the right to pass over the modes of files.
 const COMMON: &[&str] = &[
@@ -78,7 +78,7 @@ fn run(command: &mut Command) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_without_room_refuses_writes_only_until_there_is_room() {
+async fn a_full_disk_refuses_writes_only_while_it_is_full() {
     full_and_free(
         World::start_by(LIMITED, &["--speed", "10"]).await,
         limit,
@@ -165,7 +165,7 @@ async fn full_and_free(world: World, fill: Fill, reason: &str) {
     // The failover ends while nothing can be written down.
     let session = |list: &Value| list["items"][0]["state"] == "stopped";
     world.until("/api/v1/failover-sessions", session).await;
-    assert_eq!(told(&world).await, 0);
+    assert_eq!(reported(&world).await, 0);
 
     fill(&world, false);
     world.wait_until_ready().await;
@@ -177,7 +177,7 @@ async fn full_and_free(world: World, fill: Fill, reason: &str) {
     assert_eq!(ended["result"], "success", "{ended}");
     let delivered = receiver.next_of("failover.session.finished").await;
     assert_eq!(delivered.json["data"]["operation"]["id"], id);
-    assert_eq!(told(&world).await, 1);
+    assert_eq!(reported(&world).await, 1);
     let (status, next) = world
         .post(&format!("/api/v1/cloud-failover-plans/{other}/test"), &json!({}))
         .await;
@@ -206,8 +206,8 @@ async fn until(world: &World, path: &str, wished: impl Fn(u16, &Value) -> bool) 
     body
 }
 
-/// How many ends of sessions the log tells.
-async fn told(world: &World) -> usize {
+/// The number of ended sessions in the event log.
+async fn reported(world: &World) -> usize {
     let log = world.get("/api/v1/events?pageSize=100").await;
     let events = log["items"].as_array().expect("items").iter();
     events
@@ -240,7 +240,7 @@ fn a_store_that_cannot_be_written_to_is_reported_at_the_start_with_a_remedy() {
     refuses(
         small,
         &file,
-        &["emgate.db", "cannot be written to", "is the disk well"],
+        &["emgate.db", "cannot be written to", "is the disk healthy"],
     );
     mode(&file, "444");
     refuses(

@@ -1,4 +1,4 @@
-//! A row of the store that cannot be read, as callers meet it: it costs itself, and only for as long as it cannot.
+//! A row of the store that cannot be read, as callers see it: only that row is missing, until it can be read.
 
 use serde_json::{Value, json};
 use sqlx::Connection as _;

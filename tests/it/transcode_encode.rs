@@ -31,7 +31,7 @@ fn the_root_has_ems_namespace() {
 }
 
 #[test]
-fn elements_stand_in_the_schemas_order_and_attributes_are_attributes() {
+fn elements_are_written_in_the_schemas_order() {
     let json = json!({
         "result": {"message": "Ok", "success": true},
         "operation": "StartJob", "state": "Finished", "taskId": "task-1",
@@ -155,7 +155,7 @@ fn what_does_not_fit_is_refused_with_its_pointer(#[case] root: &str, #[case] jso
 }
 
 #[test]
-fn what_a_request_leaves_out_is_looked_at_in_a_document_only() {
+fn required_parts_are_checked_in_documents_only() {
     for (json, why) in [
         (json!({"links": {"rel": "up"}}), "/links must be an array"),
         (
@@ -169,7 +169,7 @@ fn what_a_request_leaves_out_is_looked_at_in_a_document_only() {
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn all_faults_are_reported_together() {
     let json = json!({"bad": 1, "taskId": 2, "state": "x", "result": {"success": 0}});
     assert_eq!(faults("Task", &json, Mode::Request).len(), 4);
 }
@@ -193,7 +193,7 @@ fn null_is_no_value_for_what_a_request_must_have() {
 }
 
 #[test]
-fn a_choice_takes_one_and_ignores_nulls_beside_it() {
+fn a_choice_accepts_one_value_beside_nulls() {
     let json = json!({"startNow": null, "startDate": "2026-01-31T12:00:00+01:00"});
     assert_eq!(
         xml("CloudFailoverPlanManagementSpec", &json, Mode::Request),
@@ -202,7 +202,7 @@ fn a_choice_takes_one_and_ignores_nulls_beside_it() {
 }
 
 #[test]
-fn numbers_keep_their_digits_and_whole_floats_are_whole() {
+fn numbers_keep_their_digits() {
     let xml = |text: &str| {
         let json = format!("{{\"fileEntry\":{{\"size\":{text}}}}}");
         String::from_utf8(encode(json.as_bytes(), "FileSystemEntry", Mode::Document).unwrap()).unwrap()
@@ -212,7 +212,7 @@ fn numbers_keep_their_digits_and_whole_floats_are_whole() {
 }
 
 #[test]
-fn enumerations_are_taken_in_any_case_and_written_as_em_spells_them() {
+fn enumerations_are_accepted_in_any_case() {
     let xml = xml("Task", &json!({"state": "operationFinished"}), Mode::Request);
     assert!(xml.contains("<State>OperationFinished</State>"), "{xml}");
 }

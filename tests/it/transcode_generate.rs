@@ -1,6 +1,6 @@
 //! Documents that the schema can produce, for the transcoder's property tests.
 //!
-//! A document is a tree made from a seed; it can be written down in more than one way (attribute order, prefix, blanks,
+//! A document is a tree made from a seed; it can be written down in more than one way (attribute order, prefix, spaces,
 //! comments, CDATA, references, byte order mark), all of which mean the same.
 
 use emgate::catalogue::{Catalogue, Field, Form, Place, Root, Scalar, Shape, TypeDef, Value, catalogue};

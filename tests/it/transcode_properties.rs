@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_document_is_the_same_to_memory_and_to_a_stream(
+    fn a_damaged_document_fails_alike_in_memory_and_as_a_stream(
         (root, seed) in any_document(),
         disguise in any::<u64>(),
         damages in proptest::collection::vec((any::<prop::sample::Index>(), prop::sample::select(DAMAGES)), 0..4),
@@ -94,7 +94,7 @@ proptest! {
         let mut streamed = Vec::new();
         let stream = decode_stream(xml.as_slice(), &mut streamed);
         match decode(&xml) {
-            // In memory it is looked for before anything else.
+            // In memory it is searched before anything else.
             Err(DecodeError::Encoding { .. }) => prop_assert!(stream.is_err()),
             Err(e) => prop_assert_eq!(Err(e), stream, "{}", String::from_utf8_lossy(&xml)),
             Ok(decoded) => {
@@ -133,7 +133,7 @@ pub fn spelled_otherwise(root: Root, seed: u64, disguise: u64) -> Result<(), Str
     }
 }
 
-/// What may stand where a byte was.
+/// What may replace a byte.
 const DAMAGES: &[&[u8]] = &[
     b"",
     b"<",

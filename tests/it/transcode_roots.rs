@@ -1,4 +1,4 @@
-//! Every document that EM has, none left to chance: there and back, spelled in other ways, and through the binary.
+//! Every document that EM has, in both directions, spelled in other ways, and through the binary.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::transcode_properties::{spelled_otherwise, there_and_back};
 const EACH: u64 = 12;
 
 #[test]
-fn every_root_goes_there_and_back_and_its_spelling_does_not_matter() {
+fn every_root_round_trips_in_any_spelling() {
     let roots = catalogue().roots();
     assert!(roots.len() > 200, "{} roots", roots.len());
     for root in roots {

@@ -21,7 +21,7 @@ pub fn refused(xml: &[u8]) -> DecodeError {
     }
 }
 
-/// A failover session: the object whose rules are looked at.
+/// A failover session: the object whose rules are tested.
 pub fn session(inside: &str) -> Value {
     of(&format!("<CloudFailoverSession>{inside}</CloudFailoverSession>"))
 }
@@ -106,7 +106,7 @@ fn any_number_of_machines_gives_the_same_shape() {
 #[case("<JobName>  </JobName>", "jobName", json!("  "))]
 #[case("<JobName> a \r\n b </JobName>", "jobName", json!(" a \n b "))]
 #[case("<JobUid/>", "jobUid", json!(""))]
-fn values_come_from_the_catalogue_not_from_their_look(
+fn the_catalogue_decides_the_type_of_a_value(
     #[case] inside: &str,
     #[case] name: &str,
     #[case] expected: Value,
@@ -165,7 +165,7 @@ fn a_real_id_beats_the_one_made_from_the_uid() {
 }
 
 #[test]
-fn urls_and_relations_are_ours_in_unknown_elements_too() {
+fn urls_are_rewritten_in_unknown_elements_too() {
     let json = session(
         "<Future Href='https://x/api/futures/1' UID='urn:veeam:Future:1'><Link Rel='QuickBackup' Href='https://y/other'/></Future>",
     );
@@ -216,7 +216,7 @@ fn text_in_an_element_only_type_becomes_value() {
 }
 
 #[test]
-fn other_spellings_of_a_known_name_are_that_name_and_are_counted() {
+fn other_spellings_of_a_known_name_are_accepted() {
     let xml = "<CloudTenant><PublicIPCount>3</PublicIPCount></CloudTenant>";
     assert_eq!(of(xml)["publicIpCount"], 3);
     assert_eq!(decode(xml.as_bytes()).unwrap().anomalies.iter().count(), 1);
@@ -310,7 +310,7 @@ fn characters_that_xml_does_not_allow_are_refused(#[case] xml: &[u8]) {
 
 /// .NET writes the colours of a script's output as references that XML 1.0 does not have.
 #[test]
-fn a_reference_to_what_xml_does_not_have_costs_that_character_and_not_the_document() {
+fn a_reference_to_no_xml_character_is_replaced() {
     let json = session("<FailureMessage>&#x1B;[31mfailed&#x1b;[0m&#0;&#xFFFF;</FailureMessage>");
     assert_eq!(
         json["failureMessage"],
@@ -324,7 +324,7 @@ fn a_reference_to_what_xml_does_not_have_costs_that_character_and_not_the_docume
 }
 
 #[test]
-fn wrong_utf8_and_half_utf16_are_refused() {
+fn invalid_utf8_and_utf16_are_refused() {
     let e = refused(b"<Task><TaskId>\xff\xfe</TaskId></Task>");
     assert!(matches!(e, DecodeError::Encoding { .. }), "{e}");
     let e = refused(b"<Task Type='\xc3'/>");
@@ -353,7 +353,7 @@ fn a_known_single_field_that_repeats_is_refused(#[case] xml: &str, #[case] field
 }
 
 #[test]
-fn errors_say_where_and_quote_little() {
+fn errors_quote_little_of_the_document() {
     let e = refused(format!("<Task><TaskId></{}></Task>", "x\n".repeat(500)).as_bytes()).to_string();
     assert!(e.contains("byte 14") && e.len() < 200 && !e.contains('\n'), "{e}");
     let secret = "<Task><TaskId>hunter2</TaskID></Task>";
@@ -384,7 +384,7 @@ fn list_roots_and_query_results_carry_items_and_page() {
 }
 
 #[test]
-fn a_page_has_its_numbers_and_two_links() {
+fn a_page_has_numbers_and_links() {
     let json = of(
         "<QueryResult><PagingInfo PageNum='2' PageSize='50' PagesCount='9'><Links><Link Rel='Next' Href='https://x/api/query?page=3'/><Link Rel='previous' Href='http://y:9399/api/query?page=1'/><Link Rel='Last' Href='z'/></Links></PagingInfo></QueryResult>",
     );

@@ -1,4 +1,4 @@
-//! What EM is asked for, and what becomes of its answers: plans, actions, tasks, sessions.
+//! The requests to EM and what becomes of its answers: plans, actions, tasks, sessions.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ async fn finished(em: &EmClient, accepted: &AcceptedTask) -> TaskView {
 }
 
 #[tokio::test]
-async fn plans_come_in_pages_sorted_and_with_everything_em_says_of_them() {
+async fn plans_come_in_sorted_pages() {
     let bench = Bench::with(
         Options {
             plans: 7,
@@ -162,7 +162,7 @@ async fn a_test_is_followed_from_the_task_to_the_end_of_its_session() {
 }
 
 #[tokio::test]
-async fn start_and_undo_work_for_both_kinds_and_their_tasks_end() {
+async fn start_and_undo_work_for_both_kinds_of_plan() {
     let bench = Bench::with(
         Options {
             speed: 200.0,
@@ -276,7 +276,7 @@ async fn the_bodies_of_start_are_the_specs_of_the_plans_kind() {
 }
 
 #[tokio::test]
-async fn plans_are_changed_and_deleted_and_read_as_they_are_then() {
+async fn a_changed_plan_is_read_back_changed() {
     let bench = Bench::with(
         Options {
             speed: 1000.0,
@@ -418,7 +418,7 @@ async fn sessions_of_one_second_are_all_found_although_they_fill_pages() {
 }
 
 #[tokio::test]
-async fn a_burst_of_sessions_is_read_once_and_not_page_by_page_anew() {
+async fn a_burst_of_sessions_is_read_once() {
     // A page holds less than two seconds of these.
     for pause in [Duration::from_millis(4), Duration::from_millis(15)] {
         let bench = with_sessions(450, pause).await;
@@ -611,7 +611,7 @@ async fn many_readers_of_the_same_cost_em_one_request() {
 }
 
 #[tokio::test]
-async fn a_shared_read_goes_on_when_the_one_who_began_it_goes_away() {
+async fn a_shared_read_outlives_the_caller_who_began_it() {
     let bench = Bench::with(
         Options {
             latency: 100,
@@ -634,7 +634,7 @@ async fn a_shared_read_goes_on_when_the_one_who_began_it_goes_away() {
 }
 
 #[tokio::test]
-async fn an_answer_is_remembered_for_its_time_and_no_longer_than_until_the_next_write() {
+async fn a_cached_answer_lasts_until_its_time_or_the_next_write() {
     let clock = ManualClock::at("2026-05-06T08:00:00Z".parse().expect("a time"));
     let bench = Bench::at(Options::on_any_port(), clock.clone(), |config| {
         config.cache_ttl = Duration::from_secs(1)
@@ -654,7 +654,7 @@ async fn an_answer_is_remembered_for_its_time_and_no_longer_than_until_the_next_
 }
 
 #[tokio::test]
-async fn what_em_adds_and_how_it_spells_makes_no_difference() {
+async fn additions_and_spellings_of_em_change_nothing() {
     let options = Options {
         unknown_elements: true,
         ..Options::on_any_port()

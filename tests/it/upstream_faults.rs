@@ -98,7 +98,7 @@ async fn an_action_of_unknown_outcome_is_one_post_on_the_wire() {
 }
 
 #[tokio::test]
-async fn a_definite_refusal_is_told_from_an_unknown_outcome() {
+async fn a_definite_refusal_is_distinguished_from_an_unknown_outcome() {
     for status in [
         "400 Bad Request",
         "404 Not Found",
@@ -142,7 +142,7 @@ async fn what_the_simulator_can_do_to_an_action_never_makes_it_two() {
         let error = act(&bench.em, &plan, Action::Test).await.expect_err(kind);
         assert_eq!(error.acted(), Acted::Maybe, "{kind}");
         assert_eq!(bench.stats().await.requests(ACTIONS), 1, "{kind}");
-        // At that speed an action shows its session at once, so that one look tells whether there was one.
+        // At that speed an action shows its session at once, so that one read shows whether there was one.
         let deadline = Instant::now() + Duration::from_secs(5);
         let mut sessions = bench
             .em
@@ -195,7 +195,7 @@ async fn a_logon_of_unknown_outcome_means_that_the_action_was_not_sent() {
 }
 
 #[tokio::test]
-async fn after_401_an_action_is_sent_once_more_and_not_twice() {
+async fn after_a_401_an_action_is_sent_once_more() {
     let (server, em) = hostile(answer("401 Unauthorized", "", "<Error Message=\"who?\"/>")).await;
     let error = act(&em, &plan(), Action::Test).await.expect_err("refused");
     assert_eq!(error.acted(), Acted::No);
@@ -223,14 +223,14 @@ async fn no_wait_is_endless() {
 }
 
 #[tokio::test]
-async fn reading_stops_at_the_cap_with_and_without_a_length() {
+async fn reading_stops_at_the_cap_with_or_without_a_length() {
     let chunk = format!("8000\r\n{}\r\n", "x".repeat(0x8000));
     let mut chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..3 {
         chunked.extend_from_slice(chunk.as_bytes());
     }
     let announced = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n<".to_vec();
-    // Neither answer ever ends: a cap that only looked at whole bodies would run into the deadline.
+    // Neither answer ever ends: a cap that is checked on whole bodies only would run into the deadline.
     for reply in [Reply::Stall(chunked), Reply::Stall(announced)] {
         let (_server, em) = hostile(reply).await;
         let error = read(&em).await.expect_err("too large");
@@ -260,7 +260,7 @@ async fn documents_that_cannot_be_trusted_are_refused_whole() {
 }
 
 #[tokio::test]
-async fn a_read_is_repeated_after_a_broken_connection_and_not_after_an_error() {
+async fn a_read_is_repeated_after_a_broken_connection_only() {
     let bench = Bench::new().await;
     read(&bench.em).await.expect("a plan");
     bench
@@ -418,7 +418,7 @@ async fn em_says_as_a_date_when_it_may_be_asked_again() {
 }
 
 #[tokio::test]
-async fn em_is_quoted_within_bounds_and_never_with_its_stack_trace() {
+async fn quotes_of_em_never_hold_a_stack_trace() {
     let trace = "   at Simulated.Secret.Place()";
     let body = format!(
         "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Status=\"InternalServerError\" StatusCode=\"500\" \
@@ -437,7 +437,7 @@ async fn em_is_quoted_within_bounds_and_never_with_its_stack_trace() {
 }
 
 #[tokio::test]
-async fn em_that_does_not_answer_is_left_alone_for_a_while_and_found_again() {
+async fn the_circuit_opens_while_em_does_not_answer() {
     let bench = Bench::with(Options::on_any_port(), |config| {
         config.request_timeout = Duration::from_millis(100);
         config.connect_timeout = Duration::from_millis(100);
@@ -658,7 +658,7 @@ fn rcgen_pem(certificate: &CertificateDer<'_>) -> String {
 }
 
 #[tokio::test]
-async fn a_room_without_an_account_or_with_a_broken_ca_file_is_not_set_up() {
+async fn an_em_client_needs_an_account_and_a_readable_ca_file() {
     let mut none = config("http://em.example");
     none.accounts.clear();
     assert!(EmClient::new(&none, SystemClock::shared()).is_err());

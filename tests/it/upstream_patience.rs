@@ -57,7 +57,7 @@ fn silent_about(beginning: &'static str) -> impl Fn(&Request) -> Reply + Send + 
 }
 
 #[tokio::test]
-async fn a_read_that_is_never_answered_ends_and_is_not_repeated() {
+async fn a_read_that_is_never_answered_is_not_repeated() {
     let (server, em) = room(300, 300, silent_about("GET /api/cloud/")).await;
     let error = read(&em).await.expect_err("too slow");
     assert_eq!(error.kind(), &Kind::TimedOut);
@@ -65,7 +65,7 @@ async fn a_read_that_is_never_answered_ends_and_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_logon_that_is_never_answered_ends_as_what_it_is_and_nothing_was_sent() {
+async fn after_a_logon_without_an_answer_nothing_is_sent() {
     let (server, em) = room(300, 300, silent_about("POST /api/sessionMngr/")).await;
     let error = act(&em).await.expect_err("too slow");
     assert_eq!((error.kind(), error.acted()), (&Kind::TimedOut, Acted::No));
@@ -99,7 +99,7 @@ async fn a_log_off_that_is_never_answered_does_not_keep_the_program_from_ending(
 }
 
 #[tokio::test]
-async fn actions_and_the_watcher_wait_for_answers_longer_than_reads() {
+async fn actions_and_observations_wait_longer_than_reads() {
     let gate = Gate::shut();
     let held = gate.clone();
     // 3.1 s for a read, 4.6 s for an action, 6.1 s for a page of the watcher's.

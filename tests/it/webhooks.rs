@@ -1,4 +1,4 @@
-//! Webhook endpoints, deliveries and callbacks as callers meet them; how deliveries go is tested with the sender.
+//! Webhook endpoints, deliveries and callbacks as callers see them; the sending is tested in `tests/it/delivery`.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn open_gateway() -> TestGateway {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_shows_its_secret_once_and_its_credentials_never() {
+async fn an_endpoint_shows_its_secret_once() {
     let test = TestGateway::start().await;
     let wanted = json!({
         "url": "https://user:word@hooks.example/a?token=abc",
@@ -147,7 +147,7 @@ async fn what_an_endpoint_cannot_be_is_422_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_makes_a_delivery_that_lists_and_filters_find() {
+async fn a_test_makes_a_delivery_that_lists_show() {
     let test = open_gateway().await;
     let wanted = json!({"url": "http://127.0.0.1:9/hook", "enabled": false});
     let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
@@ -206,7 +206,7 @@ async fn a_test_makes_a_delivery_that_lists_and_filters_find() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callback_is_judged_before_anything_is_written_and_shows_a_secret_of_ours_once() {
+async fn a_callback_is_checked_before_anything_is_written() {
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
     let test = TestGateway::start().await;
     for (callback, pointer) in [

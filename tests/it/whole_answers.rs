@@ -1,4 +1,4 @@
-//! Answers as a whole, beside recorded ones: a member that comes, goes or changes its form is seen here.
+//! Whole answers compared with recorded ones: a member that is added, removed or changes its form is seen here.
 //!
 //! Other tests say why a member has its value. A gateway serves many answers, so that they stay cheap.
 
@@ -207,7 +207,7 @@ async fn an_open_outcome_is_answered_as_recorded() {
     test.stop().await;
 }
 
-/// Events that tell of a session that may still be at work.
+/// Events of a session that may still be running.
 const DURING: &[&str] = &[
     "failover.session.started",
     "failover.session.progressed",
@@ -247,7 +247,7 @@ async fn events_are_answered_as_recorded() {
         by_type.insert(kind, event.clone());
     }
     for (kind, mut event) in by_type {
-        // What these show of the rest depends on when the watcher looked.
+        // Their other members depend on when the watcher observed.
         if DURING.contains(&kind.as_str()) {
             for name in ["state", "result", "endedAt"] {
                 event["data"]["session"][name] = json!("[as it goes]");

@@ -1,7 +1,7 @@
-//! A PostgreSQL server of the tests' own, made from the system's binaries on a free port of loopback.
+//! A PostgreSQL server for the tests, made from the system's binaries on a free port of loopback.
 //!
-//! One server serves a whole test binary ([`database`]); who wants to stop, freeze or kill it takes one for itself
-//! ([`Server::start`]). It dies with the test process, however that ends.
+//! One server serves a whole test binary ([`database`]); a test that stops, freezes or kills it starts another
+//! ([`Server::start`]). It ends with the test process, however that ends.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ pub async fn database() -> Database {
 }
 
 impl Server {
-    /// A server of one's own. Blocks until it answers; within tests on a runtime that is a second or two.
+    /// A dedicated server. Blocks until it answers; within tests on a runtime that is a second or two.
     pub fn start() -> Self {
         let bin = newest_binaries();
         let home = tempfile::Builder::new()
@@ -157,7 +157,7 @@ impl Server {
         self.signal_all("-STOP");
     }
 
-    /// Lets it go on after [`Server::freeze`].
+    /// Lets it continue after [`Server::freeze`].
     pub fn thaw(&self) {
         self.signal_all("-CONT");
     }

@@ -124,7 +124,7 @@ impl Process {
         self.child.wait().expect("gone");
     }
 
-    /// Tells it that its terminal is gone, or that its files have changed.
+    /// Sends SIGHUP: its terminal is gone, or its files have changed.
     pub fn hangup(&self) {
         self.signal("-HUP");
     }
@@ -134,7 +134,7 @@ impl Process {
         self.signal("-STOP");
     }
 
-    /// Lets it go on after [`Process::freeze`].
+    /// Lets it continue after [`Process::freeze`].
     pub fn thaw(&self) {
         self.signal("-CONT");
     }

@@ -4,12 +4,12 @@ use std::fmt::Debug;
 use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
-/// How long something may take to come true.
+/// How long a condition may take to become true.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Asks again and again until the answer is as wished, and gives it back.
+/// Polls until the answer is as wished, and returns it.
 ///
 /// # Panics
 /// When it is not within [`PATIENCE`]; the message says `what` was awaited, and the last answer.
@@ -62,7 +62,7 @@ pub fn output_of(mut child: Child) -> Output {
     child.wait_with_output().expect("its output")
 }
 
-/// What a double does that takes its time: the slowness is what the test is about.
+/// The pause of a double that is slow on purpose, for tests of slowness.
 pub async fn slowly(pause: Duration) {
     tokio::time::sleep(pause).await;
 }

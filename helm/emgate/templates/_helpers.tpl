@@ -78,7 +78,7 @@ written as such, where a template would write 1e+06. */ -}}
 {{- define "emgate.port" -}}
 {{- $listen := include "emgate.listen" . -}}
 {{- if regexMatch "^(127\\.|localhost:|\\[::1\\])" $listen -}}
-{{- fail (printf "config.server.listen is %s, which nobody outside the pod reaches; leave it out or use [::]:8080" $listen) -}}
+{{- fail (printf "config.server.listen is %s, which cannot be reached from outside the pod; leave it out or use [::]:8080" $listen) -}}
 {{- end -}}
 {{- $port := regexFind "[0-9]+$" $listen -}}
 {{- if or (eq $port "") (eq (int $port) 0) -}}

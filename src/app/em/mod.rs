@@ -1,7 +1,7 @@
-//! The mirror's verbs: what EM is asked once a request is understood (`mirror`).
+//! The mirror's verbs: they send EM what a parsed [`MirrorRequest`] means. They never parse a path or a query.
 //!
-//! Documents pass as the transcoder made them; only those of tasks and failover plans are taken apart here (`tasks`,
-//! `plans`). `writes` is what changes EM.
+//! Invariant: a document passes as the transcoder made it; only tasks and failover plans are read here (`tasks`,
+//! `plans`). `writes` changes EM. Tests: `tests/it/mirror/`.
 
 mod plans;
 mod tasks;
@@ -15,20 +15,20 @@ pub use crate::upstream::WriteResponse;
 pub use crate::upstream::mirror::{Document, Download};
 
 impl App {
-    /// The document that EM answers to a read, from EM or from a moment ago.
+    /// The document that EM answers to a read; it may come from the read cache.
     ///
     /// # Errors
-    /// [`Error::Upstream`]; that of EM's 404 included, since EM says best what it does not have.
-    pub async fn em_read(&self, _context: &OpContext, ask: &MirrorRequest) -> Result<Document, Error> {
-        let document = self.em.document(&ask.target).await?;
-        match &ask.parent {
-            // Nothing found in what does not exist is the same 404 as without a search.
+    /// [`Error::Upstream`]; EM's 404 too, since EM names best what it does not have.
+    pub async fn em_read(&self, _context: &OpContext, request: &MirrorRequest) -> Result<Document, Error> {
+        let document = self.em.document(&request.target).await?;
+        match &request.parent {
+            // EM's query service finds nothing within a parent that does not exist, instead of answering 404.
             Some(parent) if document.is_empty_list() => {
                 self.em.document(parent).await?;
             }
             _ => {}
         }
-        Ok(if ask.resource.path == "/" {
+        Ok(if request.resource.path == "/" {
             document.without_links_to(self.em.links(), |path| !is_linked(path))
         } else {
             document
@@ -39,7 +39,11 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`], before the first byte.
-    pub async fn em_download(&self, _context: &OpContext, ask: &MirrorRequest) -> Result<Download, Error> {
-        Ok(self.em.download(&ask.target).await?)
+    pub async fn em_download(
+        &self,
+        _context: &OpContext,
+        request: &MirrorRequest,
+    ) -> Result<Download, Error> {
+        Ok(self.em.download(&request.target).await?)
     }
 }

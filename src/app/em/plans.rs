@@ -1,4 +1,4 @@
-//! Failover plans through the mirror: EM's paths and bodies, the verbs of the curated routes.
+//! Failover plans through the mirror: EM's paths and bodies, run by the verbs of the curated routes.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -17,7 +17,7 @@ impl App {
     pub(super) async fn em_plan(
         &self,
         context: &OpContext,
-        ask: &MirrorRequest,
+        mirrored: &MirrorRequest,
         verb: PlanVerb,
         body: Option<&[u8]>,
         idempotency: Option<IdempotentRequest>,
@@ -25,7 +25,7 @@ impl App {
         let missing = Error::NotFound {
             what: "the failover plan",
         };
-        let id: EmId = ask
+        let id: EmId = mirrored
             .path_values
             .first()
             .and_then(|id| id.parse().ok())
@@ -58,8 +58,8 @@ impl App {
     }
 
     /// `StartDate` is the bound of the restore points, not a schedule (docs/behaviour.md#actions). The catalogue has checked
-    /// the body already; a date-time is what the transcoder takes for one, or EM would be sent another moment than
-    /// the one that was judged here.
+    /// the body already. The transcoder decides what a date-time is, so that EM is sent the timestamp that was
+    /// checked here.
     fn bound(&self, body: Option<&[u8]>) -> Result<Option<Timestamp>, Error> {
         let spec: Value = serde_json::from_slice(body.unwrap_or_default())
             .map_err(|_| Error::invalid("", "must hold startNow or startDate"))?;
@@ -77,7 +77,7 @@ impl App {
         };
         match (start_now, start_date) {
             (_, Some(before)) if before > self.clock.now() => {
-                Err(Error::invalid("/startDate", "must not lie in the future"))
+                Err(Error::invalid("/startDate", "must not be in the future"))
             }
             (_, Some(before)) => Ok(Some(before)),
             (Some(true), None) => Ok(None),
@@ -101,7 +101,7 @@ fn edit_of(plan: &Plan, current: &Value, body: &Value) -> Result<PlanEdit, Error
         .into_iter()
         .flatten()
         .filter(|(name, value)| {
-            // Addresses and links are read over in every body.
+            // Addresses and links are ignored in every body.
             let ignored = matches!(name.as_str(), "links" | "href" | "type") || *name == editable;
             !ignored && current.get(name) != Some(value)
         })

@@ -1,11 +1,10 @@
-//! EM's tasks as a caller sees them: only those of the operations that the caller asked for.
+//! EM's tasks as a caller sees them: only those of the caller's operations.
 //!
 //! A task is known within its logon session only, so every address of one carries `?operation=`: the operation knows
-//! the session. A task that ended stays readable for as long as its session happens to live; the operation itself
-//! tells how it ended for good.
+//! the session. A task that ended stays readable while its session lives; the operation keeps its end for good.
 //!
-//! Nobody's name is no name in common: a caller whose token names nobody is shown no list of tasks, and reaches the
-//! tasks of nameless callers by their operations only, with the scopes that operations themselves ask for.
+//! Two callers without a name are not the same caller: one whose token has no name gets an empty list of tasks, and
+//! reaches the tasks of other nameless callers by their operations only, with the scopes that operations need.
 
 use std::collections::HashMap;
 
@@ -24,19 +23,21 @@ use crate::mirror::MirrorRequest;
 const MOST: i64 = 500;
 
 const GONE: Error = Error::NotFound {
-    what: "the task (it is gone, or of somebody else's operation; an operation tells how its task ended)",
+    what: "the task, which is gone or belongs to another caller's operation,",
 };
 
 impl App {
-    /// The task that `ask` names by its id and its operation, as EM has it now.
+    /// The task that `request` names by its id and its operation, as EM has it now.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's; [`Error::Upstream`], [`Error::Store`].
-    pub async fn em_task(&self, context: &OpContext, ask: &MirrorRequest) -> Result<Document, Error> {
-        let operation = self.own_operation(context, ask, Scope::OperationsRead).await?;
+    pub async fn em_task(&self, context: &OpContext, request: &MirrorRequest) -> Result<Document, Error> {
+        let operation = self
+            .own_operation(context, request, Scope::OperationsRead)
+            .await?;
         let (id, task) = (operation.id, operation.task.ok_or(GONE)?);
         let logon = task.logon.ok_or(GONE)?;
-        self.reach(logon).await?;
+        self.adopt_logon(logon).await?;
         let json = self.em.task_document(logon, &task.id).await?.ok_or(GONE)?;
         Ok(Document {
             root: "Task",
@@ -44,19 +45,21 @@ impl App {
         })
     }
 
-    /// Removes the task that `ask` names: cancels its operation, as `POST /operations/{id}/cancel` does, or tidies up
-    /// when that has ended.
+    /// Removes the task that `request` names: cancels its operation, as `POST /operations/{id}/cancel` does; when that
+    /// has ended, removes the task alone.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is gone or not the caller's, [`Error::NeedsScope`] when it is that of an operation
-    /// which was not asked for through the mirror alone, and those of [`App::cancel`].
+    /// that was not requested through the mirror, and those of [`App::cancel`].
     pub async fn em_remove_task(
         &self,
         context: &OpContext,
-        ask: &MirrorRequest,
+        request: &MirrorRequest,
     ) -> Result<OperationId, Error> {
-        let operation = self.own_operation(context, ask, Scope::OperationsCancel).await?;
-        // What the mirror's scope could start, it can stop; a failover needs the scope of the curated route, as its
+        let operation = self
+            .own_operation(context, request, Scope::OperationsCancel)
+            .await?;
+        // The mirror's scope can cancel what it can start; a failover needs the scope of the curated route, as its
         // start did.
         if operation.kind != OperationKind::Em && !context.caller.may(Scope::OperationsCancel) {
             return Err(Error::NeedsScope(Scope::OperationsCancel));
@@ -77,32 +80,32 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Upstream`], [`Error::Store`].
-    pub async fn em_tasks(&self, context: &OpContext, ask: &MirrorRequest) -> Result<Document, Error> {
+    pub async fn em_tasks(&self, context: &OpContext, request: &MirrorRequest) -> Result<Document, Error> {
         let operations = match &context.caller.name {
             Some(name) => {
-                // EM has forgotten the tasks of all other sessions.
+                // EM has dropped the tasks of all other sessions.
                 let held = self.em.held_logons();
                 self.store.operations_with_tasks(name, &held, MOST).await?
             }
             None => Vec::new(),
         };
-        let there = self.tasks_of(&operations).await?;
+        let known = self.tasks_of(&operations).await?;
         let own: Vec<Value> = operations
             .iter()
             .filter_map(|operation| {
                 let task = operation.task.as_ref()?;
-                let mut found = there.get(&key(task)?)?.clone();
+                let mut found = known.get(&key(task)?)?.clone();
                 point(self.em.links(), &mut found, operation.id);
                 Some(found)
             })
             .collect();
-        let document = if ask.operation.query.is_some() {
-            query_result(self.em.links(), ask, &own)
+        let document = if request.operation.query.is_some() {
+            query_result(self.em.links(), request, &own)
         } else {
             json!({"items": own, "page": {"size": own.len(), "next": null, "previous": null}})
         };
         Ok(Document {
-            root: if ask.operation.query.is_some() {
+            root: if request.operation.query.is_some() {
                 "QueryResult"
             } else {
                 "Tasks"
@@ -111,7 +114,7 @@ impl App {
         })
     }
 
-    /// EM is asked once for each logon session that has some.
+    /// The tasks of these operations that EM still has: one request for each logon session.
     async fn tasks_of(&self, operations: &[Operation]) -> Result<HashMap<(LogonId, String), Value>, Error> {
         let mut logons: Vec<LogonId> = Vec::new();
         for logon in operations
@@ -122,9 +125,9 @@ impl App {
                 logons.push(logon);
             }
         }
-        let mut there = HashMap::new();
+        let mut tasks = HashMap::new();
         for logon in logons {
-            self.reach(logon).await?;
+            self.adopt_logon(logon).await?;
             let Some(json) = self.em.tasks_in(logon).await? else {
                 continue;
             };
@@ -132,14 +135,14 @@ impl App {
                 serde_json::from_slice(&json).map_err(|_| Error::Internal("a list of tasks is no JSON"))?;
             for task in list.get("items").and_then(Value::as_array).into_iter().flatten() {
                 if let Some(id) = task.get("taskId").and_then(Value::as_str) {
-                    there.insert((logon, id.to_lowercase()), task.clone());
+                    tasks.insert((logon, id.to_lowercase()), task.clone());
                 }
             }
         }
-        Ok(there)
+        Ok(tasks)
     }
 
-    /// The document with the operation in every address of a task; as it is, should it be no JSON.
+    /// The document with the operation in every address of a task; unchanged where it is no JSON.
     #[must_use]
     pub fn addressed(&self, json: &Bytes, operation: OperationId) -> Bytes {
         match serde_json::from_slice::<Value>(json) {
@@ -151,21 +154,21 @@ impl App {
         }
     }
 
-    /// The operation that `ask` names, if it is the caller's and has that task. Where neither has a name, `nameless`
-    /// is the scope that lets the caller at any operation.
+    /// The operation that `request` names, if it is the caller's and has that task. Where neither has a name, `nameless`
+    /// is the scope that gives access to every operation.
     async fn own_operation(
         &self,
         context: &OpContext,
-        ask: &MirrorRequest,
+        request: &MirrorRequest,
         nameless: Scope,
     ) -> Result<Operation, Error> {
-        let named = match ask.operation_id {
+        let named = match request.operation_id {
             Some(id) => self.store.operation(id).await?,
             None => None,
         };
         let own = |operation: &Operation| {
             let task = operation.task.as_ref();
-            let id = ask.path_values.first();
+            let id = request.path_values.first();
             let by_caller = match (&operation.requested_by, &context.caller.name) {
                 (Some(name), Some(caller)) => name == caller,
                 (None, None) => context.caller.may(nameless),
@@ -190,11 +193,11 @@ fn key(task: &OperationTask) -> Option<(LogonId, String)> {
     Some((task.logon?, task.id.0.to_lowercase()))
 }
 
-/// A page of a query for tasks, in the form that was asked for.
-fn query_result(links: &Links, ask: &MirrorRequest, own: &[Value]) -> Value {
-    let (size, number) = (ask.listing.size, ask.listing.page);
+/// A page of a query for tasks, in the requested form.
+fn query_result(links: &Links, request: &MirrorRequest, own: &[Value]) -> Value {
+    let (size, number) = (request.listing.size, request.listing.page);
     let total = own.len().div_ceil(size as usize);
-    let form = if ask.listing.entities {
+    let form = if request.listing.entities {
         "Entities"
     } else {
         "References"
@@ -207,7 +210,7 @@ fn query_result(links: &Links, ask: &MirrorRequest, own: &[Value]) -> Value {
         .skip((number - 1).saturating_mul(size as usize))
         .take(size as usize)
         .map(|task| {
-            if ask.listing.entities {
+            if request.listing.entities {
                 task.clone()
             } else {
                 json!({"name": task.get("taskId"), "href": task.get("href"), "type": "TaskReference", "links": []})

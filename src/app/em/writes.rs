@@ -1,7 +1,7 @@
 //! Writes through the mirror: checked by the catalogue, recorded before they are sent, sent once.
 //!
-//! Their life is that of every other operation (`app/submit`). Actions on failover plans and changes of them are not
-//! told apart here but in `plans`, which runs the same verbs as the curated routes.
+//! They are operations like all others (`app/submit`). Writes to failover plans are left to `plans`, which runs the
+//! verbs of the curated routes.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use crate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
 use crate::mirror::MirrorRequest;
 use crate::transcode::{self, EncodeError};
 
-/// Says of a document's JSON whether it is what the caller saw.
+/// Whether a document's JSON is what the caller read.
 pub type Unchanged = Box<dyn FnOnce(&[u8]) -> bool + Send>;
 
 /// What comes with a write, beside its path and query.
@@ -22,12 +22,12 @@ pub struct WriteRequest {
     pub body: Option<Bytes>,
     /// The key under which the same request is the same operation.
     pub idempotency: Option<IdempotentRequest>,
-    /// Judges the document that is to be changed, where the caller named its entity tag.
+    /// Checks the document that is to be changed, where the caller named its entity tag.
     pub unchanged: Option<Unchanged>,
 }
 
 impl App {
-    /// Does what `ask` asks for: one request at the most, whatever happens.
+    /// Does what `mirrored` means: one request to EM at most, whatever fails.
     ///
     /// # Errors
     /// [`Error::Invalid`] with a pointer for each fault of the body, [`Error::PreconditionFailed`],
@@ -35,37 +35,43 @@ impl App {
     pub async fn em_write(
         &self,
         context: &OpContext,
-        ask: &MirrorRequest,
+        mirrored: &MirrorRequest,
         request: WriteRequest,
     ) -> Result<Submitted, Error> {
-        let body = encoded(self.em.links().mirror(), ask, request.body.as_deref())?;
+        let body = encoded(self.em.links().mirror(), mirrored, request.body.as_deref())?;
         if let Some(earlier) = self.replay(context, request.idempotency.as_ref()).await? {
             return Ok(earlier);
         }
         if let Some(unchanged) = request.unchanged {
-            self.expect_unchanged(ask, unchanged).await?;
+            self.expect_unchanged(mirrored, unchanged).await?;
         }
-        if let Some(plan) = ask.plan_verb() {
+        if let Some(plan) = mirrored.plan_verb() {
             return self
-                .em_plan(context, ask, plan, request.body.as_deref(), request.idempotency)
+                .em_plan(
+                    context,
+                    mirrored,
+                    plan,
+                    request.body.as_deref(),
+                    request.idempotency,
+                )
                 .await;
         }
         let write = MirrorWrite {
-            method: ask.write_method()?,
-            path: ask.path.clone(),
-            target: ask.target.clone(),
-            action: ask.action().to_owned(),
+            method: mirrored.write_method()?,
+            path: mirrored.path.clone(),
+            target: mirrored.target.clone(),
+            action: mirrored.action().to_owned(),
             body,
-            reply: ask.reply(),
+            reply: mirrored.reply(),
         };
         let intent = Intent::plain(Command::Mirror(write), request.idempotency);
         self.submit(context, intent).await
     }
 
-    /// Between this look and the write somebody else may change the thing: EM has no conditional requests. It spares
-    /// callers the usual lost update, which is minutes old and not milliseconds.
-    async fn expect_unchanged(&self, ask: &MirrorRequest, unchanged: Unchanged) -> Result<(), Error> {
-        let target = ask.representation().ok_or(Error::PreconditionFailed)?;
+    /// Another client may still change the resource between this check and the write, since EM has no conditional
+    /// requests. The check prevents the usual lost update, which is minutes old and not milliseconds.
+    async fn expect_unchanged(&self, mirrored: &MirrorRequest, unchanged: Unchanged) -> Result<(), Error> {
+        let target = mirrored.representation().ok_or(Error::PreconditionFailed)?;
         let current = self.em.document_fresh(&target).await.map_err(|error| {
             if error.is_not_found() {
                 Error::PreconditionFailed
@@ -81,16 +87,16 @@ impl App {
     }
 }
 
-/// The body as EM wants it; nothing where EM wants none.
-fn encoded(mirror: &str, ask: &MirrorRequest, json: Option<&[u8]>) -> Result<String, Error> {
-    match (ask.body(), json) {
+/// The body as EM's XML; empty where EM expects none.
+fn encoded(mirror: &str, mirrored: &MirrorRequest, json: Option<&[u8]>) -> Result<String, Error> {
+    match (mirrored.body(), json) {
         (None, None) => Ok(String::new()),
-        (None, Some(_)) => Err(Error::invalid("", "this takes no body")),
+        (None, Some(_)) => Err(Error::invalid("", "this request has no body")),
         (Some(body), None) if body.optional => Ok(String::new()),
         (Some(_), None) => Err(Error::invalid("", "a JSON body is required")),
         (Some(body), Some(json)) => {
-            let shown = (ask.operation.method == Method::Put)
-                .then_some(ask.resource.entity)
+            let shown = (mirrored.operation.method == Method::Put)
+                .then_some(mirrored.resource.entity)
                 .flatten();
             let xml =
                 transcode::encode_edit(json, mirror, body.root, shown).map_err(|error| match error {
@@ -115,11 +121,11 @@ impl MirrorRequest {
             Method::Post => Ok(WriteMethod::Post),
             Method::Put => Ok(WriteMethod::Put),
             Method::Delete => Ok(WriteMethod::Delete),
-            Method::Get => Err(Error::Internal("a read came to be written")),
+            Method::Get => Err(Error::Internal("a read was submitted as a write")),
         }
     }
 
-    /// What EM's page promises for it. Actions on failover plans do not come here.
+    /// The reply that EM's documentation promises. Actions on failover plans do not come here.
     fn reply(&self) -> ExpectedReply {
         let answers_task = |ty| catalogue().ty(ty).name == "TaskType";
         if self.operation.status != 204 && self.operation.answer.is_some_and(answers_task) {

@@ -1,9 +1,12 @@
-//! Webhook endpoints and deliveries: made, read, changed, deleted, tested; `settings` holds what a caller may set.
+//! The verbs for webhook endpoints and deliveries; `settings` holds what a caller may set. They never send a webhook.
+//!
+//! Invariant: whatever is wrong with a request is reported together, before anything is written.
+//! Tests: `tests/it/webhooks.rs`.
 
-use super::page::{LogPage, one_more};
 mod settings;
 
 use self::settings::{apply, check_credentials, patch_of};
+use super::page::{LogPage, one_more};
 use super::submit::Callback;
 use super::{Error, FieldError, OpContext};
 use crate::api_types::events::{TestEventData, event};
@@ -50,7 +53,7 @@ pub struct NewCallback {
 }
 
 impl Webhooks {
-    /// Verbs over these rooms.
+    /// Verbs over this store, within this policy.
     #[must_use]
     pub const fn new(store: Store, guard: EgressPolicy, clock: SharedClock) -> Self {
         Self { store, guard, clock }
@@ -108,8 +111,7 @@ impl Webhooks {
         self.store.endpoint(id).await?.ok_or(NO_ENDPOINT)
     }
 
-    /// Changes an endpoint. Waiting deliveries go to where it points from now on; disabling holds them, enabling sends
-    /// them in order.
+    /// Changes an endpoint. Waiting deliveries go to its new URL; disabling holds them, enabling sends them in order.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] with every fault, [`Error::Store`].
@@ -130,7 +132,7 @@ impl Webhooks {
                 ));
                 None
             }
-            // What a read showed, sent back: the address that is there, not the mask.
+            // The masked URL of a read, sent back: the stored URL stays.
             Some(Some(url)) if *url == before.shown_url && url.contains(MASK) => None,
             Some(Some(url)) => self.target(url, "/url", &mut faults).await,
         };
@@ -164,7 +166,7 @@ impl Webhooks {
         Ok(endpoint)
     }
 
-    /// Deletes an endpoint; what waits for it is called off, what is under way may still arrive.
+    /// Deletes an endpoint; its waiting deliveries are cancelled, those in flight may still arrive.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
@@ -176,7 +178,7 @@ impl Webhooks {
         Ok(tx.commit().await?)
     }
 
-    /// Sends a test event to an endpoint, whatever types and filter it has and whatever pause it asked for. A disabled
+    /// Sends a test event to an endpoint, regardless of its types, its filter and its pause. A disabled
     /// endpoint gets it when it is enabled.
     ///
     /// # Errors
@@ -254,8 +256,8 @@ impl Webhooks {
         })
     }
 
-    /// A transaction that changes an endpoint or writes about it. It waits for its turn before it locks anything: an
-    /// event that is being written has read the endpoints as they are, and the dispatcher locks them in its own turn.
+    /// A transaction that changes an endpoint or appends an event about it. It locks the event log before any row, as
+    /// the dispatcher does, so that neither deadlocks with the other nor misses a change of the endpoints.
     async fn begin(&self) -> Result<Tx, Error> {
         let mut tx = self.store.begin().await?;
         tx.lock_event_log().await?;
@@ -288,7 +290,7 @@ fn readable(endpoint: Endpoint) -> Result<Endpoint, Error> {
     if endpoint.readable {
         return Ok(endpoint);
     }
-    let detail = "the endpoint's URL, secret or headers do not open with the gateway's encryption key; put the right \
-         key back, or delete the endpoint and make it anew";
+    let detail = "the endpoint's URL, secret or headers cannot be decrypted with the gateway's encryption \
+         key; restore the right key, or delete the endpoint and create it again";
     Err(Error::invalid("", detail))
 }

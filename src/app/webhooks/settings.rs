@@ -1,5 +1,4 @@
-//! What a caller wants an endpoint to be: a JSON Merge Patch (RFC 7396) applied to its settings, every fault with its
-//! pointer.
+//! The settings of an endpoint: a JSON Merge Patch (RFC 7396) applied to them, every fault with its pointer.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ use crate::domain::webhook::{Filter, Format};
 use crate::text::json_pointer;
 use crate::webhooks::formats;
 
-/// What a new endpoint is to be, as changes to what one is by default.
+/// The settings of a new endpoint, as a patch of the default ones.
 pub(super) fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {
     let filter = |filter: WebhookFilterInput| WebhookFilterPatch {
         plan_ids: Some(filter.plan_ids),
@@ -38,7 +37,7 @@ pub(super) fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {
     }
 }
 
-/// Applies a patch by RFC 7396: absent stays, null takes back to the default.
+/// Applies a patch by RFC 7396: an absent member stays, null resets it to its default.
 pub(super) fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<FieldError>) {
     if let Some(text) = patch.description {
         settings.description = text.map(|text| endpoint::description(&text, "/description", faults));
@@ -97,7 +96,7 @@ fn apply_headers(
                     faults.push(FieldError::new(pointer(), detail));
                 }
             }
-            // What a read showed, sent back: the value that is there, not the mask.
+            // The masked value of a read, sent back: the stored value stays.
             Some(value) if value == MASK && headers.get(&name).is_some() => {}
             Some(value) => {
                 if let Err(detail) = headers.set(&name, &value) {

@@ -34,19 +34,19 @@ pub const RESULTS: &[&str] = &["success", "warning", "failed", "cancelled"];
 /// What an endpoint's owner decides, beside the address and the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The owner's own words.
+    /// The owner's description.
     pub description: Option<String>,
     /// The types wanted; none means every type that is not opt-in.
     pub event_types: Option<Vec<EventType>>,
-    /// What else is wanted.
+    /// Which of these events to receive.
     pub filter: Filter,
-    /// How the bodies look.
+    /// The format of the bodies.
     pub format: Format,
     /// Whether deliveries go out.
     pub enabled: bool,
     /// What is sent along.
     pub headers: Headers,
-    /// How many deliveries may be under way at once.
+    /// How many deliveries may be in flight at once.
     pub max_concurrency: u32,
 }
 
@@ -96,7 +96,7 @@ const CREDENTIALS: &[&str] = &[
 ];
 
 /// Names that a custom header may not have: those that HTTP or the delivery itself sets, those that a proxy believes,
-/// and those that metadata services ask for. A trailing `*` stands for any rest.
+/// and those that metadata services ask for. A trailing `*` matches any rest.
 pub const RESERVED: &[&str] = &[
     "accept-encoding",
     "ce-*",
@@ -147,7 +147,7 @@ impl Headers {
             .bytes()
             .all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
         if !plain || value.trim() != value {
-            return Err("a header's value is visible ASCII without blanks at its ends");
+            return Err("a header's value is visible ASCII without spaces at its ends");
         }
         self.0.insert(key, (name.to_owned(), value.to_owned()));
         Ok(())
@@ -364,7 +364,7 @@ pub fn max_concurrency(number: i64, pointer: &str, faults: &mut Vec<FieldError>)
         _ => {
             faults.push(FieldError::new(
                 pointer,
-                format!("between 1 and {CONCURRENCY_LIMIT} deliveries may be under way at once"),
+                format!("between 1 and {CONCURRENCY_LIMIT} deliveries may be in flight at once"),
             ));
             CONCURRENCY_DEFAULT
         }
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_has_one_value_in_any_letter_case_and_credentials_are_masked() {
+    fn a_header_name_has_one_value_in_any_letter_case() {
         let mut headers = Headers::default();
         headers.set("X-Env", "lab").expect("accepted");
         headers.set("x-env", "prod").expect("accepted");

@@ -249,8 +249,8 @@ impl EndpointHealth {
         self.paused_until = Some(self.paused_until.map_or(until, |known| known.max(until)));
     }
 
-    /// Forgets what was, because its owner changed where it points or enabled it again. Those who were told that it
-    /// fails will hear when it recovers.
+    /// Forgets what was, because its owner changed where it points or enabled it again. Receivers of the event that it
+    /// fails also get the event that it recovered.
     pub fn reset(&mut self) {
         *self = Self {
             last_success_at: self.last_success_at,
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_never_shorter_than_the_schedule_and_may_be_longer() {
+    fn retry_after_lengthens_a_pause_only() {
         let mut first = progress();
         assert_eq!(
             first.failed(&schedule(), at(0), false, Some(at(2)), exact),
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_use_up_time_and_not_the_schedule() {
+    fn probes_do_not_count_as_attempts_of_the_schedule() {
         let (schedule, mut progress) = (schedule(), progress());
         let lifetime = i64::try_from(schedule.lifetime().as_secs()).expect("fits");
         for probe in 1..lifetime / 60 {
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_goes_down_by_repeated_failure_and_up_by_one_success() {
+    fn an_endpoint_is_down_from_repeated_failure_to_one_success() {
         let mut health = EndpointHealth::default();
         assert_eq!(health.state(), Health::Up);
         for _ in 0..10 {
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_become_rarer_after_a_day_and_are_never_rarer_than_the_schedule() {
+    fn probes_are_rarer_after_a_day_within_the_schedule() {
         let mut health = EndpointHealth::default();
         for second in [0, 10, 30] {
             health.failed(at(second), "timeout");
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_news_after_15_minutes_and_dead_after_5_days() {
+    fn an_endpoint_is_announced_after_15_minutes_disabled_after_5_days() {
         let mut health = EndpointHealth::default();
         health.failed(at(0), "timeout");
         assert!(!health.should_announce_failing(at(901)), "one failure is no news");
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_failing_may_be_passed_once_the_endpoint_takes_others() {
+    fn a_failing_delivery_may_be_passed_once_the_endpoint_accepts_others() {
         let (schedule, mut progress) = (schedule(), progress());
         for second in [10, 15, 130] {
             progress.failed(&schedule, at(second), false, None, exact);
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gateways_own_failures_end_in_quarantine() {
+    fn internal_failures_end_in_quarantine() {
         let mut progress = progress();
         assert!(matches!(progress.crashed(at(0), exact), After::Retry(_)));
         assert!(matches!(progress.crashed(at(0), exact), After::Retry(_)));

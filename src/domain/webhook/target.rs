@@ -1,4 +1,4 @@
-//! Where a webhook may point, as far as the text of its URL tells; the addresses behind the name are judged when
+//! Where a webhook may point, as far as the text of its URL shows; the addresses behind the name are checked when
 //! they are dialled.
 
 use std::fmt;
@@ -30,7 +30,7 @@ impl TargetUrl {
             .chars()
             .any(|letter| letter.is_whitespace() || letter.is_control())
         {
-            return Err("the URL contains blanks or control characters");
+            return Err("the URL contains spaces or control characters");
         }
         let url = Url::parse(text).map_err(|_| "this is not a URL such as https://receiver.example/hook")?;
         match url.scheme() {

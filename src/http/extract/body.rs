@@ -1,6 +1,6 @@
 //! JSON bodies: what cannot be read is 400, what does not fit its type is 422 with a pointer.
 //!
-//! Every body passes [`json::parse`], whichever reader comes after it, so all of them refuse and forgive the same.
+//! Every body passes [`json::parse`], whichever reader comes after it, so that all of them accept and refuse the same.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};

@@ -69,7 +69,7 @@ impl FromRequestParts<HttpState> for Conditions {
         })?;
         Ok(Self {
             if_match,
-            // One that cannot be read only costs the caller a copy of what it has.
+            // A malformed one is ignored: the caller only gets a copy of what it has.
             if_none_match: tags(&parts.headers, &IF_NONE_MATCH).unwrap_or_default(),
         })
     }

@@ -71,7 +71,7 @@ pub async fn no_idempotency_key(request: Request, next: Next) -> Response {
     if request.headers().contains_key(IDEMPOTENCY_KEY) {
         Problem::fault(
             POINTER,
-            "is not supported here; only requests that make operations take one",
+            "is not supported here; only requests that create operations accept one",
         )
         .into_response()
     } else {

@@ -119,9 +119,7 @@ fn text(raw: &str) -> Result<String, &'static str> {
         raw.into()
     };
     match percent_decode_str(&spaced).decode_utf8() {
-        Ok(text) if text.contains('\0') => {
-            Err("contains the character U+0000 (%00), which no text here may contain")
-        }
+        Ok(text) if text.contains('\0') => Err("contains the character U+0000 (%00), which is not allowed"),
         Ok(text) => Ok(text.into_owned()),
         Err(_) => Err("is not UTF-8 when its percent-encoding is decoded"),
     }

@@ -15,7 +15,7 @@ impl<T: FromStr + Send> FromRequestParts<HttpState> for Id<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
-        let nothing = || Problem::not_found("what the path names");
+        let nothing = || Problem::not_found("the resource");
         let params = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| nothing())?;

@@ -1,4 +1,4 @@
-//! The host that a request is for: named once, or the request is refused before anything is made of it.
+//! The host that a request is for: named once, or the request is refused before it is processed.
 //!
 //! Servers in a row that choose different hosts of one request can be exploited, so a request that names none or two is
 //! refused (RFC 9112 section 3.2, RFC 9113 section 8.3.1).

@@ -121,7 +121,7 @@ pub(super) async fn shed(State(in_flight): State<Arc<Semaphore>>, request: Reque
         }
         Err(_) => Problem::new(
             Code::Overloaded,
-            "too many requests are in flight; this one was not begun",
+            "too many requests are in flight; this one was not processed",
         )
         .into_response(),
     }
@@ -136,8 +136,8 @@ impl Drop for Counted {
     }
 }
 
-/// Ends the wait for an answer. An operation continues in its own task, so a failure after it was recorded names it;
-/// otherwise a caller that is told to retry would request it twice.
+/// Ends the wait for an answer. An operation continues in its own task, so that a failure after it was recorded
+/// names it; otherwise a caller that retries would start it twice.
 pub(super) async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let context = RequestContext::of(request.extensions()).cloned();
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {

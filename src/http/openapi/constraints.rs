@@ -156,8 +156,7 @@ fn add_plan_update(document: &mut Value) {
         return;
     };
     if let Value::Object(members) = &mut update {
-        let about =
-            "The plan as it was read, with the changes in it. What may not change has to be as it was.";
+        let about = "The plan as it was read, with the changes applied. Fields that may not change must be as they were read.";
         members.insert("description".to_owned(), json!(about));
         restrict_text(members);
     }

@@ -85,17 +85,23 @@ fn delivery(kind: EventType, summary: &str, id: &str) -> Operation {
             .example(Some(example.into()))
     };
     let answers = [
-        ("2XX", "Taken."),
-        ("410", "No longer wanted: the endpoint is disabled."),
-        ("429", "Too much: the endpoint pauses as `Retry-After` says."),
-        ("503", "Not now: the endpoint pauses as `Retry-After` says."),
+        ("2XX", "Accepted."),
+        ("410", "No longer wanted: the gateway disables the endpoint."),
+        (
+            "429",
+            "Too many requests: deliveries to the endpoint pause for `Retry-After`.",
+        ),
+        (
+            "503",
+            "Unavailable: deliveries to the endpoint pause for `Retry-After`.",
+        ),
         (
             "default",
-            "Not taken; sent again by the schedule, with the same `webhook-id` and the same bytes.",
+            "Failed: sent again on the retry schedule, with the same `webhook-id` and the same bytes.",
         ),
     ];
     let opt_in = if kind.opt_in() {
-        " Only endpoints that name it get it."
+        " Only endpoints that name this type receive it."
     } else {
         ""
     };
@@ -106,7 +112,7 @@ fn delivery(kind: EventType, summary: &str, id: &str) -> Operation {
         .tag("webhooks")
         .parameter(header(
             "webhook-id",
-            "The event's id, the same on every attempt: what you have seen before is a repetition.",
+            "The event's id, the same on every attempt; an id that was received before is a repetition.",
             "evt_019c55e5-9d00-7a1c-9f60-2f3f1d0c000e",
         ))
         .parameter(header(
@@ -116,8 +122,8 @@ fn delivery(kind: EventType, summary: &str, id: &str) -> Operation {
         ))
         .parameter(header(
             "webhook-signature",
-            "`v1,` and HMAC-SHA256 in base64 over id, timestamp and body with full stops between (Standard Webhooks); \
-             several are separated by blanks.",
+            "`v1,` and HMAC-SHA256 in base64 over id, timestamp and body, joined by full stops (Standard \
+             Webhooks); several signatures are separated by spaces.",
             "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
         ))
         .request_body(Some(

@@ -35,6 +35,10 @@ pub(super) fn document_json(registered: OpenApi) -> Result<String, serde_json::E
     let mut document = serde_json::to_value(finish(registered))?;
     constraints::add(&mut document);
     em::add(&mut document);
+    // The mirror answers with it as well, in places that no route registers.
+    if let Some(schema) = document.pointer_mut("/components/schemas/Operation") {
+        schema["example"] = samples::of_schema("Operation").into();
+    }
     serde_json::to_string_pretty(&document).map(|json| json + "\n")
 }
 
@@ -112,17 +116,17 @@ fn add_examples(operation: &mut Operation) {
 const TAGS: &[(&str, &str)] = &[
     (
         "plans",
-        "Failover plans of Veeam Cloud Connect tenants and of one's own replicas, and what can be done with them.",
+        "Cloud failover plans (Veeam Cloud Connect) and on-premises failover plans, and their actions.",
     ),
     (
         "operations",
-        "What the gateway was asked to do, from the request to the outcome.",
+        "What callers requested, from the request to its outcome.",
     ),
     ("sessions", "Failover sessions, wherever they were started."),
-    ("events", "What happened, as a log kept for 30 days."),
+    ("events", "The event log, kept for 30 days."),
     (
         "webhooks",
-        "Endpoints that are told of events, and what was delivered to them.",
+        "Endpoints that receive events, and the deliveries to them.",
     ),
     (
         "identity",
@@ -136,13 +140,15 @@ const TAGS: &[(&str, &str)] = &[
 
 fn bearer() -> utoipa::openapi::security::Http {
     let mut text = String::from(
-        "A JSON Web Token of the configured issuer. Its scopes come from `scope` (separated by blanks) or `scp` (an \
+        "A JSON Web Token of the configured issuer. Its scopes come from `scope` (separated by spaces) or `scp` (an \
          array):\n\n| scope | allows |\n|---|---|\n",
     );
     for scope in Scope::ALL {
         text.push_str(&format!("| `{scope}` | {} |\n", scope.meaning()));
     }
-    text.push_str("\nA token without a tenant claim needs `tenants:all` beside the scopes of what it does.");
+    text.push_str(
+        "\nA token without a tenant claim needs `tenants:all` in addition to the scopes of its requests.",
+    );
     HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")

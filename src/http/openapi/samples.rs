@@ -27,7 +27,7 @@ use crate::domain::operation::{
 use crate::domain::plan::{ActionKind, Plan, PlanCommand, PlanKind, PlanMachine, PlanRef, Reference};
 use crate::domain::session::{MachineFacts, Session, SessionFacts, SessionResult, SessionState};
 
-/// A moment `seconds` after the example begins.
+/// The timestamp `seconds` after the example begins.
 fn at(seconds: i64) -> Timestamp {
     // 2026-02-13T08:00:00Z; the sum stays far within what a timestamp holds.
     Timestamp::from_second(1_770_969_600 + seconds).unwrap_or_default()
@@ -236,7 +236,7 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
             operation_event(&origin(id, at(114)), &undo).ok()
         }
         EventType::EndpointFailing => {
-            about_endpoint("down", Some("nothing was taken for 15 minutes: timeout"))
+            about_endpoint("down", Some("no delivery was accepted for 15 minutes: timeout"))
         }
         EventType::EndpointRecovered => about_endpoint("up", None),
         EventType::EndpointDisabled => about_endpoint("down", Some("the receiver answered 410 Gone")),
@@ -370,7 +370,9 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
                 "EventItem" => "events",
                 "WebhookEndpoint" => "webhook-endpoints",
                 "WebhookDelivery" => "webhook-deliveries",
-                _ => "event-types",
+                "EventTypeInfo" => "event-types",
+                // A new list has a row of its own, or no example, which a test then misses.
+                _ => return None,
             };
             let next = (path != "event-types").then(|| format!("/api/v1/{path}{link}"));
             let mut page = json!({"size": 50, "next": next, "previous": null});

@@ -147,7 +147,7 @@ async fn remove_task(
     body: &RawJson,
 ) -> Result<Response, Problem> {
     if body.bytes.is_some() {
-        return Err(Problem::fault("", "this takes no body"));
+        return Err(Problem::fault("", "this request has no body"));
     }
     let operation = state
         .app()

@@ -38,14 +38,15 @@ struct EventParams {
     /// The events before this one: a cursor, or the id of an event.
     #[param(inline)]
     before: Option<EventCursor>,
-    /// How many items a page holds.
+    /// Items per page.
     #[param(inline, required = false)]
     page_size: PageSize,
 }
 
 /// List events
 ///
-/// Oldest first, kept for 30 days. To follow the log, ask again with `after` set to the id of the last event you saw.
+/// Oldest first, kept for 30 days. To follow the log, repeat the request with `after` set to the id of the last event
+/// received.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "events", params(EventParams),
     responses((status = 200, description = "A page of events.", body = Page<EventItem>)))]
 async fn list_events(
@@ -68,7 +69,7 @@ fn item(event: &StoredEvent) -> Option<EventItem> {
 
 /// List event types
 ///
-/// Every kind of event, with JSON Schema and an example of the body.
+/// Every event type, with a JSON Schema and an example of its body.
 #[utoipa::path(get, path = "/api/v1/event-types", operation_id = "listEventTypes", tag = "events",
     responses((status = 200, description = "All event types, on one page.", body = Page<EventTypeInfo>)))]
 async fn list_event_types() -> Json<Page<EventTypeInfo>> {

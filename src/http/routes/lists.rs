@@ -22,11 +22,11 @@ use crate::http::problem::Problem;
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct NumberedParams {
-    /// Which page, from 1.
+    /// The page number, from 1.
     #[serde(default)]
     #[param(inline, required = false)]
     page: PageNumber,
-    /// How many items a page holds.
+    /// Items per page.
     #[serde(default)]
     #[param(inline, required = false)]
     page_size: PageSize,
@@ -37,11 +37,11 @@ pub(super) struct NumberedParams {
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct CursorParams {
-    /// How many items a page holds.
+    /// Items per page.
     #[serde(default)]
     #[param(inline, required = false)]
     page_size: PageSize,
-    /// The page after this cursor, which came with another page.
+    /// The page after this cursor, from the links of another page.
     #[param(inline)]
     after: Option<OpaqueCursor>,
     /// The page before this cursor.

@@ -28,11 +28,11 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(public(routes!(get_problem)))
 }
 
-/// Whether the process lives
+/// Whether the process is running
 ///
-/// For liveness probes: says nothing of the store or of Enterprise Manager, since a restart would not help them.
+/// For liveness probes. It does not check the store or Enterprise Manager, because a restart would not repair them.
 #[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "service",
-    responses((status = 200, description = "The process lives.", body = Health)))]
+    responses((status = 200, description = "The process is running.", body = Health)))]
 pub(in crate::http) async fn get_health() -> Json<Health> {
     Json(Health::OK)
 }
@@ -40,19 +40,19 @@ pub(in crate::http) async fn get_health() -> Json<Health> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ReadinessQuery {
-    /// `true` answers 503 when Enterprise Manager cannot be reached, too.
+    /// `true` also answers 503 when Enterprise Manager cannot be reached.
     #[serde(default)]
     #[param(default = false)]
     strict: bool,
 }
 
-/// Whether the gateway can take work
+/// Whether the gateway can accept work
 ///
-/// For readiness probes. While Enterprise Manager cannot be reached the gateway is `degraded` but ready: it keeps
-/// answering for what it knows, and says honestly what it cannot do.
+/// For readiness probes. While Enterprise Manager cannot be reached the gateway is `degraded` but ready: it answers
+/// from its store, and requests that need Enterprise Manager get a problem.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "service", params(ReadinessQuery),
     responses(
-        (status = 200, description = "Work can be taken.", body = Readiness),
+        (status = 200, description = "The gateway can accept work.", body = Readiness),
         (status = 503, description = "The store is down or cannot be written to, Enterprise Manager was never observed completely, or the \
             gateway is stopping; with `strict=true` also when Enterprise Manager cannot be reached.", body = Readiness),
     ))]
@@ -97,7 +97,7 @@ pub(in crate::http) async fn get_metrics() -> impl IntoResponse {
 
 /// This document
 ///
-/// OpenAPI 3.1, the same that is checked in as `openapi/emgate.v1.json`.
+/// OpenAPI 3.1; the repository has the same document as `openapi/emgate.v1.json`.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenapi", tag = "service",
     responses((status = 200, description = "The document.", body = serde_json::Value)))]
 async fn get_openapi(State(state): State<HttpState>, conditions: Conditions) -> Response {
@@ -110,7 +110,7 @@ async fn get_openapi(State(state): State<HttpState>, conditions: Conditions) -> 
 
 /// What a problem code means
 ///
-/// The page that a problem's `type` leads to: HTML for browsers, JSON for everybody else.
+/// The page that a problem's `type` links to: HTML for browsers, JSON for other clients.
 #[utoipa::path(get, path = "/problems/{code}", operation_id = "getProblem", tag = "service",
     params(("code" = String, Path, description = "A problem's `code`.", example = "plan-busy")),
     responses((status = 200, description = "The meaning.", content(

@@ -139,8 +139,8 @@ async fn list_operations(
 ///
 /// With `Prefer: wait=SECONDS` the answer comes when the operation ends, or when the wait is over.
 #[utoipa::path(get, path = "/api/v1/operations/{operationId}", operation_id = "getOperation", tag = "operations",
-    params(OperationPath, ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits for the end.", example = "wait=30")),
-    responses((status = 200, description = "The operation as it stands.", body = Operation,
+    params(OperationPath, ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits until the operation ends.", example = "wait=30")),
+    responses((status = 200, description = "The operation's current state.", body = Operation,
         headers(("Preference-Applied" = String, description = "The wait that was granted.")))))]
 async fn get_operation(
     State(state): State<HttpState>,
@@ -157,12 +157,12 @@ async fn get_operation(
 
 /// Cancel an operation
 ///
-/// Asks Enterprise Manager to remove the operation's task. Whether that stops the work is not certain; the operation
-/// tells what is known. With a session, the result is the session's.
+/// Asks Enterprise Manager to remove the operation's task. Work on the backup server may continue; the operation
+/// records what is known. If it has a session, the session's result decides.
 #[utoipa::path(post, path = "/api/v1/operations/{operationId}/cancel", operation_id = "cancelOperation",
     tag = "operations",
     params(OperationPath),
-    responses((status = 202, description = "Asked for; see `cancelRequestedAt`.", body = Operation,
+    responses((status = 202, description = "Cancellation requested; see `cancelRequestedAt`.", body = Operation,
         headers(("Location" = String, description = "The operation.")))))]
 async fn cancel_operation(
     State(state): State<HttpState>,

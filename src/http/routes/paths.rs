@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct PlanPath {
-    /// The plan's id, bare or as URN.
+    /// The plan's id, plain or as a URN.
     #[param(rename = "planId", example = "3f56fa52-c902-4655-9774-2022fde214d2")]
     plan_id: String,
 }
@@ -27,7 +27,7 @@ pub(super) struct OperationPath {
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct SessionPath {
-    /// The session's id, bare or as URN.
+    /// The session's id, plain or as a URN.
     #[param(rename = "sessionId", example = "a986d473-0248-4884-9832-17ec982ee393")]
     session_id: String,
 }

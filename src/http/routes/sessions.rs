@@ -86,13 +86,13 @@ struct SessionFilter {
     /// Only these results, separated by commas.
     #[param(inline, style = Form, explode = false)]
     result: Option<Results>,
-    /// Only sessions of the plan of this name; letter case does not matter.
+    /// Only sessions of the plan with this name; case is ignored.
     #[param(pattern = "^[^\\u0000]*$")]
     plan_name: Option<String>,
-    /// Only sessions started at this moment or later.
+    /// Only sessions started at or after this timestamp.
     #[param(inline)]
     started_after: Option<TimestampParam>,
-    /// Only sessions started before this moment.
+    /// Only sessions started before this timestamp.
     #[param(inline)]
     started_before: Option<TimestampParam>,
 }
@@ -101,10 +101,10 @@ struct SessionFilter {
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct SessionOrder {
-    /// Smallest first. Not together with `sortDesc`.
+    /// Sort by this field, ascending. Cannot be combined with `sortDesc`.
     #[param(inline)]
     sort_asc: Option<Order>,
-    /// Largest first; `startedAt` when nothing is said. Not together with `sortAsc`.
+    /// Sort by this field, descending; `startedAt` by default. Cannot be combined with `sortAsc`.
     #[param(inline)]
     sort_desc: Option<Order>,
 }

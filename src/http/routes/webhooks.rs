@@ -44,8 +44,8 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 
 /// Register a webhook endpoint
 ///
-/// The answer shows the signing secret, once. An address that may not be reached is refused here already; a name that
-/// does not resolve is accepted and judged whenever it is dialled.
+/// The answer contains the signing secret, once. A forbidden address is refused at registration; a name that does
+/// not resolve is accepted and checked at every connection.
 #[utoipa::path(post, path = "/api/v1/webhook-endpoints", operation_id = "createWebhookEndpoint", tag = "webhooks",
     request_body = WebhookEndpointCreate,
     responses((status = 201, description = "Registered. Keep the secret: it is not shown again.",
@@ -94,13 +94,13 @@ async fn get_webhook_endpoint(
 
 /// Change a webhook endpoint
 ///
-/// JSON Merge Patch (RFC 7396): absent stays, null takes back to the default. What waits goes to where the endpoint
-/// points from now on; disabling holds it, enabling sends it in order.
+/// JSON Merge Patch (RFC 7396): an absent member stays unchanged, null restores the default. Waiting deliveries go
+/// to the new address; disabling the endpoint holds them, enabling it sends them in order.
 #[utoipa::path(patch, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "updateWebhookEndpoint",
     tag = "webhooks",
     params(EndpointPath),
     request_body(content = WebhookEndpointPatch, content_type = "application/merge-patch+json",
-        description = "A JSON Merge Patch; declared as `application/json` it is taken as well."),
+        description = "A JSON Merge Patch; the media type `application/json` is accepted as well."),
     responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint)))]
 async fn update_webhook_endpoint(
     State(state): State<HttpState>,
@@ -114,7 +114,7 @@ async fn update_webhook_endpoint(
 
 /// Delete a webhook endpoint
 ///
-/// What waits for it is called off; what is under way may still arrive.
+/// Waiting deliveries are cancelled; an attempt in flight may still arrive.
 #[utoipa::path(delete, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "deleteWebhookEndpoint",
     tag = "webhooks",
     params(EndpointPath),
@@ -130,11 +130,12 @@ async fn delete_webhook_endpoint(
 
 /// Test a webhook endpoint
 ///
-/// Sends it a `webhook.test`, whatever types and filter it has. Read the delivery to see how it went.
+/// Sends the endpoint a `webhook.test` event, regardless of its event types and filter. Read the delivery for the
+/// outcome.
 #[utoipa::path(post, path = "/api/v1/webhook-endpoints/{endpointId}/test", operation_id = "testWebhookEndpoint",
     tag = "webhooks",
     params(EndpointPath),
-    responses((status = 202, description = "Written; it goes out at once unless the endpoint is disabled.",
+    responses((status = 202, description = "Recorded; it is sent at once unless the endpoint is disabled.",
         body = WebhookDelivery, headers(("Location" = String, description = "The delivery.")))))]
 async fn test_webhook_endpoint(
     State(state): State<HttpState>,

@@ -1,4 +1,4 @@
-//! Request bodies against the catalogue: EM's bodies are sequences, and it takes nothing that it does not know.
+//! Request bodies against the catalogue: EM's bodies are sequences, and it accepts no element that it does not know.
 
 use crate::catalogue::{Field, Place, Scalar, Shape, TypeDef, Value, catalogue};
 use crate::sim::query::parse_time;
@@ -87,7 +87,7 @@ fn check_one(node: &Node, field: &Field) -> Result<(), String> {
 
 fn check_value(text: &str, field: &Field, name: &str) -> Result<(), String> {
     let trimmed = text.trim();
-    // An empty element stands for no value.
+    // An empty element means no value.
     if trimmed.is_empty() {
         return Ok(());
     }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_to_be_in_order_and_of_the_right_types() {
+    fn a_body_must_follow_the_schemas_order_and_types() {
         let whole = "<DnsNameOrIpAddress>a</DnsNameOrIpAddress><Port>9392</Port>";
         assert_eq!(checked("BackupServerSpec", whole), Ok(()));
         for wrong in [

@@ -1,4 +1,4 @@
-//! Documents: a thing's fields in the order of its type, nested types included.
+//! Documents: an item's fields in the order of its type, nested types included.
 
 use super::facts;
 use super::kinds::{Kind, kinds};

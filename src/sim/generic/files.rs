@@ -1,4 +1,4 @@
-//! Guest file systems: directories and files that are the same whenever one looks, and their bytes.
+//! Guest file systems: directories and files that never change, and their bytes.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,7 +22,7 @@ const FILES: [&str; 6] = [
 ];
 /// Directories nest so deep.
 const DEPTH: usize = 4;
-/// One file is large enough not to fit into anybody's buffer at once.
+/// One file is larger than any client's buffer.
 const LARGE: (&str, u64) = ("archive.tar.gz", 3_000_000);
 
 /// A file or a directory.
@@ -86,7 +86,7 @@ pub fn exists(place: &Place) -> bool {
         .is_none_or(|path| find(&system, path).is_some())
 }
 
-/// What tells one file system from another.
+/// The seed that distinguishes one file system from another.
 fn system(place: &Place) -> String {
     place.last().map(|row| row.path()).unwrap_or_default()
 }
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_directory_lists_is_found_and_nothing_else() {
+    fn exactly_what_a_directory_lists_is_found() {
         let mut left = vec![vec!["C:".to_owned()]];
         let mut files = 0;
         while let Some(path) = left.pop() {

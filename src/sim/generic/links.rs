@@ -1,4 +1,4 @@
-//! Links: from each thing to what it has to do with, and only to what answers.
+//! Links: from each item to the related ones, and only to those that can be read.
 
 use super::kinds::{Target, kind, kinds, link_type_of};
 use crate::catalogue::{Method, Resource, catalogue};

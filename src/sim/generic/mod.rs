@@ -1,12 +1,12 @@
 //! Everything that EM shows and does beyond failover: served from the catalogue.
 //!
-//! Which resources, fields and actions there are is read off the catalogue; what belongs to what is in
-//! `plan`, what must agree in `facts`. Each answer is computed from the path and the seed when it is asked for.
-//! What `routes` has a handler for never comes here.
+//! The catalogue gives the resources, fields and actions; `plan` decides which items belong together, `facts` what must
+//! agree. Invariant: each answer is computed from the path and the seed, and stored nowhere. Requests that `routes` has
+//! a handler for never come here.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `plan`, `kinds`, `rows`, `facts` | which things there are and how they belong together |
+//! | `plan`, `kinds`, `rows`, `facts` | the items and how they belong together |
 //! | `names`, `values`, `build`, `links` | their documents |
 //! | `place`, `reads`, `files`, `query` | GET, guest file systems and the query service included |
 //! | `writes`, `body` | POST, PUT and DELETE, and their bodies; what they changed is in `src/sim/changes.rs` |

@@ -1,4 +1,4 @@
-//! What things are called.
+//! The names of items.
 
 use jiff::tz::TimeZone;
 
@@ -38,7 +38,7 @@ impl Scene<'_> {
                 let job = above.map(|(above, at)| self.name(&self.nth(above, at, None)));
                 format!("{}@{}", job.unwrap_or_default(), self.stamp(row))
             }
-            // Two blanks, as the manual shows it.
+            // Two spaces, as the manual shows it.
             "/restorePoints" => {
                 let at = facts::created(self, row).to_zoned(TimeZone::UTC);
                 at.strftime("%b %d %Y  %-I:%M%p").to_string()

@@ -1,4 +1,4 @@
-//! What a path names: a resource and the things on the way to it.
+//! The resource that a path names, and the items on the way to it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How many things there are of each kind, and what belongs to what.
+//! How many items each kind has, and which belong together.
 //!
 //! The catalogue knows which resources exist; it does not say that a restore point belongs to a backup of its
 //! job. This table does. Kinds that it leaves out have a few things that belong to a backup server.
@@ -112,7 +112,7 @@ pub const PLANS: &[Plan] = &[
     plan("/vCloud/orgConfigs", 3, &[SERVERS], &["/repositories"]),
 ];
 
-/// What the prefix of a field's name stands for (`JobUid`, `RepositoryName`); the first that a thing has to do
+/// The kind that the prefix of a field's name means (`JobUid`, `RepositoryName`); the first that a thing has to do
 /// with counts.
 pub const MEANINGS: &[(&str, &[&str])] = &[
     ("BackupServer", &[SERVERS]),

@@ -57,7 +57,7 @@ pub fn answer(call: &Call<'_>, name: &str, form: Form) -> Handled {
     })
 }
 
-/// Where rows of a kind stand in a result, and what they are called there.
+/// The place and the name of a kind's rows in a result.
 fn member(kind: &Kind, form: Form) -> (Member, &'static str) {
     if kind.key && form == Form::Reference {
         return (Member::Refs, "Ref");

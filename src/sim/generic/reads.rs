@@ -1,4 +1,4 @@
-//! GET: collections, things, views of collections, services.
+//! GET: collections, items, views of collections, services.
 
 use std::sync::Arc;
 

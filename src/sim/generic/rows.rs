@@ -1,4 +1,4 @@
-//! The things themselves: which there are, their ids, and what each has to do with the others.
+//! The items themselves: their ids, and how each relates to the others.
 //!
 //! Nothing is stored. A thing is a kind and a number; its id, its owner and everything it belongs to are
 //! computed from these, so that two answers never contradict each other. Ids do not depend on the seed.
@@ -127,7 +127,7 @@ impl<'a> Scene<'a> {
         !self.world.changes.removed(row.key) && (!row.kind.window || self.in_window(row))
     }
 
-    /// Every thing of a kind, whoever owns it.
+    /// Every item of a kind, whichever its owner.
     pub fn all(self, kind: &'static Kind) -> Vec<Row> {
         match kind.owner.and_then(super::kinds::kind) {
             None => self.rows(kind, None),

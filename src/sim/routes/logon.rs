@@ -27,7 +27,7 @@ pub fn authorize(world: &mut World, request: &Request, now: Timestamp) -> Result
     }
 }
 
-/// `GET /api/`: the versions, for anybody.
+/// `GET /api/`: the versions, without a logon.
 #[expect(clippy::unnecessary_wraps, reason = "a handler's signature")]
 pub fn base(call: &mut Call<'_>) -> Handled {
     Ok(Answer::ok(call.documents().base()))

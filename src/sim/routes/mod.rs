@@ -1,8 +1,8 @@
-//! Which request reaches which part of the world.
+//! The routes of failover, logon and query: one table of path, method and handler.
 //!
-//! One table: path, method, handler. Whatever EM would refuse before it looks at a resource (no logon, no
-//! length, unknown path, wrong method, JSON wanted) is refused here, in EM's error document.
-//! What the table does not have is asked of `generic`, which serves all the rest from the catalogue.
+//! What EM refuses before it reads a resource (no logon, no length, unknown path, wrong method, JSON requested) is
+//! refused here, in EM's error document. All other paths go to `generic`, which serves them from the catalogue.
+//! Tests: `tests/it/simulator.rs`.
 
 mod logon;
 mod plans;

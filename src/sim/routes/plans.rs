@@ -175,7 +175,7 @@ fn busy(plan: &Plan) -> Refusal {
     Refusal::bad_request(format!("Failover plan '{}' is already running", plan.name))
 }
 
-/// The moment that a management spec names; `None` stands for now.
+/// The timestamp that a management spec names; `None` means now.
 fn restore_before(call: &Call<'_>, kind: Kind) -> Result<Option<Timestamp>, Refusal> {
     let root = read(&call.request.body).map_err(Refusal::bad_request)?;
     let expected = match kind {

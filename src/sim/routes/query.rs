@@ -171,7 +171,7 @@ fn session_rows<'a>(call: &'a Call<'_>) -> Vec<Row<&'a Failover>> {
             }
         })
         .collect();
-    // Nothing says in which order EM gives rows that nobody sorts; by id, nobody can take it for the time's.
+    // EM documents no order for unsorted rows; ordered by id they cannot be mistaken for ordered by time.
     rows.sort_by_key(|row| row.item.id);
     rows
 }

@@ -29,7 +29,7 @@ pub fn get(call: &mut Call<'_>) -> Handled {
     Ok(Answer::ok(call.documents().task(task)))
 }
 
-/// `DELETE /api/tasks/{id}`: forgets the task, and stops what is still going on for it.
+/// `DELETE /api/tasks/{id}`: removes the task, and stops its unfinished work.
 pub fn delete(call: &mut Call<'_>) -> Handled {
     let id = call.captured.first().map_or("", String::as_str).to_owned();
     let (now, tempo, collect) = (call.now, call.world.tempo, call.world.options.collect_delay);

@@ -62,10 +62,10 @@ impl Heartbeat {
             let beat = tokio::time::timeout(BEAT_LIMIT, self.beat()).await;
             let beat = beat.unwrap_or(Err(Error::TooSlow));
             match &beat {
-                Ok(()) if failing => tracing::info!("this replica beats again"),
+                Ok(()) if failing => tracing::info!("this replica writes its heartbeat again"),
                 Err(error) if !failing => tracing::warn!(
                     error = error as &dyn std::error::Error,
-                    "this replica cannot beat; it claims nothing until it can"
+                    "this replica cannot write its heartbeat; it claims no work until it can"
                 ),
                 Ok(()) | Err(_) => {}
             }
@@ -115,7 +115,7 @@ impl Heartbeat {
             if dead > 0 {
                 tracing::warn!(
                     replicas = dead,
-                    "a replica was silent for too long; its work is taken over"
+                    "a replica sent no heartbeat for too long; its work is taken over"
                 );
                 self.store.0.replicas.now();
             }

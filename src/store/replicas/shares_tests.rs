@@ -104,7 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 #[test]
-fn four_for_three_are_two_one_and_one() {
+fn four_sessions_for_three_replicas_are_two_one_and_one() {
     let shares: Vec<usize> = (0..3).map(|rank| share(4, 3, rank)).collect();
     assert_eq!(shares, [2, 1, 1]);
     assert_eq!((share(2, 1, 0), share(1, 3, 2), share(0, 0, 0)), (2, 1, 1));
@@ -140,7 +140,7 @@ fn the_share_of_a_dead_replica_is_given_to_the_others() {
 }
 
 #[test]
-fn one_of_each_is_kept_through_silence_and_taken_after_the_grace() {
+fn a_silent_replicas_share_is_reused_after_the_grace_period_only() {
     let mut replica = Greedy::new(0, 4);
     replica.shares.take_one();
     assert_eq!(replica.allowed(), 0);
@@ -155,7 +155,7 @@ fn one_of_each_is_kept_through_silence_and_taken_after_the_grace() {
 
 proptest! {
     #[test]
-    fn shares_are_even_and_add_up(total in 0..120_usize, replicas in 1..20_usize) {
+    fn shares_are_even_within_the_total(total in 0..120_usize, replicas in 1..20_usize) {
         let shares: Vec<usize> = (0..replicas).map(|rank| share(total, replicas, rank)).collect();
         prop_assert_eq!(shares.iter().sum::<usize>(), total.max(replicas));
         prop_assert!(shares.is_sorted_by(|one, next| one >= next));
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn in_whatever_order_replicas_come_beat_and_go_there_is_never_more_than_the_total(
+    fn shares_never_exceed_the_total_in_any_order_of_beats(
         total in 1..9_usize,
         steps in prop::collection::vec(step(), 1..120),
     ) {

@@ -28,7 +28,7 @@ pub struct Lane {
     pub key: String,
     /// The endpoint; none for callbacks.
     pub endpoint: Option<EndpointId>,
-    /// How many deliveries may be under way at once.
+    /// How many deliveries may be in flight at once.
     pub cap: usize,
     /// Whether only a probe may go out.
     pub down: bool,
@@ -62,7 +62,7 @@ pub struct Claimed {
     pub lane: String,
     /// The event.
     pub event: EventId,
-    /// What the event says.
+    /// The event's type.
     pub kind: EventType,
     /// The bytes to send.
     pub body: String,
@@ -70,7 +70,7 @@ pub struct Claimed {
     pub created_at: Timestamp,
     /// Whether it probes an endpoint that is down.
     pub probe: bool,
-    /// Where it goes.
+    /// The receiver's URL.
     pub to: Destination,
 }
 
@@ -234,7 +234,7 @@ impl Tx {
                     tracing::error!(
                         delivery = id,
                         error = &error as &dyn std::error::Error,
-                        "a delivery cannot be read and is put into quarantine"
+                        "a delivery cannot be read and is quarantined"
                     );
                     self.quarantine(&begun, owner).await?;
                     claims.quarantined += 1;

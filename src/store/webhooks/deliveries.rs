@@ -21,7 +21,7 @@ pub struct DeliveryFilter {
     pub endpoint: Option<EndpointId>,
     /// The states wanted.
     pub states: Vec<DeliveryState>,
-    /// The event types wanted.
+    /// The event types to receive.
     pub event_types: Vec<EventType>,
 }
 

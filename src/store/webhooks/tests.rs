@@ -144,7 +144,7 @@ async fn an_event_makes_a_delivery_for_each_endpoint_that_wants_it() {
 }
 
 #[tokio::test]
-async fn secrets_and_credentials_are_not_readable_in_the_tables() {
+async fn secrets_are_not_readable_in_the_tables() {
     let fixture = Fixture::new().await;
     let id = fixture.endpoint(Settings::default()).await;
     let row: (String, String, String, String) =
@@ -191,7 +191,7 @@ async fn a_callback_gets_exactly_one_delivery_whatever_happens_later() {
 }
 
 #[tokio::test]
-async fn a_session_has_one_delivery_under_way_and_the_lowest_goes_first() {
+async fn deliveries_of_a_session_are_sent_one_at_a_time_in_order() {
     let fixture = Fixture::new().await;
     fixture.endpoint(Settings::default()).await;
     let first = fixture.session_event(1, 1).await;
@@ -227,7 +227,7 @@ async fn a_session_has_one_delivery_under_way_and_the_lowest_goes_first() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_may_be_passed_lets_the_next_go_and_stays_one_at_a_time() {
+async fn a_delivery_that_may_be_passed_unblocks_one_other_of_its_session() {
     let fixture = Fixture::new().await;
     fixture.endpoint(Settings::default()).await;
     let mut ids = Vec::new();
@@ -358,7 +358,7 @@ async fn held_deliveries_go_out_in_the_order_of_the_log() {
 }
 
 #[tokio::test]
-async fn deleting_an_endpoint_calls_off_what_waits_and_lets_finish_what_flies() {
+async fn deleting_an_endpoint_cancels_its_waiting_deliveries_only() {
     let fixture = Fixture::new().await;
     let id = fixture.endpoint(Settings::default()).await;
     fixture.session_event(1, 1).await;
@@ -376,7 +376,7 @@ async fn deleting_an_endpoint_calls_off_what_waits_and_lets_finish_what_flies() 
 }
 
 #[tokio::test]
-async fn a_test_goes_to_its_endpoint_alone_and_through_its_pauses() {
+async fn a_test_event_goes_to_its_endpoint_alone() {
     let fixture = Fixture::new().await;
     let id = fixture.endpoint(Settings::default()).await;
     fixture
@@ -447,7 +447,7 @@ async fn probes_take_turns_over_the_sessions_that_wait() {
 }
 
 #[tokio::test]
-async fn old_deliveries_are_removed_with_their_callbacks_and_waiting_ones_are_kept() {
+async fn only_old_ended_deliveries_are_removed() {
     let fixture = Fixture::new().await;
     fixture.endpoint(Settings::default()).await;
     let held = Settings {

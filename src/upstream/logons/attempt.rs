@@ -137,7 +137,7 @@ impl Pool {
     /// As a logon.
     pub async fn check(self: &Arc<Self>) -> Result<&'static str, Error> {
         let pool = self.clone();
-        // In a task of its own, so that whoever stops waiting leaves no session behind.
+        // In a task of its own, so that a caller who stops waiting leaves no session behind.
         let work = self.tasks.spawn(async move {
             let logon = pool.log_on().await?;
             let version = pool.lock().version;

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_turns_are_there_at_once_and_first_make_up_for_those_that_were_to_go() {
+    async fn new_turns_first_cancel_pending_removals() {
         let turns = FairQueue::new(3);
         let out = take_all(&turns);
         turns.resize(1);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_gets_a_turn_when_there_are_more_and_none_once_they_are_closed() {
+    async fn a_waiter_gets_a_new_turn_unless_the_queue_is_closed() {
         let turns = FairQueue::new(0);
         let (held, ()) = tokio::join!(turns.take(), async { turns.resize(1) });
         assert!(held.is_some());

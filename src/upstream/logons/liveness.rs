@@ -45,7 +45,7 @@ impl Pool {
     }
 
     /// Whether a 403 in that session means that the session is dead. EM answers an expired session with 401, some
-    /// builds with 403 (docs/behaviour.md#how-em-behaves); a question that every live session may ask tells the two apart.
+    /// builds with 403 (docs/behaviour.md#how-em-behaves); a read that every live session may make distinguishes the two.
     pub async fn expired_behind_403(&self, lease: &Lease) -> bool {
         self.probes.get() == Some(&true) && self.life(&lease.logon).await == Life::Dead
     }

@@ -43,7 +43,7 @@ impl Pool {
             return false;
         };
         entry.pins = entry.pins.saturating_sub(1);
-        // Nobody has a use for it any more, so that it has to be closed like any other.
+        // It is not used any more, so it is closed like any other.
         entry.saved &= entry.pins > 0;
         self.drop_unneeded_borrowed(&mut state);
         true

@@ -107,7 +107,7 @@ impl Pool {
         out
     }
 
-    /// Logs off a session that was taken out, and only then lets another one take its place.
+    /// Logs off a session that was removed, and only then frees its place for another.
     pub(super) async fn dismiss(self: Arc<Self>, logon: Arc<Logon>) {
         self.log_off(&logon).await;
         {

@@ -123,7 +123,7 @@ mod tests {
     #[case(401, Verdict::Failed(AttemptError::HttpStatus))]
     #[case(410, Verdict::Failed(AttemptError::HttpStatus))]
     #[case(500, Verdict::Failed(AttemptError::HttpStatus))]
-    fn a_status_is_judged_by_its_class(#[case] status: u16, #[case] verdict: Verdict) {
+    fn the_class_of_a_status_decides(#[case] status: u16, #[case] verdict: Verdict) {
         let answer = Answer {
             status,
             ..Answer::default()

@@ -1,4 +1,4 @@
-//! What the tests of deliveries stand on: a store, the verbs, a dispatcher, and a clock to move.
+//! The test bench of deliveries: a store, the verbs, a dispatcher, and a clock to move.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ impl Bench {
         health
     }
 
-    /// The same store after this process was gone, without a dispatcher. What was under way is not told how it ended.
+    /// The same store in the next process, without a dispatcher. The outcome of deliveries in flight is not recorded.
     pub async fn reopen(self) -> Self {
         let Self {
             store,
@@ -117,7 +117,7 @@ impl Bench {
         drop((store, verbs, guard, tasks));
         // The lock of the store goes with its last user.
         let lock = directory.path().join("emgate.db.lock");
-        holds("nobody uses the store", || {
+        holds("the store is unused", || {
             std::fs::File::open(&lock).is_ok_and(|file| file.try_lock().is_ok())
         })
         .await;
@@ -177,7 +177,7 @@ impl Bench {
         id
     }
 
-    /// Moves the clock as time does, so that the store believes it, and lets the dispatcher look at it.
+    /// Moves the clock steadily, so that the store trusts it, and wakes the dispatcher.
     pub fn advance(&self, by: Duration) {
         let mut left = by;
         while !left.is_zero() {

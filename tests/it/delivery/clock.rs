@@ -11,7 +11,7 @@ use super::peer::{OK, Peer, Reply};
 const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test]
-async fn a_clock_that_is_far_ahead_ends_no_endpoint_and_no_delivery() {
+async fn a_clock_that_is_far_ahead_ends_nothing() {
     let bench = Bench::start().await;
     let peer = Peer::answering(Reply::Status(500, "")).await;
     let endpoint = bench.endpoint(&peer.url()).await;

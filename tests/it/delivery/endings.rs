@@ -47,7 +47,7 @@ async fn a_receiver_that_is_gone_is_disabled_with_its_events_held() {
 }
 
 #[tokio::test]
-async fn others_are_told_that_an_endpoint_was_disabled_and_it_is_not_told_itself() {
+async fn a_disabled_endpoint_is_announced_to_the_others() {
     let (bench, peer) = (
         Bench::start().await,
         Peer::answering(Reply::Status(410, "")).await,
@@ -78,7 +78,7 @@ async fn others_are_told_that_an_endpoint_was_disabled_and_it_is_not_told_itself
 }
 
 #[tokio::test]
-async fn retry_after_pauses_the_whole_endpoint_and_only_with_429_and_503() {
+async fn retry_after_pauses_the_endpoint_for_429_and_503() {
     let day = 86_400;
     for (status, line, pause) in [
         (429, "retry-after: 120\r\n", Some(120)),
@@ -140,7 +140,7 @@ async fn a_test_goes_through_a_pause() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_fails_is_reported_after_15_minutes_and_disabled_after_5_days() {
+async fn a_failing_endpoint_is_disabled_after_5_days() {
     let (bench, peer) = (
         Bench::start().await,
         Peer::answering(Reply::Status(500, "")).await,
@@ -168,7 +168,7 @@ async fn an_endpoint_that_fails_is_reported_after_15_minutes_and_disabled_after_
     assert_eq!(news["type"], "webhook.endpoint.disabled");
     assert_eq!(
         news["data"]["endpoint"]["reason"],
-        "it has taken nothing for 5 days; the last attempt failed: the receiver answered 500"
+        "it has accepted no delivery for 5 days; the last attempt failed: the receiver answered 500"
     );
     let endpoint = bench.get(dead.id).await;
     assert_eq!(endpoint.disabled_reason, Some(DisabledReason::NoSuccess));
@@ -191,7 +191,7 @@ async fn an_endpoint_that_fails_is_reported_after_15_minutes_and_disabled_after_
 }
 
 #[tokio::test]
-async fn an_endpoint_can_be_disabled_enabled_moved_and_deleted_while_deliveries_wait() {
+async fn an_endpoint_can_be_changed_while_deliveries_wait() {
     let (bench, old) = (
         Bench::start().await,
         Peer::answering(Reply::Status(500, "")).await,
@@ -224,7 +224,7 @@ async fn an_endpoint_can_be_disabled_enabled_moved_and_deleted_while_deliveries_
 }
 
 #[tokio::test]
-async fn a_delivery_under_way_when_its_endpoint_goes_finishes_and_is_not_retried() {
+async fn a_delivery_in_flight_outlives_its_endpoint_without_retries() {
     let (bench, peer) = (
         Bench::start().await,
         Peer::answering(Reply::Stall(Vec::new())).await,

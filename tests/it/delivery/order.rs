@@ -1,4 +1,4 @@
-//! Who waits for whom: within a session everybody, between endpoints nobody.
+//! The order of deliveries: those of a session wait for each other, those of different endpoints never do.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::peer::{OK, Peer, Reply};
 use crate::waiting::holds;
 
 #[tokio::test]
-async fn events_of_a_session_arrive_in_order_and_one_at_a_time() {
+async fn events_of_a_session_arrive_one_at_a_time_in_order() {
     let (bench, peer) = (Bench::start().await, Peer::answering(OK).await);
     bench
         .endpoint_with(&peer.url(), json!({"maxConcurrency": 32}))
@@ -50,7 +50,7 @@ async fn a_later_event_waits_for_the_retry_of_an_earlier_one() {
 }
 
 #[tokio::test]
-async fn an_event_refused_for_its_content_is_passed_and_tried_again_later() {
+async fn an_event_refused_for_its_content_is_retried_later() {
     for (status, passes) in [
         (400, true),
         (404, true),
@@ -94,7 +94,7 @@ async fn an_event_refused_for_its_content_is_passed_and_tried_again_later() {
 }
 
 #[tokio::test]
-async fn an_event_that_keeps_failing_is_passed_once_the_endpoint_takes_others() {
+async fn a_failing_event_is_passed_once_the_endpoint_accepts_others() {
     let bench = Bench::start().await;
     let poison = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
     let poisonous = poison.clone();
@@ -127,7 +127,7 @@ async fn an_event_that_keeps_failing_is_passed_once_the_endpoint_takes_others() 
     for attempt in 1..=2 {
         bench.attempted(first, attempt, DeliveryState::Pending).await;
         bench.advance(Duration::from_mins(6));
-        // Something else is taken meanwhile, so the endpoint is alive.
+        // Another event is accepted meanwhile, so the endpoint is alive.
         let other = bench.event().await;
         bench.settled(other, DeliveryState::Delivered).await;
     }
@@ -155,7 +155,7 @@ async fn no_endpoint_has_more_under_way_than_it_asked_for() {
 }
 
 #[tokio::test]
-async fn hung_endpoints_with_long_queues_delay_nobody() {
+async fn hung_endpoints_with_long_queues_do_not_delay_others() {
     let mut config = lab();
     config.timeout = Duration::from_secs(10);
     let bench = Bench::idle(config).await;

@@ -1,4 +1,4 @@
-//! A receiver on a raw socket: it notes every request byte by byte and answers as it is told, however badly.
+//! A receiver on a raw socket: it records every request and gives the scripted answer, however broken.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -183,7 +183,7 @@ fn odd_heads() -> Vec<(&'static str, Vec<u8>)> {
         ("a length that is no number", lines(b"content-length: many\r\n")),
         ("a negative length", lines(b"content-length: -1\r\n")),
         (
-            "a coding that nobody knows",
+            "an unknown coding",
             lines(b"transfer-encoding: odd\r\ncontent-length: 0\r\n"),
         ),
     ]
@@ -272,7 +272,7 @@ async fn what_is_compressed_is_not_unpacked() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_a_failure_and_is_not_followed() {
+async fn a_redirect_is_not_followed() {
     let other = Peer::answering(super::peer::OK).await;
     let location = format!("location: http://user:word@{}/stolen?token=x\r\n", other.addr);
     let (bench, peer) = (

@@ -89,7 +89,7 @@ async fn post(client: &Client, host: &str, addr: SocketAddr) -> Result<u16, Atte
 }
 
 #[tokio::test]
-async fn a_certificate_is_believed_by_authority_name_and_time() {
+async fn a_certificate_is_checked_by_authority_name_and_validity() {
     let (ours, theirs) = (authority(), authority());
     let good = server(&ours, "receiver.test", |_| {}).await;
     assert_eq!(post(&client(&ours), "receiver.test", good).await, Ok(204));
@@ -152,7 +152,7 @@ async fn a_receiver_that_speaks_no_tls_or_stalls_the_handshake_has_its_class() {
 }
 
 #[tokio::test]
-async fn the_platforms_authorities_do_not_know_a_certificate_of_ones_own() {
+async fn a_private_certificate_is_refused_by_the_platforms_authorities() {
     let ours = authority();
     let addr = server(&ours, "receiver.test", |_| {}).await;
     let guard = EgressPolicy::with_resolver(&lab(), Vec::new(), Box::new(Loopback));

@@ -1,4 +1,4 @@
-//! What cannot be read, because it was sealed with another key or is damaged, is set aside by itself.
+//! Rows that were sealed with another key or are damaged are quarantined, and no other delivery is delayed.
 
 use emgate::app::Error;
 use emgate::domain::event::{EventType, Routing};
@@ -25,7 +25,7 @@ async fn change(bench: &Bench, statement: &'static str) {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_cannot_be_read_is_disabled_and_stops_nobody_else() {
+async fn an_unreadable_endpoint_is_disabled() {
     let bench = Bench::start().await;
     let (peer, witness) = (Peer::answering(OK).await, Peer::answering(OK).await);
     let lost = bench
@@ -73,7 +73,7 @@ async fn an_endpoint_that_cannot_be_read_is_disabled_and_stops_nobody_else() {
     ];
     for refused in refusals {
         let Err(Error::Invalid(faults)) = refused else {
-            panic!("it is told otherwise: {refused:?}")
+            panic!("another refusal: {refused:?}")
         };
         assert!(faults[0].detail.contains("encryption key"), "{faults:?}");
     }
@@ -81,7 +81,7 @@ async fn an_endpoint_that_cannot_be_read_is_disabled_and_stops_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_callback_that_cannot_be_read_goes_into_quarantine_and_the_next_is_sent() {
+async fn an_unreadable_callback_is_quarantined() {
     let bench = Bench::idle(super::bench::lab()).await;
     let peer = Peer::answering(OK).await;
     let mut events = Vec::new();
@@ -113,7 +113,7 @@ async fn a_callback_that_cannot_be_read_goes_into_quarantine_and_the_next_is_sen
 }
 
 #[tokio::test]
-async fn readiness_hears_that_nothing_can_be_claimed_and_that_it_can_again() {
+async fn readiness_reports_that_nothing_can_be_claimed() {
     let bench = Bench::idle(super::bench::lab()).await;
     let peer = Peer::answering(OK).await;
     bench.endpoint(&peer.url()).await;

@@ -13,7 +13,7 @@ use crate::waiting::holds;
 use crate::support::context::operator;
 
 #[tokio::test]
-async fn a_delivery_carries_the_event_and_a_signature_that_another_library_accepts() {
+async fn the_signature_of_a_delivery_is_accepted_by_another_library() {
     let (bench, peer) = (Bench::start().await, Peer::answering(OK).await);
     let endpoint = bench.endpoint(&peer.url()).await;
     let event = bench.event().await;
@@ -86,7 +86,7 @@ async fn a_retry_sends_the_same_bytes_under_the_same_id_with_a_fresh_timestamp()
 }
 
 #[tokio::test]
-async fn the_schedule_is_followed_to_its_end_and_then_the_delivery_is_given_up() {
+async fn a_delivery_is_given_up_at_the_end_of_its_schedule() {
     let mut config = super::bench::lab();
     config.retry_schedule = vec![
         Duration::from_secs(1),
@@ -108,7 +108,7 @@ async fn the_schedule_is_followed_to_its_end_and_then_the_delivery_is_given_up()
 }
 
 #[tokio::test]
-async fn custom_headers_and_credentials_in_the_url_are_sent_and_not_shown() {
+async fn custom_headers_and_url_credentials_are_sent_but_never_shown() {
     let (bench, peer) = (Bench::start().await, Peer::answering(OK).await);
     let url = format!("http://us%40er:pa%3Ass@{}/hook?token=abc", peer.addr);
     let made = bench
@@ -129,7 +129,7 @@ async fn custom_headers_and_credentials_in_the_url_are_sent_and_not_shown() {
 }
 
 #[tokio::test]
-async fn a_given_secret_signs_and_a_made_one_is_new_each_time() {
+async fn each_generated_secret_is_new() {
     let (bench, peer) = (Bench::start().await, Peer::answering(OK).await);
     let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
     let given = bench.endpoint_with(&peer.url(), json!({"secret": secret})).await;
@@ -145,7 +145,7 @@ async fn a_given_secret_signs_and_a_made_one_is_new_each_time() {
 }
 
 #[tokio::test]
-async fn a_callback_is_signed_with_its_own_secret_and_has_no_endpoint() {
+async fn a_callback_is_signed_with_its_own_secret() {
     let (bench, peer) = (Bench::start().await, Peer::answering(OK).await);
     let checked = bench
         .verbs

@@ -8,7 +8,7 @@ use emgate::transcode::{self, Mode};
 use serde_json::Value;
 
 use super::{operations, parameters};
-use crate::support::judge::{bare, document};
+use crate::support::schema_check::{bare, document};
 
 const ROOT: &str = "/api/v1/em";
 
@@ -54,11 +54,11 @@ fn words(operation: &Value, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_operation_of_the_catalogue_is_in_the_document_once_and_nothing_else_is() {
+fn the_document_holds_exactly_the_catalogues_operations() {
     let documented = documented();
     let mirrored = mirrored();
     assert_eq!(mirrored.len(), 358);
-    // What each operation of the document has to tell apart: an action, a type, or neither.
+    // What distinguishes each operation of the document: an action, a type, or neither.
     let mut expected: BTreeMap<&str, Vec<(&str, Option<&str>)>> = BTreeMap::new();
     for (_, operation, place) in &mirrored {
         let choice = match (operation.query, operation.action) {
@@ -87,7 +87,7 @@ fn every_operation_of_the_catalogue_is_in_the_document_once_and_nothing_else_is(
 }
 
 #[test]
-fn every_parameter_that_the_mirror_knows_is_documented_and_no_other() {
+fn exactly_the_mirrors_parameters_are_documented() {
     let documented = documented();
     let mut known: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for (resource, operation, place) in mirrored() {
@@ -98,10 +98,10 @@ fn every_parameter_that_the_mirror_knows_is_documented_and_no_other() {
     }
     for (place, known) in known {
         let queries = parameters(documented[&place]).filter(|parameter| parameter["in"] == "query");
-        let told: BTreeSet<&str> = queries
+        let reported: BTreeSet<&str> = queries
             .filter_map(|parameter| parameter["name"].as_str())
             .collect();
-        assert_eq!(told, known, "{place}");
+        assert_eq!(reported, known, "{place}");
     }
 }
 

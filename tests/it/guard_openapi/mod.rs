@@ -1,5 +1,5 @@
-//! Judges the OpenAPI document: the checked-in file is the program's own, every promise in it is complete, and every
-//! example is valid against its schema by somebody else's validator.
+//! Checks the OpenAPI document: the checked-in file is the program's own, every promise in it is complete, and every
+//! example is valid against its schema by the validator of another library.
 
 mod mirror;
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::judge::{Judge, document};
+use crate::support::schema_check::{SchemaCheck, document};
 
 const FILE: &str = "openapi/emgate.v1.json";
 const METHODS: &[&str] = &["get", "put", "post", "delete", "patch"];
@@ -44,7 +44,7 @@ fn all_operations(document: &Value) -> Vec<(String, &Value)> {
 
 /// What a reference leads to.
 fn followed(value: &Value) -> &Value {
-    Judge::of_the_program().followed(value)
+    SchemaCheck::of_the_program().followed(value)
 }
 
 /// The parameters of an operation, each where it is written.
@@ -66,13 +66,13 @@ fn the_checked_in_document_is_the_programs_own() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_component_is_used() {
+fn references_and_components_match() {
     let document = document();
     fn walk<'a>(value: &'a Value, used: &mut BTreeSet<&'a str>) {
         match value {
             Value::Object(fields) => {
                 used.extend(fields.get("$ref").and_then(Value::as_str));
-                // What stands in an example is data.
+                // The content of an example is data.
                 let structure = fields
                     .iter()
                     .filter(|(name, _)| *name != "example" && *name != "value");
@@ -109,7 +109,7 @@ fn every_reference_leads_somewhere_and_every_component_is_used() {
 }
 
 #[test]
-fn every_operation_is_described_and_named_like_a_function_and_names_are_unique() {
+fn every_operation_has_a_description_and_a_unique_name() {
     let document = document();
     let tags: BTreeSet<&str> = document["tags"]
         .as_array()
@@ -157,7 +157,7 @@ fn every_operation_is_described_and_named_like_a_function_and_names_are_unique()
 }
 
 #[test]
-fn a_path_names_its_parameters_and_no_parameter_stands_twice() {
+fn a_path_names_each_parameter_once() {
     let document = document();
     for (place, operation) in operations(document) {
         let mut named = BTreeSet::new();
@@ -238,7 +238,7 @@ fn every_operation_names_its_scope_or_says_that_it_needs_none() {
 }
 
 #[test]
-fn every_operation_tells_which_problems_it_answers() {
+fn every_operation_lists_its_problems() {
     let document = document();
     for (place, operation) in operations(document) {
         let answers = operation["responses"].as_object().expect("responses");
@@ -267,7 +267,7 @@ fn every_operation_tells_which_problems_it_answers() {
             .filter(|(status, _)| status.starts_with(['4', '5']))
         {
             let problem = &followed(answer)["content"]["application/problem+json"];
-            // Readiness tells its own story with 503.
+            // Readiness has its own body for 503.
             if place == "GET /readyz" && status == "503" {
                 continue;
             }
@@ -288,9 +288,9 @@ fn every_operation_tells_which_problems_it_answers() {
 }
 
 #[test]
-fn every_body_has_an_example_and_every_example_is_valid_against_its_schema() {
+fn every_body_has_a_valid_example() {
     let document = document();
-    let mut judged = 0;
+    let mut checked = 0;
     let mut bodies: Vec<(String, &Value)> = Vec::new();
     for (place, operation) in all_operations(document) {
         for (kind, content) in operation["requestBody"]["content"]
@@ -307,12 +307,12 @@ fn every_body_has_an_example_and_every_example_is_valid_against_its_schema() {
         }
         for parameter in parameters(operation) {
             if parameter.get("example").is_some() {
-                judge(
+                check_example(
                     &parameter["schema"],
                     &parameter["example"],
                     &format!("{place}: {}", parameter["name"]),
                 );
-                judged += 1;
+                checked += 1;
             }
         }
     }
@@ -333,24 +333,24 @@ fn every_body_has_an_example_and_every_example_is_valid_against_its_schema() {
             "{place} has no example; add one to http/openapi/samples.rs or to its schema"
         );
         for example in examples {
-            judge(schema, example, &place);
-            judged += 1;
+            check_example(schema, example, &place);
+            checked += 1;
         }
     }
     assert!(
-        judged > 800,
-        "only {judged} examples were found: does the test still see them?"
+        checked > 800,
+        "only {checked} examples were found: does the test still see them?"
     );
 }
 
-/// Small bodies carry their examples field by field.
+/// Small bodies carry their examples field by field; a list is no example.
 fn has_field_examples(schema: &Value) -> bool {
     let mut fields = schema["properties"].as_object().into_iter().flatten();
-    fields.any(|(_, field)| field.get("example").is_some() || field.get("items").is_some())
+    fields.any(|(_, field)| field.get("example").is_some())
 }
 
-fn judge(schema: &Value, example: &Value, place: &str) {
-    let faults = Judge::of_the_program().schema_faults(schema, example);
+fn check_example(schema: &Value, example: &Value, place: &str) {
+    let faults = SchemaCheck::of_the_program().schema_faults(schema, example);
     assert!(
         faults.is_empty(),
         "{place}: the example does not fit its schema: {faults:#?}\n{example:#}"
@@ -358,7 +358,7 @@ fn judge(schema: &Value, example: &Value, place: &str) {
 }
 
 #[test]
-fn every_event_type_is_a_webhook_with_the_three_headers_and_an_example_that_fits() {
+fn every_event_type_is_a_documented_webhook() {
     let document = document();
     let webhooks = document["webhooks"].as_object().expect("webhooks");
     let mut left: BTreeMap<&String, &Value> = webhooks.iter().collect();
@@ -379,7 +379,7 @@ fn every_event_type_is_a_webhook_with_the_three_headers_and_an_example_that_fits
         );
         let content = &item["post"]["requestBody"]["content"]["application/json"];
         assert_eq!(content["example"]["type"], *name);
-        judge(&content["schema"], &content["example"], &name);
+        check_example(&content["schema"], &content["example"], &name);
     }
     assert!(left.is_empty(), "{left:?} are no event types");
 }

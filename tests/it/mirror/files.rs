@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{between, plan_path};
-use crate::support::stand_in::Reply;
+use crate::support::scripted_server::Reply;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_reach_em_with_the_right_encoding() {
@@ -100,7 +100,7 @@ async fn a_file_passes_as_it_comes() {
     let answer = test.client.get(path).refused(404, "not-found").await;
     assert!(answer.text.contains("no such file"));
 
-    // A file that ends too early must not look whole.
+    // A file that ends too early must not seem complete.
     let mut broken = Reply::xml(200, "half").header("content-type", "text/plain");
     broken.cut = true;
     em.answers(
@@ -113,7 +113,7 @@ async fn a_file_passes_as_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_logon_session_is_nobodys_concern() {
+async fn an_expired_logon_session_is_replaced_unnoticed() {
     let (test, em) = between().await;
     em.answers(
         "GET /api/vmRestorePoints/1/mounts/2/C:/x?action=download",
@@ -135,7 +135,7 @@ async fn an_expired_logon_session_is_nobodys_concern() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_for_people_is_not_taken_for_the_file() {
+async fn an_html_page_is_not_served_as_the_file() {
     let (test, em) = between().await;
     let page = Reply::xml(200, "<html><body>Sign in</body></html>")
         .header("content-type", "text/html; charset=utf-8");

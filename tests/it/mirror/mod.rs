@@ -3,25 +3,25 @@
 mod files; // guest files: encodings of their paths, their bytes as a stream
 mod plans; // failover plans: the verbs and scopes of the curated routes
 mod reads; // documents, filters, entity tags, refusals
-mod sparing; // many readers, one request; nobody reads what was before a write
+mod sparing; // many readers, one request; no stale read after a write
 mod table; // every operation of the catalogue, once
 mod tasks; // listed, read, removed, by those who asked for them
 mod writes; // bodies, statuses, operations, at most one request on the wire
 
 use serde_json::Value;
 
-use crate::support::stand_in::StandIn;
+use crate::support::scripted_server::ScriptedServer;
 use crate::support::{PLAN, TestGateway};
 
-/// A gateway whose Enterprise Manager can be told what to say.
-async fn between() -> (TestGateway, StandIn) {
-    let stand_in = StandIn::start().await;
-    let before = stand_in.clone();
+/// A gateway whose Enterprise Manager gives scripted answers.
+async fn between() -> (TestGateway, ScriptedServer) {
+    let scripted = ScriptedServer::start().await;
+    let before = scripted.clone();
     let test = TestGateway::builder()
-        .config(move |config| before.step_before(&mut config.upstream))
+        .config(move |config| before.put_before(&mut config.upstream))
         .start()
         .await;
-    (test, stand_in)
+    (test, scripted)
 }
 
 fn plan_path() -> String {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{asked, between, first, plan_path};
-use crate::support::stand_in::{Reply, StandIn};
+use crate::support::scripted_server::{Reply, ScriptedServer};
 use crate::support::{PLAN, TestGateway};
 
 const REFUSED: &str = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"no\"/>";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_action_runs_the_verb_of_the_curated_route_and_answers_ems_task() {
+async fn a_mirrored_action_runs_the_verb_of_the_curated_route() {
     let test = TestGateway::start().await;
     let made = test
         .client
@@ -27,7 +27,7 @@ async fn an_action_runs_the_verb_of_the_curated_route_and_answers_ems_task() {
         .expect("an id")
         .to_owned();
     assert!(made.body["href"].as_str().is_some_and(|href| href.ends_with(&id)));
-    // Whatever is asked of the plan by either door while it runs is refused.
+    // Both the curated and the mirrored route refuse further actions while the plan runs.
     for path in [
         format!("{}?action=undo", plan_path()),
         format!("/api/v1/cloud-failover-plans/{PLAN}/undo"),
@@ -48,7 +48,7 @@ async fn an_action_runs_the_verb_of_the_curated_route_and_answers_ems_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_takes_ems_own_words_for_the_bound_of_the_restore_points() {
+async fn a_mirrored_start_accepts_ems_names_for_its_restore_point() {
     let test = TestGateway::start().await;
     let start = format!("{}?action=start", plan_path());
     for (body, pointer) in [
@@ -122,11 +122,11 @@ async fn a_start_date_is_read_as_every_date_time_of_the_mirror() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_a_plan_is_compared_with_what_em_has_now_not_with_a_read_of_before() {
-    let em = StandIn::start().await;
+    let em = ScriptedServer::start().await;
     let before = em.clone();
     let test = TestGateway::builder()
         .config(move |config| {
-            before.step_before(&mut config.upstream);
+            before.put_before(&mut config.upstream);
             config.upstream.cache_ttl = Duration::from_mins(10);
         })
         .start()

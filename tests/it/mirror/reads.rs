@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{between, plan_path};
-use crate::support::stand_in::Reply;
+use crate::support::scripted_server::Reply;
 use crate::support::{PLAN, TestGateway};
 
 async fn requests(test: &TestGateway, which: &str) -> u64 {
@@ -47,7 +47,7 @@ async fn a_resource_is_read_as_entity_and_a_collection_as_references() {
         .expect(200);
     assert!(entities.body["items"][0]["cloudFailoverPlanInfo"].is_object());
 
-    // Every link of the mirror's can be followed as it stands.
+    // Every link of the mirror can be followed unchanged.
     let href = first["href"].as_str().expect("a link");
     assert!(href.starts_with("/api/v1/em/"), "{href}");
     test.client.get(href).send().await.expect(200);
@@ -102,7 +102,7 @@ async fn a_collection_is_filtered_sorted_and_paged_by_ems_query_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_is_told_before_anything_is_sent() {
+async fn a_mistake_is_reported_before_anything_is_sent() {
     let test = TestGateway::start().await;
     let before = requests(&test, "GET /api/query").await;
     for (path, pointer, says) in [
@@ -203,7 +203,7 @@ async fn reading_and_writing_need_their_scope() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_has_a_strong_tag_and_is_not_sent_twice_to_who_has_it() {
+async fn a_document_with_a_known_entity_tag_is_not_sent_again() {
     let test = TestGateway::start().await;
     let first = test.client.get(&plan_path()).send().await.expect(200);
     let tag = first.header("etag").to_owned();
@@ -232,7 +232,7 @@ async fn a_document_has_a_strong_tag_and_is_not_sent_twice_to_who_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_em_says_arrives_whatever_it_is_and_what_cannot_be_trusted_does_not() {
+async fn only_answers_that_can_be_trusted_are_passed_on() {
     let (test, em) = between().await;
     em.answers(
         "GET /api/reports/summary/overview",

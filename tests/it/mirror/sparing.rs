@@ -1,4 +1,4 @@
-//! Reads that spare Enterprise Manager, and writes after which nobody reads what was before.
+//! Reads that share one request to Enterprise Manager, and writes after which no read is stale.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn after_a_write_the_new_state_is_read_however_long_answers_are_remembered
     // A job may not say; that is off too.
     let on = |job: &Value| job["scheduleEnabled"] == true;
     assert_ne!(on(&before), on(&after));
-    // Also where nobody knows whether Enterprise Manager acted: it did.
+    // Also where the outcome of the write is unknown: Enterprise Manager acted.
     test.fault(json!({"kind": "executeThenClose", "path": "/api/jobs/", "method": "POST"}))
         .await;
     let unknown = test.client.post(&toggle).send().await.expect(202);

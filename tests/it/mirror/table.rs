@@ -1,4 +1,4 @@
-//! The whole catalogue through the mirror: every operation once, with the least body, against the simulator.
+//! The whole catalogue through the mirror: every operation once, with a minimal body, against the simulator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use crate::simulator_world::client::{tour as links, walked};
 use crate::simulator_world::writes::changes;
 use crate::support::TestGateway;
 use crate::support::client::Answer;
-use crate::support::judge::Judge;
-use crate::support::least::least_body;
+use crate::support::minimal_bodies::minimal_body;
+use crate::support::schema_check::SchemaCheck;
 
 /// What one operation of Enterprise Manager's answered through the mirror.
 pub struct Visit {
@@ -160,7 +160,7 @@ async fn visit(
     let mark = if query.is_empty() { "" } else { "?" };
     let target = format!("/api/v1/em{path}{mark}{query}");
     let mut request = test.client.request(operation.method.as_str(), &target);
-    if let Some(body) = least_body(operation) {
+    if let Some(body) = minimal_body(operation) {
         request = request.json(&body);
     }
     let answer: Answer = request.send().await;
@@ -190,7 +190,7 @@ pub fn place_of_operation(answer: &Answer) -> String {
     answer.header("location").to_owned()
 }
 
-/// What is wrong with an answer, judged by the catalogue.
+/// What is wrong with an answer, checked by the catalogue.
 fn fault(visit: &Visit) -> Option<String> {
     let operation = visit.operation;
     if visit.status != operation.status {
@@ -235,13 +235,13 @@ fn fault(visit: &Visit) -> Option<String> {
     None
 }
 
-/// What is wrong with an answer, judged by the OpenAPI document.
+/// What is wrong with an answer, checked by the OpenAPI document.
 fn undocumented(visit: &Visit) -> Vec<String> {
     if visit.query == "action=download" {
         return Vec::new();
     }
     let (method, path) = (visit.method.as_str(), &visit.template);
-    Judge::of_the_program().faults(method, path, visit.status, &visit.json)
+    SchemaCheck::of_the_program().faults(method, path, visit.status, &visit.json)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,7 +300,7 @@ async fn every_collection_that_can_be_searched_answers_as_documented_when_it_is(
             let target = format!("/api/v1/em{path}?pageSize=2{form}");
             let answer = test.client.get(&target).send().await;
             if answer.status == 200 {
-                faults.extend(Judge::of_the_program().faults("GET", resource.path, 200, &answer.body));
+                faults.extend(SchemaCheck::of_the_program().faults("GET", resource.path, 200, &answer.body));
             } else {
                 faults.push(format!("{target}: {} {}", answer.status, answer.text));
             }

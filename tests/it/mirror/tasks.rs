@@ -1,4 +1,4 @@
-//! Tasks through the mirror: listed, read and removed by those who asked for them.
+//! Tasks through the mirror: listed, read and removed by their callers.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn other(test: &TestGateway) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_sees_and_removes_their_own_tasks_and_nobody_elses() {
+async fn a_caller_reaches_only_tasks_of_their_operations() {
     let test = TestGateway::builder().sim(|sim| sim.speed = 0.05).start().await;
     let job = first(&test, "/jobs").await;
     let start = format!("/api/v1/em/jobs/{job}?action=start");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{asked, between, first, table};
 use crate::support::TestGateway;
-use crate::support::stand_in::Reply;
+use crate::support::scripted_server::Reply;
 
 async fn job(test: &TestGateway) -> String {
     format!("/api/v1/em/jobs/{}", first(test, "/jobs").await)
@@ -18,7 +18,7 @@ async fn ended(test: &TestGateway, location: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_read_edited_put_back_and_its_task_followed_without_the_caller() {
+async fn the_task_of_an_edited_job_is_followed_without_the_caller() {
     let test = TestGateway::start().await;
     let job = job(&test).await;
     let mut document = test.client.get(&job).send().await.expect(200).body;
@@ -65,7 +65,7 @@ async fn a_job_is_read_edited_put_back_and_its_task_followed_without_the_caller(
     let after = test.client.get(&job).send().await.expect(200).body;
     assert_eq!(after["description"], "Said by <me> & nobody else");
 
-    // Receivers of webhooks wait for failovers: no event tells the end of an edit.
+    // Receivers of webhooks wait for failovers: no event reports the end of an edit.
     let events = test.client.get("/api/v1/events").send().await.expect(200);
     assert!(!events.text.contains(&id), "{}", events.text);
     test.stop().await;
@@ -115,7 +115,7 @@ async fn a_write_without_a_task_is_over_with_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_204_in_place_of_a_task_is_a_success_and_any_other_silence_is_not() {
+async fn of_answers_without_a_task_only_a_204_is_a_success() {
     let (test, em) = between().await;
     let job = job(&test).await;
     let line = format!("POST {}?action=start", job.replace("/api/v1/em", "/api"));
@@ -176,8 +176,8 @@ async fn a_body_is_checked_before_anything_is_recorded_or_sent() {
     ] {
         let answer = test.client.post(&tenants).json(&body).send().await;
         let answer = answer.expect_problem(422, "invalid-request");
-        let told = answer.pointers();
-        let known = pointers.iter().any(|pointer| told.contains(pointer));
+        let reported = answer.pointers();
+        let known = pointers.iter().any(|pointer| reported.contains(pointer));
         assert!(known, "{body}: {}", answer.text);
     }
     let none = test.client.get("/api/v1/operations").send().await.expect(200);
@@ -190,7 +190,7 @@ async fn a_body_is_checked_before_anything_is_recorded_or_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_of_unknown_outcome_is_one_request_on_the_wire_and_stays_submitting() {
+async fn a_write_of_unknown_outcome_is_sent_once() {
     for kind in [
         "executeThenClose",
         "hang",
@@ -222,7 +222,7 @@ async fn a_write_of_unknown_outcome_is_one_request_on_the_wire_and_stays_submitt
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_definite_refusal_is_the_problem_with_its_operation_and_frees_the_key() {
+async fn a_definite_refusal_frees_the_key() {
     let (test, em) = between().await;
     let job = job(&test).await;
     let line = format!("POST {}?action=start", job.replace("/api/v1/em", "/api"));
@@ -255,7 +255,7 @@ async fn a_definite_refusal_is_the_problem_with_its_operation_and_frees_the_key(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_is_the_same_write_and_another_action_is_another_request() {
+async fn a_key_identifies_one_write() {
     let test = TestGateway::start().await;
     let job = job(&test).await;
     let post = |action: &str| {
@@ -273,7 +273,7 @@ async fn the_same_key_is_the_same_write_and_another_action_is_another_request() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_is_told_how_the_task_ended() {
+async fn a_caller_who_waits_gets_the_tasks_end() {
     let test = TestGateway::start().await;
     let job = job(&test).await;
     let done = test
@@ -329,7 +329,7 @@ async fn a_write_with_an_old_entity_tag_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_read_can_be_put_back_also_where_em_shows_more_than_it_takes() {
+async fn a_document_can_be_put_back_as_it_was_read() {
     let test = TestGateway::start().await;
     let server = first(&test, "/backupServers").await;
     let passwords = format!("/backupServers/{server}/passwords");

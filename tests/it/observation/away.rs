@@ -1,4 +1,4 @@
-//! Sessions that EM does not show for a while, and an EM that is there and tells nothing.
+//! Sessions that EM does not show for a while, and an EM that answers without them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use emgate::runtime::{Nudge, Tasks};
 use emgate::webhooks;
 
 use super::Observatory;
-use crate::support::stand_in::Reply;
+use crate::support::scripted_server::Reply;
 
 const SESSIONS: &str = "GET /api/query?type=CloudFailoverSession*";
 const NONE: &str = "<QueryResult xmlns=\"http://www.veeam.com/ent/v1.0\"><Entities><CloudFailoverSessions/></Entities>\
@@ -19,7 +19,7 @@ impl Observatory {
     fn answers(&self, status: u16, document: &str) {
         let date = httpdate::fmt_http_date(self.clock.now().into());
         let reply = Reply::xml(status, document).header("date", &date);
-        self.stand_in.answers(SESSIONS, reply);
+        self.scripted.answers(SESSIONS, reply);
     }
 }
 
@@ -34,17 +34,17 @@ async fn a_lost_session_that_shows_again_is_followed_to_its_end() {
         assert!(world.look().await);
         world.answers(200, NONE);
         assert!(world.look().await && world.look().await);
-        assert_eq!(world.told().await[&session], ["started", "lost"]);
+        assert_eq!(world.reported().await[&session], ["started", "lost"]);
         if ends_unseen {
             world.clock.advance(Duration::from_secs(20_000));
         }
-        world.stand_in.steps_aside();
+        world.scripted.forwards_all();
         world.clock.advance(Duration::from_mins(1));
         assert!(world.look().await);
         world.clock.advance(Duration::from_secs(20_000));
         assert!(world.look().await);
         assert_eq!(
-            world.told().await[&session],
+            world.reported().await[&session],
             ["started", "lost", "finished"],
             "{ends_unseen}"
         );
@@ -52,7 +52,7 @@ async fn a_lost_session_that_shows_again_is_followed_to_its_end() {
 }
 
 #[tokio::test]
-async fn the_query_reaches_back_to_lost_sessions_once_a_minute_and_not_with_every_look() {
+async fn lost_sessions_are_queried_once_a_minute() {
     let mut world = Observatory::with(|_| {}).await;
     world.begin(0, 1_000_000).await;
     assert!(world.look().await);
@@ -60,11 +60,11 @@ async fn the_query_reaches_back_to_lost_sessions_once_a_minute_and_not_with_ever
     assert!(world.look().await);
     world.answers(200, NONE);
     assert!(world.look().await && world.look().await);
-    let begun = world.stand_in.seen("GET /api/query?").len();
+    let begun = world.scripted.seen("GET /api/query?").len();
     for _ in 0..60 {
         assert!(world.look().await);
     }
-    let queries = world.stand_in.seen("GET /api/query?").split_off(begun);
+    let queries = world.scripted.seen("GET /api/query?").split_off(begun);
     let far = queries
         .iter()
         .filter(|query| query.target.contains("2026-05-06"))
@@ -81,18 +81,26 @@ async fn a_clock_of_em_in_the_wrong_time_zone_hides_nothing() {
         assert!(world.look().await);
         world.clock.advance(Duration::from_mins(2));
         assert!(world.look().await);
-        assert_eq!(world.told().await[&session], ["started", "finished"], "{skew}");
-        // While nobody looks, and before the next process knows what time EM has.
+        assert_eq!(
+            world.reported().await[&session],
+            ["started", "finished"],
+            "{skew}"
+        );
+        // Between two processes, before the next one knows EM's time.
         let session = world.begin(1, 60).await;
         world.clock.advance(Duration::from_hours(30));
         world.restart();
         assert!(world.look().await);
-        assert_eq!(world.told().await[&session], ["started", "finished"], "{skew}");
+        assert_eq!(
+            world.reported().await[&session],
+            ["started", "finished"],
+            "{skew}"
+        );
     }
 }
 
 #[tokio::test]
-async fn readiness_tells_since_when_nothing_is_observed_although_em_answers() {
+async fn readiness_reports_since_when_nothing_was_observed() {
     let mut world = Observatory::with(|_| {}).await;
     let app = App::new(
         AppParts {
@@ -125,7 +133,7 @@ async fn readiness_tells_since_when_nothing_is_observed_although_em_answers() {
     let failed: Vec<_> = readiness.checks.iter().filter(|check| !check.ok).collect();
     assert_eq!(failed.len(), 1, "EM itself answers: {readiness:?}");
     assert_eq!((failed[0].name, failed[0].since), ("observation", Some(last)));
-    world.stand_in.steps_aside();
+    world.scripted.forwards_all();
     assert!(world.look().await);
     assert!(app.readiness().await.is_healthy());
 }

@@ -1,22 +1,20 @@
-//! Single reads that hang: what the query told is written meanwhile, and what they tell in the end is taken up.
+//! Single reads that hang: the query's result is written meanwhile, and theirs once they answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use emgate::clock::Clock as _;
+use emgate::domain::command::Command;
 use emgate::domain::id::OperationId;
-use emgate::domain::operation::{
-    HistoryStep, Operation, OperationKind, OperationState, OperationTask, TaskState,
-};
+use emgate::domain::operation::{Operation, OperationState, OperationTask, TaskState};
 use emgate::domain::plan::{Action, PlanKind};
 use emgate::store::operations::Inserted;
 
 use super::Observatory;
 use super::damaged::Log;
-use crate::support::commands::{act, mirror_write};
-use crate::support::stand_in::Reply;
+use crate::support::commands::act;
+use crate::support::scripted_server::Reply;
 
 /// Until it is dropped, or until its request is given up.
 struct Hanging {
@@ -47,7 +45,7 @@ impl Hanging {
         let given_up = Arc::new(AtomicBool::new(false));
         let (release, released) = tokio::sync::oneshot::channel();
         let guard = GivenUp(Some(given_up.clone()));
-        world.stand_in.before(request, 1, async move {
+        world.scripted.before(request, 1, async move {
             let _ = released.await;
             guard.with_timeout();
         });
@@ -70,39 +68,17 @@ async fn operation(world: &Observatory, plan: usize) -> OperationId {
         .reference();
     let accepted = act(&world.em, &plan, Action::Test).await.expect("accepted");
     let now = world.clock.now();
+    let command = Command::Act {
+        plan,
+        action: Action::Test,
+    };
     let operation = Operation {
-        id: OperationId::new(world.clock.id()),
-        kind: OperationKind::Failover,
-        action: "test".into(),
-        plan: Some(plan),
-        target: None,
-        state: OperationState::Submitting,
-        result: None,
-        result_source: None,
-        progress: 0,
-        task: None,
-        session: None,
-        failure: None,
-        requested_by: None,
-        requested_at: now,
-        finished_at: None,
-        cancel_requested_at: None,
-        callback_url: None,
-        metadata: BTreeMap::new(),
         seen_observation: world.observations().await,
-        answer_due: now,
         evidence_deadline: now + Duration::from_mins(20),
-        history: vec![HistoryStep {
-            state: OperationState::Submitting,
-            at: now,
-            reason: None,
-        }],
+        ..command.operation(OperationId::new(world.clock.id()), now)
     };
     let mut tx = world.store.begin().await.expect("begun");
-    let inserted = tx
-        .insert_operation(&operation, &mirror_write())
-        .await
-        .expect("inserted");
+    let inserted = tx.insert_operation(&operation, &command).await.expect("inserted");
     assert_eq!(inserted, Inserted::Done);
     let mut running = operation;
     running.task = Some(OperationTask {
@@ -118,7 +94,7 @@ async fn operation(world: &Observatory, plan: usize) -> OperationId {
 }
 
 #[tokio::test]
-async fn a_task_that_does_not_answer_delays_no_sessions_end_and_is_heard_when_it_does() {
+async fn a_task_that_does_not_answer_delays_no_sessions_end() {
     let mut world = Observatory::with(|_| {}).await;
     assert!(world.look().await);
     let other = world.begin(1, 3).await;
@@ -128,16 +104,16 @@ async fn a_task_that_does_not_answer_delays_no_sessions_end_and_is_heard_when_it
     world.clock.advance(Duration::from_secs(3));
     assert!(world.look().await);
     assert!(hanging.still_hangs(), "the look did not wait for it");
-    assert_eq!(world.told().await[&other], ["started", "finished"]);
-    // It is not asked a second time while it has not answered, and holds up no later look either.
+    assert_eq!(world.reported().await[&other], ["started", "finished"]);
+    // It is not read a second time while it has not answered, and delays no later observation.
     for _ in 0..3 {
         assert!(world.look().await);
     }
     assert!(hanging.still_hangs());
-    assert_eq!(world.stand_in.seen("GET /api/tasks/").len(), 1);
+    assert_eq!(world.scripted.seen("GET /api/tasks/").len(), 1);
     hanging.release.send(()).expect("it still hangs");
     let deadline = Instant::now() + Duration::from_secs(30);
-    while world.stand_in.seen("GET /api/tasks/").len() < 2 {
+    while world.scripted.seen("GET /api/tasks/").len() < 2 {
         assert!(Instant::now() < deadline, "its answer is never taken up");
         assert!(world.look().await);
     }
@@ -156,9 +132,9 @@ async fn a_session_that_cannot_be_read_alone_delays_no_others_end() {
     world.clock.advance(Duration::from_secs(3));
     assert!(world.look().await);
     assert!(hanging.still_hangs(), "the look did not wait for it");
-    let told = world.told().await;
-    assert_eq!(told[&early], ["started", "finished"]);
-    assert_eq!(told[&late], ["started", "finished"]);
+    let reported = world.reported().await;
+    assert_eq!(reported[&early], ["started", "finished"]);
+    assert_eq!(reported[&late], ["started", "finished"]);
     let finished = |log: &[serde_json::Value], id: &str| {
         let of = |event: &&serde_json::Value| {
             event["type"] == "failover.session.finished"
@@ -168,7 +144,7 @@ async fn a_session_that_cannot_be_read_alone_delays_no_others_end() {
                     .to_lowercase()
                     == id
         };
-        log.iter().position(|event| of(&event)).expect("told")
+        log.iter().position(|event| of(&event)).expect("reported")
     };
     let log = world.events().await;
     assert!(
@@ -178,14 +154,14 @@ async fn a_session_that_cannot_be_read_alone_delays_no_others_end() {
 }
 
 #[tokio::test]
-async fn a_task_that_cannot_be_read_is_named_once_and_its_operation_ends_by_its_session() {
+async fn an_operation_with_an_unreadable_task_ends_by_its_session() {
     let (log, _guard) = Log::begin();
     let mut world = Observatory::with(|_| {}).await;
     assert!(world.look().await);
     let asked = operation(&world, 0).await;
     let damaged = "<Task xmlns=\"http://www.veeam.com/ent/v1.0\"><State>&x;</State></Task>";
     world
-        .stand_in
+        .scripted
         .answers("GET /api/tasks/*", Reply::xml(200, damaged));
     for _ in 0..60 {
         assert!(world.look().await);

@@ -1,4 +1,4 @@
-//! A look over many sessions that ends half way: what was written stays, and nothing is told or read twice.
+//! An observation of many sessions that ends half way: what was written stays, and nothing is reported or read twice.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ const SESSIONS: usize = 450;
 const SINGLE: &str = "GET /api/cloud/failoverSessions/";
 
 #[tokio::test]
-async fn a_crash_in_the_middle_of_a_look_loses_nothing_and_repeats_nothing() {
+async fn a_crash_during_an_observation_neither_loses_nor_repeats_events() {
     for baseline in [true, false] {
         let mut world = Observatory::with(|sim| sim.plans = SESSIONS).await;
         if baseline {
@@ -20,7 +20,7 @@ async fn a_crash_in_the_middle_of_a_look_loses_nothing_and_repeats_nothing() {
         let all = world.begin_all(Duration::from_millis(3)).await;
         // In the third part, when two are written.
         let (reached, at_the_point) = tokio::sync::oneshot::channel();
-        world.stand_in.before(SINGLE, 420, async move {
+        world.scripted.before(SINGLE, 420, async move {
             reached.send(()).expect("awaited");
             std::future::pending::<()>().await;
         });
@@ -29,8 +29,8 @@ async fn a_crash_in_the_middle_of_a_look_loses_nothing_and_repeats_nothing() {
             _ = world.watcher.activate() => panic!("the look ended"),
             reached = at_the_point => reached.expect("reached"),
         }
-        let told = world.told().await;
-        assert_eq!(told.len(), 400, "two parts are there");
+        let reported = world.reported().await;
+        assert_eq!(reported.len(), 400, "two parts are there");
         assert_eq!(
             world.observations().await,
             before,
@@ -40,16 +40,16 @@ async fn a_crash_in_the_middle_of_a_look_loses_nothing_and_repeats_nothing() {
         assert!(world.look().await);
         assert!(world.look().await);
         assert!(world.observations().await > before);
-        let told_after = world.told().await;
-        assert_eq!(told_after.len(), all.len());
-        assert!(told_after.values().all(|steps| steps == &["started"]));
+        let reported_after = world.reported().await;
+        assert_eq!(reported_after.len(), all.len());
+        assert!(reported_after.values().all(|steps| steps == &["started"]));
         let mut reads: HashMap<String, usize> = HashMap::new();
-        for seen in world.stand_in.seen(SINGLE) {
+        for seen in world.scripted.seen(SINGLE) {
             let id = seen.target.trim_start_matches("/api/cloud/failoverSessions/");
             let id = id.split('?').next().expect("an id").to_lowercase();
             *reads.entry(id).or_default() += 1;
         }
-        let stored: HashSet<&String> = told.keys().collect();
+        let stored: HashSet<&String> = reported.keys().collect();
         for (session, count) in &reads {
             assert!(
                 *count == 1 || !stored.contains(session),

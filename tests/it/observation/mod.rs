@@ -1,5 +1,5 @@
-//! What the watcher makes of lists that move while they are read, of looks that fail half way, of sessions that cannot
-//! be told apart by their names, and of an EM that forgets: turn by turn, on a clock that the test moves.
+//! The watcher's observations, turn by turn on a clock that the test moves: lists that change while they are read, reads
+//! that fail half way, sessions of one name, and an EM that forgets.
 
 mod away;
 mod beside;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::em_bench::config;
 use crate::support::client;
-use crate::support::stand_in::StandIn;
+use crate::support::scripted_server::ScriptedServer;
 
 /// The query that observes.
 const QUERY: &str = "GET /api/query?type=CloudFailoverSession";
@@ -33,7 +33,7 @@ const QUERY: &str = "GET /api/query?type=CloudFailoverSession";
 struct Observatory {
     sim: Running,
     /// Between the two.
-    stand_in: StandIn,
+    scripted: ScriptedServer,
     clock: Arc<ManualClock>,
     store: Store,
     em: EmClient,
@@ -54,9 +54,9 @@ impl Observatory {
         let sim = Simulator::start_at(options, clock.clone())
             .await
             .expect("a simulator");
-        let stand_in = StandIn::start().await;
+        let scripted = ScriptedServer::start().await;
         let mut config = config(&sim.base_url());
-        stand_in.step_before(&mut config);
+        scripted.put_before(&mut config);
         let em = EmClient::new(&config, clock.clone()).expect("a room");
         let directory = tempfile::tempdir().expect("a directory");
         let place = store::Config {
@@ -68,7 +68,7 @@ impl Observatory {
         let watcher = watcher_of(&em, &store, &clock);
         Self {
             sim,
-            stand_in,
+            scripted,
             clock,
             store,
             em,
@@ -85,7 +85,7 @@ impl Observatory {
         self.watcher = watcher_of(&self.em, &self.store, &self.clock);
     }
 
-    /// Looks once, two seconds after the last look. True when the observation was complete.
+    /// Observes once, two seconds after the last time. True when the observation was complete.
     async fn look(&mut self) -> bool {
         self.clock.advance(Duration::from_secs(2));
         let before = self.observations().await;
@@ -112,9 +112,9 @@ impl Observatory {
         sessions
     }
 
-    /// What was told of each session, in order, progress left out.
-    async fn told(&self) -> BTreeMap<String, Vec<String>> {
-        let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    /// The events of each session, in order, without progress.
+    async fn reported(&self) -> BTreeMap<String, Vec<String>> {
+        let mut reported: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for event in self.events().await {
             let kind = event["type"].as_str().expect("a type");
             if let Some(step) = kind
@@ -125,10 +125,10 @@ impl Observatory {
                     .as_str()
                     .expect("an id")
                     .to_lowercase();
-                told.entry(session).or_default().push(step.to_owned());
+                reported.entry(session).or_default().push(step.to_owned());
             }
         }
-        told
+        reported
     }
 
     async fn events(&self) -> Vec<Value> {

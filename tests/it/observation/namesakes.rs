@@ -1,10 +1,10 @@
-//! Two plans of one name on two backup servers: what is run and what is told belongs to the right one.
+//! Two plans of one name on two backup servers: operations and events belong to the right one.
 
 use axum::response::Response;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::stand_in::{Reply, StandIn, told};
+use crate::support::scripted_server::{Reply, ScriptedServer, response_of};
 use crate::support::{PLAN, TestGateway};
 
 /// The second plan, on the other server, is called as the first one is.
@@ -12,16 +12,16 @@ fn alike(mut reply: Reply) -> Response {
     let text = String::from_utf8_lossy(&reply.body);
     let renamed = text.replace("Nordwind Klinik Failover Plan", "ABC Company Failover Plan");
     reply.body = renamed.into_bytes().into();
-    told(reply)
+    response_of(reply)
 }
 
 /// A gateway before two plans of one name, and their ids.
 async fn namesakes() -> (TestGateway, [String; 2]) {
-    let stand_in = StandIn::start().await;
-    stand_in.twists("GET /api/*", alike);
+    let scripted = ScriptedServer::start().await;
+    scripted.twists("GET /api/*", alike);
     let builder = TestGateway::builder()
         .sim(|sim| sim.plans = 2)
-        .config(move |config| stand_in.step_before(&mut config.upstream));
+        .config(move |config| scripted.put_before(&mut config.upstream));
     let test = builder.start().await;
     let list = test
         .client
@@ -98,7 +98,7 @@ async fn a_lost_answer_is_joined_with_the_session_on_the_plans_own_server() {
         }
         let mut asked = vec![(ask(&test, &plans[1], true).await, &plans[1])];
         if details_fail {
-            // What nobody can tell apart keeps both plans busy, so the other one is run at EM's console.
+            // An ambiguous session keeps both plans busy, so the other one is run at EM's console.
             let wish = json!({"planId": plans[0], "action": "test", "seconds": 10});
             test.sim_control(Method::POST, "failovers", wish).await;
             let started = |log: &Value| of_kind(log, "failover.session.started").count() == 2;
@@ -138,7 +138,7 @@ async fn a_lost_answer_is_joined_with_the_session_on_the_plans_own_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namesakes_session_is_never_taken_for_that_of_a_request_that_did_not_arrive() {
+async fn a_namesakes_session_is_never_joined_with_an_undelivered_request() {
     for details_fail in [false, true] {
         let (test, plans) = namesakes().await;
         if details_fail {

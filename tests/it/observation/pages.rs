@@ -15,7 +15,7 @@ async fn observatory() -> Observatory {
 }
 
 #[tokio::test]
-async fn what_starts_and_what_ends_between_two_pages_is_told_once() {
+async fn changes_between_two_pages_are_reported_once() {
     for pause in PAUSES {
         let mut world = observatory().await;
         assert!(world.look().await, "the baseline");
@@ -26,7 +26,7 @@ async fn what_starts_and_what_ends_between_two_pages_is_told_once() {
         // Page 1 was read when the sessions on it end, page 3 shows the end of the session on it, and one more.
         let (sim, plan, clock) = (world.sim.base_url(), world.plans[3].clone(), world.clock.clone());
         let (started, new) = tokio::sync::oneshot::channel();
-        world.stand_in.before(QUERY, 3, async move {
+        world.scripted.before(QUERY, 3, async move {
             clock.advance(Duration::from_secs(5_000));
             started
                 .send(begin(&sim, &plan, 1_000_000).await)
@@ -34,15 +34,15 @@ async fn what_starts_and_what_ends_between_two_pages_is_told_once() {
         });
         assert!(world.look().await);
         all.push(new.await.expect("an interlude"));
-        assert_eq!(world.told().await[&early], ["started"], "as page 1 had it");
+        assert_eq!(world.reported().await[&early], ["started"], "as page 1 had it");
         assert_eq!(
-            world.told().await[&latest],
+            world.reported().await[&latest],
             ["started", "finished"],
             "as page 3 had it"
         );
         assert!(world.look().await && world.look().await);
-        let told = world.told().await;
-        assert_eq!(told.len(), all.len(), "{pause:?}");
+        let reported = world.reported().await;
+        assert_eq!(reported.len(), all.len(), "{pause:?}");
         for session in &all {
             let ended = [&early, &late, &latest].contains(&session);
             let expected: &[&str] = if ended {
@@ -50,7 +50,7 @@ async fn what_starts_and_what_ends_between_two_pages_is_told_once() {
             } else {
                 &["started"]
             };
-            assert_eq!(told[session], expected, "{session} {pause:?}");
+            assert_eq!(reported[session], expected, "{session} {pause:?}");
         }
     }
 }
@@ -61,26 +61,26 @@ async fn a_row_that_vanishes_between_two_pages_hides_no_other_for_long() {
     let all = world.begin_all(PAUSES[1]).await;
     let gone = all[10].clone();
     let (sim, path) = (world.sim.base_url(), format!("failovers?id={gone}"));
-    world.stand_in.before(QUERY, 2, async move {
+    world.scripted.before(QUERY, 2, async move {
         control(&sim, "DELETE", &path, Value::Null).await;
     });
     for _ in 0..4 {
         assert!(world.look().await);
     }
-    let told = world.told().await;
-    assert_eq!(told.len(), all.len());
+    let reported = world.reported().await;
+    assert_eq!(reported.len(), all.len());
     for session in &all {
         let expected: &[&str] = if *session == gone {
             &["started", "lost"]
         } else {
             &["started"]
         };
-        assert_eq!(told[session], expected, "{session}");
+        assert_eq!(reported[session], expected, "{session}");
     }
 }
 
 #[tokio::test]
-async fn a_look_that_fails_on_its_last_page_writes_nothing_and_the_next_tells_all() {
+async fn an_observation_that_fails_on_its_last_page_writes_nothing() {
     for fault in ["close", "truncate"] {
         let mut world = observatory().await;
         let ending = world.begin(0, 10_000).await;
@@ -90,20 +90,20 @@ async fn a_look_that_fails_on_its_last_page_writes_nothing_and_the_next_tells_al
         world.control("POST", "faults", fault.clone()).await;
         assert!(!world.look().await, "{fault}");
         assert_eq!(world.observations().await, 0, "{fault}");
-        assert_eq!(world.told().await.len(), 0, "{fault}");
+        assert_eq!(world.reported().await.len(), 0, "{fault}");
         recover(&mut world).await;
-        let told = world.told().await;
-        assert_eq!(told.len(), all.len() + 1, "{fault}");
-        assert!(told.values().all(|steps| steps == &["started"]), "{fault}");
+        let reported = world.reported().await;
+        assert_eq!(reported.len(), all.len() + 1, "{fault}");
+        assert!(reported.values().all(|steps| steps == &["started"]), "{fault}");
 
         world.clock.advance(Duration::from_secs(10_000));
         world.control("POST", "faults", fault.clone()).await;
         assert!(!world.look().await && !world.look().await, "{fault}");
-        assert_eq!(world.told().await, told, "{fault}");
+        assert_eq!(world.reported().await, reported, "{fault}");
         recover(&mut world).await;
         assert!(world.look().await);
-        let told = world.told().await;
-        for (session, steps) in &told {
+        let reported = world.reported().await;
+        for (session, steps) in &reported {
             let expected: &[&str] = if *session == ending {
                 &["started", "finished"]
             } else {

@@ -1,4 +1,4 @@
-//! The connection breaks while a commit is under way, so that nobody hears whether it was done. An action is sent once
+//! The connection breaks during a commit, so that its outcome is unknown. An action is sent once
 //! its record is known to be there, and is not recorded where it is not sent.
 
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn an_action_whose_record_was_committed_unheard_is_sent_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_action_whose_commit_arrives_after_it_was_looked_for_is_sent_once() {
+async fn an_action_whose_commit_arrives_late_is_sent_once() {
     let (database, wire, shared, replica) = stage().await;
     let mut connection = connection_to(&database).await;
     wire.lose(Loss::Late);
@@ -66,7 +66,7 @@ async fn an_action_whose_commit_arrives_after_it_was_looked_for_is_sent_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_action_whose_commit_never_arrived_is_not_sent_and_leaves_plan_and_key_free() {
+async fn an_action_whose_commit_never_arrived_leaves_its_plan_free() {
     let (_database, wire, shared, replica) = stage().await;
     wire.lose(Loss::Commit);
     let key = [("idempotency-key", "k")];

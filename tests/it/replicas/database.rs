@@ -1,4 +1,4 @@
-//! The database goes away and comes back: callers are told, nothing that was acknowledged is lost, nobody restarts.
+//! The database goes away and comes back: callers get a problem, nothing acknowledged is lost, no process restarts.
 
 use serde_json::json;
 
@@ -61,7 +61,7 @@ async fn replicas_recover_by_themselves_from_a_database_that_was_killed_or_froze
     assert_eq!(other.events("failover.session.finished", 3).await.len(), 3);
     receiver.next_of("failover.session.finished").await;
 
-    // Read-only, as a standby is: nothing is taken, what is there is shown.
+    // Read-only, as a standby is: no write is accepted, reads work.
     server
         .execute("postgres", "alter system set default_transaction_read_only = on")
         .await;
@@ -90,7 +90,7 @@ async fn replicas_recover_by_themselves_from_a_database_that_was_killed_or_froze
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_a_silent_server_never_answers_is_given_up_and_nothing_is_sent() {
+async fn a_statement_without_an_answer_is_given_up_before_the_send() {
     use sqlx::Connection as _;
     let server = tokio::task::spawn_blocking(Server::start)
         .await
@@ -105,7 +105,7 @@ async fn a_statement_that_a_silent_server_never_answers_is_given_up_and_nothing_
     let shared = Shared::on(database, &["--speed", "20"]);
     let replica = shared.replica().await;
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
-    // Held up as it looks for the key, and in the midst of its transaction as it writes the key.
+    // Blocked as it reads the key, and in its transaction as it writes the key.
     for (mode, key) in [("access exclusive", "one"), ("share", "two")] {
         let lock = format!("begin; lock table idempotency_keys in {mode} mode");
         sqlx::raw_sql(sqlx::AssertSqlSafe(lock))

@@ -1,4 +1,4 @@
-//! The guards between replicas, each by itself: who counts as alive, what being alive keeps off, who is taken for dead.
+//! The guards between replicas, each by itself: which counts as alive, what a living one prevents, which counts as dead.
 //! Beats and locks are made by the test here, so that nothing depends on how fast a machine is.
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn replicas(connection: &mut PgConnection) -> Vec<String> {
         .expect("read")
 }
 
-/// Waits until the replica is taken for dead.
+/// Waits until the replica counts as dead.
 async fn until_buried(connection: &mut PgConnection, id: &str) {
     let living = async || replicas(&mut *connection).await;
     eventually("it is taken for dead", living, |living| {
@@ -69,7 +69,7 @@ async fn stage() -> (Database, Store, PgConnection) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_could_not_beat_for_six_seconds_is_not_alive_and_gets_no_lease() {
+async fn a_replica_without_a_beat_for_six_seconds_gets_no_lease() {
     let (_database, store, mut connection) = stage().await;
     beaten(&mut connection, store.replica(), 7).await;
     let mut tx = store.begin().await.expect("begun");
@@ -108,7 +108,7 @@ async fn a_silent_replica_is_dead_after_eight_seconds_or_three_without_its_lock(
         beaten(&mut connection, id, seconds).await;
         assert!(!locks || lock(&mut connection, id).await);
     }
-    // One that claims something at this moment holds its row: it is left alone, and keeps nobody from the others.
+    // A replica that is claiming holds its row: it is skipped, and delays the removal of no other.
     let mut claiming = connection_to(&database).await;
     beaten(&mut claiming, "claiming", 9).await;
     run(

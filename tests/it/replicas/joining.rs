@@ -1,5 +1,5 @@
-//! A replica is killed while it waits for EM's answer: nobody waits for that answer any more, and the failover that the
-//! request started is told with its operation.
+//! A replica is killed while it waits for EM's answer: the failover that the request started is still reported with its
+//! operation.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn ended(left: &Replica) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_replica_that_takes_over_the_observation_tells_a_failover_with_its_operation() {
+async fn the_next_observer_joins_a_failover_with_its_operation() {
     let shared = Shared::start(&["--speed", "10"]).await;
     let (observing, left) = (shared.replica().await, shared.replica().await);
     killed_while_asking(&shared, observing).await;

@@ -1,4 +1,4 @@
-//! A logon session that one operation needs no longer and the next one already does: it is kept, whoever is first.
+//! A logon session that one operation needs no longer and the next one already does: it is kept, whichever commits first.
 
 use emgate::domain::id::{LogonId, OperationId, TaskId};
 use emgate::domain::logon::SavedLogon;

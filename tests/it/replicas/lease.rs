@@ -1,4 +1,4 @@
-//! The lease to observe: one replica has it, and whoever lost it is recognised.
+//! The lease to observe: one replica has it, and writes under a lost lease are refused.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::em_bench::config;
 use crate::support::postgres::database;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_replica_has_the_lease_until_it_leaves_and_its_old_writes_are_refused() {
+async fn writes_under_a_lost_lease_are_refused() {
     let database = database().await;
     let (one, other) = (store_on(&database).await, store_on(&database).await);
     let first = one.lease(Lease::WATCH).await.expect("asked").expect("free");
@@ -93,7 +93,7 @@ async fn a_replica_that_em_does_not_answer_leaves_the_observation_to_one_that_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_leaves_the_observation_to_a_replica_that_em_does_not_answer_either() {
+async fn the_lease_is_never_given_to_a_replica_that_em_does_not_answer() {
     let database = database().await;
     let (one, other) = (store_on(&database).await, store_on(&database).await);
     let lease = one.lease(Lease::WATCH).await.expect("asked").expect("free");

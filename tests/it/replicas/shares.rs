@@ -1,4 +1,4 @@
-//! The total of logon sessions over all replicas: kept to while they come, go and are overrun.
+//! The total of logon sessions over all replicas: never exceeded while they come, go and are overloaded.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ const TOTAL: u64 = 5;
 /// More readers than there are slots, so that each replica wants every session that it may have.
 const READERS: usize = 16;
 
-/// Reads of which each is another, so that each costs Enterprise Manager a request; ends when it is told to.
+/// Reads of which each is another, so that each costs Enterprise Manager a request; ends when it is stopped.
 struct Crowd {
     count: AtomicU64,
     over: AtomicBool,

@@ -1,4 +1,4 @@
-//! A replica ends, or is silent for a while: the other goes on with its work, and what the first writes later is void.
+//! A replica ends, or is silent for a while: the other continues its work, and late writes of the first are refused.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::support::world::stats;
 use crate::waiting::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_replicas_observation_and_its_tasks_are_taken_over() {
+async fn a_killed_replicas_work_is_taken_over() {
     let shared = Shared::start(&["--speed", "5", "--collect-delay", "60"]).await;
     let (killed, left) = (shared.replica().await, shared.replica().await);
     let mut receiver = WebhookReceiver::start().await;
@@ -46,7 +46,7 @@ async fn a_killed_replicas_observation_and_its_tasks_are_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_stops_hands_over_and_leaves_no_session_behind() {
+async fn a_replica_that_stops_leaves_no_session_behind() {
     let shared = Shared::start(&["--speed", "5", "--collect-delay", "2"]).await;
     let (stopped, left) = (shared.replica().await, shared.replica().await);
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/undo");
@@ -98,7 +98,7 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
     )
     .await;
     assert_eq!(other.get(list).await, before);
-    // It is back among the living, and nothing is told twice.
+    // It is registered again, and nothing is reported twice.
     shared.failover_elsewhere().await;
     let (_, answer) = next(&mut requests).await;
     answer.send(StatusCode::NO_CONTENT).expect("it waits");
@@ -107,7 +107,7 @@ async fn what_a_frozen_replica_writes_after_it_was_replaced_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_send_that_takes_longer_than_a_silent_replica_is_waited_for_is_not_taken_over() {
+async fn a_long_send_of_a_living_replica_is_not_taken_over() {
     let shared = Shared::start(&["--speed", "20"]).await;
     let patient = [("EMGATE_WEBHOOKS__TIMEOUT", "60s")];
     let (one, other) = (
@@ -120,7 +120,7 @@ async fn a_send_that_takes_longer_than_a_silent_replica_is_waited_for_is_not_tak
     assert_eq!(status, 201, "{endpoint}");
     shared.failover_elsewhere().await;
     let (_, answer) = requests.recv().await.expect("the delivery");
-    // A replica is taken for dead after 8 s of silence; both have beaten for longer than that, by the server's clock.
+    // A replica counts as dead after 8 s of silence; both have beaten for longer than that, by the server's clock.
     let mut database = sqlx::PgConnection::connect(&shared.database.url)
         .await
         .expect("connected");

@@ -1,4 +1,4 @@
-//! Two replicas that are both well: everything happens once, whoever is asked.
+//! Two replicas that are both well: everything happens once, whichever gets the request.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::support::world::stats;
 use crate::waiting::slowly;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_end_is_told_and_delivered_once() {
+async fn each_end_is_delivered_once() {
     let shared = Shared::start(&["--speed", "20"]).await;
     let (one, other) = (shared.replica().await, shared.replica().await);
     let mut receiver = WebhookReceiver::start().await;
@@ -90,7 +90,7 @@ async fn slow_receiver() -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operation_asked_for_here_is_followed_there_and_its_end_comes_back() {
+async fn an_operation_is_followed_by_another_replica() {
     // Undo has no session: its task is only seen in the logon session of the replica that was asked.
     let shared = Shared::start(&["--speed", "20", "--collect-delay", "2"]).await;
     let (observing, asked) = (shared.replica().await, shared.replica().await);

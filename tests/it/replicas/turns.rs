@@ -1,4 +1,4 @@
-//! Transactions that meet: requests to two replicas, and what the dispatcher and the watcher write at the same moment.
+//! Concurrent transactions: requests to two replicas beside the writes of dispatcher and watcher.
 
 use emgate::api_types::events::{TestEventData, event};
 use emgate::clock::{Clock as _, SystemClock};
@@ -11,7 +11,7 @@ use super::world::{Replica, Shared, answer, until_waiting};
 use crate::support::PLAN;
 use crate::support::world::stats;
 
-/// An endpoint at an address where nobody listens.
+/// An endpoint at an address without a listener.
 async fn endpoint(replica: &Replica, settings: Value) -> EndpointId {
     let mut wanted = json!({"url": "http://127.0.0.1:9/hook"});
     wanted
@@ -32,7 +32,7 @@ fn event_of(kind: EventType) -> NewEvent {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_about_an_endpoint_and_the_dispatchers_turn_never_wait_for_each_other() {
+async fn changes_of_endpoints_and_the_dispatcher_never_deadlock() {
     let shared = Shared::start(&[]).await;
     let replica = shared.replica().await;
     let store = shared.store().await;

@@ -1,4 +1,4 @@
-//! Hundreds wait for one operation, and the database is far away: they get their answer, and nobody else lacks theirs.
+//! Hundreds wait for one operation, and the database is far away: they get their answer, and delay no other request.
 
 use std::collections::BTreeMap;
 

@@ -85,7 +85,7 @@ impl Shared {
         replica
     }
 
-    /// Lets the simulator run a failover that nobody asked the gateway for.
+    /// Lets the simulator run a failover that was not requested through the gateway.
     pub async fn failover_elsewhere(&self) {
         let body =
             json!({"planId": crate::support::PLAN, "action": "test", "result": "Success", "seconds": 1});
@@ -137,7 +137,7 @@ impl Replica {
         answer(request).await
     }
 
-    /// Any request; null stands for no body.
+    /// Any request; null means no body.
     pub fn request(&self, method: reqwest::Method, path: &str, body: &Value) -> reqwest::RequestBuilder {
         let request = client::plain()
             .request(method, self.process.url(path))

@@ -1,5 +1,5 @@
 //! The simulated world, whole: every operation of the catalogue is reached as a client would reach it, from the
-//! logon by links, and answers what its page promises.
+//! logon by links, and answers as its page documents.
 
 pub mod client;
 mod queries;
@@ -11,7 +11,7 @@ use serde_json::json;
 use self::client::{Em, tour, walk, walked};
 
 #[tokio::test]
-async fn every_resource_is_reached_by_links_and_answers_as_documented() {
+async fn every_resource_is_reached_by_links() {
     for (seed, plain) in [(1, true), (77, false)] {
         let em = Em::start(seed, plain).await;
         let mut tour = walk(&em).await;
@@ -47,7 +47,7 @@ async fn every_resource_is_reached_by_links_and_answers_as_documented() {
 }
 
 #[tokio::test]
-async fn the_world_is_the_same_whenever_one_looks() {
+async fn the_simulated_world_is_deterministic() {
     let (one, two) = (Em::start(8, true).await, Em::start(8, true).await);
     for path in tour().await.paths.values().filter_map(|paths| paths.first()) {
         if ["/logonSessions", "/cloud/failoverSessions", "/nas/jobs"]
@@ -88,7 +88,7 @@ async fn what_does_not_exist_is_refused_with_an_error_document() {
 }
 
 #[tokio::test]
-async fn a_guest_file_is_found_by_its_path_in_any_spelling_and_comes_as_bytes() {
+async fn a_guest_file_is_found_by_any_spelling_of_its_path() {
     let em = Em::start(6, false).await;
     let point = em.json("/vmRestorePoints").await["items"][0]["id"]
         .as_str()

@@ -40,7 +40,7 @@ async fn query(em: &Em, parameters: &str, faults: &mut Vec<String>) -> Vec<Value
 }
 
 #[tokio::test]
-async fn every_query_gives_its_rows_filtered_sorted_and_in_pages() {
+async fn every_query_can_be_filtered_sorted_and_paged() {
     let em = Em::start(5, false).await;
     // Tasks are asked for as well, so there must be one.
     let plan = "/cloud/cloudFailoverPlans/3f56fa52-c902-4655-9774-2022fde214d2?action=test";

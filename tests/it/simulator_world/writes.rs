@@ -1,4 +1,4 @@
-//! Everything that changes something: taken, refused, and seen afterwards.
+//! Every write: accepted, refused, and visible afterwards.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use emgate::transcode::{self, Mode};
 use serde_json::{Value, json};
 
 use super::client::{Em, roots, tour, walked};
-use crate::support::least::least;
+use crate::support::minimal_bodies::minimal;
 
 /// Operations that change something, but for logons and tasks.
 pub fn changes() -> Vec<(&'static Resource, &'static Operation)> {
@@ -46,13 +46,13 @@ pub fn target(path: &str, operation: &Operation) -> String {
 
 pub fn body(operation: &Operation) -> Option<Vec<u8>> {
     let root = operation.body?.root;
-    let json = least(catalogue().ty(root.ty));
+    let json = minimal(catalogue().ty(root.ty));
     let encoded = transcode::encode(json.to_string().as_bytes(), root.name, Mode::Request);
     Some(encoded.unwrap_or_else(|e| panic!("{}: {json}: {e}", root.name)))
 }
 
 #[tokio::test]
-async fn every_change_is_taken_with_the_least_body_and_answered_as_documented() {
+async fn every_write_accepts_its_minimal_body() {
     let em = Em::start(9, false).await;
     let tour = tour().await;
     let mut faults = Vec::new();
@@ -237,7 +237,7 @@ async fn changes_are_seen_afterwards() {
     let left = em.json("/jobs").await.to_string() + &em.json("/query?type=Job").await.to_string();
     assert!(!left.contains(id));
 
-    let mut spec = least(catalogue().ty(catalogue().root("CreateCloudTenantSpec").unwrap().ty));
+    let mut spec = minimal(catalogue().ty(catalogue().root("CreateCloudTenantSpec").unwrap().ty));
     spec["name"] = json!("New & \"shiny\"");
     let count = em.json("/cloud/tenants").await["items"].as_array().unwrap().len();
     let created = em

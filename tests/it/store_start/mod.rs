@@ -1,5 +1,4 @@
-//! Real processes at the start of their store: names that lead to one file, databases that will not do, starts that take
-//! their time.
+//! Real processes at the start of their store: names that lead to one file, unusable databases, slow starts.
 
 mod names;
 mod preconditions;

@@ -117,7 +117,11 @@ fn a_name_that_leads_to_no_database_is_refused_with_a_remedy() {
         ),
         (
             "sqlite://text.db",
-            &["text.db", "is no SQLite database", "name another file"],
+            &[
+                "text.db",
+                "is not an SQLite database",
+                "set store.url to another file",
+            ],
         ),
         ("sqlite://:memory:", &["store.url", "must be a file"]),
         ("sqlite://%3Amemory%3A", &["store.url", "must be a file"]),

@@ -1,4 +1,4 @@
-//! What a database has to be is asked at every start and by `emgate check`; what is wrong comes with what to do.
+//! The preconditions of a database are checked at every start and by `emgate check`; each fault comes with its remedy.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -173,11 +173,15 @@ async fn a_postgresql_database_that_will_not_do_is_refused_with_the_remedy() {
     opens(&lent, &key_file);
 
     server.follow_nobody();
-    refuses(&url, &key_file, &["read-only replica", "name the primary server"]);
+    refuses(
+        &url,
+        &key_file,
+        &["read-only replica", "set store.url to the primary server"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_by_transactions_before_the_database_is_refused_and_one_by_sessions_is_not() {
+async fn of_connection_poolers_only_one_by_transactions_is_refused() {
     let server = server().await;
     let Database { url, key_file } = server.database().await;
     for (mode, ignored, order) in [
@@ -191,7 +195,7 @@ async fn a_pool_by_transactions_before_the_database_is_refused_and_one_by_sessio
         // Also once the pool has many connections to choose from.
         pooler.warm_up(&pooled, mode, ignored).await;
         let words = [
-            "a pooler that gives every transaction another connection",
+            "a connection pooler in transaction or statement mode",
             "pool_mode = session",
         ];
         refuses(&pooled, &key_file, &words);
@@ -226,7 +230,7 @@ impl Pooler {
             server.port()
         )
         .expect("text");
-        // An `any` login needs to be told which user serves everybody.
+        // An `any` login needs the user that serves all clients.
         let settings = settings.replace("port=", "user=postgres port=");
         let file = home.path().join("pgbouncer.ini");
         std::fs::write(&file, settings).expect("its settings");

@@ -1,4 +1,4 @@
-//! A start that takes its time: the listener answers from the beginning, and work is taken once the store is open.
+//! A slow start: the listener answers from the beginning, and work is accepted once the store is open.
 
 use std::net::SocketAddr;
 
@@ -35,13 +35,14 @@ impl Answer {
     }
 }
 
-async fn ask(process: &Process, method: &str, path: &str) -> Answer {
+async fn ask(process: &mut Process, method: &str, path: &str) -> Answer {
     let bearer = token(&json!({"sub": "portal", "scope": "operations:read tenants:all"}));
     let method = method.parse().expect("a method");
     let request = client::plain()
         .request(method, process.url(path))
         .bearer_auth(bearer);
-    let answer = request.send().await.expect("an answer");
+    let answer = request.send().await;
+    let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}; its log:\n{}", process.log()));
     let header = |name: &str| {
         let value = answer.headers().get(name);
         value.map(|value| value.to_str().expect("text").to_owned())
@@ -54,8 +55,8 @@ async fn ask(process: &Process, method: &str, path: &str) -> Answer {
     }
 }
 
-/// It lives, is not ready for its migrations, and takes no work.
-async fn is_starting(process: &Process) {
+/// The process lives, is not ready for its migrations, and accepts no work.
+async fn is_starting(process: &mut Process) {
     let health = ask(process, "GET", "/healthz").await;
     assert_eq!((health.status, health.json()), (200, json!({"status": "ok"})));
     for path in ["/readyz", "/readyz?strict=true"] {
@@ -92,8 +93,8 @@ async fn is_starting(process: &Process) {
     }
 }
 
-/// Work is taken; Enterprise Manager may be away.
-async fn until_open(process: &Process) {
+/// Waits until work is accepted; Enterprise Manager may be away.
+async fn until_open(process: &mut Process) {
     let readiness = async || ask(process, "GET", "/readyz").await.json();
     eventually("the end of the migrations", readiness, |body| {
         let checks = body["checks"].as_array().expect("checks");
@@ -145,13 +146,13 @@ async fn a_replica_that_waits_for_the_migrations_of_another_says_so() {
         .await
         .expect("connected");
     other.lock().await.expect("the lock of migrations");
-    let process = gateway_on(&database);
-    is_starting(&process).await;
+    let mut process = gateway_on(&database);
+    is_starting(&mut process).await;
     let mut kept = Kept::open(process.addr).await;
     assert_eq!(kept.get("/healthz").await, "HTTP/1.1 200 OK");
 
     other.unlock().await.expect("let go");
-    until_open(&process).await;
+    until_open(&mut process).await;
     assert_eq!(kept.get("/healthz").await, "HTTP/1.1 200 OK");
     assert_eq!(kept.get("/api/v1/operations").await, "HTTP/1.1 401 Unauthorized");
     assert!(process.terminate().success());
@@ -161,22 +162,20 @@ async fn a_replica_that_waits_for_the_migrations_of_another_says_so() {
 async fn a_start_that_waits_for_another_program_on_its_file_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("emgate.db").display());
-    let made = emgate("check", folder.path(), &[(URL, &url)]);
-    assert!(made.said.contains("opens and is up to date"), "{}", made.said);
-    let mut other = sqlx::SqliteConnection::connect(&url).await.expect("connected");
-    // As the version before left it.
-    let before =
-        "alter table operations drop column command; delete from _sqlx_migrations where version >= 10";
-    for sql in [before, "begin immediate"] {
+    let mut other = sqlx::SqliteConnection::connect(&format!("{url}?mode=rwc"))
+        .await
+        .expect("connected");
+    // An empty database has every migration before it, whichever the newest one is.
+    for sql in ["pragma journal_mode = wal", "begin immediate"] {
         sqlx::raw_sql(sql).execute(&mut other).await.expect(sql);
     }
-    let process = gateway(&[(URL, &url)]);
-    is_starting(&process).await;
+    let mut process = gateway(&[(URL, &url)]);
+    is_starting(&mut process).await;
     sqlx::raw_sql("rollback")
         .execute(&mut other)
         .await
         .expect("let go");
-    until_open(&process).await;
+    until_open(&mut process).await;
     assert!(process.terminate().success());
 }
 
@@ -187,10 +186,10 @@ async fn a_gateway_that_is_asked_to_end_during_its_migrations_ends() {
         .await
         .expect("connected");
     other.lock().await.expect("the lock of migrations");
-    let process = gateway_on(&database);
-    is_starting(&process).await;
+    let mut process = gateway_on(&database);
+    is_starting(&mut process).await;
     assert!(process.terminate().success());
-    // The server has noticed that whoever waited is gone.
+    // The server has noticed that the waiting client is gone.
     let others = async || -> i64 {
         let others = sqlx::query_scalar(
             "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
@@ -199,8 +198,8 @@ async fn a_gateway_that_is_asked_to_end_during_its_migrations_ends() {
     };
     eventually("no other session", others, |others| *others == 0).await;
     other.unlock().await.expect("let go");
-    let next = gateway_on(&database);
-    until_open(&next).await;
+    let mut next = gateway_on(&database);
+    until_open(&mut next).await;
     assert!(next.terminate().success());
 }
 
@@ -216,8 +215,8 @@ const NOTE_REPLICAS: &str = "create table seen (id text);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_beside_a_running_replica_joins_nothing() {
     let database = database().await;
-    let process = gateway_on(&database);
-    until_open(&process).await;
+    let mut process = gateway_on(&database);
+    until_open(&mut process).await;
     let mut observer = sqlx::PgConnection::connect(&database.url)
         .await
         .expect("connected");

@@ -1,6 +1,6 @@
-//! Commands that tests send to Enterprise Manager's double without a gateway.
+//! Commands that tests send to the simulated Enterprise Manager without a gateway.
 
-use emgate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
+use emgate::domain::command::Command;
 use emgate::domain::plan::{Action, PlanRef};
 use emgate::upstream::{AcceptedTask, EmClient, Error};
 
@@ -15,16 +15,4 @@ pub async fn act(em: &EmClient, plan: &PlanRef, action: Action) -> Result<Accept
     };
     let response = em.send(&command).await?;
     Ok(response.task.expect("an action has a task"))
-}
-
-/// What an operation of a write through the mirror sends.
-pub fn mirror_write() -> Command {
-    Command::Mirror(MirrorWrite {
-        method: WriteMethod::Post,
-        path: "/jobs".into(),
-        target: "jobs".into(),
-        action: "post".into(),
-        body: "<Spec/>".into(),
-        reply: ExpectedReply::Task,
-    })
 }

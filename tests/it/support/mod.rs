@@ -7,16 +7,16 @@ use crate::waiting::eventually;
 pub mod client;
 pub mod commands;
 pub mod context;
-pub mod door;
-pub mod judge;
-pub mod least;
+pub mod minimal_bodies;
 #[path = "../../support/postgres.rs"]
 pub mod postgres;
 #[path = "../../support/process.rs"]
 pub mod process;
 pub mod receiver;
+pub mod schema_check;
+pub mod scripted_server;
 pub mod snapshot;
-pub mod stand_in;
+pub mod tcp_gate;
 pub mod world;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A webhook receiver on loopback: takes deliveries and hands them to the test.
+//! A webhook receiver on loopback: accepts deliveries and passes them to the test.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -77,7 +77,7 @@ impl WebhookReceiver {
         }
     }
 
-    /// What has arrived and was not taken yet.
+    /// The requests that arrived and were not read by the test yet.
     pub fn waiting(&mut self) -> Vec<Received> {
         std::iter::from_fn(|| self.received.try_recv().ok()).collect()
     }

@@ -176,6 +176,7 @@ const TIMES: &[&str] = &[
     "0000-00-00 00:00:00",
     "0000-00-00T000000",
     "Aaa _0 0000 _0:00AA",
+    "Aaa _0 0000  00:00AA",
 ];
 
 /// The length of the time that the text begins with.
@@ -217,6 +218,7 @@ fn redactions_keep_the_identity_of_ids() {
         "point": "filesrv03@2026-11-27 07:49:51",
         "file": "Backup Job 472026-08-15T205717.vib",
         "mount": "Aug  5 2026 10:59PM",
+        "night": "Aug 15 2026  10:05PM",
         "secret": "whsec_abc+/=",
         "next": "/api/v1/events?cursor=a-b_c&pageSize=1",
         "durationMs": 17,
@@ -230,6 +232,7 @@ fn redactions_keep_the_identity_of_ids() {
         "point": "filesrv03@[time]",
         "file": "Backup Job 47[time].vib",
         "mount": "[time]",
+        "night": "[time]",
         "secret": "[secret]",
         "next": "/api/v1/events?cursor=[cursor]&pageSize=1",
         "durationMs": "[measured]",

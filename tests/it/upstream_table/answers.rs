@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::stage::{self, Asked, Observed};
 use crate::support::TestGateway;
-use crate::support::stand_in::{Reply, StandIn, told};
+use crate::support::scripted_server::{Reply, ScriptedServer, response_of};
 use crate::waiting::slowly;
 
 /// What goes wrong.
@@ -80,7 +80,7 @@ const DOCUMENTS: &[(&str, Fault)] = &[
     ),
     (
         "wrong-type",
-        Fault::Twist(|reply| told(reply.header("content-type", "text/plain; charset=us-ascii"))),
+        Fault::Twist(|reply| response_of(reply.header("content-type", "text/plain; charset=us-ascii"))),
     ),
     (
         "wrong-root",
@@ -154,32 +154,32 @@ type Stream = futures_util::stream::BoxStream<'static, Result<Bytes, std::io::Er
 fn with(reply: Reply, kind: &str, body: &str) -> Response {
     let mut reply = reply.header("content-type", kind);
     reply.body = Bytes::copy_from_slice(body.as_bytes());
-    told(reply)
+    response_of(reply)
 }
 
 fn streamed(mut reply: Reply, body: Stream) -> Response {
     reply.body = Bytes::new();
-    told(reply).map(|_| Body::from_stream(body))
+    response_of(reply).map(|_| Body::from_stream(body))
 }
 
 fn half(mut reply: Reply) -> Response {
     reply.body.truncate(reply.body.len() / 2);
-    told(reply)
+    response_of(reply)
 }
 
 fn bom(mut reply: Reply) -> Response {
     reply.body = [&b"\xEF\xBB\xBF"[..], &reply.body].concat().into();
-    told(reply)
+    response_of(reply)
 }
 
-/// Blanks by the MiB, as they may stand before a document's end.
+/// Spaces by the MiB, as they may precede a document's end.
 fn endless_text() -> Stream {
     futures_util::stream::repeat_with(|| Ok(Bytes::from(vec![b' '; 1 << 20]))).boxed()
 }
 
 impl Fault {
     /// Lets it happen to requests with that method and path.
-    async fn happen(self, test: &TestGateway, stand_in: &StandIn, method: &str, path: &str) {
+    async fn happen(self, test: &TestGateway, scripted: &ScriptedServer, method: &str, path: &str) {
         let order = |fault: Value| {
             let mut fault = fault;
             fault.as_object_mut().expect("an object").extend([
@@ -195,15 +195,15 @@ impl Fault {
                 test.fault(order(json!({"kind": "status", "status": status})))
                     .await
             }
-            Self::Twist(twist) => stand_in.twists(&format!("{method} {path}*"), twist),
+            Self::Twist(twist) => scripted.twists(&format!("{method} {path}*"), twist),
         }
     }
 }
 
 /// One gateway, one plan for each fault: all are asked for one after another, and waited for together.
 async fn observe(faults: &'static [(&'static str, Fault)], speed: f64) -> Vec<(&'static str, Observed)> {
-    let stand_in = StandIn::start().await;
-    let between = stand_in.clone();
+    let scripted = ScriptedServer::start().await;
+    let between = scripted.clone();
     // A server in between would hide what happens to the simulator's own connections.
     let twisted = faults.iter().any(|(_, fault)| matches!(fault, Fault::Twist(_)));
     let test = TestGateway::builder()
@@ -215,7 +215,7 @@ async fn observe(faults: &'static [(&'static str, Fault)], speed: f64) -> Vec<(&
         })
         .config(move |config| {
             if twisted {
-                between.step_before(&mut config.upstream);
+                between.put_before(&mut config.upstream);
             }
             stage::impatient(&mut config.upstream);
             config.upstream.max_response = 8 << 20;
@@ -228,12 +228,12 @@ async fn observe(faults: &'static [(&'static str, Fault)], speed: f64) -> Vec<(&
     for ((key, fault), plan) in faults.iter().zip(&plans) {
         let mut course = Asked::about(&test, plan);
         let path = course.em_path();
-        fault.happen(&test, &stand_in, "GET", &path).await;
+        fault.happen(&test, &scripted, "GET", &path).await;
         course.read().await;
-        undo(&test, &stand_in).await;
-        fault.happen(&test, &stand_in, "POST", &path).await;
+        undo(&test, &scripted).await;
+        fault.happen(&test, &scripted, "POST", &path).await;
         course.act("test").await;
-        undo(&test, &stand_in).await;
+        undo(&test, &scripted).await;
         asked.push((*key, course));
     }
     let ends = asked
@@ -244,9 +244,9 @@ async fn observe(faults: &'static [(&'static str, Fault)], speed: f64) -> Vec<(&
     seen
 }
 
-async fn undo(test: &TestGateway, stand_in: &StandIn) {
+async fn undo(test: &TestGateway, scripted: &ScriptedServer) {
     test.sim_control(Method::DELETE, "faults", Value::Null).await;
-    stand_in.steps_aside();
+    scripted.forwards_all();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,7 +260,7 @@ async fn documents_that_cannot_be_read_are_answered_as_the_table_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn broken_and_silent_connections_are_answered_as_the_table_says() {
+async fn broken_connections_are_answered_as_the_table_says() {
     super::compare(&observe(CONNECTIONS, 50.0).await);
 }
 

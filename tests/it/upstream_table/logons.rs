@@ -106,15 +106,15 @@ async fn one_401() -> Observed {
 async fn retry_after() -> Observed {
     let test = gateway().start().await;
     let mut asked = Asked::about(&test, PLAN);
-    let told = |answer: &Answer| format!(", Retry-After {}", answer.header("retry-after"));
+    let reported = |answer: &Answer| format!(", Retry-After {}", answer.header("retry-after"));
     let fault = |method: &str| json!({"kind": "status", "status": 429, "retryAfter": 7, "method": method, "path": asked.em_path()});
     let (get, post) = (fault("GET"), fault("POST"));
     test.fault(get).await;
     let answer = asked.read().await;
-    asked.seen.read += &told(&answer);
+    asked.seen.read += &reported(&answer);
     test.fault(post).await;
     let answer = asked.act("test").await;
-    asked.seen.action += &told(&answer);
+    asked.seen.action += &reported(&answer);
     let seen = asked.end_by_count().await;
     test.stop().await;
     seen

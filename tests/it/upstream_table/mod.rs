@@ -26,7 +26,7 @@ fn keys() -> Vec<&'static str> {
 }
 
 #[test]
-fn every_row_has_a_scenario_and_every_scenario_a_row() {
+fn rows_and_scenarios_match() {
     let rows: BTreeSet<String> = table::read().into_keys().collect();
     let scenarios: BTreeSet<String> = keys().into_iter().map(str::to_owned).collect();
     assert_eq!(rows, scenarios);

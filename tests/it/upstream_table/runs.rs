@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Scenario;
 use super::stage::{self, Asked, Observed};
-use crate::support::stand_in::{Reply, StandIn, told};
+use crate::support::scripted_server::{Reply, ScriptedServer, response_of};
 use crate::support::{Builder, PLAN, TestGateway};
 use crate::waiting::eventually;
 
@@ -29,7 +29,7 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_while_a_failover_runs_is_told_as_the_table_says() {
+async fn failures_during_a_failover_are_reported_as_the_table_says() {
     super::compare(&super::together(SCENARIOS).await);
 }
 
@@ -45,7 +45,7 @@ async fn acted(test: TestGateway, action: &str) -> Observed {
     seen
 }
 
-/// EM does not know the task any more from its first look on.
+/// EM does not know the task any more from its first read on.
 async fn task_vanishes(action: &str) -> Observed {
     let test = gateway().start().await;
     test.fault(
@@ -55,35 +55,35 @@ async fn task_vanishes(action: &str) -> Observed {
     acted(test, action).await
 }
 
-async fn in_between(speed: f64) -> (TestGateway, StandIn) {
-    let stand_in = StandIn::start().await;
-    let between = stand_in.clone();
+async fn in_between(speed: f64) -> (TestGateway, ScriptedServer) {
+    let scripted = ScriptedServer::start().await;
+    let between = scripted.clone();
     let builder = TestGateway::builder()
         .sim(move |sim| sim.speed = speed)
         .config(move |config| {
-            between.step_before(&mut config.upstream);
+            between.put_before(&mut config.upstream);
             stage::impatient(&mut config.upstream);
         });
-    (builder.start().await, stand_in)
+    (builder.start().await, scripted)
 }
 
 async fn task_fails() -> Observed {
-    let (test, stand_in) = in_between(50.0).await;
+    let (test, scripted) = in_between(50.0).await;
     let task = "<Task xmlns=\"http://www.veeam.com/ent/v1.0\"><TaskId>task-1</TaskId><State>Finished</State>\
                 <Result Success=\"false\"><Message>The backup server is not available</Message></Result></Task>";
-    stand_in.answers("GET /api/tasks/*", Reply::xml(200, task));
+    scripted.answers("GET /api/tasks/*", Reply::xml(200, task));
     acted(test, "undo").await
 }
 
 /// The failover is over before the gateway gives up waiting for the answer to the request that started it.
 async fn ends_before_answer() -> Observed {
-    let (test, stand_in) = in_between(200.0).await;
+    let (test, scripted) = in_between(200.0).await;
     let silent = |_: Reply| -> Response {
-        told(Reply::xml(202, "")).map(|_| {
+        response_of(Reply::xml(202, "")).map(|_| {
             Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>().boxed())
         })
     };
-    stand_in.twists("POST /api/cloud/*", silent);
+    scripted.twists("POST /api/cloud/*", silent);
     acted(test, "test").await
 }
 
@@ -121,7 +121,7 @@ async fn clock(seconds: i64) -> Observed {
     .await
 }
 
-/// More than fit on a page, between two looks at EM, all from EM's own console.
+/// More than fit on a page, between two observations, all from EM's own console.
 async fn many_sessions() -> Observed {
     let builder = TestGateway::builder().config(|config| {
         stage::impatient(&mut config.upstream);
@@ -150,7 +150,7 @@ async fn many_sessions() -> Observed {
     test.stop().await;
     Observed {
         session: text("result").into_iter().collect::<Vec<_>>().join(", "),
-        told: format!("{} × session.finished", sessions.len()),
+        reported: format!("{} × session.finished", sessions.len()),
         ..Observed::default()
     }
 }

@@ -1,4 +1,4 @@
-//! What a scenario does with a gateway: asks it for a plan, asks it for an action, and looks at what became of both.
+//! What a scenario does with a gateway: requests a plan, requests an action, and checks the outcome of both.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::support::TestGateway;
 use crate::support::client::Answer;
 
-/// What a row is compared with. An en dash stands for what was not tried.
+/// What a row is compared with. An en dash means that it was not tried.
 #[derive(Debug)]
 pub struct Observed {
     pub read: String,
     pub action: String,
     pub operation: String,
     pub session: String,
-    pub told: String,
+    pub reported: String,
     pub posts: String,
     /// The slowest answer.
     pub slowest: Duration,
@@ -30,7 +30,7 @@ impl Default for Observed {
             action: not_tried(),
             operation: "none".to_owned(),
             session: "none".to_owned(),
-            told: "none".to_owned(),
+            reported: "none".to_owned(),
             posts: not_tried(),
             slowest: Duration::ZERO,
             patience: PATIENCE,
@@ -51,7 +51,7 @@ pub fn impatient(config: &mut emgate::upstream::Config) {
     config.unknown_after = Duration::from_secs(1);
 }
 
-/// One plan of a gateway, and what its callers were told.
+/// One plan of a gateway, and the answers to its callers.
 pub struct Asked<'a> {
     test: &'a TestGateway,
     pub plan: String,
@@ -115,7 +115,7 @@ impl<'a> Asked<'a> {
         )
     }
 
-    /// Waits for the operation's end, if there is one, and looks at what it left. `posts`: how many EM got.
+    /// Waits for the operation's end, if there is one, and checks what it left. `posts`: how many EM got.
     pub async fn end(mut self, posts: usize) -> Observed {
         self.seen.posts = posts.to_string();
         let Some(id) = self.operation.clone() else {
@@ -149,13 +149,13 @@ impl<'a> Asked<'a> {
             event["data"]["operation"]["id"] == id.as_str() && ends.iter().any(|end| event["type"] == *end)
         };
         let events = events(self.test).await;
-        let told: Vec<&str> = events
+        let reported: Vec<&str> = events
             .iter()
             .filter(about)
             .filter_map(|event| event["type"].as_str())
             .collect();
-        if !told.is_empty() {
-            self.seen.told = told.join(", ").replace("failover.", "");
+        if !reported.is_empty() {
+            self.seen.reported = reported.join(", ").replace("failover.", "");
         }
         self.seen
     }

@@ -20,7 +20,7 @@ pub struct Row {
     within: u32,
     operation: String,
     session: String,
-    told: String,
+    reported: String,
     posts: String,
 }
 
@@ -41,13 +41,13 @@ pub fn read() -> BTreeMap<String, Row> {
 
 fn row(line: &str) -> Row {
     let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-    let [key, _, read, action, within, operation, session, told, posts] = cells[..] else {
+    let [key, _, read, action, within, operation, session, reported, posts] = cells[..] else {
         panic!("nine cells are wanted: {line}");
     };
     let times = match within.strip_suffix('C').map(str::trim) {
         Some("") => 1,
         Some(times) => times.parse().expect(line),
-        None => panic!("the time is told in C: {line}"),
+        None => panic!("C gives the time: {line}"),
     };
     Row {
         key: key.trim_matches('`').to_owned(),
@@ -56,7 +56,7 @@ fn row(line: &str) -> Row {
         within: times,
         operation: operation.to_owned(),
         session: session.to_owned(),
-        told: told.to_owned(),
+        reported: reported.to_owned(),
         posts: posts.to_owned(),
     }
 }
@@ -65,17 +65,17 @@ impl Row {
     /// What the row says otherwise than what was seen, cell by cell.
     pub fn lies(&self, seen: &Observed) -> Vec<String> {
         let mut lies = Vec::new();
-        for (cell, told, true_one) in [
+        for (cell, reported, true_one) in [
             ("read", &self.read, &seen.read),
             ("action", &self.action, &seen.action),
             ("operation", &self.operation, &seen.operation),
             ("session", &self.session, &seen.session),
-            ("told", &self.told, &seen.told),
+            ("reported", &self.reported, &seen.reported),
             ("POSTs", &self.posts, &seen.posts),
         ] {
-            if told != true_one {
+            if reported != true_one {
                 lies.push(format!(
-                    "`{}`, {cell}: the table says {told:?}, it was {true_one:?}",
+                    "`{}`, {cell}: the table says {reported:?}, it was {true_one:?}",
                     self.key
                 ));
             }

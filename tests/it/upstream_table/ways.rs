@@ -1,4 +1,4 @@
-//! Faults on the way to EM: nobody listens, nobody has the name, nobody can be trusted, and EM away for a moment.
+//! Faults on the way to EM: no listener, an unknown name, an untrusted certificate, and EM away for a short time.
 
 use futures_util::FutureExt as _;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use super::Scenario;
 use super::stage::{self, Asked, Observed};
 use crate::em_bench::{Server, answer, usual};
-use crate::support::door::Door;
+use crate::support::tcp_gate::TcpGate;
 use crate::support::{Builder, PLAN, TestGateway};
 use crate::upstream_faults::tls;
 
@@ -26,40 +26,42 @@ async fn broken_ways_to_em_are_answered_as_the_table_says() {
     super::compare(&super::together(SCENARIOS).await);
 }
 
-/// A gateway whose EM is behind a door.
-async fn behind_a_door(speed: f64) -> (TestGateway, Door) {
-    let (sender, doors) = channel();
+/// A gateway whose EM is behind a gate.
+async fn behind_a_gate(speed: f64) -> (TestGateway, TcpGate) {
+    let (sender, gates) = channel();
     let test = TestGateway::builder()
         .sim(|sim| sim.speed = speed)
         .config(move |config| {
-            sender.send(Door::before(&mut config.upstream)).expect("awaited");
+            sender
+                .send(TcpGate::before(&mut config.upstream))
+                .expect("awaited");
             stage::impatient(&mut config.upstream);
         })
         .start()
         .await;
-    (test, doors.recv().expect("a door"))
+    (test, gates.recv().expect("a gate"))
 }
 
 async fn refused() -> Observed {
-    let (test, door) = behind_a_door(50.0).await;
-    door.shut().await;
+    let (test, gate) = behind_a_gate(50.0).await;
+    gate.shut().await;
     let mut asked = Asked::about(&test, PLAN);
     asked.read().await;
     asked.act("test").await;
     let seen = asked.end_by_count().await;
-    door.open().await;
+    gate.open().await;
     test.stop().await;
     seen
 }
 
 /// The read of the plan still finds an open connection; a POST always wants a fresh one.
 async fn refused_action() -> Observed {
-    let (test, door) = behind_a_door(50.0).await;
+    let (test, gate) = behind_a_gate(50.0).await;
     let mut asked = Asked::about(&test, PLAN);
     asked.read().await;
-    door.refuse().await;
+    gate.refuse().await;
     asked.act("test").await;
-    door.open().await;
+    gate.open().await;
     let seen = asked.end_by_count().await;
     test.stop().await;
     seen
@@ -67,15 +69,15 @@ async fn refused_action() -> Observed {
 
 /// EM goes away while a failover runs, and comes back without any of its logon sessions.
 async fn em_restart() -> Observed {
-    let (test, door) = behind_a_door(5.0).await;
+    let (test, gate) = behind_a_gate(5.0).await;
     let mut asked = Asked::about(&test, PLAN);
     asked.act("test").await;
-    door.shut().await;
+    gate.shut().await;
     test.sim_control(reqwest::Method::POST, "expire", Value::Null)
         .await;
     asked.read().await;
     test.until("/readyz", |body| body["status"] == "degraded").await;
-    door.open().await;
+    gate.open().await;
     let seen = asked.end_by_count().await;
     test.stop().await;
     seen

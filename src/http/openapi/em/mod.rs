@@ -94,7 +94,10 @@ fn extend(document: &mut Value, pointer: &str, members: Map<String, Value>) {
 fn headers() -> Map<String, Value> {
     let header = |about: &str| json!({"description": about, "schema": {"type": "string"}});
     [
-        ("EmEntityTag", header("Names this state, for `If-None-Match`.")),
+        (
+            "EmEntityTag",
+            header("The entity tag of this state, for `If-None-Match`."),
+        ),
         (
             "EmOperation",
             header("The gateway's operation for this request, which follows the task to its end."),
@@ -105,7 +108,7 @@ fn headers() -> Map<String, Value> {
         ),
         (
             "EmReplayed",
-            header("`true` when the key came before and nothing new was done."),
+            header("`true` when the key was used before and nothing was sent again."),
         ),
         ("EmWaited", header("The wait that was granted.")),
     ]

@@ -20,7 +20,7 @@ fn shared() -> [(&'static str, Value); 6] {
             IDEMPOTENCY_KEY,
             json!({
                 "name": "Idempotency-Key", "in": "header",
-                "description": "The same request under the same key is done once within 24 hours.",
+                "description": "The same request with the same key is executed once within 24 hours.",
                 "schema": {
                     "type": "string", "minLength": 1, "maxLength": 255, "pattern": constraints::IDEMPOTENCY_KEY,
                 },
@@ -30,7 +30,7 @@ fn shared() -> [(&'static str, Value); 6] {
             IF_NONE_MATCH,
             json!({
                 "name": "If-None-Match", "in": "header",
-                "description": "The `ETag` of what the caller has; answered with 304 if nothing changed.",
+                "description": "The `ETag` of the state that the caller has; the answer is 304 if nothing has changed.",
                 "schema": {"type": "string"},
             }),
         ),
@@ -38,7 +38,7 @@ fn shared() -> [(&'static str, Value); 6] {
             IF_MATCH,
             json!({
                 "name": "If-Match", "in": "header",
-                "description": "The `ETag` of what is to be changed; answered with 412 if it is no longer that.",
+                "description": "The `ETag` of the state to be changed; the answer is 412 if it has changed since.",
                 "schema": {"type": "string", "pattern": constraints::ENTITY_TAGS},
                 "example": "\"qk0yV3zX7hPbWc5sT1dJ9g\"",
             }),
@@ -47,14 +47,14 @@ fn shared() -> [(&'static str, Value); 6] {
             PREFER,
             json!({
                 "name": "Prefer", "in": "header",
-                "description": "`wait=SECONDS` waits for the end and answers the operation.",
+                "description": "`wait=SECONDS` waits until the operation ends and returns the operation.",
                 "schema": {"type": "string"}, "example": "wait=30",
             }),
         ),
         (
             "EmPage",
             json!({
-                "name": "page", "in": "query", "description": "Which page of the list, counted from 1.",
+                "name": "page", "in": "query", "description": "The page number, from 1.",
                 "schema": {"type": "integer", "minimum": 1, "maximum": i32::MAX},
             }),
         ),
@@ -62,7 +62,7 @@ fn shared() -> [(&'static str, Value); 6] {
             "EmPageSize",
             json!({
                 "name": "pageSize", "in": "query",
-                "description": "Items on a page. A list that is filtered, sorted or paged has 50 unless told otherwise.",
+                "description": "Items per page; 50 by default in a list that is filtered, sorted or paged.",
                 "schema": {"type": "integer", "minimum": 1, "maximum": 100},
             }),
         ),
@@ -72,10 +72,10 @@ fn shared() -> [(&'static str, Value); 6] {
 /// Meanings of EM's own parameters.
 const OWN: [(&str, &str); 8] = [
     ("action", "What to do with the directory or file."),
-    ("host", "Where to look: the hierarchy root's id or URN."),
-    ("hierarchyRef", "The reference of the object that is looked for."),
-    ("name", "The name of the object that is looked for."),
-    ("type", "The kind of object that is looked for."),
+    ("host", "Where to search: the hierarchy root's id or URN."),
+    ("hierarchyRef", "The reference of the object to find."),
+    ("name", "The name of the object to find."),
+    ("type", "The kind of object to find."),
     (
         "includeBackups",
         "Whether the tenant's backups are deleted as well.",
@@ -126,7 +126,7 @@ fn in_path(name: &str) -> Value {
             "The path within the guest's file system. Its slashes may be written as `/` or as `%2F`."
         }
         "vmName" => "The name of the virtual machine.",
-        _ => "An id, bare or as URN.",
+        _ => "An id, plain or as a URN.",
     };
     json!({"name": name, "in": "path", "required": true, "description": about, "schema": {"type": "string"}})
 }
@@ -152,14 +152,14 @@ fn in_query(endpoint: &Endpoint, name: &str, schemas: &mut Schemas) -> Value {
         ),
         "sortAsc" | "sortDesc" => {
             let (about, other) = if name == "sortAsc" {
-                ("Smallest first.", "sortDesc")
+                ("Ascending.", "sortDesc")
             } else {
-                ("Largest first.", "sortAsc")
+                ("Descending.", "sortAsc")
             };
             let schema = query.map_or(json!({"type": "string", "pattern": constraints::TEXT}), |query| {
                 schemas.fields_of(query)
             });
-            let text = format!("A field to sort by. {about} Not together with `{other}`.");
+            let text = format!("A field to sort by. {about} Cannot be combined with `{other}`.");
             query_parameter(name, false, &text, schema)
         }
         "format" => format_parameter(endpoint),
@@ -173,9 +173,9 @@ fn in_query(endpoint: &Endpoint, name: &str, schemas: &mut Schemas) -> Value {
             let words: Vec<&str> = operations.iter().filter_map(|o| o.action.or(o.query)).collect();
             let required = operations.iter().all(|o| o.action.or(o.query).is_some());
             let about = if name == "type" {
-                "What is asked for."
+                "What to query."
             } else {
-                "What is to be done."
+                "What to do."
             };
             query_parameter(name, required, about, json!({"type": "string", "enum": words}))
         }
@@ -211,7 +211,7 @@ fn format_parameter(endpoint: &Endpoint) -> Value {
     query_parameter(
         "format",
         false,
-        "Whole entities, or references to them.",
+        "Entities in full, or references to them.",
         json!({"type": "string", "enum": words, "default": default}),
     )
 }
@@ -227,7 +227,7 @@ fn filter_text(query: Option<&'static catalogue::Query>) -> String {
             format!(" Fields: {}.", names.join(", "))
         }
         None => {
-            " The fields are those of the type; a wrong one is answered with all that there are. Tasks take none."
+            " The fields are those of the type; the answer to an unknown field lists the known ones. Tasks have no filter."
                 .to_owned()
         }
     };

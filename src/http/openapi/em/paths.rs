@@ -57,10 +57,10 @@ fn description(endpoint: &Endpoint) -> String {
         let _ = write!(text, " {}", sentence(about));
     }
     if let Some(days) = resource.window_days {
-        let _ = write!(text, " Reaches back {days} days.");
+        let _ = write!(text, " Covers the last {days} days.");
     }
     if references_when_searched(endpoint) {
-        text.push_str(" Filtered, sorted or paged, it answers references.");
+        text.push_str(" When filtered, sorted or paged, it returns references.");
     }
     if endpoint.choice() == Some("action") {
         text.push('\n');
@@ -73,11 +73,15 @@ fn description(endpoint: &Endpoint) -> String {
                 let _ = write!(text, ": a task `{task}`");
             }
             if let Some(body) = operation.body {
-                let may = if body.optional { "may take" } else { "takes" };
+                let may = if body.optional {
+                    "the optional body is"
+                } else {
+                    "the body is"
+                };
                 let _ = write!(text, "; {may} a `{}`", body.root.name);
             }
             if let Some(scope) = plan_scope(resource, operation) {
-                let _ = write!(text, "; needs `{scope}` as well");
+                let _ = write!(text, "; requires `{scope}` as well");
             }
         }
     }
@@ -152,7 +156,7 @@ fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, Value> {
         let about = match status {
             200 if endpoint.reads() => "Enterprise Manager's answer.",
             201 => "Made.",
-            202 => "Taken: a task, which the gateway follows as an operation.",
+            202 => "Accepted: a task, which the gateway follows as an operation.",
             204 => "Done.",
             _ => "Enterprise Manager's answer.",
         };
@@ -171,7 +175,7 @@ fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, Value> {
     }
     if endpoint.reads() {
         let response = json!({
-            "description": "The caller has this state already (`If-None-Match`).",
+            "description": "The caller already has this state (`If-None-Match`).",
             "headers": {"x-request-id": header("RequestId")},
         });
         all.insert("304".to_owned(), response);
@@ -194,11 +198,11 @@ fn operations(responses: &mut Map<String, Value>) {
     for (status, about) in [
         (
             "200",
-            "The operation, when its end was waited for (`Prefer`), or when it was asked for before under the same key.",
+            "The operation, when the request waited for its end (`Prefer`) or repeats an earlier one with the same key.",
         ),
         (
             "202",
-            "The operation, while it is not known what Enterprise Manager made of it.",
+            "The operation, while its outcome at Enterprise Manager is not known.",
         ),
     ] {
         let response = responses.entry(status).or_insert_with(

@@ -7,26 +7,10 @@ use super::endpoint::Endpoint;
 use crate::http::answers;
 use crate::http::codes::Code;
 
-/// What every operation may answer beside that of every guarded route.
-const ALWAYS: &[Code] = &[
-    Code::NotFound,
-    Code::InvalidRequest,
-    Code::UpstreamForbidden,
-    Code::UpstreamRejected,
-    Code::UpstreamAuthFailed,
-    Code::UpstreamError,
-    Code::UpstreamInvalidResponse,
-    Code::UpstreamUnavailable,
-];
+/// What every operation may answer besides the answers of EM itself.
+const ALWAYS: &[Code] = &[Code::NotFound, Code::InvalidRequest];
 
-const READ: &[Code] = &[Code::UpstreamTimeout];
-
-const WRITE: &[Code] = &[
-    Code::UpstreamConflict,
-    Code::IdempotencyKeyReused,
-    Code::PreconditionFailed,
-    Code::StoreUnavailable,
-];
+const WRITE: &[Code] = &[Code::IdempotencyKeyReused, Code::PreconditionFailed];
 
 const BODY: &[Code] = &[
     Code::MalformedRequest,
@@ -34,7 +18,8 @@ const BODY: &[Code] = &[
     Code::UnsupportedMediaType,
 ];
 
-const PLAN: &[Code] = &[Code::PlanBusy];
+/// Writes to failover plans, which the curated routes make as well.
+const PLAN_WRITE: &[Code] = &[Code::PlanBusy];
 
 /// Error answers written so far, by their name in the components.
 #[derive(Default)]
@@ -48,9 +33,16 @@ impl Problems {
             "/cloud/cloudFailoverPlans/{ID}" | "/failoverPlans/{ID}"
         );
         let groups: &[&[Code]] = match (endpoint.reads(), is_plan) {
-            (true, _) => &[answers::GUARDED, ALWAYS, READ],
-            (false, false) => &[answers::GUARDED, ALWAYS, WRITE, BODY],
-            (false, true) => &[answers::GUARDED, ALWAYS, WRITE, BODY, PLAN],
+            (true, _) => &[answers::GUARDED, ALWAYS, answers::UPSTREAM_READ],
+            (false, false) => &[answers::GUARDED, ALWAYS, answers::UPSTREAM_WRITE, WRITE, BODY],
+            (false, true) => &[
+                answers::GUARDED,
+                ALWAYS,
+                answers::UPSTREAM_WRITE,
+                WRITE,
+                BODY,
+                PLAN_WRITE,
+            ],
         };
         let mut operation = Operation::new();
         answers::document(&mut operation, groups);

@@ -281,14 +281,14 @@ fn bounded_schema(scalar: Scalar) -> Value {
 
 /// The words that a request may hold.
 fn closed_enumeration(of: &catalogue::EnumDef) -> Value {
-    let about = format!("One of these words.{}", meanings(of.meanings.iter().copied()));
+    let about = format!("One of these values.{}", meanings(of.meanings.iter().copied()));
     json!({"description": about, "type": "string", "enum": words(of)})
 }
 
 /// Open: the values that are known, and any other word.
 fn enumeration(of: &catalogue::EnumDef) -> Value {
     json!({
-        "description": format!("Other words may come.{}", meanings(of.meanings.iter().copied())),
+        "description": format!("Other values are possible.{}", meanings(of.meanings.iter().copied())),
         "anyOf": [{"type": "string", "enum": words(of)}, {"type": "string"}],
     })
 }
@@ -328,11 +328,11 @@ fn page() -> Value {
     let link = |about: &str| json!({"type": ["string", "null"], "description": about});
     json!({
         "type": "object",
-        "description": "Where a page stands in its list.",
+        "description": "A page's position in its list.",
         "properties": {
-            "size": {"type": "integer", "format": "int64", "description": "Items asked for, or all that there are."},
-            "next": link("The page behind this one; null on the last."),
-            "previous": link("The page before this one; null on the first."),
+            "size": {"type": "integer", "format": "int64", "description": "The requested number of items, or the number of all items."},
+            "next": link("The next page; null on the last."),
+            "previous": link("The previous page; null on the first."),
             "number": {"type": "integer", "format": "int64", "description": "Counted from 1."},
             "total": {"type": "integer", "format": "int64", "description": "How many pages there are."},
         },

@@ -65,7 +65,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 
 /// List cloud failover plans
 ///
-/// Failover plans of Veeam Cloud Connect tenants, page by page as Enterprise Manager numbers them.
+/// Failover plans of Veeam Cloud Connect tenants, with Enterprise Manager's page numbers.
 #[utoipa::path(get, path = "/api/v1/cloud-failover-plans", operation_id = "listCloudFailoverPlans", tag = "plans", params(NumberedParams, PlanOrder),
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_cloud_failover_plans(
@@ -81,8 +81,8 @@ async fn list_cloud_failover_plans(
 #[utoipa::path(get, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "getCloudFailoverPlan", tag = "plans",
     params(PlanPath),
     responses(
-        (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "Names this state of the plan, for `If-Match`."))),
-        (status = 304, description = "The caller has this state already (`If-None-Match`)."),
+        (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "The entity tag of this state of the plan, for `If-Match`."))),
+        (status = 304, description = "The caller already has this state (`If-None-Match`)."),
     ))]
 async fn get_cloud_failover_plan(
     State(state): State<HttpState>,
@@ -95,8 +95,8 @@ async fn get_cloud_failover_plan(
 
 /// Edit a cloud failover plan
 ///
-/// Takes the plan as it was read, with the changes in it. `preFailoverCommand` and `postFailoverCommand` may change; a
-/// change of another field is refused. Every part of the plan has to be there.
+/// The body is the plan as it was read, with the changes applied. `preFailoverCommand` and `postFailoverCommand` may
+/// change; a change of another field is refused. Every field of the plan is required.
 #[utoipa::path(put, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "updateCloudFailoverPlan", tag = "plans",
     params(PlanPath, EditHeaders),
     request_body = Plan,
@@ -127,7 +127,8 @@ async fn delete_cloud_failover_plan(
 
 /// Test a cloud failover plan
 ///
-/// Fails over into the test network and cleans up again. The failover session that follows is joined to the operation.
+/// Runs a test failover into the test network and cleans up afterwards. The resulting failover session is joined to
+/// the operation.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/test", operation_id = "testCloudFailoverPlan", tag = "plans",
     params(PlanPath, ActionHeaders),
     request_body = Option<ActionOptions>,
@@ -141,7 +142,8 @@ async fn test_cloud_failover_plan(
 
 /// Start a cloud failover plan
 ///
-/// Fails over in earnest, to the latest restore points or to those before `restorePoint.before`. The failover session that follows is joined to the operation.
+/// Starts a production failover, to the latest restore points or to those before `restorePoint.before`. The resulting
+/// failover session is joined to the operation.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/start", operation_id = "startCloudFailoverPlan", tag = "plans",
     params(PlanPath, ActionHeaders),
     request_body = Option<StartOptions>,
@@ -155,7 +157,8 @@ async fn start_cloud_failover_plan(
 
 /// Undo the failover of a cloud failover plan
 ///
-/// Switches back to the source machines and discards what the replicas did since. Enterprise Manager links no failover session to it: the operation ends with its task.
+/// Switches back to the source machines and discards the changes made on the replicas since the failover. Enterprise
+/// Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/undo", operation_id = "undoCloudFailoverPlan", tag = "plans",
     params(PlanPath, ActionHeaders),
     request_body = Option<ActionOptions>,

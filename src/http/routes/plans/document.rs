@@ -9,16 +9,17 @@ use crate::api_types::operations::Operation;
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct EditHeaders {
-    /// The entity tag of the state that was read, or several separated by commas; `*` is any.
+    /// The entity tag of the state that was read, or several separated by commas; `*` matches any state.
     #[param(
         rename = "If-Match",
         pattern = "^(\\*|(W/)?\"[!#-~]*\"([ \\t]*,[ \\t]*(W/)?\"[!#-~]*\")*)$"
     )]
     if_match: Option<String>,
-    /// `wait=SECONDS` waits for the end. Other preferences, and what cannot be read, are ignored (RFC 7240).
+    /// `wait=SECONDS` waits until the operation ends. Other preferences, and preferences that cannot be parsed, are
+    /// ignored (RFC 7240).
     #[param(rename = "Prefer", example = "wait=30")]
     prefer: Option<String>,
-    /// The same request under the same key is the same operation for 24 hours.
+    /// The same request with the same key is the same operation for 24 hours.
     #[param(
         rename = "Idempotency-Key",
         min_length = 1,
@@ -33,10 +34,11 @@ pub(super) struct EditHeaders {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct ActionHeaders {
-    /// `wait=SECONDS` waits for the end. Other preferences, and what cannot be read, are ignored (RFC 7240).
+    /// `wait=SECONDS` waits until the operation ends. Other preferences, and preferences that cannot be parsed, are
+    /// ignored (RFC 7240).
     #[param(rename = "Prefer", example = "wait=30")]
     prefer: Option<String>,
-    /// The same request under the same key is the same operation for 24 hours.
+    /// The same request with the same key is the same operation for 24 hours.
     #[param(
         rename = "Idempotency-Key",
         min_length = 1,
@@ -50,12 +52,12 @@ pub(super) struct ActionHeaders {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) enum EditResponses {
-    /// Recorded and sent; the operation tells how it ends.
+    /// Recorded and sent; read the operation for its outcome.
     #[response(status = 202, headers(("Location" = String, description = "The operation.")))]
     Recorded(Operation),
-    #[response(status = 200, description = "Done within the wait that was asked for, or asked for before under the same key.",
+    #[response(status = 200, description = "The operation ended within the requested wait, or the request repeats an earlier one with the same key.",
         headers(("Location" = String, description = "The operation."),
-            ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
+            ("Idempotency-Replayed" = String, description = "`true` when the key was used before and nothing was sent again."),
             ("Preference-Applied" = String, description = "The wait that was granted.")))]
     Done(Operation),
 }
@@ -64,12 +66,12 @@ pub(super) enum EditResponses {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) enum ActionResponses {
-    #[response(status = 202, description = "Recorded; `running` when Enterprise Manager took it, `submitting` when that is \
-        not known yet.", headers(("Location" = String, description = "The operation.")))]
+    #[response(status = 202, description = "Recorded; `running` when Enterprise Manager accepted it, \
+        `submitting` while that is not known.", headers(("Location" = String, description = "The operation.")))]
     Recorded(Operation),
-    #[response(status = 200, description = "Ended within the wait that was asked for, or asked for before under the same key.",
+    #[response(status = 200, description = "The operation ended within the requested wait, or the request repeats an earlier one with the same key.",
         headers(("Location" = String, description = "The operation."),
-            ("Idempotency-Replayed" = String, description = "`true` when the key came before and nothing new was done."),
+            ("Idempotency-Replayed" = String, description = "`true` when the key was used before and nothing was sent again."),
             ("Preference-Applied" = String, description = "The wait that was granted.")))]
     Ended(Operation),
 }

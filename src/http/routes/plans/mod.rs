@@ -64,10 +64,10 @@ type ByName = Choice<PlanSort>;
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct PlanOrder {
-    /// Smallest first. Not together with `sortDesc`.
+    /// Sort by this field, ascending. Cannot be combined with `sortDesc`.
     #[param(inline)]
     sort_asc: Option<ByName>,
-    /// Largest first. Not together with `sortAsc`.
+    /// Sort by this field, descending. Cannot be combined with `sortAsc`.
     #[param(inline)]
     sort_desc: Option<ByName>,
 }

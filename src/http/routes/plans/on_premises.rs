@@ -55,7 +55,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 
 /// List on-premises failover plans
 ///
-/// Failover plans of one's own replicas, page by page as Enterprise Manager numbers them.
+/// Failover plans of on-premises replicas, with Enterprise Manager's page numbers.
 #[utoipa::path(get, path = "/api/v1/failover-plans", operation_id = "listFailoverPlans", tag = "plans", params(NumberedParams, PlanOrder),
     responses((status = 200, description = "A page of plans.", body = Page<Plan>)))]
 async fn list_failover_plans(
@@ -71,8 +71,8 @@ async fn list_failover_plans(
 #[utoipa::path(get, path = "/api/v1/failover-plans/{planId}", operation_id = "getFailoverPlan", tag = "plans",
     params(PlanPath),
     responses(
-        (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "Names this state of the plan, for `If-Match`."))),
-        (status = 304, description = "The caller has this state already (`If-None-Match`)."),
+        (status = 200, description = "The plan.", body = Plan, headers(("ETag" = String, description = "The entity tag of this state of the plan, for `If-Match`."))),
+        (status = 304, description = "The caller already has this state (`If-None-Match`)."),
     ))]
 async fn get_failover_plan(
     State(state): State<HttpState>,
@@ -85,8 +85,8 @@ async fn get_failover_plan(
 
 /// Edit an on-premises failover plan
 ///
-/// Takes the plan as it was read, with the changes in it. `description` may change; a
-/// change of another field is refused. Every part of the plan has to be there.
+/// The body is the plan as it was read, with the changes applied. `description` may change; a
+/// change of another field is refused. Every field of the plan is required.
 #[utoipa::path(put, path = "/api/v1/failover-plans/{planId}", operation_id = "updateFailoverPlan", tag = "plans",
     params(PlanPath, EditHeaders),
     request_body = Plan,
@@ -101,7 +101,8 @@ async fn update_failover_plan(
 
 /// Start an on-premises failover plan
 ///
-/// Fails over in earnest, to the latest restore points or to those before `restorePoint.before`. Enterprise Manager links no failover session to it: the operation ends with its task.
+/// Starts a production failover, to the latest restore points or to those before `restorePoint.before`. Enterprise
+/// Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/start", operation_id = "startFailoverPlan", tag = "plans",
     params(PlanPath, ActionHeaders),
     request_body = Option<StartOptions>,
@@ -115,7 +116,8 @@ async fn start_failover_plan(
 
 /// Undo the failover of an on-premises failover plan
 ///
-/// Switches back to the source machines and discards what the replicas did since. Enterprise Manager links no failover session to it: the operation ends with its task.
+/// Switches back to the source machines and discards the changes made on the replicas since the failover. Enterprise
+/// Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/undo", operation_id = "undoFailoverPlan", tag = "plans",
     params(PlanPath, ActionHeaders),
     request_body = Option<ActionOptions>,

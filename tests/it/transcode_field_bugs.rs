@@ -1,4 +1,4 @@
-//! Seventeen things that converters in the field get wrong, p01 to p17: what each test promises stands in its name.
+//! Seventeen things that converters in the field get wrong, p01 to p17: each is named by its test.
 
 use emgate::transcode::{DecodeError, decode};
 use rstest::rstest;
@@ -51,7 +51,7 @@ fn p03_attributes_are_kept() {
 #[case("<New Level='1'><Level>2</Level></New>", "/new", json!({"levelAttribute": "1", "level": "2"}))]
 // The attribute unknown, the child known.
 #[case("<State>Working</State>", "/state", json!("Working"))]
-fn p04_an_attribute_and_a_child_of_one_name_stay_apart(
+fn p04_an_attribute_and_a_child_of_one_name_stay_distinct(
     #[case] inside: &str,
     #[case] pointer: &str,
     #[case] expected: Value,
@@ -119,7 +119,7 @@ fn p08_booleans_are_booleans_however_em_spells_them() {
 }
 
 #[test]
-fn p09_names_that_look_like_numbers_stay_text() {
+fn p09_numeric_names_stay_text() {
     for name in ["12", "1e5", "0x10", "NaN", "true", "null", "2026-01-01"] {
         let json = of(&format!(
             "<CloudFailoverSession Name='{name}'><JobName>{name}</JobName></CloudFailoverSession>"

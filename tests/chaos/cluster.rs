@@ -17,7 +17,7 @@ use crate::scene::{Blow, Keeping, Scene};
 const SECRET: &str = "the secret with which tests sign their tokens";
 /// Deliveries of one endpoint at a time, of all gateways together.
 pub const CONCURRENCY: usize = 4;
-/// A replica that says nothing for 8 s is dead to the others, who look once a second.
+/// A replica without a beat for 8 s is dead to the others, which check once a second.
 const DEATH: Duration = Duration::from_millis(9_200);
 
 /// Where the gateways listen now; each start chooses another port.
@@ -32,8 +32,8 @@ pub struct Counts {
 }
 
 /// What runs as processes.
-pub struct House {
-    /// Enterprise Manager's double. It drops no logon session by itself, so that its counts tell who left one.
+pub struct Cluster {
+    /// The simulated Enterprise Manager. It drops no logon session by itself, so that its counts show a leaked one.
     pub simulator: Process,
     pub counts: Counts,
     /// One for each place; none while it is to be started.
@@ -74,7 +74,7 @@ impl Store {
     }
 }
 
-impl House {
+impl Cluster {
     pub async fn start(scene: &Scene) -> Self {
         let arguments = [
             "simulate",
@@ -89,15 +89,15 @@ impl House {
             "--idle",
             "86400",
         ];
-        let mut house = Self {
+        let mut cluster = Self {
             simulator: Process::start(&arguments, &[]),
             counts: Counts::default(),
             gateways: (0..scene.replicas).map(|_| None).collect(),
             addresses: Addresses::default(),
             store: Store::of(scene).await,
         };
-        house.start_again().await;
-        house
+        cluster.start_again().await;
+        cluster
     }
 
     pub fn addresses(&self) -> Addresses {
@@ -289,7 +289,7 @@ pub fn token() -> String {
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("signing works")
 }
 
-/// Keeps the log of a gateway that is about to end, where somebody looks for a cause.
+/// Keeps the log of a gateway that is about to end, for the search of a cause.
 fn keep_log(gateway: &mut Process) {
     if let Ok(directory) = std::env::var("LOGS") {
         let _ = std::fs::create_dir_all(&directory);
@@ -319,7 +319,7 @@ fn gateway(upstream: &str, store: &emgate::store::config::Config) -> Process {
         ("EMGATE_WATCH__IDLE_INTERVAL", "300ms"),
         ("EMGATE_WEBHOOKS__ALLOW_NETWORKS__0", "127.0.0.0/8"),
         ("EMGATE_WEBHOOKS__ALLOW_HTTP", "true"),
-        // Long enough for a busy machine: what was taken and came again for want of time would be nobody's fault.
+        // Long enough for a busy machine: a delivery repeated after a time-out would be no fault of the gateway.
         ("EMGATE_WEBHOOKS__TIMEOUT", "5s"),
         (
             "EMGATE_WEBHOOKS__RETRY_SCHEDULE",

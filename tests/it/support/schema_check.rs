@@ -1,4 +1,4 @@
-//! Judges answers by the OpenAPI document, with somebody else's validator.
+//! Checks answers by the OpenAPI document, with the validator of another library.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -7,14 +7,14 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// The document, and the validators made of it so far: each is made once.
-pub struct Judge {
+pub struct SchemaCheck {
     document: Value,
     validators: Mutex<HashMap<String, &'static Validator>>,
 }
 
 /// The program's own document, made once for all tests.
 pub fn document() -> &'static Value {
-    &Judge::of_the_program().document
+    &SchemaCheck::of_the_program().document
 }
 
 /// A path without the names of its parameters, below the mirror's root where it is one of Enterprise Manager's.
@@ -27,21 +27,21 @@ pub fn bare(path: &str) -> String {
         .to_owned()
 }
 
-impl Judge {
-    /// The judge by the document that this program has.
+impl SchemaCheck {
+    /// The check by the document of this program.
     pub fn of_the_program() -> &'static Self {
-        static JUDGE: LazyLock<Judge> = LazyLock::new(|| {
+        static CHECK: LazyLock<SchemaCheck> = LazyLock::new(|| {
             let text = emgate::http::document_json().expect("the document can be written");
-            Judge {
+            SchemaCheck {
                 document: serde_json::from_str(&text).expect("the document is JSON"),
                 validators: Mutex::default(),
             }
         });
-        &JUDGE
+        &CHECK
     }
 
     /// What is wrong with an answer of the mirror: `path` is Enterprise Manager's, such as `/jobs/{ID}`, and names the
-    /// operation's action at its end where that stands in the path.
+    /// operation's action at its end where that is in the path.
     pub fn faults(&self, method: &str, path: &str, status: u16, answer: &Value) -> Vec<String> {
         let place = format!("{method} {path}: {status}");
         let wanted = bare(&format!("/api/v1/em{path}"));

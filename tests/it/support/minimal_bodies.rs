@@ -1,16 +1,16 @@
-//! The least that EM's bodies have to say, made from the schema.
+//! Minimal bodies for EM's operations, made from the schema.
 
 use emgate::catalogue::{Field, Form, Operation, Scalar, TypeDef, Value as FieldValue, catalogue};
 use serde_json::{Map, Value, json};
 
-/// The least that a body of that type has to say, as JSON.
-pub fn least(ty: &TypeDef) -> Value {
+/// The minimal body of that type, as JSON.
+pub fn minimal(ty: &TypeDef) -> Value {
     if ty.form == Form::List {
-        return json!({ "items": least_value(&ty.fields[0]) });
+        return json!({ "items": minimal_value(&ty.fields[0]) });
     }
     let mut object = Map::new();
     let mut add = |field: &Field| {
-        object.insert(field.json.to_string(), least_value(field));
+        object.insert(field.json.to_string(), minimal_value(field));
     };
     for field in &ty.fields {
         if field.required {
@@ -26,15 +26,15 @@ pub fn least(ty: &TypeDef) -> Value {
     Value::Object(object)
 }
 
-/// The least body of an operation that takes one.
-pub fn least_body(operation: &Operation) -> Option<Value> {
-    Some(least(catalogue().ty(operation.body?.root.ty)))
+/// The minimal body of an operation that has one.
+pub fn minimal_body(operation: &Operation) -> Option<Value> {
+    Some(minimal(catalogue().ty(operation.body?.root.ty)))
 }
 
-fn least_value(field: &Field) -> Value {
+fn minimal_value(field: &Field) -> Value {
     let id = "3f56fa52-c902-4655-9774-2022fde214d2";
     let one = match field.value {
-        FieldValue::Type(ty) => least(catalogue().ty(ty)),
+        FieldValue::Type(ty) => minimal(catalogue().ty(ty)),
         FieldValue::Enum(id) => json!(catalogue().enumeration(id).values.first()),
         FieldValue::Scalar(scalar) => match scalar {
             Scalar::String | Scalar::Url => json!("1.2.3.4"),

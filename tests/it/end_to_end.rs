@@ -7,7 +7,7 @@ use crate::support::world::{World, json_of, stats};
 use crate::support::{PLAN, client};
 
 #[tokio::test]
-async fn a_plan_is_tested_followed_and_its_end_delivered_signed() {
+async fn a_test_of_a_plan_ends_with_a_signed_delivery() {
     let world = World::start(&["--speed", "20", "--vms", "3"]).await;
     let mut receiver = WebhookReceiver::start().await;
 
@@ -115,7 +115,7 @@ async fn a_plan_is_tested_followed_and_its_end_delivered_signed() {
 }
 
 #[tokio::test]
-async fn an_action_with_a_callback_needs_no_endpoint_and_gets_exactly_one_event() {
+async fn a_callback_gets_exactly_one_event() {
     let world = World::start(&["--speed", "40"]).await;
     let mut receiver = WebhookReceiver::start().await;
     let body = json!({"callback": {"url": receiver.url()}, "metadata": {"change": "CHG0042"}});

@@ -1,6 +1,6 @@
-//! A server between gateway and simulator: answers what a test tells it to, passes on all else, and keeps a list.
+//! A server between gateway and simulator: gives the scripted answers, forwards all other requests, and records them.
 //!
-//! For what the simulator cannot say (odd documents, files, statuses) while logons and plans stay the simulator's.
+//! For answers that the simulator cannot give (odd documents, files, statuses); logons and plans stay the simulator's.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use axum::response::Response;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 
-/// What to answer.
+/// A scripted answer.
 #[derive(Clone)]
 pub struct Reply {
     pub status: u16,
@@ -41,7 +41,7 @@ impl Reply {
     }
 }
 
-/// A request that came by.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub method: String,
@@ -52,7 +52,7 @@ pub struct Seen {
 }
 
 struct Inner {
-    /// One for all requests: to make one takes longer than to ask.
+    /// One for all requests, since making a client takes longer than a request.
     client: reqwest::Client,
     behind: OnceLock<url::Url>,
     replies: Mutex<Vec<(String, Reply)>>,
@@ -61,24 +61,24 @@ struct Inner {
     seen: Mutex<Vec<Seen>>,
 }
 
-/// What happens once, before the request of that number that begins so is passed on.
+/// Work that runs once, before the n-th request that begins so is forwarded.
 struct Interlude {
     request: String,
     left: usize,
     work: BoxFuture<'static, ()>,
 }
 
-/// What becomes of a true answer on its way back.
+/// Changes a real answer on its way back.
 pub type Twist = fn(Reply) -> Response;
 
 /// The server; clones share it.
 #[derive(Clone)]
-pub struct StandIn {
+pub struct ScriptedServer {
     inner: Arc<Inner>,
     address: std::net::SocketAddr,
 }
 
-impl StandIn {
+impl ScriptedServer {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -97,29 +97,29 @@ impl StandIn {
         Self { inner, address }
     }
 
-    /// Steps between the gateway that is configured so and the EM it would have asked.
-    pub fn step_before(&self, config: &mut emgate::upstream::Config) {
+    /// Puts this server between the gateway of `config` and its EM.
+    pub fn put_before(&self, config: &mut emgate::upstream::Config) {
         self.inner
             .behind
             .set(config.url.clone())
-            .expect("one gateway for each stand-in");
+            .expect("one gateway for each scripted server");
         config.url = format!("http://{}", self.address).parse().expect("a URL");
     }
 
-    /// Answers `request` (`GET /api/x?y=z`) from now on; `*` at its end stands for anything.
+    /// Answers `request` (`GET /api/x?y=z`) from now on; `*` at its end matches anything.
     pub fn answers(&self, request: &str, reply: Reply) {
         let mut replies = self.inner.replies.lock().expect("unpoisoned");
         replies.retain(|(known, _)| known != request);
         replies.push((request.to_owned(), reply));
     }
 
-    /// Passes `request` on, and gives back what `twist` makes of the answer: EM acted, whatever its caller hears.
+    /// Forwards `request` and returns the answer changed by `twist`: EM acted, whatever its caller receives.
     pub fn twists(&self, request: &str, twist: Twist) {
         let mut twists = self.inner.twists.lock().expect("unpoisoned");
         twists.push((request.to_owned(), twist));
     }
 
-    /// Lets `work` happen before the `number`th request from now on that begins so is passed on.
+    /// Runs `work` before the `number`th request from now on that begins so is forwarded.
     pub fn before(&self, request: &str, number: usize, work: impl Future<Output = ()> + Send + 'static) {
         let mut interludes = self.inner.interludes.lock().expect("unpoisoned");
         interludes.push(Interlude {
@@ -129,13 +129,13 @@ impl StandIn {
         });
     }
 
-    /// Answers nothing by itself any more.
-    pub fn steps_aside(&self) {
+    /// Forwards every request from now on.
+    pub fn forwards_all(&self) {
         self.inner.replies.lock().expect("unpoisoned").clear();
         self.inner.twists.lock().expect("unpoisoned").clear();
     }
 
-    /// What came by with a target that begins so.
+    /// The recorded requests that begin so.
     pub fn seen(&self, request: &str) -> Vec<Seen> {
         let seen = self.inner.seen.lock().expect("unpoisoned");
         seen.iter()
@@ -162,17 +162,17 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     for work in due(&inner, &line) {
         work.await;
     }
-    if let Some(reply) = meant(&inner.replies, &line) {
-        return told(reply);
+    if let Some(reply) = scripted_for(&inner.replies, &line) {
+        return response_of(reply);
     }
-    let answer = passed_on(&inner, &parts, &target, body).await;
-    match meant(&inner.twists, &line) {
+    let answer = forward(&inner, &parts, &target, body).await;
+    match scripted_for(&inner.twists, &line) {
         Some(twist) => twist(answer),
-        None => told(answer),
+        None => response_of(answer),
     }
 }
 
-/// What is to happen before this request.
+/// The work that is due before this request.
 fn due(inner: &Inner, line: &str) -> Vec<BoxFuture<'static, ()>> {
     let mut interludes = inner.interludes.lock().expect("unpoisoned");
     for interlude in interludes.iter_mut().filter(|own| line.starts_with(&own.request)) {
@@ -182,18 +182,18 @@ fn due(inner: &Inner, line: &str) -> Vec<BoxFuture<'static, ()>> {
     due.map(|interlude| interlude.work).collect()
 }
 
-/// What is said about the first request that fits.
-fn meant<T: Clone>(said: &Mutex<Vec<(String, T)>>, line: &str) -> Option<T> {
-    let said = said.lock().expect("unpoisoned");
+/// The script of the first request that matches.
+fn scripted_for<T: Clone>(scripts: &Mutex<Vec<(String, T)>>, line: &str) -> Option<T> {
+    let scripts = scripts.lock().expect("unpoisoned");
     let fits = |(request, _): &&(String, T)| match request.strip_suffix('*') {
         Some(start) => line.starts_with(start),
         None => line == *request,
     };
-    said.iter().find(fits).map(|(_, meant)| meant.clone())
+    scripts.iter().find(fits).map(|(_, script)| script.clone())
 }
 
 /// The reply on the wire.
-pub fn told(reply: Reply) -> Response {
+pub fn response_of(reply: Reply) -> Response {
     let mut response = Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(name, value);
@@ -212,18 +212,18 @@ pub fn told(reply: Reply) -> Response {
     response.body(body).expect("a response")
 }
 
-async fn passed_on(inner: &Inner, parts: &axum::http::request::Parts, target: &str, body: Bytes) -> Reply {
-    let base = inner.behind.get().expect("somebody behind");
+async fn forward(inner: &Inner, parts: &axum::http::request::Parts, target: &str, body: Bytes) -> Reply {
+    let base = inner.behind.get().expect("a server behind");
     let url = base.join(target).expect("a URL");
     let mut headers = parts.headers.clone();
     headers.remove("host");
-    let asked = inner
+    let sent = inner
         .client
         .request(parts.method.clone(), url)
         .headers(headers)
         .body(body)
         .send();
-    let Ok(answer) = asked.await else {
+    let Ok(answer) = sent.await else {
         return Reply::xml(502, "");
     };
     let headers = answer.headers().iter();

@@ -1,4 +1,4 @@
-//! The books, once everything is at rest: EM's, the gateway's, the caller's and the receiver's have to agree.
+//! What has to hold once everything is at rest: the records of EM, gateway, caller and receiver agree.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::caller::Caller;
+use crate::cluster::{CONCURRENCY, Cluster, Counts};
 use crate::em::{Em, Session};
-use crate::house::{CONCURRENCY, Counts, House};
 use crate::receiver::Receiver;
 
 const FINISHED: &str = "failover.session.finished";
 /// How long coming to rest may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub struct Books {
+pub struct Invariants {
     sessions: Vec<Session>,
     events: Vec<Value>,
     operations: Vec<Value>,
@@ -33,26 +33,26 @@ fn count_by<'a, T>(of: &'a [T], key: impl Fn(&'a T) -> &'a str) -> HashMap<&'a s
     counts
 }
 
-impl Books {
+impl Invariants {
     /// Waits until nothing runs, nothing is awaited and nothing is to be sent.
-    pub async fn at_rest(house: &House, em: &Em) -> Self {
+    pub async fn at_rest(cluster: &Cluster, em: &Em) -> Self {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let sessions = em.sessions().await;
-            let events = house.all("/api/v1/events?pageSize=100").await;
-            let told = events.iter().filter(|event| event["type"] == FINISHED).count();
-            let open = house
+            let events = cluster.all("/api/v1/events?pageSize=100").await;
+            let reported = events.iter().filter(|event| event["type"] == FINISHED).count();
+            let open = cluster
                 .all("/api/v1/operations?state=submitting,running&pageSize=100")
                 .await
                 .len();
-            let unsent = house
+            let unsent = cluster
                 .all("/api/v1/webhook-deliveries?state=pending,sending&pageSize=100")
                 .await
                 .len();
             let running = sessions.iter().filter(|session| !session.stopped).count();
-            if running + open + unsent == 0 && told >= sessions.len() {
-                let operations = house.all("/api/v1/operations?pageSize=100").await;
-                let events = house.all("/api/v1/events?pageSize=100").await;
+            if running + open + unsent == 0 && reported >= sessions.len() {
+                let operations = cluster.all("/api/v1/operations?pageSize=100").await;
+                let events = cluster.all("/api/v1/events?pageSize=100").await;
                 return Self {
                     sessions,
                     events,
@@ -62,7 +62,7 @@ impl Books {
             assert!(
                 Instant::now() < deadline,
                 "no rest: {running} sessions run, {open} operations are open, {unsent} deliveries wait, \
-                 {told} of {} ends are told",
+                 {reported} of {} ends are reported",
                 sessions.len()
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -114,12 +114,16 @@ impl Books {
             .iter()
             .filter(|event| event["type"] == FINISHED)
             .collect();
-        let told = count_by(&ends, |event| text(event, "/data/session/id"));
+        let reported = count_by(&ends, |event| text(event, "/data/session/id"));
         for session in &self.sessions {
-            assert_eq!(told.get(session.id.as_str()), Some(&1), "the end of {session:?}");
+            assert_eq!(
+                reported.get(session.id.as_str()),
+                Some(&1),
+                "the end of {session:?}"
+            );
         }
         assert_eq!(
-            told.len(),
+            reported.len(),
             self.sessions.len(),
             "ends of sessions that EM does not know"
         );
@@ -138,7 +142,7 @@ impl Books {
         }
     }
 
-    /// One POST for an operation at the most, one operation that EM may have taken for a key, one session for it.
+    /// At most one POST for an operation, one operation that EM may have accepted for a key, one session for it.
     async fn nothing_was_started_twice(&self, em: &Em) {
         let may_have_acted =
             |one: &&Value| text(one, "/failure/source") != "gateway" || one["result"] != "failed";

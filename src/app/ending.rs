@@ -1,0 +1,29 @@
+//! The end of an operation that no observation reports: the answer to its request ended it, or its cancellation did.
+
+use super::{App, Error};
+use crate::api_types::events::{Origin, operation_event};
+use crate::domain::id::EventId;
+use crate::domain::operation::Operation;
+use crate::store::Tx;
+
+impl App {
+    /// Appends the event that reports the end of `operation`, which has no failover session; none for kinds that report no
+    /// end. To be called in the transaction that saves the end, once.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(super) async fn report_end(&self, tx: &mut Tx, operation: &Operation) -> Result<(), Error> {
+        if !operation.emits_event() {
+            return Ok(());
+        }
+        let origin = Origin {
+            id: EventId::new(self.clock.id()),
+            at: self.clock.now(),
+            links: self.em.links(),
+        };
+        let event = operation_event(&origin, operation)
+            .map_err(|_| Error::Internal("an event could not be represented"))?;
+        tx.append_event(&event).await?;
+        Ok(())
+    }
+}
