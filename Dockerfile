@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # Two stages: the first compiles, the second holds the binary and certificates, without build tools. The simulator
-# and the demo are left out (--no-default-features).
+# and the demo are left out.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
@@ -13,7 +13,7 @@ RUN apt-get update \
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --no-default-features --bin emgate \
+    cargo build --release --locked --no-default-features --features postgres --bin emgate \
     && cp target/release/emgate /emgate
 
 FROM debian:bookworm-slim AS runtime

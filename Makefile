@@ -32,7 +32,8 @@ fmt-check:
 
 clippy:
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --no-default-features --lib --bins -- -D warnings
+	cargo clippy --locked --no-default-features --features postgres --lib --bins -- -D warnings
+	cargo clippy --locked --no-default-features --features demo --lib --bins -- -D warnings
 
 supply:
 	scripts/supply.sh
@@ -90,7 +91,7 @@ prove: ## Every proof that takes longer than CI allows: chaos, fuzzing, generate
 	@scripts/steps.sh chaos fuzz api-fuzz bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
-	cargo run --locked -- demo --fast
+	cargo demo --fast
 
 fuzz: ## Fuzz the transcoder, the filters and the configuration (TIME=60, seconds for each target)
 	scripts/fuzz.sh $${TIME:-60}

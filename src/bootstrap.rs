@@ -23,7 +23,8 @@ use crate::domain::id::LogonId;
 use crate::domain::links::Links;
 use crate::http::{self, HttpState};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
-use crate::store::notify::NotificationListener;
+#[cfg(feature = "postgres")]
+use crate::store::notifications::NotificationListener;
 use crate::store::replicas::Heartbeat;
 use crate::store::retention::Pruner;
 use crate::store::{self, ClockRecorder, Store};
@@ -229,7 +230,10 @@ impl Opened {
         }
         let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());
 
-        let notifications = NotificationListener::new(of_workers.clone(), watcher_nudge.clone());
+        #[cfg(feature = "postgres")]
+        let notifications = NotificationListener::new(of_workers.clone(), watcher_nudge.clone()).run();
+        #[cfg(not(feature = "postgres"))]
+        let notifications = std::future::pending();
         let watcher = Watcher::new(
             em.clone(),
             of_workers.clone(),
@@ -248,7 +252,7 @@ impl Opened {
             store,
             tasks,
             heartbeat,
-            notifications: AbortOnDropHandle::new(tokio::spawn(notifications.run())),
+            notifications: AbortOnDropHandle::new(tokio::spawn(notifications)),
             state,
         })
     }

@@ -24,7 +24,13 @@ impl Database {
         if !scheme.eq_ignore_ascii_case("sqlite") {
             return match url::Url::parse(url) {
                 Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") && url.has_host() => {
-                    Ok(Self::Server)
+                    if cfg!(feature = "postgres") {
+                        Ok(Self::Server)
+                    } else {
+                        Err(
+                            "names PostgreSQL, which this program was built without (Cargo feature \"postgres\")",
+                        )
+                    }
                 }
                 _ => Err(NEITHER),
             };

@@ -19,7 +19,9 @@ mod keyring;
 mod lock;
 pub mod logons;
 mod migrations;
-pub mod notify;
+#[cfg(feature = "postgres")]
+pub mod notifications;
+mod notify;
 pub mod operations;
 mod place;
 mod preconditions;

@@ -1,27 +1,11 @@
 //! Commits are announced to other replicas (`pg_notify`), which then need not wait for their next query at intervals.
 //! The queries at intervals remain, because a notification can be lost.
 
-use std::time::Duration;
-
-use sqlx::postgres::PgListener;
-
 use super::engine::Engine;
 use super::{Error, Store, Tx};
-use crate::runtime::Nudge;
 
-const CHANNEL: &str = "emgate";
-/// How long to rest before listening again.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// After how much silence to listen on a new connection: one that was cut off is silent for ever.
-const SILENCE: Duration = Duration::from_mins(1);
-
-/// Receives what other replicas announce, and announces it in this process.
-pub struct NotificationListener {
-    store: Store,
-    /// Wakes the observation, which follows the operations of all replicas.
-    watcher: Nudge,
-}
+/// The channel of notifications.
+pub(super) const CHANNEL: &str = "emgate";
 
 impl Tx {
     /// Notifies the other replicas, once this is committed.
@@ -53,61 +37,6 @@ impl Store {
             .execute(self.writer())
             .await?;
         Ok(())
-    }
-}
-
-impl NotificationListener {
-    /// A listener that wakes `watcher` when operations or sessions were changed elsewhere.
-    pub const fn new(store: Store, watcher: Nudge) -> Self {
-        Self { store, watcher }
-    }
-
-    /// Listens until it is dropped.
-    pub async fn run(self) {
-        if self.store.0.engine == Engine::Sqlite {
-            return std::future::pending().await;
-        }
-        loop {
-            if let Err(error) = self.listen().await {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "notifications of other replicas cannot be received; trying again"
-                );
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn listen(&self) -> Result<(), Error> {
-        let url = self.store.0.write.connect_options().database_url.clone();
-        let mut listener = PgListener::connect(url.as_str()).await?;
-        listener.listen(CHANNEL).await?;
-        self.hear("dcr");
-        // None: the connection broke or was silent, and what was announced in the meantime is not known.
-        while let Some(heard) = tokio::time::timeout(SILENCE, listener.try_recv())
-            .await
-            .unwrap_or(Ok(None))?
-        {
-            match heard.payload().split_once(' ') {
-                Some((replica, _)) if replica == self.store.replica() => {}
-                Some((_, what)) => self.hear(what),
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn hear(&self, what: &str) {
-        if what.contains('d') {
-            self.store.deliveries_nudge().now();
-        }
-        if what.contains('c') {
-            self.watcher.now();
-            self.store.0.announce();
-        }
-        if what.contains('r') {
-            self.store.0.replicas.now();
-        }
     }
 }
 

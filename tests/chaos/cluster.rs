@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::waiting::eventually;
 use emgate::clock::{Clock as _, SystemClock};
+use emgate::domain::logon::SavedLogon;
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
@@ -212,15 +213,15 @@ impl Cluster {
         self.gateways[place] = Some(next);
     }
 
-    /// How many logon sessions the store keeps for unfinished tasks; to be asked while no gateway runs.
-    pub async fn kept_logons(&self) -> u64 {
+    /// The logon sessions that the store keeps for unfinished tasks; to be asked while no gateway runs.
+    pub async fn kept_logons(&self) -> Vec<SavedLogon> {
         assert!(self.gateways.iter().all(Option::is_none), "the store is in use");
         let store = emgate::store::Store::open(&self.store.config(), SystemClock::shared())
             .await
             .expect("the store opens");
-        let kept = store.kept_logons().await.expect("the store answers").len();
+        let kept = store.kept_logons().await.expect("the store answers");
         store.close().await;
-        kept as u64
+        kept
     }
 
     /// Waits until every gateway is ready.

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use base64::Engine as _;
+use emgate::domain::logon::SavedLogon;
 use quick_xml::events::Event;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::cluster::http;
@@ -108,6 +110,16 @@ impl Em {
     /// One of the simulator's counters.
     pub async fn count(&self, name: &str) -> u64 {
         self.stats().await[name].as_u64().expect("a count")
+    }
+
+    /// Whether a logon session that a gateway kept is still open.
+    pub async fn is_open(&self, logon: &SavedLogon) -> bool {
+        let request = http()
+            .get(format!("{}/api/backupServers", self.base))
+            .header("x-restsvcsessionid", logon.token.expose_secret());
+        let status = request.send().await.expect("the simulator answers").status();
+        assert!(status.is_success() || status == 401, "{status}");
+        status.is_success()
     }
 
     async fn control(&self, method: reqwest::Method, path: &str, body: &Value) -> Value {
