@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{self, App};
-use crate::auth::Verifier;
+use crate::auth::{self, Verifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::domain::id::LogonId;
@@ -54,6 +54,9 @@ pub enum Error {
     /// The client of EM.
     #[error("the connection to Enterprise Manager cannot be set up")]
     Upstream(#[from] upstream::SetupError),
+    /// The client of an identity provider.
+    #[error("tokens cannot be verified")]
+    Auth(#[from] auth::SetupError),
     /// A worker ended unexpectedly.
     #[error("a worker of the gateway ended by itself; the log says which")]
     Worker,
@@ -71,7 +74,12 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.hint(),
-            Self::Server(_) | Self::Upstream(_) | Self::Worker | Self::ServerEnded | Self::Signals(_) => None,
+            Self::Server(_)
+            | Self::Upstream(_)
+            | Self::Auth(_)
+            | Self::Worker
+            | Self::ServerEnded
+            | Self::Signals(_) => None,
         }
     }
 }
@@ -216,7 +224,10 @@ impl Opened {
             health: dispatcher.health(),
         };
         let app = App::new(rooms, limits);
-        let verifier = Verifier::new(&config.auth, clock.clone());
+        let verifier = Verifier::new(&config.auth, clock.clone())?;
+        for (worker, nudge) in verifier.refreshes() {
+            tasks.drive(worker, nudge);
+        }
         let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());
 
         #[cfg(feature = "postgres")]

@@ -5,6 +5,8 @@
 //! could be secrets. The environment is an argument, so that a test need not touch the real one.
 //! Keys, defaults and reasons: `emgate.default.toml`. Tests: `tests/it/config.rs`.
 
+mod auth;
+mod certificates;
 mod reader;
 mod sections;
 mod tree;
@@ -17,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{auth, http, store, upstream, watcher, webhooks};
+use crate::{auth::config::AuthConfig, http, store, upstream, watcher, webhooks};
 
 /// Every key with its default, meaning, unit and reason, as TOML.
 pub const DEFAULTS: &str = include_str!("emgate.default.toml");
@@ -27,7 +29,7 @@ pub const DEFAULTS: &str = include_str!("emgate.default.toml");
 pub struct Config {
     pub server: http::config::Config,
     pub upstream: upstream::config::Config,
-    pub auth: auth::config::AuthConfig,
+    pub auth: AuthConfig,
     pub store: store::config::Config,
     pub retention: store::config::Retention,
     pub watch: watcher::config::Config,

@@ -6,6 +6,7 @@
 
 pub mod actions;
 pub mod events;
+pub mod identity;
 pub mod moment;
 pub mod operations;
 pub mod page;

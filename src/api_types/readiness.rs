@@ -40,7 +40,8 @@ pub struct ReadinessCheck {
     /// the credentials), `webhooks` (deliveries can be claimed, and every endpoint's secrets can be decrypted with the
     /// encryption key),
     /// `records` (no record that was read at Enterprise Manager is damaged),
-    /// `clock` (it is not further ahead of the time recorded in the store than downtime explains).
+    /// `clock` (it is not further ahead of the time recorded in the store than downtime explains),
+    /// `issuers` (the keys of every identity provider are there; only where some are configured).
     #[schema(example = "upstream")]
     pub name: &'static str,
     /// `ok` or `failed`.

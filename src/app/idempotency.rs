@@ -101,6 +101,10 @@ mod tests {
             name: Some(name.into()),
             issuer: None,
             scopes: std::collections::BTreeSet::default(),
+            tenancy: crate::domain::access::Tenancy::All,
+            token_id: None,
+            expires_at: jiff::Timestamp::MAX,
+            rules: Vec::new(),
         }
     }
 

@@ -109,7 +109,8 @@ impl Check {
     }
 
     /// The same, with the time and the reason of its failure.
-    fn unless(name: &'static str, fault: Option<(Timestamp, impl Into<Cow<'static, str>>)>) -> Self {
+    #[must_use]
+    pub fn unless(name: &'static str, fault: Option<(Timestamp, impl Into<Cow<'static, str>>)>) -> Self {
         let (since, reason) = fault.unzip();
         Self {
             since,

@@ -323,6 +323,10 @@ mod tests {
             name: None,
             issuer: None,
             scopes: BTreeSet::new(),
+            tenancy: crate::domain::access::Tenancy::All,
+            token_id: None,
+            expires_at: jiff::Timestamp::MAX,
+            rules: Vec::new(),
         };
         let id = OperationId::new(SystemClock.id());
         intent.operation(id, &caller, 1, SystemClock.now(), limits)

@@ -1,82 +1,130 @@
-//! What the claims of a verified token say: whether it is valid now and here, and who its bearer is. Pure.
+//! What the claims of a verified token say: until when it is valid, whom it is for, and what a claim holds. Pure.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::config::AuthConfig;
 use super::refusal::Refusal;
-use crate::domain::access::{Caller, Scope};
 
 /// The claims of a token whose signature is good.
 pub(super) struct Claims(pub Map<String, Value>);
 
 impl Claims {
-    /// RFC 7519 section 4.1: times, issuer and audience.
-    pub(super) fn check(&self, config: &AuthConfig, now: Timestamp) -> Result<(), Refusal> {
-        let now = now.as_duration().as_secs_f64();
-        let leeway = config.leeway.as_secs_f64();
-        let expiry = self.0.get("exp").ok_or(Refusal::NeverExpires)?;
-        if expiry.as_f64().ok_or(Refusal::UnreadableExpiry)? + leeway <= now {
-            return Err(Refusal::Expired);
-        }
-        if let Some(start) = self.0.get("nbf")
-            && start.as_f64().ok_or(Refusal::UnreadableStart)? - leeway > now
-        {
-            return Err(Refusal::NotYetValid);
-        }
-        if let Some(issuer) = &config.issuer
-            && self.text("iss") != Some(issuer)
-        {
-            return Err(Refusal::OtherIssuer);
-        }
-        if let Some(audience) = &config.audience
-            && !self.words("aud").any(|word| word == audience)
-        {
-            return Err(Refusal::OtherAudience);
-        }
-        Ok(())
+    /// The claim at `path`: the one of this very name, else the one that dots lead to within objects.
+    pub fn value(&self, path: &str) -> Option<&Value> {
+        find(&self.0, path)
     }
 
-    /// Who the bearer is and what they may do.
-    pub(super) fn caller(&self, config: &AuthConfig) -> Result<Caller, Refusal> {
-        let scopes = self.scopes();
-        if self.0.contains_key(&config.tenant_claim) {
-            return Err(Refusal::ConfinedToTenants);
-        }
-        if !scopes.contains(&Scope::TenantsAll) {
-            return Err(Refusal::ForNoTenant);
-        }
-        let owned = |claim: &str| self.text(claim).map(ToOwned::to_owned);
-        Ok(Caller {
-            name: owned("sub")
-                .or_else(|| owned("client_id"))
-                .or_else(|| owned("azp")),
-            issuer: owned("iss"),
-            scopes,
-        })
+    /// The claim at `path` when it is text.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.value(path)?.as_str()
     }
 
-    /// The scopes of `scope` (RFC 8693: words separated by spaces) and `scp` (an array, or the same as `scope`).
-    fn scopes(&self) -> BTreeSet<Scope> {
-        self.words("scope")
-            .chain(self.words("scp"))
-            .flat_map(|text| text.split(' '))
-            .filter_map(Scope::parse)
-            .collect()
-    }
-
-    fn text(&self, claim: &str) -> Option<&str> {
-        self.0.get(claim)?.as_str()
-    }
-
-    /// The strings of a claim that is a string or an array of strings.
-    fn words(&self, claim: &str) -> impl Iterator<Item = &str> {
-        let (one, many) = match self.0.get(claim) {
+    /// The texts of a claim that is a text or an array of texts.
+    pub fn words(&self, path: &str) -> impl Iterator<Item = &str> {
+        let (one, many) = match self.value(path) {
             Some(Value::Array(many)) => (None, many.as_slice()),
             one => (one, [].as_slice()),
         };
         one.into_iter().chain(many).filter_map(Value::as_str)
+    }
+
+    /// Whether one of `audiences` is in `aud`.
+    pub fn is_for(&self, audiences: &[String]) -> bool {
+        self.words("aud")
+            .any(|word| audiences.iter().any(|audience| audience == word))
+    }
+
+    /// The moments between which the token is valid (RFC 7519 section 4.1).
+    pub fn times(&self) -> Result<Times, Refusal> {
+        let seconds = |claim: &str, unreadable: Refusal| match self.0.get(claim) {
+            None => Ok(None),
+            Some(value) => value.as_f64().map(Some).ok_or(unreadable),
+        };
+        Ok(Times {
+            expiry: seconds("exp", Refusal::UnreadableExpiry)?.ok_or(Refusal::NeverExpires)?,
+            start: seconds("nbf", Refusal::UnreadableStart)?,
+            issued: seconds("iat", Refusal::UnreadableIssueTime)?,
+        })
+    }
+}
+
+/// A longer name wins over a shorter one with a dot behind it.
+fn find<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c Value> {
+    claims.get(path).or_else(|| {
+        path.rmatch_indices('.').find_map(|(at, _)| {
+            let (name, rest) = path.split_at(at);
+            find(claims.get(name)?.as_object()?, rest.strip_prefix('.')?)
+        })
+    })
+}
+
+/// `exp`, `nbf` and `iat`, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    expiry: f64,
+    start: Option<f64>,
+    issued: Option<f64>,
+}
+
+impl Times {
+    /// Whether the token is valid at `now`, clocks being `leeway` apart at most.
+    pub fn check(self, now: Timestamp, leeway: Duration) -> Result<(), Refusal> {
+        let (now, leeway) = (now.as_duration().as_secs_f64(), leeway.as_secs_f64());
+        if self.expiry + leeway <= now {
+            return Err(Refusal::Expired);
+        }
+        if self.start.is_some_and(|start| start - leeway > now) {
+            return Err(Refusal::NotYetValid);
+        }
+        if self.issued.is_some_and(|issued| issued - leeway > now) {
+            return Err(Refusal::IssuedAhead);
+        }
+        Ok(())
+    }
+
+    /// `exp` as a moment.
+    pub fn expires_at(self) -> Timestamp {
+        SignedDuration::try_from_secs_f64(self.expiry)
+            .ok()
+            .and_then(|since| Timestamp::from_duration(since).ok())
+            .unwrap_or(Timestamp::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case("org", &["a"])]
+    #[case("realm_access.roles", &["dr", "ops"])]
+    #[case("a.b", &["by its own name"])]
+    #[case("a.c", &["by its path"])]
+    #[case("https://idp.example/claims.groups", &["g"])]
+    #[case("x.y.z", &["a longer name wins"])]
+    #[case("numbers", &["text"])]
+    #[case("org.a", &[])]
+    #[case("nothing", &[])]
+    #[case("realm_access", &[])]
+    #[case("", &[])]
+    #[case(".", &[])]
+    fn a_claim_is_found_by_its_name_or_by_its_path(#[case] path: &str, #[case] words: &[&str]) {
+        let claims = json!({
+            "org": "a",
+            "realm_access": {"roles": ["dr", "ops"]},
+            "a": {"b": "by its path", "c": "by its path"},
+            "a.b": "by its own name",
+            "https://idp.example/claims": {"groups": ["g"]},
+            "x": {"y": {"z": "a shorter name"}},
+            "x.y": {"z": "a longer name wins"},
+            "numbers": [1, "text", null, ["nested"]],
+        });
+        let claims = Claims(claims.as_object().expect("an object").clone());
+        assert_eq!(claims.words(path).collect::<Vec<_>>(), words);
     }
 }

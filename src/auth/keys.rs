@@ -4,13 +4,13 @@
 //! could name HS256 and be verified with an RSA key's public text as the secret.
 
 use std::fmt;
-use std::sync::Arc;
 
 use jsonwebtoken::errors::Result as JwtResult;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+
+use super::jws::Jws;
 
 /// Shortest HS256 secret, in bytes (RFC 7518 section 3.2: as long as the hash).
 const SHORTEST_SECRET: usize = 32;
@@ -118,36 +118,14 @@ impl Key {
         ))
     }
 
-    /// The claims of `token` if this key signed it. Only the signature is left to the library.
-    fn open<C: DeserializeOwned>(&self, token: &str) -> Option<C> {
-        let mut validation = Validation::new(self.algorithm);
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        let data = jsonwebtoken::decode(token, &self.verifying, &validation).ok()?;
-        Some(data.claims)
+    /// Whether this key signed the token, which names its algorithm.
+    pub(super) fn verifies(&self, token: &Jws<'_>) -> bool {
+        self.algorithm == token.algorithm && token.is_signed_by(&self.verifying)
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({:?})", self.algorithm)
-    }
-}
-
-/// The keys that are trusted, behind one handle; clones share them.
-#[derive(Clone, Debug)]
-pub(super) struct Keys(Arc<[Key]>);
-
-impl Keys {
-    pub(super) fn new(keys: &[Key]) -> Self {
-        Self(keys.into())
-    }
-
-    /// The claims of `token`, which names `algorithm`, if one of the keys of that algorithm signed it.
-    pub(super) fn open<C: DeserializeOwned>(&self, token: &str, algorithm: Algorithm) -> Option<C> {
-        let mut fitting = self.0.iter().filter(|key| key.algorithm == algorithm);
-        fitting.find_map(|key| key.open(token))
     }
 }

@@ -1,7 +1,5 @@
 //! Why a token is not accepted, in words that callers may read: they hold nothing of the token.
 
-use crate::domain::access::Scope;
-
 /// Why a token is not accepted. Its text is public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -14,9 +12,18 @@ pub enum Refusal {
     /// `crit` in the header: what must be understood and is not makes the token invalid (RFC 7515 section 4.1.11).
     #[error("the token demands extensions that are not supported")]
     Critical,
+    /// Readers of JSON could disagree about the header.
+    #[error("a member of the token's header is given more than once or contains the character U+0000")]
+    AmbiguousHeader,
     /// No key of its algorithm verifies it.
     #[error("no trusted key signed the token")]
     UnknownKey,
+    /// Its issuer has no key of the id that it names.
+    #[error("the token names a key that its issuer does not have")]
+    UnknownKeyId,
+    /// The keys of its issuer could not be fetched yet.
+    #[error("the keys of the token's issuer are not known at the moment; try again later")]
+    KeysUnavailable,
     /// Readers of JSON could disagree about the claims.
     #[error("a claim is given more than once or contains the character U+0000")]
     AmbiguousClaims,
@@ -38,42 +45,16 @@ pub enum Refusal {
     /// `nbf` is to come.
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// `iat` is no number.
+    #[error("iat is not a number")]
+    UnreadableIssueTime,
+    /// `iat` is to come.
+    #[error("the token was issued in the future")]
+    IssuedAhead,
     /// `iss` is another.
     #[error("the token comes from another issuer")]
     OtherIssuer,
     /// `aud` names others only.
     #[error("the token is meant for another audience")]
     OtherAudience,
-    /// A tenant claim, which is not supported.
-    #[error(
-        "the token is confined to tenants by its tenant claim, which this version does not support yet; use a token \
-         without that claim and with the scope tenants:all"
-    )]
-    ConfinedToTenants,
-    /// Neither confined to tenants nor for all of them.
-    #[error("a token without a tenant claim needs the scope tenants:all")]
-    ForNoTenant,
-}
-
-impl Refusal {
-    /// The scope without which a valid token is of no use; none when the token itself is invalid.
-    #[must_use]
-    pub const fn missing_scope(self) -> Option<Scope> {
-        match self {
-            Self::ConfinedToTenants | Self::ForNoTenant => Some(Scope::TenantsAll),
-            Self::TooLong
-            | Self::NotSigned
-            | Self::Critical
-            | Self::UnknownKey
-            | Self::AmbiguousClaims
-            | Self::NoObject
-            | Self::NeverExpires
-            | Self::UnreadableExpiry
-            | Self::Expired
-            | Self::UnreadableStart
-            | Self::NotYetValid
-            | Self::OtherIssuer
-            | Self::OtherAudience => None,
-        }
-    }
 }

@@ -1,12 +1,15 @@
 //! Tokens of every kind against docs/behaviour.md#tokens; signed here with the library's other half.
 
+use futures_util::FutureExt as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::domain::access::{Caller, Scope};
+use crate::domain::access::{Caller, Scope, Tenancy};
+
+mod issuers;
 
 const SECRET: &str = "a secret of thirty-two bytes, or more";
 const NOW: i64 = 1_800_000_000;
@@ -33,7 +36,11 @@ fn signed(claims: &Value) -> String {
 
 fn ask(config: &AuthConfig, token: &str) -> Result<Caller, Refusal> {
     let clock = ManualClock::at(jiff::Timestamp::from_second(NOW).expect("a moment"));
-    Verifier::new(config, clock).caller(token)
+    let verifier = Verifier::new(config, clock).expect("a verifier");
+    verifier
+        .caller(token)
+        .now_or_never()
+        .expect("a configured key is at hand")
 }
 
 fn with(config: &AuthConfig, claims: &Value) -> Result<Caller, Refusal> {
@@ -168,28 +175,97 @@ fn only_a_signed_token_of_a_trusted_key_is_accepted() {
 }
 
 #[rstest]
-#[case(json!("ABC Company"))]
-#[case(json!([]))]
-#[case(Value::Null)]
-fn a_tenant_claim_is_refused(#[case] claim: Value) {
+#[case(json!("ABC Company"), &["ABC Company"])]
+#[case(json!([]), &[])]
+#[case(Value::Null, &[])]
+fn a_tenant_claim_confines_the_caller(#[case] claim: Value, #[case] tenants: &[&str]) {
     let confined = edited(|claims| {
         claims.insert("tenants".to_owned(), claim);
     });
-    let refusal = with(&config(), &confined).expect_err("confined");
-    assert_eq!(refusal, Refusal::ConfinedToTenants);
-    assert_eq!(refusal.missing_scope(), Some(Scope::TenantsAll));
+    let caller = with(&config(), &confined).expect("a good token");
+    let tenants = tenants.iter().map(ToString::to_string).collect();
+    assert_eq!(caller.tenancy, Tenancy::Only(tenants));
 }
 
 #[test]
-fn a_token_for_no_tenant_needs_the_scope_for_all() {
+fn a_token_without_a_tenant_claim_is_for_all_tenants_by_its_scope_alone() {
+    assert_eq!(
+        with(&config(), &claims()).expect("a good token").tenancy,
+        Tenancy::All
+    );
     let narrow = edited(|claims| {
         claims.insert("scope".to_owned(), json!("plans:read"));
     });
-    assert_eq!(with(&config(), &narrow), Err(Refusal::ForNoTenant));
+    let caller = with(&config(), &narrow).expect("a good token");
+    assert_eq!(caller.tenancy, Tenancy::Only([].into()));
+}
+
+#[test]
+fn a_caller_carries_the_tokens_id_and_expiry() {
+    let named = edited(|claims| {
+        claims.insert("jti".to_owned(), json!("a-token"));
+    });
+    let caller = with(&config(), &named).expect("a good token");
+    assert_eq!(caller.token_id.as_deref(), Some("a-token"));
+    assert_eq!(caller.expires_at.as_second(), NOW + 60);
+}
+
+/// A token of these texts, signed.
+fn of_texts(header: &str, claims: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let signed = [header, claims]
+        .map(|text| URL_SAFE_NO_PAD.encode(text))
+        .join(".");
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256);
+    format!("{signed}.{}", signature.expect("signing works"))
+}
+
+#[rstest]
+#[case::twice_in_the_header(r#"{"alg":"HS256","kid":"a","kid":"a"}"#, "{}", Refusal::AmbiguousHeader)]
+#[case::two_algorithms(r#"{"alg":"none","alg":"HS256"}"#, "{}", Refusal::AmbiguousHeader)]
+#[case::twice_in_the_claims(
+    r#"{"alg":"HS256"}"#,
+    r#"{"exp":1,"exp":9999999999}"#,
+    Refusal::AmbiguousClaims
+)]
+#[case::twice_within_a_claim(
+    r#"{"alg":"HS256"}"#,
+    r#"{"exp":9999999999,"a":{"b":1,"b":1}}"#,
+    Refusal::AmbiguousClaims
+)]
+#[case::an_array(r#"{"alg":"HS256"}"#, "[]", Refusal::NoObject)]
+#[case::no_json(r#"{"alg":"HS256"}"#, "{", Refusal::NotSigned)]
+#[case::more_than_json(r#"{"alg":"HS256"} {}"#, "{}", Refusal::NotSigned)]
+#[case::critical(r#"{"alg":"HS256","crit":[]}"#, "{}", Refusal::Critical)]
+#[case::critical_null(r#"{"alg":"HS256","crit":null}"#, "{}", Refusal::Critical)]
+#[case::no_algorithm(r#"{"typ":"JWT"}"#, "{}", Refusal::NotSigned)]
+#[case::none_in_capitals(r#"{"alg":"NONE"}"#, "{}", Refusal::NotSigned)]
+#[case::algorithm_in_small_letters(r#"{"alg":"hs256"}"#, "{}", Refusal::NotSigned)]
+#[case::algorithms(r#"{"alg":["HS256"]}"#, "{}", Refusal::NotSigned)]
+#[case::kid_of_a_number(r#"{"alg":"HS256","kid":1}"#, "{}", Refusal::NotSigned)]
+#[case::its_own_key(r#"{"alg":"RS256","jwk":{"kty":"RSA"}}"#, "{}", Refusal::UnknownKey)]
+fn a_token_that_can_be_understood_in_two_ways_is_refused(
+    #[case] header: &str,
+    #[case] claims: &str,
+    #[case] refusal: Refusal,
+) {
+    assert_eq!(ask(&config(), &of_texts(header, claims)), Err(refusal));
+}
+
+#[test]
+fn a_remembered_token_expires_all_the_same() {
+    let clock = ManualClock::at(jiff::Timestamp::from_second(NOW).expect("a moment"));
+    let verifier = Verifier::new(&config(), clock.clone()).expect("a verifier");
+    let token = signed(&claims());
+    let ask = || verifier.caller(&token).now_or_never().expect("no waiting");
+    assert!(ask().is_ok() && ask().is_ok());
+    clock.advance(std::time::Duration::from_secs(90));
+    assert_eq!(ask(), Err(Refusal::Expired));
 }
 
 /// Pairs made for this test: private PKCS#8 for the library's signer, public PEM for the configuration.
-fn pair(algorithm: Algorithm) -> (EncodingKey, String) {
+pub(super) fn pair(algorithm: Algorithm) -> (EncodingKey, String) {
     use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
     use aws_lc_rs::signature::{self as sig, KeyPair as _};
     let pem = |der: &[u8]| {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::{
+    auth,
     clock::{SharedClock, SystemClock},
     config::Config,
     http,
@@ -19,7 +20,7 @@ const LOGOFF: Duration = Duration::from_secs(5);
 /// One part that was tried.
 #[derive(Debug)]
 pub struct Step {
-    /// Its name: `listener`, `store`, `em operators`.
+    /// Its name: `listener`, `store`, `issuer https://idp.example`, `em operators`.
     pub name: String,
     /// What was found, or why it does not work.
     pub outcome: Result<String, Fault>,
@@ -46,6 +47,12 @@ pub async fn check(config: &Config, mut done: impl FnMut(Step)) {
         name: "store".to_owned(),
         outcome: store(&config.store, clock.clone()).await,
     });
+    for issuer in &config.auth.issuers {
+        done(Step {
+            name: format!("issuer {}", issuer.issuer),
+            outcome: auth::probe(issuer).await.map_err(|error| fault(&error, None)),
+        });
+    }
     // One account at a time: the second is tried although the first is refused.
     for account in &config.upstream.accounts {
         let one = upstream::Config {

@@ -161,6 +161,47 @@ impl<'a> Section<'a> {
         Some(items.into_iter().enumerate().filter_map(read).collect())
     }
 
+    /// The lists of texts of the table under `key`, whose own keys are free; tables within it become names with dots.
+    pub fn lists(&mut self, key: &'static str) -> Option<Vec<(String, Vec<String>)>> {
+        let path = self.path_of(key);
+        let node = self.take(key)?;
+        let mut lists = Vec::new();
+        self.collect_lists("", &path, self.table_of(&path, node), &mut lists);
+        Some(lists)
+    }
+
+    fn collect_lists(
+        &self,
+        within: &str,
+        path: &str,
+        table: BTreeMap<String, Node>,
+        lists: &mut Vec<(String, Vec<String>)>,
+    ) {
+        for (name, node) in table {
+            let path = format!("{path}.{name}");
+            let name = format!("{within}{name}");
+            match node {
+                Node::Table(table) => self.collect_lists(&format!("{name}."), &path, table, lists),
+                Node::List(items) => {
+                    let read = |(at, node)| {
+                        self.read(&format!("{path}[{at}]"), &node, |leaf| {
+                            text_of(leaf).map(str::to_owned)
+                        })
+                    };
+                    let texts: Vec<String> = items.into_iter().enumerate().filter_map(read).collect();
+                    if texts.is_empty() {
+                        self.push(Fault::new(&path, None, "is empty"));
+                    }
+                    lists.push((name, texts));
+                }
+                leaf @ Node::Leaf(_) => {
+                    let text = self.read(&path, &leaf, |leaf| text_of(leaf).map(str::to_owned));
+                    lists.extend(text.map(|text| (name, vec![text])));
+                }
+            }
+        }
+    }
+
     /// A secret given under `key` or as the content of the file named under `key_file`. Of two, the one from
     /// the environment counts; from the same source, two are a fault.
     pub fn secret(&mut self, key: &'static str, key_file: &'static str) -> Option<SecretString> {

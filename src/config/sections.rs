@@ -3,19 +3,19 @@
 //! Bounds refuse mistakes (a wait of 0, a body of a terabyte), not preferences. A fault never stops the reading: a
 //! refused key has its default, and the configuration is discarded at the end.
 
-use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, path::Path, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use secrecy::SecretString;
 
 use super::{
-    Config, Table,
+    Config, Table, auth,
+    certificates::certificates,
     reader::{Report, Section, bounded},
     values,
 };
 use crate::{
-    auth::config::{AuthConfig, Key, KeyError, public_key_algorithm},
     http::config::{Config as Server, TlsConfig},
     store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
@@ -36,7 +36,7 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
     let mut root = Section::root(table, report);
     let server = server(root.section("server"));
     let upstream = upstream(root.section("upstream"));
-    let auth = auth(root.section("auth"));
+    let auth = auth::read(root.section("auth"));
     let store = store(root.section("store"));
     let retention = retention(root.section("retention"));
     let watch = watch(root.section("watch"));
@@ -99,17 +99,6 @@ fn tls(given: bool, mut s: Section<'_>) -> Option<TlsConfig> {
     }
     s.finish();
     tls
-}
-
-/// The content of a PEM file that must hold certificates and nothing broken.
-fn certificates(s: &Section<'_>, key: &'static str, file: &Path) -> Option<Vec<u8>> {
-    let content = s.file(key, file)?;
-    let mut found = CertificateDer::pem_slice_iter(&content).peekable();
-    if found.peek().is_none() || found.any(|certificate| certificate.is_err()) {
-        s.fault(key, "names a file without (valid) certificates in PEM");
-        return None;
-    }
-    Some(content)
 }
 
 fn upstream(mut s: Section<'_>) -> Option<Upstream> {
@@ -182,69 +171,6 @@ fn accounts(s: &mut Section<'_>) -> Vec<Account> {
         );
     }
     accounts
-}
-
-fn auth(mut s: Section<'_>) -> AuthConfig {
-    let default = AuthConfig::default();
-    let config = AuthConfig {
-        issuer: s.text("issuer"),
-        audience: s.text("audience"),
-        tenant_claim: s.text("tenant_claim").unwrap_or(default.tenant_claim),
-        leeway: s.duration("leeway", default.leeway, Duration::ZERO, HOUR),
-        keys: s.sections("keys").into_iter().filter_map(key).collect(),
-    };
-    if config.keys.is_empty() && !s.is_faulty("keys") {
-        s.fault("keys", "is empty; at least one `[[auth.keys]]` is needed");
-    }
-    s.finish();
-    config
-}
-
-fn key(mut s: Section<'_>) -> Option<Key> {
-    let kind = s.text("kind");
-    let kind = s.required("kind", kind);
-    let config = match kind.as_deref() {
-        Some("hs256") => {
-            let secret = s.secret("secret", "secret_file");
-            let secret = s.required("secret", secret);
-            secret.and_then(|secret| usable(&mut s, "secret", Key::hs256(&secret)))
-        }
-        Some("pem") => pem_key(&mut s),
-        Some("jwks") => {
-            let url = s.parsed("url", values::base_url);
-            s.required("url", url);
-            s.fault("kind", "`jwks` is not supported yet; use \"hs256\" or \"pem\"");
-            None
-        }
-        Some("oidc") => {
-            let issuer = s.parsed("issuer", values::base_url);
-            s.required("issuer", issuer);
-            s.fault("kind", "`oidc` is not supported yet; use \"hs256\" or \"pem\"");
-            None
-        }
-        Some(other) => {
-            s.fault("kind", &format!("`{other}` is not one of hs256, pem, jwks, oidc"));
-            // Which keys belong here is not known, so none of them is called unknown.
-            return None;
-        }
-        None => return None,
-    };
-    s.finish();
-    config
-}
-
-/// The key, or the fault of the setting that gives it.
-fn usable(s: &mut Section<'_>, name: &str, key: Result<Key, KeyError>) -> Option<Key> {
-    key.map_err(|error| s.fault(name, &error.to_string())).ok()
-}
-
-fn pem_key(s: &mut Section<'_>) -> Option<Key> {
-    let algorithm = s.parsed("algorithm", public_key_algorithm);
-    let algorithm = s.required("algorithm", algorithm);
-    let file = s.path("file");
-    let file = s.required("file", file);
-    let pem = file.and_then(|file| s.file_text("file", &file))?;
-    usable(s, "file", Key::pem(algorithm?, &pem))
 }
 
 fn store(mut s: Section<'_>) -> Store {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::words::words;
 
 words! {
@@ -40,15 +42,32 @@ words! {
     }
 }
 
+/// Whose plans, sessions, operations and events a caller may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tenancy {
+    /// Everybody's.
+    All,
+    /// Those of these tenants, each by id or exact name; of none when it is empty.
+    Only(BTreeSet<String>),
+}
+
 /// A caller whose token was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Who: `sub`, else `client_id`, else `azp`.
+    /// Who: `sub` (or the issuer's claim for it), else `client_id`, else `azp`.
     pub name: Option<String>,
     /// The token's issuer.
     pub issuer: Option<String>,
     /// What they may do.
     pub scopes: BTreeSet<Scope>,
+    /// Whose things they may do it with.
+    pub tenancy: Tenancy,
+    /// The token's `jti`.
+    pub token_id: Option<String>,
+    /// When the token expires.
+    pub expires_at: Timestamp,
+    /// The issuer's rules that matched, each by its name or, without one, its number from 0.
+    pub rules: Vec<String>,
 }
 
 impl Caller {

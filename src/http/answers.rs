@@ -26,6 +26,14 @@ pub(super) const GUARDED: &[Code] = &[
     Code::GatewayTimeout,
 ];
 
+/// What a route may answer that any valid token opens.
+pub(super) const AUTHENTICATED: &[Code] = &[
+    Code::Unauthenticated,
+    Code::Internal,
+    Code::Overloaded,
+    Code::GatewayTimeout,
+];
+
 /// What every other route may answer.
 pub(super) const PUBLIC: &[Code] = &[Code::Internal];
 

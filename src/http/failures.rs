@@ -36,10 +36,7 @@ impl From<json::Error> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        match refusal.missing_scope() {
-            Some(scope) => Self::needs_scope(scope, refusal.to_string()),
-            None => Self::bad_token(&refusal.to_string()),
-        }
+        Self::bad_token(&refusal.to_string())
     }
 }
 

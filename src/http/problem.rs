@@ -207,6 +207,18 @@ impl Problem {
         )
     }
 
+    /// The same with one more parameter of its challenge, if it has one.
+    #[must_use]
+    pub fn challenge_with(self, name: &str, value: &str) -> Self {
+        let challenge = self
+            .header(&WWW_AUTHENTICATE)
+            .and_then(|given| given.to_str().ok());
+        match challenge.map(|given| format!("{given}, {name}=\"{value}\"")) {
+            Some(longer) => self.with_header(WWW_AUTHENTICATE, &longer),
+            None => self,
+        }
+    }
+
     /// 403 because the token lacks `scope`.
     #[must_use]
     pub fn needs_scope(scope: Scope, detail: impl Into<String>) -> Self {

@@ -43,6 +43,21 @@ where
         .map(|router| router.route_layer(from_fn(move |request, next| auth::require(scope, request, next))))
 }
 
+/// Registers routes that need a token, of whatever scope.
+pub(super) fn require_token<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let (schemas, mut paths, router) = routes;
+    let known = known_parameters(&paths);
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
+        answers::document(operation, &[answers::AUTHENTICATED]);
+    }
+    only_known_parameters((schemas, paths, router), known)
+        .map(|router| router.route_layer(from_fn(auth::require_token)))
+}
+
 /// Registers routes that need no token. Those without parameters ignore any, as probes and browsers expect.
 pub(super) fn public<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where

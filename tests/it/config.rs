@@ -83,11 +83,18 @@ fn the_documented_defaults_are_the_built_in_ones() {
 /// Every key that the file mentions, commented ones included, list items as `[]`; and the file with all of them active.
 fn documented() -> (BTreeSet<String>, String) {
     let (mut keys, mut table, mut active) = (BTreeSet::new(), String::new(), String::new());
+    let mut list = String::new();
     for line in config::DEFAULTS.lines() {
         let line = line.trim_start_matches("# ");
         if let Some(name) = line.strip_prefix("[[").and_then(|l| l.strip_suffix("]]")) {
-            keys.insert(name.to_owned());
+            // A list within the items of the list before it.
+            let name = match name.strip_prefix(&format!("{list}.")) {
+                Some(inner) => format!("{list}[].{inner}"),
+                None => name.to_owned(),
+            };
             table = format!("{name}[].");
+            list.clone_from(&name);
+            keys.insert(name);
         } else if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
             keys.insert(name.to_owned());
             table = format!("{name}.");
@@ -109,11 +116,9 @@ fn documented() -> (BTreeSet<String>, String) {
 #[test]
 fn the_documented_keys_are_exactly_the_existing_ones() {
     let (documented, active) = documented();
-    // A key of each kind, so that the keys of all kinds are asked for.
-    let kinds = ["pem", "jwks", "oidc"]
-        .map(|kind| format!("[[auth.keys]]\nkind = \"{kind}\"\n"))
-        .concat();
-    let known = config::known_keys(&format!("{active}\n{kinds}"));
+    // A key of the other kind, so that the keys of both kinds are asked for.
+    let pem = "[[auth.keys]]\nkind = \"pem\"\n";
+    let known = config::known_keys(&format!("{active}\n{pem}"));
     assert_eq!(documented, known);
 }
 
@@ -383,20 +388,168 @@ fn a_configuration_file_may_begin_with_a_byte_order_mark() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_in_plain_words() {
-    let with = |extra: &str| format!("{MINIMAL}\n{extra}");
-    assert_refused(
-        &with("[[auth.keys]]\nkind = \"jwks\"\nurl = \"https://idp.example/jwks.json\""),
-        &[],
-        "auth.keys[1].kind",
-        "not supported yet",
+fn kinds_of_keys_that_are_fetched_lead_to_the_issuers() {
+    let with =
+        |kind: &str| format!("{MINIMAL}\n[[auth.keys]]\nkind = \"{kind}\"\nurl = \"https://idp.example/\"");
+    for kind in ["jwks", "oidc"] {
+        assert_refused(&with(kind), &[], "auth.keys[1].kind", "[[auth.issuers]]");
+    }
+}
+
+/// A configuration that has an issuer and no keys, with more keys of the issuer.
+fn with_issuer(more: &str) -> String {
+    let without_keys = MINIMAL.split("[[auth.keys]]").next().unwrap();
+    format!(
+        "{without_keys}\n[[auth.issuers]]\nissuer = \"https://idp.example/dr\"\naudience = [\"emgate\"]\n{more}"
+    )
+}
+
+#[test]
+fn an_issuer_stands_alone_and_is_discovered_below_its_name() {
+    let config = parse(&with_issuer(""), &[]).unwrap();
+    let issuer = &config.auth.issuers[0];
+    assert!(config.auth.keys.is_empty());
+    assert_eq!(issuer.audience, ["emgate"]);
+    let keys = format!("{:?}", issuer.keys);
+    assert!(keys.starts_with("Discovery") && keys.contains("/dr/.well-known/openid-configuration"));
+    assert!(issuer.grants.trust_scopes && issuer.grants.scope_claims == ["scope", "scp"]);
+}
+
+#[test]
+fn rules_are_read_with_their_claims_scopes_and_tenants() {
+    let rules = r#"
+[[auth.issuers.rules]]
+name = "operators"
+when = { groups = ["a", "b"], "realm_access.roles" = "dr-*" }
+scopes = "plans:read plans:test"
+tenants = ["ABC Company"]
+[[auth.issuers.rules]]
+when.realm_access.roles = "dr"
+tenants_from = "org"
+"#;
+    let config = parse(&with_issuer(rules), &[]).unwrap();
+    let rules = &config.auth.issuers[0].grants.rules;
+    let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+    assert_eq!(names, ["operators", "1"]);
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        rules[0].when,
+        [
+            ("groups".to_owned(), texts(&["a", "b"])),
+            ("realm_access.roles".to_owned(), texts(&["dr-*"]))
+        ]
     );
-    assert_refused(
-        &with("[[auth.keys]]\nkind = \"oidc\"\nissuer = \"https://idp.example/\""),
-        &[],
-        "auth.keys[1].kind",
-        "not supported yet",
+    assert_eq!(rules[0].scopes.len(), 2);
+    assert_eq!(rules[1].when, [("realm_access.roles".to_owned(), texts(&["dr"]))]);
+    assert!(format!("{:?}", rules[1].tenants).contains("org"));
+}
+
+#[test]
+fn an_issuer_can_come_from_the_environment() {
+    let variables = [
+        ("EMGATE_AUTH__ISSUERS__0__ISSUER", "https://idp.example"),
+        ("EMGATE_AUTH__ISSUERS__0__AUDIENCE", "[\"emgate\"]"),
+        ("EMGATE_AUTH__ISSUERS__0__RULES__0__WHEN__GROUPS", "dr"),
+        ("EMGATE_AUTH__ISSUERS__0__RULES__0__SCOPES", "plans:read"),
+    ];
+    let config = parse(MINIMAL, &variables).unwrap();
+    assert_eq!(config.auth.issuers[0].grants.rules[0].when[0].0, "groups");
+}
+
+#[rstest::rstest]
+#[case(
+    "jwks_url = \"https://idp.example/k\"\ndiscovery_url = \"https://idp.example/d\"",
+    "jwks_url",
+    "discovery_url"
+)]
+#[case("jwks_url = \"http://idp.example/k\"", "jwks_url", "must begin with https://")]
+#[case("jwks_url = \"https://u:p@idp.example/k\"", "jwks_url", "credentials")]
+#[case(
+    "discovery_url = \"ftp://idp.example/k\"",
+    "discovery_url",
+    "must begin with https://"
+)]
+#[case("algorithms = [\"HS256\"]", "algorithms[0]", "is not one of RS256")]
+#[case("algorithms = [\"none\"]", "algorithms[0]", "is not one of RS256")]
+#[case("algorithms = []", "algorithms", "is empty")]
+#[case("scope_claims = \"scope\"", "scope_claims", "must be a list")]
+#[case("ca_file = \"/nowhere/ca.pem\"", "ca_file", "cannot read")]
+#[case(
+    "accept_issuers = [\"https://idp.example/dr\"]",
+    "accept_issuers[0]",
+    "is taken"
+)]
+#[case("trust_scopes = \"no\"", "trust_scopes", "must be true or false")]
+#[case("unknown = 1", "unknown", "is unknown")]
+#[case(
+    "[[auth.issuers.rules]]\nscopes = \"plans:read\"",
+    "rules[0].when",
+    "is missing"
+)]
+#[case(
+    "[[auth.issuers.rules]]\nwhen = {}\nscopes = \"plans:read\"",
+    "rules[0].when",
+    "names no claim"
+)]
+#[case(
+    "[[auth.issuers.rules]]\nwhen = { g = [] }\nscopes = \"plans:read\"",
+    "rules[0].when.g",
+    "is empty"
+)]
+#[case(
+    "[[auth.issuers.rules]]\nwhen = { g = 1 }\nscopes = \"plans:read\"",
+    "rules[0].when.g",
+    "must be text"
+)]
+#[case(
+    "[[auth.issuers.rules]]\nwhen = { g = \"x\" }\nscopes = \"plans:fly\"",
+    "rules[0].scopes",
+    "`plans:fly` is no scope"
+)]
+#[case("[[auth.issuers.rules]]\nwhen = { g = \"x\" }", "rules[0]", "gives nothing")]
+#[case(
+    "[[auth.issuers.rules]]\nwhen = { g = \"x\" }\ntenants = [\"A\"]\ntenants_from = \"org\"",
+    "rules[0].tenants",
+    "tenants_from"
+)]
+#[case(
+    "[[auth.issuers]]\nissuer = \"https://idp.example/dr\"\naudience = [\"x\"]",
+    "",
+    "is taken"
+)]
+#[case(
+    "[[auth.issuers]]\nissuer = \"idp\"\naudience = [\"x\"]",
+    "",
+    "discovery_url or jwks_url"
+)]
+#[case("[[auth.issuers]]\nissuer = \"https://other.example\"", "", "is missing")]
+#[case(
+    "[[auth.issuers]]\nissuer = \"https://other.example\"\naudience = []",
+    "",
+    "is empty"
+)]
+fn a_fault_of_an_issuer_is_refused_by_name(#[case] more: &str, #[case] key: &str, #[case] words: &str) {
+    let place = if key.is_empty() {
+        "auth.issuers[1]".to_owned()
+    } else {
+        format!("auth.issuers[0].{key}")
+    };
+    assert_refused(&with_issuer(more), &[], &place, words);
+}
+
+#[test]
+fn the_issuer_of_configured_keys_is_no_identity_provider_as_well() {
+    let own = [("EMGATE_AUTH__ISSUER", "https://idp.example/dr")];
+    assert_refused(&with_issuer(""), &own, "auth.issuers[0].issuer", "auth.issuer");
+}
+
+#[test]
+fn faults_of_issuers_are_reported_together() {
+    let text = with_issuer(
+        "jwks_url = \"http://idp.example\"\n[[auth.issuers.rules]]\nscopes = \"fly\"\n[[auth.issuers]]\n",
     );
+    let found = faults(&text, &[]);
+    assert_eq!(found.len(), 5, "{found:#?}");
 }
 
 #[test]

@@ -41,6 +41,8 @@ mod guard_openapi; // the checked-in document is the generated one, complete, an
 mod guard_query; // every operation of the document: an unknown query parameter, and what is no clean text
 mod guard_tests; // tests: short names, and one place to wait
 #[cfg(feature = "demo")]
+mod identity; // tokens of an identity provider; who a caller is, and whose tokens are accepted
+#[cfg(feature = "demo")]
 mod input_rules; // what no body, header or token gets past, on both stores
 #[cfg(feature = "demo")]
 mod late_answers; // EM's answer when others recorded more; failures that name the operation

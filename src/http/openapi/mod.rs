@@ -129,6 +129,10 @@ const TAGS: &[(&str, &str)] = &[
         "Endpoints that receive events, and the deliveries to them.",
     ),
     (
+        "identity",
+        "Who a caller is here, what they reach, and whose tokens are accepted.",
+    ),
+    (
         "service",
         "The gateway itself: health, readiness, metrics, documentation. No token needed.",
     ),

@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api_types::readiness::{Health, Readiness, ReadinessCheck};
+use crate::app::readiness::Check;
 use crate::http::HttpState;
 use crate::http::codes::{Code, ProblemMeaning};
 use crate::http::extract::{Conditions, Id, Query};
@@ -56,7 +57,11 @@ struct ReadinessQuery {
             gateway is stopping; with `strict=true` also when Enterprise Manager cannot be reached.", body = Readiness),
     ))]
 async fn get_readiness(State(state): State<HttpState>, Query(query): Query<ReadinessQuery>) -> Response {
-    let readiness = state.app().readiness().await;
+    let mut readiness = state.app().readiness().await;
+    if state.verifier().fetches_keys() {
+        let issuers = Check::unless("issuers", state.verifier().without_keys());
+        readiness.checks.push(issuers);
+    }
     let (ready, healthy) = (readiness.is_ready(), readiness.is_healthy());
     let checks = readiness.checks.into_iter();
     let checks = checks.map(|check| ReadinessCheck::new(check.name, check.ok, check.since, check.reason));

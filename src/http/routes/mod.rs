@@ -3,6 +3,7 @@
 
 mod em;
 mod events;
+mod identity;
 mod lists;
 mod meta;
 mod operations;
@@ -27,6 +28,7 @@ pub(super) fn all() -> OpenApiRouter<HttpState> {
         .merge(events::routes())
         .merge(webhooks::routes())
         .merge(em::routes())
+        .merge(identity::routes())
         .merge(meta::routes())
 }
 

@@ -1,0 +1,100 @@
+//! Who a caller is here, what they reach, and whose tokens are accepted.
+
+use axum::extract::State;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, Uri};
+use axum::{Extension, Json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api_types::identity::{ApiIndex, Me, ProtectedResource};
+use crate::domain::access::{Caller, Scope};
+use crate::http::HttpState;
+use crate::http::auth::permit;
+use crate::http::register::{public, require_token};
+
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::default()
+        .routes(require_token(routes!(get_index)))
+        .routes(require_token(routes!(get_me)))
+        .routes(public(routes!(get_protected_resource)))
+}
+
+/// What there is under `/api/v1`, each with the scope that reads it.
+const LISTS: &[(&str, &str, Scope)] = &[
+    ("cloudFailoverPlans", "/cloud-failover-plans", Scope::PlansRead),
+    ("failoverPlans", "/failover-plans", Scope::PlansRead),
+    ("failoverSessions", "/failover-sessions", Scope::SessionsRead),
+    ("operations", "/operations", Scope::OperationsRead),
+    ("events", "/events", Scope::EventsRead),
+    ("eventTypes", "/event-types", Scope::EventsRead),
+    ("webhookEndpoints", "/webhook-endpoints", Scope::WebhooksRead),
+    ("webhookDeliveries", "/webhook-deliveries", Scope::WebhooksRead),
+];
+
+/// Where things are
+///
+/// The lists that the token's scopes open, who its bearer is, and the documentation.
+#[utoipa::path(get, path = "/api/v1", operation_id = "getIndex", tag = "identity",
+    responses((status = 200, description = "What the caller reaches.", body = ApiIndex)))]
+async fn get_index(State(state): State<HttpState>, Extension(caller): Extension<Caller>) -> Json<ApiIndex> {
+    let links = state.links();
+    let lists = LISTS
+        .iter()
+        .filter(|(_, _, scope)| permit(&caller, *scope).is_ok())
+        .map(|(name, path, _)| (*name, links.api(path)));
+    let always = [
+        ("me", links.api("/me")),
+        ("openapi", links.to("/openapi.json")),
+        ("docs", links.to("/docs")),
+    ];
+    Json(ApiIndex {
+        version: env!("CARGO_PKG_VERSION"),
+        links: lists.chain(always).collect(),
+    })
+}
+
+/// Who the caller is
+///
+/// What the gateway makes of the token: subject, scopes, tenants, and the rules of its issuer that matched. Any valid token
+/// may ask.
+#[utoipa::path(get, path = "/api/v1/me", operation_id = "getMe", tag = "identity",
+    responses((status = 200, description = "The caller.", body = Me)))]
+async fn get_me(Extension(caller): Extension<Caller>) -> Json<Me> {
+    Json(Me::new(&caller))
+}
+
+/// Whose tokens are accepted
+///
+/// The metadata of a protected resource (RFC 9728), for clients that look for the issuer to get a token from. A 401 names
+/// this address in `resource_metadata` where the public URL of the gateway is configured.
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource", operation_id = "getProtectedResource",
+    tag = "identity",
+    responses((status = 200, description = "The metadata.", body = ProtectedResource)))]
+async fn get_protected_resource(
+    State(state): State<HttpState>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Json<ProtectedResource> {
+    let resource = match state.links().base() {
+        Some(base) => base.to_owned(),
+        None => {
+            let scheme = if state.config().tls.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+            let host = uri
+                .authority()
+                .map_or(named, |authority| Some(authority.as_str()));
+            format!("{scheme}://{}", host.unwrap_or_default())
+        }
+    };
+    Json(ProtectedResource {
+        resource,
+        authorization_servers: state.verifier().issuers().map(ToOwned::to_owned).collect(),
+        scopes_supported: Scope::ALL.iter().map(|scope| scope.as_str()).collect(),
+        bearer_methods_supported: vec!["header"],
+    })
+}
