@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check api-fuzz api-fuzz-short bench chaos prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check oidc api-fuzz api-fuzz-short bench chaos prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -21,8 +21,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, OpenAPI document, generated clients and requests, documentation page in a browser
-	@scripts/steps.sh lint unit helm openapi-check sdk-check api-fuzz-short browser
+test: ## Everything CI runs: lint, tests, chart, OpenAPI document, generated clients and requests, identity provider, documentation page in a browser
+	@scripts/steps.sh lint unit helm openapi-check sdk-check oidc api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -72,6 +72,10 @@ openapi-check: ## Check the OpenAPI document with Redocly, Spectral and openapi-
 
 sdk-check: $(BINARY) ## Generate clients from the document, compile them, and use them against a gateway
 	scripts/sdk.sh $(BINARY)
+
+oidc: $(BINARY) ## A real identity provider before a real gateway: rotation, and a provider that is away, slow or hostile
+	scripts/tools.sh oidc
+	node tests/oidc/provider.mjs $(BINARY)
 
 api-fuzz: $(BINARY) ## Requests generated from the OpenAPI document, to a gateway (TIME=60 seconds, SEED=20260506)
 	scripts/api-fuzz.sh $(BINARY) --time $${TIME:-60} --seed $${SEED:-20260506}

@@ -146,6 +146,11 @@ sdk() {
     pip_venv sdk-python openapi-python-client==0.29.1
 }
 
+# An identity provider for tests.
+oidc() {
+    npm_install oidc oauth2-mock-server@8.2.3
+}
+
 # What sends a gateway every request that its document describes.
 api-fuzz() {
     pip_venv api-fuzz schemathesis==4.32.0
@@ -180,7 +185,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | api-fuzz | converters | cargo-fuzz | postgres | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | oidc | api-fuzz | converters | cargo-fuzz | postgres | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

@@ -225,9 +225,7 @@ impl Opened {
         };
         let app = App::new(rooms, limits);
         let verifier = Verifier::new(&config.auth, clock.clone())?;
-        for (worker, nudge) in verifier.refreshes() {
-            tasks.drive(worker, nudge);
-        }
+        drive_keys(&verifier, &tasks);
         let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());
 
         #[cfg(feature = "postgres")]
@@ -399,6 +397,21 @@ fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::Denied
         });
     }
     places
+}
+
+/// Keeps the keys of issuers fresh.
+fn drive_keys(verifier: &Verifier, tasks: &Tasks) {
+    for (worker, nudge) in verifier.refreshes() {
+        tasks.drive(worker, nudge);
+    }
+}
+
+/// The same for a command that verifies a token and ends.
+#[must_use]
+pub fn fetch_keys(verifier: &Verifier) -> Tasks {
+    let tasks = Tasks::new();
+    drive_keys(verifier, &tasks);
+    tasks
 }
 
 /// One provider of cryptography for TLS in and out. A second call finds it installed already.

@@ -7,6 +7,7 @@
 pub mod check;
 pub mod convert;
 pub mod health;
+pub mod inspect;
 pub mod serve;
 pub mod token;
 

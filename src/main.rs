@@ -48,7 +48,7 @@ enum Command {
   emgate serve                              ./emgate.toml if present, else the environment alone
   emgate serve --config /etc/emgate.toml")]
     Serve(cli::ConfigFile),
-    /// Sign a token that the configured gateway accepts
+    /// Sign a token that the configured gateway accepts, or inspect one
     Token(cli::token::Args),
 }
 
@@ -91,7 +91,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Health(args) => block_on(cli::health::run(&args))?,
         Command::Openapi => cli::openapi(),
         Command::Serve(file) => block_on(cli::serve::run(file))?,
-        Command::Token(args) => cli::token::run(&args),
+        Command::Token(args) => block_on(cli::token::run(&args))?,
     }
 }
 

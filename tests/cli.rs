@@ -269,6 +269,164 @@ fn a_token_for_tenants_is_confined() {
     );
 }
 
+/// A token for [`CONFIG`] with claims beside or instead of good ones.
+fn signed(secret: &str, edits: &Value) -> String {
+    let mut claims = serde_json::json!({
+        "iss": "https://idp.example/", "aud": "emgate", "sub": "ann", "exp": 4_000_000_000_u64,
+        "scope": "plans:read sessions:read", "tenants": ["ABC \u{1b}[31mCompany"],
+    });
+    claims
+        .as_object_mut()
+        .unwrap()
+        .extend(edits.as_object().unwrap().clone());
+    let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+}
+
+const KEY: &str = "a secret of thirty-two bytes or more";
+
+#[test]
+fn an_inspected_token_is_shown_with_its_rights_and_not_itself() {
+    let token = signed(KEY, &serde_json::json!({}));
+    let by_file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(by_file.path(), format!("Bearer {token}\n")).unwrap();
+    let file = by_file.path().display().to_string();
+    for arguments in [
+        &["token", "inspect", &token][..],
+        &["token", "inspect", "--file", &file],
+    ] {
+        let run = run_configured(arguments);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        assert!(run.stdout.starts_with("accepted\n"), "{}", run.stdout);
+        for line in [
+            "issuer     \"https://idp.example/\"",
+            "matches    auth.keys[0]",
+            "signed     HS256",
+            "audience   \"emgate\"",
+            "subject    \"ann\"",
+            "rules      none",
+            "scopes     plans:read sessions:read",
+            "tenants    \"ABC \\u{1b}[31mCompany\"",
+            "expires    2096-10-02T07:06:40Z, in ",
+        ] {
+            assert!(run.stdout.contains(line), "{line} is not in\n{}", run.stdout);
+        }
+        for part in token.split('.') {
+            assert!(!run.stdout.contains(part) && !run.stderr.contains(part));
+        }
+    }
+}
+
+#[test]
+fn an_inspected_token_comes_by_stdin_and_is_shown_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("of-the-test.toml");
+    std::fs::write(&config, CONFIG).unwrap();
+    let config = config.display().to_string();
+    let token = signed(KEY, &serde_json::json!({}));
+    for arguments in [
+        &["token", "inspect", "--json", "--config", &config][..],
+        &["token", "inspect", "--json", "--config", &config, "-"],
+    ] {
+        let run = run_with_input(arguments, token.as_bytes());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let shown: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(shown["accepted"], true);
+        assert_eq!(shown["refusal"], Value::Null);
+        assert_eq!(shown["matches"], "auth.keys[0]");
+        assert_eq!(
+            shown["scopes"],
+            serde_json::json!(["plans:read", "sessions:read"])
+        );
+        assert_eq!(shown["expiresAt"], "2096-10-02T07:06:40Z");
+    }
+}
+
+#[test]
+fn a_refused_token_is_inspected_with_the_reason_and_the_remedy() {
+    for (token, reason, remedy, has_rights) in [
+        (
+            signed(KEY, &serde_json::json!({"exp": 1})),
+            "the token has expired",
+            "get a new token",
+            true,
+        ),
+        (
+            signed(KEY, &serde_json::json!({"aud": "other"})),
+            "meant for another audience",
+            "wanted is \"emgate\"",
+            true,
+        ),
+        (
+            signed(KEY, &serde_json::json!({"iss": "https://x.example"})),
+            "from another issuer",
+            "auth.issuer",
+            true,
+        ),
+        (
+            signed("another secret of thirty-two bytes", &serde_json::json!({})),
+            "no trusted key",
+            "among auth.keys",
+            false,
+        ),
+        (
+            "opaque-words".to_owned(),
+            "not a signed JSON Web Token",
+            "three parts",
+            false,
+        ),
+    ] {
+        let run = run_configured(&["token", "inspect", &token]);
+        assert_eq!(run.code, Some(1), "{reason}: {}", run.stdout);
+        assert!(
+            run.stdout.starts_with("refused: ") && run.stdout.contains(reason),
+            "{}",
+            run.stdout
+        );
+        assert!(
+            run.stderr.contains(reason) && run.stderr.contains(remedy),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(
+            run.stdout.contains("scopes     plans:read"),
+            has_rights,
+            "{}",
+            run.stdout
+        );
+        let signature = token.rsplit('.').next().unwrap();
+        assert!(!run.stdout.contains(signature) && !run.stderr.contains(signature));
+        let run = run_configured(&["token", "inspect", "--json", &token]);
+        let shown: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!((run.code, &shown["accepted"]), (Some(1), &Value::Bool(false)));
+        assert!(
+            shown["refusal"]["reason"].as_str().unwrap().contains(reason),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_token_to_inspect_ends_with_2() {
+    let token = signed(KEY, &serde_json::json!({}));
+    for arguments in [
+        &["token", "inspect", ""][..],
+        &["token", "inspect", "two words"],
+        &["token", "inspect", "--file", "absent.jwt"],
+        &["token", "inspect"],
+        &["token", "inspect", &token, "--file", "emgate.toml"],
+        &["token", "inspect", &token, "--config", "absent.toml"],
+    ] {
+        let run = run_configured(arguments);
+        assert_eq!(run.code, Some(2), "{arguments:?}: {}{}", run.stdout, run.stderr);
+        assert!(
+            run.stdout.is_empty() && !run.stderr.contains(&token),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
 /// As EM writes it, the end of the root cut off.
 const SESSION: &str = "<CloudFailoverSession Name=\"ABC\" UID=\"urn:veeam:CloudFailoverSession:a986d473-0248-4884-9832-17ec982ee393\" \
     xmlns=\"http://www.veeam.com/ent/v1.0\"><State>Working</State>";

@@ -30,6 +30,16 @@ impl Claims {
         one.into_iter().chain(many).filter_map(Value::as_str)
     }
 
+    /// Whom the claims are about: `claim`, else `client_id`, else `azp`.
+    pub fn subject(&self, claim: &str) -> Result<Option<&str>, Refusal> {
+        match self.value(claim) {
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Null) | None => Ok(self.text("client_id").or_else(|| self.text("azp"))),
+            // Another claim in its place would be another caller.
+            Some(_) => Err(Refusal::UnreadableSubject),
+        }
+    }
+
     /// Whether one of `audiences` is in `aud`.
     pub fn is_for(&self, audiences: &[String]) -> bool {
         self.words("aud")
@@ -86,11 +96,31 @@ impl Times {
 
     /// `exp` as a moment.
     pub fn expires_at(self) -> Timestamp {
-        SignedDuration::try_from_secs_f64(self.expiry)
-            .ok()
-            .and_then(|since| Timestamp::from_duration(since).ok())
-            .unwrap_or(Timestamp::MAX)
+        moment(self.expiry)
     }
+
+    /// `nbf` as a moment.
+    pub fn starts_at(self) -> Option<Timestamp> {
+        self.start.map(moment)
+    }
+
+    /// `iat` as a moment.
+    pub fn issued_at(self) -> Option<Timestamp> {
+        self.issued.map(moment)
+    }
+}
+
+/// A moment in seconds since 1970, as near to it as moments go.
+fn moment(seconds: f64) -> Timestamp {
+    let nearest = if seconds < 0.0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    SignedDuration::try_from_secs_f64(seconds)
+        .ok()
+        .and_then(|since| Timestamp::from_duration(since).ok())
+        .unwrap_or(nearest)
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::json::Document;
 
 /// Longest token that is read, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
+/// What `typ` may say of an access token, ignoring case and `application/` (RFC 7515 section 4.1.9, RFC 9068).
+const KINDS: &[&str] = &["jwt", "at+jwt", "jose"];
 
 /// A token whose signature has not been checked.
 pub(super) struct Jws<'t> {
@@ -43,8 +45,12 @@ impl<'t> Jws<'t> {
         let named = members.get("alg").and_then(Value::as_str);
         let algorithm = named.and_then(|name| name.parse().ok());
         let algorithm = algorithm.ok_or(Refusal::NotSigned)?;
-        if members.contains_key("crit") {
+        // `b64` counts only where `crit` names it (RFC 7797 section 6), and changes what is signed.
+        if members.contains_key("crit") || members.contains_key("b64") {
             return Err(Refusal::Critical);
+        }
+        if members.get("typ").is_some_and(|kind| !is_access_token(kind)) {
+            return Err(Refusal::OtherKind);
         }
         let key_id = match members.get("kid") {
             None => None,
@@ -82,6 +88,11 @@ impl<'t> Jws<'t> {
             _ => Err(Refusal::NoObject),
         }
     }
+}
+
+fn is_access_token(kind: &Value) -> bool {
+    let kind = kind.as_str().unwrap_or_default().to_ascii_lowercase();
+    KINDS.contains(&kind.strip_prefix("application/").unwrap_or(&kind))
 }
 
 fn document(part: &str) -> Result<Document, Refusal> {

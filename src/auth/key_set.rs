@@ -119,10 +119,10 @@ impl KeySet {
 
     /// Whether a key of the token's id and algorithm signed it; every key of its algorithm is tried when it names none.
     pub fn verifies(&self, token: &Jws<'_>) -> bool {
-        let fitting = self.0.iter().filter(|key| {
+        let mut fitting = self.0.iter().filter(|key| {
             key.algorithms.contains(&token.algorithm) && key.is_called(token.key_id.as_deref())
         });
-        fitting.into_iter().any(|key| token.is_signed_by(&key.verifying))
+        fitting.any(|key| token.is_signed_by(&key.verifying))
     }
 
     fn usable(&self, jwk: &Value, allowed: &[Algorithm]) -> Result<SetKey, Unfit> {

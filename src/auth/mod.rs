@@ -7,6 +7,7 @@
 mod claims;
 pub mod config;
 mod fetch;
+mod inspect;
 mod issuer;
 mod jws;
 mod key_set;
@@ -19,6 +20,7 @@ mod verifier;
 
 pub use config::AuthConfig;
 pub use fetch::SetupError;
+pub use inspect::{Inspection, KeyOf, Rights};
 pub use issuer::KeyRefresh;
 pub use keys::{Key, KeyError, public_key_algorithm};
 pub use probe::{ProbeError, probe};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jsonwebtoken::Algorithm;
 
 use super::claims::Claims;
 use super::config::{AuthConfig, Grants};
@@ -80,6 +81,11 @@ impl Verifier {
             .chain(configured.map(|one| one.issuer.as_str()))
     }
 
+    /// The section `[auth]`.
+    pub(super) fn config(&self) -> &AuthConfig {
+        &self.config
+    }
+
     /// Whether keys are fetched from anybody.
     #[must_use]
     pub fn fetches_keys(&self) -> bool {
@@ -106,61 +112,78 @@ impl Verifier {
     }
 
     async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
+        self.accepted(&self.signed(token).await?)
+    }
+
+    /// The token's claims, once a key that speaks for its issuer is known to have signed them.
+    pub(super) async fn signed(&self, token: &str) -> Result<Signed<'_>, Refusal> {
         let token = Jws::parse(token)?;
-        let issuer = token.issuer().and_then(|iss| {
-            let mut issuers = self.issuers.iter().enumerate();
-            issuers.find(|(_, issuer)| issuer.is_called(iss))
-        });
-        match issuer {
-            Some((place, issuer)) => {
-                let generation = issuer.verify(&token).await?;
-                let claims = Claims(token.into_claims()?);
-                let grants = &issuer.config.grants;
-                let by = Some((place, generation));
-                self.accepted(&claims, grants, by, || {
-                    let meant = claims.is_for(&issuer.config.audience);
-                    meant.then_some(()).ok_or(Refusal::OtherAudience)
-                })
-            }
-            None if self.config.keys.is_empty() => Err(Refusal::OtherIssuer),
+        let (algorithm, key_id) = (token.algorithm, token.key_id.clone());
+        let by = match self.named(&token) {
+            Some((place, issuer)) => SignedBy::Issuer {
+                place,
+                issuer,
+                generation: issuer.verify(&token).await?,
+            },
+            None if self.config.keys.is_empty() => return Err(Refusal::OtherIssuer),
             None => {
-                if !self.config.keys.iter().any(|key| key.verifies(&token)) {
-                    return Err(Refusal::UnknownKey);
+                let place = self.config.keys.iter().position(|key| key.verifies(&token));
+                SignedBy::Key {
+                    place: place.ok_or(Refusal::UnknownKey)?,
                 }
-                let claims = Claims(token.into_claims()?);
-                self.accepted(&claims, &self.grants, None, || self.is_ours(&claims))
             }
+        };
+        Ok(Signed {
+            claims: Claims(token.into_claims()?),
+            algorithm,
+            key_id,
+            by,
+        })
+    }
+
+    /// The configured issuer that a token names, and its place.
+    pub(super) fn named(&self, token: &Jws<'_>) -> Option<(usize, &Issuer)> {
+        let iss = token.issuer()?;
+        let mut issuers = self.issuers.iter().map(AsRef::as_ref).enumerate();
+        issuers.find(|(_, issuer): &(usize, &Issuer)| issuer.is_called(iss))
+    }
+
+    /// How the claims of a token become rights.
+    pub(super) fn grants<'v>(&'v self, token: &Signed<'v>) -> &'v Grants {
+        match token.by {
+            SignedBy::Issuer { issuer, .. } => &issuer.config.grants,
+            SignedBy::Key { .. } => &self.grants,
         }
     }
 
-    /// Whether the issuer and the audience are those of tokens of configured keys.
-    fn is_ours(&self, claims: &Claims) -> Result<(), Refusal> {
-        if self.config.issuer.is_some() && claims.text("iss") != self.config.issuer.as_deref() {
-            return Err(Refusal::OtherIssuer);
-        }
-        match &self.config.audience {
-            Some(audience) if !claims.is_for(std::slice::from_ref(audience)) => Err(Refusal::OtherAudience),
+    /// Whether the claims are meant for this gateway.
+    fn is_meant(&self, token: &Signed<'_>) -> Result<(), Refusal> {
+        let claims = &token.claims;
+        let audience = match token.by {
+            SignedBy::Issuer { issuer, .. } => Some(issuer.config.audience.as_slice()),
+            SignedBy::Key { .. } => {
+                if self.config.issuer.is_some() && claims.text("iss") != self.config.issuer.as_deref() {
+                    return Err(Refusal::OtherIssuer);
+                }
+                self.config.audience.as_ref().map(std::slice::from_ref)
+            }
+        };
+        match audience {
+            Some(audience) if !claims.is_for(audience) => Err(Refusal::OtherAudience),
             Some(_) | None => Ok(()),
         }
     }
 
     /// The caller of claims whose signature is good.
-    fn accepted(
-        &self,
-        claims: &Claims,
-        grants: &Grants,
-        by: Option<(usize, u64)>,
-        is_meant: impl Fn() -> Result<(), Refusal>,
-    ) -> Result<Verified, Refusal> {
+    pub(super) fn accepted(&self, token: &Signed<'_>) -> Result<Verified, Refusal> {
+        let (claims, grants) = (&token.claims, self.grants(token));
         let times = claims.times()?;
         times.check(self.clock.now(), self.config.leeway)?;
-        is_meant()?;
+        self.is_meant(token)?;
         let granted = grants.of(claims);
         let owned = |claim: &str| claims.text(claim).map(ToOwned::to_owned);
         let caller = Caller {
-            name: owned(&grants.subject_claim)
-                .or_else(|| owned("client_id"))
-                .or_else(|| owned("azp")),
+            name: claims.subject(&grants.subject_claim)?.map(ToOwned::to_owned),
             issuer: owned("iss"),
             scopes: granted.scopes,
             tenancy: granted.tenancy,
@@ -168,6 +191,33 @@ impl Verifier {
             expires_at: times.expires_at(),
             rules: granted.rules,
         };
+        let by = match token.by {
+            SignedBy::Issuer {
+                place, generation, ..
+            } => Some((place, generation)),
+            SignedBy::Key { .. } => None,
+        };
         Ok(Verified { caller, times, by })
     }
+}
+
+/// A token whose signature is good; nothing else of it was checked.
+pub(super) struct Signed<'v> {
+    pub claims: Claims,
+    pub algorithm: Algorithm,
+    pub key_id: Option<String>,
+    pub by: SignedBy<'v>,
+}
+
+/// Whose key signed a token.
+#[derive(Clone, Copy)]
+pub(super) enum SignedBy<'v> {
+    /// An issuer's, by its place in the configuration; of this generation of its set.
+    Issuer {
+        place: usize,
+        issuer: &'v Issuer,
+        generation: u64,
+    },
+    /// The configured key at this place.
+    Key { place: usize },
 }

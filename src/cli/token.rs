@@ -1,4 +1,5 @@
-//! `emgate token`: signs a token that this gateway accepts, for tests, scripts and first steps.
+//! `emgate token`: signs a token that this gateway accepts, for tests, scripts and first steps; `emgate token inspect`
+//! (`inspect`) says what the gateway makes of one.
 //!
 //! It signs with the first hs256 key of the configuration, and sets issuer and audience where the configuration
 //! checks them. Production tokens come from an identity provider.
@@ -8,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Map;
 
-use super::{ConfigFile, Failure, output};
+use super::{ConfigFile, Failure, inspect, output};
 use crate::auth::AuthConfig;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config;
@@ -16,17 +17,22 @@ use crate::domain::access::Scope;
 
 /// Arguments of `emgate token`.
 #[derive(clap::Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:
   emgate token --subject portal --scope \"plans:read plans:test operations:read tenants:all\"
   emgate token --subject admin --scope all --ttl 10m
+  emgate token inspect --file token.jwt       what the gateway would make of it, and why not
   curl -H \"Authorization: Bearer $(emgate token --subject me --scope all)\" http://127.0.0.1:8080/api/v1/cloud-failover-plans")]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Who the token is for; operations name it as `requestedBy`
-    #[arg(long, value_name = "S")]
-    pub subject: String,
+    // Always there unless `command` is.
+    #[arg(long, value_name = "S", required = true)]
+    pub subject: Option<String>,
     /// Scopes, separated by spaces; "all" means every scope
-    #[arg(long, value_name = "SCOPES")]
-    pub scope: String,
+    #[arg(long, value_name = "SCOPES", required = true)]
+    pub scope: Option<String>,
     /// Confine the caller to this tenant (id or name); may be repeated
     #[arg(long = "tenant", value_name = "T")]
     pub tenants: Vec<String>,
@@ -37,13 +43,24 @@ pub struct Args {
     pub config: ConfigFile,
 }
 
-/// Prints a token.
+/// What is done with a token besides signing one.
+#[derive(clap::Subcommand, Clone, Debug)]
+pub enum Command {
+    /// Say what the configured gateway would make of a token: whose it is, its rights, and why it would be refused
+    Inspect(inspect::Args),
+}
+
+/// Prints a token, or what the gateway makes of one.
 ///
 /// # Errors
-/// When the configuration is faulty or has no hs256 key, or a scope does not exist.
-pub fn run(args: &Args) -> Result<(), Failure> {
+/// When the configuration is faulty or has no hs256 key, or a scope does not exist; when the token that was to be
+/// inspected is refused.
+pub async fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(Command::Inspect(args)) = &args.command {
+        return inspect::run(args).await;
+    }
     let confined = !args.tenants.is_empty();
-    let scopes = scopes(&args.scope, confined)?;
+    let scopes = scopes(args.scope.as_deref().unwrap_or_default(), confined)?;
     let config = args.config.load()?;
     let token = mint(&config.auth, args, &scopes, SystemClock.now())?;
     output(format!("{token}\n").as_bytes())
@@ -58,7 +75,7 @@ fn mint(auth: &AuthConfig, args: &Args, scopes: &[Scope], now: Timestamp) -> Res
     let now = now.as_second();
     let ttl = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
     let mut claims = Map::new();
-    claims.insert("sub".to_owned(), args.subject.as_str().into());
+    claims.insert("sub".to_owned(), args.subject.as_deref().into());
     claims.insert("scope".to_owned(), scopes.join(" ").into());
     claims.insert("iat".to_owned(), now.into());
     claims.insert("exp".to_owned(), now.saturating_add(ttl).into());

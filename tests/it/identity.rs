@@ -13,7 +13,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestGateway, client, seconds_now};
+use crate::support::{Client, TestGateway, client, process, seconds_now};
 
 /// An identity provider on loopback, with one key.
 struct Provider {
@@ -77,6 +77,10 @@ impl Provider {
     }
 
     fn client(&self, test: &TestGateway, edits: &Value) -> Client {
+        Client::new(test.addr(), Some(self.token(edits)))
+    }
+
+    fn token(&self, edits: &Value) -> String {
         let mut claims = json!({
             "iss": self.base, "aud": "emgate", "exp": seconds_now() + 600, "sub": "ann",
             "realm_access": {"roles": ["dr-operators"]},
@@ -87,8 +91,7 @@ impl Provider {
             kid: Some("k1".to_owned()),
             ..Header::new(Algorithm::ES256)
         };
-        let token = jsonwebtoken::encode(&header, &claims, &self.key).expect("signing works");
-        Client::new(test.addr(), Some(token))
+        jsonwebtoken::encode(&header, &claims, &self.key).expect("signing works")
     }
 }
 
@@ -214,4 +217,56 @@ async fn the_protected_resource_is_described_and_named_by_each_401() {
         assert_eq!(answer.headers()["www-authenticate"], challenge);
     }
     test.stop().await;
+}
+
+/// `emgate token inspect --json` with the provider configured: exit code and what it says.
+async fn inspected(provider: &Provider, token: &str) -> (Option<i32>, Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let configuration = format!(
+        "[upstream]\nurl = \"https://em.example:9398\"\n[[upstream.accounts]]\nname = \"a\"\nusername = \"a\"\n\
+         password = \"a\"\n[[auth.issuers]]\nissuer = {0:?}\naudience = [\"emgate\"]\n[[auth.issuers.rules]]\n\
+         name = \"operators\"\nwhen = {{ \"realm_access.roles\" = \"dr-*\" }}\nscopes = \"plans:read\"\n",
+        provider.base
+    );
+    let file = folder.path().join("emgate.toml");
+    std::fs::write(&file, configuration).expect("written");
+    let mut command = process::command(&[], &["token", "inspect", "--json", "--config"]);
+    command
+        .arg(&file)
+        .arg(token)
+        .current_dir(folder.path())
+        .env_clear();
+    let ran = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .expect("no panic");
+    let output = ran.expect("it runs");
+    let shown = serde_json::from_slice(&output.stdout).expect("JSON");
+    (output.status.code(), shown)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inspected_token_of_a_provider_is_verified_by_its_keys() {
+    let provider = Provider::start().await;
+    let good = provider.token(&json!({}));
+    let (code, shown) = inspected(&provider, &good).await;
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(shown["matches"], format!("auth.issuers[0] {}", provider.base));
+    assert_eq!(
+        (&shown["keyId"], &shown["algorithm"]),
+        (&json!("k1"), &json!("ES256"))
+    );
+    assert_eq!(
+        (&shown["rules"], &shown["scopes"]),
+        (&json!(["operators"]), &json!(["plans:read"]))
+    );
+    assert_eq!(shown["tenants"], json!([]));
+    let (code, shown) = inspected(&provider, &provider.token(&json!({"aud": "other"}))).await;
+    assert_eq!((code, &shown["rules"]), (Some(1), &json!(["operators"])));
+    let remedy = shown["refusal"]["remedy"].as_str().expect("a remedy");
+    assert!(remedy.contains("wanted is \"emgate\""), "{remedy}");
+    provider.down.store(true, Ordering::SeqCst);
+    let (code, shown) = inspected(&provider, &good).await;
+    assert_eq!((code, &shown["scopes"]), (Some(1), &Value::Null));
+    let remedy = shown["refusal"]["remedy"].as_str().expect("a remedy");
+    assert!(remedy.contains("503"), "{remedy}");
 }

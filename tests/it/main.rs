@@ -15,6 +15,8 @@
 mod address; // where webhooks may go: spellings, the three checks, answers that change
 #[cfg(feature = "demo")]
 mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
+#[cfg(feature = "demo")]
+mod attacks; // tokens that must not be believed, a test each, and all of them over TCP
 mod config; // file, environment, defaults, faults
 #[cfg(feature = "demo")]
 mod connections; // idle ones, heads that stall, all addresses, no descriptors
@@ -42,6 +44,8 @@ mod guard_query; // every operation of the document: an unknown query parameter,
 mod guard_tests; // tests: short names, and one place to wait
 #[cfg(feature = "demo")]
 mod identity; // tokens of an identity provider; who a caller is, and whose tokens are accepted
+#[cfg(feature = "demo")]
+mod identity_document; // docs/identity.md: its configurations read, its tokens tried
 #[cfg(feature = "demo")]
 mod input_rules; // what no body, header or token gets past, on both stores
 #[cfg(feature = "demo")]

@@ -7,6 +7,7 @@ use crate::waiting::eventually;
 pub mod client;
 pub mod commands;
 pub mod context;
+pub mod idp;
 pub mod minimal_bodies;
 #[path = "../../support/postgres.rs"]
 pub mod postgres;
