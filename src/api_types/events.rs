@@ -167,6 +167,7 @@ pub fn session_event(
         operation: operation.map(|operation| operation.id),
         ends_operation: kind == EventType::SessionFinished && operation.is_some(),
         about_endpoint: None,
+        endpoint_owner: None,
     };
     event(origin.id, kind, origin.at, data, routing)
 }

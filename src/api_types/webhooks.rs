@@ -150,12 +150,30 @@ pub struct WebhookFilter {
     pub results: Vec<String>,
 }
 
+/// Who created an endpoint.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookOwner {
+    /// The issuer of their token.
+    #[schema(required)]
+    pub issuer: Option<String>,
+    /// Who, as the token names them.
+    #[schema(required)]
+    pub subject: Option<String>,
+    /// The tenants that they are confined to, by id or name; null when they are not confined.
+    #[schema(required)]
+    pub tenants: Option<Vec<String>>,
+}
+
 /// A webhook endpoint.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEndpoint {
     /// Its id, `ep_…`.
     pub id: String,
+    /// Who created it. Callers who are confined to tenants see the endpoints of callers who are confined to the same ones;
+    /// all others see every endpoint.
+    pub owner: WebhookOwner,
     /// Where deliveries go; user, password and the query's values are masked.
     pub url: String,
     /// The owner's description.
@@ -197,6 +215,15 @@ impl From<&Endpoint> for WebhookEndpoint {
         let settings = &endpoint.settings;
         Self {
             id: endpoint.id.to_string(),
+            owner: WebhookOwner {
+                issuer: endpoint.owner.issuer.clone(),
+                subject: endpoint.owner.subject.clone(),
+                tenants: endpoint
+                    .owner
+                    .tenants
+                    .as_ref()
+                    .map(|tenants| tenants.iter().cloned().collect()),
+            },
             url: endpoint.shown_url.clone(),
             description: settings.description.clone(),
             event_types: settings

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::domain::access::Caller;
+use crate::domain::access::{Caller, Tenancy};
 use crate::domain::id::OperationId;
 
 /// One request as the verbs see it.
@@ -22,6 +22,14 @@ pub struct OpContext {
     pub client: Option<IpAddr>,
     /// Holds the operation that the request becomes.
     pub operation: OperationSlot,
+}
+
+impl OpContext {
+    /// Whose things the caller may see: what every read takes.
+    #[must_use]
+    pub const fn tenancy(&self) -> &Tenancy {
+        &self.caller.tenancy
+    }
 }
 
 /// Holds the operation that a request became; clones share it.

@@ -14,6 +14,8 @@ pub enum BusyWith {
     Operation(OperationId),
     /// A failover session that has not stopped.
     Session(EmId),
+    /// Something that the caller does not see.
+    Unnamed,
 }
 
 /// Why a verb failed.

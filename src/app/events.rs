@@ -2,6 +2,7 @@
 
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
+use crate::domain::access::Tenancy;
 use crate::domain::id::EventId;
 use crate::store::cursor::Cursor;
 use crate::store::events::StoredEvent;
@@ -22,30 +23,40 @@ impl App {
     /// [`Error::Invalid`] when the event that marks the place is not in the log, [`Error::Store`].
     pub async fn events(
         &self,
-        _context: &OpContext,
+        context: &OpContext,
         cursor: Option<Cursor<EventPlace>>,
         size: usize,
-    ) -> Result<LogPage<StoredEvent, Cursor<i64>>, Error> {
-        let more = one_more(size);
-        let cursor = match cursor {
+    ) -> Result<LogPage<StoredEvent, Cursor<EventPlace>>, Error> {
+        let (more, tenancy) = (one_more(size), context.tenancy());
+        let seq = match cursor {
             None => None,
-            Some(Cursor::After(place)) => Some(Cursor::After(self.place(place, "after").await?)),
-            Some(Cursor::Before(place)) => Some(Cursor::Before(self.place(place, "before").await?)),
+            Some(Cursor::After(place)) => Some(Cursor::After(self.place(tenancy, place, "after").await?)),
+            Some(Cursor::Before(place)) => Some(Cursor::Before(self.place(tenancy, place, "before").await?)),
         };
-        let events = match cursor {
-            Some(Cursor::Before(seq)) => self.store.events_before(seq, more).await?,
-            Some(Cursor::After(seq)) => self.store.events_after(seq, more).await?,
-            None => self.store.events_after(0, more).await?,
+        let events = match seq {
+            Some(Cursor::Before(seq)) => self.store.events_before(tenancy, seq, more).await?,
+            Some(Cursor::After(seq)) => self.store.events_after(tenancy, seq, more).await?,
+            None => self.store.events_after(tenancy, 0, more).await?,
         };
-        Ok(LogPage::cut(events, cursor, size, |event| event.seq))
+        // Numbers in the log count everybody's events; whoever sees only some of them is given ids.
+        let confined = tenancy.is_confined();
+        let place = |event: &StoredEvent| {
+            if confined {
+                EventPlace::Id(event.id)
+            } else {
+                EventPlace::Seq(event.seq)
+            }
+        };
+        Ok(LogPage::cut(events, cursor, size, place))
     }
 
-    async fn place(&self, place: EventPlace, parameter: &str) -> Result<i64, Error> {
+    async fn place(&self, tenancy: &Tenancy, place: EventPlace, parameter: &str) -> Result<i64, Error> {
+        let unknown = || Error::invalid(parameter, "this event is not in the log; it may have been pruned");
         match place {
+            // A number that was not given to this caller.
+            EventPlace::Seq(_) if tenancy.is_confined() => Err(unknown()),
             EventPlace::Seq(seq) => Ok(seq),
-            EventPlace::Id(id) => self.store.event_place(id).await?.ok_or_else(|| {
-                Error::invalid(parameter, "this event is not in the log; it may have been pruned")
-            }),
+            EventPlace::Id(id) => self.store.event_place(id, tenancy).await?.ok_or_else(unknown),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: the same request under the same key is the same operation for 24 hours (docs/behaviour.md#idempotency).
 //!
-//! A key belongs to the caller (issuer and subject); the request it identifies is method, path and the JSON value of
+//! A key belongs to the caller (issuer, subject, and the tenants they are confined to); the request it identifies is method, path and the JSON value of
 //! the body. Only digests are stored.
 
 use std::fmt::Write as _;
@@ -51,11 +51,17 @@ pub struct IdempotentRequest {
 impl IdempotentRequest {
     /// What is stored of it.
     pub(super) fn digests(&self, caller: &Caller) -> KeyDigests {
-        let scope = [
+        let mut scope = vec![
             caller.issuer.as_deref().unwrap_or_default(),
             caller.name.as_deref().unwrap_or_default(),
             &self.key.0,
         ];
+        // The same name with another confinement is another caller.
+        let tenants = caller.tenancy.confinement();
+        if let Some(tenants) = &tenants {
+            scope.push("tenants");
+            scope.extend(tenants.iter().map(String::as_str));
+        }
         // Reading a value in memory cannot fail.
         let body = value_digest(&self.body).unwrap_or_default().to_string();
         KeyDigests {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
+use crate::domain::access::Tenancy;
 use crate::domain::id::{LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
@@ -36,7 +37,8 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn operation(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
-        let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
+        let found = self.store.operation(id, context.tenancy()).await?;
+        let operation = found.ok_or(Error::NotFound {
             what: "the operation",
         })?;
         self.with_session(context, operation).await
@@ -48,13 +50,13 @@ impl App {
     /// [`Error::Store`].
     pub async fn with_session(
         &self,
-        _context: &OpContext,
+        context: &OpContext,
         operation: Operation,
     ) -> Result<OperationView, Error> {
         let session = match &operation.session {
             Some(id) => self
                 .store
-                .sessions_known(std::slice::from_ref(id))
+                .sessions_known(std::slice::from_ref(id), context.tenancy())
                 .await?
                 .pop()
                 .map(|record| Session {
@@ -79,7 +81,11 @@ impl App {
         cursor: Option<Cursor<OperationId>>,
         size: usize,
     ) -> Result<LogPage<OperationView, Cursor<OperationId>>, Error> {
-        let found = self.store.operations(filter, cursor, one_more(size)).await?;
+        let tenancy = context.tenancy();
+        let found = self
+            .store
+            .operations(tenancy, filter, cursor, one_more(size))
+            .await?;
         let page = LogPage::cut(found, cursor, size, |operation| operation.id);
         let mut items = Vec::with_capacity(page.items.len());
         for operation in page.items {
@@ -104,6 +110,11 @@ impl App {
     ) -> Result<OperationView, Error> {
         let deadline = tokio::time::Instant::now() + limit;
         let stopping = self.tasks.stopping();
+        // Who waits for what another tenant runs would learn that it exists, and when it ends. Whoever gets past this sees
+        // what the other waiting callers see, so that they share what is read.
+        if context.tenancy().is_confined() {
+            self.operation(context, id).await?;
+        }
         loop {
             let waiter = self.waiters.watch(id);
             tokio::select! {
@@ -135,7 +146,7 @@ impl App {
     pub async fn cancel(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
         let (app, context) = (self.clone(), context.clone());
         let work = async move {
-            let cancellation = app.record_cancel(id).await?;
+            let cancellation = app.record_cancel(id, context.tenancy()).await?;
             app.adopt_logon(cancellation.logon).await?;
             // Removing a task twice is harmless, so a cancellation that was lost on the way is sent again.
             let removed = app.em.remove_task(cancellation.logon, &cancellation.task).await;
@@ -179,9 +190,9 @@ impl App {
     }
 
     /// Records that the operation is to be stopped, and returns the task to remove.
-    async fn record_cancel(&self, id: OperationId) -> Result<Cancellation, Error> {
+    async fn record_cancel(&self, id: OperationId, tenancy: &Tenancy) -> Result<Cancellation, Error> {
         let mut tx = self.store.begin().await?;
-        let mut operation = tx.operation(id).await?.ok_or(Error::NotFound {
+        let mut operation = tx.operation(id, tenancy).await?.ok_or(Error::NotFound {
             what: "the operation",
         })?;
         match operation.state {
@@ -227,7 +238,7 @@ impl App {
     /// Clears the record of a cancellation that EM did not accept.
     async fn clear_cancel(&self, id: OperationId) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
-        if let Some(mut operation) = tx.operation(id).await? {
+        if let Some(mut operation) = tx.operation(id, &Tenancy::All).await? {
             operation.cancel_requested_at = None;
             tx.save_operation(&operation).await?;
             tx.commit().await?;
@@ -238,7 +249,7 @@ impl App {
     /// EM removed the task. Without a session nothing more can be observed, so the operation ends.
     async fn end_cancelled(&self, id: OperationId) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
-        let Some(mut operation) = tx.operation(id).await? else {
+        let Some(mut operation) = tx.operation(id, &Tenancy::All).await? else {
             return Ok(());
         };
         if operation.session.is_some() || !operation.state.is_open() {

@@ -13,7 +13,7 @@ use super::{App, Error, OpContext};
 use crate::domain::command::Command;
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
-use crate::upstream::{Page, PageRequest};
+use crate::upstream::{self, EmClient, Page, PageRequest};
 
 /// What a caller asks of a plan, beside the action.
 #[derive(Debug, Clone, Default)]
@@ -31,28 +31,74 @@ pub struct ActionRequest {
 }
 
 impl App {
-    /// A page of the plans of one kind, by EM's own numbering.
+    /// A page of the plans of one kind, by EM's own numbering; for callers who are confined to tenants, a page of their
+    /// plans alone.
     ///
     /// # Errors
     /// [`Error::Upstream`].
     pub async fn plans(
         &self,
-        _context: &OpContext,
+        context: &OpContext,
         kind: PlanKind,
         page: &PageRequest,
     ) -> Result<Page<Plan>, Error> {
-        Ok(self.em.plans(kind, page).await?)
+        let tenancy = context.tenancy();
+        let Some(tenants) = tenancy.confinement() else {
+            return Ok(self.em.plans(kind, page).await?);
+        };
+        if kind == PlanKind::OnPremises {
+            return Ok(numbered(Vec::new(), page));
+        }
+        let em = self.em.seen_by(tenancy);
+        let mut plans = em.plans_of_tenants(&tenants).await?;
+        self.name_tenants(&em, &mut plans).await?;
+        plans.retain(|plan| tenancy.sees(plan.tenant.as_ref()));
+        if page.sort.is_some_and(|sort| sort.descending) {
+            plans.reverse();
+        }
+        Ok(numbered(plans, page))
     }
 
     /// A plan as EM describes it now.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Upstream`].
-    pub async fn plan(&self, _context: &OpContext, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
-        self.em
-            .plan(kind, id)
+    pub async fn plan(&self, context: &OpContext, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
+        let em = self.em_for_plan(context, kind)?;
+        let plan = em.plan(kind, id).await;
+        self.seen(context, &em, plan.map_err(|error| no_plan(context, error))?)
             .await
-            .map_err(|error| not_found(error, "the failover plan"))
+    }
+
+    /// The account that shows a caller their plans of this kind.
+    fn em_for_plan(&self, context: &OpContext, kind: PlanKind) -> Result<EmClient, Error> {
+        if context.tenancy().is_confined() && kind == PlanKind::OnPremises {
+            return Err(NO_PLAN);
+        }
+        Ok(self.em.seen_by(context.tenancy()))
+    }
+
+    /// The plan that `em` showed, if the caller sees it.
+    async fn seen(&self, context: &OpContext, em: &EmClient, mut plan: Plan) -> Result<Plan, Error> {
+        self.name_tenants(em, std::slice::from_mut(&mut plan)).await?;
+        if context.tenancy().sees(plan.tenant.as_ref()) {
+            Ok(plan)
+        } else {
+            Err(NO_PLAN)
+        }
+    }
+
+    /// EM need not tell a tenant whose plans it shows: what it left out comes from the list that the first account sees.
+    async fn name_tenants(&self, em: &EmClient, plans: &mut [Plan]) -> Result<(), Error> {
+        if !em.is_of_tenant() || plans.iter().all(|plan| plan.tenant.is_some()) {
+            return Ok(());
+        }
+        let all = self.em.all_plans(PlanKind::Cloud).await?;
+        for plan in plans.iter_mut().filter(|plan| plan.tenant.is_none()) {
+            let known = all.iter().find(|known| known.id == plan.id);
+            plan.tenant = known.and_then(|known| known.tenant.clone());
+        }
+        Ok(())
     }
 
     /// A plan as EM has it now, and its document as the mirror shows it: for comparison with what a caller read, so the
@@ -62,14 +108,14 @@ impl App {
     /// As [`App::plan`].
     pub(super) async fn plan_fresh(
         &self,
-        _context: &OpContext,
+        context: &OpContext,
         kind: PlanKind,
         id: &EmId,
     ) -> Result<(Plan, Bytes), Error> {
-        self.em
-            .plan_fresh(kind, id)
-            .await
-            .map_err(|error| not_found(error, "the failover plan"))
+        let em = self.em_for_plan(context, kind)?;
+        let read = em.plan_fresh(kind, id).await;
+        let (plan, document) = read.map_err(|error| no_plan(context, error))?;
+        Ok((self.seen(context, &em, plan).await?, document))
     }
 
     /// Runs an action on a plan: one POST at most, whatever fails.
@@ -186,6 +232,33 @@ impl App {
         let plan = plan.reference();
         let intent = Intent::plain(Command::DeletePlan { plan }, idempotency);
         self.submit(context, intent).await
+    }
+}
+
+const NO_PLAN: Error = Error::NotFound {
+    what: "the failover plan",
+};
+
+/// Why a plan cannot be read. To a tenant, EM refuses what belongs to others instead of calling it unknown.
+fn no_plan(context: &OpContext, error: upstream::Error) -> Error {
+    let refused = matches!(error.kind(), upstream::Kind::Refused { .. });
+    if error.is_not_found() || (refused && context.tenancy().is_confined()) {
+        NO_PLAN
+    } else {
+        Error::Upstream(error)
+    }
+}
+
+/// A page of what is known whole.
+fn numbered(plans: Vec<Plan>, page: &PageRequest) -> Page<Plan> {
+    let size = page.page_size.max(1);
+    let total = plans.len().div_ceil(size as usize).max(1);
+    let before = (page.page.max(1) as usize - 1).saturating_mul(size as usize);
+    Page {
+        items: plans.into_iter().skip(before).take(size as usize).collect(),
+        number: page.page.max(1),
+        size,
+        total: u32::try_from(total).unwrap_or(u32::MAX),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::submit::Submitted;
 use super::{App, Error};
+use crate::domain::access::Tenancy;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, OperationTask, TaskState,
@@ -55,7 +56,7 @@ impl App {
     ) -> Result<Submitted, Error> {
         let mut tx = self.store.begin().await?;
         let mut operation = tx
-            .operation(id)
+            .operation(id, &Tenancy::All)
             .await?
             .ok_or(Error::Internal("an operation vanished from the store"))?;
         let before = operation.clone();

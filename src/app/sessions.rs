@@ -6,18 +6,23 @@ use super::plans::not_found;
 use super::{App, Error, OpContext};
 use crate::domain::id::{EmId, OperationId};
 use crate::domain::plan::ActionKind;
-use crate::domain::session::{Session, SessionFacts, SessionRecord};
-use crate::upstream::{Page, SessionQuery};
+use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
+use crate::store::session_list::{SessionOrder, SessionSelection};
+use crate::upstream::{Page, SessionQuery, SortField};
 
 impl App {
-    /// A page of failover sessions, by EM's own numbering, filter and sorting.
+    /// A page of failover sessions, by EM's own numbering, filter and sorting; for callers who are confined to tenants, of
+    /// their sessions as they were observed last.
     ///
     /// # Errors
     /// [`Error::Upstream`], [`Error::Store`].
-    pub async fn sessions(&self, _context: &OpContext, query: &SessionQuery) -> Result<Page<Session>, Error> {
+    pub async fn sessions(&self, context: &OpContext, query: &SessionQuery) -> Result<Page<Session>, Error> {
+        if context.tenancy().is_confined() {
+            return self.observed_sessions(context, query).await;
+        }
         let page = self.em.sessions(query).await?;
         Ok(Page {
-            items: self.known(page.items).await?,
+            items: self.known(context, page.items).await?,
             number: page.number,
             size: page.size,
             total: page.total,
@@ -28,27 +33,92 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Upstream`], [`Error::Store`].
-    pub async fn session(&self, _context: &OpContext, id: &EmId) -> Result<Session, Error> {
+    pub async fn session(&self, context: &OpContext, id: &EmId) -> Result<Session, Error> {
+        if context.tenancy().is_confined() {
+            return self.observed_session(context, id).await;
+        }
         let facts = self
             .em
             .session(id)
             .await
-            .map_err(|error| not_found(error, "the failover session"))?;
-        self.known(vec![facts])
+            .map_err(|error| not_found(error, NO_SESSION))?;
+        self.known(context, vec![facts])
             .await?
             .pop()
             .ok_or(Error::Internal("a session was lost on the way"))
     }
 
+    /// Whose session one is, only the gateway knows: EM can neither filter nor count by that, and what it would be asked for
+    /// is others' as well.
+    async fn observed_sessions(
+        &self,
+        context: &OpContext,
+        query: &SessionQuery,
+    ) -> Result<Page<Session>, Error> {
+        let size = query.page.page_size.max(1);
+        let number = query.page.page.max(1);
+        let sort = query.page.sort;
+        let selection = SessionSelection {
+            states: query.states.clone(),
+            results: query.results.clone(),
+            plan_name: query.plan_name.clone(),
+            started_after: query.started_after,
+            started_before: query.started_before,
+            order: sort.map_or(SessionOrder::StartedAt, |sort| order(sort.by)),
+            descending: sort.is_none_or(|sort| sort.descending),
+            offset: i64::from(number - 1).saturating_mul(i64::from(size)),
+            limit: i64::from(size),
+        };
+        let (records, count) = self.store.list_sessions(context.tenancy(), &selection).await?;
+        let total = count.div_ceil(u64::from(size)).max(1);
+        Ok(Page {
+            items: self.joined(context, records).await?,
+            number,
+            size,
+            total: u32::try_from(total).unwrap_or(u32::MAX),
+        })
+    }
+
+    async fn observed_session(&self, context: &OpContext, id: &EmId) -> Result<Session, Error> {
+        let known = self
+            .store
+            .sessions_known(std::slice::from_ref(id), context.tenancy())
+            .await?;
+        let shown = known
+            .into_iter()
+            .filter(|record| record.phase != SessionPhase::Lost);
+        let found = self.joined(context, shown.collect()).await?.pop();
+        found.ok_or(Error::NotFound { what: NO_SESSION })
+    }
+
+    async fn joined(&self, context: &OpContext, records: Vec<SessionRecord>) -> Result<Vec<Session>, Error> {
+        let facts = records.iter().map(|record| record.facts.clone()).collect();
+        let records = records
+            .into_iter()
+            .map(|record| (record.facts.id.key(), record))
+            .collect();
+        self.with_operations(context, facts, records).await
+    }
+
     /// Adds plan, operation and backup server, as far as the gateway knows them.
-    async fn known(&self, sessions: Vec<SessionFacts>) -> Result<Vec<Session>, Error> {
+    async fn known(&self, context: &OpContext, sessions: Vec<SessionFacts>) -> Result<Vec<Session>, Error> {
         let ids: Vec<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
         let mut records: HashMap<String, SessionRecord> = HashMap::new();
-        for record in self.store.sessions_known(&ids).await? {
+        for record in self.store.sessions_known(&ids, context.tenancy()).await? {
             records.insert(record.facts.id.key(), record);
         }
+        self.with_operations(context, sessions, records).await
+    }
+
+    async fn with_operations(
+        &self,
+        context: &OpContext,
+        sessions: Vec<SessionFacts>,
+        mut records: HashMap<String, SessionRecord>,
+    ) -> Result<Vec<Session>, Error> {
+        let ids: Vec<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
         let mut operations: HashMap<String, (OperationId, Option<ActionKind>)> = HashMap::new();
-        for (session, operation, action) in self.store.operations_behind(&ids).await? {
+        for (session, operation, action) in self.store.operations_behind(&ids, context.tenancy()).await? {
             operations.insert(session, (operation, ActionKind::parse(&action)));
         }
         let joined = sessions.into_iter().map(|mut facts| {
@@ -67,5 +137,17 @@ impl App {
             }
         });
         Ok(joined.collect())
+    }
+}
+
+const NO_SESSION: &str = "the failover session";
+
+const fn order(field: SortField) -> SessionOrder {
+    match field {
+        SortField::Name => SessionOrder::Name,
+        SortField::StartedAt => SessionOrder::StartedAt,
+        SortField::EndedAt => SessionOrder::EndedAt,
+        SortField::State => SessionOrder::State,
+        SortField::Result => SessionOrder::Result,
     }
 }

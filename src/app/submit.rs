@@ -12,13 +12,14 @@ use secrecy::SecretString;
 use super::idempotency::IdempotentRequest;
 use super::{App, BusyWith, Error, Limits, OpContext, OperationSlot};
 use crate::clock::later;
-use crate::domain::access::Caller;
+use crate::domain::access::{Caller, Tenancy};
 use crate::domain::command::Command;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{Failure, FailureSource, Operation, OperationResult, OperationState};
+use crate::domain::plan::PlanRef;
 use crate::store::idempotency::KeyUse;
 use crate::store::operations::Inserted;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Tx};
 use crate::telemetry::names;
 use crate::upstream::WriteResponse;
 
@@ -132,7 +133,8 @@ impl App {
                         .await?
                 }
             };
-            let answer = app.em.only_while(permit).send(&command).await;
+            let em = app.em.sent_for(context.tenancy(), &command);
+            let answer = em.only_while(permit).send(&command).await;
             let outcome = app.record_with_retry(operation, &answer).await;
             app.watcher.now();
             outcome
@@ -162,7 +164,8 @@ impl App {
 
     async fn replayed(&self, context: &OpContext, id: OperationId) -> Result<Submitted, Error> {
         context.operation.set(id);
-        let operation = self.store.operation(id).await?.ok_or(Error::NotFound {
+        let found = self.store.operation(id, context.tenancy()).await?;
+        let operation = found.ok_or(Error::NotFound {
             what: "the operation",
         })?;
         Ok(Submitted {
@@ -188,26 +191,20 @@ impl App {
         }
         let id = OperationId::new(self.clock.id());
         let operation = intent.operation(id, caller, seen_observation, self.clock.now(), self.limits);
-        if let Command::Act { plan, .. } = &intent.command {
-            // The operation before its session: it holds more.
-            if let Some(holder) = tx.busy_operation(&plan.id).await? {
-                return Err(Error::PlanBusy(BusyWith::Operation(holder)));
-            }
-            if let Some(session) = tx.busy_session(plan).await? {
-                return Err(Error::PlanBusy(BusyWith::Session(session)));
-            }
+        if let Command::Act { plan, .. } = &intent.command
+            && let Some(busy) = busy_with(&mut tx, plan, &caller.tenancy).await?
+        {
+            return Err(Error::PlanBusy(busy));
         }
         if tx.insert_operation(&operation, &intent.command).await? == Inserted::PlanBusy {
             drop(tx);
             let mut tx = self.store.begin().await?;
-            let holder = match &operation.plan {
-                Some(plan) => tx.busy_operation(&plan.id).await?,
+            let busy = match &operation.plan {
+                Some(plan) => busy_with(&mut tx, plan, &caller.tenancy).await?,
                 None => None,
             };
-            // The operation that held the plan may have ended since; the caller may try again at once.
-            return Err(Error::PlanBusy(BusyWith::Operation(
-                holder.unwrap_or(operation.id),
-            )));
+            // What held the plan may have ended since; the caller may try again at once.
+            return Err(Error::PlanBusy(busy.unwrap_or(BusyWith::Operation(operation.id))));
         }
         if let Some(key) = &key {
             tx.bind_key(key, operation.id).await?;
@@ -263,11 +260,39 @@ impl App {
     }
 }
 
+/// What keeps a plan busy: its operation before its session, since it holds more. What `tenancy` does not see keeps it busy
+/// as well and is not named, such as the session of another tenant's plan of the same name that is resolved to none.
+async fn busy_with(tx: &mut Tx, plan: &PlanRef, tenancy: &Tenancy) -> Result<Option<BusyWith>, store::Error> {
+    if let Some(id) = tx.busy_operation(&plan.id).await? {
+        let seen = !tenancy.is_confined() || tx.operation(id, tenancy).await?.is_some();
+        return Ok(Some(if seen {
+            BusyWith::Operation(id)
+        } else {
+            BusyWith::Unnamed
+        }));
+    }
+    let Some(id) = tx.busy_session(plan).await? else {
+        return Ok(None);
+    };
+    let seen = !tenancy.is_confined()
+        || tx
+            .sessions_known(std::slice::from_ref(&id))
+            .await?
+            .iter()
+            .any(|record| tenancy.sees(record.plan.as_ref().and_then(PlanRef::owner)));
+    Ok(Some(if seen {
+        BusyWith::Session(id)
+    } else {
+        BusyWith::Unnamed
+    }))
+}
+
 /// Ends an operation that was recorded and will not be sent. One that is no longer `submitting` is left unchanged.
 async fn cancel_unsent(store: &Store, id: OperationId) -> Result<(), store::Error> {
     let mut tx = store.begin().await?;
     let submitting = |operation: &Operation| operation.state == OperationState::Submitting;
-    let Some(mut operation) = tx.operation(id).await?.filter(submitting) else {
+    let found = tx.operation(id, &Tenancy::All).await?;
+    let Some(mut operation) = found.filter(submitting) else {
         return Ok(());
     };
     let message =
@@ -358,7 +383,7 @@ mod tests {
                     .expect("asked")
             );
             cancel_unsent(&store, operation.id).await.expect("cancelled");
-            let after = store.operation(operation.id).await.expect("read");
+            let after = store.operation(operation.id, &Tenancy::All).await.expect("read");
             let after = after.expect("there");
             let key = store.key_use(&key).await.expect("read");
             if state == OperationState::Submitting {
@@ -390,6 +415,9 @@ mod tests {
                 .await
                 .expect("asked again")
         );
-        assert_eq!(store.operation(operation.id).await.expect("read"), None);
+        assert_eq!(
+            store.operation(operation.id, &Tenancy::All).await.expect("read"),
+            None
+        );
     }
 }

@@ -134,7 +134,7 @@ fn upstream(mut s: Section<'_>) -> Option<Upstream> {
 
 fn accounts(s: &mut Section<'_>) -> Vec<Account> {
     let mut accounts = Vec::new();
-    let mut names = BTreeSet::new();
+    let (mut names, mut tenants) = (BTreeSet::new(), BTreeSet::new());
     for mut item in s.sections("accounts") {
         let name = item.text("name");
         let name = item.required("name", name);
@@ -147,6 +147,8 @@ fn accounts(s: &mut Section<'_>) -> Vec<Account> {
         {
             item.fault("name", &format!("`{name}` is used by another account"));
         }
+        let tenant = item.text("tenant");
+        check_tenant(&mut item, tenant.as_deref(), &mut tenants, accounts.is_empty());
         let default = Account::new("", "", SecretString::default());
         accounts.push(Account {
             name: name.unwrap_or_default(),
@@ -160,8 +162,8 @@ fn accounts(s: &mut Section<'_>) -> Vec<Account> {
                 1,
                 1000,
             ),
+            tenant,
         });
-        item.unsupported("tenant");
         item.finish();
     }
     if accounts.is_empty() && !s.is_faulty("accounts") {
@@ -171,6 +173,27 @@ fn accounts(s: &mut Section<'_>) -> Vec<Account> {
         );
     }
     accounts
+}
+
+/// The first account observes everything and serves everybody, each other one the callers of its tenant.
+fn check_tenant(item: &mut Section<'_>, tenant: Option<&str>, tenants: &mut BTreeSet<String>, first: bool) {
+    match tenant {
+        None if first => {}
+        None => item.fault(
+            "tenant",
+            "is needed for every account but the first: one account serves all callers whose tenant has none",
+        ),
+        Some(_) if first => item.fault(
+            "tenant",
+            "is not for the first account, which observes the failovers of all tenants; put another account before it",
+        ),
+        Some(tenant) if tenant.trim().is_empty() => item.fault("tenant", "is empty"),
+        Some(tenant) => {
+            if !tenants.insert(tenant.to_lowercase()) {
+                item.fault("tenant", &format!("`{tenant}` has another account already"));
+            }
+        }
+    }
 }
 
 fn store(mut s: Section<'_>) -> Store {

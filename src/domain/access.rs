@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::id::EmId;
+use super::plan::Reference;
 use super::words::words;
 
 words! {
@@ -42,13 +44,55 @@ words! {
     }
 }
 
-/// Whose plans, sessions, operations and events a caller may see.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whose things a caller may see (docs/behaviour.md#tenants). Every read of the store takes it as an argument, so that none
+/// forgets it; what the gateway reads for itself it reads as [`Tenancy::All`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Tenancy {
     /// Everybody's.
     All,
     /// Those of these tenants, each by id or exact name; of none when it is empty.
     Only(BTreeSet<String>),
+}
+
+impl Tenancy {
+    /// Whether what belongs to `tenant` is seen; what belongs to none is seen only by those who are not confined.
+    #[must_use]
+    pub fn sees(&self, tenant: Option<&Reference>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(tenants) => {
+                tenant.is_some_and(|tenant| tenants.iter().any(|text| tenant.is_called(text)))
+            }
+        }
+    }
+
+    /// Whether it is confined to tenants.
+    #[must_use]
+    pub const fn is_confined(&self) -> bool {
+        matches!(self, Self::Only(_))
+    }
+
+    /// The tenants that it is confined to, ids in lower case: equal for callers who are confined to the same set.
+    #[must_use]
+    pub fn confinement(&self) -> Option<BTreeSet<String>> {
+        match self {
+            Self::All => None,
+            Self::Only(tenants) => Some(tenants.iter().map(|text| tenant_key(text)).collect()),
+        }
+    }
+
+    /// Whether the tenant of this name or id is among those seen, by the texts alone.
+    #[must_use]
+    pub fn includes(&self, text: &str) -> bool {
+        self.confinement()
+            .is_none_or(|tenants| tenants.contains(&tenant_key(text)))
+    }
+}
+
+/// An id in lower case, a name as it is.
+fn tenant_key(text: &str) -> String {
+    text.parse::<EmId>()
+        .map_or_else(|_| text.to_owned(), |id| id.key())
 }
 
 /// A caller whose token was verified.
@@ -75,5 +119,57 @@ impl Caller {
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const ABC: &str = "3F56FA52-c902-4655-9774-2022fde214d2";
+
+    fn only(tenants: &[&str]) -> Tenancy {
+        Tenancy::Only(tenants.iter().map(ToString::to_string).collect())
+    }
+
+    #[rstest]
+    #[case::everybody(Tenancy::All, Some("ABC Company"), true)]
+    #[case::of_nobody_for_everybody(Tenancy::All, None, true)]
+    #[case::exact_name(only(&["ABC Company"]), Some("ABC Company"), true)]
+    #[case::one_of_several(only(&["Nordwind", "ABC Company"]), Some("ABC Company"), true)]
+    #[case::id(only(&[ABC]), Some("ABC Company"), true)]
+    #[case::id_in_another_case(only(&["3f56fa52-C902-4655-9774-2022fde214d2"]), Some("x"), true)]
+    #[case::id_as_a_urn(only(&["urn:veeam:CloudTenant:3f56fa52-c902-4655-9774-2022fde214d2"]), Some("x"), true)]
+    #[case::name_in_another_case(only(&["abc company"]), Some("ABC Company"), false)]
+    #[case::part_of_a_name(only(&["ABC"]), Some("ABC Company"), false)]
+    #[case::pattern(only(&["*", "%", ""]), Some("ABC Company"), false)]
+    #[case::of_nobody(only(&["ABC Company"]), None, false)]
+    #[case::no_tenant(only(&[]), Some("ABC Company"), false)]
+    fn a_tenant_is_seen_by_its_id_or_exact_name(
+        #[case] tenancy: Tenancy,
+        #[case] name: Option<&str>,
+        #[case] seen: bool,
+    ) {
+        let tenant = name.map(|name| Reference {
+            id: ABC.parse().expect("an id"),
+            name: Some(name.to_owned()),
+        });
+        assert_eq!(tenancy.sees(tenant.as_ref()), seen);
+    }
+
+    #[test]
+    fn confinements_are_equal_when_the_sets_are() {
+        let lower = ABC.to_lowercase();
+        assert_eq!(
+            only(&["B", ABC]).confinement(),
+            only(&[&lower, "B"]).confinement()
+        );
+        assert_ne!(only(&["B"]).confinement(), only(&["b"]).confinement());
+        assert_ne!(only(&["B"]).confinement(), only(&["B", "C"]).confinement());
+        assert_eq!(Tenancy::All.confinement(), None);
+        assert!(only(&[ABC]).includes(&lower) && Tenancy::All.includes("B"));
+        assert!(!only(&[ABC]).includes("B"));
     }
 }

@@ -81,4 +81,6 @@ pub struct Routing {
     pub ends_operation: bool,
     /// The endpoint it is about, which never gets it itself.
     pub about_endpoint: Option<super::id::EndpointId>,
+    /// The tenants that the owner of that endpoint is confined to, who gets it beside those who are not confined.
+    pub endpoint_owner: Option<std::collections::BTreeSet<String>>,
 }

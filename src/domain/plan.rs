@@ -103,6 +103,14 @@ pub struct Reference {
     pub name: Option<String>,
 }
 
+impl Reference {
+    /// Whether `text` is its id or its exact name.
+    #[must_use]
+    pub fn is_called(&self, text: &str) -> bool {
+        text.parse::<EmId>().is_ok_and(|id| id == self.id) || self.name.as_deref() == Some(text)
+    }
+}
+
 /// The plan of an operation or a session, as it was last read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRef {
@@ -116,6 +124,14 @@ pub struct PlanRef {
     pub tenant: Option<Reference>,
     /// The backup server that runs it.
     pub backup_server: Option<Reference>,
+}
+
+impl PlanRef {
+    /// Whose plan it is; on-premises plans are nobody's.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Reference> {
+        self.tenant.as_ref().filter(|_| self.kind == PlanKind::Cloud)
+    }
 }
 
 /// A failover plan as EM describes it.

@@ -7,10 +7,12 @@ pub mod endpoint;
 pub mod rules;
 pub mod target;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::access::Caller;
 use super::event::{EventType, NewEvent, Routing};
 use super::id::{DeliveryId, EmId, EndpointId, EventId, OperationId};
 use super::words::words;
@@ -165,12 +167,10 @@ impl Filter {
                 .as_ref()
                 .is_some_and(|plan| self.plans.contains(plan));
         let tenant = self.tenants.is_empty()
-            || routing.tenant.as_ref().is_some_and(|tenant| {
-                self.tenants.iter().any(|wanted| {
-                    wanted.parse::<EmId>().is_ok_and(|id| id == tenant.id)
-                        || tenant.name.as_ref() == Some(wanted)
-                })
-            });
+            || routing
+                .tenant
+                .as_ref()
+                .is_some_and(|tenant| self.tenants.iter().any(|wanted| tenant.is_called(wanted)));
         let result = self.results.is_empty()
             || routing
                 .result
@@ -208,11 +208,37 @@ impl Subscription {
     }
 }
 
+/// Who created an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Owner {
+    /// The issuer of their token.
+    pub issuer: Option<String>,
+    /// Who, as the token names them.
+    pub subject: Option<String>,
+    /// The tenants that they are confined to: the endpoint is seen by callers with the same confinement, gets what they see,
+    /// and no more. None when they are not confined.
+    pub tenants: Option<BTreeSet<String>>,
+}
+
+impl Owner {
+    /// The owner of what `caller` creates.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        Self {
+            issuer: caller.issuer.clone(),
+            subject: caller.name.clone(),
+            tenants: caller.tenancy.confinement(),
+        }
+    }
+}
+
 /// An endpoint as it is shown; its URL and secret stay in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its id.
     pub id: EndpointId,
+    /// Who created it.
+    pub owner: Owner,
     /// Its address, masked where that is a credential.
     pub shown_url: String,
     /// What its owner decides.

@@ -67,21 +67,29 @@ pub(super) async fn require_token(request: Request, next: Next) -> Response {
     }
 }
 
-/// Refuses a caller who lacks `scope`, or may not see everybody's things.
+/// Refuses a caller who lacks `scope`, or sees nobody's things. Whose things the others see is decided where these are read.
 pub(super) fn permit(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     match &caller.tenancy {
         Tenancy::Only(tenants) if tenants.is_empty() => Err(Problem::needs_scope(
             Scope::TenantsAll,
             "a token without a tenant needs the scope tenants:all",
         )),
-        Tenancy::Only(_) => Err(Problem::needs_scope(
-            Scope::TenantsAll,
-            "the token is confined to tenants by a claim or a rule, which this version does not serve yet; use one that \
-             is not and has the scope tenants:all",
-        )),
-        Tenancy::All if caller.may(scope) => Ok(()),
-        Tenancy::All => Err(Problem::lacks_scope(scope)),
+        Tenancy::Only(_) | Tenancy::All if caller.may(scope) => Ok(()),
+        Tenancy::Only(_) | Tenancy::All => Err(Problem::lacks_scope(scope)),
     }
+}
+
+/// The same for the mirror, which is closed to callers who are confined to tenants: what Enterprise Manager shows there is
+/// everybody's (docs/behaviour.md#tenants).
+pub(super) fn permit_mirror(caller: &Caller, scope: Scope) -> Result<(), Problem> {
+    permit(caller, scope)?;
+    if caller.tenancy.is_confined() {
+        return Err(Problem::needs_scope(
+            Scope::TenantsAll,
+            "the mirror is closed to callers who are confined to tenants",
+        ));
+    }
+    Ok(())
 }
 
 /// The token of the one `Authorization` header (RFC 6750 section 2.1; the scheme's case does not matter).
@@ -164,8 +172,9 @@ mod tests {
     #[case(Tenancy::All, Scope::PlansRead, None)]
     #[case(Tenancy::All, Scope::PlansStart, Some("plans:start"))]
     #[case(Tenancy::Only([].into()), Scope::PlansRead, Some("tenants:all"))]
-    #[case(Tenancy::Only(["ABC Company".to_owned()].into()), Scope::PlansRead, Some("tenants:all"))]
-    fn a_caller_is_permitted_what_a_scope_allows_for_all_tenants(
+    #[case(Tenancy::Only(["ABC Company".to_owned()].into()), Scope::PlansRead, None)]
+    #[case(Tenancy::Only(["ABC Company".to_owned()].into()), Scope::PlansStart, Some("plans:start"))]
+    fn a_caller_is_permitted_what_a_scope_allows(
         #[case] tenancy: Tenancy,
         #[case] asked: Scope,
         #[case] missing: Option<&str>,

@@ -94,6 +94,10 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
             format!("failover session {id} of this plan has not stopped"),
         )
         .about_session(id),
+        E::PlanBusy(BusyWith::Unnamed) => Problem::new(
+            Code::PlanBusy,
+            "a failover that may be one of this plan has not stopped",
+        ),
         E::KeyReused => Problem::new(
             Code::IdempotencyKeyReused,
             "the key was used for another request; use a new key for each new request",

@@ -4,6 +4,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::inventory::{Kind, Plan, Tenant};
 use super::logon::{Related, Work};
 use super::render::{Documents, Form};
 use super::scene::Scene;
@@ -128,6 +129,19 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The tenant whose logon session asks.
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.world.logons.get(self.logon)?.tenant.as_ref()
+    }
+
+    /// The plans of that kind that the logon session is shown.
+    pub fn plans(&self, kind: Kind) -> impl Iterator<Item = &Plan> {
+        let tenant = self.tenant();
+        self.world.plans_of(kind, self.now).filter(move |plan| {
+            tenant.is_none_or(|tenant| plan.tenant.as_ref().is_some_and(|own| own.id == tenant.id))
+        })
+    }
+
     /// Writes documents about the world as the call sees it.
     pub fn documents(&self) -> Documents<'_> {
         Documents {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::dice::Dice;
 use super::failover::Tempo;
+use super::inventory::Tenant;
 
 /// The most logon sessions and tasks that are kept, whatever the options say.
 const MAX_LOGONS: usize = 10_000;
@@ -92,6 +93,8 @@ impl Task {
 #[derive(Debug, Clone)]
 pub struct Logon {
     pub id: Uuid,
+    /// The tenant that logged on, to whom only what is its own is shown.
+    pub tenant: Option<Tenant>,
     /// What the client sends back; as in current builds, the base64 of the id as text.
     pub token: String,
     pub last_used: Timestamp,
@@ -137,7 +140,13 @@ pub struct Logons(Vec<Logon>);
 
 impl Logons {
     /// Opens one more; `None` when `limit` or the simulator's own bound is reached.
-    pub fn open(&mut self, dice: &mut Dice, now: Timestamp, limit: Option<usize>) -> Option<&Logon> {
+    pub fn open(
+        &mut self,
+        dice: &mut Dice,
+        now: Timestamp,
+        limit: Option<usize>,
+        tenant: Option<Tenant>,
+    ) -> Option<&Logon> {
         if self.0.len() >= limit.unwrap_or(MAX_LOGONS).min(MAX_LOGONS) {
             return None;
         }
@@ -145,6 +154,7 @@ impl Logons {
         let token = STANDARD.encode(id.to_string());
         self.0.push(Logon {
             id,
+            tenant,
             token,
             last_used: now,
             tasks: Vec::new(),

@@ -18,7 +18,8 @@
 //! Where EM's manual is silent, this is what the simulator does: a plan at work refuses every action with 400
 //! (EM documents no 409); one logon session more than `--max-sessions` is refused with 503; a logon session can
 //! end itself only (403 otherwise); deleting a task stops what it works on; a start with a date before the
-//! oldest replica point is accepted, and its task fails. Its tests are in `tests/it/simulator.rs`.
+//! oldest replica point is accepted, and its task fails. A tenant logs on by its name, with `--tenant-password` in a
+//! `LoginSpec`, and reaches its own plans, tasks and logon session; all else is refused with 403. Its tests are in `tests/it/simulator.rs`.
 
 mod changes;
 mod control;

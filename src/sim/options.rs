@@ -30,12 +30,15 @@ pub struct Options {
     /// Serve HTTPS with a certificate made at the start; its SHA-256 is printed
     #[arg(long)]
     pub tls: bool,
-    /// The one account that may log on
+    /// The one account that may log on, beside the tenants
     #[arg(long, value_name = "NAME", default_value = DEFAULT_USER)]
     pub user: String,
     /// Its password
     #[arg(long, value_name = "PASSWORD", default_value = DEFAULT_PASSWORD)]
     pub password: String,
+    /// The password with which each tenant may log on, by its name, in the body
+    #[arg(long, value_name = "PASSWORD", default_value = DEFAULT_PASSWORD)]
+    pub tenant_password: String,
     /// How many times faster failovers and tasks run; clocks, --idle and --latency stay real
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub speed: f64,
@@ -103,6 +106,7 @@ impl Default for Options {
             tls: false,
             user: DEFAULT_USER.to_owned(),
             password: DEFAULT_PASSWORD.to_owned(),
+            tenant_password: DEFAULT_PASSWORD.to_owned(),
             speed: 1.0,
             plans: 3,
             vms: 2,

@@ -130,7 +130,13 @@ impl Documents<'_> {
                 None,
                 Some("LogonSession"),
             )])))
-            .text_child("UserName", self.world.options.user.as_str())
+            .text_child(
+                "UserName",
+                logon
+                    .tenant
+                    .as_ref()
+                    .map_or(self.world.options.user.as_str(), |tenant| tenant.name.as_str()),
+            )
             .text_child("SessionId", logon.id.to_string())
     }
 

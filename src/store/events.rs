@@ -8,7 +8,8 @@ use super::cursor::{Cursor, Page};
 use super::readable::EVENTS;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
-use super::{Error, Store, Tx, UPSTREAM, webhooks};
+use super::{Error, Store, Tx, UPSTREAM, tenants, webhooks};
+use crate::domain::access::Tenancy;
 use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::EventId;
 
@@ -32,10 +33,12 @@ impl Tx {
     /// [`Error::Database`] when the database refuses, also for a second event with the same number in a session.
     pub async fn append_event(&mut self, event: &NewEvent) -> Result<(), Error> {
         let routing = &event.routing;
+        let (tenant_id, tenant_name) = tenants::columns(routing.tenant.as_ref());
         self.lock_event_log().await?;
         sqlx::query(
             "insert into events (id, type, at, body, session_key, sequence, plan_key, tenant, result, operation_id, \
-             upstream_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             upstream_id, tenant_id, tenant_name, owner_tenants, tenant_read) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)",
         )
         .bind(event.id.to_string())
         .bind(event.kind.as_str())
@@ -48,6 +51,9 @@ impl Tx {
         .bind(routing.result.clone())
         .bind(routing.operation.map(|id| id.to_string()))
         .bind(UPSTREAM)
+        .bind(tenant_id)
+        .bind(tenant_name)
+        .bind(tenants::owner_column(routing.endpoint_owner.as_ref())?)
         .execute(self.connection())
         .await?;
         webhooks::fan_out(self, event).await?;
@@ -58,26 +64,43 @@ impl Tx {
 }
 
 impl Store {
-    /// Up to `limit` events with a place in the log after `after`, oldest first.
+    /// Up to `limit` events that `tenancy` sees, with a place in the log after `after`, oldest first.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn events_after(&self, after: i64, limit: i64) -> Result<Vec<StoredEvent>, Error> {
-        self.events_from(Cursor::After(after), limit).await
+    pub async fn events_after(
+        &self,
+        tenancy: &Tenancy,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, Error> {
+        self.events_from(tenancy, Cursor::After(after), limit).await
     }
 
-    /// Up to `limit` events with a place in the log before `before`, oldest first: the page that precedes it.
+    /// Up to `limit` events that `tenancy` sees, with a place in the log before `before`, oldest first: the page that
+    /// precedes it.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn events_before(&self, before: i64, limit: i64) -> Result<Vec<StoredEvent>, Error> {
-        self.events_from(Cursor::Before(before), limit).await
+    pub async fn events_before(
+        &self,
+        tenancy: &Tenancy,
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, Error> {
+        self.events_from(tenancy, Cursor::Before(before), limit).await
     }
 
-    async fn events_from(&self, cursor: Cursor<i64>, limit: i64) -> Result<Vec<StoredEvent>, Error> {
+    async fn events_from(
+        &self,
+        tenancy: &Tenancy,
+        cursor: Cursor<i64>,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, Error> {
         let mut page = Page::oldest_first(cursor, limit);
         loop {
             let mut query = Sql::new("select seq, id, type, body from events where 1 = 1");
+            query.and_event_seen_by(tenancy)?;
             page.confine(&mut query);
             let rows = query.fetch_all(self.reader()).await?;
             if !page.add(self.read_rows(EVENTS, &rows, event_from)?, &rows)? {
@@ -86,16 +109,15 @@ impl Store {
         }
     }
 
-    /// The place of an event in the log.
+    /// The place in the log of an event that `tenancy` sees.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn event_place(&self, id: EventId) -> Result<Option<i64>, Error> {
-        let row = sqlx::query("select seq from events where id = $1")
-            .bind(id.to_string())
-            .fetch_optional(self.reader())
-            .await?;
-        row.map(|row| row.int("seq")).transpose()
+    pub async fn event_place(&self, id: EventId, tenancy: &Tenancy) -> Result<Option<i64>, Error> {
+        let mut query = Sql::new("select seq from events where id = ");
+        query.bind(id.to_string()).and_event_seen_by(tenancy)?;
+        let rows = query.fetch_all(self.reader()).await?;
+        rows.first().map(|row| row.int("seq")).transpose()
     }
 }
 
@@ -132,12 +154,21 @@ mod tests {
         let mut tx = store.begin().await.expect("begun");
         let event = event(EventType::UpstreamUnavailable);
         tx.append_event(&event).await.expect("appended");
-        assert!(store.events_after(0, 10).await.expect("read").is_empty());
+        assert!(
+            store
+                .events_after(&Tenancy::All, 0, 10)
+                .await
+                .expect("read")
+                .is_empty()
+        );
         tx.commit().await.expect("committed");
-        let log = store.events_after(0, 10).await.expect("read");
+        let log = store.events_after(&Tenancy::All, 0, 10).await.expect("read");
         assert_eq!(log.len(), 1);
         assert_eq!(log[0].id, event.id);
-        assert_eq!(store.event_place(event.id).await.expect("read"), Some(log[0].seq));
+        assert_eq!(
+            store.event_place(event.id, &Tenancy::All).await.expect("read"),
+            Some(log[0].seq)
+        );
     }
 
     /// Counts what is counted.
@@ -192,7 +223,7 @@ mod tests {
                 tx.append_event(&kept).await.expect("appended");
                 tx.keep(mark).await.expect("kept");
                 tx.commit().await.expect("committed");
-                let log = store.events_after(0, 10).await.expect("read");
+                let log = store.events_after(&Tenancy::All, 0, 10).await.expect("read");
                 assert_eq!((log.len(), log[0].id), (1, kept.id));
             });
         });
@@ -207,7 +238,13 @@ mod tests {
             .await
             .expect("appended");
         drop(tx);
-        assert!(store.events_after(0, 10).await.expect("read").is_empty());
+        assert!(
+            store
+                .events_after(&Tenancy::All, 0, 10)
+                .await
+                .expect("read")
+                .is_empty()
+        );
         store.begin().await.expect("the writer is free again");
     }
 }

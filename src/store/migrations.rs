@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (8, "submitters", include_str!("migrations/0008_submitters.sql")),
     (9, "upstreams", include_str!("migrations/0009_upstreams.sql")),
     (10, "commands", include_str!("migrations/0010_commands.sql")),
+    (11, "tenants", include_str!("migrations/0011_tenants.sql")),
 ];
 
 /// Brings the tables up to date.
@@ -30,6 +31,12 @@ pub(super) const MIGRATIONS: &[Step] = &[
 /// [`Error::Newer`] when a newer program wrote them, [`Error::Migration`].
 pub(super) async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
     apply(pool, engine, MIGRATIONS).await
+}
+
+/// Brings the tables to where a program of that version has them.
+#[cfg(test)]
+pub(super) async fn migrate_to(pool: &AnyPool, engine: Engine, version: usize) -> Result<(), Error> {
+    apply(pool, engine, MIGRATIONS.get(..version).unwrap_or(MIGRATIONS)).await
 }
 
 async fn apply(pool: &AnyPool, engine: Engine, steps: &[Step]) -> Result<(), Error> {
@@ -58,6 +65,7 @@ async fn apply(pool: &AnyPool, engine: Engine, steps: &[Step]) -> Result<(), Err
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+    use crate::domain::access::Tenancy;
     use crate::domain::id::{DeliveryId, OperationId};
     use crate::domain::webhook::AttemptError;
     use crate::store::Store;
@@ -100,12 +108,20 @@ mod tests {
 
         let store = Store::open(&config, SystemClock::shared()).await.expect("opened");
         let id: OperationId = OPERATION.parse().expect("an id");
-        let operation = store.operation(id).await.expect("read").expect("there");
+        let operation = store
+            .operation(id, &Tenancy::All)
+            .await
+            .expect("read")
+            .expect("there");
         assert_eq!(operation.action, "test");
         assert_eq!(store.command(id).await.expect("read"), None);
         assert_eq!(store.unfinished_operations().await.expect("read").len(), 1);
         let delivery: DeliveryId = DELIVERY.parse().expect("an id");
-        let delivery = store.delivery(delivery).await.expect("read").expect("there");
+        let delivery = store
+            .delivery(delivery, &Tenancy::All)
+            .await
+            .expect("read")
+            .expect("there");
         let attempt = delivery.attempts.first().expect("an attempt");
         assert_eq!(attempt.error, Some(AttemptError::BlockedAddress));
     }

@@ -31,8 +31,10 @@ pub mod retention;
 pub mod row;
 pub mod savepoint;
 pub mod seal;
+pub mod session_list;
 pub mod sessions;
 mod sql;
+mod tenants;
 #[cfg(test)]
 pub mod testing;
 mod text;
@@ -176,6 +178,10 @@ impl Store {
         let store = Self(Arc::new(inner), Lane::Requests);
         store
             .load_trusted_time()
+            .await
+            .map_err(|error| place.named(error))?;
+        store
+            .complete_tenants()
             .await
             .map_err(|error| place.named(error))?;
         Ok((store, place))

@@ -15,10 +15,12 @@ use super::readable::OPERATIONS;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
 use super::text::{checked, kept, opt_checked, opt_kept};
-use super::{Error, Store, Tx, UPSTREAM};
+use super::{Error, Store, Tx, UPSTREAM, tenants};
+use crate::domain::access::Tenancy;
 use crate::domain::command::Command;
 use crate::domain::id::{EmId, LogonId, OperationId};
 use crate::domain::operation::{Operation, OperationKind, OperationState, ResultSource};
+use crate::domain::plan::PlanRef;
 use rows::{columns, one_of, operation_from};
 
 /// Which operations a list shows; `None` and empty mean all.
@@ -57,10 +59,13 @@ impl Tx {
         command: &Command,
     ) -> Result<Inserted, Error> {
         let command = sealed(&self.sealer(), command)?;
+        let owner = operation.plan.as_ref().and_then(PlanRef::owner);
+        let (tenant_id, tenant_name) = tenants::columns(owner);
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
-             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command, upstream_id) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+             callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command, upstream_id, \
+             tenant_id, tenant_name, tenant_read) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1)",
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
@@ -79,6 +84,8 @@ impl Tx {
         .bind(self.replica().to_owned())
         .bind(command)
         .bind(UPSTREAM)
+        .bind(tenant_id)
+        .bind(tenant_name)
         .execute(self.connection())
         .await
         .map_err(Error::from);
@@ -143,19 +150,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Reads an operation in order to change it.
+    /// Reads an operation in order to change it, if `tenancy` sees it.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn operation(&mut self, id: OperationId) -> Result<Option<Operation>, Error> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {} from operations where id = $1{}",
-            self.columns(),
-            self.engine().for_update()
-        )))
-        .bind(id.to_string())
-        .fetch_all(self.connection())
-        .await?;
+    pub async fn operation(
+        &mut self,
+        id: OperationId,
+        tenancy: &Tenancy,
+    ) -> Result<Option<Operation>, Error> {
+        let mut query = Sql::new(format!("select {} from operations where id = ", self.columns()));
+        query.bind(id.to_string()).and_seen_by(tenancy);
+        query.push(self.engine().for_update());
+        let rows = query.fetch_all(self.connection()).await?;
         let there = rows.len();
         let found = self.with_history(rows).await?.into_iter().next();
         one_of(there, found)
@@ -227,7 +234,7 @@ impl Tx {
         rows.iter().map(|row| row.text("plan_key")).collect()
     }
 
-    /// The operation that keeps a plan busy.
+    /// The operation that keeps a plan busy, whoever sees it: it has to be known for every caller that the plan is.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -266,18 +273,14 @@ impl Tx {
 }
 
 impl Store {
-    /// An operation.
+    /// An operation, if `tenancy` sees it.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Error> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {} from operations where id = $1",
-            self.columns()
-        )))
-        .bind(id.to_string())
-        .fetch_all(self.reader())
-        .await?;
+    pub async fn operation(&self, id: OperationId, tenancy: &Tenancy) -> Result<Option<Operation>, Error> {
+        let mut query = Sql::new(format!("select {} from operations where id = ", self.columns()));
+        query.bind(id.to_string()).and_seen_by(tenancy);
+        let rows = query.fetch_all(self.reader()).await?;
         one_of(rows.len(), self.with_history(&rows).await?.into_iter().next())
     }
 
@@ -307,7 +310,7 @@ impl Store {
         let absent = tx.insert_operation(operation, command).await? == Inserted::Done;
         drop(tx);
         // The plan may also be another's by now.
-        Ok(!absent && self.operation(operation.id).await?.is_some())
+        Ok(!absent && self.operation(operation.id, &Tenancy::All).await?.is_some())
     }
 
     /// Every operation that may still change: not finished, or unknown and possibly found again.
@@ -326,12 +329,13 @@ impl Store {
         self.with_history(&rows).await
     }
 
-    /// Up to `limit` operations, newest first.
+    /// Up to `limit` operations that `tenancy` sees, newest first.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operations(
         &self,
+        tenancy: &Tenancy,
         filter: &OperationFilter,
         cursor: Option<Cursor<OperationId>>,
         limit: i64,
@@ -349,7 +353,8 @@ impl Store {
                     filter.states.iter().map(|state| state.as_str().to_owned()),
                 )
                 .and_one_of("kind", filter.kinds.iter().map(|kind| kind.as_str().to_owned()))
-                .and_one_of("result", filter.results.iter().cloned());
+                .and_one_of("result", filter.results.iter().cloned())
+                .and_seen_by(tenancy);
             page.confine(&mut query);
             let rows = query.fetch_all(self.reader()).await?;
             if !page.add(self.with_history(&rows).await?, &rows)? {
@@ -358,13 +363,14 @@ impl Store {
         }
     }
 
-    /// Up to `limit` operations that this caller asked for and whose task lives in one of these logon sessions, newest
-    /// first.
+    /// Up to `limit` operations that this caller asked for, that `tenancy` sees, and whose task lives in one of these logon
+    /// sessions, newest first.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operations_with_tasks(
         &self,
+        tenancy: &Tenancy,
         requested_by: &str,
         logons: &[LogonId],
         limit: i64,
@@ -379,6 +385,7 @@ impl Store {
         query
             .bind(requested_by.to_owned())
             .and_one_of("task_logon", logons.iter().map(ToString::to_string))
+            .and_seen_by(tenancy)
             .push(" order by id desc limit ")
             .bind(limit);
         let rows = query.fetch_all(self.reader()).await?;

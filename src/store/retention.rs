@@ -85,13 +85,13 @@ impl Pruner {
         Self { store, rules }
     }
 
-    /// Removes one step of each kind; true when there may be more.
+    /// Removes one step of each kind, and completes rows of earlier programs; true when there may be more.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn step(&self) -> Result<bool, Error> {
         let now = self.store.trusted_now();
-        let mut more = false;
+        let mut more = self.store.complete_some_tenants().await?;
         for rule in &self.rules {
             let Ok(oldest) = now.checked_sub(rule.age) else {
                 continue;
@@ -162,12 +162,32 @@ mod tests {
         let nearly = retention.events.checked_sub(Duration::from_secs(1));
         pass(&store, &clock, nearly.expect("long"));
         assert!(!pruner.step().await.expect("nothing is old yet"));
-        assert_eq!(store.events_after(0, 1000).await.expect("read").len(), 507);
+        assert_eq!(
+            store
+                .events_after(&crate::domain::access::Tenancy::All, 0, 1000)
+                .await
+                .expect("read")
+                .len(),
+            507
+        );
         clock.advance(Duration::from_secs(2));
         assert!(pruner.step().await.expect("a step"), "more is left");
-        assert_eq!(store.events_after(0, 1000).await.expect("read").len(), 7);
+        assert_eq!(
+            store
+                .events_after(&crate::domain::access::Tenancy::All, 0, 1000)
+                .await
+                .expect("read")
+                .len(),
+            7
+        );
         assert!(!pruner.step().await.expect("a step"));
-        assert!(store.events_after(0, 1000).await.expect("read").is_empty());
+        assert!(
+            store
+                .events_after(&crate::domain::access::Tenancy::All, 0, 1000)
+                .await
+                .expect("read")
+                .is_empty()
+        );
     }
 
     #[tokio::test]
@@ -199,7 +219,11 @@ mod tests {
         pass(&store, &clock, day / 24);
         pruner.step().await.expect("a step");
         assert_eq!(
-            store.events_after(0, 10).await.expect("read").len(),
+            store
+                .events_after(&crate::domain::access::Tenancy::All, 0, 10)
+                .await
+                .expect("read")
+                .len(),
             1,
             "it is an hour old"
         );
@@ -213,10 +237,23 @@ mod tests {
         let pruner = Pruner::new(store.clone(), &Retention::default());
         pass(&store, &clock, day / 24 * 22);
         pruner.step().await.expect("a step");
-        assert_eq!(store.events_after(0, 10).await.expect("read").len(), 1);
+        assert_eq!(
+            store
+                .events_after(&crate::domain::access::Tenancy::All, 0, 10)
+                .await
+                .expect("read")
+                .len(),
+            1
+        );
         pass(&store, &clock, day / 24);
         assert_eq!(store.clock_doubted(), None, "nobody set it right for a day");
         pruner.step().await.expect("a step");
-        assert!(store.events_after(0, 10).await.expect("read").is_empty());
+        assert!(
+            store
+                .events_after(&crate::domain::access::Tenancy::All, 0, 10)
+                .await
+                .expect("read")
+                .is_empty()
+        );
     }
 }

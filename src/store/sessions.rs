@@ -8,13 +8,14 @@ use sqlx::any::AnyRow;
 use super::readable::{Read, SESSIONS};
 use super::row::{Columns as _, json, micros, moment};
 use super::sql::Sql;
-use super::{Error, Store, Tx, UPSTREAM};
+use super::{Error, Store, Tx, UPSTREAM, tenants};
+use crate::domain::access::Tenancy;
 use crate::domain::id::EmId;
 use crate::domain::operation::Operation;
 use crate::domain::plan::PlanRef;
 use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord};
 
-const COLUMNS: &str =
+pub(in crate::store) const COLUMNS: &str =
     "key, facts, plan, first_seen_at, first_observation, stopped_seen_at, missed, sequence, phase";
 
 /// How many ids one statement asks for at the most; both engines take far more, but plans stay cheap.
@@ -155,12 +156,16 @@ impl Tx {
     /// [`Error::Database`].
     pub async fn save_session(&mut self, record: &SessionRecord) -> Result<(), Error> {
         self.note_operations();
+        let (tenant_id, tenant_name) = tenants::of_session(record);
+        let listed = tenants::Listed::of(&record.facts);
         sqlx::query(
             "insert into failover_sessions (key, facts, plan, plan_key, started_at, first_seen_at, first_observation, \
-             stopped_seen_at, missed, sequence, phase, upstream_id) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             stopped_seen_at, missed, sequence, phase, upstream_id, tenant_id, tenant_name, plan_name, state, result, \
+             ended_at, tenant_read) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1) \
              on conflict (key) do update set facts = $2, plan = $3, plan_key = $4, started_at = $5, \
-             stopped_seen_at = $8, missed = $9, sequence = $10, phase = $11",
+             stopped_seen_at = $8, missed = $9, sequence = $10, phase = $11, tenant_id = $13, tenant_name = $14, \
+             plan_name = $15, state = $16, result = $17, ended_at = $18, tenant_read = 1",
         )
         .bind(record.facts.id.key())
         .bind(json(&record.facts, "failover_sessions.facts")?)
@@ -174,6 +179,12 @@ impl Tx {
         .bind(record.sequence)
         .bind(record.phase.as_str())
         .bind(UPSTREAM)
+        .bind(tenant_id)
+        .bind(tenant_name)
+        .bind(listed.plan_name)
+        .bind(listed.state)
+        .bind(listed.result)
+        .bind(listed.ended_at)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -301,11 +312,11 @@ impl Store {
         row.map_or(Ok(0), |row| row.parsed("value"))
     }
 
-    /// What is known of the sessions with these ids.
+    /// What is known of the sessions with these ids, as far as `tenancy` sees them.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn sessions_known(&self, ids: &[EmId]) -> Result<Vec<SessionRecord>, Error> {
+    pub async fn sessions_known(&self, ids: &[EmId], tenancy: &Tenancy) -> Result<Vec<SessionRecord>, Error> {
         let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
             let mut query = Sql::new(format!(
@@ -313,7 +324,8 @@ impl Store {
             ));
             query
                 .bind(UPSTREAM.to_owned())
-                .and_one_of("key", chunk.iter().map(EmId::key));
+                .and_one_of("key", chunk.iter().map(EmId::key))
+                .and_seen_by(tenancy);
             rows.extend(query.fetch_all(self.reader()).await?);
         }
         self.read_rows(SESSIONS, &rows, record_from)
@@ -364,20 +376,22 @@ impl Store {
         Ok(known)
     }
 
-    /// The operations that asked for these sessions: session key, operation id, action.
+    /// The operations that asked for these sessions, as far as `tenancy` sees them: session key, operation id, action.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn operations_behind(
         &self,
         sessions: &[EmId],
+        tenancy: &Tenancy,
     ) -> Result<Vec<(String, crate::domain::id::OperationId, String)>, Error> {
         let mut found = Vec::new();
         for chunk in sessions.chunks(CHUNK) {
             let mut query = Sql::new("select session_key, id, action from operations where upstream_id = ");
             query
                 .bind(UPSTREAM.to_owned())
-                .and_one_of("session_key", chunk.iter().map(EmId::key));
+                .and_one_of("session_key", chunk.iter().map(EmId::key))
+                .and_seen_by(tenancy);
             query.push(" order by id");
             for row in query.fetch_all(self.reader()).await? {
                 found.push((row.text("session_key")?, row.parsed("id")?, row.text("action")?));
@@ -399,7 +413,7 @@ async fn meta_moment(
     row.map(|row| moment(row.parsed("value")?, key)).transpose()
 }
 
-fn record_from(row: &AnyRow) -> Result<SessionRecord, Error> {
+pub(in crate::store) fn record_from(row: &AnyRow) -> Result<SessionRecord, Error> {
     Ok(SessionRecord {
         facts: row.document::<SessionFacts>("facts")?,
         plan: row.opt_document("plan")?,

@@ -63,13 +63,18 @@ impl Sql {
             return self;
         }
         self.push(" and ").push(column).push(" in (");
+        self.bind_all(values).push(")")
+    }
+
+    /// Appends parameters, separated by commas.
+    pub(in crate::store) fn bind_all(&mut self, values: impl Iterator<Item = String>) -> &mut Self {
         for (at, value) in values.enumerate() {
             if at > 0 {
                 self.push(", ");
             }
             self.bind(value);
         }
-        self.push(")")
+        self
     }
 
     pub(in crate::store) async fn fetch_all(

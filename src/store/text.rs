@@ -38,8 +38,10 @@ pub(in crate::store) fn opt_kept(text: Option<&String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::access::Tenancy;
     use crate::domain::id::EndpointId;
     use crate::domain::operation::{Failure, FailureSource, Operation, OperationState};
+    use crate::domain::webhook::Owner;
     use crate::domain::webhook::endpoint::{Settings, SigningSecret};
     use crate::domain::webhook::target::TargetUrl;
     use crate::store::Store;
@@ -66,7 +68,9 @@ mod tests {
         let id = EndpointId::new(store.clock().id());
         let secret = SigningSecret::from_key(&[1; 32]);
         let mut tx = store.begin().await.expect("begun");
-        let inserted = tx.insert_endpoint(id, &target, &secret, &settings).await;
+        let inserted = tx
+            .insert_endpoint(id, &Owner::default(), &target, &secret, &settings)
+            .await;
         drop(tx);
         is_refused(&store, inserted).await;
         let spoilt = [
@@ -89,7 +93,9 @@ mod tests {
             drop(tx);
             is_refused(&store, inserted).await;
         }
-        let nothing = store.operations(&OperationFilter::default(), None, 10).await;
+        let nothing = store
+            .operations(&Tenancy::All, &OperationFilter::default(), None, 10)
+            .await;
         assert_eq!(nothing.expect("read"), []);
     }
 
@@ -129,7 +135,11 @@ mod tests {
         operation.finished_at = Some(store.clock().now());
         tx.save_operation(&operation).await.expect("kept");
         tx.commit().await.expect("committed");
-        let kept = store.operation(operation.id).await.expect("read").expect("there");
+        let kept = store
+            .operation(operation.id, &Tenancy::All)
+            .await
+            .expect("read")
+            .expect("there");
         assert_eq!(kept.failure.expect("a failure").message, "said\u{fffd}so");
         let reasons: Vec<_> = kept
             .history

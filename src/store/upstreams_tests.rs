@@ -106,7 +106,13 @@ async fn a_session_of_another_em_is_not_known() {
     given_away(&store, "update failover_sessions set upstream_id = 'second'").await;
 
     assert!(store.open_session_ids().await.expect("read").is_empty());
-    assert!(store.sessions_known(&[id()]).await.expect("read").is_empty());
+    assert!(
+        store
+            .sessions_known(&[id()], &crate::domain::access::Tenancy::All)
+            .await
+            .expect("read")
+            .is_empty()
+    );
     let mut tx = store.begin().await.expect("begun");
     assert_eq!(tx.busy_session(&plan()).await.expect("read"), None);
 }

@@ -54,6 +54,8 @@ pub struct Account {
     pub max_sessions: usize,
     /// Most concurrent requests within one logon session.
     pub max_requests_per_session: usize,
+    /// The tenant, by id or name, that logs on with it. All accounts but the first have one, each its own.
+    pub tenant: Option<String>,
 }
 
 impl Config {
@@ -88,6 +90,7 @@ impl Account {
             password_file: None,
             max_sessions: 2,
             max_requests_per_session: 8,
+            tenant: None,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Failover plans of both kinds: read; `commands` runs, changes and deletes them.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::documents::{
-    InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, backup_server, id, own_id,
+    InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, QueryDocument, backup_server, id,
+    own_id,
 };
 use super::error::Error;
 use super::limits::Class;
@@ -14,6 +17,9 @@ use crate::domain::id::EmId;
 use crate::domain::plan::{Plan, PlanCommand, PlanKind, PlanMachine, Reference};
 
 const PLAN_ROOTS: [&str; 2] = ["CloudFailoverPlan", "FailoverPlan"];
+
+/// The most tenants that a query names: addresses have a limit.
+const TENANTS_ASKED_FOR: usize = 20;
 
 const BY_NAME: Sort = Sort {
     by: SortField::Name,
@@ -37,6 +43,44 @@ impl EmClient {
             .await?;
         self.note_rows(query_type(kind), &rows, |plan| &plan.id);
         Ok(rows.page)
+    }
+
+    /// The cloud plans of these tenants that can be read, by name. EM is asked for those of a few tenants only; of many, and
+    /// where it compares names in another way than the gateway, more may come.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn plans_of_tenants(&self, tenants: &BTreeSet<String>) -> Result<Vec<Plan>, Error> {
+        if self.is_of_tenant() {
+            return self.own_plans().await;
+        }
+        let mut filter = Filter::default();
+        if tenants.len() <= TENANTS_ASKED_FOR {
+            let by_id = tenants
+                .iter()
+                .filter_map(|text| text.parse::<EmId>().ok())
+                .map(|id| ("CloudTenantUid", format!("urn:veeam:CloudTenant:{id}")));
+            let by_name = tenants.iter().map(|name| ("CloudTenantName", name.clone()));
+            filter.and_one("==", by_name.chain(by_id));
+        }
+        self.every_plan(PlanKind::Cloud, &filter).await
+    }
+
+    /// All that EM shows to a tenant's account. It answers no queries there, and gives the collection on one page.
+    async fn own_plans(&self) -> Result<Vec<Plan>, Error> {
+        let target = format!("{}?format=Entity", PlanKind::Cloud.em_collection());
+        let kind = query_type(PlanKind::Cloud);
+        let decoded = self.read_collection(&target, &["CloudFailoverPlans"]).await?;
+        let (document, damaged): (QueryDocument<PlanDocument>, _) = decoded.rows()?;
+        let rows = document.items.into_iter();
+        let mut plans: Vec<Plan> = rows
+            .filter_map(|document| plan_row(PlanKind::Cloud, document))
+            .collect();
+        let now = self.inner.clock.now();
+        let read = plans.iter().map(|plan| &plan.id);
+        self.inner.damages.met(kind, read, &damaged, now);
+        plans.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(plans)
     }
 
     /// All plans of one kind that can be read, by name.

@@ -13,13 +13,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::config::Account;
 use super::documents::{self, Decoded, LogonDocument};
 use super::error::{Error, Kind};
 use super::limits::Class;
-use super::paths;
 use super::transport::{Answer, Auth, Content, TOKEN, Transport};
+use super::{paths, xml};
 use crate::domain::id::LogonId;
 use crate::domain::logon::SavedLogon;
 
@@ -115,15 +117,35 @@ pub(super) struct Credentials {
     username: String,
     password: Mutex<SecretString>,
     file: Option<PathBuf>,
+    /// Whether it is the account of a Cloud Connect tenant.
+    of_tenant: bool,
 }
 
 impl Credentials {
-    pub fn new(username: &str, password: SecretString, file: Option<PathBuf>) -> Self {
+    pub fn new(account: &Account) -> Self {
         Self {
-            username: username.to_owned(),
-            password: Mutex::new(password),
-            file,
+            username: account.username.clone(),
+            password: Mutex::new(account.password.clone()),
+            file: account.password_file.clone(),
+            of_tenant: account.tenant.is_some(),
         }
+    }
+
+    /// The body of the logon: a tenant says that it is one, everybody else sends none
+    /// (docs/behaviour.md#how-em-behaves).
+    ///
+    /// # Errors
+    /// [`Kind::NotEncodable`].
+    fn body(&self) -> Result<Option<Vec<u8>>, Error> {
+        if !self.of_tenant {
+            return Ok(None);
+        }
+        let password = self.password.lock();
+        let spec =
+            json!({"tenantCredentials": {"username": self.username, "password": password.expose_secret()}});
+        let body = xml::body("LoginSpec", &spec);
+        body.map(Some)
+            .map_err(|reason| Error::before_sending(Kind::NotEncodable { reason }))
     }
 
     /// The content of the header. EM takes the user name as UTF-8.
@@ -205,7 +227,7 @@ pub(super) async fn open(
     id: LogonId,
     slots: usize,
 ) -> Result<Logon, Error> {
-    let basic = credentials.basic();
+    let (basic, body) = (credentials.basic(), credentials.body()?);
     let target = format!("sessionMngr/?v={version}");
     let answer = transport
         .write(
@@ -214,7 +236,7 @@ pub(super) async fn open(
             Method::POST,
             &target,
             Auth::Basic(&basic),
-            Content::None,
+            body.as_ref().map_or(Content::None, |body| Content::Xml(body)),
         )
         .await?;
     match answer.status {

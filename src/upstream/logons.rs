@@ -48,6 +48,8 @@ type LogonOutcome = Option<Result<(), Error>>;
 /// The sessions of one account.
 pub(super) struct Pool {
     pub account: String,
+    /// The tenant whose account it is.
+    pub tenant: Option<String>,
     credentials: Credentials,
     transport: Arc<Transport>,
     clock: SharedClock,
@@ -150,11 +152,8 @@ impl Pool {
         );
         Arc::new(Self {
             account: account.name.clone(),
-            credentials: Credentials::new(
-                &account.username,
-                account.password.clone(),
-                account.password_file.clone(),
-            ),
+            tenant: account.tenant.clone(),
+            credentials: Credentials::new(account),
             transport,
             clock,
             tasks,

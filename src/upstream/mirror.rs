@@ -13,12 +13,12 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::EmClient;
 use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
 use super::limits::Class;
 use super::logons::Lease;
 use super::transport::{Opened, Transport};
-use super::{EmClient, Inner};
 use crate::domain::links::Links;
 
 /// One of EM's documents.
@@ -126,7 +126,7 @@ impl EmClient {
         let decoded = self
             .inner
             .read_cache
-            .read((0, format!("mirror {target}")), reading)
+            .read((self.audience.clone(), format!("mirror {target}")), reading)
             .await?;
         Ok(Document::of(&decoded))
     }
@@ -151,10 +151,8 @@ impl EmClient {
     /// # Errors
     /// [`Error`], as long as nothing of it has arrived.
     pub async fn download(&self, target: &str) -> Result<Download, Error> {
-        let Inner { transport, pools, .. } = &*self.inner;
-        let pool = pools
-            .first()
-            .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
+        let transport = &self.inner.transport;
+        let pool = self.pool()?;
         let latest = Instant::now() + transport.limits.again();
         let mut lease = pool.lease().await?;
         let mut fresh = false;

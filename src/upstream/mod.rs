@@ -14,11 +14,13 @@
 //! | `damage` | which of its records are damaged |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
 //! | `logons`, `logon` | the pool of logon sessions (`attempt`: how one is opened, `maintenance` and `liveness`: what keeps and ends it, `share` and `fair_queue`: how many there may be and who is next), and one of them |
+//! | `audience` | on whose behalf EM is asked: with which account, out of which part of the cache |
 //! | `read_cache`, `breaker` | sparing EM, and sparing callers the wait |
 //! | `transport`, `tls`, `limits` | the wire, and how long each class of request may take |
 //!
 //! Tests: `tests/it/logon_pool.rs`, `tests/it/upstream_faults.rs`, `tests/it/upstream.rs`.
 
+mod audience;
 mod breaker;
 mod call;
 mod commands;
@@ -64,7 +66,7 @@ use self::documents::Decoded;
 use self::limits::Class;
 use self::logons::{Lease, Pool};
 use self::oversize::Oversize;
-use self::read_cache::ReadCache;
+use self::read_cache::{Audience, ReadCache};
 use self::transport::{Answer, Transport};
 use crate::clock::SharedClock;
 use crate::domain::command::WriteMethod;
@@ -83,6 +85,8 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct EmClient {
     inner: Arc<Inner>,
+    /// On whose behalf EM is asked.
+    audience: Audience,
     /// Whether writes may still be sent.
     permit: Option<SendPermit>,
 }
@@ -150,6 +154,7 @@ impl EmClient {
         };
         let em = Self {
             permit: None,
+            audience: Audience::default(),
             inner: Arc::new(inner),
         };
         let tasks = &em.inner.tasks;
@@ -354,10 +359,12 @@ impl EmClient {
             documents::decode_record(answer.body, roots).await.map(Arc::new)
         };
         // Not shared with the mirror, which refuses such documents.
-        self.inner
-            .read_cache
-            .read((0, format!("record {target}")), reading)
-            .await
+        let key = (self.audience.clone(), format!("record {target}"));
+        if self.audience.tenants.is_some() {
+            // A record that turns out to be another tenant's takes as long as one that does not exist, every time.
+            return self.inner.read_cache.share(key, reading).await;
+        }
+        self.inner.read_cache.read(key, reading).await
     }
 
     /// As [`EmClient::read_record`], for a page of entities of that type, whose damaged rows are listed apart.
@@ -365,10 +372,23 @@ impl EmClient {
         let (em, path) = (self.clone(), target.to_owned());
         let reading = async move { em.fetch_rows(Class::Read, &path, kind).await };
         // Not shared with the mirror, which refuses such pages.
-        self.inner
-            .read_cache
-            .read((0, format!("rows {target}")), reading)
-            .await
+        let key = (self.audience.clone(), format!("rows {target}"));
+        self.inner.read_cache.read(key, reading).await
+    }
+
+    /// As [`EmClient::read_record`], for a collection that EM gives on one page.
+    async fn read_collection(
+        &self,
+        target: &str,
+        roots: &'static [&'static str],
+    ) -> Result<Arc<Decoded>, Error> {
+        let (em, path) = (self.clone(), target.to_owned());
+        let reading = async move {
+            let answer = em.fetch_answer(Class::Page, &path).await?;
+            documents::decode_record(answer.body, roots).await.map(Arc::new)
+        };
+        let key = (self.audience.clone(), format!("collection {target}"));
+        self.inner.read_cache.read(key, reading).await
     }
 
     /// As [`EmClient::fetch`], for a page of entities of that type, whose damaged rows are listed apart.
@@ -397,15 +417,8 @@ impl EmClient {
 
     /// A read's answer, asked for again where its connection failed.
     async fn fetch_answer(&self, class: Class, target: &str) -> Result<Answer, Error> {
-        let Inner {
-            transport,
-            pools,
-            clock,
-            ..
-        } = &*self.inner;
-        let pool = pools
-            .first()
-            .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
+        let Inner { transport, clock, .. } = &*self.inner;
+        let pool = self.pool()?;
         let mut pause = READ_PAUSE;
         let mut attempt = 1;
         loop {
@@ -440,13 +453,10 @@ impl EmClient {
     async fn write(&self, target: &str, method: WriteMethod, body: &[u8]) -> Result<(Answer, Lease), Error> {
         let Inner {
             transport,
-            pools,
             read_cache,
             ..
         } = &*self.inner;
-        let pool = pools
-            .first()
-            .ok_or_else(|| Error::before_sending(Kind::ShuttingDown))?;
+        let pool = self.pool()?;
         let outcome = call::authorized(
             transport,
             pool,

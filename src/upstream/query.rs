@@ -44,6 +44,18 @@ impl Filter {
         }
     }
 
+    /// One of these fields has that value; nothing to hold when there are none.
+    pub fn and_one(&mut self, operator: &str, fields: impl Iterator<Item = (&'static str, String)>) {
+        let any: Vec<String> = fields
+            .map(|(field, value)| condition(field, operator, value))
+            .collect();
+        match any.as_slice() {
+            [] => {}
+            [one] => self.0.push(one.clone()),
+            _ => self.0.push(format!("({})", any.join(","))),
+        }
+    }
+
     fn text(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| self.0.join(";"))
     }

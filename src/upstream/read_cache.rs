@@ -3,7 +3,7 @@
 //! A write ends the memory of all reads: who reads after it never gets what was there before.
 
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,8 +26,17 @@ const LARGEST: usize = 256 * 1024;
 pub(super) type Outcome = Result<Arc<Decoded>, Error>;
 type Reading = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// The account and what is read.
-pub(super) type Key = (usize, String);
+/// On whose behalf EM is asked. What was read for one audience is never shown to another, whatever it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Audience {
+    /// The account, by its place in the configuration.
+    pub account: usize,
+    /// The tenants that the callers are confined to; none for everybody else and the gateway itself.
+    pub tenants: Option<Arc<BTreeSet<String>>>,
+}
+
+/// The audience and what is read.
+pub(super) type Key = (Audience, String);
 
 pub(super) struct ReadCache {
     clock: SharedClock,
@@ -51,6 +60,20 @@ impl ReadCache {
             coalesce,
             ttl,
             state: Mutex::default(),
+        }
+    }
+
+    /// The outcome of `read`, or of one like it that is under way.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn share<F>(&self, key: Key, read: F) -> Outcome
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        match self.join(&key, read) {
+            Joined::Remembered(decoded) => Ok(decoded),
+            Joined::Reading { reading, .. } => reading.await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::{Clock as _, ManualClock};
+use crate::domain::access::Tenancy;
 use crate::domain::command::Command;
 use crate::domain::event::Routing;
 use crate::domain::id::{LogonId, TaskId};
@@ -70,7 +71,11 @@ impl Turns {
     }
 
     async fn events(&self) -> Vec<(String, serde_json::Value)> {
-        let log = self.store.events_after(0, 100).await.expect("read");
+        let log = self
+            .store
+            .events_after(&Tenancy::All, 0, 100)
+            .await
+            .expect("read");
         log.iter()
             .map(|event| {
                 (
@@ -94,7 +99,11 @@ impl Turns {
     /// EM took the operation.
     async fn taken(&self, id: OperationId) {
         let mut tx = self.store.begin().await.expect("begun");
-        let mut running = tx.operation(id).await.expect("read").expect("there");
+        let mut running = tx
+            .operation(id, &Tenancy::All)
+            .await
+            .expect("read")
+            .expect("there");
         running.task = Some(OperationTask {
             id: TaskId("task-1".into()),
             logon: Some(LogonId(uuid::Uuid::nil())),
@@ -213,7 +222,11 @@ async fn a_session_that_ended_one_operation_is_never_that_of_an_unknown_one() {
     turns.look(vec![]).await;
     let lost = turns.running("test").await;
     let mut tx = turns.store.begin().await.expect("begun");
-    let mut operation = tx.operation(lost).await.expect("read").expect("there");
+    let mut operation = tx
+        .operation(lost, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     operation.step(OperationState::Unknown, turns.clock.now(), None);
     tx.save_operation(&operation).await.expect("saved");
     tx.commit().await.expect("committed");
@@ -221,7 +234,14 @@ async fn a_session_that_ended_one_operation_is_never_that_of_an_unknown_one() {
     turns.look(vec![working(1)]).await;
     turns.look(vec![done(1)]).await;
     turns.look(vec![done(1)]).await;
-    let read = async |id| turns.store.operation(id).await.expect("read").expect("there");
+    let read = async |id| {
+        turns
+            .store
+            .operation(id, &Tenancy::All)
+            .await
+            .expect("read")
+            .expect("there")
+    };
     assert_eq!(read(next).await.session, Some(working(1).id));
     assert_eq!(read(next).await.state, OperationState::Finished);
     assert_eq!(read(lost).await.session, None);
@@ -234,11 +254,21 @@ async fn an_operation_ends_with_its_session() {
     turns.look(vec![]).await;
     let id = turns.running("test").await;
     turns.look(vec![working(1)]).await;
-    let joined = turns.store.operation(id).await.expect("read").expect("there");
+    let joined = turns
+        .store
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!((joined.session, joined.progress), (Some(working(1).id), 7));
     let applied = turns.look(vec![done(1)]).await;
     assert_eq!(applied.released.len(), 1, "its logon session is no longer needed");
-    let ended = turns.store.operation(id).await.expect("read").expect("there");
+    let ended = turns
+        .store
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(ended.state, OperationState::Finished);
     let events = turns.events().await;
     let (kind, finished) = events.last().expect("an event");
@@ -288,10 +318,20 @@ async fn a_session_that_vanishes_is_lost_and_its_operation_unknown() {
             "failover.operation.finished"
         ]
     );
-    let unknown = turns.store.operation(id).await.expect("read").expect("there");
+    let unknown = turns
+        .store
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(unknown.state, OperationState::Unknown);
     turns.look(vec![done(1)]).await;
-    let found = turns.store.operation(id).await.expect("read").expect("there");
+    let found = turns
+        .store
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(found.state, OperationState::Finished, "it ended after all");
     assert_eq!(
         turns.kinds().await.last().map(String::as_str),
@@ -320,7 +360,12 @@ async fn an_operation_whose_linked_session_never_appears_ends_unknown() {
         "nobody needs its logon session any more"
     );
     turns.look(vec![working(1)]).await;
-    let found = turns.store.operation(id).await.expect("read").expect("there");
+    let found = turns
+        .store
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(found.state, OperationState::Running, "it showed after all");
 }
 
@@ -352,7 +397,11 @@ async fn a_plan_runs_once_at_a_time() {
     turns.look(vec![]).await;
     let first = turns.running("test").await;
     let mut tx = turns.store.begin().await.expect("begun");
-    let mut second = tx.operation(first).await.expect("read").expect("there");
+    let mut second = tx
+        .operation(first, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     second.id = OperationId::new(turns.clock.id());
     assert_eq!(
         tx.insert_operation(&second, &new_command()).await.expect("asked"),
@@ -423,7 +472,12 @@ async fn a_session_that_the_store_refuses_does_not_affect_others() {
         turns.kinds().await[1..],
         ["failover.session.started", "failover.session.finished"]
     );
-    let waiting = turns.store.operation(id).await.expect("read").expect("there");
+    let waiting = turns
+        .store
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(
         waiting.state,
         OperationState::Running,
@@ -541,7 +595,12 @@ async fn a_session_first_seen_finished_is_reported_together_with_its_operation()
         assert!(carries(event, id), "{event}");
         assert_eq!(event["data"]["sequence"], number);
     }
-    let ended = turns.store.operation(id).await.expect("read").expect("there");
+    let ended = turns
+        .store
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(ended.state, OperationState::Finished);
     assert_eq!(turns.look(vec![done_with_machine()]).await.events, 0);
 }
@@ -603,7 +662,11 @@ async fn an_end_is_reported_at_once_when_em_refused_the_request() {
     let id = turns.asked("test", PATIENCE).await;
     assert_eq!(turns.look(vec![done(1)]).await.events, 0);
     let mut tx = turns.store.begin().await.expect("begun");
-    let mut refused = tx.operation(id).await.expect("read").expect("there");
+    let mut refused = tx
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     refused.finish(Some(OperationResult::Failed), None, turns.clock.now());
     tx.save_operation(&refused).await.expect("saved");
     tx.commit().await.expect("committed");
@@ -628,7 +691,12 @@ async fn an_operation_whose_process_is_gone_is_joined_as_soon_as_its_session_sho
     let events = turns.events().await;
     assert_eq!(events.len(), 3);
     assert!(events.iter().all(|(_, event)| carries(event, id)), "{events:?}");
-    let ended = turns.store.operation(id).await.expect("read").expect("there");
+    let ended = turns
+        .store
+        .operation(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(ended.state, OperationState::Finished);
 }
 
@@ -695,7 +763,11 @@ async fn an_unreadable_operation_keeps_its_plan_busy() {
         turns.look(vec![]).await;
         let old = turns.running("test").await;
         let mut tx = turns.store.begin().await.expect("begun");
-        let mut unknown = tx.operation(old).await.expect("read").expect("there");
+        let mut unknown = tx
+            .operation(old, &Tenancy::All)
+            .await
+            .expect("read")
+            .expect("there");
         unknown.step(OperationState::Unknown, turns.clock.now(), None);
         tx.save_operation(&unknown).await.expect("saved");
         tx.commit().await.expect("committed");
@@ -707,9 +779,14 @@ async fn an_unreadable_operation_keeps_its_plan_busy() {
         .await;
         let applied = turns.look(vec![working(1), elsewhere(2)]).await;
         assert!(applied.complete, "{what}");
-        let other = turns.store.operation(old).await.expect("read").expect("there");
+        let other = turns
+            .store
+            .operation(old, &Tenancy::All)
+            .await
+            .expect("read")
+            .expect("there");
         assert_eq!(other.session, None, "{what}: the session may be the other's");
-        let read = turns.store.operation(bad).await;
+        let read = turns.store.operation(bad, &Tenancy::All).await;
         assert!(read.is_err_and(|error| error.is_unreadable()), "{what}");
         let mut tx = turns.store.begin().await.expect("begun");
         assert_eq!(
@@ -727,7 +804,11 @@ async fn an_unreadable_operation_keeps_its_plan_busy() {
         );
         drop(tx);
         let filter = crate::store::operations::OperationFilter::default();
-        let list = turns.store.operations(&filter, None, 1).await.expect("listed");
+        let list = turns
+            .store
+            .operations(&Tenancy::All, &filter, None, 1)
+            .await
+            .expect("listed");
         assert_eq!(list.iter().map(|one| one.id).collect::<Vec<_>>(), [old], "{what}");
         assert!(turns.store.unreadable_since().is_some());
         assert_eq!(turns.kinds().await.len(), 3, "{what}");
@@ -748,12 +829,20 @@ async fn unreadable_events_and_endpoints_are_skipped() {
     .await;
     damage(&turns, "update events set body = '{' where seq = 5").await;
     let places = async |after, limit| {
-        let events = turns.store.events_after(after, limit).await.expect("read");
+        let events = turns
+            .store
+            .events_after(&Tenancy::All, after, limit)
+            .await
+            .expect("read");
         events.iter().map(|event| event.seq).collect::<Vec<_>>()
     };
     assert_eq!(places(0, 2).await, [1, 4]);
     assert_eq!(places(4, 3).await, [6, 7, 8]);
-    let before = turns.store.events_before(7, 3).await.expect("read");
+    let before = turns
+        .store
+        .events_before(&Tenancy::All, 7, 3)
+        .await
+        .expect("read");
     assert_eq!(
         before.iter().map(|event| event.seq).collect::<Vec<_>>(),
         [1, 4, 6]
@@ -765,5 +854,12 @@ async fn unreadable_events_and_endpoints_are_skipped() {
     )
     .await;
     assert_eq!(turns.look(vec![elsewhere(5)]).await.events, 2);
-    assert!(turns.store.endpoints(None, 10).await.expect("listed").is_empty());
+    assert!(
+        turns
+            .store
+            .endpoints(&Tenancy::All, None, 10)
+            .await
+            .expect("listed")
+            .is_empty()
+    );
 }

@@ -79,7 +79,12 @@ impl Watcher {
             .collect();
         if !missing.is_empty() {
             let awaited: Vec<EmId> = missing.iter().cloned().collect();
-            for record in store::with_timeout(self.store.sessions_known(&awaited)).await? {
+            for record in store::with_timeout(
+                self.store
+                    .sessions_known(&awaited, &crate::domain::access::Tenancy::All),
+            )
+            .await?
+            {
                 missing.remove(&record.facts.id);
             }
         }

@@ -292,6 +292,7 @@ mod tests {
         let id = EndpointId::new(clock.id());
         tx.insert_endpoint(
             id,
+            &crate::domain::webhook::Owner::default(),
             &target,
             &SigningSecret::from_key(&[1; 32]),
             &Settings::default(),
@@ -341,7 +342,7 @@ mod tests {
             let filter = DeliveryFilter::default();
             let delivery = engine
                 .store
-                .deliveries(&filter, None, 1)
+                .deliveries(&crate::domain::access::Tenancy::All, &filter, None, 1)
                 .await
                 .expect("read")
                 .remove(0);

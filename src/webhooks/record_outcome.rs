@@ -7,6 +7,7 @@ use super::deliver::Outcome;
 use crate::api_types::events::event;
 use crate::api_types::webhooks::EndpointEventData;
 use crate::clock::{SharedClock, later};
+use crate::domain::access::Tenancy;
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::rules::{self, After, EndpointHealth, JITTER, Schedule};
@@ -56,7 +57,7 @@ impl Rules {
         let outcome = &finished.outcome;
         tx.end_attempt(finished.id, finished.number, &outcome.end).await?;
         let endpoint = match delivery.endpoint {
-            Some(id) => tx.endpoint(id).await?,
+            Some(id) => tx.endpoint(id, &Tenancy::All).await?,
             None => None,
         };
         let orphaned = delivery.endpoint.is_some() && endpoint.is_none();
@@ -222,7 +223,7 @@ impl Rules {
 
     /// Disables an endpoint that cannot be read; what comes for it is held until it can.
     pub(super) async fn disable_unreadable(&self, tx: &mut Tx, id: EndpointId) -> Result<(), store::Error> {
-        match tx.endpoint(id).await? {
+        match tx.endpoint(id, &Tenancy::All).await? {
             Some(endpoint) => self.disable(tx, &endpoint, DisabledReason::Unreadable).await,
             None => Ok(()),
         }
@@ -259,6 +260,7 @@ impl Rules {
         let data = EndpointEventData::new(endpoint, Some(reason));
         let routing = Routing {
             about_endpoint: Some(endpoint.id),
+            endpoint_owner: endpoint.owner.tenants.clone(),
             ..Routing::default()
         };
         let (id, now) = (EventId::new(self.clock.id()), self.clock.now());

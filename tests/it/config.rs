@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use emgate::auth::Key;
 use emgate::config::{self, Config};
+use rstest::rstest;
 use secrecy::ExposeSecret as _;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -133,6 +134,7 @@ fn the_environment_overrides_the_file() {
             ("EMGATE_UPSTREAM__ACCOUNTS__1__NAME", "tenant"),
             ("EMGATE_UPSTREAM__ACCOUNTS__1__USERNAME", "abc"),
             ("EMGATE_UPSTREAM__ACCOUNTS__1__PASSWORD", "p"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__1__TENANT", "ABC Company"),
             ("EMGATE_UPSTREAM__ACCOUNTS__1__MAX_SESSIONS", "3"),
             ("EMGATE_UPSTREAM__COALESCE", "false"),
             ("EMGATE_WEBHOOKS__ALLOW_NETWORKS__1", "10.3.0.0/16"),
@@ -156,6 +158,7 @@ fn the_environment_overrides_the_file() {
         ),
         ("tenant", 3)
     );
+    assert_eq!(config.upstream.accounts[1].tenant.as_deref(), Some("ABC Company"));
     assert!(!config.upstream.coalesce);
     let networks: Vec<String> = config
         .webhooks
@@ -556,13 +559,36 @@ fn faults_of_issuers_are_reported_together() {
 fn a_key_without_an_effect_is_refused_by_name() {
     let retention = format!("{MINIMAL}\n[retention]\naudit = \"1y\"");
     assert_refused(&retention, &[], "retention.audit", "not supported yet");
-    let tenant = [("EMGATE_UPSTREAM__ACCOUNTS__0__TENANT", "ABC Company")];
-    assert_refused(
-        MINIMAL,
-        &tenant,
-        "upstream.accounts[0].tenant",
-        "not supported yet",
-    );
+}
+
+#[rstest]
+#[case::the_first_has_one(&["0"], "upstream.accounts[0].tenant", "observes the failovers of all tenants")]
+#[case::another_has_none(&[], "upstream.accounts[1].tenant", "is needed for every account but the first")]
+#[case::an_empty_one(&["1="], "upstream.accounts[1].tenant", "is empty")]
+#[case::one_has_two(&["1", "2"], "upstream.accounts[2].tenant", "has another account already")]
+fn accounts_beside_the_first_are_those_of_tenants(
+    #[case] tenants: &[&str],
+    #[case] key: &str,
+    #[case] words: &str,
+) {
+    let mut text = MINIMAL.to_owned();
+    for number in 1..=2.min(tenants.len().max(1)) {
+        text +=
+            &format!("\n[[upstream.accounts]]\nname = \"t{number}\"\nusername = \"u\"\npassword = \"p\"\n");
+    }
+    let variables: Vec<(String, &str)> = tenants
+        .iter()
+        .map(|number| match number.strip_suffix('=') {
+            Some(number) => (number, " "),
+            None => (*number, "ABC Company"),
+        })
+        .map(|(number, tenant)| (format!("EMGATE_UPSTREAM__ACCOUNTS__{number}__TENANT"), tenant))
+        .collect();
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, tenant)| (name.as_str(), *tenant))
+        .collect();
+    assert_refused(&text, &variables, key, words);
 }
 
 #[test]

@@ -56,6 +56,26 @@ fn every_verb_takes_the_context_first() {
     );
 }
 
+/// Verbs for which it does not matter whose things the caller sees: they read nothing that is anybody's, or are reached by
+/// routes that are closed to callers who are confined.
+const WITHOUT_TENANCY: &[&str] = &["callback", "em_download", "em_read"];
+
+#[test]
+fn a_verb_that_ignores_its_caller_is_named_here() {
+    let mut ignoring = Vec::new();
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/app")) {
+        let source = fs::read_to_string(&path).unwrap();
+        let verbs = verbs(&source).into_iter();
+        ignoring.extend(
+            verbs
+                .filter(|(_, parameters)| parameters.starts_with("_context"))
+                .map(|(name, _)| name.to_owned()),
+        );
+    }
+    ignoring.sort_unstable();
+    assert_eq!(ignoring, WITHOUT_TENANCY);
+}
+
 #[test]
 fn a_verb_without_context_is_found() {
     let source =

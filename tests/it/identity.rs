@@ -127,8 +127,9 @@ async fn a_token_of_an_identity_provider_opens_what_its_rules_give() {
     let confined = provider.client(&test, &json!({"tenants": ["ABC Company"]}));
     let me = confined.get("/api/v1/me").send().await.expect(200).body;
     assert_eq!(me["tenants"], json!(["ABC Company"]));
+    confined.get("/api/v1/operations").send().await.expect(200);
     confined
-        .get("/api/v1/operations")
+        .get("/api/v1/em/jobs")
         .refused(403, "insufficient-scope")
         .await;
 

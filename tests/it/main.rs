@@ -90,6 +90,8 @@ mod store_rows; // rows of the store that cannot be read
 mod store_start; // real processes: names of one file, unusable databases, slow starts
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
+#[cfg(feature = "demo")]
+mod tenants; // callers who are confined to tenants: what they see, and that nothing shows them the rest
 mod transcode_decode; // XML to JSON: fixtures
 mod transcode_encode; // JSON to XML, and convert
 mod transcode_field_bugs; // what converters in the field get wrong, p01 to p17

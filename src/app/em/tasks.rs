@@ -85,7 +85,9 @@ impl App {
             Some(name) => {
                 // EM has dropped the tasks of all other sessions.
                 let held = self.em.held_logons();
-                self.store.operations_with_tasks(name, &held, MOST).await?
+                self.store
+                    .operations_with_tasks(context.tenancy(), name, &held, MOST)
+                    .await?
             }
             None => Vec::new(),
         };
@@ -163,7 +165,7 @@ impl App {
         nameless: Scope,
     ) -> Result<Operation, Error> {
         let named = match request.operation_id {
-            Some(id) => self.store.operation(id).await?,
+            Some(id) => self.store.operation(id, context.tenancy()).await?,
             None => None,
         };
         let own = |operation: &Operation| {

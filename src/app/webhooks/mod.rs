@@ -5,7 +5,7 @@
 
 mod settings;
 
-use self::settings::{apply, check_credentials, patch_of};
+use self::settings::{apply, check_credentials, confine, patch_of};
 use super::page::{LogPage, one_more};
 use super::submit::Callback;
 use super::{Error, FieldError, OpContext};
@@ -16,7 +16,7 @@ use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::endpoint::{ENDPOINTS_LIMIT, Settings, SigningSecret};
 use crate::domain::webhook::target::{MASK, TargetUrl};
-use crate::domain::webhook::{Delivery, Endpoint, Format};
+use crate::domain::webhook::{Delivery, Endpoint, Format, Owner};
 use crate::store::cursor::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
 use crate::store::{Store, Tx};
@@ -65,7 +65,7 @@ impl Webhooks {
     /// [`Error::Invalid`] with every fault, [`Error::Store`].
     pub async fn create(
         &self,
-        _context: &OpContext,
+        context: &OpContext,
         wanted: WebhookEndpointCreate,
     ) -> Result<NewEndpoint, Error> {
         let mut faults = Vec::new();
@@ -74,17 +74,20 @@ impl Webhooks {
         let mut settings = Settings::default();
         apply(patch_of(wanted), &mut settings, &mut faults);
         check_credentials(target.as_ref(), &settings, &mut faults);
+        let owner = Owner::of(&context.caller);
+        confine(owner.tenants.as_ref(), &mut settings, &mut faults);
         let (Some(target), true) = (target, faults.is_empty()) else {
             return Err(Error::Invalid(faults));
         };
         let id = EndpointId::new(self.clock.id());
         let mut tx = self.begin().await?;
-        if tx.count_endpoints().await? >= ENDPOINTS_LIMIT {
+        if tx.count_endpoints(context.tenancy()).await? >= ENDPOINTS_LIMIT {
             let detail = format!("there may be at most {ENDPOINTS_LIMIT} endpoints; delete one first");
             return Err(Error::invalid("", detail));
         }
-        tx.insert_endpoint(id, &target, &secret, &settings).await?;
-        let endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        tx.insert_endpoint(id, &owner, &target, &secret, &settings)
+            .await?;
+        let endpoint = tx.endpoint(id, context.tenancy()).await?.ok_or(NO_ENDPOINT)?;
         tx.commit().await?;
         Ok(NewEndpoint { endpoint, secret })
     }
@@ -95,11 +98,14 @@ impl Webhooks {
     /// [`Error::Store`].
     pub async fn list(
         &self,
-        _context: &OpContext,
+        context: &OpContext,
         cursor: Option<Cursor<EndpointId>>,
         size: usize,
     ) -> Result<LogPage<Endpoint, Cursor<EndpointId>>, Error> {
-        let found = self.store.endpoints(cursor, one_more(size)).await?;
+        let found = self
+            .store
+            .endpoints(context.tenancy(), cursor, one_more(size))
+            .await?;
         Ok(LogPage::cut(found, cursor, size, |endpoint| endpoint.id))
     }
 
@@ -107,8 +113,9 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn get(&self, _context: &OpContext, id: EndpointId) -> Result<Endpoint, Error> {
-        self.store.endpoint(id).await?.ok_or(NO_ENDPOINT)
+    pub async fn get(&self, context: &OpContext, id: EndpointId) -> Result<Endpoint, Error> {
+        let found = self.store.endpoint(id, context.tenancy()).await?;
+        found.ok_or(NO_ENDPOINT)
     }
 
     /// Changes an endpoint. Waiting deliveries go to its new URL; disabling holds them, enabling sends them in order.
@@ -137,10 +144,16 @@ impl Webhooks {
             Some(Some(url)) => self.target(url, "/url", &mut faults).await,
         };
         let mut tx = self.begin().await?;
-        let mut endpoint = readable(tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?)?;
+        let tenancy = context.tenancy();
+        let mut endpoint = readable(tx.endpoint(id, tenancy).await?.ok_or(NO_ENDPOINT)?)?;
         let was = endpoint.settings.clone();
         apply(patch, &mut endpoint.settings, &mut faults);
         check_credentials(target.as_ref(), &endpoint.settings, &mut faults);
+        confine(
+            endpoint.owner.tenants.as_ref(),
+            &mut endpoint.settings,
+            &mut faults,
+        );
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
         }
@@ -161,7 +174,7 @@ impl Webhooks {
         } else if moved {
             tx.wake_deliveries(id).await?;
         }
-        let endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        let endpoint = tx.endpoint(id, tenancy).await?.ok_or(NO_ENDPOINT)?;
         tx.commit().await?;
         Ok(endpoint)
     }
@@ -170,9 +183,9 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn delete(&self, _context: &OpContext, id: EndpointId) -> Result<(), Error> {
+    pub async fn delete(&self, context: &OpContext, id: EndpointId) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        if !tx.delete_endpoint(id).await? {
+        if !tx.delete_endpoint(id, context.tenancy()).await? {
             return Err(NO_ENDPOINT);
         }
         Ok(tx.commit().await?)
@@ -183,15 +196,17 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] when the endpoint cannot be read, [`Error::Store`].
-    pub async fn test(&self, _context: &OpContext, id: EndpointId) -> Result<Delivery, Error> {
+    pub async fn test(&self, context: &OpContext, id: EndpointId) -> Result<Delivery, Error> {
         let mut tx = self.begin().await?;
-        readable(tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?)?;
+        let found = tx.endpoint(id, context.tenancy()).await?;
+        let endpoint = readable(found.ok_or(NO_ENDPOINT)?)?;
         let event_id = EventId::new(self.clock.id());
         let data = TestEventData {
             message: "This is a test of the webhook endpoint.".to_owned(),
         };
         let routing = Routing {
             about_endpoint: Some(id),
+            endpoint_owner: endpoint.owner.tenants,
             ..Routing::default()
         };
         let test = event(event_id, EventType::WebhookTest, self.clock.now(), data, routing)
@@ -199,7 +214,7 @@ impl Webhooks {
         tx.append_event(&test).await?;
         tx.commit().await?;
         self.store
-            .delivery_of(event_id, id)
+            .delivery_of(event_id, id, context.tenancy())
             .await?
             .ok_or(Error::Internal("a test event without a delivery"))
     }
@@ -210,12 +225,15 @@ impl Webhooks {
     /// [`Error::Store`].
     pub async fn deliveries(
         &self,
-        _context: &OpContext,
+        context: &OpContext,
         filter: &DeliveryFilter,
         cursor: Option<Cursor<DeliveryId>>,
         size: usize,
     ) -> Result<LogPage<Delivery, Cursor<DeliveryId>>, Error> {
-        let found = self.store.deliveries(filter, cursor, one_more(size)).await?;
+        let found = self
+            .store
+            .deliveries(context.tenancy(), filter, cursor, one_more(size))
+            .await?;
         Ok(LogPage::cut(found, cursor, size, |delivery| delivery.id))
     }
 
@@ -223,9 +241,9 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn delivery(&self, _context: &OpContext, id: DeliveryId) -> Result<Delivery, Error> {
+    pub async fn delivery(&self, context: &OpContext, id: DeliveryId) -> Result<Delivery, Error> {
         self.store
-            .delivery(id)
+            .delivery(id, context.tenancy())
             .await?
             .ok_or(Error::NotFound { what: "the delivery" })
     }

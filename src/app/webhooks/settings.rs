@@ -1,10 +1,11 @@
 //! The settings of an endpoint: a JSON Merge Patch (RFC 7396) applied to them, every fault with its pointer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api_types::webhooks::{
     WebhookEndpointCreate, WebhookEndpointPatch, WebhookFilterInput, WebhookFilterPatch,
 };
+use crate::domain::access::Tenancy;
 use crate::domain::field_error::FieldError;
 use crate::domain::webhook::endpoint::{self, CONCURRENCY_DEFAULT, HEADERS_LIMIT, Settings};
 use crate::domain::webhook::target::{MASK, TargetUrl};
@@ -110,6 +111,30 @@ fn apply_headers(
             "/headers",
             format!("at most {HEADERS_LIMIT} headers are accepted"),
         ));
+    }
+}
+
+/// Keeps the filter of an endpoint within the tenants that its owner is confined to; without tenants of its own it has all
+/// of these.
+pub(super) fn confine(
+    owner: Option<&BTreeSet<String>>,
+    settings: &mut Settings,
+    faults: &mut Vec<FieldError>,
+) {
+    let Some(own) = owner else { return };
+    let wanted = &mut settings.filter.tenants;
+    if wanted.is_empty() {
+        wanted.extend(own.iter().cloned());
+        return;
+    }
+    let own = Tenancy::Only(own.clone());
+    for (at, tenant) in wanted.iter().enumerate() {
+        if !own.includes(tenant) {
+            faults.push(FieldError::new(
+                format!("/filter/tenants/{at}"),
+                "is not among the tenants that the endpoint's owner is confined to",
+            ));
+        }
     }
 }
 

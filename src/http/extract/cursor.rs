@@ -47,10 +47,13 @@ macro_rules! places_by_id {
 
 places_by_id! { OperationId EndpointId DeliveryId }
 
-/// An event's number.
-impl IntoCursor for i64 {
+/// An event's number, or its id as text.
+impl IntoCursor for EventPlace {
     fn into_cursor(self) -> Vec<u8> {
-        self.to_be_bytes().to_vec()
+        match self {
+            Self::Seq(seq) => seq.to_be_bytes().to_vec(),
+            Self::Id(id) => id.to_string().into_bytes(),
+        }
     }
 }
 

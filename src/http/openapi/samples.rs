@@ -14,7 +14,7 @@ use crate::api_types::events::{
 };
 use crate::api_types::webhooks::{
     EndpointEventData, EndpointSummary, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
-    WebhookEndpointCreated, WebhookFilter,
+    WebhookEndpointCreated, WebhookFilter, WebhookOwner,
 };
 use crate::api_types::{operations, plans, sessions};
 use crate::domain::event::{EventType, NewEvent, Routing};
@@ -257,6 +257,11 @@ fn plain<D: Serialize>(id: EventId, kind: EventType, data: &D) -> Option<NewEven
 
 fn endpoint() -> WebhookEndpoint {
     WebhookEndpoint {
+        owner: WebhookOwner {
+            issuer: Some("https://idp.example.com/realms/dr".to_owned()),
+            subject: Some("portal".to_owned()),
+            tenants: None,
+        },
         id: EndpointId::new(gateway_id(0xa)).to_string(),
         url: "https://portal.example/hooks/failover".to_owned(),
         description: Some("Portal".to_owned()),

@@ -22,7 +22,7 @@ use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
 use crate::http::HttpState;
-use crate::http::auth::permit;
+use crate::http::auth::permit_mirror;
 use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pairs};
 use crate::http::failures;
 use crate::http::layers::NoCompression;
@@ -54,14 +54,14 @@ async fn mirror(
         catalogue::Method::Get => Scope::EmRead,
         catalogue::Method::Post | catalogue::Method::Put | catalogue::Method::Delete => Scope::EmWrite,
     };
-    permit(&context.caller, scope)?;
+    permit_mirror(&context.caller, scope)?;
     let wanted = mirror_request(method, request.uri())?;
     let conditions = conditions?;
     if method == catalogue::Method::Get {
         return read(&state, &context, &wanted, &conditions).await;
     }
     if let Some(verb) = wanted.plan_verb() {
-        permit(&context.caller, verb.scope())?;
+        permit_mirror(&context.caller, verb.scope())?;
     }
     write(&state, &context, &wanted, conditions, wait, request).await
 }
@@ -74,7 +74,7 @@ fn mirror_request(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest,
 
 /// Methods that no resource of Enterprise Manager has; only callers who may read the mirror learn which it has.
 fn other_method(caller: &Caller, method: &Method, uri: &Uri) -> Result<Response, Problem> {
-    permit(caller, Scope::EmWrite).or_else(|_| permit(caller, Scope::EmRead))?;
+    permit_mirror(caller, Scope::EmWrite).or_else(|_| permit_mirror(caller, Scope::EmRead))?;
     let path = uri.path().strip_prefix(MIRROR).unwrap_or_default();
     let problem = Problem::no_such_method(&mirror::methods(path).map_err(app::Error::from)?);
     if method == Method::OPTIONS {

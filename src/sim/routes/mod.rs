@@ -135,6 +135,10 @@ pub fn answer(world: &mut World, request: &Request, now: Timestamp) -> Handled {
         logon,
         captured: Vec::new(),
     };
+    let own = found.as_ref().is_none_or(|(route, _)| route.needs_logon);
+    if own && call.tenant().is_some() && !is_for_tenants(&request.method, request, found.as_ref()) {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "Access denied"));
+    }
     match found {
         None => generic::answer(&mut call, below),
         Some((route, captured)) => {
@@ -151,6 +155,18 @@ pub fn answer(world: &mut World, request: &Request, now: Timestamp) -> Handled {
                 }
             }
         }
+    }
+}
+
+/// Whether a tenant's logon reaches that: the plans of the tenant to read, start, undo and test, its own tasks and its own
+/// logon session. Replicas, which EM shows to tenants as well, are not simulated for them.
+fn is_for_tenants(method: &str, request: &Request, found: Option<&(&Route, Vec<String>)>) -> bool {
+    match found.map(|(route, _)| route.path) {
+        Some("/cloud/cloudFailoverPlans" | "/tasks" | "/tasks/{}" | "/logonSessions/{}") => true,
+        Some(path) if path.starts_with("/cloud/cloudFailoverPlans/{}") => {
+            method == "GET" || (method == "POST" && request.parameter("action").is_some())
+        }
+        Some(_) | None => false,
     }
 }
 

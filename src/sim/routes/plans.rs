@@ -35,10 +35,7 @@ fn list(call: &Call<'_>, kind: Kind) -> Handled {
         (Form::Entity, Kind::Cloud) => "CloudFailoverPlans",
         (Form::Entity, Kind::OnPremises) => "FailoverPlans",
     };
-    let plans = call
-        .world
-        .plans_of(kind, call.now)
-        .map(|plan| documents.plan(plan, form, true));
+    let plans = call.plans(kind).map(|plan| documents.plan(plan, form, true));
     Ok(Answer::ok(Element::new(root).children(plans)))
 }
 
@@ -60,8 +57,8 @@ fn get(call: &Call<'_>, kind: Kind) -> Handled {
 
 fn plan(call: &Call<'_>, kind: Kind) -> Result<Plan, Refusal> {
     let id = call.id(0, "Failover plan")?;
-    call.world
-        .plan(kind, id, call.now)
+    call.plans(kind)
+        .find(|plan| plan.id == id)
         .cloned()
         .ok_or_else(|| Refusal::not_found("Failover plan"))
 }

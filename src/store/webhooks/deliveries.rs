@@ -10,6 +10,7 @@ use super::super::readable::DELIVERIES;
 use super::super::row::Columns as _;
 use super::super::sql::Sql;
 use super::super::{Error, Store};
+use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DeliveryState};
@@ -29,26 +30,32 @@ const COLUMNS: &str =
     "id, endpoint_id, operation_id, event_id, event_type, state, due_at, blocked, created_at";
 
 impl Store {
-    /// A delivery with every attempt.
+    /// A delivery that `tenancy` sees, with every attempt.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+    pub async fn delivery(&self, id: DeliveryId, tenancy: &Tenancy) -> Result<Option<Delivery>, Error> {
         let mut sql = Sql::new(format!("select {COLUMNS} from webhook_deliveries where id = "));
-        sql.bind(id.to_string());
+        sql.bind(id.to_string()).and_delivery_seen_by(tenancy)?;
         self.only(sql).await
     }
 
-    /// The delivery of an event to an endpoint.
+    /// The delivery of an event to an endpoint, if `tenancy` sees it.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn delivery_of(&self, event: EventId, endpoint: EndpointId) -> Result<Option<Delivery>, Error> {
+    pub async fn delivery_of(
+        &self,
+        event: EventId,
+        endpoint: EndpointId,
+        tenancy: &Tenancy,
+    ) -> Result<Option<Delivery>, Error> {
         let mut sql = Sql::new(format!(
             "select {COLUMNS} from webhook_deliveries where event_id = "
         ));
         sql.bind(event.to_string());
         sql.push(" and endpoint_id = ").bind(endpoint.to_string());
+        sql.and_delivery_seen_by(tenancy)?;
         self.only(sql).await
     }
 
@@ -62,12 +69,13 @@ impl Store {
         Ok(found.pop())
     }
 
-    /// Up to `limit` deliveries, newest first.
+    /// Up to `limit` deliveries that `tenancy` sees, newest first.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn deliveries(
         &self,
+        tenancy: &Tenancy,
         filter: &DeliveryFilter,
         cursor: Option<Cursor<DeliveryId>>,
         limit: i64,
@@ -83,6 +91,7 @@ impl Store {
             );
             let types = filter.event_types.iter().map(|kind| kind.as_str().to_owned());
             sql.and_one_of("event_type", types);
+            sql.and_delivery_seen_by(tenancy)?;
             page.confine(&mut sql);
             let (items, rows) = self.with_attempts(sql).await?;
             if !page.add(items, &rows)? {

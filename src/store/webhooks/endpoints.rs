@@ -12,19 +12,20 @@ use super::super::readable::ENDPOINTS;
 use super::super::row::{Columns as _, json, micros};
 use super::super::seal::Sealer;
 use super::super::sql::Sql;
-use super::super::text::{opt_checked, opt_kept};
-use super::super::{Error, Store, Tx};
+use super::super::text::{checked, opt_checked, opt_kept};
+use super::super::{Error, Store, Tx, tenants};
 use super::{destination, purpose};
+use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
 use crate::domain::webhook::endpoint::{Headers, Settings, SigningSecret};
 use crate::domain::webhook::rules::EndpointHealth;
 use crate::domain::webhook::target::TargetUrl;
-use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format};
+use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner};
 
 const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, headers, max_concurrency, enabled, \
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
-     told_failing, paused_until, next_probe_at";
+     told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants";
 
 /// The form in which a filter is kept.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +43,7 @@ impl Tx {
     pub async fn insert_endpoint(
         &mut self,
         id: EndpointId,
+        owner: &Owner,
         target: &TargetUrl,
         secret: &SigningSecret,
         settings: &Settings,
@@ -50,8 +52,8 @@ impl Tx {
         let now = micros(self.clock().now());
         sqlx::query(
             "insert into webhook_endpoints (id, url, shown_url, secret, description, event_types, filter, format, headers, \
-                 max_concurrency, enabled, created_at, updated_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
+                 max_concurrency, enabled, created_at, updated_at, owner_issuer, owner_subject, owner_tenants) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15)",
         )
         .bind(id.to_string())
         .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
@@ -65,8 +67,18 @@ impl Tx {
         .bind(i64::from(settings.max_concurrency))
         .bind(i64::from(settings.enabled))
         .bind(now)
+        .bind(opt_checked(owner.issuer.as_deref())?)
+        .bind(opt_checked(owner.subject.as_deref())?)
+        .bind(tenants::owner_column(owner.tenants.as_ref())?)
         .execute(self.connection())
         .await?;
+        for tenant in owner.tenants.iter().flatten() {
+            sqlx::query("insert into webhook_endpoint_tenants (endpoint_id, tenant) values ($1, $2)")
+                .bind(id.to_string())
+                .bind(checked(tenant)?)
+                .execute(self.connection())
+                .await?;
+        }
         Ok(())
     }
 
@@ -146,16 +158,17 @@ impl Tx {
         self.hold_deliveries(id).await
     }
 
-    /// Removes an endpoint and calls off what waits for it. True when it was there.
+    /// Removes an endpoint that `tenancy` sees, and calls off what waits for it. True when it was there.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn delete_endpoint(&mut self, id: EndpointId) -> Result<bool, Error> {
-        let gone = sqlx::query("delete from webhook_endpoints where id = $1")
-            .bind(id.to_string())
-            .execute(self.connection())
-            .await?
-            .rows_affected();
+    pub async fn delete_endpoint(&mut self, id: EndpointId, tenancy: &Tenancy) -> Result<bool, Error> {
+        let mut query = Sql::new("delete from webhook_endpoints where id = ");
+        query.bind(id.to_string()).and_owned_by(tenancy)?;
+        query.push(" returning id");
+        if query.fetch_all(self.connection()).await?.is_empty() {
+            return Ok(false);
+        }
         let now = micros(self.clock().now());
         sqlx::query(
             "update webhook_deliveries set state = 'cancelled', due_at = null, ended_at = $1 \
@@ -165,23 +178,20 @@ impl Tx {
         .bind(id.to_string())
         .execute(self.connection())
         .await?;
-        Ok(gone > 0)
+        Ok(true)
     }
 
-    /// An endpoint, which stays as it is until this transaction ends.
+    /// An endpoint that `tenancy` sees, which stays as it is until this transaction ends.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
-    pub async fn endpoint(&mut self, id: EndpointId) -> Result<Option<Endpoint>, Error> {
-        let lock = self.engine().for_update();
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from webhook_endpoints where id = $1{lock}"
-        )))
-        .bind(id.to_string())
-        .fetch_optional(self.connection())
-        .await?;
+    pub async fn endpoint(&mut self, id: EndpointId, tenancy: &Tenancy) -> Result<Option<Endpoint>, Error> {
+        let mut query = Sql::new(format!("select {COLUMNS} from webhook_endpoints where id = "));
+        query.bind(id.to_string()).and_owned_by(tenancy)?;
+        query.push(self.engine().for_update());
+        let rows = query.fetch_all(self.connection()).await?;
         let sealer = self.sealer();
-        row.map(|row| endpoint_from(&row, &sealer)).transpose()
+        rows.first().map(|row| endpoint_from(row, &sealer)).transpose()
     }
 
     /// Every endpoint that is enabled and has failed since its last success.
@@ -213,49 +223,50 @@ impl Tx {
         Ok(usize::try_from(row.int("endpoints")?).unwrap_or_default())
     }
 
-    /// How many endpoints there are.
+    /// How many endpoints there are that `tenancy` sees.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn count_endpoints(&mut self) -> Result<usize, Error> {
-        let row = sqlx::query("select count(*) as endpoints from webhook_endpoints")
-            .fetch_one(self.connection())
-            .await?;
-        Ok(usize::try_from(row.int("endpoints")?).unwrap_or_default())
+    pub async fn count_endpoints(&mut self, tenancy: &Tenancy) -> Result<usize, Error> {
+        let mut query = Sql::new("select count(*) as endpoints from webhook_endpoints where 1 = 1");
+        query.and_owned_by(tenancy)?;
+        let rows = query.fetch_all(self.connection()).await?;
+        let count = rows.first().map(|row| row.int("endpoints")).transpose()?;
+        Ok(usize::try_from(count.unwrap_or_default()).unwrap_or_default())
     }
 }
 
 impl Store {
-    /// An endpoint.
+    /// An endpoint that `tenancy` sees.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
-    pub async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, Error> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {COLUMNS} from webhook_endpoints where id = $1"
-        )))
-        .bind(id.to_string())
-        .fetch_optional(self.reader())
-        .await?;
-        row.map(|row| {
-            let read = endpoint_from(&row, self.sealer());
-            self.0.unreadable.note(ENDPOINTS, &row, read)
-        })
-        .transpose()
+    pub async fn endpoint(&self, id: EndpointId, tenancy: &Tenancy) -> Result<Option<Endpoint>, Error> {
+        let mut query = Sql::new(format!("select {COLUMNS} from webhook_endpoints where id = "));
+        query.bind(id.to_string()).and_owned_by(tenancy)?;
+        let rows = query.fetch_all(self.reader()).await?;
+        rows.first()
+            .map(|row| {
+                let read = endpoint_from(row, self.sealer());
+                self.0.unreadable.note(ENDPOINTS, row, read)
+            })
+            .transpose()
     }
 
-    /// Up to `limit` endpoints, newest first.
+    /// Up to `limit` endpoints that `tenancy` sees, newest first.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`], [`Error::Unsealable`].
     pub async fn endpoints(
         &self,
+        tenancy: &Tenancy,
         cursor: Option<Cursor<EndpointId>>,
         limit: i64,
     ) -> Result<Vec<Endpoint>, Error> {
         let mut page = Page::newest_first(cursor, limit);
         loop {
             let mut query = Sql::new(format!("select {COLUMNS} from webhook_endpoints where 1 = 1"));
+            query.and_owned_by(tenancy)?;
             page.confine(&mut query);
             let rows = query.fetch_all(self.reader()).await?;
             let items = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, self.sealer()))?;
@@ -276,6 +287,11 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
     };
     Ok(Endpoint {
         id: row.parsed("id")?,
+        owner: Owner {
+            issuer: row.opt_text("owner_issuer")?,
+            subject: row.opt_text("owner_subject")?,
+            tenants: tenants::owner_from(row)?,
+        },
         shown_url: row.text("shown_url")?,
         settings: Settings {
             description: row.opt_text("description")?,
@@ -346,7 +362,18 @@ fn filter_text(filter: &Filter) -> Result<String, Error> {
     json(&stored, "webhook_endpoints.filter")
 }
 
-pub(super) fn filter_from(row: &AnyRow) -> Result<Filter, Error> {
+/// What the filter restricts beyond the owner's own tenants, where the statement that found the row has compared those.
+pub(super) fn narrower_filter_from(row: &AnyRow) -> Result<Filter, Error> {
+    let mut filter = filter_from(row)?;
+    let own = tenants::owner_from(row)?;
+    let wanted = Tenancy::Only(filter.tenants.iter().cloned().collect());
+    if own.is_some() && wanted.confinement() == own {
+        filter.tenants.clear();
+    }
+    Ok(filter)
+}
+
+fn filter_from(row: &AnyRow) -> Result<Filter, Error> {
     let stored: StoredFilter = row.document("filter")?;
     Ok(Filter {
         plans: stored.plans,

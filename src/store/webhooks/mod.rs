@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::readable::ENDPOINTS;
 use super::row::{Columns as _, micros};
-use super::{Error, Tx};
+use super::{Error, Tx, tenants};
 use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::{DeliveryId, EmId, EndpointId, OperationId};
 use crate::domain::webhook::Subscription;
@@ -36,23 +36,34 @@ mod purpose {
 const BEHIND: &str = "case when exists (select 1 from webhook_deliveries e where e.lane = $2 and e.order_key = $7 \
      and e.state in ('pending', 'sending', 'held') and e.passed = 0) then 1 else 0 end";
 
+/// The endpoints that may get an event of the tenant with the id `$1` and the name `$2`, or about an endpoint of an owner `$3`
+/// (docs/behaviour.md#tenants): those of owners who see it.
+const ADDRESSED: &str = "select id, event_types, filter, enabled, owner_tenants from webhook_endpoints e \
+     where owner_tenants is null or owner_tenants = $3 or exists (select 1 from webhook_endpoint_tenants t \
+     where t.endpoint_id = e.id and t.tenant in ($1, $2))";
+
 /// Writes a delivery of `event` for every endpoint that wants it, and for the callback of the operation that it ends,
 /// within the event's own transaction.
 pub(in crate::store) async fn fan_out(tx: &mut Tx, event: &NewEvent) -> Result<(), Error> {
-    let rows = sqlx::query("select id, event_types, filter, enabled from webhook_endpoints")
+    let routing = &event.routing;
+    let (tenant_id, tenant_name) = tenants::columns(routing.tenant.as_ref());
+    let rows = sqlx::query(ADDRESSED)
+        .bind(tenant_id)
+        .bind(tenant_name)
+        .bind(tenants::owner_column(routing.endpoint_owner.as_ref())?)
         .fetch_all(tx.connection())
         .await?;
     let subscriptions = tx.read_rows(ENDPOINTS, &rows, |row| {
         let subscription = Subscription {
             endpoint: row.parsed("id")?,
             event_types: endpoints::types_from(row)?,
-            filter: endpoints::filter_from(row)?,
+            filter: endpoints::narrower_filter_from(row)?,
         };
-        Ok((subscription, row.flag("enabled")?))
+        Ok((subscription, row.opt_text("owner_tenants")?, row.flag("enabled")?))
     })?;
-    for (subscription, enabled) in subscriptions.items {
+    for (subscription, owner, enabled) in subscriptions.items {
         if subscription.wants(event) {
-            let to = Addressee::Endpoint(subscription.endpoint);
+            let to = Addressee::Endpoint(subscription.endpoint, owner);
             insert(tx, event, &to, enabled).await?;
         }
     }
@@ -63,26 +74,30 @@ pub(in crate::store) async fn fan_out(tx: &mut Tx, event: &NewEvent) -> Result<(
 }
 
 enum Addressee {
-    Endpoint(EndpointId),
-    Callback { operation: OperationId, origin: String },
+    /// An endpoint and its `owner_tenants`.
+    Endpoint(EndpointId, Option<String>),
+    Callback {
+        operation: OperationId,
+        origin: String,
+    },
 }
 
 async fn insert(tx: &mut Tx, event: &NewEvent, to: &Addressee, enabled: bool) -> Result<DeliveryId, Error> {
     let clock = tx.clock();
     let id = DeliveryId::new(clock.id());
     let now = micros(clock.now());
-    let (lane, endpoint, operation) = match to {
-        Addressee::Endpoint(id) => (id.to_string(), Some(id.to_string()), None),
+    let (lane, endpoint, operation, owner) = match to {
+        Addressee::Endpoint(id, owner) => (id.to_string(), Some(id.to_string()), None, owner.clone()),
         Addressee::Callback { operation, origin } => {
-            (callback_lane(origin), None, Some(operation.to_string()))
+            (callback_lane(origin), None, Some(operation.to_string()), None)
         }
     };
     let ordered = endpoint.is_some();
     sqlx::query(sqlx::AssertSqlSafe(format!(
         "insert into webhook_deliveries \
              (id, lane, endpoint_id, operation_id, event_id, event_type, place, order_key, state, due_at, blocked, urgent, \
-              since, created_at) \
-         values ($1, $2, $3, $4, $5, $6, (select seq from events where id = $5), $7, $8, $9, {BEHIND}, $10, $11, $11)"
+              since, created_at, owner_tenants) \
+         values ($1, $2, $3, $4, $5, $6, (select seq from events where id = $5), $7, $8, $9, {BEHIND}, $10, $11, $11, $12)"
     )))
     .bind(id.to_string())
     .bind(lane)
@@ -95,6 +110,7 @@ async fn insert(tx: &mut Tx, event: &NewEvent, to: &Addressee, enabled: bool) ->
     .bind(enabled.then_some(now))
     .bind(i64::from(event.kind == EventType::WebhookTest))
     .bind(now)
+    .bind(owner)
     .execute(tx.connection())
     .await?;
     Ok(id)

@@ -12,11 +12,12 @@ use super::claims::Claimed;
 use super::deliveries::DeliveryFilter;
 use super::outcomes::Settled;
 use crate::clock::{Clock as _, ManualClock, SystemClock};
+use crate::domain::access::Tenancy;
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::{EmId, EndpointId, EventId, OperationId};
 use crate::domain::webhook::endpoint::{Settings, SigningSecret};
 use crate::domain::webhook::target::TargetUrl;
-use crate::domain::webhook::{AttemptError, Delivery, DeliveryState};
+use crate::domain::webhook::{AttemptError, Delivery, DeliveryState, Owner};
 use crate::store::Store;
 use crate::store::config::Retention;
 use crate::store::retention::Pruner;
@@ -39,9 +40,15 @@ impl Fixture {
         let target =
             TargetUrl::parse("https://user:word@receiver.example/hook?key=value", false).expect("a URL");
         let mut tx = self.store.begin().await.expect("begun");
-        tx.insert_endpoint(id, &target, &SigningSecret::from_key(&[1; 32]), &settings)
-            .await
-            .expect("inserted");
+        tx.insert_endpoint(
+            id,
+            &Owner::default(),
+            &target,
+            &SigningSecret::from_key(&[1; 32]),
+            &settings,
+        )
+        .await
+        .expect("inserted");
         tx.commit().await.expect("committed");
         id
     }
@@ -97,7 +104,7 @@ impl Fixture {
     async fn all(&self) -> Vec<Delivery> {
         let mut all = self
             .store
-            .deliveries(&DeliveryFilter::default(), None, 100)
+            .deliveries(&Tenancy::All, &DeliveryFilter::default(), None, 100)
             .await
             .expect("read");
         all.sort_by_key(|delivery| delivery.created_at);
@@ -157,7 +164,12 @@ async fn secrets_are_not_readable_in_the_tables() {
         !text.contains("word") && !text.contains("whsec") && !text.contains("value"),
         "{text}"
     );
-    let endpoint = fixture.store.endpoint(id).await.expect("read").expect("there");
+    let endpoint = fixture
+        .store
+        .endpoint(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(endpoint.shown_url, "https://***@receiver.example/hook?key=***");
 }
 
@@ -349,7 +361,11 @@ async fn held_deliveries_go_out_in_the_order_of_the_log() {
     }
     assert!(fixture.claim().await.is_empty());
     let mut tx = fixture.store.begin().await.expect("begun");
-    let mut endpoint = tx.endpoint(id).await.expect("read").expect("there");
+    let mut endpoint = tx
+        .endpoint(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     endpoint.settings.enabled = true;
     tx.update_endpoint(&endpoint, None).await.expect("updated");
     tx.release_deliveries(id).await.expect("released");
@@ -365,14 +381,21 @@ async fn deleting_an_endpoint_cancels_its_waiting_deliveries_only() {
     fixture.session_event(1, 2).await;
     let in_flight = fixture.claim().await;
     let mut tx = fixture.store.begin().await.expect("begun");
-    assert!(tx.delete_endpoint(id).await.expect("deleted"));
+    assert!(tx.delete_endpoint(id, &Tenancy::All).await.expect("deleted"));
     tx.commit().await.expect("committed");
     assert_eq!(
         fixture.states().await,
         [DeliveryState::Sending, DeliveryState::Cancelled]
     );
     assert!(fixture.settle(&in_flight[0], DELIVERED, false).await);
-    assert!(fixture.store.endpoint(id).await.expect("read").is_none());
+    assert!(
+        fixture
+            .store
+            .endpoint(id, &Tenancy::All)
+            .await
+            .expect("read")
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -386,7 +409,12 @@ async fn a_test_event_goes_to_its_endpoint_alone() {
         })
         .await;
     let mut tx = fixture.store.begin().await.expect("begun");
-    let mut health = tx.endpoint(id).await.expect("read").expect("there").health;
+    let mut health = tx
+        .endpoint(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there")
+        .health;
     health.pause(fixture.later(3600));
     tx.save_health(id, &health).await.expect("saved");
     tx.commit().await.expect("committed");
@@ -413,7 +441,12 @@ async fn probes_take_turns_over_the_sessions_that_wait() {
         .event(EventType::UpstreamUnavailable, Routing::default())
         .await;
     let mut tx = fixture.store.begin().await.expect("begun");
-    let mut health = tx.endpoint(id).await.expect("read").expect("there").health;
+    let mut health = tx
+        .endpoint(id, &Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there")
+        .health;
     health.failed(fixture.clock.now(), "timeout");
     health.down_since = Some(fixture.clock.now());
     tx.save_health(id, &health).await.expect("saved");

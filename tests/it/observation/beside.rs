@@ -117,7 +117,12 @@ async fn a_task_that_does_not_answer_delays_no_sessions_end() {
         assert!(Instant::now() < deadline, "its answer is never taken up");
         assert!(world.look().await);
     }
-    let operation = world.store.operation(asked).await.expect("read").expect("there");
+    let operation = world
+        .store
+        .operation(asked, &emgate::domain::access::Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert!(operation.session.is_some(), "{operation:?}");
 }
 
@@ -166,7 +171,12 @@ async fn an_operation_with_an_unreadable_task_ends_by_its_session() {
     for _ in 0..60 {
         assert!(world.look().await);
     }
-    let operation = world.store.operation(asked).await.expect("read").expect("there");
+    let operation = world
+        .store
+        .operation(asked, &emgate::domain::access::Tenancy::All)
+        .await
+        .expect("read")
+        .expect("there");
     assert_eq!(operation.state, OperationState::Finished, "{operation:?}");
     assert_eq!(log.warnings("record=\"task-"), 1, "{log:?}");
     assert_eq!(

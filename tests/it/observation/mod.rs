@@ -132,7 +132,11 @@ impl Observatory {
     }
 
     async fn events(&self) -> Vec<Value> {
-        let log = self.store.events_after(0, 100_000).await.expect("the log");
+        let log = self
+            .store
+            .events_after(&emgate::domain::access::Tenancy::All, 0, 100_000)
+            .await
+            .expect("the log");
         log.iter()
             .map(|event| serde_json::from_str(&event.body).expect("JSON"))
             .collect()

@@ -41,7 +41,10 @@ async fn stage() -> (Store, PgConnection, OperationId) {
 
 /// What recording EM's answer does.
 async fn take(tx: &mut Tx, id: OperationId) {
-    let operation = tx.operation(id).await.expect("read");
+    let operation = tx
+        .operation(id, &emgate::domain::access::Tenancy::All)
+        .await
+        .expect("read");
     let mut operation = operation.expect("the operation");
     tx.keep_logon(&logon()).await.expect("kept");
     operation.task = Some(OperationTask {

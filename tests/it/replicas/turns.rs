@@ -54,7 +54,10 @@ async fn changes_of_endpoints_and_the_dispatcher_never_deadlock() {
         let asked = tokio::spawn(answer(replica.request(method.clone(), &path, &body)));
         until_waiting(&mut connection, 1, || asked.is_finished()).await;
         assert!(!asked.is_finished(), "{method} {path} did not wait for the turn");
-        let found = turn.endpoint(id).await.expect("locked at once");
+        let found = turn
+            .endpoint(id, &emgate::domain::access::Tenancy::All)
+            .await
+            .expect("locked at once");
         assert!(found.is_some());
         turn.commit().await.expect("committed");
         let (status, answer) = asked.await.expect("an answer");

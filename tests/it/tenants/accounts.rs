@@ -1,0 +1,127 @@
+//! A tenant's own account at EM: it serves the tenant's callers, with logon sessions of its own.
+
+use std::collections::BTreeSet;
+
+use emgate::upstream::config::Account;
+use serde_json::{Value, json};
+
+use super::{ABC, NORDWIND, confined, plans_of};
+use crate::support::TestGateway;
+use crate::waiting::eventually;
+
+/// A gateway with an account of ABC's beside that of the operators.
+async fn gateway(password: &str) -> TestGateway {
+    let account = Account {
+        tenant: Some(ABC.to_owned()),
+        max_sessions: 1,
+        ..Account::new("abc", ABC, password.to_owned().into())
+    };
+    TestGateway::builder()
+        .sim(|sim| sim.plans = 8)
+        .config(|config| config.upstream.accounts.push(account))
+        .start()
+        .await
+}
+
+/// The logons of each account, by the metrics.
+async fn logons(test: &TestGateway) -> BTreeSet<String> {
+    let text = test.stranger().get("/metrics").send().await.expect(200).text;
+    let line = |line: &&str| line.contains("logons") && line.contains("outcome=\"ok\"");
+    let account = |line: &str| {
+        let (_, rest) = line.split_once("account=\"").expect("an account");
+        rest.split('"').next().expect("its end").to_owned()
+    };
+    text.lines().filter(line).map(account).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_account_reads_and_runs_its_plans() {
+    let test = gateway("simulated").await;
+    let plans = plans_of(&test, ABC).await;
+    let before = async || {
+        let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+        stats["requests"]["GET /api/cloud/cloudFailoverPlans"]
+            .as_u64()
+            .unwrap_or_default()
+    };
+    assert_eq!(before().await, 0);
+    let own = confined(&test, &[ABC]);
+    let list = own
+        .get("/api/v1/cloud-failover-plans?sortAsc=name")
+        .send()
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(list["items"].as_array().expect("plans").len(), plans.len());
+    assert_eq!(
+        before().await,
+        1,
+        "the list comes from the tenant's own collection"
+    );
+    assert_eq!(
+        logons(&test).await,
+        ["abc", "operators"].map(str::to_owned).into()
+    );
+
+    let path = format!("/api/v1/cloud-failover-plans/{}", plans[0]);
+    let plan = own.get(&path).send().await.expect(200).body;
+    assert_eq!(plan, test.client.get(&path).send().await.expect(200).body);
+    let other = &plans_of(&test, NORDWIND).await[0];
+    own.get(&format!("/api/v1/cloud-failover-plans/{other}"))
+        .refused(404, "not-found")
+        .await;
+    let asked = own.post(&format!("{path}/start")).send().await.expect(202);
+    let operation = format!("/api/v1/operations/{}", super::id_of(&asked.body));
+    let ended = eventually(
+        "the end of the failover",
+        async || own.get(&operation).send().await.body,
+        |body| body["state"] == "finished",
+    )
+    .await;
+    assert_eq!(
+        (&ended["result"], &ended["plan"]["tenant"]["name"]),
+        (&json!("success"), &json!(ABC))
+    );
+
+    // Whoever is confined to more than the tenant acts with its account, and reads with that of the operators.
+    let both = confined(&test, &[ABC, NORDWIND]);
+    let asked = both.post(&format!("{path}/undo")).send().await;
+    assert!([202, 409].contains(&asked.status), "{}", asked.text);
+    // EM lets tenants edit nothing, so an edit is sent by the operators.
+    let mut edited = plan.clone();
+    edited["preFailoverCommand"] = json!({"enabled": true, "command": "C:\\prepare.cmd"});
+    let edit = own.request("PUT", &format!("/api/v1/cloud-failover-plans/{}", plans[1]));
+    let mut second = own
+        .get(&format!("/api/v1/cloud-failover-plans/{}", plans[1]))
+        .send()
+        .await
+        .expect(200)
+        .body;
+    second["preFailoverCommand"] = edited["preFailoverCommand"].clone();
+    edit.json(&second).send().await.expect(202);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_refused_account_fails_its_callers_alone() {
+    let test = gateway("wrong").await;
+    let own = confined(&test, &[ABC]);
+    own.get("/api/v1/cloud-failover-plans")
+        .refused(502, "upstream-auth-failed")
+        .await;
+    confined(&test, &[NORDWIND])
+        .get("/api/v1/cloud-failover-plans")
+        .send()
+        .await
+        .expect(200);
+    own.get("/api/v1/operations").send().await.expect(200);
+    let ready = test.stranger().get("/readyz").send().await.expect(200).body;
+    let checks = ready["checks"].as_array().expect("checks");
+    let logon = checks
+        .iter()
+        .find(|check| check["name"] == "logon")
+        .expect("a check");
+    assert_eq!(logon["status"], "failed", "{ready}");
+    assert!(!ready.to_string().contains(ABC), "{ready}");
+    test.stop().await;
+}

@@ -1,0 +1,470 @@
+//! Every operation of the document, asked by a caller of the tenant, one of another tenant, one of no tenant, and one who is
+//! not confined. The operations come from the document, so that a new one without a row fails here.
+//!
+//! What belongs to another tenant is answered as what never existed: with the same status, headers and bytes, but for the
+//! id that the request itself named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{ABC, NORDWIND, Things, confined, endpoint, gateway};
+use crate::support::client::Answer;
+use crate::support::receiver::WebhookReceiver;
+use crate::support::{Client, TestGateway};
+
+/// What an operation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// Nothing: it is open.
+    Open,
+    /// The caller themselves.
+    Caller,
+    /// A page that is the same for everybody with the scope.
+    Page,
+    /// A list of what tenants have.
+    List,
+    /// A list of what no tenant has.
+    NobodysList,
+    /// It makes something of the caller's own.
+    Making,
+    Plan,
+    /// A plan that the operation removes.
+    DoomedPlan,
+    OnPremisesPlan,
+    Operation,
+    Session,
+    Endpoint,
+    /// An endpoint that the operation removes.
+    DoomedEndpoint,
+    Delivery,
+}
+
+const ROWS: &[(&str, About)] = &[
+    ("getProtectedResource", About::Open),
+    ("getHealth", About::Open),
+    ("getMetrics", About::Open),
+    ("getOpenapi", About::Open),
+    ("getProblem", About::Open),
+    ("getReadiness", About::Open),
+    ("getIndex", About::Caller),
+    ("getMe", About::Caller),
+    ("listEventTypes", About::Page),
+    ("listCloudFailoverPlans", About::List),
+    ("getCloudFailoverPlan", About::Plan),
+    ("updateCloudFailoverPlan", About::Plan),
+    ("deleteCloudFailoverPlan", About::DoomedPlan),
+    ("startCloudFailoverPlan", About::Plan),
+    ("testCloudFailoverPlan", About::Plan),
+    ("undoCloudFailoverPlan", About::Plan),
+    ("listFailoverPlans", About::NobodysList),
+    ("getFailoverPlan", About::OnPremisesPlan),
+    ("updateFailoverPlan", About::OnPremisesPlan),
+    ("startFailoverPlan", About::OnPremisesPlan),
+    ("undoFailoverPlan", About::OnPremisesPlan),
+    ("listEvents", About::List),
+    ("listFailoverSessions", About::List),
+    ("getFailoverSession", About::Session),
+    ("listOperations", About::List),
+    ("getOperation", About::Operation),
+    ("cancelOperation", About::Operation),
+    ("listWebhookDeliveries", About::List),
+    ("getWebhookDelivery", About::Delivery),
+    ("listWebhookEndpoints", About::List),
+    ("createWebhookEndpoint", About::Making),
+    ("getWebhookEndpoint", About::Endpoint),
+    ("updateWebhookEndpoint", About::Endpoint),
+    ("deleteWebhookEndpoint", About::DoomedEndpoint),
+    ("testWebhookEndpoint", About::Endpoint),
+];
+
+/// An operation of the document.
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+}
+
+/// Those that are not the mirror's, and those that are.
+async fn operations(test: &TestGateway) -> (Vec<Operation>, Vec<Operation>) {
+    let document = test.stranger().get("/openapi.json").send().await.expect(200).body;
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("a path item") {
+            all.push(Operation {
+                id: operation["operationId"].as_str().expect("an id").to_owned(),
+                method: method.to_uppercase(),
+                path: path.clone(),
+            });
+        }
+    }
+    all.into_iter()
+        .partition(|operation| !operation.path.starts_with("/api/v1/em"))
+}
+
+/// What the tests have made, and who asks.
+struct World {
+    test: TestGateway,
+    abc: Things,
+    nordwind: Things,
+    of_abc: Client,
+    of_nordwind: Client,
+    of_nobody: Client,
+    receiver: WebhookReceiver,
+}
+
+impl World {
+    async fn start() -> Self {
+        let test = gateway().await;
+        let receiver = WebhookReceiver::start().await;
+        let abc = Things::make(&test, ABC, &receiver).await;
+        let nordwind = Things::make(&test, NORDWIND, &receiver).await;
+        Self {
+            of_abc: confined(&test, &[ABC]),
+            of_nordwind: confined(&test, &[NORDWIND]),
+            of_nobody: confined(&test, &[]),
+            test,
+            abc,
+            nordwind,
+            receiver,
+        }
+    }
+
+    fn request(&self, client: &Client, operation: &Operation, id: &str) -> crate::support::client::Request {
+        let path = operation
+            .path
+            .split('/')
+            .map(|part| if part.starts_with('{') { id } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        let request = client
+            .request(&operation.method, &path)
+            .header("x-request-id", "the-same");
+        match operation.id.as_str() {
+            "createWebhookEndpoint" => request.json(&json!({"url": self.receiver.url()})),
+            "updateWebhookEndpoint" => request
+                .header("content-type", "application/merge-patch+json")
+                .body(json!({"description": "mine"}).to_string()),
+            "updateCloudFailoverPlan" | "updateFailoverPlan" => request.json(&json!({"id": id})),
+            _ => request,
+        }
+    }
+
+    async fn ask(&self, client: &Client, operation: &Operation, id: &str) -> Answer {
+        self.request(client, operation, id).send().await
+    }
+
+    /// One thing of each tenant, and one that never existed.
+    async fn ids(&self, about: About) -> (String, String, String) {
+        let fresh = async |client: &Client| endpoint(client, &self.receiver.url()).await;
+        let nothing = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
+        let (own, foreign, prefix) = match about {
+            About::Plan => (&self.abc.plans[0], &self.nordwind.plans[0], ""),
+            About::DoomedPlan => (&self.abc.plans[2], &self.nordwind.plans[2], ""),
+            About::Operation => (&self.abc.operation, &self.nordwind.operation, ""),
+            About::Session => (&self.abc.session, &self.nordwind.session, ""),
+            About::Endpoint => (&self.abc.endpoint, &self.nordwind.endpoint, "ep_"),
+            About::Delivery => (&self.abc.delivery, &self.nordwind.callback_delivery, "dlv_"),
+            About::DoomedEndpoint => {
+                let own = fresh(&self.of_abc).await;
+                return (own, fresh(&self.of_nordwind).await, format!("ep_{nothing}"));
+            }
+            other => panic!("{other:?} has no id"),
+        };
+        (own.clone(), foreign.clone(), format!("{prefix}{nothing}"))
+    }
+}
+
+/// What an answer tells: without what differs from request to request, and with the id that the request named left out.
+fn told(answer: &Answer, id: &str) -> (u16, BTreeMap<String, String>, String) {
+    let differs = ["date", "traceparent"];
+    let headers = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !differs.contains(&name.as_str()))
+        .map(|(name, value)| (name.to_string(), value.to_str().expect("text").replace(id, "ID")));
+    (answer.status, headers.collect(), answer.text.replace(id, "ID"))
+}
+
+fn names_any_of(text: &str, things: &Things, tenant: &str) -> Option<String> {
+    let ids = things.ids().into_iter().map(ToOwned::to_owned);
+    ids.chain([tenant.to_owned()])
+        .find(|id| text.contains(id.as_str()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_keeps_tenants_apart() {
+    let world = World::start().await;
+    let (own, mirror) = operations(&world.test).await;
+    let listed: BTreeSet<&str> = own.iter().map(|operation| operation.id.as_str()).collect();
+    let rows: BTreeMap<&str, About> = ROWS.iter().copied().collect();
+    let expected: BTreeSet<&str> = rows.keys().copied().collect();
+    assert_eq!(
+        listed, expected,
+        "the document's operations and the rows of the matrix"
+    );
+    // Lists come first, while nothing changes; what removes something comes last.
+    let mut own: Vec<(&Operation, About)> = own
+        .iter()
+        .map(|operation| (operation, rows[operation.id.as_str()]))
+        .collect();
+    own.sort_by_key(|(_, about)| match about {
+        About::List => 0,
+        About::DoomedPlan | About::DoomedEndpoint => 2,
+        _ => 1,
+    });
+    for (operation, about) in own {
+        try_row(&world, operation, about).await;
+    }
+    for operation in &mirror {
+        try_mirror(&world, operation).await;
+    }
+    assert!(mirror.len() > 250, "the document has lost the mirror");
+    world.test.stop().await;
+}
+
+async fn try_row(world: &World, operation: &Operation, about: About) {
+    let place = &operation.id;
+    match about {
+        About::Open => {
+            let answer = world.ask(&world.test.stranger(), operation, "plan-busy").await;
+            assert!(answer.status < 400, "{place}: {}", answer.text);
+            for (things, tenant) in [(&world.abc, ABC), (&world.nordwind, NORDWIND)] {
+                // The document's own example is a plan of the simulator.
+                let named = names_any_of(&answer.text, things, tenant);
+                assert!(named.is_none() || place == "getOpenapi", "{place}: {named:?}");
+            }
+        }
+        About::Caller => {
+            for client in [
+                &world.of_abc,
+                &world.of_nordwind,
+                &world.of_nobody,
+                &world.test.client,
+            ] {
+                world.ask(client, operation, "").await.expect(200);
+            }
+        }
+        About::Page => {
+            world.ask(&world.of_nobody, operation, "").await.expect(403);
+            let [one, other, all] = [&world.of_abc, &world.of_nordwind, &world.test.client];
+            let one = world.ask(one, operation, "").await.expect(200);
+            for client in [other, all] {
+                let answer = world.ask(client, operation, "").await.expect(200);
+                assert_eq!(told(&answer, "-"), told(&one, "-"), "{place}");
+            }
+        }
+        About::List => try_list(world, operation).await,
+        About::NobodysList => {
+            world.ask(&world.of_nobody, operation, "").await.expect(403);
+            for client in [&world.of_abc, &world.of_nordwind] {
+                let answer = world.ask(client, operation, "").await.expect(200);
+                assert_eq!(answer.body["items"], json!([]), "{place}");
+                assert_eq!(answer.body["page"]["total"], 1, "{place}");
+            }
+            let all = world.ask(&world.test.client, operation, "").await.expect(200);
+            assert_ne!(all.body["items"], json!([]), "{place}");
+        }
+        About::Making => {
+            world.ask(&world.of_nobody, operation, "").await.expect(403);
+            for client in [&world.of_abc, &world.of_nordwind, &world.test.client] {
+                world.ask(client, operation, "").await.expect(201);
+            }
+        }
+        About::OnPremisesPlan => {
+            let list = world.test.client.get("/api/v1/failover-plans").send().await;
+            let plan = super::id_of(&list.expect(200).body["items"][0]);
+            let missing = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
+            world.ask(&world.of_nobody, operation, &plan).await.expect(403);
+            for client in [&world.of_abc, &world.of_nordwind] {
+                let there = world.ask(client, operation, &plan).await;
+                let there = there.expect_problem(404, "not-found");
+                let nothing = world.ask(client, operation, missing).await;
+                assert_eq!(told(&there, &plan), told(&nothing, missing), "{place}");
+            }
+            let all = world.ask(&world.test.client, operation, &plan).await;
+            assert!(![401, 403, 404].contains(&all.status), "{place}: {}", all.text);
+        }
+        About::Plan
+        | About::DoomedPlan
+        | About::Operation
+        | About::Session
+        | About::Endpoint
+        | About::DoomedEndpoint
+        | About::Delivery => try_thing(world, operation, about).await,
+    }
+}
+
+async fn try_list(world: &World, operation: &Operation) {
+    let place = &operation.id;
+    world.ask(&world.of_nobody, operation, "").await.expect(403);
+    let one = world.ask(&world.of_abc, operation, "").await.expect(200);
+    let other = world.ask(&world.of_nordwind, operation, "").await.expect(200);
+    let all = world.test.client.get(&format!("{}?pageSize=100", operation.path));
+    let all = all.send().await.expect(200);
+    for (answer, own, own_name, foreign, foreign_name) in [
+        (&one, &world.abc, ABC, &world.nordwind, NORDWIND),
+        (&other, &world.nordwind, NORDWIND, &world.abc, ABC),
+    ] {
+        assert_eq!(names_any_of(&answer.text, foreign, foreign_name), None, "{place}");
+        assert!(
+            names_any_of(&answer.text, own, own_name).is_some(),
+            "{place}: {}",
+            answer.text
+        );
+        assert!(names_any_of(&all.text, own, own_name).is_some(), "{place}");
+        if let Some(total) = answer.body["page"]["total"].as_u64() {
+            assert_eq!(total, 1, "{place}");
+        }
+    }
+    // A page of one item leads to the rest of one's own and to nothing else.
+    let mut next = Some(format!("{}?pageSize=1", operation.path));
+    let mut seen = 0;
+    while let Some(path) = next {
+        let page = world.of_abc.get(&path).send().await.expect(200);
+        assert_eq!(
+            names_any_of(&page.text, &world.nordwind, NORDWIND),
+            None,
+            "{place}"
+        );
+        seen += page.body["items"].as_array().expect("items").len();
+        if let Some(total) = page.body["page"]["total"].as_u64() {
+            assert_eq!(
+                total as usize,
+                one.body["items"].as_array().expect("items").len(),
+                "{place}"
+            );
+        }
+        next = page.body["page"]["next"].as_str().map(ToOwned::to_owned);
+    }
+    assert_eq!(
+        seen,
+        one.body["items"].as_array().expect("items").len(),
+        "{place}"
+    );
+}
+
+async fn try_thing(world: &World, operation: &Operation, about: About) {
+    let place = &operation.id;
+    let (own, foreign, missing) = world.ids(about).await;
+    world.ask(&world.of_nobody, operation, &own).await.expect(403);
+    for (client, foreign) in [(&world.of_abc, &foreign), (&world.of_nordwind, &own)] {
+        let there = world.ask(client, operation, foreign).await;
+        let there = there.expect_problem(404, "not-found");
+        let nothing = world.ask(client, operation, &missing).await;
+        assert_eq!(told(&there, foreign), told(&nothing, &missing), "{place}");
+    }
+    for (client, id) in [(&world.of_abc, &own), (&world.test.client, &foreign)] {
+        let answer = world.ask(client, operation, id).await;
+        assert!(
+            ![401, 403, 404].contains(&answer.status) && answer.status < 500,
+            "{place}: {}",
+            answer.text
+        );
+    }
+}
+
+async fn try_mirror(world: &World, operation: &Operation) {
+    let path = operation
+        .path
+        .split('/')
+        .map(|part| {
+            if part.starts_with('{') {
+                &world.abc.plans[0]
+            } else {
+                part
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("/");
+    for client in [&world.of_abc, &world.of_nordwind, &world.of_nobody] {
+        client
+            .request(&operation.method, &path)
+            .refused(403, "insufficient-scope")
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_filter_tells_another_tenants_things_from_nothing() {
+    let world = World::start().await;
+    let (foreign, nothing) = (&world.nordwind, "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01");
+    let cases = [
+        (
+            "/api/v1/operations?planId=",
+            foreign.plans[0].clone(),
+            nothing.to_owned(),
+        ),
+        (
+            "/api/v1/webhook-deliveries?endpointId=",
+            foreign.endpoint.clone(),
+            format!("ep_{nothing}"),
+        ),
+        (
+            "/api/v1/events?after=",
+            foreign.event.clone(),
+            format!("evt_{nothing}"),
+        ),
+        (
+            "/api/v1/events?before=",
+            foreign.event.clone(),
+            format!("evt_{nothing}"),
+        ),
+        (
+            "/api/v1/failover-sessions?planName=",
+            "Nordwind%20Klinik%20Failover%20Plan".to_owned(),
+            "Nothing".to_owned(),
+        ),
+    ];
+    for (path, theirs, nothing) in cases {
+        let ask = async |id: &str| {
+            let request = world.of_abc.get(&format!("{path}{id}"));
+            let answer = request.header("x-request-id", "the-same").send().await;
+            told(&answer, id)
+        };
+        assert_eq!(ask(&theirs).await, ask(&nothing).await, "{path}");
+    }
+    // The numbers that cursors of others hold are none of a confined caller's.
+    let all = world
+        .test
+        .client
+        .get("/api/v1/events?pageSize=1")
+        .send()
+        .await
+        .expect(200)
+        .body;
+    let next: &str = all["page"]["next"].as_str().expect("a next page");
+    world.of_abc.get(next).refused(422, "invalid-request").await;
+    world.test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tenants_plan_costs_as_many_requests_as_none() {
+    let world = World::start().await;
+    let missing = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
+    let [there, nothing] = [&world.nordwind.plans[1], missing].map(|id| {
+        let path = format!("/api/v1/cloud-failover-plans/{id}");
+        (path, format!("GET /api/cloud/cloudFailoverPlans/{id}"))
+    });
+    for (path, _) in [&there, &nothing] {
+        for _ in 0..3 {
+            world.of_abc.get(path).refused(404, "not-found").await;
+        }
+        world
+            .of_abc
+            .post(&format!("{path}/test"))
+            .refused(404, "not-found")
+            .await;
+    }
+    let stats = world
+        .test
+        .sim_control(reqwest::Method::GET, "stats", Value::Null)
+        .await;
+    let asked = |line: &str| stats["requests"][line].as_u64().unwrap_or_default();
+    assert_eq!((asked(&there.1), asked(&nothing.1)), (4, 4), "{stats}");
+    assert_eq!(
+        stats["requests"][format!("POST /api/cloud/cloudFailoverPlans/{}", world.nordwind.plans[1])],
+        Value::Null
+    );
+    world.test.stop().await;
+}
