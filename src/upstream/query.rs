@@ -44,6 +44,14 @@ impl Filter {
         }
     }
 
+    /// `field` is one of these texts, as they are written; nothing to hold when there are none.
+    pub fn and_any_text(&mut self, field: &str, texts: &[&str]) {
+        let any: Vec<String> = texts.iter().map(|text| condition(field, "==", text)).collect();
+        if !any.is_empty() {
+            self.0.push(format!("({})", any.join(",")));
+        }
+    }
+
     fn text(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| self.0.join(";"))
     }
