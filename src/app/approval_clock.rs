@@ -21,8 +21,7 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// See the module.
 pub struct ApprovalClock {
     app: App,
-    /// When each wait ends by the time that this process has run.
-    ends: HashMap<OperationId, Instant>,
+    waits: Waits,
 }
 
 impl ApprovalClock {
@@ -31,7 +30,7 @@ impl ApprovalClock {
     pub fn new(app: App) -> Self {
         Self {
             app: app.for_workers(),
-            ends: HashMap::new(),
+            waits: Waits::default(),
         }
     }
 
@@ -42,31 +41,40 @@ impl ApprovalClock {
             self.app.end_unsent(id).await?;
         }
         let waiting = self.app.store.awaiting_approval().await?;
-        for id in self.due(&waiting) {
+        let trusted_now = self.app.store.trusted_now();
+        for id in self.waits.over(&waiting, trusted_now, Instant::now()) {
             self.app.expire(id).await?;
         }
         Ok(())
     }
+}
 
-    /// Which of the waits are over.
-    fn due(&mut self, waiting: &[(OperationId, Timestamp)]) -> Vec<OperationId> {
-        let (trusted_now, running) = (self.app.store.trusted_now(), Instant::now());
-        let known = std::mem::take(&mut self.ends);
-        self.ends = waiting
-            .iter()
-            .map(|(id, until)| {
-                let left = Duration::try_from(until.duration_since(trusted_now)).unwrap_or_default();
-                let end = running.checked_add(left).unwrap_or(running);
-                (*id, known.get(id).copied().unwrap_or(end))
-            })
-            .collect();
-        waiting
-            .iter()
-            .filter(|(id, until)| {
-                trusted_now >= *until || self.ends.get(id).is_some_and(|end| running >= *end)
-            })
-            .map(|(id, _)| *id)
-            .collect()
+/// When waits end by the time that this process has run, from when it first saw each.
+#[derive(Debug, Default)]
+struct Waits(HashMap<OperationId, Instant>);
+
+impl Waits {
+    /// Which of the waits are over. `running` is a time that no clock changes.
+    fn over(
+        &mut self,
+        waiting: &[(OperationId, Timestamp)],
+        trusted_now: Timestamp,
+        running: Instant,
+    ) -> Vec<OperationId> {
+        let Self(known) = self;
+        let mut ends = HashMap::with_capacity(waiting.len());
+        let mut over = Vec::new();
+        for (id, until) in waiting {
+            let left = Duration::try_from(until.duration_since(trusted_now)).unwrap_or_default();
+            let end = known.get(id).copied().or_else(|| running.checked_add(left));
+            let end = end.unwrap_or(running);
+            if trusted_now >= *until || running >= end {
+                over.push(*id);
+            }
+            ends.insert(*id, end);
+        }
+        *known = ends;
+        over
     }
 }
 
@@ -110,5 +118,69 @@ impl App {
         self.expire_waiting(&mut tx, &mut operation).await?;
         tx.commit().await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock};
+    use crate::store::testing::temporary_with;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn noon() -> Timestamp {
+        "2026-01-12T12:00:00Z".parse().expect("a moment")
+    }
+
+    fn operation() -> OperationId {
+        OperationId::new(ManualClock::at(noon()).id())
+    }
+
+    #[test]
+    fn a_wait_is_over_at_its_end_and_not_before() {
+        let (id, running) = (operation(), Instant::now());
+        let waiting = [(id, noon() + HOUR)];
+        let mut waits = Waits::default();
+        assert_eq!(waits.over(&waiting, noon(), running), []);
+        let nearly = noon() + HOUR - Duration::from_secs(1);
+        assert_eq!(waits.over(&waiting, nearly, running), []);
+        assert_eq!(waits.over(&waiting, noon() + HOUR, running), [id]);
+    }
+
+    #[test]
+    fn a_wait_that_ended_while_nothing_ran_is_over_at_the_first_look() {
+        let id = operation();
+        let found = Waits::default().over(&[(id, noon() - HOUR)], noon(), Instant::now());
+        assert_eq!(found, [id]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_wait() {
+        let (id, running) = (operation(), Instant::now());
+        let waiting = [(id, noon() + HOUR)];
+        let mut waits = Waits::default();
+        assert_eq!(waits.over(&waiting, noon(), running), []);
+        let back = noon() - 24 * HOUR;
+        assert_eq!(waits.over(&waiting, back, running + HOUR / 2), []);
+        assert_eq!(waits.over(&waiting, back + HOUR / 2, running + HOUR), [id]);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_far_ahead_ends_no_wait() {
+        let clock = ManualClock::at(noon());
+        let store = temporary_with(clock.clone()).await;
+        let (id, running) = (operation(), Instant::now());
+        let waiting = [(id, store.trusted_now() + 4 * HOUR)];
+        let mut waits = Waits::default();
+        assert_eq!(waits.over(&waiting, store.trusted_now(), running), []);
+        clock.set(noon() + 400 * 24 * HOUR);
+        assert_eq!(waits.over(&waiting, store.trusted_now(), running), []);
+        clock.set(noon());
+        assert_eq!(
+            waits.over(&waiting, store.trusted_now(), running),
+            [],
+            "set right again"
+        );
     }
 }
