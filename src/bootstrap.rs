@@ -15,7 +15,7 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::app::{self, App};
+use crate::app::{self, App, ApprovalClock};
 use crate::auth::{self, Verifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
@@ -222,8 +222,13 @@ impl Opened {
             watcher: watcher_nudge.clone(),
             guard,
             health: dispatcher.health(),
+            policies: config.policies.clone(),
         };
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
         let app = App::new(rooms, limits);
+        tasks.drive(ApprovalClock::new(app.clone()), Nudge::default());
         let verifier = Verifier::new(&config.auth, clock.clone())?;
         drive_keys(&verifier, &tasks);
         let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());

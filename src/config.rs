@@ -7,6 +7,7 @@
 
 mod auth;
 mod certificates;
+mod policies;
 mod reader;
 mod sections;
 mod tree;
@@ -19,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{auth::config::AuthConfig, http, store, upstream, watcher, webhooks};
+use crate::{app::config::Policies, auth::config::AuthConfig, http, store, upstream, watcher, webhooks};
 
 /// Every key with its default, meaning, unit and reason, as TOML.
 pub const DEFAULTS: &str = include_str!("emgate.default.toml");
@@ -34,6 +35,7 @@ pub struct Config {
     pub retention: store::config::Retention,
     pub watch: watcher::config::Config,
     pub webhooks: webhooks::config::Config,
+    pub policies: Policies,
 }
 
 /// One thing that is wrong with the configuration. Its text never carries a secret.
@@ -63,6 +65,19 @@ impl fmt::Display for Fault {
             Some(variable) => write!(f, "{} (from {variable}) {}", self.key, self.message),
             None => write!(f, "{} {}", self.key, self.message),
         }
+    }
+}
+
+impl Config {
+    /// What is odd about it and no fault, a sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let Policies(policies) = &self.policies;
+        let never = policies.iter().filter_map(|policy| {
+            let reason = policy.matching.never_fits()?;
+            Some(format!("the policy `{}` can never match: {reason}", policy.name))
+        });
+        never.collect()
     }
 }
 

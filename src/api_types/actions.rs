@@ -22,6 +22,8 @@ pub struct StartOptions {
     pub callback: Option<CallbackRequest>,
     /// The caller's own notes, returned with the operation: at most 50 strings, 16 KiB in total.
     pub metadata: Option<Metadata>,
+    /// Why, for approvers and the record: 1 to 500 characters. Some policies require it.
+    pub reason: Option<Reason>,
 }
 
 /// Options of an action other than `start`, which chooses its restore points itself.
@@ -36,6 +38,8 @@ pub struct ActionOptions {
     pub callback: Option<CallbackRequest>,
     /// The caller's own notes, returned with the operation: at most 50 strings, 16 KiB in total.
     pub metadata: Option<Metadata>,
+    /// Why, for approvers and the record: 1 to 500 characters. Some policies require it.
+    pub reason: Option<Reason>,
 }
 
 impl From<ActionOptions> for StartOptions {
@@ -44,6 +48,7 @@ impl From<ActionOptions> for StartOptions {
             restore_point: None,
             callback: options.callback,
             metadata: options.metadata,
+            reason: options.reason,
         }
     }
 }
@@ -66,6 +71,50 @@ pub struct CallbackRequest {
     /// The signing secret, `whsec_` and base64. When absent, the gateway generates one and returns it once.
     #[schema(value_type = Option<String>)]
     pub secret: Option<SecretString>,
+}
+
+/// Options of the removal of a plan.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"reason": "replaced by the plan of the new site"}))]
+pub struct DeletionOptions {
+    /// Why, for approvers and the record: 1 to 500 characters. Some policies require it.
+    pub reason: Option<Reason>,
+}
+
+/// What an approver says.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"comment": "agreed in the change board"}))]
+pub struct DecisionOptions {
+    /// For the requester and the record: 1 to 500 characters.
+    pub comment: Option<Reason>,
+}
+
+/// A text for people, 1 to 500 characters, not blank.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(min_length = 1, max_length = 500)]
+pub struct Reason(String);
+
+impl Reason {
+    /// The text.
+    #[must_use]
+    pub fn into_inner(self) -> String {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Reason {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        if text.trim().is_empty() || text.chars().count() > 500 {
+            Err("must be 1 to 500 characters, not all of them blank")
+        } else {
+            Ok(Self(text))
+        }
+    }
 }
 
 /// The caller's own notes.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::Moment;
 use super::operations::Operation;
 use super::sessions::FailoverSession;
+use crate::domain::approval::Decision;
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::EventId;
 use crate::domain::links::Links;
@@ -44,6 +45,35 @@ pub struct FailoverEventData {
     /// The machine that finished; in `failover.vm.finished` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub virtual_machine: Option<String>,
+    /// How the wait for approval ended; in `failover.approval.decided` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<ApprovalDecision>,
+}
+
+/// How an operation's wait for approval ended.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ApprovalDecision {
+    /// `approved`, `rejected`, `expired`, `cancelled` or `planChanged`.
+    pub outcome: &'static str,
+    /// By whom; null when no caller decided.
+    #[schema(required)]
+    pub by: Option<String>,
+    /// When.
+    pub at: Moment,
+    /// What they said.
+    #[schema(required)]
+    pub comment: Option<String>,
+}
+
+impl From<&Decision> for ApprovalDecision {
+    fn from(decision: &Decision) -> Self {
+        Self {
+            outcome: decision.outcome.as_str(),
+            by: decision.by.clone(),
+            at: decision.at.into(),
+            comment: decision.comment.clone(),
+        }
+    }
 }
 
 /// The data of events about Enterprise Manager's reachability.
@@ -157,6 +187,7 @@ pub fn session_event(
         operation: operation.map(|operation| Operation::new(origin.links, operation, None)),
         sequence,
         virtual_machine: machine.map(ToOwned::to_owned),
+        decision: None,
     };
     let routing = Routing {
         session: Some(session.facts.id.clone()),
@@ -180,13 +211,45 @@ pub fn operation_event(
     origin: &Origin<'_>,
     operation: &DomainOperation,
 ) -> Result<NewEvent, Unrepresentable> {
+    about_operation(origin, EventType::OperationFinished, operation, None)
+}
+
+/// Makes the event that reports an operation that waits for approval from now on.
+///
+/// # Errors
+/// [`Unrepresentable`] in theory.
+pub fn approval_requested(
+    origin: &Origin<'_>,
+    operation: &DomainOperation,
+) -> Result<NewEvent, Unrepresentable> {
+    about_operation(origin, EventType::ApprovalRequested, operation, None)
+}
+
+/// Makes the event that reports how an operation's wait for approval ended.
+///
+/// # Errors
+/// [`Unrepresentable`] in theory.
+pub fn approval_decided(
+    origin: &Origin<'_>,
+    operation: &DomainOperation,
+    decision: &Decision,
+) -> Result<NewEvent, Unrepresentable> {
+    about_operation(origin, EventType::ApprovalDecided, operation, Some(decision))
+}
+
+fn about_operation(
+    origin: &Origin<'_>,
+    kind: EventType,
+    operation: &DomainOperation,
+    decision: Option<&Decision>,
+) -> Result<NewEvent, Unrepresentable> {
     let body = Operation::new(origin.links, operation, None);
     let routing = Routing {
         plan: operation.plan.as_ref().map(|plan| plan.id.clone()),
         tenant: operation.plan.as_ref().and_then(|plan| plan.tenant.clone()),
         result: body.result.clone(),
         operation: Some(operation.id),
-        ends_operation: true,
+        ends_operation: kind == EventType::OperationFinished,
         ..Routing::default()
     };
     let data = FailoverEventData {
@@ -194,8 +257,9 @@ pub fn operation_event(
         operation: Some(body),
         sequence: 1,
         virtual_machine: None,
+        decision: decision.map(Into::into),
     };
-    event(origin.id, EventType::OperationFinished, origin.at, data, routing)
+    event(origin.id, kind, origin.at, data, routing)
 }
 
 /// Makes any other event.

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Moment;
 use super::plans::{PlanReference, plan_link};
 use super::sessions::FailoverSession;
+use crate::domain::approval as domain;
 use crate::domain::links::Links;
 use crate::domain::operation::{Failure, Operation as DomainOperation, OperationTask};
 use crate::domain::session::Session;
@@ -40,7 +41,7 @@ impl From<&OperationTask> for Task {
 pub struct OperationFailure {
     /// For people; Enterprise Manager's words are quoted.
     pub message: String,
-    /// What reported the failure: `task`, `session` or `gateway`.
+    /// What reported the failure: `task`, `session`, `gateway` or `policy`.
     pub source: &'static str,
 }
 
@@ -49,6 +50,46 @@ impl From<&Failure> for OperationFailure {
         Self {
             message: failure.message.clone(),
             source: failure.source.as_str(),
+        }
+    }
+}
+
+/// The approvals that an operation needs.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// How many.
+    pub required: usize,
+    /// Those that were given, oldest first.
+    pub given: Vec<GivenApproval>,
+    /// Until when they may be given.
+    pub expires_at: Moment,
+}
+
+/// An approval that was given.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct GivenApproval {
+    /// The approver, as the token names it.
+    #[schema(required)]
+    pub by: Option<String>,
+    /// When.
+    pub at: Moment,
+    /// What the approver said.
+    #[schema(required)]
+    pub comment: Option<String>,
+}
+
+impl From<&domain::Approval> for Approval {
+    fn from(approval: &domain::Approval) -> Self {
+        let given = approval.given.iter().map(|one| GivenApproval {
+            by: one.by.clone(),
+            at: one.at.into(),
+            comment: one.comment.clone(),
+        });
+        Self {
+            required: approval.required,
+            given: given.collect(),
+            expires_at: approval.expires_at.into(),
         }
     }
 }
@@ -108,7 +149,7 @@ pub struct Operation {
     /// The path it acts on, for writes through the mirror.
     #[schema(required)]
     pub target: Option<String>,
-    /// `submitting`, `running`, `finished` or `unknown`.
+    /// `awaitingApproval`, `submitting`, `running`, `finished` or `unknown`.
     pub state: &'static str,
     /// `success`, `warning`, `failed` or `cancelled`; null until finished.
     #[schema(required)]
@@ -130,6 +171,12 @@ pub struct Operation {
     /// The caller, as the token names it.
     #[schema(required)]
     pub requested_by: Option<String>,
+    /// Why the caller asked for it.
+    #[schema(required)]
+    pub reason: Option<String>,
+    /// The approvals that it needs, if a policy holds it back or did.
+    #[schema(required)]
+    pub approval: Option<Approval>,
     /// When.
     pub requested_at: Moment,
     /// When it ended.
@@ -173,6 +220,8 @@ impl Operation {
             session: session.map(|session| FailoverSession::new(links, session)),
             failure: operation.failure.as_ref().map(Into::into),
             requested_by: operation.requested_by.clone(),
+            reason: operation.reason.clone(),
+            approval: operation.approval.as_ref().map(Into::into),
             requested_at: operation.requested_at.into(),
             finished_at: operation.finished_at.map(Moment),
             cancel_requested_at: operation.cancel_requested_at.map(Moment),

@@ -30,6 +30,13 @@ impl OpContext {
     pub const fn tenancy(&self) -> &Tenancy {
         &self.caller.tenancy
     }
+
+    /// The same request as if its caller saw the things of `tenancy`.
+    pub(super) fn seeing(&self, tenancy: Tenancy) -> Self {
+        let mut context = self.clone();
+        context.caller.tenancy = tenancy;
+        context
+    }
 }
 
 /// Holds the operation that a request became; clones share it.

@@ -16,14 +16,18 @@ impl App {
         if !operation.emits_event() {
             return Ok(());
         }
-        let origin = Origin {
-            id: EventId::new(self.clock.id()),
-            at: self.clock.now(),
-            links: self.em.links(),
-        };
-        let event = operation_event(&origin, operation)
+        let event = operation_event(&self.origin(), operation)
             .map_err(|_| Error::Internal("an event could not be represented"))?;
         tx.append_event(&event).await?;
         Ok(())
+    }
+
+    /// What an event that is made now begins with.
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin {
+            id: EventId::new(self.clock.id()),
+            at: self.clock.now(),
+            links: self.em.links(),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::domain::access::Scope;
 pub use crate::domain::field_error::FieldError;
 use crate::domain::id::{EmId, OperationId};
+use crate::domain::policy::Denial;
 use crate::mirror;
 use crate::store;
 pub use crate::store::Error as StoreError;
@@ -51,6 +52,18 @@ pub enum Error {
     /// The operation has ended; there is nothing to stop.
     #[error("the operation has ended")]
     OperationFinished(OperationId),
+    /// The operation does not wait for approval, or no longer.
+    #[error("the operation does not wait for approval")]
+    NotAwaitingApproval(OperationId),
+    /// A policy does not allow it.
+    #[error("a policy does not allow it")]
+    PolicyDenied(Denial),
+    /// A caller would approve or reject what they requested, or approved before.
+    #[error("the caller requested or approved it themselves")]
+    SelfApproval(OperationId),
+    /// The plan is not what it was when the operation was requested; the operation has ended.
+    #[error("the plan has changed since the operation was requested")]
+    PlanChanged(OperationId),
     /// The operation has no task yet, or no longer one, that EM could stop.
     #[error("the operation cannot be cancelled: {reason}")]
     NotCancellable {

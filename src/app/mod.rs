@@ -9,10 +9,15 @@
 //! | `context` | the caller, and the slot for the operation |
 //! | `plans`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
 //! | `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
+//! | `policies`, `approvals`, `approval_clock`, `dry_run` | what policies hold back, and what a request would become |
 //! | `waiting` | callers who wait for the end of an operation |
 //! | `page`, `readiness`, `json_value`, `error` | what several verbs share |
 
+mod approval_clock;
+mod approvals;
+pub mod config;
 pub mod context;
+pub mod dry_run;
 pub mod em;
 mod ending;
 pub mod error;
@@ -23,6 +28,7 @@ pub mod operations;
 pub mod page;
 mod plan_edit;
 pub mod plans;
+mod policies;
 pub mod readiness;
 mod record_reply;
 pub mod sessions;
@@ -34,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::SharedClock;
+use crate::domain::policy::Policies;
 use crate::runtime::{Nudge, Tasks};
 use crate::store::Store;
 pub use crate::store::cursor::Cursor;
@@ -44,6 +51,7 @@ pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
 };
 pub use crate::webhooks::formats::supported as supported_formats;
+pub use approval_clock::ApprovalClock;
 pub use context::{OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
 pub use page::LogPage;
@@ -76,6 +84,8 @@ pub struct AppParts {
     pub guard: crate::webhooks::EgressPolicy,
     /// The health of the webhook dispatcher.
     pub health: crate::webhooks::DispatcherHealth,
+    /// What is allowed with plans.
+    pub policies: Policies,
 }
 
 /// What the verbs work with; clones share it.
@@ -90,6 +100,7 @@ pub struct App {
     reads: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
     health: crate::webhooks::DispatcherHealth,
+    policies: Arc<Policies>,
     limits: Limits,
 }
 
@@ -118,6 +129,7 @@ impl App {
             reads: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT_READS)),
             webhooks,
             health: parts.health,
+            policies: Arc::new(parts.policies),
             limits,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
+use crate::domain::approval::{Decision, DecisionOutcome};
 use crate::domain::id::{LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
@@ -146,7 +147,9 @@ impl App {
     pub async fn cancel(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
         let (app, context) = (self.clone(), context.clone());
         let work = async move {
-            let cancellation = app.record_cancel(id, context.tenancy()).await?;
+            let Some(cancellation) = app.record_cancel(&context, id).await? else {
+                return app.operation(&context, id).await;
+            };
             app.adopt_logon(cancellation.logon).await?;
             // Removing a task twice is harmless, so a cancellation that was lost on the way is sent again.
             let removed = app.em.remove_task(cancellation.logon, &cancellation.task).await;
@@ -189,14 +192,35 @@ impl App {
         Ok(())
     }
 
-    /// Records that the operation is to be stopped, and returns the task to remove.
-    async fn record_cancel(&self, id: OperationId, tenancy: &Tenancy) -> Result<Cancellation, Error> {
+    /// Records that the operation is to be stopped, and returns the task to remove; none where nothing was sent yet, so that
+    /// the operation has ended.
+    async fn record_cancel(
+        &self,
+        context: &OpContext,
+        id: OperationId,
+    ) -> Result<Option<Cancellation>, Error> {
         let mut tx = self.store.begin().await?;
-        let mut operation = tx.operation(id, tenancy).await?.ok_or(Error::NotFound {
-            what: "the operation",
-        })?;
+        let mut operation = tx
+            .operation(id, context.tenancy())
+            .await?
+            .ok_or(Error::NotFound {
+                what: "the operation",
+            })?;
         match operation.state {
             OperationState::Finished => return Err(Error::OperationFinished(id)),
+            OperationState::AwaitingApproval => {
+                let now = self.clock.now();
+                operation.cancel_requested_at = Some(now);
+                let decision = Decision {
+                    outcome: DecisionOutcome::Cancelled,
+                    by: context.caller.name.clone(),
+                    at: now,
+                    comment: None,
+                };
+                self.end_waiting(&mut tx, &mut operation, &decision).await?;
+                tx.commit().await?;
+                return Ok(None);
+            }
             OperationState::Submitting if self.clock.now() >= operation.answer_due => {
                 return Err(Error::NotCancellable {
                     reason: "Enterprise Manager's answer to the request was lost; the gateway is searching for its failover session",
@@ -228,11 +252,11 @@ impl App {
             tx.save_operation(&operation).await?;
             tx.commit().await?;
         }
-        Ok(Cancellation {
+        Ok(Some(Cancellation {
             logon,
             task,
             repeated,
-        })
+        }))
     }
 
     /// Clears the record of a cancellation that EM did not accept.

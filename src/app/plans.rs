@@ -6,13 +6,16 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::dry_run::DryRun;
 use super::idempotency::IdempotentRequest;
 use super::plan_edit::edit_of;
+use super::policies::{Checks, Examined};
 use super::submit::{Callback, Intent, Submitted};
 use super::{App, Error, OpContext};
 use crate::domain::command::Command;
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
+use crate::domain::policy::PlanAction;
 use crate::upstream::{self, EmClient, Page, PageRequest};
 
 /// What a caller asks of a plan, beside the action.
@@ -28,6 +31,22 @@ pub struct ActionRequest {
     pub metadata: BTreeMap<String, String>,
     /// The key under which the same request is the same operation.
     pub idempotency: Option<IdempotentRequest>,
+    /// Why the caller wants it, already checked.
+    pub reason: Option<String>,
+}
+
+/// Whether a plan is what the caller read.
+pub type UnchangedPlan = Box<dyn FnOnce(&Plan) -> bool + Send>;
+
+/// What comes with a change of a plan, beside the change.
+#[derive(Default)]
+pub struct EditRequest {
+    /// Checks the plan, where the caller named its entity tag.
+    pub unchanged: Option<UnchangedPlan>,
+    /// The key under which the same request is the same operation.
+    pub idempotency: Option<IdempotentRequest>,
+    /// Why the caller wants it, already checked.
+    pub reason: Option<String>,
 }
 
 impl App {
@@ -118,11 +137,11 @@ impl App {
         Ok((self.seen(context, &em, plan).await?, document))
     }
 
-    /// Runs an action on a plan: one POST at most, whatever fails.
+    /// Runs an action on a plan, or records it for approval: one POST at most, whatever fails.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::PlanBusy`], [`Error::NotReady`], [`Error::Refused`],
-    /// [`Error::Upstream`], [`Error::Store`].
+    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::PlanBusy`], [`Error::NotReady`], [`Error::PolicyDenied`],
+    /// [`Error::Refused`], [`Error::Upstream`], [`Error::Store`].
     pub async fn act(
         &self,
         context: &OpContext,
@@ -131,21 +150,61 @@ impl App {
         action: ActionKind,
         request: ActionRequest,
     ) -> Result<Submitted, Error> {
-        let action = self.checked(action, &request)?;
         if let Some(earlier) = self.replay(context, request.idempotency.as_ref()).await? {
             return Ok(earlier);
         }
-        if self.store.observation().await? == 0 {
-            return Err(Error::NotReady);
-        }
-        let plan = self.plan(context, kind, id).await?.reference();
-        let intent = Intent {
-            command: Command::Act { plan, action },
+        let mut checks = Checks::first();
+        let examined = self
+            .examine_action(context, kind, id, action, request, &mut checks)
+            .await?;
+        self.submit(context, examined.into_intent()?).await
+    }
+
+    /// What [`App::act`] would do with the same request.
+    ///
+    /// # Errors
+    /// Those of [`App::act`] that are not about the request itself.
+    pub async fn try_act(
+        &self,
+        context: &OpContext,
+        kind: PlanKind,
+        id: &EmId,
+        action: ActionKind,
+        request: ActionRequest,
+    ) -> Result<DryRun, Error> {
+        let mut checks = Checks::all();
+        let key = self.expect_own_key(context, request.idempotency.as_ref()).await;
+        checks.note(key)?;
+        let before = request.before;
+        let examined = self
+            .examine_action(context, kind, id, action, request, &mut checks)
+            .await?;
+        self.dry_run(context, examined, before, checks).await
+    }
+
+    async fn examine_action(
+        &self,
+        context: &OpContext,
+        kind: PlanKind,
+        id: &EmId,
+        action: ActionKind,
+        request: ActionRequest,
+        checks: &mut Checks,
+    ) -> Result<Examined, Error> {
+        let checked = checks.note(self.checked(action, &request))?;
+        checks.note(self.expect_ready().await)?;
+        let plan = self.plan(context, kind, id).await?;
+        let command = checked.map(|action| Command::Act {
+            plan: plan.reference(),
+            action,
+        });
+        let intent = command.map(|command| Intent {
             callback: request.callback,
             metadata: request.metadata,
-            idempotency: request.idempotency,
-        };
-        self.submit(context, intent).await
+            ..Intent::plain(command, request.idempotency)
+        });
+        let reason = request.reason.as_deref();
+        self.examine(context, PlanAction::of(action), plan, intent, reason, checks)
     }
 
     fn checked(&self, action: ActionKind, request: &ActionRequest) -> Result<Action, Error> {
@@ -181,34 +240,73 @@ impl App {
         kind: PlanKind,
         id: &EmId,
         body: &Value,
-        unchanged: impl FnOnce(&Plan) -> bool + Send,
-        idempotency: Option<IdempotentRequest>,
+        request: EditRequest,
     ) -> Result<Submitted, Error> {
-        if let Some(earlier) = self.replay(context, idempotency.as_ref()).await? {
+        if let Some(earlier) = self.replay(context, request.idempotency.as_ref()).await? {
             return Ok(earlier);
         }
-        let (plan, _) = self.plan_fresh(context, kind, id).await?;
-        if !unchanged(&plan) {
-            return Err(Error::PreconditionFailed);
-        }
-        let edit = edit_of(self.em.links(), &plan, body)?;
-        self.submit_edit(context, plan, edit, idempotency).await
+        let mut checks = Checks::first();
+        let examined = self
+            .examine_edit(context, kind, id, body, request, &mut checks)
+            .await?;
+        self.submit(context, examined.into_intent()?).await
     }
 
-    /// Records the change of a plan and sends it.
+    /// What [`App::edit_plan`] would do with the same request.
     ///
     /// # Errors
-    /// Those of [`App::act`].
-    pub(super) async fn submit_edit(
+    /// Those of [`App::edit_plan`] that are not about the request itself.
+    pub async fn try_edit_plan(
+        &self,
+        context: &OpContext,
+        kind: PlanKind,
+        id: &EmId,
+        body: &Value,
+        request: EditRequest,
+    ) -> Result<DryRun, Error> {
+        let mut checks = Checks::all();
+        let key = self.expect_own_key(context, request.idempotency.as_ref()).await;
+        checks.note(key)?;
+        let examined = self
+            .examine_edit(context, kind, id, body, request, &mut checks)
+            .await?;
+        self.dry_run(context, examined, None, checks).await
+    }
+
+    async fn examine_edit(
+        &self,
+        context: &OpContext,
+        kind: PlanKind,
+        id: &EmId,
+        body: &Value,
+        request: EditRequest,
+        checks: &mut Checks,
+    ) -> Result<Examined, Error> {
+        let (plan, _) = self.plan_fresh(context, kind, id).await?;
+        checks.note(expect_unchanged(&plan, request.unchanged))?;
+        let edit = checks.note(edit_of(self.em.links(), &plan, body))?;
+        self.examine_change(context, plan, edit, request.reason, request.idempotency, checks)
+            .await
+    }
+
+    /// Takes the change of a plan, as far as it could be read, through its policies.
+    pub(super) async fn examine_change(
         &self,
         context: &OpContext,
         plan: Plan,
-        edit: PlanEdit,
+        edit: Option<PlanEdit>,
+        reason: Option<String>,
         idempotency: Option<IdempotentRequest>,
-    ) -> Result<Submitted, Error> {
-        let plan = plan.reference();
-        let intent = Intent::plain(Command::EditPlan { plan, edit }, idempotency);
-        self.submit(context, intent).await
+        checks: &mut Checks,
+    ) -> Result<Examined, Error> {
+        checks.note(self.expect_ready().await)?;
+        let command = edit.map(|edit| Command::EditPlan {
+            plan: plan.reference(),
+            edit,
+        });
+        let intent = command.map(|command| Intent::plain(command, idempotency));
+        let update = PlanAction::Update;
+        self.examine(context, update, plan, intent, reason.as_deref(), checks)
     }
 
     /// Deletes a cloud plan; EM cannot delete on-premises plans.
@@ -219,19 +317,56 @@ impl App {
         &self,
         context: &OpContext,
         id: &EmId,
-        unchanged: impl FnOnce(&Plan) -> bool + Send,
-        idempotency: Option<IdempotentRequest>,
+        request: EditRequest,
     ) -> Result<Submitted, Error> {
-        if let Some(earlier) = self.replay(context, idempotency.as_ref()).await? {
+        if let Some(earlier) = self.replay(context, request.idempotency.as_ref()).await? {
             return Ok(earlier);
         }
+        let mut checks = Checks::first();
+        let examined = self.examine_deletion(context, id, request, &mut checks).await?;
+        self.submit(context, examined.into_intent()?).await
+    }
+
+    /// What [`App::delete_cloud_plan`] would do with the same request.
+    ///
+    /// # Errors
+    /// Those of [`App::delete_cloud_plan`] that are not about the request itself.
+    pub async fn try_delete_cloud_plan(
+        &self,
+        context: &OpContext,
+        id: &EmId,
+        request: EditRequest,
+    ) -> Result<DryRun, Error> {
+        let mut checks = Checks::all();
+        let key = self.expect_own_key(context, request.idempotency.as_ref()).await;
+        checks.note(key)?;
+        let examined = self.examine_deletion(context, id, request, &mut checks).await?;
+        self.dry_run(context, examined, None, checks).await
+    }
+
+    async fn examine_deletion(
+        &self,
+        context: &OpContext,
+        id: &EmId,
+        request: EditRequest,
+        checks: &mut Checks,
+    ) -> Result<Examined, Error> {
         let (plan, _) = self.plan_fresh(context, PlanKind::Cloud, id).await?;
-        if !unchanged(&plan) {
-            return Err(Error::PreconditionFailed);
-        }
-        let plan = plan.reference();
-        let intent = Intent::plain(Command::DeletePlan { plan }, idempotency);
-        self.submit(context, intent).await
+        checks.note(expect_unchanged(&plan, request.unchanged))?;
+        checks.note(self.expect_ready().await)?;
+        let command = Command::DeletePlan {
+            plan: plan.reference(),
+        };
+        let intent = Some(Intent::plain(command, request.idempotency));
+        let reason = request.reason.as_deref();
+        self.examine(context, PlanAction::Delete, plan, intent, reason, checks)
+    }
+}
+
+fn expect_unchanged(plan: &Plan, unchanged: Option<UnchangedPlan>) -> Result<(), Error> {
+    match unchanged {
+        Some(unchanged) => unchanged(plan).then_some(()).ok_or(Error::PreconditionFailed),
+        None => Ok(()),
     }
 }
 

@@ -13,10 +13,14 @@ use super::idempotency::IdempotentRequest;
 use super::{App, BusyWith, Error, Limits, OpContext, OperationSlot};
 use crate::clock::later;
 use crate::domain::access::{Caller, Tenancy};
+use crate::domain::approval::Approval;
 use crate::domain::command::Command;
 use crate::domain::id::OperationId;
-use crate::domain::operation::{Failure, FailureSource, Operation, OperationResult, OperationState};
+use crate::domain::operation::{
+    Failure, FailureSource, HistoryStep, Operation, OperationResult, OperationState,
+};
 use crate::domain::plan::PlanRef;
+use crate::domain::policy::PlanAction;
 use crate::store::idempotency::KeyUse;
 use crate::store::operations::Inserted;
 use crate::store::{self, Store, Tx};
@@ -49,6 +53,10 @@ pub struct Intent {
     pub metadata: BTreeMap<String, String>,
     /// The key under which the same request is the same operation.
     pub idempotency: Option<IdempotentRequest>,
+    /// Why the caller wants it.
+    pub reason: Option<String>,
+    /// The approvals that it has to wait for.
+    pub approval: Option<Approval>,
 }
 
 impl Intent {
@@ -59,6 +67,8 @@ impl Intent {
             callback: None,
             metadata: BTreeMap::new(),
             idempotency,
+            reason: None,
+            approval: None,
         }
     }
 
@@ -71,8 +81,21 @@ impl Intent {
         now: Timestamp,
         limits: Limits,
     ) -> Operation {
+        let state = match self.approval {
+            Some(_) => OperationState::AwaitingApproval,
+            None => OperationState::Submitting,
+        };
         Operation {
+            state,
+            history: vec![HistoryStep {
+                state,
+                at: now,
+                reason: None,
+            }],
             requested_by: caller.name.clone(),
+            requester_issuer: caller.issuer.clone(),
+            reason: self.reason.clone(),
+            approval: self.approval.clone(),
             callback_url: self.callback.as_ref().map(|callback| callback.masked.clone()),
             metadata: self.metadata.clone(),
             seen_observation,
@@ -94,6 +117,35 @@ pub struct Submitted {
     pub response: Option<WriteResponse>,
 }
 
+/// What a commit may have recorded that was not answered.
+#[derive(Clone, Copy)]
+pub(super) enum Unconfirmed<'a> {
+    /// A new operation.
+    New(&'a Operation, &'a Command),
+    /// The last approval of an operation.
+    Approved(OperationId),
+}
+
+impl Unconfirmed<'_> {
+    const fn id(self) -> OperationId {
+        match self {
+            Self::New(operation, _) => operation.id,
+            Self::Approved(id) => id,
+        }
+    }
+
+    async fn is_recorded(self, store: &Store) -> Result<bool, store::Error> {
+        match self {
+            Self::New(operation, command) => store.is_recorded(operation, command).await,
+            Self::Approved(id) => {
+                // Read in order to change it: a commit under way is waited for.
+                let operation = store.begin().await?.operation(id, &Tenancy::All).await?;
+                Ok(operation.is_some_and(|operation| operation.is_unsent()))
+            }
+        }
+    }
+}
+
 /// What recording a request found.
 enum Recorded {
     New(OperationId),
@@ -112,13 +164,8 @@ impl App {
         let app = self.clone();
         let context = context.clone();
         let work = async move {
-            // After that time the watcher reconciles the operation, and another one may have the plan.
-            let until = tokio::time::Instant::now() + app.limits.answer;
-            // The same holds once the other replicas removed this process as dead: no reply is awaited for it.
-            let (store, registration) = (app.store.clone(), app.store.registration());
-            let permit =
-                move || tokio::time::Instant::now() < until && store.is_registered_since(registration);
-            let command = intent.command.clone();
+            let permit = app.send_permit();
+            let (command, waits) = (intent.command.clone(), intent.approval.is_some());
             let operation = match app.record(&context.caller, intent).await? {
                 Recorded::New(operation) => {
                     context.operation.set(operation);
@@ -129,20 +176,58 @@ impl App {
                     return app.replayed(&context, operation).await;
                 }
                 Recorded::Unclear(operation, error) => {
-                    app.confirm(*operation, &command, error, &context.operation)
-                        .await?
+                    let unconfirmed = Unconfirmed::New(&operation, &command);
+                    app.confirm(unconfirmed, error, &context.operation).await?;
+                    log_recorded(&operation);
+                    operation.id
                 }
             };
-            let em = app.em.sent_for(context.tenancy(), &command);
-            let answer = em.only_while(permit).send(&command).await;
-            let outcome = app.record_with_retry(operation, &answer).await;
-            app.watcher.now();
-            outcome
+            if waits {
+                return app.recorded(operation).await;
+            }
+            app.send(operation, context.tenancy(), &command, permit).await
         };
         self.tasks
             .spawn(work)
             .await
             .map_err(|_| Error::Internal("the work on an operation was broken off"))?
+    }
+
+    /// Whether what is recorded from now on may still be sent.
+    pub(super) fn send_permit(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        // After that time the watcher reconciles the operation, and another one may have the plan.
+        let until = tokio::time::Instant::now() + self.limits.answer;
+        // The same holds once the other replicas removed this process as dead: no reply is awaited for it.
+        let (store, registration) = (self.store.clone(), self.store.registration());
+        move || tokio::time::Instant::now() < until && store.is_registered_since(registration)
+    }
+
+    /// Sends what was recorded, once, with the account for a requester of this tenancy, and records the outcome.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when EM definitely did not act, [`Error::Store`].
+    pub(super) async fn send(
+        &self,
+        operation: OperationId,
+        tenancy: &Tenancy,
+        command: &Command,
+        permit: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<Submitted, Error> {
+        let em = self.em.sent_for(tenancy, command);
+        let answer = em.only_while(permit).send(command).await;
+        let outcome = self.record_with_retry(operation, &answer).await;
+        self.watcher.now();
+        outcome
+    }
+
+    /// An operation as it was recorded.
+    async fn recorded(&self, id: OperationId) -> Result<Submitted, Error> {
+        let operation = self.store.operation(id, &Tenancy::All).await?;
+        Ok(Submitted {
+            operation: operation.ok_or(Error::Internal("an operation vanished from the store"))?,
+            replayed: false,
+            response: None,
+        })
     }
 
     /// The operation that an earlier request under the same key became, if there is one.
@@ -191,20 +276,22 @@ impl App {
         }
         let id = OperationId::new(self.clock.id());
         let operation = intent.operation(id, caller, seen_observation, self.clock.now(), self.limits);
-        if let Command::Act { plan, .. } = &intent.command
-            && let Some(busy) = busy_with(&mut tx, plan, &caller.tenancy).await?
-        {
-            return Err(Error::PlanBusy(busy));
+        // What waits for approval starts nothing yet; its last approval asks again.
+        if intent.approval.is_none() {
+            expect_free(
+                &mut tx,
+                intent.command.plan_action(),
+                intent.command.plan(),
+                &caller.tenancy,
+            )
+            .await?;
         }
         if tx.insert_operation(&operation, &intent.command).await? == Inserted::PlanBusy {
             drop(tx);
-            let mut tx = self.store.begin().await?;
-            let busy = match &operation.plan {
-                Some(plan) => busy_with(&mut tx, plan, &caller.tenancy).await?,
-                None => None,
-            };
-            // What held the plan may have ended since; the caller may try again at once.
-            return Err(Error::PlanBusy(busy.unwrap_or(BusyWith::Operation(operation.id))));
+            return Err(self.busy_since(&operation, &caller.tenancy).await?);
+        }
+        if operation.approval.is_some() {
+            self.report_request(&mut tx, &operation).await?;
         }
         if let Some(key) = &key {
             tx.bind_key(key, operation.id).await?;
@@ -223,26 +310,33 @@ impl App {
         Ok(Recorded::New(operation.id))
     }
 
+    /// What keeps the plan of an operation busy that could not be written for that reason.
+    pub(super) async fn busy_since(&self, operation: &Operation, tenancy: &Tenancy) -> Result<Error, Error> {
+        let mut tx = self.store.begin().await?;
+        let busy = match &operation.plan {
+            Some(plan) => busy_with(&mut tx, plan, tenancy).await?,
+            None => None,
+        };
+        // What held the plan may have ended since; the caller may try again at once.
+        Ok(Error::PlanBusy(busy.unwrap_or(BusyWith::Operation(operation.id))))
+    }
+
     /// Confirms an operation whose commit was not answered. One that is recorded may be sent. One that is confirmed too
     /// late ends without having been sent. `lost` is the error of the commit.
-    async fn confirm(
+    pub(super) async fn confirm(
         &self,
-        operation: Operation,
-        command: &Command,
+        unconfirmed: Unconfirmed<'_>,
         lost: store::Error,
         slot: &OperationSlot,
-    ) -> Result<OperationId, Error> {
-        let id = operation.id;
+    ) -> Result<(), Error> {
+        let id = unconfirmed.id();
         tracing::warn!(operation = %id, error = &lost as &dyn std::error::Error, "it is not known whether an operation was recorded; nothing is sent before that is known");
         slot.set(id);
         let begun = tokio::time::Instant::now();
         let stopping = self.tasks.stopping();
         loop {
-            let done = match self.store.is_recorded(&operation, command).await {
-                Ok(true) if begun.elapsed() < CONFIRM_PATIENCE => {
-                    log_recorded(&operation);
-                    return Ok(id);
-                }
+            let done = match unconfirmed.is_recorded(&self.store).await {
+                Ok(true) if begun.elapsed() < CONFIRM_PATIENCE => return Ok(()),
                 // The caller may have given up by now.
                 Ok(true) => cancel_unsent(&self.store, id).await.is_ok(),
                 Ok(false) => {
@@ -257,6 +351,25 @@ impl App {
             }
             tokio::time::sleep(self.clock.jittered(CONFIRM_PAUSE, 0.5)).await;
         }
+    }
+}
+
+/// Refuses an action whose plan is busy.
+///
+/// # Errors
+/// [`Error::PlanBusy`], [`Error::Store`].
+pub(super) async fn expect_free(
+    tx: &mut Tx,
+    action: Option<PlanAction>,
+    plan: Option<&PlanRef>,
+    tenancy: &Tenancy,
+) -> Result<(), Error> {
+    let Some(plan) = plan.filter(|_| action.is_some_and(PlanAction::runs_plan)) else {
+        return Ok(());
+    };
+    match busy_with(tx, plan, tenancy).await? {
+        Some(busy) => Err(Error::PlanBusy(busy)),
+        None => Ok(()),
     }
 }
 
@@ -314,6 +427,10 @@ fn log_recorded(operation: &Operation) {
     metrics::counter!(names::OPERATIONS_STARTED, "action" => action).increment(1);
     let requested_by = operation.requested_by.as_deref().unwrap_or_default();
     let (id, action) = (operation.id, operation.action.as_str());
+    if operation.approval.is_some() {
+        tracing::info!(operation = %id, action, requested_by, "an operation waits for approval");
+        return;
+    }
     match &operation.plan {
         Some(plan) => tracing::info!(
             operation = %id, action, plan = %plan.id, plan_name = plan.name, requested_by, "an operation was recorded"
@@ -339,6 +456,8 @@ mod tests {
             callback: None,
             metadata: BTreeMap::new(),
             idempotency: None,
+            reason: None,
+            approval: None,
         };
         let limits = Limits {
             answer: Duration::from_secs(90),

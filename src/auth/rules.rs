@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::claims::Claims;
 use crate::domain::access::{Scope, Tenancy};
+use crate::domain::glob::fits;
 
 /// How the claims of an issuer become rights.
 #[derive(Clone, Debug)]
@@ -117,25 +118,6 @@ impl Rule {
                 .any(|word| patterns.iter().any(|pattern| fits(pattern, word)))
         })
     }
-}
-
-/// Whether `text` is as `pattern` says, in which `*` stands for any run of characters.
-fn fits(pattern: &str, text: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(mut left) = text.strip_prefix(start) else {
-        return false;
-    };
-    let (inner, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for part in inner.split('*') {
-        match left.split_once(part) {
-            _ if part.is_empty() => {}
-            Some((_, behind)) => left = behind,
-            None => return false,
-        }
-    }
-    left.ends_with(end)
 }
 
 #[cfg(test)]

@@ -47,6 +47,9 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
             "upstream.accept_invalid_certs is on: anyone on the network path can read EM's password",
         );
     }
+    for warning in config.warnings() {
+        tally.warn("configuration", &warning);
+    }
     check(&config, |step| tally.add(step)).await;
     tally.written?;
     match tally.failed {

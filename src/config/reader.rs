@@ -161,6 +161,27 @@ impl<'a> Section<'a> {
         Some(items.into_iter().enumerate().filter_map(read).collect())
     }
 
+    /// The text under `key`, or those of the list there, each read by `parse`; `None` when absent. A variable that begins
+    /// with `[` is a list.
+    pub fn one_or_more<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let is_one = match self.table.get(key) {
+            Some(Node::Leaf(Leaf {
+                value: toml::Value::String(text),
+                variable,
+            })) => variable.is_none() || !text.trim_start().starts_with('['),
+            _ => false,
+        };
+        if is_one {
+            self.parsed(key, parse).map(|one| vec![one])
+        } else {
+            self.list(key, parse)
+        }
+    }
+
     /// The lists of texts of the table under `key`, whose own keys are free; tables within it become names with dots.
     pub fn lists(&mut self, key: &'static str) -> Option<Vec<(String, Vec<String>)>> {
         let path = self.path_of(key);

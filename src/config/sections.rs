@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use super::{
     Config, Table, auth,
     certificates::certificates,
+    policies,
     reader::{Report, Section, bounded},
     values,
 };
@@ -41,6 +42,7 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
     let retention = retention(root.section("retention"));
     let watch = watch(root.section("watch"));
     let webhooks = webhooks(root.section("webhooks"));
+    let policies = policies::read(root.sections("policies"));
     root.finish();
     Some(Config {
         server,
@@ -50,6 +52,7 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
         retention,
         watch,
         webhooks,
+        policies,
     })
 }
 

@@ -37,6 +37,8 @@ words! {
         EmRead = "em:read",
         /// Write through the mirror of Enterprise Manager.
         EmWrite = "em:write",
+        /// Approve and reject what a policy holds back.
+        PlansApprove = "plans:approve",
         /// Read the audit log.
         AuditRead = "audit:read",
         /// Not confined to tenants.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::id::OperationId;
 use super::operation::{HistoryStep, Operation, OperationKind, OperationState};
 use super::plan::{Action, PlanEdit, PlanRef};
+use super::policy::PlanAction;
 
 /// One request that changes EM.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +106,17 @@ impl Command {
         }
     }
 
+    /// What it does with a plan; none for a write through the mirror.
+    #[must_use]
+    pub const fn plan_action(&self) -> Option<PlanAction> {
+        match self {
+            Self::Act { action, .. } => Some(PlanAction::of(action.kind())),
+            Self::EditPlan { .. } => Some(PlanAction::Update),
+            Self::DeletePlan { .. } => Some(PlanAction::Delete),
+            Self::Mirror(_) => None,
+        }
+    }
+
     /// The plan it acts on; none for a write through the mirror.
     #[must_use]
     pub const fn plan(&self) -> Option<&PlanRef> {
@@ -142,6 +154,10 @@ impl Command {
             session: None,
             failure: None,
             requested_by: None,
+            requester_issuer: None,
+            reason: None,
+            approval: None,
+            unsent: false,
             requested_at: now,
             finished_at: None,
             cancel_requested_at: None,

@@ -21,6 +21,10 @@ words! {
         SessionLost = "failover.session.lost",
         /// An operation without a failover session ended, or an operation ended in state `unknown`.
         OperationFinished = "failover.operation.finished",
+        /// An operation waits for approval.
+        ApprovalRequested = "failover.approval.requested",
+        /// An operation's wait for approval ended: it was approved and submitted, or ended without having been sent.
+        ApprovalDecided = "failover.approval.decided",
         /// A webhook endpoint has accepted no delivery for 15 minutes.
         EndpointFailing = "webhook.endpoint.failing",
         /// A failing webhook endpoint accepts deliveries again.

@@ -7,14 +7,17 @@
 //! each rule.
 
 pub mod access;
+pub mod approval;
 pub mod command;
 pub mod event;
 pub mod field_error;
+pub mod glob;
 pub mod id;
 pub mod links;
 pub mod logon;
 pub mod operation;
 pub mod plan;
+pub mod policy;
 pub mod session;
 pub mod upstream_id;
 pub mod webhook;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::approval::Approval;
 use super::id::{EmId, LogonId, OperationId, TaskId};
 use super::plan::{ActionKind, PlanRef};
 use super::session::SessionResult;
@@ -29,6 +30,8 @@ words! {
 words! {
     /// The state of an operation (docs/behaviour.md#actions).
     pub enum OperationState {
+        /// Recorded; a policy holds it back until others have approved it. Nothing was sent.
+        AwaitingApproval = "awaitingApproval",
         /// Recorded; whether EM accepted it is not known yet.
         Submitting = "submitting",
         /// EM accepted it and works on it.
@@ -41,10 +44,10 @@ words! {
 }
 
 impl OperationState {
-    /// Whether it still keeps its plan busy.
+    /// Whether its end is still awaited.
     #[must_use]
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::Submitting | Self::Running)
+        matches!(self, Self::AwaitingApproval | Self::Submitting | Self::Running)
     }
 }
 
@@ -93,6 +96,8 @@ words! {
         Session = "session",
         /// The gateway.
         Gateway = "gateway",
+        /// A policy, or those who decide by it.
+        Policy = "policy",
     }
 }
 
@@ -173,6 +178,14 @@ pub struct Operation {
     pub failure: Option<Failure>,
     /// The caller, as the token names it.
     pub requested_by: Option<String>,
+    /// The issuer of the caller's token.
+    pub requester_issuer: Option<String>,
+    /// Why the caller asked for it.
+    pub reason: Option<String>,
+    /// The approvals that it needs, if a policy holds it back or did.
+    pub approval: Option<Approval>,
+    /// Whether it was approved and its sending has not begun. Found so with its process gone, it was not sent.
+    pub unsent: bool,
     /// When the row was written.
     pub requested_at: Timestamp,
     /// When it ended.

@@ -184,6 +184,15 @@ pub struct PlanMachine {
     pub order: Option<i64>,
 }
 
+/// A state of a machine that a failover can use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestorePoint {
+    /// EM's id of it.
+    pub id: EmId,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
 /// A script that runs before or after the failover.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

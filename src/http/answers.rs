@@ -228,7 +228,10 @@ fn example(code: Code) -> Value {
         Code::InvalidRequest => json!({
             "errors": [{"pointer": "/restorePoint/before", "detail": "must not be in the future"}]
         }),
-        Code::PlanBusy | Code::OperationFinished => json!({
+        Code::PolicyDenied => json!({
+            "nextWindow": {"from": "2026-02-14T19:00:00.000Z", "to": "2026-02-15T05:00:00.000Z"}
+        }),
+        Code::PlanBusy | Code::OperationFinished | Code::SelfApproval | Code::PlanChanged => json!({
             "operationId": "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"
         }),
         _ => Value::Null,

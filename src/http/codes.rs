@@ -68,6 +68,12 @@ codes! {
     InsufficientScope = "insufficient-scope", FORBIDDEN, "Insufficient scope",
         "The token is valid but lacks the scope that the request needs, or is confined to tenants, which is not supported.",
         "Use a token with the scope named in `WWW-Authenticate`. A token that is not confined to tenants needs `tenants:all` as well.";
+    PolicyDenied = "policy-denied", FORBIDDEN, "Denied by a policy",
+        "A policy of the gateway does not admit the caller, or has no open window now. Nothing was sent to Enterprise Manager.",
+        "The detail names the policy; `nextWindow` says when it is open next, where the time is the reason.";
+    SelfApproval = "self-approval", FORBIDDEN, "Own approval",
+        "The caller requested the operation or has approved it already, or the token names no subject.",
+        "Another holder of `plans:approve` has to decide.";
     UpstreamForbidden = "upstream-forbidden", FORBIDDEN, "Forbidden by Enterprise Manager",
         "The gateway's account at Enterprise Manager lacks the required role.",
         "Assign the gateway's account a role in Enterprise Manager that allows the request.";
@@ -80,8 +86,11 @@ codes! {
     PlanBusy = "plan-busy", CONFLICT, "Plan is busy",
         "An operation or a failover session of this plan has not finished. Nothing was sent to Enterprise Manager.",
         "Wait for the operation or session named in the problem, then try again.";
+    PlanChanged = "plan-changed", CONFLICT, "Plan has changed",
+        "The plan was changed or removed after the operation was requested. The operation has ended; nothing was sent to Enterprise Manager.",
+        "Read the plan, then request the operation again.";
     OperationFinished = "operation-finished", CONFLICT, "Operation has finished",
-        "A finished operation cannot be cancelled.",
+        "A finished operation cannot be cancelled, and one that no longer waits for approval cannot be approved or rejected.",
         "Read the operation for its result. To reverse it, request an undo.";
     NotCancellable = "not-cancellable", CONFLICT, "Not cancellable",
         "The operation has no task or session at Enterprise Manager yet, or never has one.",

@@ -8,6 +8,7 @@ use super::problem::Problem;
 use crate::app::error::{BusyWith, StoreError};
 use crate::app::{self, UpstreamError, UpstreamFault};
 use crate::auth::Refusal;
+use crate::domain::policy::Denial;
 use crate::json;
 
 /// What was requested when Enterprise Manager did not answer in time.
@@ -74,6 +75,10 @@ fn log(error: &app::Error, code: Code) {
         | E::NeedsScope(_)
         | E::PreconditionFailed
         | E::OperationFinished(_)
+        | E::NotAwaitingApproval(_)
+        | E::PolicyDenied(_)
+        | E::SelfApproval(_)
+        | E::PlanChanged(_)
         | E::NotCancellable { .. } => {}
     }
 }
@@ -113,12 +118,50 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
         E::OperationFinished(id) => {
             Problem::new(Code::OperationFinished, format!("operation {id} has ended")).about_operation(id)
         }
+        E::NotAwaitingApproval(id) => Problem::new(
+            Code::OperationFinished,
+            format!("operation {id} does not wait for approval"),
+        )
+        .about_operation(id),
+        E::SelfApproval(id) => Problem::new(
+            Code::SelfApproval,
+            "an operation is decided by others than its requester and its earlier approvers",
+        )
+        .about_operation(id),
+        E::PlanChanged(id) => Problem::new(
+            Code::PlanChanged,
+            format!(
+                "the plan of operation {id} was changed or removed since it was requested; nothing was sent"
+            ),
+        )
+        .about_operation(id),
+        E::PolicyDenied(denial) => denied(denial),
         E::NeedsScope(scope) => Problem::lacks_scope(*scope),
         E::NotCancellable { reason } => Problem::new(Code::NotCancellable, *reason),
         E::Refused { operation, source } => upstream(source, requested).about_operation(operation),
         E::Upstream(error) => upstream(error, requested),
         E::Store(error) => store(error),
         E::Internal(_) => Problem::internal(),
+    }
+}
+
+fn denied(denial: &Denial) -> Problem {
+    match denial {
+        Denial::Caller { policy } => Problem::new(
+            Code::PolicyDenied,
+            format!("the policy `{policy}` does not admit this caller"),
+        ),
+        Denial::Window { policies, next } => {
+            let names: Vec<String> = policies.iter().map(|name| format!("`{name}`")).collect();
+            let names = names.join(", ");
+            let many = policies.len() > 1;
+            let detail = match (next, many) {
+                (Some(_), false) => format!("the policy {names} does not allow it at this time"),
+                (Some(_), true) => format!("the policies {names} do not all allow it at this time"),
+                (None, _) => format!("the windows of {names} are never open at the same time"),
+            };
+            Problem::new(Code::PolicyDenied, detail).with_next_window(next.as_ref())
+        }
     }
 }
 

@@ -16,9 +16,11 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 pub use super::codes::Code;
+use crate::api_types::Moment;
 use crate::domain::access::Scope;
 use crate::domain::field_error::FieldError;
 use crate::domain::links::Links;
+use crate::domain::policy::window::Opening;
 
 /// The media type of problems.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -34,7 +36,17 @@ struct Content {
     errors: Vec<FieldError>,
     operation: Option<String>,
     session: Option<String>,
+    next_window: Option<NextWindow>,
     headers: HeaderMap,
+}
+
+/// A time in which policies allow what they do not allow now.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct NextWindow {
+    /// When it begins.
+    pub from: Moment,
+    /// When it is over.
+    pub to: Moment,
 }
 
 impl PartialSchema for FieldError {
@@ -98,6 +110,10 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub session_id: Option<&'a str>,
+    /// When the policy that denies the request allows it next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, inline)]
+    pub next_window: Option<NextWindow>,
 }
 
 impl Problem {
@@ -114,6 +130,7 @@ impl Problem {
             errors: Vec::new(),
             operation: None,
             session: None,
+            next_window: None,
             headers,
         }))
     }
@@ -257,6 +274,16 @@ impl Problem {
         self
     }
 
+    /// The same with the time when a policy allows the request next.
+    #[must_use]
+    pub fn with_next_window(mut self, opening: Option<&Opening>) -> Self {
+        self.0.next_window = opening.map(|opening| NextWindow {
+            from: opening.from.into(),
+            to: opening.to.into(),
+        });
+        self
+    }
+
     /// The same with a header; a value that no header can hold is left out.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
@@ -305,18 +332,7 @@ impl Problem {
     pub fn render(&self, links: &Links, request_id: &str, path: &str) -> Response {
         let code = self.0.code;
         let instance = links.to(path);
-        let body = ProblemBody {
-            kind: links.to(&code.uri()),
-            title: code.title(),
-            status: code.status().as_u16(),
-            detail: &self.0.detail,
-            instance: &instance,
-            code: code.as_str(),
-            request_id,
-            errors: &self.0.errors,
-            operation_id: self.0.operation.as_deref(),
-            session_id: self.0.session.as_deref(),
-        };
+        let body = self.body(links, request_id, &instance);
         let mut response = match serde_json::to_vec(&body) {
             Ok(body) => (code.status(), body).into_response(),
             Err(_) => code.status().into_response(),
@@ -326,6 +342,25 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+
+    /// The body of the answer, for the request it belongs to; `instance` is the request's address.
+    #[must_use]
+    pub fn body<'a>(&'a self, links: &Links, request_id: &'a str, instance: &'a str) -> ProblemBody<'a> {
+        let code = self.0.code;
+        ProblemBody {
+            kind: links.to(&code.uri()),
+            title: code.title(),
+            status: code.status().as_u16(),
+            detail: &self.0.detail,
+            instance,
+            code: code.as_str(),
+            request_id,
+            errors: &self.0.errors,
+            operation_id: self.0.operation.as_deref(),
+            session_id: self.0.session.as_deref(),
+            next_window: self.0.next_window,
+        }
     }
 }
 

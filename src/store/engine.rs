@@ -113,11 +113,11 @@ impl Engine {
         Ok(connection)
     }
 
-    /// A migration in this engine's dialect.
+    /// A migration in this engine's dialect: lines that begin with the name of an engine are for that one.
     pub(super) fn dialect(self, sql: &'static str) -> String {
         match self {
-            Self::Sqlite => sql.to_owned(),
-            Self::Postgres => sql.replace(
+            Self::Sqlite => sql.replace("--sqlite ", ""),
+            Self::Postgres => sql.replace("--postgres ", "").replace(
                 "integer primary key autoincrement",
                 "bigint generated always as identity primary key",
             ),

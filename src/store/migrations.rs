@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (9, "upstreams", include_str!("migrations/0009_upstreams.sql")),
     (10, "commands", include_str!("migrations/0010_commands.sql")),
     (11, "tenants", include_str!("migrations/0011_tenants.sql")),
+    (12, "approvals", include_str!("migrations/0012_approvals.sql")),
 ];
 
 /// Brings the tables up to date.
@@ -70,7 +71,7 @@ mod tests {
     use crate::domain::webhook::AttemptError;
     use crate::store::Store;
     use crate::store::place::Place;
-    use crate::store::testing::temporary_config;
+    use crate::store::testing::{temporary, temporary_config};
 
     const OPERATION: &str = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
     const DELIVERY: &str = "dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d";
@@ -115,6 +116,7 @@ mod tests {
             .expect("there");
         assert_eq!(operation.action, "test");
         assert_eq!(store.command(id).await.expect("read"), None);
+        assert_eq!((&operation.approval, operation.unsent), (&None, false));
         assert_eq!(store.unfinished_operations().await.expect("read").len(), 1);
         let delivery: DeliveryId = DELIVERY.parse().expect("an id");
         let delivery = store
@@ -124,5 +126,24 @@ mod tests {
             .expect("there");
         let attempt = delivery.attempts.first().expect("an attempt");
         assert_eq!(attempt.error, Some(AttemptError::BlockedAddress));
+    }
+
+    #[tokio::test]
+    async fn checks_of_operations_refuse_other_words_than_those_of_the_states() {
+        let store = temporary().await;
+        for (state, source, taken) in [
+            ("awaitingApproval", "policy", true),
+            ("submitting", "gateway", true),
+            ("waiting", "policy", false),
+            ("submitting", "nobody", false),
+        ] {
+            let mut tx = store.begin().await.expect("begun");
+            let insert = format!(
+                "insert into operations (id, kind, action, state, requested_at, seen_observation, answer_due, \
+                 evidence_deadline, failure_message, failure_source) values \
+                 ('{OPERATION}', 'failover', 'test', '{state}', 1, 1, 1, 1, 'x', '{source}')"
+            );
+            assert_eq!(tx.run(&insert).await.is_ok(), taken, "{state} {source}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! An operation is read and written whole; whoever changes one reads it in the transaction that writes it. The
 //! unique index on busy plans is the last word on whether a plan may run.
 
+mod approvals;
 mod rows;
 
 use std::collections::{HashMap, HashSet};
@@ -64,8 +65,9 @@ impl Tx {
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
              callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command, upstream_id, \
-             tenant_id, tenant_name, tenant_read) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1)",
+             tenant_id, tenant_name, tenant_read, requester_issuer, reason, approval, approval_until) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1, \
+             $20, $21, $22, $23)",
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
@@ -86,6 +88,10 @@ impl Tx {
         .bind(UPSTREAM)
         .bind(tenant_id)
         .bind(tenant_name)
+        .bind(opt_checked(operation.requester_issuer.as_deref())?)
+        .bind(opt_checked(operation.reason.as_deref())?)
+        .bind(operation.approval.as_ref().map(|approval| json(approval, "operations.approval")).transpose()?)
+        .bind(operation.approval.as_ref().map(|approval| micros(approval.expires_at)))
         .execute(self.connection())
         .await
         .map_err(Error::from);
@@ -107,7 +113,7 @@ impl Tx {
             "update operations set state = $2, result = $3, result_source = $4, progress = $5, task_id = $6, \
              task_logon = $7, task_state = $8, task_message = $9, session_key = $10, session_id = $11, \
              failure_message = $12, failure_source = $13, finished_at = $14, cancel_requested_at = $15, \
-             answer_due = $16, evidence_deadline = $17, \
+             answer_due = $16, evidence_deadline = $17, approval = $18, \
              command = case when kind = 'em' and $2 = 'finished' then null else command end where id = $1",
         )
         .bind(operation.id.to_string())
@@ -127,6 +133,13 @@ impl Tx {
         .bind(operation.cancel_requested_at.map(micros))
         .bind(micros(operation.answer_due))
         .bind(micros(operation.evidence_deadline))
+        .bind(
+            operation
+                .approval
+                .as_ref()
+                .map(|approval| json(approval, "operations.approval"))
+                .transpose()?,
+        )
         .execute(self.connection())
         .await?;
         self.write_history(operation).await
@@ -291,7 +304,9 @@ impl Store {
     pub async fn open_among(&self, ids: &[OperationId]) -> Result<HashSet<OperationId>, Error> {
         let mut open = HashSet::new();
         for some in ids.chunks(MOST_IDS) {
-            let mut query = Sql::new("select id from operations where state in ('submitting', 'running')");
+            let mut query = Sql::new(
+                "select id from operations where state in ('awaitingApproval', 'submitting', 'running')",
+            );
             query.and_one_of("id", some.iter().map(ToString::to_string));
             for row in query.fetch_all(self.reader()).await? {
                 open.insert(row.parsed("id")?);

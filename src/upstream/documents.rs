@@ -487,6 +487,22 @@ pub(super) struct SessionDocument {
     pub cloud_failover_tasks: Vec<MachineDocument>,
 }
 
+/// A `CloudVmReplicaPoint` or `VmReplicaPoint`.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PointDocument {
+    #[serde(deserialize_with = "text")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub uid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub href: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub vm_display_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub creation_time_utc: Option<Timestamp>,
+}
+
 /// What sessions and the machines in them have in common.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]

@@ -37,6 +37,7 @@ mod oversize;
 mod paths;
 mod query;
 mod read_cache;
+mod restore_points;
 mod sessions;
 mod tasks;
 mod tls;

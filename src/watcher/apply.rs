@@ -356,7 +356,7 @@ impl BatchWriter {
             OperationState::Running => true,
             // Nothing at EM shows how a write through the mirror went: there is nothing to be quick about.
             OperationState::Submitting => operation.kind != OperationKind::Em,
-            OperationState::Finished | OperationState::Unknown => false,
+            OperationState::AwaitingApproval | OperationState::Finished | OperationState::Unknown => false,
         };
         Ok(())
     }

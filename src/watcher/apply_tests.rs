@@ -126,6 +126,10 @@ impl Turns {
         let operation = Operation {
             action: action.into(),
             requested_by: Some("portal".into()),
+            requester_issuer: None,
+            reason: None,
+            approval: None,
+            unsent: false,
             seen_observation: self.store.observation().await.expect("read"),
             answer_due: now + answer,
             evidence_deadline: now + PATIENCE,

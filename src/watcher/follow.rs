@@ -182,14 +182,18 @@ pub fn awaits_answer(operation: &Operation, now: Timestamp) -> bool {
 
 /// Whether it is to have a session and has none.
 pub fn lacks_session(operation: &Operation) -> bool {
-    operation.session.is_none() && operation.expects_session() && operation.state != OperationState::Finished
+    // What was approved and not sent yet has started nothing.
+    operation.session.is_none()
+        && !operation.is_unsent()
+        && operation.expects_session()
+        && operation.state != OperationState::Finished
 }
 
 /// Takes over what its session says; true when the operation ended by it.
 pub fn session_seen(operation: &mut Operation, session: &SessionRecord, now: Timestamp) -> bool {
     let facts = &session.facts;
     match operation.state {
-        OperationState::Finished => return false,
+        OperationState::Finished | OperationState::AwaitingApproval => return false,
         OperationState::Submitting => {
             operation.step(
                 OperationState::Running,
@@ -244,7 +248,7 @@ fn failure_of(facts: &SessionFacts) -> Option<Failure> {
 /// Ends what no evidence was found for in time; true when the operation's end is to be reported. `seen`: the session it is
 /// joined with has been observed, so that the session decides.
 pub fn expire(operation: &mut Operation, seen: bool, now: Timestamp) -> bool {
-    if seen || now < operation.evidence_deadline {
+    if seen || operation.is_unsent() || now < operation.evidence_deadline {
         return false;
     }
     if operation.session.is_some() && operation.state.is_open() {

@@ -97,8 +97,13 @@ fn documented() -> (BTreeSet<String>, String) {
             list.clone_from(&name);
             keys.insert(name);
         } else if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            keys.insert(name.to_owned());
+            // A table within the items of the list before it.
+            let name = match name.strip_prefix(&format!("{list}.")) {
+                Some(inner) if !list.is_empty() => format!("{list}[].{inner}"),
+                _ => name.to_owned(),
+            };
             table = format!("{name}.");
+            keys.insert(name);
         } else if let Some((key, _)) = line.split_once(" = ")
             && key
                 .chars()

@@ -39,7 +39,10 @@ const MAY_IMPORT: &[(&str, &str)] = &[
         "domain api_types catalogue mirror app json auth runtime clock telemetry text",
     ),
     // Of the rooms it may see their `config` and nothing else; checked apart.
-    ("config", "auth http upstream store watcher webhooks telemetry"),
+    (
+        "config",
+        "app auth http upstream store watcher webhooks telemetry",
+    ),
     ("sim", "clock catalogue text"),
     (
         "bootstrap",

@@ -14,6 +14,8 @@
 
 mod address; // where webhooks may go: spellings, the three checks, answers that change
 #[cfg(feature = "demo")]
+mod approvals; // policies, approvals and dry runs, in one process, over restarts and replicas
+#[cfg(feature = "demo")]
 mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
 #[cfg(feature = "demo")]
 mod attacks; // tokens that must not be believed, a test each, and all of them over TCP

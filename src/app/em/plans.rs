@@ -1,10 +1,12 @@
-//! Failover plans through the mirror: EM's paths and bodies, run by the verbs of the curated routes.
+//! Failover plans through the mirror: EM's paths and bodies, run by the verbs of the curated routes, policies included. A
+//! body of EM's has no place for a reason, so that what needs one is refused here.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::app::idempotency::IdempotentRequest;
-use crate::app::plans::ActionRequest;
+use crate::app::plans::{ActionRequest, EditRequest};
+use crate::app::policies::Checks;
 use crate::app::submit::Submitted;
 use crate::app::{App, Error, FieldError, OpContext};
 use crate::domain::id::EmId;
@@ -51,9 +53,19 @@ impl App {
                 let current: Value = serde_json::from_slice(&current)
                     .map_err(|_| Error::Internal("a failover plan is no JSON"))?;
                 let edit = edit_of(&plan, &current, &body)?;
-                self.submit_edit(context, plan, edit, idempotency).await
+                let mut checks = Checks::first();
+                let examined = self
+                    .examine_change(context, plan, Some(edit), None, idempotency, &mut checks)
+                    .await?;
+                self.submit(context, examined.into_intent()?).await
             }
-            PlanWrite::Delete => self.delete_cloud_plan(context, &id, |_| true, idempotency).await,
+            PlanWrite::Delete => {
+                let request = EditRequest {
+                    idempotency,
+                    ..EditRequest::default()
+                };
+                self.delete_cloud_plan(context, &id, request).await
+            }
         }
     }
 

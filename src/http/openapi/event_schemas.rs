@@ -51,7 +51,9 @@ fn data_of(kind: EventType, found: &mut Vec<(String, RefOr<Schema>)>) -> String 
         | EventType::MachineFinished
         | EventType::SessionFinished
         | EventType::SessionLost
-        | EventType::OperationFinished => take::<FailoverEventData>(found),
+        | EventType::OperationFinished
+        | EventType::ApprovalRequested
+        | EventType::ApprovalDecided => take::<FailoverEventData>(found),
         EventType::EndpointFailing | EventType::EndpointRecovered | EventType::EndpointDisabled => {
             take::<EndpointEventData>(found)
         }

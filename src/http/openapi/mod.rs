@@ -107,6 +107,7 @@ fn add_examples(operation: &mut Operation) {
         if content.example.is_none() && content.examples.is_empty() {
             content.example = match name {
                 "Operation" if has_accepted && place == "200" => samples::ended_operation(),
+                "OperationOrDryRun" => samples::ended_operation(),
                 name => samples::of_schema(name),
             };
         }

@@ -10,13 +10,15 @@ use uuid::Uuid;
 
 use super::event_schemas::event_schema;
 use crate::api_types::events::{
-    self, Origin, TestEventData, UpstreamEventData, operation_event, session_event,
+    self, Origin, TestEventData, UpstreamEventData, approval_decided, approval_requested, operation_event,
+    session_event,
 };
 use crate::api_types::webhooks::{
     EndpointEventData, EndpointSummary, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
     WebhookEndpointCreated, WebhookFilter, WebhookOwner,
 };
-use crate::api_types::{operations, plans, sessions};
+use crate::api_types::{dry_run, operations, plans, sessions};
+use crate::domain::approval::{Approval, Decision, DecisionOutcome, GivenApproval};
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, OperationId, TaskId};
 use crate::domain::links::Links;
@@ -153,6 +155,10 @@ fn operation(ended: bool) -> Option<Operation> {
         session: em_id("a986d473-0248-4884-9832-17ec982ee393"),
         failure: None,
         requested_by: Some("portal".to_owned()),
+        requester_issuer: None,
+        reason: None,
+        approval: None,
+        unsent: false,
         requested_at: at(0),
         finished_at: None,
         cancel_requested_at: None,
@@ -174,6 +180,32 @@ fn operation(ended: bool) -> Option<Operation> {
         );
     }
     Some(operation)
+}
+
+/// One that waits for approval.
+fn awaiting_operation() -> Option<Operation> {
+    let state = OperationState::AwaitingApproval;
+    Some(Operation {
+        action: ActionKind::Start.as_str().to_owned(),
+        state,
+        progress: 0,
+        task: None,
+        session: None,
+        reason: Some("the site has no power".to_owned()),
+        approval: Some(Approval {
+            required: 1,
+            given: Vec::new(),
+            expires_at: at(14_400),
+            plan_digest: String::new(),
+            confinement: None,
+        }),
+        history: vec![HistoryStep {
+            state,
+            at: at(0),
+            reason: None,
+        }],
+        ..operation(false)?
+    })
 }
 
 /// The examples' addresses are relative, as the server of the document is.
@@ -228,6 +260,26 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
         EventType::MachineFinished => about_session(false, 3, Some("filesrv03")),
         EventType::SessionFinished => about_session(true, 4, None),
         EventType::SessionLost => about_session(false, 4, None),
+        EventType::ApprovalRequested => approval_requested(&origin(id, at(0)), &awaiting_operation()?).ok(),
+        EventType::ApprovalDecided => {
+            let mut approved = awaiting_operation()?;
+            let given = GivenApproval {
+                by: Some("dr-lead".to_owned()),
+                issuer: None,
+                at: at(300),
+                comment: Some("agreed in the change board".to_owned()),
+            };
+            let decision = Decision {
+                outcome: DecisionOutcome::Approved,
+                by: given.by.clone(),
+                at: given.at,
+                comment: given.comment.clone(),
+            };
+            approved.approval.as_mut()?.given.push(given);
+            let reason = Some("it was approved".to_owned());
+            approved.step(OperationState::Submitting, at(300), reason);
+            approval_decided(&origin(id, at(300)), &approved, &decision).ok()
+        }
         EventType::OperationFinished => {
             let mut undo = operation(true)?;
             ActionKind::Undo.as_str().clone_into(&mut undo.action);
@@ -253,6 +305,25 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
 
 fn plain<D: Serialize>(id: EventId, kind: EventType, data: &D) -> Option<NewEvent> {
     events::event(id, kind, at(114), data, Routing::default()).ok()
+}
+
+fn rehearsal() -> Option<dry_run::DryRun> {
+    let plan = plan()?;
+    let machines = plan.machines.iter().map(|machine| dry_run::MachineRehearsal {
+        name: machine.name.clone(),
+        newest_point: em_id("c1beab6b-2b18-47f1-9e71-354ab8a49fc2").map(|id| dry_run::RestorePoint {
+            id: id.to_string(),
+            created_at: at(-10_754).into(),
+        }),
+    });
+    Some(dry_run::DryRun {
+        would_be: "awaitingApproval",
+        problems: Vec::new(),
+        machines: machines.collect(),
+        plan: plans::Plan::new(&LINKS, &plan),
+        policies: vec!["production".to_owned()],
+        approvers: 1,
+    })
 }
 
 fn endpoint() -> WebhookEndpoint {
@@ -335,6 +406,14 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
             &running,
             Some(&under_way),
         ))),
+        "DryRun" => value(serde_json::to_value(rehearsal()?)),
+        "Approval" => {
+            Some(
+                serde_json::to_value(operations::Operation::new(&LINKS, &awaiting_operation()?, None))
+                    .ok()?["approval"]
+                    .take(),
+            )
+        }
         "WebhookEndpoint" => value(serde_json::to_value(endpoint())),
         "WebhookEndpointCreated" => value(serde_json::to_value(WebhookEndpointCreated {
             endpoint: endpoint(),

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -10,7 +11,8 @@ use utoipa_axum::routes;
 
 use super::lists::{CursorParams, Log};
 use super::paths::OperationPath;
-use super::reply::{Accepted, shown};
+use super::reply::{Accepted, answer, shown};
+use crate::api_types::actions::{DecisionOptions, Reason};
 use crate::api_types::operations::Operation;
 use crate::api_types::page::Page;
 use crate::app::OpContext;
@@ -21,7 +23,7 @@ use crate::domain::operation::{OperationKind, OperationState};
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_WRITE};
 use crate::http::codes::Code;
-use crate::http::extract::{Choices, EnumParam, Id, IdFilter, Query, Wait};
+use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OptionalJson, Query, Wait};
 use crate::http::failures;
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -46,7 +48,32 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
             CANCEL_PROBLEMS,
             routes!(cancel_operation),
         ))
+        .routes(require_scope(
+            Scope::PlansApprove,
+            APPROVAL_PROBLEMS,
+            routes!(approve_operation),
+        ))
+        .routes(require_scope(
+            Scope::PlansApprove,
+            DECISION_PROBLEMS,
+            routes!(reject_operation),
+        ))
 }
+
+/// What a decision may end in.
+const DECISION_PROBLEMS: &[&[Code]] = &[STORED, &[Code::OperationFinished, Code::SelfApproval]];
+
+/// What an approval may end in: the last one submits.
+const APPROVAL_PROBLEMS: &[&[Code]] = &[
+    UPSTREAM_WRITE,
+    &[
+        Code::OperationFinished,
+        Code::SelfApproval,
+        Code::PlanBusy,
+        Code::PlanChanged,
+        Code::PolicyDenied,
+    ],
+];
 
 impl EnumParam for OperationState {
     fn words() -> Vec<&'static str> {
@@ -158,7 +185,8 @@ async fn get_operation(
 /// Cancel an operation
 ///
 /// Asks Enterprise Manager to remove the operation's task. Work on the backup server may continue; the operation
-/// records what is known. If it has a session, the session's result decides.
+/// records what is known. If it has a session, the session's result decides. An operation that waits for approval ends at
+/// once.
 #[utoipa::path(post, path = "/api/v1/operations/{operationId}/cancel", operation_id = "cancelOperation",
     tag = "operations",
     params(OperationPath),
@@ -175,4 +203,58 @@ async fn cancel_operation(
         location: body.links.this.clone(),
         body,
     })
+}
+
+/// Approve an operation that waits
+///
+/// The last approval that a policy asks for submits the operation at once, with the checks of a new request made again: the
+/// plan must be there, unchanged since the request, and not busy, and the policy's window must be open. Neither the requester
+/// nor an earlier approver may approve.
+#[utoipa::path(post, path = "/api/v1/operations/{operationId}/approve", operation_id = "approveOperation",
+    tag = "operations",
+    params(OperationPath, ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits until the operation ends.", example = "wait=30")),
+    request_body = Option<DecisionOptions>,
+    responses(
+        (status = 202, description = "Approved: `awaitingApproval` when more approvals are needed, otherwise submitted.", body = Operation,
+            headers(("Location" = String, description = "The operation."), ("Preference-Applied" = String, description = "The wait that was granted."))),
+        (status = 200, description = "Approved, and the operation has ended.", body = Operation,
+            headers(("Location" = String, description = "The operation."), ("Preference-Applied" = String, description = "The wait that was granted."))),
+    ))]
+async fn approve_operation(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    wait: Wait,
+    body: OptionalJson<DecisionOptions>,
+) -> Result<Response, Problem> {
+    let approved = state.app().approve(&context, id, comment(body)).await;
+    let approved = approved.map_err(failures::of_action)?;
+    answer(&state, &context, &approved, wait, None).await
+}
+
+/// Reject an operation that waits
+///
+/// It ends as `cancelled`, without having been sent. Neither the requester, who can cancel it, nor an earlier approver may
+/// reject.
+#[utoipa::path(post, path = "/api/v1/operations/{operationId}/reject", operation_id = "rejectOperation",
+    tag = "operations",
+    params(OperationPath),
+    request_body = Option<DecisionOptions>,
+    responses((status = 200, description = "The operation, which has ended.", body = Operation,
+        headers(("Location" = String, description = "The operation.")))))]
+async fn reject_operation(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    body: OptionalJson<DecisionOptions>,
+) -> Result<Response, Problem> {
+    let rejected = state.app().reject(&context, id, comment(body)).await?;
+    let view = state.app().with_session(&context, rejected.operation).await?;
+    let body = shown(&state, &view);
+    Ok(([(LOCATION, body.links.this.clone())], Json(body)).into_response())
+}
+
+fn comment(body: OptionalJson<DecisionOptions>) -> Option<String> {
+    let options = body.typed.unwrap_or_default();
+    options.comment.map(Reason::into_inner)
 }

@@ -15,7 +15,8 @@ use crate::store::row::Columns as _;
 
 const COLUMNS: &str = "id, kind, action, plan, target, state, result, result_source, progress, task_id, task_logon, \
      task_state, task_message, session_id, failure_message, failure_source, requested_by, requested_at, finished_at, \
-     cancel_requested_at, callback_url, metadata, seen_observation, evidence_deadline";
+     cancel_requested_at, callback_url, metadata, seen_observation, evidence_deadline, requester_issuer, reason, approval, \
+     unsent";
 
 /// What is read of an operation. An answer that its process cannot get any more, because it is gone, is not due later.
 pub(super) fn columns(engine: Engine, own: &str) -> String {
@@ -91,6 +92,10 @@ pub(super) fn operation_from(
         session: row.opt_parsed("session_id")?,
         failure,
         requested_by: row.opt_text("requested_by")?,
+        requester_issuer: row.opt_text("requester_issuer")?,
+        reason: row.opt_text("reason")?,
+        approval: row.opt_document("approval")?,
+        unsent: row.flag("unsent")?,
         requested_at: row.at("requested_at")?,
         finished_at: row.opt_at("finished_at")?,
         cancel_requested_at: row.opt_at("cancel_requested_at")?,

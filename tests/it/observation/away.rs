@@ -111,6 +111,7 @@ async fn readiness_reports_since_when_nothing_was_observed() {
             watcher: Nudge::default(),
             guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
             health: webhooks::DispatcherHealth::default(),
+            policies: emgate::domain::policy::Policies::default(),
         },
         Limits {
             answer: Duration::from_secs(60),

@@ -49,6 +49,7 @@ impl Observatory {
             watcher: Nudge::default(),
             guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
             health: webhooks::DispatcherHealth::default(),
+            policies: emgate::domain::policy::Policies::default(),
         };
         let limits = Limits {
             answer: Duration::from_secs(60),

@@ -12,4 +12,4 @@ mod together;
 mod turns;
 mod waiters;
 mod wire;
-mod world;
+pub mod world;

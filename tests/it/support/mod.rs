@@ -25,6 +25,7 @@ use std::time::Duration;
 use emgate::auth::{AuthConfig, Key};
 use emgate::bootstrap::Gateway;
 use emgate::config::Config;
+use emgate::domain::policy::Policies;
 use emgate::sim::{Options, Running, Simulator};
 use emgate::upstream::config::Account;
 use emgate::{http, store, upstream, watcher, webhooks};
@@ -179,6 +180,7 @@ impl Builder {
                 idle_interval: Duration::from_millis(300),
             },
             webhooks: webhooks::config::Config::default(),
+            policies: Policies::default(),
         };
         (self.edit)(&mut config);
         let gateway = Gateway::start(config).await.expect("the gateway starts");

@@ -19,7 +19,7 @@ const BODY: &[Code] = &[
 ];
 
 /// Writes to failover plans, which the curated routes make as well.
-const PLAN_WRITE: &[Code] = &[Code::PlanBusy];
+const PLAN_WRITE: &[Code] = &[Code::PlanBusy, Code::PolicyDenied];
 
 /// Error answers written so far, by their name in the components.
 #[derive(Default)]

@@ -7,10 +7,11 @@ use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::rehearsal::Rehearsal;
 use super::unchanged;
-use crate::api_types::actions::{Metadata, StartOptions};
+use crate::api_types::actions::{DeletionOptions, Metadata, Reason, StartOptions};
 use crate::app::OpContext;
-use crate::app::plans::ActionRequest;
+use crate::app::plans::{ActionRequest, EditRequest};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
@@ -25,6 +26,7 @@ pub(super) struct ActionCall<B> {
     context: OpContext,
     wait: Wait,
     idempotency: Idempotency,
+    rehearsal: Rehearsal,
     body: OptionalJson<B>,
 }
 
@@ -55,7 +57,12 @@ impl<B: Into<StartOptions>> ActionCall<B> {
             callback: callback.map(|new| new.callback),
             metadata: options.metadata.map(Metadata::into_inner).unwrap_or_default(),
             idempotency: self.idempotency.of(self.body.value),
+            reason: options.reason.map(Reason::into_inner),
         };
+        if self.rehearsal.wanted {
+            let found = app.try_act(context, kind, &self.id, action, request).await;
+            return self.rehearsal.answer(state, context, found);
+        }
         let submitted = app.act(context, kind, &self.id, action, request).await;
         let submitted = submitted.map_err(failures::of_action)?;
         answer(state, context, &submitted, self.wait, generated).await
@@ -71,12 +78,14 @@ impl<B: DeserializeOwned> FromRequest<HttpState> for ActionCall<B> {
         let Id(id) = Id::from_request_parts(&mut parts, state).await?;
         let Ok(wait) = Wait::from_request_parts(&mut parts, state).await;
         let idempotency = Idempotency::from_request_parts(&mut parts, state).await?;
+        let rehearsal = Rehearsal::from_request_parts(&mut parts, state).await?;
         let body = OptionalJson::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self {
             id,
             context,
             wait,
             idempotency,
+            rehearsal,
             body,
         })
     }
@@ -89,6 +98,7 @@ pub(super) struct EditCall {
     conditions: Conditions,
     wait: Wait,
     idempotency: Idempotency,
+    rehearsal: Rehearsal,
 }
 
 impl EditCall {
@@ -97,24 +107,42 @@ impl EditCall {
         self,
         state: &HttpState,
         kind: PlanKind,
-        body: Value,
+        mut body: Value,
     ) -> Result<Response, Problem> {
         let (app, context) = (state.app(), &self.context);
-        let key = self.idempotency.of(body.clone());
-        let unchanged = unchanged(state, self.conditions);
-        let submitted = app
-            .edit_plan(context, kind, &self.id, &body, unchanged, key)
-            .await;
+        let idempotency = self.idempotency.of(body.clone());
+        let request = EditRequest {
+            unchanged: unchanged(state, &self.conditions),
+            idempotency,
+            reason: take_reason(&mut body)?,
+        };
+        if self.rehearsal.wanted {
+            let found = app.try_edit_plan(context, kind, &self.id, &body, request).await;
+            return self.rehearsal.answer(state, context, found);
+        }
+        let submitted = app.edit_plan(context, kind, &self.id, &body, request).await;
         let submitted = submitted.map_err(failures::of_action)?;
         answer(state, context, &submitted, self.wait, None).await
     }
 
     /// Deletes the cloud plan.
-    pub(super) async fn delete(self, state: &HttpState) -> Result<Response, Problem> {
+    pub(super) async fn delete(
+        self,
+        state: &HttpState,
+        body: OptionalJson<DeletionOptions>,
+    ) -> Result<Response, Problem> {
         let (app, context) = (state.app(), &self.context);
-        let key = self.idempotency.of(Value::Null);
-        let unchanged = unchanged(state, self.conditions);
-        let submitted = app.delete_cloud_plan(context, &self.id, unchanged, key).await;
+        let options = body.typed.unwrap_or_default();
+        let request = EditRequest {
+            unchanged: unchanged(state, &self.conditions),
+            idempotency: self.idempotency.of(body.value),
+            reason: options.reason.map(Reason::into_inner),
+        };
+        if self.rehearsal.wanted {
+            let found = app.try_delete_cloud_plan(context, &self.id, request).await;
+            return self.rehearsal.answer(state, context, found);
+        }
+        let submitted = app.delete_cloud_plan(context, &self.id, request).await;
         let submitted = submitted.map_err(failures::of_action)?;
         answer(state, context, &submitted, self.wait, None).await
     }
@@ -129,12 +157,28 @@ impl FromRequestParts<HttpState> for EditCall {
         let conditions = Conditions::from_request_parts(parts, state).await?;
         let Ok(wait) = Wait::from_request_parts(parts, state).await;
         let idempotency = Idempotency::from_request_parts(parts, state).await?;
+        let rehearsal = Rehearsal::from_request_parts(parts, state).await?;
         Ok(Self {
             id,
             context,
             conditions,
             wait,
             idempotency,
+            rehearsal,
         })
+    }
+}
+
+/// Takes the reason out of the body of an edit, where it stands beside the members of the plan.
+fn take_reason(body: &mut Value) -> Result<Option<String>, Problem> {
+    let given = body.as_object_mut().and_then(|body| body.shift_remove("reason"));
+    let refused = |detail: &str| Problem::fault("/reason", detail);
+    match given {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => match Reason::try_from(text) {
+            Ok(reason) => Ok(Some(reason.into_inner())),
+            Err(detail) => Err(refused(detail)),
+        },
+        Some(_) => Err(refused("must be a string or null")),
     }
 }

@@ -8,8 +8,9 @@ use utoipa_axum::routes;
 
 use super::call::{ActionCall, EditCall};
 use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses};
+use super::rehearsal::DryRunParam;
 use super::{ACTION_PROBLEMS, EDIT_PROBLEMS, PlanOrder, get, list};
-use crate::api_types::actions::{ActionOptions, StartOptions};
+use crate::api_types::actions::{ActionOptions, DeletionOptions, StartOptions};
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
 use crate::app::OpContext;
@@ -18,7 +19,7 @@ use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
 use crate::http::answers::UPSTREAM_READ;
-use crate::http::extract::{Conditions, Id, JsonValue, Query};
+use crate::http::extract::{Conditions, Id, JsonValue, OptionalJson, Query};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::routes::lists::{NumberedList, NumberedParams};
@@ -96,9 +97,10 @@ async fn get_cloud_failover_plan(
 /// Edit a cloud failover plan
 ///
 /// The body is the plan as it was read, with the changes applied. `preFailoverCommand` and `postFailoverCommand` may
-/// change; a change of another field is refused. Every field of the plan is required.
+/// change; a change of another field is refused. Every field of the plan is required. A `reason` (1 to 500
+/// characters) may stand beside them.
 #[utoipa::path(put, path = "/api/v1/cloud-failover-plans/{planId}", operation_id = "updateCloudFailoverPlan", tag = "plans",
-    params(PlanPath, EditHeaders),
+    params(PlanPath, DryRunParam, EditHeaders),
     request_body = Plan,
     responses(EditResponses))]
 async fn update_cloud_failover_plan(
@@ -115,14 +117,16 @@ async fn update_cloud_failover_plan(
     path = "/api/v1/cloud-failover-plans/{planId}",
     operation_id = "deleteCloudFailoverPlan",
     tag = "plans",
-    params(PlanPath, EditHeaders),
+    params(PlanPath, DryRunParam, EditHeaders),
+    request_body = Option<DeletionOptions>,
     responses(EditResponses)
 )]
 async fn delete_cloud_failover_plan(
     State(state): State<HttpState>,
     call: EditCall,
+    body: OptionalJson<DeletionOptions>,
 ) -> Result<Response, Problem> {
-    call.delete(&state).await
+    call.delete(&state, body).await
 }
 
 /// Test a cloud failover plan
@@ -130,7 +134,7 @@ async fn delete_cloud_failover_plan(
 /// Runs a test failover into the test network and cleans up afterwards. The resulting failover session is joined to
 /// the operation.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/test", operation_id = "testCloudFailoverPlan", tag = "plans",
-    params(PlanPath, ActionHeaders),
+    params(PlanPath, DryRunParam, ActionHeaders),
     request_body = Option<ActionOptions>,
     responses(ActionResponses))]
 async fn test_cloud_failover_plan(
@@ -145,7 +149,7 @@ async fn test_cloud_failover_plan(
 /// Starts a production failover, to the latest restore points or to those before `restorePoint.before`. The resulting
 /// failover session is joined to the operation.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/start", operation_id = "startCloudFailoverPlan", tag = "plans",
-    params(PlanPath, ActionHeaders),
+    params(PlanPath, DryRunParam, ActionHeaders),
     request_body = Option<StartOptions>,
     responses(ActionResponses))]
 async fn start_cloud_failover_plan(
@@ -160,7 +164,7 @@ async fn start_cloud_failover_plan(
 /// Switches back to the source machines and discards the changes made on the replicas since the failover. Enterprise
 /// Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/cloud-failover-plans/{planId}/undo", operation_id = "undoCloudFailoverPlan", tag = "plans",
-    params(PlanPath, ActionHeaders),
+    params(PlanPath, DryRunParam, ActionHeaders),
     request_body = Option<ActionOptions>,
     responses(ActionResponses))]
 async fn undo_cloud_failover_plan(

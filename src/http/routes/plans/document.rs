@@ -2,6 +2,7 @@
 
 use utoipa::{IntoParams, IntoResponses};
 
+use crate::api_types::dry_run::OperationOrDryRun;
 use crate::api_types::operations::Operation;
 
 /// The headers of an edit or a deletion.
@@ -52,14 +53,14 @@ pub(super) struct ActionHeaders {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) enum EditResponses {
-    /// Recorded and sent; read the operation for its outcome.
+    /// Recorded and sent, or `awaitingApproval`; read the operation for its outcome.
     #[response(status = 202, headers(("Location" = String, description = "The operation.")))]
     Recorded(Operation),
-    #[response(status = 200, description = "The operation ended within the requested wait, or the request repeats an earlier one with the same key.",
+    #[response(status = 200, description = "The operation ended within the requested wait, or the request repeats an earlier one with the same key; with `dryRun=true` what the request would become.",
         headers(("Location" = String, description = "The operation."),
             ("Idempotency-Replayed" = String, description = "`true` when the key was used before and nothing was sent again."),
             ("Preference-Applied" = String, description = "The wait that was granted.")))]
-    Done(Operation),
+    Done(OperationOrDryRun),
 }
 
 /// How an action is answered.
@@ -67,11 +68,11 @@ pub(super) enum EditResponses {
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) enum ActionResponses {
     #[response(status = 202, description = "Recorded; `running` when Enterprise Manager accepted it, \
-        `submitting` while that is not known.", headers(("Location" = String, description = "The operation.")))]
+        `submitting` while that is not known, `awaitingApproval` when a policy holds it back.", headers(("Location" = String, description = "The operation.")))]
     Recorded(Operation),
-    #[response(status = 200, description = "The operation ended within the requested wait, or the request repeats an earlier one with the same key.",
+    #[response(status = 200, description = "The operation ended within the requested wait, or the request repeats an earlier one with the same key; with `dryRun=true` what the request would become.",
         headers(("Location" = String, description = "The operation."),
             ("Idempotency-Replayed" = String, description = "`true` when the key was used before and nothing was sent again."),
             ("Preference-Applied" = String, description = "The wait that was granted.")))]
-    Ended(Operation),
+    Ended(OperationOrDryRun),
 }

@@ -4,6 +4,7 @@ mod call;
 mod cloud;
 mod document;
 mod on_premises;
+mod rehearsal;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -16,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::lists::{NumberedList, one_order};
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
+use crate::app::plans::UnchangedPlan;
 use crate::app::{OpContext, Sort, SortField};
 use crate::domain::id::EmId;
 use crate::domain::plan::PlanKind;
@@ -26,13 +28,17 @@ use crate::http::extract::{Choice, Conditions, EnumParam, entity_tag};
 use crate::http::problem::Problem;
 
 /// What an action may end in.
-const ACTION_PROBLEMS: &[&[Code]] = &[UPSTREAM_WRITE, &[Code::PlanBusy, Code::IdempotencyKeyReused]];
+const ACTION_PROBLEMS: &[&[Code]] = &[
+    UPSTREAM_WRITE,
+    &[Code::PlanBusy, Code::PolicyDenied, Code::IdempotencyKeyReused],
+];
 
 /// What a change of a plan may end in.
 const EDIT_PROBLEMS: &[&[Code]] = &[
     UPSTREAM_WRITE,
     &[
         Code::PlanBusy,
+        Code::PolicyDenied,
         Code::IdempotencyKeyReused,
         Code::PreconditionFailed,
     ],
@@ -122,15 +128,11 @@ fn representation(plan: &Plan) -> Result<Bytes, Problem> {
     })
 }
 
-/// Whether a plan is still what the caller saw.
-fn unchanged(
-    state: &HttpState,
-    conditions: Conditions,
-) -> impl FnOnce(&crate::domain::plan::Plan) -> bool + Send {
+/// Whether a plan is still what the caller saw; none where the caller does not say.
+fn unchanged(state: &HttpState, conditions: &Conditions) -> Option<UnchangedPlan> {
     let links = state.links().clone();
-    move |plan| match (conditions.expected(), representation(&Plan::new(&links, plan))) {
-        (None, _) => true,
-        (Some(tags), Ok(bytes)) => tags.contains(&entity_tag(&bytes)),
-        (Some(_), Err(_)) => false,
-    }
+    let tags = conditions.expected()?.to_vec();
+    Some(Box::new(move |plan| {
+        representation(&Plan::new(&links, plan)).is_ok_and(|bytes| tags.contains(&entity_tag(&bytes)))
+    }))
 }

@@ -8,6 +8,7 @@ use utoipa_axum::routes;
 
 use super::call::{ActionCall, EditCall};
 use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses};
+use super::rehearsal::DryRunParam;
 use super::{ACTION_PROBLEMS, EDIT_PROBLEMS, PlanOrder, get, list};
 use crate::api_types::actions::{ActionOptions, StartOptions};
 use crate::api_types::page::Page;
@@ -88,7 +89,7 @@ async fn get_failover_plan(
 /// The body is the plan as it was read, with the changes applied. `description` may change; a
 /// change of another field is refused. Every field of the plan is required.
 #[utoipa::path(put, path = "/api/v1/failover-plans/{planId}", operation_id = "updateFailoverPlan", tag = "plans",
-    params(PlanPath, EditHeaders),
+    params(PlanPath, DryRunParam, EditHeaders),
     request_body = Plan,
     responses(EditResponses))]
 async fn update_failover_plan(
@@ -104,7 +105,7 @@ async fn update_failover_plan(
 /// Starts a production failover, to the latest restore points or to those before `restorePoint.before`. Enterprise
 /// Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/start", operation_id = "startFailoverPlan", tag = "plans",
-    params(PlanPath, ActionHeaders),
+    params(PlanPath, DryRunParam, ActionHeaders),
     request_body = Option<StartOptions>,
     responses(ActionResponses))]
 async fn start_failover_plan(
@@ -119,7 +120,7 @@ async fn start_failover_plan(
 /// Switches back to the source machines and discards the changes made on the replicas since the failover. Enterprise
 /// Manager links no failover session to it: the operation ends with its task.
 #[utoipa::path(post, path = "/api/v1/failover-plans/{planId}/undo", operation_id = "undoFailoverPlan", tag = "plans",
-    params(PlanPath, ActionHeaders),
+    params(PlanPath, DryRunParam, ActionHeaders),
     request_body = Option<ActionOptions>,
     responses(ActionResponses))]
 async fn undo_failover_plan(

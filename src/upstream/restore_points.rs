@@ -1,0 +1,86 @@
+//! Restore points of the machines of a plan: the newest of each.
+
+use jiff::Timestamp;
+
+use super::EmClient;
+use super::documents::{PointDocument, own_id};
+use super::error::Error;
+use super::query::{Filter, Freshness, LARGEST_PAGE};
+use super::types::{PageRequest, Sort, SortField};
+use crate::domain::plan::{Plan, PlanKind, RestorePoint};
+
+/// The most machines that one query names, so that its address stays short.
+const MACHINES: usize = 20;
+/// The most pages that are read for one query; what older pages would show stays unknown.
+const PAGES: u32 = 5;
+
+const NEWEST_FIRST: Sort = Sort {
+    by: SortField::StartedAt,
+    descending: true,
+};
+
+impl EmClient {
+    /// The newest restore point of each machine of `plan`, in the plan's order, none newer than `before`. None where EM
+    /// shows none.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn newest_points(
+        &self,
+        plan: &Plan,
+        before: Option<Timestamp>,
+    ) -> Result<Vec<Option<RestorePoint>>, Error> {
+        let kind = match plan.kind {
+            PlanKind::Cloud => "CloudVmReplicaPoint",
+            PlanKind::OnPremises => "VmReplicaPoint",
+        };
+        let mut newest: Vec<Option<RestorePoint>> = Vec::with_capacity(plan.machines.len());
+        for machines in plan.machines.chunks(MACHINES) {
+            let names: Vec<&str> = machines.iter().map(|machine| machine.name.as_str()).collect();
+            let mut found: Vec<Option<RestorePoint>> = names.iter().map(|_| None).collect();
+            let mut filter = Filter::default();
+            filter.and_one(
+                "==",
+                names.iter().map(|name| ("VmDisplayName", (*name).to_owned())),
+            );
+            if let Some(before) = before {
+                filter.and("CreationTime", "<", before);
+            }
+            for page in 1..=PAGES {
+                let page = PageRequest {
+                    page,
+                    page_size: LARGEST_PAGE,
+                    sort: Some(NEWEST_FIRST),
+                };
+                let rows = self.rows(kind, &filter, &page, Freshness::Shared, point).await?;
+                for (name, point) in rows.page.items {
+                    let machine = names.iter().position(|own| own.eq_ignore_ascii_case(&name));
+                    let place = machine.and_then(|machine| found.get_mut(machine));
+                    if let Some(place) = place
+                        && place
+                            .as_ref()
+                            .is_none_or(|known| known.created_at < point.created_at)
+                    {
+                        *place = Some(point);
+                    }
+                }
+                if !rows.more || found.iter().all(Option::is_some) {
+                    break;
+                }
+            }
+            newest.append(&mut found);
+        }
+        Ok(newest)
+    }
+}
+
+/// A row with its machine; none without one, an id and a time.
+fn point(document: PointDocument) -> Option<(String, RestorePoint)> {
+    let id = own_id(
+        document.id.as_deref(),
+        document.uid.as_deref(),
+        document.href.as_deref(),
+    )?;
+    let created_at = document.creation_time_utc?;
+    Some((document.vm_display_name?, RestorePoint { id, created_at }))
+}
