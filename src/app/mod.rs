@@ -8,10 +8,12 @@
 //! |---|---|
 //! | `context` | the caller, and the slot for the operation |
 //! | `plans`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
+//! | `audit` | what verbs tell the audit log, refusals, reading it |
 //! | `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
 //! | `waiting` | callers who wait for the end of an operation |
 //! | `page`, `readiness`, `json_value`, `error` | what several verbs share |
 
+pub mod audit;
 pub mod context;
 pub mod em;
 mod ending;

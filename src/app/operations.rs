@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::audit::Told;
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
+use crate::domain::audit::AuditAction;
 use crate::domain::id::{LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
@@ -135,7 +137,7 @@ impl App {
     pub async fn cancel(&self, context: &OpContext, id: OperationId) -> Result<OperationView, Error> {
         let (app, context) = (self.clone(), context.clone());
         let work = async move {
-            let cancellation = app.record_cancel(id).await?;
+            let cancellation = app.record_cancel(&context, id).await?;
             app.adopt_logon(cancellation.logon).await?;
             // Removing a task twice is harmless, so a cancellation that was lost on the way is sent again.
             let removed = app.em.remove_task(cancellation.logon, &cancellation.task).await;
@@ -143,7 +145,7 @@ impl App {
                 Ok(true) => app.end_cancelled(id).await?,
                 Ok(false) if cancellation.repeated => {}
                 Ok(false) => {
-                    app.clear_cancel(id).await?;
+                    app.clear_cancel(&context, id).await?;
                     return Err(Error::NotCancellable {
                         reason: "Enterprise Manager no longer knows its task, so there was nothing to remove",
                     });
@@ -151,7 +153,7 @@ impl App {
                 Err(error) => {
                     // A cancellation that may have arrived stays recorded: it may be why the task is gone.
                     if !cancellation.repeated && error.acted() == Acted::No {
-                        app.clear_cancel(id).await?;
+                        app.clear_cancel(&context, id).await?;
                     }
                     return Err(error.into());
                 }
@@ -179,7 +181,7 @@ impl App {
     }
 
     /// Records that the operation is to be stopped, and returns the task to remove.
-    async fn record_cancel(&self, id: OperationId) -> Result<Cancellation, Error> {
+    async fn record_cancel(&self, context: &OpContext, id: OperationId) -> Result<Cancellation, Error> {
         let mut tx = self.store.begin().await?;
         let mut operation = tx.operation(id).await?.ok_or(Error::NotFound {
             what: "the operation",
@@ -215,8 +217,10 @@ impl App {
         if !repeated {
             operation.cancel_requested_at = Some(self.clock.now());
             tx.save_operation(&operation).await?;
-            tx.commit().await?;
         }
+        let told = Told::of_operation(&operation);
+        tx.audit(context, AuditAction::OperationCancel, told);
+        tx.commit().await?;
         Ok(Cancellation {
             logon,
             task,
@@ -225,11 +229,16 @@ impl App {
     }
 
     /// Clears the record of a cancellation that EM did not accept.
-    async fn clear_cancel(&self, id: OperationId) -> Result<(), Error> {
+    async fn clear_cancel(&self, context: &OpContext, id: OperationId) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
         if let Some(mut operation) = tx.operation(id).await? {
             operation.cancel_requested_at = None;
             tx.save_operation(&operation).await?;
+            tx.audit(
+                context,
+                AuditAction::OperationCancelFailed,
+                Told::of_operation(&operation),
+            );
             tx.commit().await?;
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! each rule.
 
 pub mod access;
+pub mod audit;
 pub mod command;
 pub mod event;
 pub mod field_error;

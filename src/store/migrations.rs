@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (8, "submitters", include_str!("migrations/0008_submitters.sql")),
     (9, "upstreams", include_str!("migrations/0009_upstreams.sql")),
     (10, "commands", include_str!("migrations/0010_commands.sql")),
+    (13, "audit", include_str!("migrations/0013_audit.sql")),
 ];
 
 /// Brings the tables up to date.

@@ -554,8 +554,6 @@ fn faults_of_issuers_are_reported_together() {
 
 #[test]
 fn a_key_without_an_effect_is_refused_by_name() {
-    let retention = format!("{MINIMAL}\n[retention]\naudit = \"1y\"");
-    assert_refused(&retention, &[], "retention.audit", "not supported yet");
     let tenant = [("EMGATE_UPSTREAM__ACCOUNTS__0__TENANT", "ABC Company")];
     assert_refused(
         MINIMAL,

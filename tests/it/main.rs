@@ -15,6 +15,8 @@
 mod address; // where webhooks may go: spellings, the three checks, answers that change
 #[cfg(feature = "demo")]
 mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
+#[cfg(feature = "demo")]
+mod audit; // the audit log: its rows, its chain, what no row holds
 mod config; // file, environment, defaults, faults
 #[cfg(feature = "demo")]
 mod connections; // idle ones, heads that stall, all addresses, no descriptors

@@ -5,15 +5,18 @@
 
 mod settings;
 
-use self::settings::{apply, check_credentials, patch_of};
+use self::settings::{apply, changed, check_credentials, patch_of};
+use super::audit::Told;
 use super::page::{LogPage, one_more};
 use super::submit::Callback;
 use super::{Error, FieldError, OpContext};
 use crate::api_types::events::{TestEventData, event};
 use crate::api_types::webhooks::{WebhookEndpointCreate, WebhookEndpointPatch};
 use crate::clock::SharedClock;
+use crate::domain::audit::{AuditAction, Detail};
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::links::API;
 use crate::domain::webhook::endpoint::{ENDPOINTS_LIMIT, Settings, SigningSecret};
 use crate::domain::webhook::target::{MASK, TargetUrl};
 use crate::domain::webhook::{Delivery, Endpoint, Format};
@@ -65,7 +68,7 @@ impl Webhooks {
     /// [`Error::Invalid`] with every fault, [`Error::Store`].
     pub async fn create(
         &self,
-        _context: &OpContext,
+        context: &OpContext,
         wanted: WebhookEndpointCreate,
     ) -> Result<NewEndpoint, Error> {
         let mut faults = Vec::new();
@@ -85,6 +88,8 @@ impl Webhooks {
         }
         tx.insert_endpoint(id, &target, &secret, &settings).await?;
         let endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        let told = told(id).with("origin", target.url().origin().ascii_serialization().as_str());
+        tx.audit(context, AuditAction::EndpointCreate, told);
         tx.commit().await?;
         Ok(NewEndpoint { endpoint, secret })
     }
@@ -162,6 +167,9 @@ impl Webhooks {
             tx.wake_deliveries(id).await?;
         }
         let endpoint = tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?;
+        let changed = changed(&was, &endpoint.settings, target.is_some());
+        let told = told(id).with("changed", Detail::Names(changed));
+        tx.audit(context, AuditAction::EndpointUpdate, told);
         tx.commit().await?;
         Ok(endpoint)
     }
@@ -170,11 +178,12 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn delete(&self, _context: &OpContext, id: EndpointId) -> Result<(), Error> {
+    pub async fn delete(&self, context: &OpContext, id: EndpointId) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         if !tx.delete_endpoint(id).await? {
             return Err(NO_ENDPOINT);
         }
+        tx.audit(context, AuditAction::EndpointDelete, told(id));
         Ok(tx.commit().await?)
     }
 
@@ -183,7 +192,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] when the endpoint cannot be read, [`Error::Store`].
-    pub async fn test(&self, _context: &OpContext, id: EndpointId) -> Result<Delivery, Error> {
+    pub async fn test(&self, context: &OpContext, id: EndpointId) -> Result<Delivery, Error> {
         let mut tx = self.begin().await?;
         readable(tx.endpoint(id).await?.ok_or(NO_ENDPOINT)?)?;
         let event_id = EventId::new(self.clock.id());
@@ -197,6 +206,7 @@ impl Webhooks {
         let test = event(event_id, EventType::WebhookTest, self.clock.now(), data, routing)
             .map_err(|_| Error::Internal("a test event could not be made"))?;
         tx.append_event(&test).await?;
+        tx.audit(context, AuditAction::EndpointTest, told(id));
         tx.commit().await?;
         self.store
             .delivery_of(event_id, id)
@@ -283,6 +293,11 @@ impl Webhooks {
             .map_err(|refused| faults.push(FieldError::new(pointer, refused.0)))
             .ok()
     }
+}
+
+/// What the audit log is told of an endpoint.
+fn told(id: EndpointId) -> Told {
+    Told::of(format!("{API}/webhook-endpoints/{id}"))
 }
 
 /// Refuses to work with an endpoint that cannot be read: a change would lose what is sealed in it.
