@@ -5,6 +5,7 @@
 //! accepts no action until the first complete observation. Stop: no new work, open requests and deliveries finish
 //! within their limits, then all logon sessions are logged off.
 
+pub mod audit;
 pub mod check;
 mod shares;
 

@@ -4,6 +4,7 @@
 //! with a hint where there is one, and exit code 1 (2 when the command itself was wrong). Tests: `tests/cli.rs`, which
 //! runs the binary as a process.
 
+pub mod audit;
 pub mod check;
 pub mod convert;
 pub mod health;

@@ -32,6 +32,8 @@ enum Command {
     /// Run a simulated Enterprise Manager to develop and test against
     #[cfg(feature = "demo")]
     Simulate(emgate::sim::Options),
+    /// Verify the audit log
+    Audit(cli::audit::Args),
     /// Check what `serve` needs: configuration, listener, store, and a real logon with every account
     Check(cli::check::Args),
     /// Convert one of Enterprise Manager's documents between XML and the JSON of the API
@@ -62,7 +64,12 @@ impl Command {
             #[cfg(feature = "demo")]
             Self::Simulate(_) => "info",
             Self::Serve(_) => "info",
-            Self::Check(_) | Self::Convert(_) | Self::Health(_) | Self::Openapi | Self::Token(_) => "error",
+            Self::Audit(_)
+            | Self::Check(_)
+            | Self::Convert(_)
+            | Self::Health(_)
+            | Self::Openapi
+            | Self::Token(_) => "error",
         }
     }
 }
@@ -86,6 +93,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Simulate(options) => {
             block_on(emgate::sim::run(options))?.map_err(|error| Failure::caused_by(&error))
         }
+        Command::Audit(args) => block_on(cli::audit::run(&args))?,
         Command::Check(args) => block_on(cli::check::run(&args))?,
         Command::Convert(args) => cli::convert::run(&args),
         Command::Health(args) => block_on(cli::health::run(&args))?,

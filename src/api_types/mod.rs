@@ -5,6 +5,7 @@
 //! as written here, but no client may depend on it.
 
 pub mod actions;
+pub mod audit;
 pub mod dry_run;
 pub mod events;
 pub mod identity;

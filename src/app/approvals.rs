@@ -5,6 +5,7 @@
 //! a new one. A second commit, just before the sending, marks the operation as one that may have been sent: a process that
 //! dies between the two leaves one that provably was not, and `approval_clock` ends it as such.
 
+use super::audit::Told;
 use super::policies::plan_digest;
 use super::submit::{Submitted, Unconfirmed, expect_free};
 use super::{App, Error, OpContext};
@@ -12,6 +13,7 @@ use crate::api_types::events::{approval_decided, approval_requested};
 use crate::clock::later;
 use crate::domain::access::Tenancy;
 use crate::domain::approval::{Approval, Decision, DecisionOutcome, GivenApproval};
+use crate::domain::audit::AuditAction;
 use crate::domain::command::Command;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{Failure, FailureSource, Operation, OperationResult, OperationState};
@@ -122,6 +124,11 @@ impl App {
                 comment,
             };
             app.end_waiting(&mut tx, &mut operation, &decision).await?;
+            tx.audit(
+                &context,
+                AuditAction::OperationReject,
+                told(&operation, &decision),
+            );
             tx.commit().await?;
             Ok(decided(operation))
         };
@@ -166,6 +173,11 @@ impl App {
         });
         if !last {
             tx.save_operation(&operation).await?;
+            tx.audit(
+                context,
+                AuditAction::OperationApprove,
+                told(&operation, &decision),
+            );
             tx.commit().await?;
             tracing::info!(operation = %id, by = decision.by, "an operation was approved and waits for more approvals");
             return Ok(Approving::Waits(operation));
@@ -190,6 +202,11 @@ impl App {
                 .as_mut()
                 .and_then(|approval| approval.given.pop());
             self.end_waiting(&mut tx, &mut operation, &changed).await?;
+            tx.audit(
+                context,
+                AuditAction::OperationApproveFailed,
+                told(&operation, &decision),
+            );
             tx.commit().await?;
             return Ok(Approving::PlanChanged);
         }
@@ -234,6 +251,7 @@ impl App {
         }
         let event = approval_decided(&self.origin(), &operation, decision).map_err(unrepresentable)?;
         tx.append_event(&event).await?;
+        tx.audit(context, AuditAction::OperationApprove, told(&operation, decision));
         match tx.commit().await {
             Ok(()) => {}
             // Only this error proves that nothing was committed.
@@ -405,6 +423,15 @@ async fn waiting(tx: &mut Tx, id: OperationId, tenancy: &Tenancy) -> Result<Oper
         return Err(Error::NotAwaitingApproval(id));
     }
     Ok(operation)
+}
+
+/// What the audit log is told of a decision.
+fn told(operation: &Operation, decision: &Decision) -> Told {
+    let told = Told::of_operation(operation);
+    match &decision.comment {
+        Some(comment) => told.with("comment", comment.as_str()),
+        None => told,
+    }
 }
 
 const fn decided(operation: Operation) -> Submitted {

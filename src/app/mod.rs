@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `context` | the caller, and the slot for the operation |
 //! | `plans`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
+//! | `audit` | what verbs tell the audit log, refusals, reading it |
 //! | `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
 //! | `policies`, `approvals`, `approval_clock`, `dry_run` | what policies hold back, and what a request would become |
 //! | `waiting` | callers who wait for the end of an operation |
@@ -15,6 +16,7 @@
 
 mod approval_clock;
 mod approvals;
+pub mod audit;
 pub mod config;
 pub mod context;
 pub mod dry_run;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::audit::Told;
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
 use crate::domain::approval::{Decision, DecisionOutcome};
+use crate::domain::audit::AuditAction;
 use crate::domain::id::{LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
@@ -157,7 +159,7 @@ impl App {
                 Ok(true) => app.end_cancelled(id).await?,
                 Ok(false) if cancellation.repeated => {}
                 Ok(false) => {
-                    app.clear_cancel(id).await?;
+                    app.clear_cancel(&context, id).await?;
                     return Err(Error::NotCancellable {
                         reason: "Enterprise Manager no longer knows its task, so there was nothing to remove",
                     });
@@ -165,7 +167,7 @@ impl App {
                 Err(error) => {
                     // A cancellation that may have arrived stays recorded: it may be why the task is gone.
                     if !cancellation.repeated && error.acted() == Acted::No {
-                        app.clear_cancel(id).await?;
+                        app.clear_cancel(&context, id).await?;
                     }
                     return Err(error.into());
                 }
@@ -218,6 +220,11 @@ impl App {
                     comment: None,
                 };
                 self.end_waiting(&mut tx, &mut operation, &decision).await?;
+                tx.audit(
+                    context,
+                    AuditAction::OperationCancel,
+                    Told::of_operation(&operation),
+                );
                 tx.commit().await?;
                 return Ok(None);
             }
@@ -250,8 +257,10 @@ impl App {
         if !repeated {
             operation.cancel_requested_at = Some(self.clock.now());
             tx.save_operation(&operation).await?;
-            tx.commit().await?;
         }
+        let told = Told::of_operation(&operation);
+        tx.audit(context, AuditAction::OperationCancel, told);
+        tx.commit().await?;
         Ok(Some(Cancellation {
             logon,
             task,
@@ -260,11 +269,16 @@ impl App {
     }
 
     /// Clears the record of a cancellation that EM did not accept.
-    async fn clear_cancel(&self, id: OperationId) -> Result<(), Error> {
+    async fn clear_cancel(&self, context: &OpContext, id: OperationId) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
         if let Some(mut operation) = tx.operation(id, &Tenancy::All).await? {
             operation.cancel_requested_at = None;
             tx.save_operation(&operation).await?;
+            tx.audit(
+                context,
+                AuditAction::OperationCancelFailed,
+                Told::of_operation(&operation),
+            );
             tx.commit().await?;
         }
         Ok(())

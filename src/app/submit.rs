@@ -166,7 +166,7 @@ impl App {
         let work = async move {
             let permit = app.send_permit();
             let (command, waits) = (intent.command.clone(), intent.approval.is_some());
-            let operation = match app.record(&context.caller, intent).await? {
+            let operation = match app.record(&context, intent).await? {
                 Recorded::New(operation) => {
                     context.operation.set(operation);
                     operation
@@ -260,7 +260,8 @@ impl App {
         })
     }
 
-    async fn record(&self, caller: &Caller, intent: Intent) -> Result<Recorded, Error> {
+    async fn record(&self, context: &OpContext, intent: Intent) -> Result<Recorded, Error> {
+        let caller = &context.caller;
         let mut tx = self.store.begin().await?;
         let key = intent.idempotency.as_ref().map(|request| request.digests(caller));
         if let Some(key) = &key {
@@ -300,6 +301,7 @@ impl App {
             tx.add_callback(operation.id, &callback.url, &callback.secret)
                 .await?;
         }
+        tx.audit_submission(context, &intent.command, &operation);
         match tx.commit().await {
             Ok(()) => {}
             // Only this error proves that nothing was committed; all others may come from a server that is ending.

@@ -87,14 +87,6 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A key that is planned and has no effect yet: setting it is a fault, because the caller would rely on something
-    /// that does not happen.
-    pub fn unsupported(&mut self, key: &'static str) {
-        if self.take(key).is_some() {
-            self.fault(key, "is not supported yet; leave it out");
-        }
-    }
-
     pub fn path(&mut self, key: &'static str) -> Option<PathBuf> {
         self.text(key).map(PathBuf::from)
     }

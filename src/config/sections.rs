@@ -242,8 +242,8 @@ fn retention(mut s: Section<'_>) -> Retention {
         events: s.duration("events", default.events, HOUR, CENTURY),
         deliveries: s.duration("deliveries", default.deliveries, HOUR, CENTURY),
         operations: s.duration("operations", default.operations, DAY, CENTURY),
+        audit: s.duration("audit", default.audit, DAY, CENTURY),
     };
-    s.unsupported("audit");
     s.finish();
     retention
 }

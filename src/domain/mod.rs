@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod approval;
+pub mod audit;
 pub mod command;
 pub mod event;
 pub mod field_error;

@@ -22,7 +22,7 @@ struct Inner {
     trace: Trace,
     started: Instant,
     client: Option<IpAddr>,
-    caller: OnceLock<Option<String>>,
+    caller: OnceLock<Caller>,
     operation: OperationSlot,
 }
 
@@ -82,14 +82,19 @@ impl RequestContext {
         &self.0.operation
     }
 
-    /// Remembers who asked, for the log.
+    /// Remembers who asked, for the log and the audit log.
     pub(super) fn set_caller(&self, caller: &Caller) {
-        let _ = self.0.caller.set(caller.name.clone());
+        let _ = self.0.caller.set(caller.clone());
+    }
+
+    /// The caller, once the token was verified.
+    pub(super) fn verified(&self) -> Option<&Caller> {
+        self.0.caller.get()
     }
 
     /// Who asked, once the token was verified.
     pub(super) fn caller(&self) -> Option<&str> {
-        self.0.caller.get()?.as_deref()
+        self.0.caller.get()?.name.as_deref()
     }
 }
 

@@ -7,6 +7,7 @@
 //! `tests/it/guard_openapi`, and one file for each noun.
 
 mod answers;
+mod audit;
 mod auth;
 pub mod codes;
 pub mod config;
@@ -57,6 +58,7 @@ struct Inner {
     verifier: Verifier,
     clock: SharedClock,
     in_flight: Arc<Semaphore>,
+    sampler: audit::Sampler,
     links: Links,
     document: OnceLock<(Bytes, String)>,
 }
@@ -72,6 +74,7 @@ impl HttpState {
             verifier,
             clock,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            sampler: audit::Sampler::new(),
             links,
             document: OnceLock::new(),
         }))
@@ -91,6 +94,14 @@ impl HttpState {
 
     fn in_flight(&self) -> Arc<Semaphore> {
         self.0.in_flight.clone()
+    }
+
+    fn clock(&self) -> &SharedClock {
+        &self.0.clock
+    }
+
+    fn sampler(&self) -> &audit::Sampler {
+        &self.0.sampler
     }
 
     /// Makes the addresses in answers.

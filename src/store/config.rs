@@ -94,6 +94,8 @@ pub struct Retention {
     pub deliveries: Duration,
     /// Finished operations.
     pub operations: Duration,
+    /// The audit log.
+    pub audit: Duration,
 }
 
 impl Default for Retention {
@@ -103,6 +105,7 @@ impl Default for Retention {
             events: days(30),
             deliveries: days(30),
             operations: days(365),
+            audit: days(365),
         }
     }
 }

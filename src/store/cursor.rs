@@ -45,6 +45,12 @@ impl<T> Page<T> {
         Self::new("seq", key_of, false, Some(cursor), limit)
     }
 
+    /// A page of the audit log by `sequence`, oldest first.
+    pub(in crate::store) fn by_sequence(cursor: Option<Cursor<i64>>, limit: i64) -> Self {
+        let key_of = |row: &AnyRow| Ok(row.int("sequence")?.into());
+        Self::new("sequence", key_of, false, cursor, limit)
+    }
+
     fn new<V: Into<Value>>(
         column: &'static str,
         key_of: fn(&AnyRow) -> Result<Value, Error>,

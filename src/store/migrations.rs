@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (10, "commands", include_str!("migrations/0010_commands.sql")),
     (11, "tenants", include_str!("migrations/0011_tenants.sql")),
     (12, "approvals", include_str!("migrations/0012_approvals.sql")),
+    (13, "audit", include_str!("migrations/0013_audit.sql")),
 ];
 
 /// Brings the tables up to date.

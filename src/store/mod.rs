@@ -7,6 +7,7 @@
 //! at EM was committed first, and an event is written with its deliveries or not at all. Tests: beside each file on both
 //! engines, `tests/it/store_start`, `tests/it/store_faults.rs`, `tests/it/replicas`, `tests/chaos`.
 
+pub mod audit;
 mod commands;
 pub mod config;
 pub mod cursor;
@@ -52,6 +53,7 @@ use sqlx::{Any, AnyPool};
 use tokio::sync::watch;
 
 use crate::clock::SharedClock;
+use crate::domain::audit::AuditEntry;
 use crate::domain::event::EventType;
 use crate::domain::upstream_id::UpstreamId;
 use crate::runtime::Nudge;
@@ -76,6 +78,8 @@ pub struct Tx {
     operations_written: bool,
     /// The events appended, to be counted once they are committed.
     events: Vec<EventType>,
+    /// Rows of the audit log, to be written at the end.
+    audit: Vec<AuditEntry>,
     written: bool,
     begun: std::time::Instant,
 }
@@ -137,6 +141,19 @@ impl Store {
         let examined = store.try_enrolment().await;
         store.close_pools().await;
         examined.map_err(|error| place.named(error))
+    }
+
+    /// Opens the database to read it, without joining its replicas; to be closed by [`Store::close_unregistered`].
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_unregistered(config: &Config, clock: SharedClock) -> Result<Self, Error> {
+        Ok(Self::prepare(config, clock).await?.0)
+    }
+
+    /// Closes what [`Store::open_unregistered`] opened.
+    pub async fn close_unregistered(&self) {
+        self.close_pools().await;
     }
 
     /// Everything up to the first write of this process' own.
@@ -209,6 +226,7 @@ impl Store {
             events_written: false,
             operations_written: false,
             events: Vec::new(),
+            audit: Vec::new(),
             written: false,
             begun: std::time::Instant::now(),
         })
@@ -386,6 +404,8 @@ impl Tx {
     /// [`Error::Database`] when the database did not take it; then nothing of it is there.
     pub async fn commit(mut self) -> Result<(), Error> {
         self.notify().await?;
+        // Last, since all other replicas wait from here on until the commit.
+        self.write_audit().await?;
         let changed = self.changed();
         let Self { inner, store, .. } = self;
         store.health.limit(inner.commit()).await?;

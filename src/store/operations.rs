@@ -18,6 +18,7 @@ use super::sql::Sql;
 use super::text::{checked, kept, opt_checked, opt_kept};
 use super::{Error, Store, Tx, UPSTREAM, tenants};
 use crate::domain::access::Tenancy;
+use crate::domain::audit::AuditEntry;
 use crate::domain::command::Command;
 use crate::domain::id::{EmId, LogonId, OperationId};
 use crate::domain::operation::{Operation, OperationKind, OperationState, ResultSource};
@@ -145,10 +146,11 @@ impl Tx {
         self.write_history(operation).await
     }
 
+    /// Writes the steps that are not there yet; one that is the end has its row in the audit log.
     async fn write_history(&mut self, operation: &Operation) -> Result<(), Error> {
         self.note_operations();
         for (position, step) in (1i64..).zip(&operation.history) {
-            sqlx::query(
+            let written = sqlx::query(
                 "insert into operation_history (operation_id, position, state, at, reason) values ($1, $2, $3, $4, $5) \
                  on conflict do nothing",
             )
@@ -158,7 +160,11 @@ impl Tx {
             .bind(micros(step.at))
             .bind(opt_kept(step.reason.as_ref()))
             .execute(self.connection())
-            .await?;
+            .await?
+            .rows_affected();
+            if written > 0 && !step.state.is_open() {
+                self.append_audit(AuditEntry::of_end(operation));
+            }
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ struct Rule {
 pub struct Pruner {
     store: Store,
     rules: Vec<Rule>,
+    audit: Duration,
 }
 
 impl Pruner {
@@ -82,7 +83,11 @@ impl Pruner {
                       where first_seen_at < $1 and phase <> 'open' order by first_seen_at limit $2)",
             },
         ];
-        Self { store, rules }
+        Self {
+            store,
+            rules,
+            audit: retention.audit,
+        }
     }
 
     /// Removes one step of each kind, and completes rows of earlier programs; true when there may be more.
@@ -107,6 +112,10 @@ impl Pruner {
             if removed > 0 {
                 tracing::debug!(rows = removed, kind = rule.name, "old rows were removed");
             }
+            more |= removed >= STEP.unsigned_abs();
+        }
+        if let Ok(oldest) = now.checked_sub(self.audit) {
+            let removed = self.store.prune_audit(oldest, STEP).await?;
             more |= removed >= STEP.unsigned_abs();
         }
         Ok(more)

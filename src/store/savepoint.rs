@@ -6,6 +6,7 @@ use super::{Error, Tx};
 #[must_use]
 pub struct Savepoint {
     events: usize,
+    audit: usize,
 }
 
 impl Tx {
@@ -19,6 +20,7 @@ impl Tx {
             .await?;
         Ok(Savepoint {
             events: self.events.len(),
+            audit: self.audit.len(),
         })
     }
 
@@ -42,6 +44,7 @@ impl Tx {
             .execute(self.connection())
             .await?;
         self.events.truncate(mark.events);
+        self.audit.truncate(mark.audit);
         sqlx::query("release savepoint one_row")
             .execute(self.connection())
             .await?;

@@ -1,4 +1,5 @@
-//! Sealing: secrets in the store are encrypted with AES-256-GCM under a key that lies outside the database.
+//! Sealing: secrets in the store are encrypted with AES-256-GCM under a key that lies outside the database. Signing for
+//! the store is done by a key derived from that one.
 //!
 //! The purpose of a secret is authenticated with it, so that a sealed value moved to another column does not open.
 
@@ -7,6 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -16,9 +20,17 @@ use crate::clock::Clock;
 
 const NONCE: usize = 12;
 
-/// Seals and opens secrets; clones share the key.
+/// What the key that signs anchors of the audit log is derived for; another word would be another key.
+const SIGNER: &[u8] = b"emgate audit anchor";
+
+/// Seals and opens secrets, and signs for the store; clones share the keys.
 #[derive(Clone)]
-pub struct Sealer(Arc<RandomizedNonceKey>);
+pub struct Sealer(Arc<Keys>);
+
+struct Keys {
+    seal: RandomizedNonceKey,
+    sign: Ed25519KeyPair,
+}
 
 impl Sealer {
     /// Reads the key in `file`.
@@ -42,7 +54,13 @@ impl Sealer {
             return Err(Error::BadKey);
         }
         let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| Error::BadKey)?;
-        Ok(Self(Arc::new(key)))
+        let sign = signer(&bytes).map_err(|_| Error::BadKey)?;
+        Ok(Self(Arc::new(Keys { seal: key, sign })))
+    }
+
+    /// The key that signs for the store: the same on all replicas, since it is derived from the key that they share.
+    pub(super) fn signer(&self) -> &Ed25519KeyPair {
+        &self.0.sign
     }
 
     /// Seals `secret`; `purpose` is the column it goes to. The result is base64 of nonce, ciphertext and tag.
@@ -53,6 +71,7 @@ impl Sealer {
         let mut body = secret.expose_secret().as_bytes().to_vec();
         let nonce = self
             .0
+            .seal
             .seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut body)
             .map_err(|_| Error::Unsealable)?;
         let mut sealed = nonce.as_ref().to_vec();
@@ -72,11 +91,22 @@ impl Sealer {
         let mut body = body.to_vec();
         let plain = self
             .0
+            .seal
             .open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut body)
             .map_err(|_| Error::Unsealable)?;
         let text = std::str::from_utf8(plain).map_err(|_| Error::Unsealable)?;
         Ok(SecretString::from(text.to_owned()))
     }
+}
+
+/// The signing key of a store, by HKDF (RFC 5869) from the key that seals it.
+fn signer(key: &[u8]) -> Result<Ed25519KeyPair, Unspecified> {
+    let mut seed = [0u8; 32];
+    Salt::new(HKDF_SHA256, b"")
+        .extract(key)
+        .expand(&[SIGNER], HKDF_SHA256)?
+        .fill(&mut seed)?;
+    Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| Unspecified)
 }
 
 fn unusable(path: &Path) -> impl FnOnce(std::io::Error) -> Error {

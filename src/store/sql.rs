@@ -2,7 +2,8 @@
 //!
 //! The driver's own builder writes `?` for whichever engine, which PostgreSQL does not read.
 
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Executor};
 
 use super::Error;
@@ -12,6 +13,20 @@ use super::text::checked;
 pub(in crate::store) enum Value {
     Text(String),
     Int(i64),
+    OptText(Option<String>),
+    OptInt(Option<i64>),
+}
+
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::OptText(text)
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::OptInt(number)
+    }
 }
 
 impl From<String> for Value {
@@ -81,8 +96,21 @@ impl Sql {
         self,
         executor: impl Executor<'_, Database = Any>,
     ) -> Result<Vec<AnyRow>, Error> {
+        Ok(self.query()?.fetch_all(executor).await?)
+    }
+
+    /// Runs a statement that answers no rows.
+    pub(in crate::store) async fn execute(
+        self,
+        executor: impl Executor<'_, Database = Any>,
+    ) -> Result<(), Error> {
+        self.query()?.execute(executor).await?;
+        Ok(())
+    }
+
+    fn query(self) -> Result<Query<'static, Any, AnyArguments>, Error> {
         for value in &self.values {
-            if let Value::Text(text) = value {
+            if let Value::Text(text) | Value::OptText(Some(text)) = value {
                 checked(text)?;
             }
         }
@@ -91,8 +119,10 @@ impl Sql {
             query = match value {
                 Value::Text(text) => query.bind(text),
                 Value::Int(number) => query.bind(number),
+                Value::OptText(text) => query.bind(text),
+                Value::OptInt(number) => query.bind(number),
             };
         }
-        Ok(query.fetch_all(executor).await?)
+        Ok(query)
     }
 }

@@ -264,6 +264,14 @@ impl Cluster {
         items
     }
 
+    /// The audit log as it is exported.
+    pub async fn audit(&self) -> String {
+        let request = http().get(self.url("/api/v1/audit/export")).bearer_auth(token());
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+        answer.text().await.expect("a whole export")
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addresses.lock().unwrap()[0])
     }
@@ -283,7 +291,7 @@ pub fn token() -> String {
     let claims = json!({
         "sub": "portal",
         "exp": SystemClock.now().as_second() + 3600,
-        "scope": "plans:read plans:test plans:start plans:undo sessions:read operations:read events:read \
+        "scope": "plans:read plans:test plans:start plans:undo sessions:read operations:read events:read audit:read \
                   webhooks:read webhooks:write tenants:all",
     });
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use emgate::store::audit::chain::Walk;
 use serde_json::Value;
 
 use crate::caller::Caller;
@@ -19,6 +20,7 @@ pub struct Invariants {
     sessions: Vec<Session>,
     events: Vec<Value>,
     operations: Vec<Value>,
+    audit: String,
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -57,6 +59,7 @@ impl Invariants {
                     sessions,
                     events,
                     operations,
+                    audit: cluster.audit().await,
                 };
             }
             assert!(
@@ -76,6 +79,7 @@ impl Invariants {
         self.sequences_have_no_gap();
         self.nothing_was_started_twice(em).await;
         self.acknowledged_operations_exist_and_ended(caller);
+        let told = self.each_operation_is_told_in_one_chain();
         let bound = (counts.kills + counts.freezes) * CONCURRENCY;
         let duplicates = self.events_arrived(receiver, bound);
         self.callbacks_got_one_event(caller, receiver);
@@ -87,7 +91,7 @@ impl Invariants {
         let _ = write!(
             line,
             "{} acknowledged, {} refused, {} operations, {} sessions at EM ({} from its console), \
-             {} events, {} deliveries taken, {duplicates} duplicates (bound {bound}), {} callbacks",
+             {} events, {told} audit rows, {} deliveries taken, {duplicates} duplicates (bound {bound}), {} callbacks",
             diary.acknowledged.len(),
             diary.refused,
             self.operations.len(),
@@ -217,6 +221,46 @@ impl Invariants {
                 );
             }
         }
+    }
+
+    /// No operation without its row, no row without its operation, each end told once, over all kills in one chain.
+    fn each_operation_is_told_in_one_chain(&self) -> usize {
+        let mut walk = Walk::default();
+        let mut rows: Vec<Value> = Vec::new();
+        for line in self.audit.lines() {
+            walk.line(line)
+                .unwrap_or_else(|broken| panic!("{broken}: {line}"));
+            rows.push(serde_json::from_str(line).expect("JSON"));
+        }
+        let of = |wanted: fn(&str) -> bool| -> Vec<&Value> {
+            let told = |row: &&Value| wanted(text(row, "/action"));
+            rows.iter().filter(told).collect()
+        };
+        let requests = of(|action| action.starts_with("plan."));
+        let requests = count_by(&requests, |row| text(row, "/operationId"));
+        let ends = of(|action| action == "operation.finished");
+        for operation in &self.operations {
+            let id = text(operation, "/id");
+            assert_eq!(requests.get(id), Some(&1), "rows about the request of {id}");
+            let told: Vec<&str> = ends
+                .iter()
+                .filter(|row| text(row, "/operationId") == id)
+                .map(|row| text(row, "/outcome"))
+                .collect();
+            // One that was unknown may be found to have ended.
+            let end = text(operation, "/result");
+            let end = if end.is_empty() { "unknown" } else { end };
+            assert!(
+                told == [end] || told == ["unknown", end],
+                "{told:?} for {operation:#}"
+            );
+        }
+        assert_eq!(
+            requests.len(),
+            self.operations.len(),
+            "rows about operations that are not there"
+        );
+        rows.len()
     }
 
     /// Every event arrived at the endpoint with its own bytes; how often one arrived again.

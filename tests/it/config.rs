@@ -560,12 +560,6 @@ fn faults_of_issuers_are_reported_together() {
     assert_eq!(found.len(), 5, "{found:#?}");
 }
 
-#[test]
-fn a_key_without_an_effect_is_refused_by_name() {
-    let retention = format!("{MINIMAL}\n[retention]\naudit = \"1y\"");
-    assert_refused(&retention, &[], "retention.audit", "not supported yet");
-}
-
 #[rstest]
 #[case::the_first_has_one(&["0"], "upstream.accounts[0].tenant", "observes the failovers of all tenants")]
 #[case::another_has_none(&[], "upstream.accounts[1].tenant", "is needed for every account but the first")]

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Verbs without a caller: probes have no token.
-const WITHOUT_CALLER: &[&str] = &["readiness"];
+/// Verbs without a caller: probes have no token, and a refused token no caller.
+const WITHOUT_CALLER: &[&str] = &["readiness", "audit_refusal"];
 
 /// The name and the parameters after `&self` of each public async method in a source.
 fn verbs(source: &str) -> Vec<(&str, String)> {

@@ -19,6 +19,7 @@ mod approvals; // policies, approvals and dry runs, in one process, over restart
 mod at_most_once; // one action, one POST, one operation: keys, late answers, late sessions, cancellations
 #[cfg(feature = "demo")]
 mod attacks; // tokens that must not be believed, a test each, and all of them over TCP
+mod audit; // the audit log: its rows, its chain, what no row holds
 mod config; // file, environment, defaults, faults
 #[cfg(feature = "demo")]
 mod connections; // idle ones, heads that stall, all addresses, no descriptors

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Document;
+use crate::app::audit::Told;
 use crate::app::{App, Error, OpContext};
 use crate::domain::access::Scope;
+use crate::domain::audit::AuditAction;
 use crate::domain::id::{LogonId, OperationId};
 use crate::domain::links::Links;
 use crate::domain::operation::{Operation, OperationKind, OperationState, OperationTask};
@@ -67,8 +69,12 @@ impl App {
         if operation.state != OperationState::Finished {
             return Ok(self.cancel(context, operation.id).await?.operation.id);
         }
+        let told = Told::of_operation(&operation);
         let task = operation.task.ok_or(GONE)?;
         let logon = task.logon.ok_or(GONE)?;
+        let mut tx = self.store.begin().await?;
+        tx.audit(context, AuditAction::TaskRemove, told);
+        tx.commit().await?;
         if self.em.remove_task(logon, &task.id).await? {
             Ok(operation.id)
         } else {

@@ -5,15 +5,18 @@
 
 mod settings;
 
-use self::settings::{apply, check_credentials, confine, patch_of};
+use self::settings::{apply, changed, check_credentials, confine, patch_of};
+use super::audit::Told;
 use super::page::{LogPage, one_more};
 use super::submit::Callback;
 use super::{Error, FieldError, OpContext};
 use crate::api_types::events::{TestEventData, event};
 use crate::api_types::webhooks::{WebhookEndpointCreate, WebhookEndpointPatch};
 use crate::clock::SharedClock;
+use crate::domain::audit::{AuditAction, Detail};
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::links::API;
 use crate::domain::webhook::endpoint::{ENDPOINTS_LIMIT, Settings, SigningSecret};
 use crate::domain::webhook::target::{MASK, TargetUrl};
 use crate::domain::webhook::{Delivery, Endpoint, Format, Owner};
@@ -88,6 +91,8 @@ impl Webhooks {
         tx.insert_endpoint(id, &owner, &target, &secret, &settings)
             .await?;
         let endpoint = tx.endpoint(id, context.tenancy()).await?.ok_or(NO_ENDPOINT)?;
+        let told = told(id).with("origin", target.url().origin().ascii_serialization().as_str());
+        tx.audit(context, AuditAction::EndpointCreate, told);
         tx.commit().await?;
         Ok(NewEndpoint { endpoint, secret })
     }
@@ -175,6 +180,9 @@ impl Webhooks {
             tx.wake_deliveries(id).await?;
         }
         let endpoint = tx.endpoint(id, tenancy).await?.ok_or(NO_ENDPOINT)?;
+        let changed = changed(&was, &endpoint.settings, target.is_some());
+        let told = told(id).with("changed", Detail::Names(changed));
+        tx.audit(context, AuditAction::EndpointUpdate, told);
         tx.commit().await?;
         Ok(endpoint)
     }
@@ -188,6 +196,7 @@ impl Webhooks {
         if !tx.delete_endpoint(id, context.tenancy()).await? {
             return Err(NO_ENDPOINT);
         }
+        tx.audit(context, AuditAction::EndpointDelete, told(id));
         Ok(tx.commit().await?)
     }
 
@@ -212,6 +221,7 @@ impl Webhooks {
         let test = event(event_id, EventType::WebhookTest, self.clock.now(), data, routing)
             .map_err(|_| Error::Internal("a test event could not be made"))?;
         tx.append_event(&test).await?;
+        tx.audit(context, AuditAction::EndpointTest, told(id));
         tx.commit().await?;
         self.store
             .delivery_of(event_id, id, context.tenancy())
@@ -301,6 +311,11 @@ impl Webhooks {
             .map_err(|refused| faults.push(FieldError::new(pointer, refused.0)))
             .ok()
     }
+}
+
+/// What the audit log is told of an endpoint.
+fn told(id: EndpointId) -> Told {
+    Told::of(format!("{API}/webhook-endpoints/{id}"))
 }
 
 /// Refuses to work with an endpoint that cannot be read: a change would lose what is sealed in it.

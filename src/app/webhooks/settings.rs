@@ -138,6 +138,22 @@ pub(super) fn confine(
     }
 }
 
+/// The members that a change changed, by name; their values may be secrets.
+pub(super) fn changed(before: &Settings, after: &Settings, url: bool) -> Vec<String> {
+    let members = [
+        ("url", url),
+        ("description", before.description != after.description),
+        ("eventTypes", before.event_types != after.event_types),
+        ("filter", before.filter != after.filter),
+        ("format", before.format != after.format),
+        ("enabled", before.enabled != after.enabled),
+        ("headers", before.headers != after.headers),
+        ("maxConcurrency", before.max_concurrency != after.max_concurrency),
+    ];
+    let changed = members.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(name, _)| name.to_owned()).collect()
+}
+
 /// User and password of a URL are sent as `Authorization`, which can then not be a custom header as well.
 pub(super) fn check_credentials(
     target: Option<&TargetUrl>,

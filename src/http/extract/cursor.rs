@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::query::text_of;
 use crate::app::Cursor;
+use crate::app::audit::AuditPlace;
 use crate::app::events::EventPlace;
 use crate::domain::id::{DeliveryId, EndpointId, OperationId};
 use crate::http::openapi::constraints;
@@ -67,10 +68,31 @@ impl FromCursor for EventPlace {
     }
 }
 
+impl IntoCursor for AuditPlace {
+    fn into_cursor(self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
+}
+
+impl FromCursor for AuditPlace {
+    fn from_cursor(bytes: &[u8]) -> Option<Self> {
+        let number = match std::str::from_utf8(bytes).ok().filter(|text| is_number(text)) {
+            Some(number) => number.parse().ok()?,
+            None => i64::from_be_bytes(bytes.try_into().ok()?),
+        };
+        Some(Self(number))
+    }
+}
+
+/// Whether a cursor is the number of a row. A cursor of 8 bytes has 11 characters in base64, a number here up to 10.
+fn is_number(text: &str) -> bool {
+    (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What ids of events begin with.
 const EVENT_ID: &str = "evt_";
 
-/// A cursor as callers send it. Ids of events are accepted as they are.
+/// A cursor as callers send it. Ids of events and numbers of rows are accepted as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpaqueCursor(Vec<u8>);
 
@@ -84,7 +106,7 @@ impl OpaqueCursor {
 impl<'de> Deserialize<'de> for OpaqueCursor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text.starts_with(EVENT_ID) {
+        if text.starts_with(EVENT_ID) || is_number(&text) {
             return Ok(Self(text.into_bytes()));
         }
         let place = URL_SAFE_NO_PAD
@@ -113,6 +135,17 @@ impl PartialSchema for EventCursor {
 }
 
 impl ToSchema for EventCursor {}
+
+/// The document's side of a cursor in the audit log, which may be a row's number.
+pub struct AuditCursor;
+
+impl PartialSchema for AuditCursor {
+    fn schema() -> RefOr<Schema> {
+        text_of(constraints::AUDIT_CURSOR)
+    }
+}
+
+impl ToSchema for AuditCursor {}
 
 /// Where a page begins, from at most one of the two parameters.
 pub fn cursor<P: FromCursor>(

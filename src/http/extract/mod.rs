@@ -13,7 +13,7 @@ mod query;
 
 pub use body::{JsonBody, JsonValue, OptionalJson, RawJson};
 pub use conditional::{Conditions, entity_tag};
-pub use cursor::{EventCursor, FromCursor, IntoCursor, OpaqueCursor, cursor};
+pub use cursor::{AuditCursor, EventCursor, FromCursor, IntoCursor, OpaqueCursor, cursor};
 pub use digest::json_etag;
 pub use idempotency::{Idempotency, no_idempotency_key};
 pub use parameters::{KnownParameters, only_known, pairs};

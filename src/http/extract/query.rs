@@ -14,7 +14,7 @@ use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFo
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::id::{EmId, EndpointId};
+use crate::domain::id::{EmId, EndpointId, OperationId};
 use crate::http::HttpState;
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
@@ -225,6 +225,10 @@ pub trait Written {
 
 impl Written for EmId {
     const PATTERN: &'static str = constraints::EM_ID;
+}
+
+impl Written for OperationId {
+    const PATTERN: &'static str = constraints::OPERATION_ID;
 }
 
 impl Written for EndpointId {

@@ -1,5 +1,5 @@
 //! What every request passes, outermost first: request id and trace context with the access log and the writing of
-//! problems, panics, the body's limit, the host, shedding, the deadline, authentication, then the handler.
+//! problems, panics, the body's limit, the host, shedding, the deadline, the audit of refusals, authentication, then the handler.
 //!
 //! The order has reasons: the log is outside the deadline, so that a request that timed out leaves its line; problems
 //! are written outside everything, so that each layer's refusal has the same shape as a handler's.
@@ -18,7 +18,7 @@ use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::CorsLayer;
 
 use super::headers::{self, REQUEST_ID, TRACEPARENT};
-use super::{Config, HttpState, auth};
+use super::{Config, HttpState, audit, auth};
 use crate::clock::SharedClock;
 
 /// Wraps the routes, fallbacks included.
@@ -26,6 +26,7 @@ pub(super) fn around(routes: Router, state: &HttpState) -> Router {
     // The last layer added is the outermost.
     let router = routes
         .layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .layer(from_fn_with_state(state.clone(), audit::refusals))
         .layer(from_fn_with_state(
             state.config().request_timeout,
             limits::deadline,

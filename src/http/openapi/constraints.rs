@@ -22,6 +22,10 @@ pub(in crate::http) const CURSOR: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";
 /// A place in the log of events: 8 bytes in base64, or an event's id.
 pub(in crate::http) const EVENT_CURSOR: &str =
     "^([A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]|evt_[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})$";
+/// A place in the audit log: 8 bytes in base64, or the number of a row.
+pub(in crate::http) const AUDIT_CURSOR: &str = "^([A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]|[0-9]{1,10})$";
+/// An operation's id.
+pub(in crate::http) const OPERATION_ID: &str = "^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$";
 /// 1 to 255 visible ASCII characters.
 pub(in crate::http) const IDEMPOTENCY_KEY: &str = "^[!-~]{1,255}$";
 /// `*`, or entity tags separated by commas.

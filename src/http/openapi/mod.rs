@@ -130,6 +130,10 @@ const TAGS: &[(&str, &str)] = &[
         "Endpoints that receive events, and the deliveries to them.",
     ),
     (
+        "audit",
+        "The audit log: who did, or was refused, what, as a chain of hashes.",
+    ),
+    (
         "identity",
         "Who a caller is here, what they reach, and whose tokens are accepted.",
     ),

@@ -442,6 +442,26 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
                 "example": event(kind),
             }))
         }
+        "AuditEntry" => Some(json!({
+            "sequence": 7,
+            "at": "2026-02-13T08:00:00.014000Z",
+            "actor": {
+                "issuer": "https://idp.example/",
+                "subject": "portal",
+                "tokenId": "019c55e5-9d00-7a1c-9f60-2f3f1d0c0011",
+                "address": "198.51.100.7",
+            },
+            "action": "plan.test",
+            "target": "/api/v1/cloud-failover-plans/3f56fa52-c902-4655-9774-2022fde214d2",
+            "tenant": {"id": "8d0e5d4c-7a8b-4a52-9df3-2c1f5ad1ee02", "name": "ABC Company"},
+            "operationId": running.id.to_string(),
+            "requestId": "019c55e5-9d00-7a1c-9f60-2f3f1d0c0012",
+            "outcome": "accepted",
+            "status": 202,
+            "details": {"kind": "failover", "planName": "ABC Company Failover Plan"},
+            "previousHash": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+            "hash": "8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92",
+        })),
         _ => {
             let (item, link) = match name.strip_suffix("Page")? {
                 item @ ("Plan" | "FailoverSession") => (item, "?page=2"),
@@ -452,6 +472,7 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
                 "FailoverSession" => "failover-sessions",
                 "Operation" => "operations",
                 "EventItem" => "events",
+                "AuditEntry" => "audit",
                 "WebhookEndpoint" => "webhook-endpoints",
                 "WebhookDelivery" => "webhook-deliveries",
                 "EventTypeInfo" => "event-types",

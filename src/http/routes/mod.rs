@@ -1,6 +1,7 @@
 //! All routes on a page, grouped by noun. Each is registered with its scope and its own problems; what every route may
 //! answer is added by `register`.
 
+mod audit;
 mod em;
 mod events;
 mod identity;
@@ -28,6 +29,7 @@ pub(super) fn all() -> OpenApiRouter<HttpState> {
         .merge(events::routes())
         .merge(webhooks::routes())
         .merge(em::routes())
+        .merge(audit::routes())
         .merge(identity::routes())
         .merge(meta::routes())
 }

@@ -223,6 +223,6 @@ fn everything() -> String {
     token(&json!({
         "sub": "portal",
         "scope": "plans:read plans:test plans:start plans:undo plans:write sessions:read operations:read \
-                  operations:cancel events:read webhooks:read webhooks:write em:read em:write tenants:all",
+                  operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read tenants:all",
     }))
 }
