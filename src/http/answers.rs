@@ -21,6 +21,7 @@ use crate::domain::field_error::FieldError;
 pub(super) const GUARDED: &[Code] = &[
     Code::Unauthenticated,
     Code::InsufficientScope,
+    Code::RateLimited,
     Code::Internal,
     Code::Overloaded,
     Code::GatewayTimeout,
@@ -29,13 +30,17 @@ pub(super) const GUARDED: &[Code] = &[
 /// What a route may answer that any valid token opens.
 pub(super) const AUTHENTICATED: &[Code] = &[
     Code::Unauthenticated,
+    Code::RateLimited,
     Code::Internal,
     Code::Overloaded,
     Code::GatewayTimeout,
 ];
 
-/// What every other route may answer.
-pub(super) const PUBLIC: &[Code] = &[Code::Internal];
+/// What an open page may answer.
+pub(super) const PUBLIC: &[Code] = &[Code::RateLimited, Code::Internal];
+
+/// What a probe may answer.
+pub(super) const PROBE: &[Code] = &[Code::Internal];
 
 /// What reading from Enterprise Manager may end in.
 pub(super) const UPSTREAM_READ: &[Code] = &[

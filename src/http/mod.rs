@@ -16,12 +16,14 @@ mod failures;
 pub mod headers;
 mod idle;
 mod layers;
+mod limiter;
 mod listener;
 mod openapi;
 pub mod problem;
 mod register;
 mod routes;
 mod server;
+mod standing;
 mod startup;
 mod tls;
 
@@ -39,6 +41,7 @@ use crate::auth::Verifier;
 use crate::clock::SharedClock;
 use crate::domain::links::Links;
 pub use config::Config;
+use limiter::Limiter;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
 pub use startup::Startup;
@@ -57,6 +60,7 @@ struct Inner {
     verifier: Verifier,
     clock: SharedClock,
     in_flight: Arc<Semaphore>,
+    limiter: Arc<Limiter>,
     links: Links,
     document: OnceLock<(Bytes, String)>,
 }
@@ -66,12 +70,14 @@ impl HttpState {
     #[must_use]
     pub fn new(app: App, config: Config, verifier: Verifier, clock: SharedClock) -> Self {
         let links = Links::below(config.public_url.as_ref());
+        let limiter = Limiter::new(&config.limits);
         Self(Arc::new(Inner {
             app,
             config,
             verifier,
             clock,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            limiter: Arc::new(limiter),
             links,
             document: OnceLock::new(),
         }))
@@ -91,6 +97,10 @@ impl HttpState {
 
     fn in_flight(&self) -> Arc<Semaphore> {
         self.0.in_flight.clone()
+    }
+
+    fn limiter(&self) -> &Arc<Limiter> {
+        &self.0.limiter
     }
 
     /// Makes the addresses in answers.
