@@ -205,6 +205,7 @@ impl Opened {
         let limits = app::Limits {
             answer,
             unknown_after: config.upstream.unknown_after.max(answer),
+            endpoints: config.server.limits.endpoints,
         };
         let watcher_nudge = Nudge::default();
         let client = webhooks::Client::new(guard.clone(), config.webhooks.timeout);

@@ -1,7 +1,8 @@
 //! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
-//! what damaged records cost the others, and how a hundred thousand waiting deliveries go out after a restart.
+//! what damaged records cost the others, how a hundred thousand waiting deliveries go out after a restart, and how many tokens
+//! are verified.
 //!
-//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged backlog`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged backlog tokens`. Everything is printed and nothing asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,10 +19,14 @@ mod backlog;
 #[path = "../../tests/it/support/context.rs"]
 mod context;
 mod damaged;
+#[path = "../../tests/it/support/idp.rs"]
+#[expect(dead_code, reason = "tests publish keys and change them as well")]
+mod idp;
 mod many;
 #[path = "../process.rs"]
 mod process;
 mod prompt;
+mod tokens;
 mod world;
 
 fn main() {
@@ -43,6 +48,9 @@ fn main() {
         }
         if is_wanted("backlog") {
             backlog::measure().await;
+        }
+        if is_wanted("tokens") {
+            tokens::measure().await;
         }
     });
 }

@@ -34,6 +34,12 @@ pub enum Error {
     /// What was sent is well-formed but not acceptable.
     #[error("the request is not valid")]
     Invalid(Vec<FieldError>),
+    /// The caller has as many of these as there may be.
+    #[error("there are {most} webhook endpoints already")]
+    TooManyEndpoints {
+        /// How many there may be.
+        most: usize,
+    },
     /// The plan runs already.
     #[error("the plan is busy")]
     PlanBusy(BusyWith),

@@ -68,6 +68,8 @@ pub struct Limits {
     pub answer: Duration,
     /// After how long an operation of unknown outcome without evidence is called unknown.
     pub unknown_after: Duration,
+    /// How many webhook endpoints there may be.
+    pub endpoints: usize,
 }
 
 /// What the verbs are made of.
@@ -121,6 +123,7 @@ impl App {
             .tasks
             .spawn(async move { stopping.run_until_cancelled(watching).await });
         let webhooks = webhooks::Webhooks::new(parts.store.clone(), parts.guard, parts.clock.clone());
+        let webhooks = webhooks.with_at_most(limits.endpoints);
         Self {
             em: parts.em,
             store: parts.store,

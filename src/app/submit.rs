@@ -464,6 +464,7 @@ mod tests {
         let limits = Limits {
             answer: Duration::from_secs(90),
             unknown_after: Duration::from_mins(20),
+            endpoints: 50,
         };
         let caller = Caller {
             name: None,

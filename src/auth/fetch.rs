@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{ACCEPT, CACHE_CONTROL};
+use http::header::{ACCEPT, CACHE_CONTROL, DATE, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
 use serde_json::Value;
 use url::Url;
 
 use super::config::{IssuerConfig, KeySource, provider_url};
+use crate::clock::{SharedClock, retry_after};
 use crate::json;
 
 /// How long fetching may take, discovery included.
@@ -24,6 +25,8 @@ const MOST_REDIRECTS: usize = 3;
 const FRESH: Duration = Duration::from_mins(10);
 const FRESH_AT_LEAST: Duration = Duration::from_mins(1);
 const FRESH_AT_MOST: Duration = Duration::from_hours(24);
+/// Longest pause that a provider is granted; its keys are used for a day.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// The client of an issuer cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +44,12 @@ pub enum FetchError {
     TimedOut,
     #[error("the provider cannot be reached")]
     Unreachable(#[source] reqwest::Error),
-    #[error("the provider answered {0}")]
-    Status(StatusCode),
+    #[error("the provider answered {status}")]
+    Status {
+        status: StatusCode,
+        /// What it says in `Retry-After`.
+        pause: Option<Duration>,
+    },
     #[error("the answer is larger than {LARGEST} bytes")]
     TooLarge,
     #[error("the answer {0}")]
@@ -53,6 +60,22 @@ pub enum FetchError {
     KeySetUrl(String),
     #[error("the answer is no JWK set")]
     NoKeySet,
+}
+
+impl FetchError {
+    /// How long the provider wishes not to be asked.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Status { pause, .. } => *pause,
+            Self::TimedOut
+            | Self::Unreachable(_)
+            | Self::TooLarge
+            | Self::NotJson(_)
+            | Self::OtherIssuer
+            | Self::KeySetUrl(_)
+            | Self::NoKeySet => None,
+        }
+    }
 }
 
 /// A document that was fetched.
@@ -66,12 +89,13 @@ pub(super) struct Fetched {
 /// Asks one provider.
 pub(super) struct Fetcher {
     client: reqwest::Client,
+    clock: SharedClock,
     issuer: String,
     source: KeySource,
 }
 
 impl Fetcher {
-    pub fn new(config: &IssuerConfig) -> Result<Self, SetupError> {
+    pub fn new(config: &IssuerConfig, clock: SharedClock) -> Result<Self, SetupError> {
         let certificates =
             reqwest::Certificate::from_pem_bundle(config.ca_pem.as_deref().unwrap_or_default());
         let client = certificates.and_then(|certificates| {
@@ -89,6 +113,7 @@ impl Fetcher {
                 issuer: config.issuer.clone(),
                 source,
             })?,
+            clock,
             issuer: config.issuer.clone(),
             source: config.keys.clone(),
         })
@@ -132,7 +157,10 @@ impl Fetcher {
         let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(unreachable)?;
         if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status()));
+            return Err(FetchError::Status {
+                status: response.status(),
+                pause: self.pause(response.headers()),
+            });
         }
         let fresh_for = fresh_for(response.headers());
         let mut body = Vec::new();
@@ -146,6 +174,18 @@ impl Fetcher {
             document: json::parse(json::without_mark(&body))?,
             fresh_for,
         })
+    }
+}
+
+impl Fetcher {
+    /// What an answer says in `Retry-After`.
+    fn pause(&self, headers: &http::HeaderMap) -> Option<Duration> {
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|value: &http::HeaderValue| value.to_str().ok())
+        };
+        retry_after::parse(text(RETRY_AFTER)?, text(DATE), self.clock.now(), LONGEST_PAUSE)
     }
 }
 
@@ -197,7 +237,7 @@ mod tests {
             algorithms: Vec::new(),
             grants: super::super::config::Grants::default(),
         };
-        Fetcher::new(&config).expect("a client")
+        Fetcher::new(&config, crate::clock::SystemClock::shared()).expect("a client")
     }
 
     async fn key_set(provider: &Provider) -> Result<Fetched, FetchError> {

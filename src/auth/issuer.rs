@@ -16,7 +16,7 @@ use super::fetch::{self, FetchError, Fetched, Fetcher, SetupError};
 use super::jws::Jws;
 use super::key_set::{Ignored, KeySet};
 use super::refusal::Refusal;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, later};
 use crate::runtime::{Nudge, Turn, Worker};
 use crate::telemetry::{Throttle, chain};
 
@@ -45,6 +45,8 @@ struct State {
     is_fetching: bool,
     /// When an unknown key last caused a fetch, and which one.
     requested: Option<(Timestamp, u64)>,
+    /// Until when the provider wishes not to be asked.
+    paused_until: Option<Timestamp>,
     /// Since when there are no keys, and why.
     without: Option<(Timestamp, String)>,
     ignored: Vec<Ignored>,
@@ -60,13 +62,14 @@ struct Held {
 impl Issuer {
     pub fn new(config: &IssuerConfig, clock: SharedClock) -> Result<Self, SetupError> {
         Ok(Self {
-            fetcher: Fetcher::new(config)?,
+            fetcher: Fetcher::new(config, clock.clone())?,
             config: config.clone(),
             state: Mutex::new(State {
                 held: None,
                 generation: 0,
                 is_fetching: false,
                 requested: None,
+                paused_until: None,
                 without: Some((clock.now(), "they have not been fetched yet".to_owned())),
                 ignored: Vec::new(),
                 failures: Throttle::reminder(),
@@ -140,6 +143,9 @@ impl Issuer {
             let mut state = self.state.lock();
             let now = self.clock.now();
             let done = *ended.borrow_and_update();
+            if state.paused_until.is_some_and(|until| now < until) {
+                return;
+            }
             match state.requested {
                 // The fetch at the start is under way.
                 _ if done == 0 => 1,
@@ -167,7 +173,9 @@ impl Issuer {
             Ok(due) => due,
             Err(error) => {
                 self.failed(&mut state, &error);
-                AFTER_FAILURE
+                let pause = error.pause();
+                state.paused_until = pause.map(|pause| later(self.clock.now(), pause));
+                pause.unwrap_or_default().max(AFTER_FAILURE)
             }
         };
         self.ended.send_modify(|ended| *ended += 1);
@@ -178,6 +186,7 @@ impl Issuer {
         let Fetched { document, fresh_for } = fetched;
         let fetched_at = self.clock.now();
         state.failures.reset();
+        state.paused_until = None;
         if let Some(held) = state.held.as_mut().filter(|held| held.document == document) {
             held.fetched_at = fetched_at;
             return Ok(fresh_for);
@@ -248,6 +257,7 @@ mod tests {
     use futures_util::FutureExt as _;
     use futures_util::future::join_all;
     use jsonwebtoken::Algorithm;
+    use rstest::rstest;
     use serde_json::json;
 
     use super::super::config::{Grants, KeySource};
@@ -367,6 +377,28 @@ mod tests {
             use crate::clock::Clock as _;
             self.clock.now()
         }
+    }
+
+    #[rstest]
+    #[case::seconds("retry-after: 120\r\n")]
+    #[case::a_date("date: Sun, 01 Mar 2026 12:00:00 GMT\r\nretry-after: Sun, 01 Mar 2026 12:02:00 GMT\r\n")]
+    #[tokio::test]
+    async fn a_provider_that_asks_for_a_pause_gets_it(#[case] headers: &str) {
+        let stage = Stage::new().await;
+        stage.publish("a");
+        stage.issuer.fetch().await;
+        let busy = format!("HTTP/1.1 503 Busy\r\nconnection: close\r\ncontent-length: 0\r\n{headers}\r\n");
+        stage.provider.raw("/keys", busy);
+        assert_eq!(stage.issuer.fetch().await, Duration::from_secs(120));
+        stage.clock.advance(Duration::from_secs(119));
+        assert_eq!(stage.ask("b").await, Err(Refusal::UnknownKeyId));
+        assert_eq!(stage.ask("a").await, Ok(1), "the known keys count meanwhile");
+        assert_eq!(stage.provider.asked("/keys"), 2);
+        stage.publish("b");
+        stage.clock.advance(Duration::from_secs(1));
+        let tasks = stage.drive();
+        assert_eq!(stage.ask("b").await, Ok(2));
+        assert!(tasks.stop(Duration::from_secs(5)).await);
     }
 
     #[tokio::test]

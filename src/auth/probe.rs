@@ -3,6 +3,7 @@
 use super::config::IssuerConfig;
 use super::fetch::{FetchError, Fetcher, SetupError};
 use super::key_set::KeySet;
+use crate::clock::SystemClock;
 
 /// Why tokens of an issuer could not be verified.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum ProbeError {
 /// # Errors
 /// [`ProbeError`].
 pub async fn probe(config: &IssuerConfig) -> Result<String, ProbeError> {
-    let fetched = Fetcher::new(config)?.fetch().await?;
+    let fetched = Fetcher::new(config, SystemClock::shared())?.fetch().await?;
     let read = KeySet::read(&fetched.document, &config.algorithms);
     let (keys, ignored) = read.ok_or(FetchError::NoKeySet)?;
     let ignored: Vec<String> = ignored.iter().map(ToString::to_string).collect();

@@ -45,11 +45,27 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         refused = match client.get(&url).send().await {
             Ok(answer) if answer.status() == 200 => return Ok(()),
             Ok(answer) => return Err(Failure::new(format!("{url} answers {}", answer.status()))),
+            // Without a certificate of a client there is no more to learn: the gateway lives and speaks TLS.
+            Err(error) if !args.ready && asks_for_certificate(&error) => return Ok(()),
             Err(error) => Failure::new(format!("{url} does not answer: {}", error.without_url()))
                 .hint("is the gateway running, with the same configuration?"),
         };
     }
     Err(refused)
+}
+
+/// Whether the server ended the handshake because it wants a certificate of the client (`server.tls.client_ca_file`).
+fn asks_for_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_that = |error: &rustls::Error| {
+        matches!(
+            error,
+            rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired)
+        )
+    };
+    let within = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(|error| error.get_ref()?.downcast_ref());
+    error.downcast_ref().or(within).is_some_and(is_that) || error.source().is_some_and(asks_for_certificate)
 }
 
 /// Where a listener on all addresses is reached from here; one on `[::]` by IPv4 as well, which is all it has on a system

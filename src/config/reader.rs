@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Fault,
@@ -262,7 +262,8 @@ impl<'a> Section<'a> {
         }
         let file = self.path(key_file);
         let content = file.as_ref().and_then(|file| self.file_text(key_file, file));
-        let from_file = content.and_then(|text| match text.trim_end_matches(['\r', '\n']) {
+        let content = content.map(SecretString::from);
+        let from_file = content.and_then(|text| match text.expose_secret().trim_end_matches(['\r', '\n']) {
             "" => {
                 self.fault(key_file, "names an empty file");
                 None

@@ -3,7 +3,7 @@
 //! Bounds refuse mistakes (a wait of 0, a body of a terabyte), not preferences. A fault never stops the reading: a
 //! refused key has its default, and the configuration is discarded at the end.
 
-use std::{collections::BTreeSet, net::SocketAddr, ops::Not as _, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, ops::Not as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose};
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
@@ -17,7 +17,7 @@ use super::{
     values,
 };
 use crate::{
-    http::config::{Config as Server, TlsConfig},
+    http::config::{Config as Server, Limits, TlsConfig},
     store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
     watcher::config::Config as Watch,
@@ -35,7 +35,8 @@ const GIB: u64 = 1024 * 1024 * 1024;
 /// The whole configuration; `None` or a fault in the report when it is not usable.
 pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
     let mut root = Section::root(table, report);
-    let server = server(root.section("server"));
+    let mut server = server(root.section("server"));
+    server.limits = limits(root.section("limits"));
     let upstream = upstream(root.section("upstream"));
     let auth = auth::read(root.section("auth"));
     let store = store(root.section("store"));
@@ -77,6 +78,7 @@ fn server(mut s: Section<'_>) -> Server {
             .list("trusted_proxies", values::network)
             .unwrap_or(default.trusted_proxies),
         tls: tls(s.has("tls"), s.section("tls")),
+        limits: default.limits,
     };
     s.finish();
     config
@@ -84,6 +86,7 @@ fn server(mut s: Section<'_>) -> Server {
 
 fn tls(given: bool, mut s: Section<'_>) -> Option<TlsConfig> {
     let (cert_file, key_file) = (s.path("cert_file"), s.path("key_file"));
+    let client_ca_file = s.path("client_ca_file");
     let mut tls = None;
     if given {
         let cert_file = s.required("cert_file", cert_file);
@@ -96,12 +99,36 @@ fn tls(given: bool, mut s: Section<'_>) -> Option<TlsConfig> {
         {
             s.fault("key_file", "names a file without a private key in PEM");
         }
-        tls = cert_file
-            .zip(key_file)
-            .map(|(cert_file, key_file)| TlsConfig { cert_file, key_file });
+        if let Some(file) = &client_ca_file {
+            certificates(&s, "client_ca_file", file);
+        }
+        tls = cert_file.zip(key_file).map(|(cert_file, key_file)| TlsConfig {
+            cert_file,
+            key_file,
+            client_ca_file,
+        });
     }
     s.finish();
     tls
+}
+
+fn limits(mut s: Section<'_>) -> Limits {
+    let default = Limits::default();
+    let mut rate = |key, default: NonZeroU32| {
+        let known = usize::try_from(default.get()).unwrap_or(usize::MAX);
+        let count = u32::try_from(s.count(key, known, 1, 1_000_000)).ok();
+        count.and_then(NonZeroU32::new).unwrap_or(default)
+    };
+    let limits = Limits {
+        requests_per_minute: rate("requests_per_minute", default.requests_per_minute),
+        burst: rate("burst", default.burst),
+        anonymous_per_minute: rate("anonymous_per_minute", default.anonymous_per_minute),
+        actions_per_minute: rate("actions_per_minute", default.actions_per_minute),
+        streams: s.count("streams", default.streams, 1, 10_000),
+        endpoints: s.count("endpoints", default.endpoints, 1, 10_000),
+    };
+    s.finish();
+    limits
 }
 
 fn upstream(mut s: Section<'_>) -> Option<Upstream> {

@@ -21,6 +21,7 @@ use crate::domain::field_error::FieldError;
 pub(super) const GUARDED: &[Code] = &[
     Code::Unauthenticated,
     Code::InsufficientScope,
+    Code::RateLimited,
     Code::Internal,
     Code::Overloaded,
     Code::GatewayTimeout,
@@ -29,13 +30,17 @@ pub(super) const GUARDED: &[Code] = &[
 /// What a route may answer that any valid token opens.
 pub(super) const AUTHENTICATED: &[Code] = &[
     Code::Unauthenticated,
+    Code::RateLimited,
     Code::Internal,
     Code::Overloaded,
     Code::GatewayTimeout,
 ];
 
-/// What every other route may answer.
-pub(super) const PUBLIC: &[Code] = &[Code::Internal];
+/// What an open page may answer.
+pub(super) const PUBLIC: &[Code] = &[Code::RateLimited, Code::Internal];
+
+/// What a probe may answer.
+pub(super) const PROBE: &[Code] = &[Code::Internal];
 
 /// What reading from Enterprise Manager may end in.
 pub(super) const UPSTREAM_READ: &[Code] = &[
@@ -73,6 +78,9 @@ const BODY: &[Code] = &[
 
 const REQUEST_ID: &str = "RequestId";
 const RETRY_AFTER: &str = "RetryAfter";
+/// Headers of every answer to a valid token, by their name and that of their component. They are documented where they matter.
+const RATE_LIMIT: (&str, &str) = ("RateLimit", "RateLimit");
+const RATE_LIMIT_POLICY: (&str, &str) = ("RateLimit-Policy", "RateLimitPolicy");
 
 /// Documents the answers for the codes of all `groups` and for those that follow from the operation's body and parameters.
 pub(super) fn document(operation: &mut Operation, groups: &[&[Code]]) {
@@ -136,6 +144,12 @@ pub(super) fn document(operation: &mut Operation, groups: &[&[Code]]) {
                 content
             });
         let mut response = response.build();
+        if status == Code::RateLimited.status().as_u16() {
+            for name in [RATE_LIMIT, RATE_LIMIT_POLICY] {
+                let reference = RefOr::Ref(header_reference(name.1));
+                response.headers.insert(name.0.to_owned(), reference);
+            }
+        }
         if group.iter().all(|code| code.retry_after().is_some()) {
             response.headers.insert(
                 "Retry-After".to_owned(),
@@ -202,6 +216,22 @@ pub(super) fn add_components(components: &mut Components) {
                 .build(),
         ),
     );
+    for (name, about) in [
+        (
+            RATE_LIMIT.1,
+            "What is left of the caller's limits, in every answer to a valid token: `r` requests may be made at once, and the \
+             whole burst again in `t` seconds (draft-ietf-httpapi-ratelimit-headers).",
+        ),
+        (
+            RATE_LIMIT_POLICY.1,
+            "The caller's limits, in every answer to a valid token: `q` requests in `w` seconds, `burst` of them at once.",
+        ),
+    ] {
+        let header = HeaderBuilder::new().description(Some(about)).schema(Some(text()));
+        components
+            .headers
+            .insert(name.to_owned(), RefOr::T(header.build()));
+    }
     for code in Code::ALL {
         let example = ExampleBuilder::new()
             .summary(code.title())

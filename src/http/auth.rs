@@ -5,26 +5,38 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{Extensions, HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::HttpState;
 use super::context::RequestContext;
+use super::limiter::Allowance;
 use super::problem::Problem;
 use crate::domain::access::{Caller, Scope, Tenancy};
 
 /// Where the metadata of the protected resource is (RFC 9728).
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-/// Lets requests under `/api` pass with a valid token only, and leaves the caller with the request.
+/// Probes, which are never limited: load must not look like a failure.
+const UNLIMITED: &[&str] = &["/healthz", "/readyz", "/metrics"];
+
+/// Lets requests under `/api` pass with a valid token only, and leaves the caller with the request. Counts each request: of a
+/// subject, or of an address when there is none.
 pub(super) async fn authenticate(
     State(state): State<HttpState>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let path = request.uri().path();
+    let context = RequestContext::of(request.extensions()).cloned();
+    let address = context.as_ref().and_then(RequestContext::client);
     if path != "/api" && !path.starts_with("/api/") {
+        if !UNLIMITED.contains(&path)
+            && let Err(problem) = state.limiter().anonymous(address)
+        {
+            return problem.into_response();
+        }
         return next.run(request).await;
     }
     let caller = match bearer(request.headers()) {
@@ -33,15 +45,22 @@ pub(super) async fn authenticate(
     };
     match caller {
         Ok(caller) => {
-            if let Some(context) = RequestContext::of(request.extensions()) {
+            if let Some(context) = &context {
                 context.set_caller(&caller);
             }
+            let allowance = Allowance::new(state.limiter().clone(), &caller, context);
+            if let Err(problem) = allowance.take_request() {
+                return problem.into_response();
+            }
+            request.extensions_mut().insert(allowance);
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => match state.links().base() {
-            Some(base) => problem.challenge_with("resource_metadata", &format!("{base}{METADATA}")),
-            None => problem,
+        // A good token is never refused for what others do behind its address.
+        Err(problem) => match (state.limiter().anonymous(address), state.links().base()) {
+            (Err(over), _) => over,
+            (Ok(()), Some(base)) => problem.challenge_with("resource_metadata", &format!("{base}{METADATA}")),
+            (Ok(()), None) => problem,
         }
         .into_response(),
     }
@@ -52,10 +71,32 @@ pub(super) async fn require(scope: Scope, request: Request, next: Next) -> Respo
     let Some(caller) = request.extensions().get::<Caller>() else {
         return Problem::no_token().into_response();
     };
-    match permit(caller, scope) {
+    let permitted = permit(caller, scope).and_then(|()| {
+        if ACTIONS.contains(&scope) {
+            take_action(request.extensions())
+        } else {
+            Ok(())
+        }
+    });
+    match permitted {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The scopes of requests that count as actions. Stopping an operation is none: it must always be possible.
+const ACTIONS: &[Scope] = &[
+    Scope::PlansTest,
+    Scope::PlansStart,
+    Scope::PlansUndo,
+    Scope::PlansWrite,
+];
+
+/// Counts the request as an action.
+pub(super) fn take_action(extensions: &Extensions) -> Result<(), Problem> {
+    extensions
+        .get::<Allowance>()
+        .map_or(Ok(()), Allowance::take_action)
 }
 
 /// Lets a request pass with any valid token.

@@ -2,7 +2,7 @@
 //!
 //! Read and validated by the program's `config`; a test builds them as literals over `default()`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use url::Url;
@@ -28,15 +28,50 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key when the gateway itself speaks TLS.
     pub tls: Option<TlsConfig>,
+    /// The section `[limits]`.
+    pub limits: Limits,
 }
 
-/// `[server.tls]`: two PEM files, which were readable and of the right kind when the configuration was read.
+/// `[limits]`: how much one subject, address or tenant may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests with a valid token, for each subject.
+    pub requests_per_minute: NonZeroU32,
+    /// How many of them may come at once.
+    pub burst: NonZeroU32,
+    /// Requests without a valid token, for each address.
+    pub anonymous_per_minute: NonZeroU32,
+    /// Requests that change plans or anything at EM, for each subject.
+    pub actions_per_minute: NonZeroU32,
+    /// Event streams that are open at a time, for each subject.
+    pub streams: usize,
+    /// Webhook endpoints, for each subject or tenant.
+    pub endpoints: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let count = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self {
+            requests_per_minute: count(600),
+            burst: count(60),
+            anonymous_per_minute: count(120),
+            actions_per_minute: count(30),
+            streams: 20,
+            endpoints: 50,
+        }
+    }
+}
+
+/// `[server.tls]`: PEM files, which were readable and of the right kind when the configuration was read.
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
     /// The chain, leaf first.
     pub cert_file: PathBuf,
     /// The leaf's private key.
     pub key_file: PathBuf,
+    /// Authorities, one of which must have signed the certificate of a client; without it none is asked for.
+    pub client_ca_file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -51,6 +86,7 @@ impl Default for Config {
             public_url: None,
             trusted_proxies: Vec::new(),
             tls: None,
+            limits: Limits::default(),
         }
     }
 }

@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::http::{Extensions, HeaderMap};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::headers::{REQUEST_ID, TRACEPARENT};
+use super::standing::Standing;
 use crate::app::OperationSlot;
 use crate::clock::Clock;
 use crate::domain::access::Caller;
@@ -24,6 +26,7 @@ struct Inner {
     client: Option<IpAddr>,
     caller: OnceLock<Caller>,
     operation: OperationSlot,
+    standings: Mutex<Vec<Standing>>,
 }
 
 impl RequestContext {
@@ -36,6 +39,7 @@ impl RequestContext {
             client,
             caller: OnceLock::new(),
             operation: OperationSlot::default(),
+            standings: Mutex::default(),
         }))
     }
 
@@ -80,6 +84,16 @@ impl RequestContext {
     #[must_use]
     pub fn operation(&self) -> &OperationSlot {
         &self.0.operation
+    }
+
+    /// Remembers what is left of a limit, for the answer's headers.
+    pub(super) fn add_standing(&self, standing: Standing) {
+        self.0.standings.lock().push(standing);
+    }
+
+    /// What is left of the limits that the request counted in.
+    pub(super) fn standings(&self) -> Vec<Standing> {
+        self.0.standings.lock().clone()
     }
 
     /// Remembers who asked, for the log and the audit log.

@@ -69,6 +69,7 @@ fn log(error: &app::Error, code: Code) {
         | E::NotFound { .. }
         | E::NoSuchMethod(_)
         | E::Invalid(_)
+        | E::TooManyEndpoints { .. }
         | E::PlanBusy(_)
         | E::KeyReused
         | E::NotReady
@@ -89,6 +90,11 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
         E::NotFound { what } => Problem::not_found(what),
         E::NoSuchMethod(methods) => Problem::no_such_method(methods),
         E::Invalid(faults) => Problem::invalid(faults.clone()),
+        E::TooManyEndpoints { most } => {
+            let detail =
+                format!("there are {most} webhook endpoints already (limits.endpoints); delete one first");
+            Problem::new(Code::RateLimited, detail)
+        }
         E::PlanBusy(BusyWith::Operation(id)) => Problem::new(
             Code::PlanBusy,
             format!("operation {id} of this plan has not ended"),

@@ -6,7 +6,8 @@
 use axum::http::HeaderName;
 use axum::http::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, DATE, ETAG, LINK,
-    LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 
 /// Names a request, in and out.
@@ -18,23 +19,34 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 /// The preferences that were granted (RFC 7240).
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
+/// What is left of the caller's limits (draft-ietf-httpapi-ratelimit-headers).
+pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// The limits.
+pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// Which pages may embed an answer (the Fetch standard).
+pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 /// Every header that an answer may carry, without those that a page may read anyway ([`SAFELISTED`]) and those of the
 /// connection and of CORS itself ([`is_transport`]).
-pub static EXPOSED: [HeaderName; 18] = [
+pub static EXPOSED: [HeaderName; 22] = [
     ACCEPT_RANGES,
     ALLOW,
     CONTENT_DISPOSITION,
     CONTENT_ENCODING,
     CONTENT_SECURITY_POLICY,
+    CROSS_ORIGIN_RESOURCE_POLICY,
     DATE,
     ETAG,
     IDEMPOTENCY_REPLAYED,
     LINK,
     LOCATION,
     PREFERENCE_APPLIED,
+    RATELIMIT,
+    RATELIMIT_POLICY,
     REFERRER_POLICY,
     REQUEST_ID,
     RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY,
     TRACEPARENT,
     VARY,
     WWW_AUTHENTICATE,

@@ -1,4 +1,4 @@
-//! How long a connection may be idle, and how long the headers of a request may take.
+//! How long a connection may be idle, how long the headers of a request may take, and how long an answer may wait for its reader.
 //!
 //! The parser's own timer runs from the end of one exchange to the headers of the next and cannot distinguish an idle connection,
 //! which a proxy in front wants to keep, from headers that arrive byte by byte. Here the stream sees bytes arrive
@@ -22,13 +22,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tower::Service;
 
-/// The two limits.
+/// The limits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Between requests.
     pub(super) idle: Duration,
     /// From the first byte of the headers to their end.
     pub(super) head: Duration,
+    /// From a byte of an answer that the caller takes to the next.
+    pub(super) write: Duration,
 }
 
 /// Watches the connections that another acceptor accepts.
@@ -57,6 +59,7 @@ where
                 stream,
                 timer,
                 over: false,
+                stalled: None,
                 connection: connection.clone(),
             };
             Ok((stream, WatchedService { service, connection }))
@@ -152,7 +155,27 @@ pub(super) struct WatchedStream<S> {
     stream: S,
     timer: Pin<Box<Sleep>>,
     over: bool,
+    /// Runs while the caller takes nothing of an answer.
+    stalled: Option<Pin<Box<Sleep>>>,
     connection: Arc<Connection>,
+}
+
+impl<S> WatchedStream<S> {
+    /// What writing came to; an error when the caller has taken nothing for too long.
+    fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = self.connection.limits.write;
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        stalled.as_mut().poll(cx).map(|()| {
+            let message = "the caller does not take the answer";
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
+        })
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
@@ -184,15 +207,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.written(cx, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        this.written(cx, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        let shut_down = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.written(cx, shut_down)
     }
 
     fn poll_write_vectored(
@@ -200,7 +229,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -17,12 +17,14 @@ mod failures;
 pub mod headers;
 mod idle;
 mod layers;
+mod limiter;
 mod listener;
 mod openapi;
 pub mod problem;
 mod register;
 mod routes;
 mod server;
+mod standing;
 mod startup;
 mod tls;
 
@@ -40,6 +42,7 @@ use crate::auth::Verifier;
 use crate::clock::SharedClock;
 use crate::domain::links::Links;
 pub use config::Config;
+use limiter::Limiter;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
 pub use startup::Startup;
@@ -59,6 +62,7 @@ struct Inner {
     clock: SharedClock,
     in_flight: Arc<Semaphore>,
     sampler: audit::Sampler,
+    limiter: Arc<Limiter>,
     links: Links,
     document: OnceLock<(Bytes, String)>,
 }
@@ -68,6 +72,7 @@ impl HttpState {
     #[must_use]
     pub fn new(app: App, config: Config, verifier: Verifier, clock: SharedClock) -> Self {
         let links = Links::below(config.public_url.as_ref());
+        let limiter = Limiter::new(&config.limits);
         Self(Arc::new(Inner {
             app,
             config,
@@ -75,6 +80,7 @@ impl HttpState {
             clock,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             sampler: audit::Sampler::new(),
+            limiter: Arc::new(limiter),
             links,
             document: OnceLock::new(),
         }))
@@ -102,6 +108,10 @@ impl HttpState {
 
     fn sampler(&self) -> &audit::Sampler {
         &self.0.sampler
+    }
+
+    fn limiter(&self) -> &Arc<Limiter> {
+        &self.0.limiter
     }
 
     /// Makes the addresses in answers.

@@ -63,11 +63,26 @@ pub(super) fn public<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
+    open(routes, answers::PUBLIC)
+}
+
+/// The same for routes that are never limited.
+pub(super) fn probe<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    open(routes, answers::PROBE)
+}
+
+fn open<S>(routes: UtoipaMethodRouter<S>, codes: &[Code]) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let (schemas, mut paths, router) = routes;
     let known = known_parameters(&paths);
     for operation in paths.paths.values_mut().flat_map(operations) {
         operation.security = Some(Vec::new());
-        answers::document(operation, &[answers::PUBLIC]);
+        answers::document(operation, &[codes]);
     }
     if known.is_empty() {
         (schemas, paths, router)

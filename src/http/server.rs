@@ -25,6 +25,12 @@ const MAX_CONNECTIONS: usize = 4096;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest headers of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
+/// Requests at a time on a connection of HTTP/2.
+const MAX_STREAMS: u32 = 128;
+/// Streams that a caller may reset before they were taken up, and that may be reset for the caller's faults, until the
+/// connection ends (CVE-2023-44487 and CVE-2025-8671).
+const MAX_RESETS: usize = 20;
+const MAX_FAULTY_STREAMS: usize = 64;
 
 /// The server cannot start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +88,9 @@ pub async fn serve(
     server
         .http_builder()
         .http2()
-        .max_concurrent_streams(128)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_FAULTY_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
@@ -103,6 +111,7 @@ pub async fn serve(
     let limits = idle::Limits {
         idle: config.idle_timeout,
         head: config.head_timeout,
+        write: config.request_timeout,
     };
     let serving = async {
         match tls {

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use axum_server::tls_rustls::RustlsConfig;
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::config::TlsConfig;
 use super::server::Error;
@@ -37,10 +39,11 @@ struct Doubt {
     logged: bool,
 }
 
-/// The two files as they were read.
+/// The files as they were read.
 struct Pair {
     certificate: Vec<u8>,
-    key: Vec<u8>,
+    key: SecretSlice<u8>,
+    client_authorities: Option<Vec<u8>>,
 }
 
 impl Certificate {
@@ -128,12 +131,17 @@ impl Pair {
         let named = |error: std::io::Error, file: &std::path::Path| {
             std::io::Error::new(error.kind(), format!("{}: {error}", file.display()))
         };
-        let (certificate, key) = (&files.cert_file, &files.key_file);
+        let read = async |file: &std::path::Path| {
+            let content = tokio::fs::read(file).await;
+            content.map_err(|error| named(error, file))
+        };
         Ok(Self {
-            certificate: tokio::fs::read(certificate)
-                .await
-                .map_err(|error| named(error, certificate))?,
-            key: tokio::fs::read(key).await.map_err(|error| named(error, key))?,
+            certificate: read(&files.cert_file).await?,
+            key: read(&files.key_file).await?.into(),
+            client_authorities: match &files.client_ca_file {
+                Some(file) => Some(read(file).await?),
+                None => None,
+            },
         })
     }
 
@@ -142,7 +150,10 @@ impl Pair {
         let mut digest = Context::new(&SHA256);
         digest.update(&self.certificate.len().to_be_bytes());
         digest.update(&self.certificate);
-        digest.update(&self.key);
+        let key = self.key.expose_secret();
+        digest.update(&key.len().to_be_bytes());
+        digest.update(key);
+        digest.update(self.client_authorities.as_deref().unwrap_or_default());
         digest.finish().as_ref().to_vec()
     }
 
@@ -150,13 +161,23 @@ impl Pair {
     fn config(&self) -> Result<(Arc<ServerConfig>, CertificateDer<'static>), Cause> {
         let chain = CertificateDer::pem_slice_iter(&self.certificate).collect::<Result<Vec<_>, _>>()?;
         let leaf = chain.first().ok_or("there is no certificate")?.clone();
-        let key = PrivateKeyDer::from_pem_slice(&self.key)?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.expose_secret())?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut server = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            // Refuses a key that is not the certificate's.
-            .with_single_cert(chain, key)?;
+        let builder =
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        let builder = match &self.client_authorities {
+            None => builder.with_no_client_auth(),
+            Some(authorities) => {
+                let mut roots = RootCertStore::empty();
+                for authority in CertificateDer::pem_slice_iter(authorities) {
+                    roots.add(authority?)?;
+                }
+                let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                builder.with_client_cert_verifier(clients.build()?)
+            }
+        };
+        // Refuses a key that is not the certificate's.
+        let mut server = builder.with_single_cert(chain, key)?;
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok((Arc::new(server), leaf))
     }

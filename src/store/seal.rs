@@ -13,7 +13,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use super::Error;
 use crate::clock::Clock;
@@ -35,26 +35,27 @@ struct Keys {
 impl Sealer {
     /// Reads the key in `file`.
     pub(super) fn read(file: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(file).map_err(unusable(file))?;
-        Self::from_base64(&text)
+        let text = SecretString::from(std::fs::read_to_string(file).map_err(unusable(file))?);
+        Self::from_base64(text.expose_secret())
     }
 
     /// Makes a key and writes it to `file`, readable by its owner only.
     pub(super) fn make(file: &Path, clock: &dyn Clock) -> Result<Self, Error> {
         let mut key = [0u8; 32];
         clock.random(&mut key);
-        let text = STANDARD.encode(key);
-        write_private(file, &text)?;
-        Self::from_base64(&text)
+        let text = SecretString::from(STANDARD.encode(key));
+        write_private(file, text.expose_secret())?;
+        Self::from_base64(text.expose_secret())
     }
 
     fn from_base64(text: &str) -> Result<Self, Error> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|_| Error::BadKey)?;
+        let bytes = SecretSlice::from(STANDARD.decode(text.trim()).map_err(|_| Error::BadKey)?);
+        let bytes = bytes.expose_secret();
         if bytes.len() != 32 {
             return Err(Error::BadKey);
         }
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| Error::BadKey)?;
-        let sign = signer(&bytes).map_err(|_| Error::BadKey)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, bytes).map_err(|_| Error::BadKey)?;
+        let sign = signer(bytes).map_err(|_| Error::BadKey)?;
         Ok(Self(Arc::new(Keys { seal: key, sign })))
     }
 

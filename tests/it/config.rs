@@ -75,6 +75,40 @@ fn the_environment_alone_configures_everything_required() {
 }
 
 #[test]
+fn limits_are_read_with_their_bounds() {
+    let limits = parse("", &REQUIRED).unwrap().server.limits;
+    let numbers = [
+        limits.requests_per_minute,
+        limits.burst,
+        limits.anonymous_per_minute,
+        limits.actions_per_minute,
+    ];
+    assert_eq!(numbers.map(std::num::NonZeroU32::get), [600, 60, 120, 30]);
+    assert_eq!((limits.streams, limits.endpoints), (20, 50));
+    let given = format!("{MINIMAL}\n[limits]\nburst = 7\n");
+    let limits = parse(&given, &[("EMGATE_LIMITS__ENDPOINTS", "9")])
+        .unwrap()
+        .server
+        .limits;
+    assert_eq!((limits.burst.get(), limits.endpoints), (7, 9));
+    let none = format!("{MINIMAL}\n[limits]\nburst = 0\nrequests_per_hour = 1\n");
+    assert_refused(&none, &[], "limits.burst", "from 1 to 1000000");
+    assert_refused(&none, &[], "limits.requests_per_hour", "unknown");
+}
+
+#[test]
+fn an_authority_of_clients_must_be_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.crt");
+    std::fs::write(&file, "nothing").unwrap();
+    let given = format!(
+        "{MINIMAL}\n[server.tls]\nclient_ca_file = {:?}\n",
+        file.display().to_string()
+    );
+    assert_refused(&given, &[], "server.tls.client_ca_file", "certificate");
+}
+
+#[test]
 fn the_documented_defaults_are_the_built_in_ones() {
     let built_in = format!("{:?}", parse("", &REQUIRED).unwrap());
     let documented = format!("{:?}", parse(config::DEFAULTS, &REQUIRED).unwrap());

@@ -116,7 +116,7 @@ async fn answer(config: &Config, token: &Value, edit: impl FnOnce(&mut Value)) -
     let verifier = Verifier::new(&auth, clock.clone()).expect("a verifier");
     let tasks = emgate::bootstrap::fetch_keys(&verifier);
     let caller = verifier
-        .caller(&RSA.sign(&header.to_string(), &claims.to_string()))
+        .caller(&RSA.sign(header.to_string(), claims.to_string()))
         .await;
     assert!(clock.now() <= Timestamp::from_second(issued).expect("a moment"));
     tasks.stop(std::time::Duration::from_secs(5)).await;

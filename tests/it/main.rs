@@ -44,7 +44,10 @@ mod guard_imports; // who may import whom, and which crates stay in one room
 mod guard_openapi; // the checked-in document is the generated one, complete, and its examples fit
 #[cfg(feature = "demo")]
 mod guard_query; // every operation of the document: an unknown query parameter, and what is no clean text
+mod guard_security; // SECURITY.md: the tests that it names
 mod guard_tests; // tests: short names, and one place to wait
+#[cfg(feature = "demo")]
+mod hostile_callers; // slow heads and bodies, answers that are not taken, frames of HTTP/2 that cost too much
 #[cfg(feature = "demo")]
 mod identity; // tokens of an identity provider; who a caller is, and whose tokens are accepted
 #[cfg(feature = "demo")]
@@ -53,6 +56,8 @@ mod identity_document; // docs/identity.md: its configurations read, its tokens 
 mod input_rules; // what no body, header or token gets past, on both stores
 #[cfg(feature = "demo")]
 mod late_answers; // EM's answer when others recorded more; failures that name the operation
+#[cfg(feature = "demo")]
+mod limits; // requests, actions and endpoints of a subject, strangers of an address
 #[cfg(feature = "demo")]
 mod lists; // paging, filters, sorting, cursors, event types
 #[cfg(feature = "demo")]

@@ -314,6 +314,7 @@ async fn the_gateway_speaks_tls_by_itself_when_it_has_a_certificate() {
             config.server.tls = Some(TlsConfig {
                 cert_file: cert,
                 key_file: key,
+                client_ca_file: None,
             })
         })
         .unready()

@@ -196,3 +196,90 @@ async fn sighup_never_ends_a_gateway() {
     assert!(status.success());
     assert_eq!(stats(&simulator).await["activeSessions"], 0);
 }
+
+/// An authority, and a certificate of a client that it signed, as PEM with its key.
+fn authority() -> (String, String) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).expect("an authority").pem();
+    let issuer = rcgen::Issuer::new(params, key);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(vec!["client.example".to_owned()]).expect("parameters");
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let client = params.signed_by(&key, &issuer).expect("a certificate");
+    (certificate, client.pem() + &key.serialize_pem())
+}
+
+/// Whether a client with this certificate is answered.
+async fn is_answered(url: &str, identity: Option<&str>) -> bool {
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .tls_danger_accept_invalid_certs(true);
+    if let Some(identity) = identity {
+        builder = builder.identity(reqwest::Identity::from_pem(identity.as_bytes()).expect("an identity"));
+    }
+    let client = builder.build().expect("a client");
+    client.get(url).send().await.is_ok()
+}
+
+#[tokio::test]
+async fn only_clients_with_a_certificate_of_the_authority_are_answered() {
+    let (ours, client) = authority();
+    let (theirs, stranger) = authority();
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &pair("gate.example"));
+    std::fs::write(folder.path().join("ca.crt"), ours).expect("written");
+    let at =
+        |key: &str, file: &str| format!("EMGATE_SERVER__TLS__{key}={}", folder.path().join(file).display());
+    let settings = [
+        at("CERT_FILE", "tls.crt"),
+        at("KEY_FILE", "tls.key"),
+        at("CLIENT_CA_FILE", "ca.crt"),
+    ];
+    let mut world = World::begin_by(&["env", &settings[0], &settings[1], &settings[2]], &[]);
+    let url = format!("https://{}/healthz", world.gateway.addr);
+    assert!(is_answered(&url, Some(&client)).await);
+    assert!(!is_answered(&url, None).await);
+    assert!(!is_answered(&url, Some(&stranger)).await);
+    // The health check has no certificate, and learns that the gateway lives.
+    let health = |ready: &[&str]| {
+        let mut command = crate::support::process::command(&[], &[&["health"], ready].concat());
+        command
+            .env("EMGATE_SERVER__LISTEN", world.gateway.addr.to_string())
+            .env("EMGATE_SERVER__TLS__CERT_FILE", folder.path().join("tls.crt"))
+            .env("EMGATE_SERVER__TLS__KEY_FILE", folder.path().join("tls.key"))
+            .env("EMGATE_UPSTREAM__URL", "https://em.example:9398")
+            .env("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "a")
+            .env("EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME", "a")
+            .env("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "a")
+            .env("EMGATE_AUTH__KEYS__0__KIND", "hs256")
+            .env("EMGATE_AUTH__KEYS__0__SECRET", crate::support::SECRET);
+        command
+    };
+    for (arguments, code) in [(&[][..], 0), (&["--ready"], 1)] {
+        let mut command = health(arguments);
+        let ran = tokio::task::spawn_blocking(move || command.output()).await;
+        let output = ran.expect("no panic").expect("it runs");
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    std::fs::write(folder.path().join("ca.crt"), theirs).expect("written");
+    world.gateway.hangup();
+    world.gateway.wait_for_line(REPLACED);
+    let swapped = async || {
+        (
+            is_answered(&url, Some(&stranger)).await,
+            is_answered(&url, Some(&client)).await,
+        )
+    };
+    eventually("the other authority", swapped, |answered| {
+        *answered == (true, false)
+    })
+    .await;
+    world.stop_gateway();
+}

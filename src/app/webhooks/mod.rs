@@ -35,6 +35,8 @@ pub struct Webhooks {
     store: Store,
     guard: EgressPolicy,
     clock: SharedClock,
+    /// How many endpoints there may be.
+    most_endpoints: usize,
 }
 
 /// An endpoint that was just made, with its secret.
@@ -59,13 +61,25 @@ impl Webhooks {
     /// Verbs over this store, within this policy.
     #[must_use]
     pub const fn new(store: Store, guard: EgressPolicy, clock: SharedClock) -> Self {
-        Self { store, guard, clock }
+        Self {
+            store,
+            guard,
+            clock,
+            most_endpoints: ENDPOINTS_LIMIT,
+        }
+    }
+
+    /// The same with fewer endpoints.
+    #[must_use]
+    pub(super) fn with_at_most(mut self, endpoints: usize) -> Self {
+        self.most_endpoints = endpoints.min(ENDPOINTS_LIMIT);
+        self
     }
 
     /// Makes an endpoint.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with every fault, [`Error::Store`].
+    /// [`Error::Invalid`] with every fault, [`Error::TooManyEndpoints`], [`Error::Store`].
     pub async fn create(
         &self,
         context: &OpContext,
@@ -84,9 +98,9 @@ impl Webhooks {
         };
         let id = EndpointId::new(self.clock.id());
         let mut tx = self.begin().await?;
-        if tx.count_endpoints(context.tenancy()).await? >= ENDPOINTS_LIMIT {
-            let detail = format!("there may be at most {ENDPOINTS_LIMIT} endpoints; delete one first");
-            return Err(Error::invalid("", detail));
+        let most = self.most_endpoints;
+        if tx.count_endpoints(&owner).await? >= most {
+            return Err(Error::TooManyEndpoints { most });
         }
         tx.insert_endpoint(id, &owner, &target, &secret, &settings)
             .await?;

@@ -4,7 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -15,8 +18,11 @@ use crate::clock::SharedClock;
 use crate::domain::links::Links;
 use crate::http::Config;
 use crate::http::context::RequestContext;
-use crate::http::headers::{REQUEST_ID, TRACEPARENT};
+use crate::http::headers::{
+    CROSS_ORIGIN_RESOURCE_POLICY, RATELIMIT, RATELIMIT_POLICY, REQUEST_ID, TRACEPARENT,
+};
 use crate::http::problem::Problem;
+use crate::http::standing;
 use crate::telemetry::names;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -27,7 +33,14 @@ pub(super) struct Observer {
     clock: SharedClock,
     trusted: Arc<[IpNet]>,
     links: Links,
+    policy: Option<HeaderValue>,
+    speaks_tls: bool,
 }
+
+/// An answer that is no page may load and embed nothing, wherever a browser shows it.
+const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// A year, and nothing of other names.
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 impl Observer {
     pub(super) fn new(config: &Config, clock: SharedClock) -> Self {
@@ -37,6 +50,8 @@ impl Observer {
             clock,
             trusted,
             links,
+            policy: standing::policy(&config.limits),
+            speaks_tls: config.tls.is_some(),
         }
     }
 }
@@ -73,7 +88,20 @@ pub(super) async fn observe(State(observer): State<Observer>, mut request: Reque
     if let Ok(traceparent) = HeaderValue::from_str(&context.traceparent()) {
         headers.insert(TRACEPARENT, traceparent);
     }
+    let left = standing::remaining(&context.standings());
+    if let (Some(left), Some(policy)) = (left, &observer.policy) {
+        headers.insert(RATELIMIT, left);
+        headers.insert(RATELIMIT_POLICY, policy.clone());
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        CROSS_ORIGIN_RESOURCE_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
+    if observer.speaks_tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+    }
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if line.path.starts_with("/api") && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

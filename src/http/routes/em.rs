@@ -22,7 +22,7 @@ use crate::domain::access::{Caller, Scope};
 use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
 use crate::http::HttpState;
-use crate::http::auth::permit_mirror;
+use crate::http::auth::{permit_mirror, take_action};
 use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pairs};
 use crate::http::failures;
 use crate::http::layers::NoCompression;
@@ -63,6 +63,7 @@ async fn mirror(
     if let Some(verb) = wanted.plan_verb() {
         permit_mirror(&context.caller, verb.scope())?;
     }
+    take_action(request.extensions())?;
     write(&state, &context, &wanted, conditions, wait, request).await
 }
 

@@ -16,14 +16,14 @@ use crate::app::readiness::Check;
 use crate::http::HttpState;
 use crate::http::codes::{Code, ProblemMeaning};
 use crate::http::extract::{Conditions, Id, Query};
-use crate::http::register::public;
+use crate::http::register::{probe, public};
 use crate::telemetry;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
-        .routes(public(routes!(get_health)))
-        .routes(public(routes!(get_readiness)))
-        .routes(public(routes!(get_metrics)))
+        .routes(probe(routes!(get_health)))
+        .routes(probe(routes!(get_readiness)))
+        .routes(probe(routes!(get_metrics)))
         .routes(public(routes!(get_openapi)))
         .routes(public(routes!(get_problem)))
 }

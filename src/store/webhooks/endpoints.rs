@@ -223,13 +223,20 @@ impl Tx {
         Ok(usize::try_from(row.int("endpoints")?).unwrap_or_default())
     }
 
-    /// How many endpoints there are that `tenancy` sees.
+    /// How many endpoints there are of callers who are confined to the owner's tenants, or else of this very owner.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn count_endpoints(&mut self, tenancy: &Tenancy) -> Result<usize, Error> {
-        let mut query = Sql::new("select count(*) as endpoints from webhook_endpoints where 1 = 1");
-        query.and_owned_by(tenancy)?;
+    pub async fn count_endpoints(&mut self, owner: &Owner) -> Result<usize, Error> {
+        let mut query = Sql::new("select count(*) as endpoints from webhook_endpoints where ");
+        match tenants::owner_column(owner.tenants.as_ref())? {
+            Some(tenants) => query.push("owner_tenants = ").bind(tenants),
+            None => query
+                .push("owner_tenants is null and coalesce(owner_issuer, '') = ")
+                .bind(owner.issuer.clone().unwrap_or_default())
+                .push(" and coalesce(owner_subject, '') = ")
+                .bind(owner.subject.clone().unwrap_or_default()),
+        };
         let rows = query.fetch_all(self.connection()).await?;
         let count = rows.first().map(|row| row.int("endpoints")).transpose()?;
         Ok(usize::try_from(count.unwrap_or_default()).unwrap_or_default())

@@ -54,6 +54,7 @@ impl Observatory {
         let limits = Limits {
             answer: Duration::from_secs(60),
             unknown_after: Duration::from_mins(20),
+            endpoints: 50,
         };
         App::new(rooms, limits)
     }

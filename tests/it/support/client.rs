@@ -191,6 +191,10 @@ impl Answer {
             self.header("traceparent")
         );
         assert_eq!(self.header("x-content-type-options"), "nosniff");
+        assert_eq!(self.header("cross-origin-resource-policy"), "same-origin");
+        let policy = self.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+        assert_eq!(self.header("server"), "", "a banner");
         for name in self.headers.keys().filter(|name| !headers::is_transport(name)) {
             assert!(
                 headers::is_readable(name),

@@ -160,6 +160,7 @@ impl Builder {
         let mut config = Config {
             server: http::config::Config {
                 listen: "127.0.0.1:0".parse().expect("an address"),
+                limits: unlimited(),
                 ..http::config::Config::default()
             },
             upstream: upstream::config::Config {
@@ -202,6 +203,19 @@ impl Builder {
             test.until("/readyz", |body| body["status"] == "ready").await;
         }
         test
+    }
+}
+
+/// Limits that no test meets unless it is about them.
+fn unlimited() -> http::config::Limits {
+    let most = std::num::NonZeroU32::new(1_000_000).expect("not zero");
+    http::config::Limits {
+        requests_per_minute: most,
+        burst: most,
+        anonymous_per_minute: most,
+        actions_per_minute: most,
+        streams: 10_000,
+        endpoints: 500,
     }
 }
 

@@ -15,8 +15,12 @@ const MEASURED: &[&str] = &["durationMs", "nextAttemptAt", "sequence"];
 const UNSHOWN: &[&str] = &[
     "connection",
     "content-length",
+    "content-security-policy",
+    "cross-origin-resource-policy",
     "date",
     "host",
+    "ratelimit",
+    "ratelimit-policy",
     "traceparent",
     "vary",
     "x-content-type-options",
