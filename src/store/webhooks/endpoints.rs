@@ -223,13 +223,16 @@ impl Tx {
         Ok(usize::try_from(row.int("endpoints")?).unwrap_or_default())
     }
 
-    /// How many endpoints there are that `tenancy` sees.
+    /// How many endpoints there are of owners with this confinement, or of those without one.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn count_endpoints(&mut self, tenancy: &Tenancy) -> Result<usize, Error> {
-        let mut query = Sql::new("select count(*) as endpoints from webhook_endpoints where 1 = 1");
-        query.and_owned_by(tenancy)?;
+        let mut query = Sql::new("select count(*) as endpoints from webhook_endpoints where ");
+        match tenancy {
+            Tenancy::All => query.push("owner_tenants is null"),
+            Tenancy::Only(_) => query.push("1 = 1").and_owned_by(tenancy)?,
+        };
         let rows = query.fetch_all(self.connection()).await?;
         let count = rows.first().map(|row| row.int("endpoints")).transpose()?;
         Ok(usize::try_from(count.unwrap_or_default()).unwrap_or_default())
