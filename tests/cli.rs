@@ -685,13 +685,25 @@ async fn check_logs_off_the_session_it_opened() {
     assert!(good.stderr.is_empty(), "{}", good.stderr);
     assert_eq!(simulator.logons().await, (1, 1));
 
+    // Every account is tried, a tenant's too.
+    let config = format!(
+        "{CONFIG}\n[[upstream.accounts]]\nname = \"abc\"\nusername = \"ABC Company\"\n\
+         password = \"simulated\"\ntenant = \"ABC Company\"\n"
+    );
+    std::fs::write(folder.path().join("emgate.toml"), config).unwrap();
+    let both = check("word");
+    assert_eq!(both.code, Some(0), "{}{}", both.stdout, both.stderr);
+    assert!(both.stdout.contains("ok      em abc"), "{}", both.stdout);
+    assert_eq!(simulator.logons().await, (3, 3));
+    std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
+
     let bad = check("another word");
     assert_eq!(bad.code, Some(1));
     assert!(bad.stdout.contains("FAILED  em operators"), "{}", bad.stdout);
     assert!(bad.stdout.contains("username and password"), "{}", bad.stdout);
     assert_eq!(
         simulator.logons().await,
-        (1, 1),
+        (3, 3),
         "a refused logon leaves nothing open"
     );
 }

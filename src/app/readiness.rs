@@ -10,6 +10,7 @@ impl App {
     /// Whether the gateway is ready to accept work, check by check.
     pub async fn readiness(&self) -> Readiness {
         let ahead = "it is further ahead of the time recorded in the store than downtime explains";
+        let refused = "the credentials of an account are refused; the log and the metrics name it";
         let unreadable = "rows cannot be read and are skipped; the log names them";
         let checks = vec![
             self.store_check().await,
@@ -21,10 +22,7 @@ impl App {
             self.observation_check().await,
             self.upstream_check(),
             // An EM that refuses the credentials is reachable, and useless all the same.
-            Check {
-                since: self.em.refused_since(),
-                ..Check::advisory("logon", self.em.refused_since().is_none())
-            },
+            Check::unless("logon", self.em.refused_since().map(|since| (since, refused))),
             Check::unless("webhooks", self.health.failing()),
             Check::unless(
                 "store-rows",

@@ -66,7 +66,7 @@ codes! {
         "The request has no bearer token, or one that is expired, not yet valid, issued for another audience, or not signed by a key that the gateway trusts.",
         "Send `Authorization: Bearer <JWT>` with a token of the configured issuer. `exp` is required.";
     InsufficientScope = "insufficient-scope", FORBIDDEN, "Insufficient scope",
-        "The token is valid but lacks the scope that the request needs, or is confined to tenants, which is not supported.",
+        "The token is valid but lacks the scope that the request needs, or is confined to tenants and asks for the mirror.",
         "Use a token with the scope named in `WWW-Authenticate`. A token that is not confined to tenants needs `tenants:all` as well.";
     PolicyDenied = "policy-denied", FORBIDDEN, "Denied by a policy",
         "A policy of the gateway does not admit the caller, or has no open window now. Nothing was sent to Enterprise Manager.",

@@ -21,6 +21,8 @@ pub enum Cursor<I> {
 /// A page in the making.
 pub(in crate::store) struct Page<T> {
     column: &'static str,
+    /// The same in a form that the index of the column does not serve.
+    computed: &'static str,
     key_of: fn(&AnyRow) -> Result<Value, Error>,
     /// Whether rows are read from high keys to low ones.
     descending: bool,
@@ -36,13 +38,14 @@ impl<T> Page<T> {
     pub(in crate::store) fn newest_first<I: ToString>(cursor: Option<Cursor<I>>, limit: i64) -> Self {
         let key_of = |row: &AnyRow| Ok(row.text("id")?.into());
         let place = |id: I| id.to_string();
-        Self::new("id", key_of, true, cursor.map(|cursor| cursor.map(place)), limit)
+        let cursor = cursor.map(|cursor| cursor.map(place));
+        Self::new(("id", "id || ''"), key_of, true, cursor, limit)
     }
 
     /// A page of the event log by `seq`, oldest first.
     pub(in crate::store) fn oldest_first(cursor: Cursor<i64>, limit: i64) -> Self {
         let key_of = |row: &AnyRow| Ok(row.int("seq")?.into());
-        Self::new("seq", key_of, false, Some(cursor), limit)
+        Self::new(("seq", "seq + 0"), key_of, false, Some(cursor), limit)
     }
 
     /// A page of the audit log by `sequence`, oldest first.
@@ -52,7 +55,7 @@ impl<T> Page<T> {
     }
 
     fn new<V: Into<Value>>(
-        column: &'static str,
+        (column, computed): (&'static str, &'static str),
         key_of: fn(&AnyRow) -> Result<Value, Error>,
         newest_first: bool,
         cursor: Option<Cursor<V>>,
@@ -61,6 +64,7 @@ impl<T> Page<T> {
         let reversed = matches!(cursor, Some(Cursor::Before(_)));
         Self {
             column,
+            computed,
             key_of,
             descending: newest_first != reversed,
             reversed,
@@ -82,7 +86,14 @@ impl<T> Page<T> {
         if let Some(key) = self.from.take() {
             sql.push(" and ").push(self.column).push(beyond).bind(key);
         }
-        sql.push(" order by ").push(self.column).push(order);
+        // In the order of everybody's rows, few ones of a tenant are found only after all others were read: by the tenant's
+        // index they cost the same, however many there are of others.
+        let by = if sql.is_confined() {
+            self.computed
+        } else {
+            self.column
+        };
+        sql.push(" order by ").push(by).push(order);
         sql.push(" limit ").bind(self.limit);
     }
 

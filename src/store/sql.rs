@@ -45,6 +45,7 @@ impl From<i64> for Value {
 pub(in crate::store) struct Sql {
     text: String,
     values: Vec<Value>,
+    confined: bool,
 }
 
 impl Sql {
@@ -52,7 +53,19 @@ impl Sql {
         Self {
             text: text.into(),
             values: Vec::new(),
+            confined: false,
         }
+    }
+
+    /// Remembers that it has a condition by which only the rows of some are read.
+    pub(in crate::store) fn confine(&mut self) -> &mut Self {
+        self.confined = true;
+        self
+    }
+
+    /// Whether only the rows of some are read.
+    pub(in crate::store) fn is_confined(&self) -> bool {
+        self.confined
     }
 
     /// Appends text.

@@ -44,7 +44,7 @@ impl Sql {
     /// Appends the condition that a row belongs to a tenant that is seen.
     pub(in crate::store) fn and_seen_by(&mut self, tenancy: &Tenancy) -> &mut Self {
         if tenancy.is_confined() {
-            self.push(" and ").of_tenants(tenancy);
+            self.confine().push(" and ").of_tenants(tenancy);
         }
         self
     }
@@ -53,7 +53,7 @@ impl Sql {
     /// confined to the same set.
     pub(in crate::store) fn and_event_seen_by(&mut self, tenancy: &Tenancy) -> Result<&mut Self, Error> {
         if let Some(owner) = owner_column(tenancy.confinement().as_ref())? {
-            self.push(" and (").of_tenants(tenancy);
+            self.confine().push(" and (").of_tenants(tenancy);
             self.push(" or owner_tenants = ").bind(owner).push(")");
         }
         Ok(self)
@@ -62,7 +62,7 @@ impl Sql {
     /// Appends the condition that an endpoint is one of callers who are confined to the same set.
     pub(in crate::store) fn and_owned_by(&mut self, tenancy: &Tenancy) -> Result<&mut Self, Error> {
         if let Some(owner) = owner_column(tenancy.confinement().as_ref())? {
-            self.push(" and owner_tenants = ").bind(owner);
+            self.confine().push(" and owner_tenants = ").bind(owner);
         }
         Ok(self)
     }
@@ -70,10 +70,15 @@ impl Sql {
     /// Appends the condition that a delivery goes to such an endpoint, or to the callback of an operation that is seen.
     pub(in crate::store) fn and_delivery_seen_by(&mut self, tenancy: &Tenancy) -> Result<&mut Self, Error> {
         if let Some(owner) = owner_column(tenancy.confinement().as_ref())? {
-            self.push(" and (owner_tenants = ").bind(owner);
-            self.push(" or operation_id in (select id from operations where ")
-                .of_tenants(tenancy)
-                .push("))");
+            // Not as one condition: PostgreSQL would compare every delivery with it.
+            self.confine()
+                .push(" and id in (select id from webhook_deliveries where owner_tenants = ")
+                .bind(owner);
+            self.push(
+                " union all select d.id from operations o join webhook_deliveries d on d.operation_id = o.id where ",
+            )
+            .of_tenants(tenancy)
+            .push(")");
         }
         Ok(self)
     }

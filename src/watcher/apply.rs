@@ -210,6 +210,7 @@ impl BatchWriter {
             by_step.push((record, steps));
         }
         self.advance_operations(&current, &ending);
+        self.save_late_joined(tx, &mut current, &by_step).await?;
         for (record, steps) in by_step {
             let (id, events) = (record.facts.id.clone(), self.applied.events);
             let mark = tx.mark().await?;
@@ -231,6 +232,29 @@ impl BatchWriter {
         self.applied.active |= running > 0;
         self.applied.running = running;
         Ok(current.into_keys().collect())
+    }
+
+    /// Writes the plan of the operation, and with it the tenant, to sessions that nothing else changed in this turn: one that
+    /// was recorded without its plan may be joined later, when the task links it.
+    async fn save_late_joined(
+        &mut self,
+        tx: &mut Tx,
+        current: &mut HashMap<EmId, SessionRecord>,
+        changed: &[(SessionRecord, Vec<Step>)],
+    ) -> Result<(), Error> {
+        for operation in &self.operations {
+            let (Some(id), Some(plan)) = (&operation.session, &operation.plan) else {
+                continue;
+            };
+            let record = current.get_mut(id).filter(|record| record.plan.is_none());
+            if let Some(record) = record
+                && !changed.iter().any(|(one, _)| one.facts.id == *id)
+            {
+                record.plan = Some(plan.clone());
+                tx.save_session(record).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The newest operation that is joined to the session, ended ones included.

@@ -344,6 +344,34 @@ async fn a_session_that_vanishes_is_lost_and_its_operation_unknown() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_joined_late_is_its_tenants_from_then_on() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let id = turns.running("test").await;
+    let unresolved = SessionFacts {
+        plan_name: "Renamed Since".into(),
+        ..working(1)
+    };
+    turns.look(vec![unresolved.clone()]).await;
+    let own = Tenancy::Only(["ABC Company".to_owned()].into());
+    let seen = async || {
+        let known = turns.store.sessions_known(&[working(1).id], &own).await;
+        !known.expect("read").is_empty()
+    };
+    assert!(!seen().await);
+    let linked = TaskReport {
+        state: TaskState::Finished,
+        success: Some(true),
+        message: None,
+        session: Some(working(1).id),
+    };
+    turns
+        .look_with(vec![unresolved], HashMap::from([(id, linked)]))
+        .await;
+    assert!(seen().await);
+}
+
+#[tokio::test]
 async fn an_operation_whose_linked_session_never_appears_ends_unknown() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;

@@ -56,9 +56,9 @@ fn every_verb_takes_the_context_first() {
     );
 }
 
-/// Verbs for which it does not matter whose things the caller sees: they read nothing that is anybody's, or are reached by
-/// routes that are closed to callers who are confined.
-const WITHOUT_TENANCY: &[&str] = &["callback", "em_download", "em_read"];
+/// Verbs for which it does not matter whose things the caller sees: they read nothing that is anybody's or what belongs to
+/// something that was seen, or are reached by routes that are closed to callers who are confined.
+const WITHOUT_TENANCY: &[&str] = &["callback", "em_download", "em_read", "with_session"];
 
 #[test]
 fn a_verb_that_ignores_its_caller_is_named_here() {

@@ -13,7 +13,7 @@ use crate::domain::event::EventType;
 use crate::domain::field_error::FieldError;
 use crate::domain::id::EmId;
 
-/// How many endpoints there may be: every event is compared with every one.
+/// How many endpoints there may be of owners with the same confinement: an event is compared with all that may get it.
 pub const ENDPOINTS_LIMIT: usize = 500;
 /// The most deliveries that one endpoint may have under way at once.
 pub const CONCURRENCY_LIMIT: u32 = 32;

@@ -152,7 +152,9 @@ fn bearer() -> utoipa::openapi::security::Http {
         text.push_str(&format!("| `{scope}` | {} |\n", scope.meaning()));
     }
     text.push_str(
-        "\nA token without a tenant claim needs `tenants:all` in addition to the scopes of its requests.",
+        "\nA token without a tenant claim needs `tenants:all` in addition to the scopes of its requests. One with such a claim \
+         sees what belongs to these tenants: everything else is 404 and absent from lists, and the mirror is closed to it \
+         (403).",
     );
     HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)

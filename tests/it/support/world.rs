@@ -207,6 +207,11 @@ fn gateway(starter: &[String], simulator: &Process, directory: &tempfile::TempDi
         ("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "operators"),
         ("EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME", "LAB\\svc-emgate"),
         ("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "pass wörd"),
+        // A tenant's own account, which is used for callers who are confined to that tenant alone.
+        ("EMGATE_UPSTREAM__ACCOUNTS__1__NAME", "abc"),
+        ("EMGATE_UPSTREAM__ACCOUNTS__1__USERNAME", "ABC Company"),
+        ("EMGATE_UPSTREAM__ACCOUNTS__1__PASSWORD", "simulated"),
+        ("EMGATE_UPSTREAM__ACCOUNTS__1__TENANT", "ABC Company"),
         ("EMGATE_AUTH__KEYS__0__KIND", "hs256"),
         ("EMGATE_AUTH__KEYS__0__SECRET", SECRET),
         ("EMGATE_STORE__URL", store.as_str()),

@@ -6,7 +6,8 @@ use emgate::upstream::config::Account;
 use serde_json::{Value, json};
 
 use super::{ABC, NORDWIND, confined, plans_of};
-use crate::support::TestGateway;
+use crate::support::world::{World, json_of, stats};
+use crate::support::{PLAN, TestGateway, client, token};
 use crate::waiting::eventually;
 
 /// A gateway with an account of ABC's beside that of the operators.
@@ -124,4 +125,39 @@ async fn a_tenants_refused_account_fails_its_callers_alone() {
     assert_eq!(logon["status"], "failed", "{ready}");
     assert!(!ready.to_string().contains(ABC), "{ready}");
     test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_task_is_followed_across_a_crash_in_its_own_session() {
+    let world = World::start(&["--speed", "5"]).await;
+    let scopes = "plans:start operations:read sessions:read";
+    let own = token(&json!({"sub": "ann", "scope": scopes, "tenants": [ABC]}));
+    let asked = client::plain()
+        .post(
+            world
+                .gateway
+                .url(&format!("/api/v1/cloud-failover-plans/{PLAN}/start")),
+        )
+        .bearer_auth(&own)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(asked.status(), 202);
+    let operation = json_of(asked).await;
+    let path = format!("/api/v1/operations/{}", super::id_of(&operation));
+    let world = world.crash_and_restart().await;
+    let ended = world.until(&path, |body| body["state"] == "finished").await;
+    assert_eq!(
+        (&ended["result"], &ended["task"]["state"]),
+        (&json!("success"), &json!("finished"))
+    );
+    let (status, simulator) = world.stop_gateway();
+    assert!(status.success());
+    let after = stats(&simulator).await;
+    // The operators logged on twice, since their session had no task; the tenant once.
+    assert_eq!(
+        (&after["logons"], &after["logoffs"]),
+        (&json!(3), &json!(2)),
+        "{after}"
+    );
 }
