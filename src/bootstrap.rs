@@ -228,7 +228,7 @@ impl Opened {
             tracing::warn!("{warning}");
         }
         let app = App::new(rooms, limits);
-        tasks.drive(ApprovalClock::new(app.clone()), Nudge::default());
+        tasks.drive(ApprovalClock::new(&app), Nudge::default());
         let verifier = Verifier::new(&config.auth, clock.clone())?;
         for (worker, nudge) in verifier.refreshes() {
             tasks.drive(worker, nudge);

@@ -31,6 +31,7 @@ pub struct DryRun {
 /// An operation, or with `dryRun=true` what it would be.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "only its description is used")]
 pub enum OperationOrDryRun {
     /// The operation.
     Operation(Operation),

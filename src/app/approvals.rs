@@ -17,6 +17,7 @@ use crate::domain::operation::{Failure, FailureSource, Operation, OperationResul
 use crate::domain::plan::Plan;
 use crate::store::operations::Inserted;
 use crate::store::{self, Tx};
+use crate::telemetry::names;
 
 /// What the last approval needs besides the record.
 struct Prepared {
@@ -107,6 +108,7 @@ impl App {
             let mut operation = waiting(&mut tx, id).await?;
             if app.end_if_expired(&mut tx, &mut operation).await? {
                 tx.commit().await?;
+                count_end(&operation);
                 return Err(Error::NotAwaitingApproval(id));
             }
             if !operation.may_be_decided_by(&context.caller) {
@@ -120,6 +122,7 @@ impl App {
             };
             app.end_waiting(&mut tx, &mut operation, &decision).await?;
             tx.commit().await?;
+            count_end(&operation);
             Ok(decided(operation))
         };
         self.tasks
@@ -141,6 +144,7 @@ impl App {
         let mut operation = waiting(&mut tx, id).await?;
         if self.end_if_expired(&mut tx, &mut operation).await? {
             tx.commit().await?;
+            count_end(&operation);
             return Ok(Approving::Expired);
         }
         if !operation.may_be_decided_by(&context.caller) {
@@ -188,6 +192,7 @@ impl App {
                 .and_then(|approval| approval.given.pop());
             self.end_waiting(&mut tx, &mut operation, &changed).await?;
             tx.commit().await?;
+            count_end(&operation);
             return Ok(Approving::PlanChanged);
         }
         self.submit_waiting(tx, operation, command, &decision).await
@@ -362,6 +367,7 @@ impl App {
         tx.free_key(id).await?;
         tx.save_operation(&operation).await?;
         tx.commit().await?;
+        count_end(&operation);
         tracing::warn!(operation = %id, "an approved operation ended without having been sent");
         Ok(())
     }
@@ -383,6 +389,16 @@ async fn waiting(tx: &mut Tx, id: OperationId) -> Result<Operation, Error> {
         return Err(Error::NotAwaitingApproval(id));
     }
     Ok(operation)
+}
+
+/// Counts an end that was committed.
+pub(super) fn count_end(operation: &Operation) {
+    let result = operation
+        .result
+        .as_ref()
+        .map_or("unknown", OperationResult::as_str);
+    let (action, result) = (operation.action.clone(), result.to_owned());
+    metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);
 }
 
 const fn decided(operation: Operation) -> Submitted {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::approvals::count_end;
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
 use crate::domain::approval::{Decision, DecisionOutcome};
@@ -205,6 +206,7 @@ impl App {
                 };
                 self.end_waiting(&mut tx, &mut operation, &decision).await?;
                 tx.commit().await?;
+                count_end(&operation);
                 return Ok(None);
             }
             OperationState::Submitting if self.clock.now() >= operation.answer_due => {

@@ -402,11 +402,8 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
         ))),
         "DryRun" => value(serde_json::to_value(rehearsal()?)),
         "Approval" => {
-            Some(
-                serde_json::to_value(operations::Operation::new(&LINKS, &awaiting_operation()?, None))
-                    .ok()?["approval"]
-                    .take(),
-            )
+            let approval = awaiting_operation()?.approval?;
+            value(serde_json::to_value(operations::Approval::from(&approval)))
         }
         "WebhookEndpoint" => value(serde_json::to_value(endpoint())),
         "WebhookEndpointCreated" => value(serde_json::to_value(WebhookEndpointCreated {
