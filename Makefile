@@ -87,9 +87,9 @@ bench: ## The transcoder compared with other converters; size of the binary, sta
 	scripts/tools.sh converters
 	cargo bench --locked
 
-chaos: ## Kills gateways, replicas, their database, then holds the books against each other (ROUNDS=200 SEED=1)
+chaos: ## Kills gateways, replicas, their database, then holds the books against each other (ROUNDS=200 APPROVAL_ROUNDS=500 SEED=1)
 	scripts/tools.sh postgres
-	ROUNDS=$${ROUNDS:-200} SEED=$${SEED:-1} cargo test --locked --test chaos -- --nocapture
+	ROUNDS=$${ROUNDS:-200} APPROVAL_ROUNDS=$${APPROVAL_ROUNDS:-500} SEED=$${SEED:-1} cargo test --locked --test chaos -- --nocapture
 
 prove: ## Every proof that takes longer than CI allows: chaos, fuzzing, generated requests, benchmarks
 	@scripts/steps.sh chaos fuzz api-fuzz bench

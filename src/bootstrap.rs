@@ -230,7 +230,7 @@ impl Opened {
             tracing::warn!("{warning}");
         }
         let app = App::new(rooms, limits);
-        tasks.drive(ApprovalClock::new(app.clone()), Nudge::default());
+        tasks.drive(ApprovalClock::new(&app), Nudge::default());
         let verifier = Verifier::new(&config.auth, clock.clone())?;
         drive_keys(&verifier, &tasks);
         let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());

@@ -31,6 +31,7 @@ pub struct DryRun {
 /// An operation, or with `dryRun=true` what it would be.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "only its description is used")]
 pub enum OperationOrDryRun {
     /// The operation.
     Operation(Operation),
@@ -47,20 +48,20 @@ pub struct MachineRehearsal {
     /// Its newest restore point, with `restorePoint.before` the newest before that; null when Enterprise Manager shows none,
     /// and for callers who are confined to tenants.
     #[schema(required)]
-    pub newest_point: Option<RestorePoint>,
+    pub newest_point: Option<NewestPoint>,
 }
 
 /// A restore point of a machine.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RestorePoint {
+pub struct NewestPoint {
     /// Its id.
     pub id: String,
     /// When it was made.
     pub created_at: Moment,
 }
 
-impl From<&plan::RestorePoint> for RestorePoint {
+impl From<&plan::RestorePoint> for NewestPoint {
     fn from(point: &plan::RestorePoint) -> Self {
         Self {
             id: point.id.to_string(),

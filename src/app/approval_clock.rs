@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::approvals::count_end;
 use super::{App, Error};
 use crate::domain::access::Tenancy;
 use crate::domain::id::OperationId;
@@ -17,7 +18,7 @@ use crate::runtime::{Turn, Worker};
 use crate::store;
 
 /// How often it looks.
-const PERIOD: Duration = Duration::from_millis(500);
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct ApprovalClock {
@@ -28,7 +29,7 @@ pub struct ApprovalClock {
 impl ApprovalClock {
     /// Of these verbs' store.
     #[must_use]
-    pub fn new(app: App) -> Self {
+    pub fn new(app: &App) -> Self {
         Self {
             app: app.for_workers(),
             waits: Waits::default(),
@@ -118,6 +119,7 @@ impl App {
         };
         self.expire_waiting(&mut tx, &mut operation).await?;
         tx.commit().await?;
+        count_end(&operation);
         Ok(())
     }
 }

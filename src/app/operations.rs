@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::approvals::count_end;
 use super::audit::Told;
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
@@ -226,6 +227,7 @@ impl App {
                     Told::of_operation(&operation),
                 );
                 tx.commit().await?;
+                count_end(&operation);
                 return Ok(None);
             }
             OperationState::Submitting if self.clock.now() >= operation.answer_due => {

@@ -1,12 +1,11 @@
-//! Approvals: what an operation that a policy holds back waits for, and who may give it (docs/behaviour.md#approvals).
+//! Approvals: what an operation that a policy holds back waits for, and how that ends (docs/behaviour.md#approvals).
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::access::{Caller, Tenancy};
-use super::operation::{Failure, FailureSource, Operation, OperationResult, OperationState};
+use super::access::Tenancy;
 use super::words::words;
 
 words! {
@@ -86,34 +85,5 @@ impl Approval {
     #[must_use]
     pub fn is_expired(&self, trusted_now: Timestamp) -> bool {
         trusted_now >= self.expires_at
-    }
-}
-
-impl Operation {
-    /// Whether this caller may decide on it: neither its requester nor an earlier approver. A caller whose token names
-    /// nobody may be either.
-    #[must_use]
-    pub fn may_be_decided_by(&self, caller: &Caller) -> bool {
-        let is =
-            |name: &Option<String>, issuer: &Option<String>| *name == caller.name && *issuer == caller.issuer;
-        let given = self.approval.iter().flat_map(|approval| &approval.given);
-        caller.name.is_some()
-            && !is(&self.requested_by, &self.requester_issuer)
-            && !given.into_iter().any(|one| is(&one.by, &one.issuer))
-    }
-
-    /// Whether its last approval was given and its sending has not begun.
-    #[must_use]
-    pub fn is_unsent(&self) -> bool {
-        self.state == OperationState::Submitting && self.unsent
-    }
-
-    /// Ends it without having been sent, since a policy did not let it pass.
-    pub fn end_by_policy(&mut self, message: &str, at: Timestamp) {
-        self.failure = Some(Failure {
-            message: message.to_owned(),
-            source: FailureSource::Policy,
-        });
-        self.finish(Some(OperationResult::Cancelled), None, at);
     }
 }

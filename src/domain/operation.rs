@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::access::Caller;
 use super::approval::Approval;
 use super::id::{EmId, LogonId, OperationId, TaskId};
 use super::plan::{ActionKind, PlanRef};
@@ -262,5 +263,32 @@ impl Operation {
             (Some(plan), Some(action)) => action.has_session(plan.kind),
             _ => false,
         }
+    }
+
+    /// Whether this caller may decide on it: neither its requester nor an earlier approver. A caller whose token names
+    /// nobody may be either.
+    #[must_use]
+    pub fn may_be_decided_by(&self, caller: &Caller) -> bool {
+        let is =
+            |name: &Option<String>, issuer: &Option<String>| *name == caller.name && *issuer == caller.issuer;
+        let given = self.approval.iter().flat_map(|approval| &approval.given);
+        caller.name.is_some()
+            && !is(&self.requested_by, &self.requester_issuer)
+            && !given.into_iter().any(|one| is(&one.by, &one.issuer))
+    }
+
+    /// Whether its last approval was given and its sending has not begun.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.state == OperationState::Submitting && self.unsent
+    }
+
+    /// Ends it without having been sent, since a policy did not let it pass.
+    pub fn end_by_policy(&mut self, message: &str, at: Timestamp) {
+        self.failure = Some(Failure {
+            message: message.to_owned(),
+            source: FailureSource::Policy,
+        });
+        self.finish(Some(OperationResult::Cancelled), None, at);
     }
 }

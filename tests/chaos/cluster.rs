@@ -41,6 +41,7 @@ pub struct Cluster {
     gateways: Vec<Option<Process>>,
     addresses: Addresses,
     store: Store,
+    more: &'static [(&'static str, &'static str)],
 }
 
 enum Store {
@@ -77,25 +78,27 @@ impl Store {
 
 impl Cluster {
     pub async fn start(scene: &Scene) -> Self {
-        let arguments = [
+        let mut arguments = vec![
             "simulate",
             "--listen",
             "127.0.0.1:0",
             "--speed",
             "20",
             "--plans",
-            "6",
+            scene.plans,
             "--vms",
             "1",
             "--idle",
             "86400",
         ];
+        arguments.extend(scene.simulator);
         let mut cluster = Self {
             simulator: Process::start(&arguments, &[]),
             counts: Counts::default(),
             gateways: (0..scene.replicas).map(|_| None).collect(),
             addresses: Addresses::default(),
             store: Store::of(scene).await,
+            more: scene.more,
         };
         cluster.start_again().await;
         cluster
@@ -162,8 +165,18 @@ impl Cluster {
         self.counts.outages += 1;
     }
 
+    /// Where the gateway of this place listens.
+    pub fn address(&self, place: usize) -> SocketAddr {
+        self.addresses.lock().unwrap()[place]
+    }
+
+    /// Stops a gateway until the others have replaced it.
+    pub async fn freeze_one(&mut self, place: usize, dice: &mut Dice) {
+        self.freeze(place, None, dice).await;
+    }
+
     /// SIGKILL for one.
-    fn kill(&mut self, place: usize) {
+    pub fn kill(&mut self, place: usize) {
         let mut gateway = self.gateways[place].take().expect("a gateway");
         assert!(
             gateway.is_alive(),
@@ -202,8 +215,8 @@ impl Cluster {
     }
 
     async fn start_at(&mut self, place: usize) {
-        let (upstream, store) = (self.simulator.url(""), self.store.config());
-        let next = tokio::task::spawn_blocking(move || gateway(&upstream, &store));
+        let (upstream, store, more) = (self.simulator.url(""), self.store.config(), self.more);
+        let next = tokio::task::spawn_blocking(move || gateway(&upstream, &store, more));
         let next = next.await.expect("the gateway starts");
         {
             let mut addresses = self.addresses.lock().unwrap();
@@ -288,10 +301,15 @@ pub fn http() -> reqwest::Client {
 }
 
 pub fn token() -> String {
+    token_of("portal")
+}
+
+/// A token of this caller.
+pub fn token_of(name: &str) -> String {
     let claims = json!({
-        "sub": "portal",
+        "sub": name,
         "exp": SystemClock.now().as_second() + 3600,
-        "scope": "plans:read plans:test plans:start plans:undo sessions:read operations:read events:read audit:read \
+        "scope": "plans:read plans:test plans:start plans:undo plans:approve sessions:read operations:read events:read audit:read \
                   webhooks:read webhooks:write tenants:all",
     });
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
@@ -307,7 +325,7 @@ fn keep_log(gateway: &mut Process) {
     }
 }
 
-fn gateway(upstream: &str, store: &emgate::store::config::Config) -> Process {
+fn gateway(upstream: &str, store: &emgate::store::config::Config, more: &[(&str, &str)]) -> Process {
     let key = store
         .encryption_key_file
         .as_ref()
@@ -338,5 +356,6 @@ fn gateway(upstream: &str, store: &emgate::store::config::Config) -> Process {
     if let Some(file) = &key {
         environment.push(("EMGATE_STORE__ENCRYPTION_KEY_FILE", file));
     }
+    environment.extend(more);
     Process::start(&["serve"], &environment)
 }

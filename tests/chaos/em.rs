@@ -55,6 +55,20 @@ impl Em {
         plans
     }
 
+    /// How many actions the plan was asked for.
+    pub async fn requests_of(&self, plan: &str) -> u64 {
+        let request = http().get(format!("{}/_sim/stats", self.base));
+        let stats: Value = request
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON");
+        let path = format!("POST /api/cloud/cloudFailoverPlans/{plan}");
+        stats["requests"][path].as_u64().unwrap_or(0)
+    }
+
     /// Every failover session that EM shows.
     pub async fn sessions(&self) -> Vec<Session> {
         let rows = self.query("CloudFailoverSession").await;

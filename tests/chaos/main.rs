@@ -1,8 +1,8 @@
 //! Chaos: the real binary, its replicas or their database are killed at random times while failovers run and are
 //! requested; then the records of Enterprise Manager, gateways, caller and receiver are compared.
 //!
-//! `make chaos ROUNDS=200 SEED=7` runs the long form of every scene; without `ROUNDS` this is the short form of `make
-//! test`. `LOGS=directory` keeps the gateways' logs.
+//! `make chaos ROUNDS=200 APPROVAL_ROUNDS=500 SEED=7` runs the long form of every scene; without `ROUNDS` this is the short
+//! form of `make test`. `LOGS=directory` keeps the gateways' logs.
 
 #![cfg(feature = "demo")]
 #![allow(
@@ -16,6 +16,7 @@
     reason = "a test that meets the unexpected shall end loudly"
 )]
 
+mod approvals; // kills around the last approval
 mod caller; // a good client: one key per wish, asked again until it is answered
 mod cluster; // gateways, simulator and store as processes
 mod dice; // chance that can be repeated
@@ -113,4 +114,11 @@ async fn every_event_is_delivered_and_no_action_repeated_under_faults(#[case] sc
         blows.len(),
         begun.elapsed()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_approved_action_is_sent_at_most_once_and_never_forgotten() {
+    let (seed, rounds) = (number("SEED").unwrap_or(SHORT_SEED), number("APPROVAL_ROUNDS"));
+    let _repeat = Repeat(seed, None);
+    approvals::run(seed, rounds.unwrap_or(approvals::SHORT)).await;
 }

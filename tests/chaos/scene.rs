@@ -39,6 +39,12 @@ pub struct Scene {
     pub short: &'static [Blow],
     /// What the long form deals; all of it once, in an order of chance, before anything comes again.
     pub deck: &'static [Blow],
+    /// How many cloud plans there are.
+    pub plans: &'static str,
+    /// More arguments of the simulator.
+    pub simulator: &'static [&'static str],
+    /// More of the gateways' environment.
+    pub more: &'static [(&'static str, &'static str)],
 }
 
 pub const ONE_ON_A_FILE: Scene = Scene {
@@ -47,6 +53,9 @@ pub const ONE_ON_A_FILE: Scene = Scene {
     replicas: 1,
     short: &[Blow::Kill; 5],
     deck: &[Blow::Kill],
+    plans: "6",
+    simulator: &[],
+    more: &[],
 };
 
 pub const TWO_REPLICAS: Scene = Scene {
@@ -66,6 +75,9 @@ pub const TWO_REPLICAS: Scene = Scene {
         Blow::Freeze,
         Blow::FreezeAndKill,
     ],
+    plans: "6",
+    simulator: &[],
+    more: &[],
 };
 
 pub const DATABASE: Scene = Scene {
@@ -80,6 +92,9 @@ pub const DATABASE: Scene = Scene {
         Blow::DatabaseKilled,
         Blow::DatabaseFrozen,
     ],
+    plans: "6",
+    simulator: &[],
+    more: &[],
 };
 
 impl Scene {

@@ -794,3 +794,150 @@ fn a_file_that_is_not_there_or_not_toml_is_one_clear_fault() {
         "line 2, column",
     );
 }
+
+/// A configuration with one policy of these lines.
+fn with_policy(lines: &str) -> String {
+    format!("{MINIMAL}\n[[policies]]\nname = \"production\"\n{lines}\n")
+}
+
+#[test]
+fn a_policy_is_read_with_all_of_its_keys() {
+    let text = with_policy(
+        "match = { plan = \"ERP*\", tenant = [\"ABC*\", \"X\"], kind = \"cloud\", action = [\"start\", \"undo\"] }\n\
+         callers = { subjects = [\"dr-lead\"], scopes = [\"plans:start\"] }\n\
+         windows = [\"Sat 20:00 - Sun 06:00 Europe/Berlin\", \"mon 00:00 - TUE 24:00 UTC\"]\n\
+         approvals = 2\napproval_expires = \"30m\"\nreason_required = true",
+    );
+    let config = parse(&text, &[]).unwrap();
+    assert_eq!(config.warnings(), [""; 0]);
+    let policy = &config.policies.0[0];
+    assert_eq!(policy.matching.plans, ["ERP*"]);
+    assert_eq!(policy.matching.tenants, ["ABC*", "X"]);
+    assert_eq!(policy.matching.actions.len(), 2);
+    assert_eq!(policy.callers.subjects, ["dr-lead"]);
+    assert_eq!(policy.windows.len(), 2);
+    assert_eq!(policy.windows[0].zone.iana_name(), Some("Europe/Berlin"));
+    assert_eq!(policy.approvals, 2);
+    assert_eq!(policy.approval_expires, std::time::Duration::from_mins(30));
+    assert!(policy.reason_required);
+}
+
+#[test]
+fn a_policy_can_be_given_by_the_environment() {
+    let config = parse(
+        MINIMAL,
+        &[
+            ("EMGATE_POLICIES__0__NAME", "production"),
+            ("EMGATE_POLICIES__0__MATCH__PLAN", "[ERP]*"),
+            ("EMGATE_POLICIES__0__MATCH__ACTION", r#"["start", "undo"]"#),
+            ("EMGATE_POLICIES__0__CALLERS__SUBJECTS__0", "dr-lead"),
+            ("EMGATE_POLICIES__0__APPROVALS", "1"),
+        ],
+    );
+    // What begins with a bracket is a list, or a fault.
+    let faults = config.expect_err("a plan's name is no list").faults;
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(faults[0].key, "policies[0].match.plan");
+    let config = parse(
+        MINIMAL,
+        &[
+            ("EMGATE_POLICIES__0__NAME", "production"),
+            ("EMGATE_POLICIES__0__MATCH__ACTION", r#"["start", "undo"]"#),
+            ("EMGATE_POLICIES__0__CALLERS__SUBJECTS__0", "dr-lead"),
+            ("EMGATE_POLICIES__0__APPROVALS", "1"),
+        ],
+    );
+    let policy = config.unwrap().policies.0.remove(0);
+    assert_eq!((policy.matching.actions.len(), policy.approvals), (2, 1));
+    assert_eq!(policy.callers.subjects, ["dr-lead"]);
+}
+
+#[rstest::rstest]
+#[case("match = { plan = \"\" }", "policies[0].match.plan", "is empty")]
+#[case("match = { plan = [] }", "policies[0].match.plan", "leave it out for all")]
+#[case("match = { kind = \"Cloud\" }", "policies[0].match.kind", "cloud, onPremises")]
+#[case(
+    "match = { action = [\"start\", \"stop\"] }",
+    "policies[0].match.action[1]",
+    "test, start, undo"
+)]
+#[case("match = { plans = \"ERP\" }", "policies[0].match.plans", "unknown")]
+#[case("callers = {}", "policies[0].callers.subjects", "leave `callers` out")]
+#[case(
+    "callers = { scopes = [\"fly\"] }",
+    "policies[0].callers.scopes[0]",
+    "plans:approve"
+)]
+#[case("windows = []", "policies[0].windows", "is empty")]
+#[case(
+    "windows = [\"always\"]",
+    "policies[0].windows[0]",
+    "Sat 20:00 - Sun 06:00 Europe/Berlin"
+)]
+#[case(
+    "windows = [\"Sat 20:00 - Sun 06:00\"]",
+    "policies[0].windows[0]",
+    "is not a window"
+)]
+#[case(
+    "windows = [\"Sat 20:00 - Sun 06:00 Europe/Atlantis\"]",
+    "policies[0].windows[0]",
+    "time zone"
+)]
+#[case(
+    "windows = [\"Sam 20:00 - Sun 06:00 UTC\"]",
+    "policies[0].windows[0]",
+    "`Sam`"
+)]
+#[case(
+    "windows = [\"Sat 24:01 - Sun 06:00 UTC\"]",
+    "policies[0].windows[0]",
+    "`24:01`"
+)]
+#[case(
+    "windows = [\"Sat 8:00 - Sun 06:00 UTC\"]",
+    "policies[0].windows[0]",
+    "`8:00`"
+)]
+#[case(
+    "windows = [\"Sat 20:00 - Sat 20:00 UTC\"]",
+    "policies[0].windows[0]",
+    "begins where it ends"
+)]
+#[case(
+    "windows = [\"Sat 24:00 - Sun 00:00 UTC\"]",
+    "policies[0].windows[0]",
+    "begins where it ends"
+)]
+#[case("approvals = 6", "policies[0].approvals", "from 0 to 5")]
+#[case("approvals = -1", "policies[0].approvals", "from 0 to 5")]
+#[case("approval_expires = \"31d\"", "policies[0].approval_expires", "must be from")]
+#[case("reason_required = 1", "policies[0].reason_required", "true or false")]
+#[case("approval = 1", "policies[0].approval", "unknown")]
+#[case("[[policies]]\napprovals = 1", "policies[1].name", "missing")]
+#[case("[[policies]]\nname = \"PRODUCTION\"", "policies[1].name", "another policy")]
+fn a_fault_of_a_policy_names_its_key(#[case] lines: &str, #[case] key: &str, #[case] words: &str) {
+    assert_refused(&with_policy(lines), &[], key, words);
+}
+
+#[test]
+fn faults_of_policies_are_reported_together() {
+    let text = with_policy(
+        "match = { kind = \"x\", action = \"y\" }\ncallers = { scopes = \"z\" }\nwindows = [\"a\", \"b\"]\n\
+         approvals = 9\n[[policies]]",
+    );
+    let found = faults(&text, &[]);
+    assert_eq!(found.len(), 7, "{found:#?}");
+}
+
+#[test]
+fn a_policy_that_can_never_match_is_a_warning_and_no_fault() {
+    let text = with_policy("match = { kind = \"onPremises\", action = [\"test\", \"delete\"] }");
+    let config = parse(&text, &[]).unwrap();
+    let warnings = config.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("`production` can never match"),
+        "{warnings:?}"
+    );
+}

@@ -47,13 +47,13 @@ async fn refuses(test: &TestGateway, operation: &Operation) {
     let mark = if path.contains('?') { '&' } else { '?' };
     let heads = (method == "GET").then_some("HEAD");
     for method in [Some(method.as_str()), heads].into_iter().flatten() {
-        let place = format!("{method} {path}{mark}dryRun=true");
-        let request = test.client.request(method, &format!("{path}{mark}dryRun=true"));
+        let place = format!("{method} {path}{mark}wetRun=true");
+        let request = test.client.request(method, &format!("{path}{mark}wetRun=true"));
         let answer = request.send().await;
         assert_eq!(answer.status, 422, "{place}: {}", answer.text);
         if method != "HEAD" {
             let answer = answer.expect_problem(422, "invalid-request");
-            assert_eq!(answer.pointers(), ["dryRun"], "{place}");
+            assert_eq!(answer.pointers(), ["wetRun"], "{place}");
         }
     }
 }
@@ -61,7 +61,7 @@ async fn refuses(test: &TestGateway, operation: &Operation) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_parameter_is_reported_after_authentication_only() {
     let test = TestGateway::start().await;
-    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/start?dryRun=true");
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/start?wetRun=true");
     let stranger = test.stranger().post(&path).send().await;
     stranger.expect_problem(401, "unauthenticated");
     let reader = test.client_with(&["plans:read"]).post(&path).send().await;

@@ -18,9 +18,11 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, RefOr, Server};
+use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::answers;
 use super::register::{BEARER, operations};
+use crate::api_types::dry_run::OperationOrDryRun;
 use crate::domain::access::Scope;
 use crate::domain::links::Links;
 
@@ -83,6 +85,13 @@ fn finish(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer()));
     answers::add_components(components);
+    // Answers that are described apart from their routes bring no schemas along.
+    let mut schemas = vec![(
+        OperationOrDryRun::name().into_owned(),
+        OperationOrDryRun::schema(),
+    )];
+    OperationOrDryRun::schemas(&mut schemas);
+    components.schemas.extend(schemas);
     normalize::name_pages(components);
     events::add(&mut document);
     for item in document.paths.paths.values_mut() {

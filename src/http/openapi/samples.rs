@@ -311,7 +311,7 @@ fn rehearsal() -> Option<dry_run::DryRun> {
     let plan = plan()?;
     let machines = plan.machines.iter().map(|machine| dry_run::MachineRehearsal {
         name: machine.name.clone(),
-        newest_point: em_id("c1beab6b-2b18-47f1-9e71-354ab8a49fc2").map(|id| dry_run::RestorePoint {
+        newest_point: em_id("c1beab6b-2b18-47f1-9e71-354ab8a49fc2").map(|id| dry_run::NewestPoint {
             id: id.to_string(),
             created_at: at(-10_754).into(),
         }),
@@ -408,11 +408,8 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
         ))),
         "DryRun" => value(serde_json::to_value(rehearsal()?)),
         "Approval" => {
-            Some(
-                serde_json::to_value(operations::Operation::new(&LINKS, &awaiting_operation()?, None))
-                    .ok()?["approval"]
-                    .take(),
-            )
+            let approval = awaiting_operation()?.approval?;
+            value(serde_json::to_value(operations::Approval::from(&approval)))
         }
         "WebhookEndpoint" => value(serde_json::to_value(endpoint())),
         "WebhookEndpointCreated" => value(serde_json::to_value(WebhookEndpointCreated {

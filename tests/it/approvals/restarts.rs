@@ -1,10 +1,19 @@
 //! Approvals over restarts and replicas: real processes.
 
+use std::time::Duration;
+
+use emgate::clock::{Clock as _, SystemClock};
+use emgate::domain::approval::Approval;
+use emgate::domain::command::Command;
+use emgate::domain::id::OperationId;
+use emgate::domain::operation::{Operation, OperationState};
+use emgate::domain::plan::{Action, PlanKind, PlanRef};
+use emgate::store::{self, Store};
 use serde_json::{Value, json};
 
 use crate::replicas::world::{Replica, Shared, answer};
 use crate::support::world::{World, stats};
-use crate::support::{PLAN, client, token};
+use crate::support::{PLAN, TestGateway, client, plan, token};
 
 const PLAN_PATH: &str = "/api/v1/cloud-failover-plans";
 const POLICY: [(&str, &str); 3] = [
@@ -150,9 +159,87 @@ async fn the_windows_of_the_last_approval_count() {
 
 /// A minute three days from now.
 fn closed_window() -> String {
-    use emgate::clock::{Clock as _, SystemClock};
     use jiff::ToSpan as _;
     let now = jiff::tz::TimeZone::UTC.to_datetime(SystemClock.now());
     let day = (now.date() + 3.days()).strftime("%a").to_string();
     format!("{day} 12:00 - {day} 12:01 UTC")
+}
+
+/// A store in `folder` as a process leaves it that ended after the last approval: before its sending began, or after that.
+async fn left_behind(folder: &std::path::Path, sending: bool) -> (store::Config, Operation) {
+    let config = store::Config {
+        url: format!("sqlite://{}", folder.join("emgate.db").display()),
+        encryption_key_file: None,
+    };
+    let left = Store::open(&config, SystemClock::shared())
+        .await
+        .expect("a store");
+    let now = SystemClock.now();
+    let command = Command::Act {
+        plan: PlanRef {
+            id: PLAN.parse().expect("an id"),
+            kind: PlanKind::Cloud,
+            name: "ABC Company Failover Plan".into(),
+            tenant: None,
+            backup_server: None,
+        },
+        action: Action::Test,
+    };
+    let mut operation = command.operation(OperationId::new(SystemClock.id()), now);
+    operation.state = OperationState::AwaitingApproval;
+    operation.history[0].state = operation.state;
+    operation.approval = Some(Approval {
+        required: 1,
+        given: Vec::new(),
+        expires_at: now + Duration::from_hours(1),
+        plan_digest: String::new(),
+    });
+    let mut tx = left.begin().await.expect("begun");
+    tx.insert_operation(&operation, &command).await.expect("inserted");
+    operation.step(OperationState::Submitting, now, None);
+    operation.answer_due = now + Duration::from_mins(2);
+    operation.evidence_deadline = now + Duration::from_secs(1);
+    tx.submit_approved(&operation).await.expect("submitted");
+    tx.commit().await.expect("committed");
+    if sending {
+        let mut tx = left.begin().await.expect("begun");
+        assert!(tx.begin_sending(operation.id).await.expect("marked"));
+        tx.commit().await.expect("committed");
+    }
+    left.close().await;
+    (config, operation)
+}
+
+#[rstest::rstest]
+#[case::before_its_sending_began(false)]
+#[case::after_its_sending_began(true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_is_never_sent_by_the_next_process(#[case] sending: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, left) = left_behind(folder.path(), sending).await;
+    let test = TestGateway::builder()
+        .config(|config| config.store = store)
+        .start()
+        .await;
+    let ended = test
+        .until(&format!("/api/v1/operations/{}", left.id), |operation| {
+            operation["state"] == "finished" || operation["state"] == "unknown"
+        })
+        .await;
+    let message = ended["failure"]["message"].as_str().expect("a message");
+    if sending {
+        assert_eq!(ended["state"], "unknown", "{ended}");
+    } else {
+        assert_eq!(
+            (&ended["state"], &ended["result"]),
+            (&json!("finished"), &json!("failed")),
+            "{ended}"
+        );
+        assert!(message.contains("nothing was sent"), "{message}");
+    }
+    assert_eq!(super::events(&test, "failover.operation.finished").await.len(), 1);
+    assert_eq!(super::sent(&test, "POST").await, 0);
+    // The plan is free again.
+    test.client.post(&plan("/test")).send().await.expect(202);
+    test.stop().await;
 }

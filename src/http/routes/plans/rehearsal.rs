@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
-use crate::api_types::dry_run::{DryRun, MachineRehearsal, RestorePoint};
+use crate::api_types::dry_run::{DryRun, MachineRehearsal, NewestPoint};
 use crate::api_types::plans::Plan;
 use crate::app::{self, OpContext};
 use crate::http::HttpState;
@@ -56,7 +56,7 @@ impl Rehearsal {
             machines: machines
                 .map(|(machine, point)| MachineRehearsal {
                     name: machine.name.clone(),
-                    newest_point: point.as_ref().map(RestorePoint::from),
+                    newest_point: point.as_ref().map(NewestPoint::from),
                 })
                 .collect(),
             policies: found.policies,
