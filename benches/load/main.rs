@@ -1,7 +1,7 @@
 //! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
-//! what damaged records cost the others, and how a hundred thousand waiting deliveries go out after a restart.
+//! what damaged records cost the others, what the chain of the audit log costs, and how a hundred thousand waiting deliveries go out after a restart.
 //!
-//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged backlog`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog`. Everything is printed and nothing asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,14 +14,21 @@
     reason = "a measurement that meets the unexpected shall end loudly"
 )]
 
+mod audit;
 mod backlog;
 #[path = "../../tests/it/support/context.rs"]
 mod context;
 mod damaged;
 mod many;
+#[path = "../../tests/support/postgres.rs"]
+#[expect(dead_code, reason = "tests stop, freeze and kill it as well")]
+mod postgres;
 #[path = "../process.rs"]
 mod process;
 mod prompt;
+#[path = "../../tests/support/waiting.rs"]
+#[expect(dead_code, reason = "tests have doubles that are slow")]
+mod waiting;
 mod world;
 
 fn main() {
@@ -40,6 +47,9 @@ fn main() {
         }
         if is_wanted("damaged") {
             damaged::measure().await;
+        }
+        if is_wanted("audit") {
+            audit::measure().await;
         }
         if is_wanted("backlog") {
             backlog::measure().await;

@@ -475,7 +475,7 @@ impl World {
             let last = operation.approvals + 1 >= needed;
             operation.approvals = needed.min(operation.approvals + 1);
             // Another replica that handles an approval at the same time sees it complete as well.
-            return last && !std::mem::replace(&mut now.saw_approved[replica][request], true) || !last;
+            return !last || !std::mem::replace(&mut now.saw_approved[replica][request], true);
         }
         let last = operation.approvals + 1 == needed;
         if last && busy {
