@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check oidc api-fuzz api-fuzz-short bench chaos prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check oidc api-fuzz api-fuzz-short bench chaos model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -91,8 +91,11 @@ chaos: ## Kills gateways, replicas, their database, then holds the books against
 	scripts/tools.sh postgres
 	ROUNDS=$${ROUNDS:-200} APPROVAL_ROUNDS=$${APPROVAL_ROUNDS:-500} SEED=$${SEED:-1} cargo test --locked --test chaos -- --nocapture
 
-prove: ## Every proof that takes longer than CI allows: chaos, fuzzing, generated requests, benchmarks
-	@scripts/steps.sh chaos fuzz api-fuzz bench
+model: ## Every order of steps of the at-most-once protocol, in small and larger worlds
+	MODEL=large cargo test --locked --test model -- --nocapture
+
+prove: ## Every proof that takes longer than CI allows: chaos, the model, fuzzing, generated requests, benchmarks
+	@scripts/steps.sh chaos model fuzz api-fuzz bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo demo --fast

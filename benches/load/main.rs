@@ -1,8 +1,8 @@
 //! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
-//! what damaged records cost the others, how a hundred thousand waiting deliveries go out after a restart, and how many tokens
-//! are verified.
+//! what damaged records cost the others, what the chain of the audit log costs, how a hundred thousand waiting deliveries go
+//! out after a restart, and how many tokens are verified.
 //!
-//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged backlog tokens`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog tokens`. Everything is printed and nothing asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
     reason = "a measurement that meets the unexpected shall end loudly"
 )]
 
+mod audit;
 mod backlog;
 #[path = "../../tests/it/support/context.rs"]
 mod context;
@@ -23,10 +24,16 @@ mod damaged;
 #[expect(dead_code, reason = "tests publish keys and change them as well")]
 mod idp;
 mod many;
+#[path = "../../tests/support/postgres.rs"]
+#[expect(dead_code, reason = "tests stop, freeze and kill it as well")]
+mod postgres;
 #[path = "../process.rs"]
 mod process;
 mod prompt;
 mod tokens;
+#[path = "../../tests/support/waiting.rs"]
+#[expect(dead_code, reason = "tests have doubles that are slow")]
+mod waiting;
 mod world;
 
 fn main() {
@@ -45,6 +52,9 @@ fn main() {
         }
         if is_wanted("damaged") {
             damaged::measure().await;
+        }
+        if is_wanted("audit") {
+            audit::measure().await;
         }
         if is_wanted("backlog") {
             backlog::measure().await;

@@ -26,6 +26,8 @@ pub struct Server {
     home: tempfile::TempDir,
     port: u16,
     process: Option<Child>,
+    /// Whether commits reach the disk; tests need not wait for that.
+    fsync: &'static str,
     /// Ends the server and removes its files once this process, and with it the pipe, is gone.
     _reaper: Child,
     databases: AtomicU32,
@@ -51,8 +53,18 @@ pub async fn database() -> Database {
 }
 
 impl Server {
+    /// A dedicated server whose commits reach the disk.
+    #[allow(dead_code, reason = "for measurements alone")]
+    pub fn start_durable() -> Self {
+        Self::start_with("fsync=on")
+    }
+
     /// A dedicated server. Blocks until it answers; within tests on a runtime that is a second or two.
     pub fn start() -> Self {
+        Self::start_with("fsync=off")
+    }
+
+    fn start_with(fsync: &'static str) -> Self {
         let bin = newest_binaries();
         let home = tempfile::Builder::new()
             .prefix("emgate-pg")
@@ -85,6 +97,7 @@ impl Server {
             home,
             port,
             process: None,
+            fsync,
             databases: AtomicU32::new(0),
         };
         server.restart();
@@ -109,7 +122,7 @@ impl Server {
             .arg(self.home.path())
             .args(["-p", &self.port.to_string()])
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=400"])
-            .args(["-c", "fsync=off", "-c", "shared_buffers=32MB"])
+            .args(["-c", self.fsync, "-c", "shared_buffers=32MB"])
             .current_dir(self.home.path())
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a log"))

@@ -2,13 +2,14 @@
 //! replicas.
 //!
 //! A transaction collects its rows ([`Tx::append_audit`]) and writes them as its last statements, so that the lock on the
-//! chain's end (`audit_head`) is held for two statements and the commit. The end of an operation has its row without
+//! chain's end (`audit_head`) is held for one statement and the commit. The end of an operation has its row without
 //! anybody asking for it (`operations`). The file of SQLite has one writer, which orders the chain by itself.
 
 pub mod chain;
 mod prune;
 mod read;
 
+use super::engine::Engine;
 use super::row::micros;
 use super::sql::Sql;
 use super::text::kept;
@@ -48,14 +49,13 @@ impl Tx {
             };
             rows.push(row);
         }
-        for rows in rows.chunks(ROWS_A_STATEMENT) {
-            insert(rows, micros(at)).execute(self.connection()).await?;
+        let chunks = rows.chunks(ROWS_A_STATEMENT).len();
+        for (number, rows) in (1..).zip(rows.chunks(ROWS_A_STATEMENT)) {
+            let end = (number == chunks).then_some(&head);
+            for statement in self.engine().appended(rows, micros(at), end) {
+                statement.execute(self.connection()).await?;
+            }
         }
-        sqlx::query("update audit_head set sequence = $1, hash = $2 where id = 1")
-            .bind(head.sequence)
-            .bind(head.hash)
-            .execute(self.connection())
-            .await?;
         Ok(())
     }
 
@@ -106,8 +106,29 @@ fn linked(entry: AuditEntry, last: &Link, at: String) -> Result<Row, Error> {
     Ok(row)
 }
 
-fn insert(rows: &[Row], at: i64) -> Sql {
-    let mut sql = Sql::new(
+impl Engine {
+    /// The statements that append `rows` and, with the last of them, move the chain's end. A server is asked once, since
+    /// all other replicas wait meanwhile.
+    fn appended(self, rows: &[Row], at: i64, end: Option<&Link>) -> Vec<Sql> {
+        let (mut insert, mut advance) = (Sql::new(""), Sql::new(""));
+        let one = self == Self::Postgres;
+        if let Some(end) = end {
+            let sql = if one { &mut insert } else { &mut advance };
+            sql.push(if one { "with moved as (" } else { "" });
+            sql.push("update audit_head set sequence = ").bind(end.sequence);
+            sql.push(", hash = ").bind(end.hash.clone()).push(" where id = 1");
+            sql.push(if one { ") " } else { "" });
+        }
+        append(&mut insert, rows, at);
+        match end {
+            Some(_) if !one => vec![insert, advance],
+            Some(_) | None => vec![insert],
+        }
+    }
+}
+
+fn append(sql: &mut Sql, rows: &[Row], at: i64) {
+    sql.push(
         "insert into audit (sequence, at, actor_issuer, actor_subject, actor_token_id, actor_address, action, target, \
          tenant_id, tenant_name, operation_id, request_id, outcome, status, details, previous_hash, hash) values ",
     );
@@ -136,7 +157,6 @@ fn insert(rows: &[Row], at: i64) -> Sql {
         }
         sql.push(")");
     }
-    sql
 }
 
 #[cfg(test)]
