@@ -57,7 +57,7 @@ browser: $(BINARY) ## The documentation page in a real browser
 	scripts/tools.sh browser
 	node tests/browser/docs.mjs $(BINARY)
 
-helm: $(BINARY) ## Lint, render and validate the chart
+helm: $(BINARY) ## Lint, render and validate the chart, and run its test pod's command
 	scripts/helm.sh $(BINARY)
 
 openapi: ## Record the examples of the mirror and write openapi/emgate.v1.json anew

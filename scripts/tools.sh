@@ -89,6 +89,12 @@ kubernetes-validate() {
     ln -sf ../python/bin/kubernetes-validate "$bin/kubernetes-validate"
 }
 
+# The schemas of the custom resources that the chart can make.
+crds() {
+    npm_install crds @kubernetes-models/cert-manager@6.0.0 @kubernetes-models/external-secrets@2.0.0 \
+        @kubernetes-models/gateway-api@2.0.0 @kubernetes-models/prometheus-operator@6.0.0
+}
+
 browser() {
     have node || apt_install nodejs
     if [ ! -d "$tools/node/node_modules/playwright-core" ]; then
@@ -180,7 +186,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | api-fuzz | converters | cargo-fuzz | postgres | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | api-fuzz | converters | cargo-fuzz | postgres | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done
