@@ -55,9 +55,20 @@ def cell(text):
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
+def undescribed(found):
+    """Values that have no description, neither their own nor that of a value above them."""
+    described = {path for path, _, meaning in found if meaning}
+    for path, _, _ in found:
+        steps = path.split(".")
+        if not any(".".join(steps[:length]) in described for length in range(1, len(steps) + 1)):
+            yield path
+
+
 chart, check = sys.argv[1], "--check" in sys.argv
 with open(f"{chart}/values.yaml") as file:
     found = rows(without_examples(file.read()))
+if missing := list(undescribed(found)):
+    sys.exit(f"{chart}/values.yaml has no comment above {', '.join(missing)}")
 table = ["| value | default | meaning |\n", "| --- | --- | --- |\n"]
 for path, shown, meaning in found:
     default = f"`{cell(shown)}`" if shown else ""
