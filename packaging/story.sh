@@ -77,18 +77,36 @@ grep -q '^Seccomp:\s*2$' "/proc/$pid/status" || fail 'has all system calls'
 
 step 'reload keeps the process, a crash is followed by a restart'
 systemctl reload emgate.service
+heard() { journalctl --quiet --unit emgate.service | grep -q SIGHUP; }
+until_true 20 heard || fail 'does not hear of a reload'
 [ "$(main_pid emgate.service)" = "$pid" ] || fail 'a reload ends the process'
 kill -KILL "$pid"
 until_true 60 changed_pid "$pid" || fail 'does not come back after a crash'
 
-step 'a second instance has its own configuration, secrets and store'
+step 'a second instance has its own configuration, secrets, store, and TLS on a port of the system'
 mkdir -m 0700 /etc/emgate/site-b.secrets
 cp -p /etc/emgate/secrets/* /etc/emgate/site-b.secrets/
-configure /etc/emgate/site-b.toml emgate@site-b 8081
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=dr.example \
+    -out /etc/emgate/site-b.secrets/tls.crt -keyout /etc/emgate/site-b.secrets/tls.key 2>/dev/null
+configure /etc/emgate/site-b.toml emgate@site-b 443
+cat >>/etc/emgate/site-b.toml <<'TOML'
+[server.tls]
+cert_file = "/run/credentials/emgate@site-b.service/secret_tls.crt"
+key_file = "/run/credentials/emgate@site-b.service/secret_tls.key"
+TOML
+mkdir -p /etc/systemd/system/emgate@site-b.service.d
+cat >/etc/systemd/system/emgate@site-b.service.d/port.conf <<'UNIT'
+[Service]
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+PrivateUsers=no
+UNIT
+systemctl daemon-reload
 systemctl start emgate@site-b.service
 until_true 60 ready /etc/emgate/site-b.toml || fail 'the second instance does not become ready'
 [ -s /var/lib/emgate-site-b/emgate.db ] || fail 'the second instance has no store of its own'
 systemctl stop emgate@site-b.service
+rm -r /etc/systemd/system/emgate@site-b.service.d
 
 step 'upgrade'
 pid=$(main_pid emgate.service)

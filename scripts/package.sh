@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Makes the .deb and the .rpm from a binary.
 #
-#   scripts/package.sh [BINARY [FOLDER]]        VERSION=0.1.1 for another version than that of Cargo.toml
+#   scripts/package.sh [BINARY [FOLDER]]
+#
+# VERSION=0.1.1 for another version than that of Cargo.toml, COMPRESSION=gzip for speed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/tools.sh nfpm
@@ -57,7 +59,7 @@ mkdir -p "$out"
 # nfpm itself reads variables in a few fields alone.
 sed -e "s|\${PACKAGE_ARCH}|$(dpkg --print-architecture)|; s|\${PACKAGE_VERSION}|$version|; s|\${PACKAGE_GLIBC}|$glibc|" \
     -e "s|\${PACKAGE_TIME}|$(date -u -d "@$time" +%Y-%m-%dT%H:%M:%SZ)|; s|\${PACKAGE_CHANGELOG}|$work/changelog.yaml|" \
-    -e "s|\${PACKAGE_ROOT}|$root|; s|\${PACKAGE_DOCUMENTS}|$documents|g" packaging/nfpm.yaml >"$work/nfpm.yaml"
+    -e "s|\${PACKAGE_COMPRESSION}|${COMPRESSION:-xz}|" -e "s|\${PACKAGE_ROOT}|$root|; s|\${PACKAGE_DOCUMENTS}|$documents|g" packaging/nfpm.yaml >"$work/nfpm.yaml"
 export SOURCE_DATE_EPOCH=$time
 for kind in deb rpm; do
     .tools/bin/nfpm package --config "$work/nfpm.yaml" --packager "$kind" --target "$out/" >"$work/log" 2>&1 || {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the packages from a binary and holds them against lintian, rpmlint and real Debian systems: in a fresh Debian 12
-# and 13 with systemd as process 1 the .deb is installed, configured, run, upgraded, removed and purged. Needs root.
+# and 13 with systemd as process 1 the .deb is installed, configured, run, upgraded, removed and purged. The .rpm is
+# installed, upgraded and erased, without a system of its own kind to run in. Needs root.
 #
 #   scripts/packages.sh [BINARY]     one with the simulator; RELEASES="bookworm" for fewer systems
 set -euo pipefail
@@ -17,7 +18,7 @@ binary=$(realpath "${1:-target/debug/emgate}")
 work=$(mktemp -d /var/tmp/emgate-packages.XXXXXX)
 trap 'rm -rf --one-file-system "$work"' EXIT
 
-scripts/package.sh "$binary" "$work/out" >/dev/null
+COMPRESSION=gzip scripts/package.sh "$binary" "$work/out" >/dev/null
 deb=$(echo "$work"/out/*.deb)
 rpm=$(echo "$work"/out/*.rpm)
 
@@ -36,17 +37,36 @@ sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
 printf '# a newer version\n' >>"$work/next/etc/emgate/emgate.toml"
 dpkg-deb -Zgzip -z1 --root-owner-group --build "$work/next" "$work/next.deb" >/dev/null
 
-for release in ${RELEASES:-bookworm trixie}; do
-    root=$work/$release
-    base=.tools/roots/$release.tar
+# fresh RELEASE FOLDER: a system of that release, which is fetched once.
+fresh() {
+    local base=.tools/roots/$1.tar
     if [ ! -s "$base" ]; then
         mkdir -p .tools/roots
-        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates "$release" "$base.part" \
-            >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "mmdebstrap cannot make $release"; }
+        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates "$1" "$base.part" \
+            >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "mmdebstrap cannot make $1"; }
         mv "$base.part" "$base"
     fi
-    mkdir "$root"
-    tar --extract --file "$base" --directory "$root"
+    mkdir "$2"
+    tar --extract --file "$base" --directory "$2"
+}
+
+in_rpm_root() { rpm --root "$work/rpm" --nodeps "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "rpm $* fails"; }; }
+VERSION=99.0.0 COMPRESSION=gzip scripts/package.sh "$binary" "$work/next-out" >/dev/null
+fresh bookworm "$work/rpm"
+in_rpm_root --install "$rpm"
+printf '# mine\n' >>"$work/rpm/etc/emgate/emgate.toml"
+in_rpm_root --upgrade "$work"/next-out/*.rpm
+[ "$(tail -n 1 "$work/rpm/etc/emgate/emgate.toml")" = '# mine' ] || fail "an upgrade of the .rpm changes the configuration"
+chroot "$work/rpm" emgate --version >/dev/null || fail "the program of the .rpm does not run"
+in_rpm_root --erase emgate
+[ ! -e "$work/rpm/usr/bin/emgate" ] || fail "the .rpm leaves the program"
+grep -q '^# mine$' "$work/rpm/etc/emgate/emgate.toml.rpmsave" || fail "the .rpm removes a changed configuration"
+rm -rf --one-file-system "$work/rpm"
+printf 'packages: the .rpm installs, upgrades and is erased\n'
+
+for release in ${RELEASES:-bookworm trixie}; do
+    root=$work/$release
+    fresh "$release" "$root"
     mkdir "$root/opt/story"
     cp packaging/story.sh "$root/opt/story/story.sh"
     cp "$deb" "$root/opt/story/old.deb"

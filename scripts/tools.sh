@@ -194,7 +194,8 @@ systemd() {
 packages() {
     nfpm
     systemd
-    { have lintian && have rpmlint && have rpm && have mmdebstrap; } || apt_install lintian rpmlint rpm mmdebstrap
+    { have lintian && have rpmlint && have rpm && have mmdebstrap && have systemd-nspawn; } ||
+        apt_install lintian rpmlint rpm mmdebstrap systemd-container
 }
 
 image() {
