@@ -8,9 +8,9 @@ config=/etc/emgate/emgate.toml
 
 step() { printf 'story: %s\n' "$*"; }
 fail() {
-    printf 'story: FAILED: %s\n' "$*"
     systemctl --no-pager --full status emgate.service || true
     journalctl --no-pager --lines 30 --unit emgate.service || true
+    printf 'story: FAILED: %s\n' "$*"
     exit 1
 }
 # until_true SECONDS COMMAND...
@@ -27,7 +27,7 @@ ready() { emgate health --ready --config "$1"; }
 changed_pid() { [ "$(main_pid emgate.service)" != "$1" ] && ready "$config"; }
 
 step install
-dpkg --install "$here/old.deb" >/dev/null
+apt-get install --quiet --yes "$here/old.deb" >/tmp/apt 2>&1 || { cat /tmp/apt; fail 'apt does not install it'; }
 [ "$(stat -c '%a %U' $config)" = '640 root' ] || fail "the configuration is $(stat -c '%a %U' $config)"
 ! systemctl --quiet is-active emgate.service || fail 'runs before it is configured'
 ! systemctl --quiet is-enabled emgate.service || fail 'is enabled before it is configured'
@@ -63,12 +63,14 @@ url = "sqlite://emgate.db"
 TOML
 }
 configure $config emgate 8080
+printf 'EMGATE_LOG=emgate=debug,info\n' >/etc/default/emgate
 systemctl enable --quiet --now emgate.service
 until_true 60 ready $config || fail 'does not become ready'
 
 step 'it runs with nothing that it does not need'
 pid=$(main_pid emgate.service)
 [ "$(stat -c %u "/proc/$pid")" -ge 61184 ] || fail 'does not run as a dynamic user'
+grep -qz '^EMGATE_LOG=emgate=debug,info$' "/proc/$pid/environ" || fail 'does not have the variables of /etc/default/emgate'
 grep -q '^CapBnd:\s*0000000000000000$' "/proc/$pid/status" || fail 'has capabilities'
 grep -q '^NoNewPrivs:\s*1$' "/proc/$pid/status" || fail 'may gain privileges'
 grep -q '^Seccomp:\s*2$' "/proc/$pid/status" || fail 'has all system calls'
@@ -125,13 +127,13 @@ systemctl start emgate.service
 until_true 60 ready $config || fail 'does not start again'
 
 step remove
-dpkg --remove emgate >/dev/null
+apt-get remove --quiet --yes emgate >/dev/null 2>&1
 ! systemctl --quiet is-active emgate.service || fail 'still runs'
 [ ! -e /usr/bin/emgate ] || fail 'leaves the program'
 [ -s $config ] && [ -s /var/lib/private/emgate/emgate.db ] || fail 'removes configuration or store'
 
 step purge
-dpkg --purge emgate >/dev/null
+apt-get purge --quiet --yes emgate >/dev/null 2>&1
 left=$(find / -xdev \( -path "$here" -o -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp \) -prune -o -iname '*emgate*' -print)
 [ -z "$left" ] || fail "leaves $left"
 ! dpkg --status emgate >/dev/null 2>&1 || fail 'dpkg still knows it'

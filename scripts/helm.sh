@@ -48,6 +48,7 @@ printf 'helm: %s\n' "$(cat "$out/said")"
 # What must be refused.
 ! "$tools/bin/helm" template release "$chart" >/dev/null 2>"$out/refused" || fail "renders without an address of EM"
 grep -q 'config.upstream.url is required' "$out/refused" || fail "does not say that the address of EM is missing"
+"$python" scripts/chart_sections.py "$chart" src/emgate.default.toml || fail "the schema does not know the program's configuration"
 "$python" scripts/chart_refused.py "$tools/bin/helm" "$chart" >"$out/said" || fail "does not refuse what it should"
 printf 'helm: %s\n' "$(cat "$out/said")"
 
