@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm openapi openapi-check sdk-check oidc api-fuzz api-fuzz-short bench chaos model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check oidc api-fuzz api-fuzz-short bench chaos model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -21,8 +21,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, OpenAPI document, generated clients and requests, identity provider, documentation page in a browser
-	@scripts/steps.sh lint unit helm openapi-check sdk-check oidc api-fuzz-short browser
+test: ## Everything CI runs: lint, tests, chart, units of systemd, OpenAPI document, generated clients and requests, identity provider, documentation page in a browser
+	@scripts/steps.sh lint unit helm systemd openapi-check sdk-check oidc api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -41,7 +41,7 @@ supply:
 scripts-check:
 	scripts/tools.sh hadolint
 	.tools/bin/hadolint Dockerfile
-	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+	for script in scripts/*.sh packaging/*.sh packaging/deb/* packaging/rpm/* .ci/run; do bash -n "$$script"; done
 
 unit: ## All Rust tests: rooms, gateway, binary, OpenAPI file; the store on SQLite and PostgreSQL
 	scripts/tools.sh postgres
@@ -57,8 +57,14 @@ browser: $(BINARY) ## The documentation page in a real browser
 	scripts/tools.sh browser
 	node tests/browser/docs.mjs $(BINARY)
 
-helm: $(BINARY) ## Lint, render and validate the chart
+helm: $(BINARY) ## Lint, render and validate the chart, and run its test pod's command
 	scripts/helm.sh $(BINARY)
+
+systemd: ## The units of systemd: verified, and how exposed systemd finds them
+	scripts/systemd.sh
+
+packages: $(BINARY) ## The .deb and the .rpm; the .deb lives in a fresh Debian 12 and 13 with systemd (needs root)
+	scripts/packages.sh $(BINARY)
 
 openapi: ## Record the examples of the mirror and write openapi/emgate.v1.json anew
 	mkdir -p openapi
@@ -94,8 +100,8 @@ chaos: ## Kills gateways, replicas, their database, then holds the books against
 model: ## Every order of steps of the at-most-once protocol, in small and larger worlds
 	MODEL=large cargo test --locked --test model -- --nocapture
 
-prove: ## Every proof that takes longer than CI allows: chaos, the model, fuzzing, generated requests, benchmarks
-	@scripts/steps.sh chaos model fuzz api-fuzz bench
+prove: ## Every proof that takes longer than CI allows: chaos, the model, fuzzing, generated requests, packages, benchmarks
+	@scripts/steps.sh chaos model fuzz api-fuzz packages bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo demo --fast

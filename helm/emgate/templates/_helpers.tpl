@@ -17,6 +17,12 @@ app.kubernetes.io/name: {{ include "emgate.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{- /* The pod of `helm test`, which no service must select. */ -}}
+{{- define "emgate.testSelector" -}}
+app.kubernetes.io/name: {{ include "emgate.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "emgate.labels" -}}
 {{ include "emgate.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -51,12 +57,21 @@ written as such, where a template would write 1e+06. */ -}}
 {{- end -}}
 {{- end -}}
 
+{{- /* `config`, over what the pod needs. */ -}}
+{{- define "emgate.config" -}}
+{{- $config := dict "server" (dict "listen" "[::]:8080") "store" (dict "url" "sqlite:///var/lib/emgate/emgate.db") -}}
+{{- if .Values.certificate.enabled -}}
+{{- $_ := set $config.server "tls" (dict "cert_file" "/etc/emgate/certificate/tls.crt" "key_file" "/etc/emgate/certificate/tls.key") -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $config (deepCopy .Values.config)) -}}
+{{- end -}}
+
 {{- /* What the program will find under a key, as text: `extraEnv` beats `secrets`, which beats `config`. What only
-`existingSecret` holds is not known here. Arguments: root, and the key's path as a list. */ -}}
+`existingSecret` and its like hold is not known here. Arguments: root, and the key's path as a list. */ -}}
 {{- define "emgate.setting" -}}
 {{- $variable := printf "EMGATE_%s" (join "__" .path | upper) -}}
 {{- $found := "" -}}
-{{- range $tree := list .root.Values.config .root.Values.secrets -}}
+{{- range $tree := list (include "emgate.config" .root | fromYaml) .root.Values.secrets -}}
 {{- $node := $tree -}}
 {{- range $step := $.path -}}
 {{- $node = ternary (get (ternary $node dict (kindIs "map" $node)) $step) nil (kindIs "map" $node) -}}
@@ -94,10 +109,15 @@ written as such, where a template would write 1e+06. */ -}}
 {{- if or $cert $key -}}https{{- else -}}http{{- end -}}
 {{- end -}}
 
-{{- /* What all probes have in common. */ -}}
+{{- /* A probe of `path`, with what the values say. */ -}}
 {{- define "emgate.probe" -}}
-port: {{ include "emgate.scheme" . }}
-scheme: {{ include "emgate.scheme" . | upper }}
+httpGet:
+  path: {{ .path }}
+  port: {{ include "emgate.scheme" .root }}
+  scheme: {{ include "emgate.scheme" .root | upper }}
+{{- range $key, $value := .given }}
+{{ $key }}: {{ $value }}
+{{- end }}
 {{- end -}}
 
 {{- define "emgate.storeUrl" -}}
@@ -131,4 +151,101 @@ null or {} is given, for platforms such as OpenShift that choose users themselve
 {{- end -}}
 {{- if $context }}{{ toYaml $context }}{{ end -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "emgate.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{- define "emgate.podSecurityContext" -}}
+{{- include "emgate.securityContext" (dict "given" .Values.podSecurityContext "default" (dict
+  "runAsNonRoot" true
+  "runAsUser" 65532
+  "runAsGroup" 65532
+  "fsGroup" 65532
+  "fsGroupChangePolicy" "OnRootMismatch"
+  "seccompProfile" (dict "type" "RuntimeDefault"))) -}}
+{{- end -}}
+
+{{- define "emgate.containerSecurityContext" -}}
+{{- include "emgate.securityContext" (dict "given" .Values.securityContext "default" (dict
+  "allowPrivilegeEscalation" false
+  "readOnlyRootFilesystem" true
+  "capabilities" (dict "drop" (list "ALL")))) -}}
+{{- end -}}
+
+{{- /* Not empty when there are several pods. */ -}}
+{{- define "emgate.several" -}}
+{{- $pods := ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled -}}
+{{- if gt (int $pods) 1 }}yes{{ end -}}
+{{- end -}}
+
+{{- /* The container's sources of variables, later ones beat earlier ones. */ -}}
+{{- define "emgate.envFrom" -}}
+- configMapRef:
+    name: {{ include "emgate.fullname" . }}
+{{- with .Values.existingConfigMap }}
+- configMapRef:
+    name: {{ . }}
+{{- end }}
+{{- if .Values.secrets }}
+- secretRef:
+    name: {{ include "emgate.fullname" . }}
+{{- end }}
+{{- with .Values.existingSecret }}
+- secretRef:
+    name: {{ . }}
+{{- end }}
+{{- if .Values.externalSecret.enabled }}
+- secretRef:
+    name: {{ include "emgate.fullname" . }}-external
+{{- end }}
+{{- with .Values.extraEnvFrom }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* Volumes and mounts of what the configuration names, the store left out. */ -}}
+{{- define "emgate.files" -}}
+{{- if .Values.certificate.enabled }}
+- name: certificate
+  secret:
+    secretName: {{ include "emgate.fullname" . }}-tls
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "emgate.fileMounts" -}}
+{{- if .Values.certificate.enabled }}
+- name: certificate
+  mountPath: /etc/emgate/certificate
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* Peers of a network policy: a CIDR as text, or the object itself. */ -}}
+{{- define "emgate.peers" -}}
+{{- range . }}
+{{- if kindIs "string" . }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- else }}
+- {{ toYaml . | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* The port that a URL names, else the one given. */ -}}
+{{- define "emgate.urlPort" -}}
+{{- $authority := regexReplaceAll "^[a-z]+://([^/?#]*).*$" .url "${1}" | regexFind ":[0-9]+$" | trimPrefix ":" -}}
+{{- default .default $authority -}}
 {{- end -}}
