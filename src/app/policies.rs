@@ -65,6 +65,7 @@ fn refuses(error: &Error) -> bool {
         | Error::PreconditionFailed
         | Error::PolicyDenied(_) => true,
         Error::NotFound { .. }
+        | Error::TooManyEndpoints { .. }
         | Error::NoSuchMethod(_)
         | Error::OperationFinished(_)
         | Error::NotAwaitingApproval(_)

@@ -51,7 +51,7 @@ impl<T> Page<T> {
     /// A page of the audit log by `sequence`, oldest first.
     pub(in crate::store) fn by_sequence(cursor: Option<Cursor<i64>>, limit: i64) -> Self {
         let key_of = |row: &AnyRow| Ok(row.int("sequence")?.into());
-        Self::new("sequence", key_of, false, cursor, limit)
+        Self::new(("sequence", "sequence + 0"), key_of, false, cursor, limit)
     }
 
     fn new<V: Into<Value>>(

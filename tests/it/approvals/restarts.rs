@@ -189,6 +189,7 @@ async fn left_behind(folder: &std::path::Path, sending: bool) -> (store::Config,
     operation.state = OperationState::AwaitingApproval;
     operation.history[0].state = operation.state;
     operation.approval = Some(Approval {
+        confinement: None,
         required: 1,
         given: Vec::new(),
         expires_at: now + Duration::from_hours(1),
