@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
-use super::text::opt_kept;
+use super::text::{kept, opt_kept};
 use super::{Error, Store};
 use crate::domain::access::Tenancy;
 use crate::domain::id::EmId;
@@ -106,9 +106,13 @@ impl Sql {
 
 /// A table with rows that may lack what their documents say.
 struct Table {
-    unread: &'static str,
-    complete: &'static str,
+    name: &'static str,
+    key: &'static str,
+    /// What is read of a row, beside its key.
+    documents: &'static str,
     read: fn(&AnyRow) -> Row,
+    /// The columns that are completed, each with its value among those of a row.
+    columns: &'static str,
 }
 
 /// What a row's documents say; nothing where they cannot be read.
@@ -118,32 +122,56 @@ struct Row {
     facts: Option<SessionFacts>,
 }
 
+impl Row {
+    /// The values of the columns; moments as text.
+    fn values(self) -> [Option<String>; 6] {
+        let (id, name) = columns(self.tenant.as_ref());
+        match self.facts.as_ref().map(Listed::of) {
+            Some(listed) => [
+                id,
+                name,
+                Some(listed.plan_name),
+                Some(listed.state),
+                listed.result,
+                listed.ended_at.map(|at| at.to_string()),
+            ],
+            None => [id, name, None, None, None, None],
+        }
+    }
+}
+
+const TENANT: &str = "tenant_read = 1, tenant_id = v.column2, tenant_name = v.column3";
+
 const TABLES: [Table; 3] = [
     Table {
-        unread: "select id as row_key, plan as document from operations where tenant_read = 0 order by id limit $1",
-        complete: "update operations set tenant_read = 1, tenant_id = $2, tenant_name = $3 where id = $1",
+        name: "operations",
+        key: "id",
+        documents: "plan as document",
         read: |row| Row {
             tenant: plan_in(row).and_then(|plan| plan.owner().cloned()),
             facts: None,
         },
+        columns: "",
     },
     Table {
-        unread: "select key as row_key, plan as document, facts from failover_sessions where tenant_read = 0 \
-                 order by key limit $1",
-        complete: "update failover_sessions set tenant_read = 1, tenant_id = $2, tenant_name = $3, plan_name = $4, state = $5, \
-                   result = $6, ended_at = $7 where key = $1",
+        name: "failover_sessions",
+        key: "key",
+        documents: "plan as document, facts",
         read: |row| Row {
             tenant: plan_in(row).and_then(|plan| plan.owner().cloned()),
             facts: row.document("facts").ok(),
         },
+        columns: ", plan_name = v.column4, state = v.column5, result = v.column6, ended_at = cast(v.column7 as bigint)",
     },
     Table {
-        unread: "select id as row_key, tenant as document from events where tenant_read = 0 order by seq limit $1",
-        complete: "update events set tenant_read = 1, tenant_id = $2, tenant_name = $3 where id = $1",
+        name: "events",
+        key: "id",
+        documents: "tenant as document",
         read: |row| Row {
             tenant: row.opt_document("document").ok().flatten(),
             facts: None,
         },
+        columns: "",
     },
 ];
 
@@ -168,31 +196,37 @@ impl Store {
     pub(in crate::store) async fn complete_some_tenants(&self) -> Result<bool, Error> {
         let mut more = false;
         for table in &TABLES {
-            let rows = sqlx::query(table.unread)
-                .bind(STEP)
-                .fetch_all(self.reader())
-                .await?;
+            let Table {
+                name, key, documents, ..
+            } = table;
+            let mut unread = Sql::new(format!(
+                "select {key} as row_key, {documents} from {name} where tenant_read = 0 order by {key} limit "
+            ));
+            unread.bind(STEP);
+            let rows = unread.fetch_all(self.reader()).await?;
             if rows.is_empty() {
                 continue;
             }
-            let mut tx = self.begin().await?;
-            for row in &rows {
-                let Row { tenant, facts } = (table.read)(row);
-                let (id, name) = columns(tenant.as_ref());
-                let mut query = sqlx::query(table.complete)
-                    .bind(row.text("row_key")?)
-                    .bind(id)
-                    .bind(name);
-                if table.complete.contains("$7") {
-                    let listed = facts.as_ref().map(Listed::of);
-                    query = query
-                        .bind(listed.as_ref().map(|listed| listed.plan_name.clone()))
-                        .bind(listed.as_ref().map(|listed| listed.state.clone()))
-                        .bind(listed.as_ref().and_then(|listed| listed.result.clone()))
-                        .bind(listed.and_then(|listed| listed.ended_at));
+            let mut complete = Sql::new(format!(
+                "update {name} set {TENANT}{} from (values ",
+                table.columns
+            ));
+            for (at, row) in rows.iter().enumerate() {
+                complete
+                    .push(if at == 0 { "(" } else { ", (" })
+                    .bind(row.text("row_key")?);
+                for value in (table.read)(row).values() {
+                    complete.push(", ");
+                    match value {
+                        Some(value) => complete.bind(value),
+                        None => complete.push("null"),
+                    };
                 }
-                query.execute(tx.connection()).await?;
+                complete.push(")");
             }
+            complete.push(&format!(") as v where {name}.{key} = v.column1"));
+            let mut tx = self.begin().await?;
+            complete.fetch_all(tx.connection()).await?;
             tx.commit().await?;
             more = true;
         }
@@ -211,12 +245,9 @@ pub(in crate::store) struct Listed {
 impl Listed {
     pub(in crate::store) fn of(facts: &SessionFacts) -> Self {
         Self {
-            plan_name: facts.plan_name.to_lowercase().replace('\0', "\u{fffd}"),
-            state: facts.state.word(),
-            result: facts
-                .result
-                .as_ref()
-                .map(crate::domain::session::SessionResult::word),
+            plan_name: kept(&facts.plan_name.to_lowercase()),
+            state: kept(&facts.state.word()),
+            result: facts.result.as_ref().map(|result| kept(&result.word())),
             ended_at: facts.ended_at.map(micros),
         }
     }

@@ -42,7 +42,7 @@ create index failover_sessions_tenant_unread on failover_sessions (key) where te
 create index events_tenant_id on events (tenant_id, seq) where tenant_id is not null;
 create index events_tenant_name on events (tenant_name, seq) where tenant_name is not null;
 create index events_owner on events (owner_tenants, seq) where owner_tenants is not null;
-create index events_tenant_unread on events (seq) where tenant_read = 0;
+create index events_tenant_unread on events (id) where tenant_read = 0;
 create index webhook_endpoints_owner on webhook_endpoints (owner_tenants, id) where owner_tenants is not null;
 create index webhook_deliveries_operation on webhook_deliveries (operation_id, id) where operation_id is not null;
 create index webhook_deliveries_owner on webhook_deliveries (owner_tenants, id) where owner_tenants is not null;
