@@ -90,6 +90,7 @@ const COMMANDS: &[&str] = &[
     "simulate",
     #[cfg(feature = "demo")]
     "demo",
+    "audit",
     "check",
     "convert",
     "health",

@@ -28,7 +28,7 @@ pub async fn measure() {
         encryption_key_file: None,
     };
     let store = Store::open(&file, SystemClock::shared()).await.expect("a store");
-    let one = of_store("SQLite, one caller", &[store.clone()], 1).await;
+    let one = of_store("SQLite, one caller", std::slice::from_ref(&store), 1).await;
     of_store("SQLite, 8 callers", &[store], 8).await;
     let server = tokio::task::spawn_blocking(Server::start_durable)
         .await

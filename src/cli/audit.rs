@@ -8,6 +8,9 @@ use crate::telemetry;
 
 /// Arguments of `emgate audit`.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  emgate audit verify --config /etc/emgate.toml
+  emgate audit verify --file audit.jsonl")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

@@ -22,6 +22,11 @@ const NO_CURSOR: &str = "this is not a cursor of this list; take it from the lin
 pub trait FromCursor: Sized {
     /// The place of these bytes.
     fn from_cursor(bytes: &[u8]) -> Option<Self>;
+
+    /// The place of this number, in a log whose rows are known by theirs.
+    fn from_number(_number: i64) -> Option<Self> {
+        None
+    }
 }
 
 /// A place in a log that a cursor is made of.
@@ -76,10 +81,10 @@ impl IntoCursor for AuditPlace {
 
 impl FromCursor for AuditPlace {
     fn from_cursor(bytes: &[u8]) -> Option<Self> {
-        let number = match std::str::from_utf8(bytes).ok().filter(|text| is_number(text)) {
-            Some(number) => number.parse().ok()?,
-            None => i64::from_be_bytes(bytes.try_into().ok()?),
-        };
+        Some(Self(i64::from_be_bytes(bytes.try_into().ok()?)))
+    }
+
+    fn from_number(number: i64) -> Option<Self> {
         Some(Self(number))
     }
 }
@@ -94,7 +99,12 @@ const EVENT_ID: &str = "evt_";
 
 /// A cursor as callers send it. Ids of events and numbers of rows are accepted as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpaqueCursor(Vec<u8>);
+pub enum OpaqueCursor {
+    /// What a cursor of ours decodes to, or an event's id.
+    Place(Vec<u8>),
+    /// A row's number.
+    Number(i64),
+}
 
 impl OpaqueCursor {
     /// The cursor's text.
@@ -106,14 +116,17 @@ impl OpaqueCursor {
 impl<'de> Deserialize<'de> for OpaqueCursor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text.starts_with(EVENT_ID) || is_number(&text) {
-            return Ok(Self(text.into_bytes()));
+        if text.starts_with(EVENT_ID) {
+            return Ok(Self::Place(text.into_bytes()));
+        }
+        if let Some(number) = text.parse().ok().filter(|_| is_number(&text)) {
+            return Ok(Self::Number(number));
         }
         let place = URL_SAFE_NO_PAD
             .decode(text)
             .ok()
             .filter(|place| !place.is_empty());
-        place.map(Self).ok_or_else(|| D::Error::custom(NO_CURSOR))
+        place.map(Self::Place).ok_or_else(|| D::Error::custom(NO_CURSOR))
     }
 }
 
@@ -153,7 +166,11 @@ pub fn cursor<P: FromCursor>(
     before: Option<&OpaqueCursor>,
 ) -> Result<Option<Cursor<P>>, Problem> {
     let place = |name, cursor: &OpaqueCursor| {
-        P::from_cursor(&cursor.0).ok_or_else(|| Problem::fault(name, NO_CURSOR))
+        let place = match cursor {
+            OpaqueCursor::Place(bytes) => P::from_cursor(bytes),
+            OpaqueCursor::Number(number) => P::from_number(*number),
+        };
+        place.ok_or_else(|| Problem::fault(name, NO_CURSOR))
     };
     match (after, before) {
         (None, None) => Ok(None),

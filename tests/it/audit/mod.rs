@@ -270,6 +270,23 @@ async fn each_change_and_each_refusal_is_one_row_that_python_can_recompute() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_a_row_is_a_cursor_of_the_audit_log_alone() {
+    let test = TestGateway::start().await;
+    for number in ["7", "12345678", "1234567890"] {
+        test.client
+            .get(&format!("/api/v1/audit?after={number}"))
+            .send()
+            .await
+            .expect(200);
+        for list in ["events", "operations", "webhook-endpoints"] {
+            let path = format!("/api/v1/{list}?after={number}");
+            test.client.get(&path).refused(422, "invalid-request").await;
+        }
+    }
+    test.stop().await;
+}
+
 /// The list, page by page and by its filters, tells the same rows.
 async fn pages_are_the_export(client: &Client, rows: &[Value]) {
     let mut paged = Vec::new();
