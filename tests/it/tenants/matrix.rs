@@ -24,6 +24,8 @@ enum About {
     Page,
     /// A list of what tenants have.
     List,
+    /// The same as JSON lines, all on one page.
+    Lines,
     /// A list of what no tenant has.
     NobodysList,
     /// It makes something of the caller's own.
@@ -67,7 +69,11 @@ const ROWS: &[(&str, About)] = &[
     ("getFailoverSession", About::Session),
     ("listOperations", About::List),
     ("getOperation", About::Operation),
+    ("approveOperation", About::Operation),
+    ("rejectOperation", About::Operation),
     ("cancelOperation", About::Operation),
+    ("listAudit", About::List),
+    ("exportAudit", About::Lines),
     ("listWebhookDeliveries", About::List),
     ("getWebhookDelivery", About::Delivery),
     ("listWebhookEndpoints", About::List),
@@ -209,7 +215,7 @@ async fn every_operation_keeps_tenants_apart() {
         .map(|operation| (operation, rows[operation.id.as_str()]))
         .collect();
     own.sort_by_key(|(_, about)| match about {
-        About::List => 0,
+        About::List | About::Lines => 0,
         About::DoomedPlan | About::DoomedEndpoint => 2,
         _ => 1,
     });
@@ -254,7 +260,11 @@ async fn try_row(world: &World, operation: &Operation, about: About) {
                 assert_eq!(told(&answer, "-"), told(&one, "-"), "{place}");
             }
         }
-        About::List => try_list(world, operation).await,
+        About::List => {
+            try_whole(world, operation).await;
+            try_pages(world, operation).await;
+        }
+        About::Lines => try_whole(world, operation).await,
         About::NobodysList => {
             world.ask(&world.of_nobody, operation, "").await.expect(403);
             for client in [&world.of_abc, &world.of_nordwind] {
@@ -295,12 +305,16 @@ async fn try_row(world: &World, operation: &Operation, about: About) {
     }
 }
 
-async fn try_list(world: &World, operation: &Operation) {
+/// Each tenant's list has its own things alone, and that of a caller who is not confined has all.
+async fn try_whole(world: &World, operation: &Operation) {
     let place = &operation.id;
     world.ask(&world.of_nobody, operation, "").await.expect(403);
     let one = world.ask(&world.of_abc, operation, "").await.expect(200);
     let other = world.ask(&world.of_nordwind, operation, "").await.expect(200);
-    let all = world.test.client.get(&format!("{}?pageSize=100", operation.path));
+    let all = world
+        .test
+        .client
+        .get(&format!("{}?{}", operation.path, whole_page(operation)));
     let all = all.send().await.expect(200);
     for (answer, own, own_name, foreign, foreign_name) in [
         (&one, &world.abc, ABC, &world.nordwind, NORDWIND),
@@ -317,7 +331,21 @@ async fn try_list(world: &World, operation: &Operation) {
             assert_eq!(total, 1, "{place}");
         }
     }
-    // A page of one item leads to the rest of one's own and to nothing else.
+}
+
+/// The query that has all on one page.
+fn whole_page(operation: &Operation) -> &'static str {
+    if operation.id == "exportAudit" {
+        ""
+    } else {
+        "pageSize=100"
+    }
+}
+
+/// A page of one item leads to the rest of one's own and to nothing else.
+async fn try_pages(world: &World, operation: &Operation) {
+    let place = &operation.id;
+    let one = world.ask(&world.of_abc, operation, "").await.expect(200);
     let mut next = Some(format!("{}?pageSize=1", operation.path));
     let mut seen = 0;
     while let Some(path) = next {
