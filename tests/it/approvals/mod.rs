@@ -29,7 +29,7 @@ fn policy(name: &str) -> Policy {
 }
 
 /// One that asks for so many approvals of starts and undos of cloud plans.
-fn held_back(approvals: usize) -> Policy {
+pub fn held_back(approvals: usize) -> Policy {
     Policy {
         matching: Matching {
             kinds: vec![PlanKind::Cloud],
@@ -58,7 +58,7 @@ async fn gateway_at(speed: f64, policies: Vec<Policy>) -> TestGateway {
 }
 
 /// Another caller, who may approve.
-fn approver(test: &TestGateway, name: &str) -> Client {
+pub fn approver(test: &TestGateway, name: &str) -> Client {
     let scope = "plans:approve plans:start operations:read operations:cancel tenants:all";
     test.client_as(&json!({"sub": name, "scope": scope}))
 }

@@ -2,37 +2,56 @@
 
 use std::collections::BTreeSet;
 
+use emgate::domain::policy::{Policies, Policy};
 use emgate::upstream::config::Account;
 use serde_json::{Value, json};
 
 use super::{ABC, NORDWIND, confined, plans_of};
+use crate::approvals::{approver, held_back};
 use crate::support::world::{World, json_of, stats};
 use crate::support::{PLAN, TestGateway, client, token};
 use crate::waiting::eventually;
 
 /// A gateway with an account of ABC's beside that of the operators.
 async fn gateway(password: &str) -> TestGateway {
+    gateway_with("abc", password, Vec::new()).await
+}
+
+async fn gateway_with(name: &str, password: &str, policies: Vec<Policy>) -> TestGateway {
     let account = Account {
         tenant: Some(ABC.to_owned()),
         max_sessions: 1,
-        ..Account::new("abc", ABC, password.to_owned().into())
+        ..Account::new(name, ABC, password.to_owned().into())
     };
     TestGateway::builder()
         .sim(|sim| sim.plans = 8)
-        .config(|config| config.upstream.accounts.push(account))
+        .config(|config| {
+            config.upstream.accounts.push(account);
+            config.policies = Policies(policies);
+        })
         .start()
         .await
 }
 
-/// The logons of each account, by the metrics.
-async fn logons(test: &TestGateway) -> BTreeSet<String> {
+/// The accounts that the lines of a metric with this label name.
+async fn accounts(test: &TestGateway, metric: &str, label: &str) -> BTreeSet<String> {
     let text = test.stranger().get("/metrics").send().await.expect(200).text;
-    let line = |line: &&str| line.contains("logons") && line.contains("outcome=\"ok\"");
+    let line = |line: &&str| line.starts_with(metric) && line.contains(label);
     let account = |line: &str| {
         let (_, rest) = line.split_once("account=\"").expect("an account");
         rest.split('"').next().expect("its end").to_owned()
     };
     text.lines().filter(line).map(account).collect()
+}
+
+/// The accounts that logged on.
+async fn logons(test: &TestGateway) -> BTreeSet<String> {
+    accounts(test, "emgate_upstream_logons_total", "outcome=\"ok\"").await
+}
+
+/// The accounts whose actions EM accepted.
+async fn senders(test: &TestGateway) -> BTreeSet<String> {
+    accounts(test, "emgate_upstream_requests_total", "outcome=\"202\"").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,6 +119,29 @@ async fn a_tenants_account_reads_and_runs_its_plans() {
         .body;
     second["preFailoverCommand"] = edited["preFailoverCommand"].clone();
     edit.json(&second).send().await.expect(202);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_approves_is_sent_by_the_requesters_account() {
+    // Metrics are the process', so that the account has a name that no other test uses.
+    let test = gateway_with("abc-held-back", "simulated", vec![held_back(1)]).await;
+    let plans = plans_of(&test, ABC).await;
+    let asked = confined(&test, &[ABC])
+        .post(&format!("/api/v1/cloud-failover-plans/{}/start", plans[0]))
+        .send()
+        .await
+        .expect(202);
+    assert_eq!(asked.body["state"], "awaitingApproval", "{}", asked.text);
+    assert!(!senders(&test).await.contains("abc-held-back"));
+    let operation = format!("/api/v1/operations/{}", super::id_of(&asked.body));
+    let operator = approver(&test, "bob");
+    operator
+        .post(&format!("{operation}/approve"))
+        .send()
+        .await
+        .expect(202);
+    assert!(senders(&test).await.contains("abc-held-back"));
     test.stop().await;
 }
 
