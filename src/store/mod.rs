@@ -102,6 +102,7 @@ struct Inner {
     workers: engine::Pools,
     sealer: Sealer,
     clock: SharedClock,
+    chain_end: audit::ChainEnd,
     trusted_clock: Mutex<TrustedClock>,
     unreadable: readable::Unreadable,
     health: Health,
@@ -187,6 +188,7 @@ impl Store {
             unreadable: readable::Unreadable::new(clock.clone()),
             clock,
             trusted_clock: Mutex::default(),
+            chain_end: audit::ChainEnd::default(),
             deliveries: Nudge::default(),
             changes: watch::Sender::new(0),
             replicas: Nudge::default(),
@@ -405,10 +407,13 @@ impl Tx {
     pub async fn commit(mut self) -> Result<(), Error> {
         self.notify().await?;
         // Last, since all other replicas wait from here on until the commit.
-        self.write_audit().await?;
+        let turn = self.write_audit().await?;
         let changed = self.changed();
         let Self { inner, store, .. } = self;
         store.health.limit(inner.commit()).await?;
+        if let Some(turn) = turn {
+            turn.committed();
+        }
         if self.written {
             store.health.written();
         }

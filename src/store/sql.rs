@@ -112,13 +112,12 @@ impl Sql {
         Ok(self.query()?.fetch_all(executor).await?)
     }
 
-    /// Runs a statement that answers no rows.
+    /// Runs a statement that answers no rows; how many it changed.
     pub(in crate::store) async fn execute(
         self,
         executor: impl Executor<'_, Database = Any>,
-    ) -> Result<(), Error> {
-        self.query()?.execute(executor).await?;
-        Ok(())
+    ) -> Result<u64, Error> {
+        Ok(self.query()?.execute(executor).await?.rows_affected())
     }
 
     fn query(self) -> Result<Query<'static, Any, AnyArguments>, Error> {

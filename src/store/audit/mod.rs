@@ -9,7 +9,12 @@ pub mod chain;
 mod prune;
 mod read;
 
-use super::engine::Engine;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::engine::{Engine, with_timeout};
 use super::row::micros;
 use super::sql::Sql;
 use super::text::kept;
@@ -19,7 +24,7 @@ use crate::store::row::Columns as _;
 use chain::{Link, Row, shown};
 pub use read::{AuditFilter, AuditRow};
 
-/// The most rows of one statement: 18 parameters each, of 32,766 that SQLite takes.
+/// The most rows of one statement: 18 parameters each, of the 32,766 that SQLite takes.
 const ROWS_A_STATEMENT: usize = 500;
 
 /// What of a row cannot be made into its columns or out of them.
@@ -32,31 +37,47 @@ impl Tx {
         self.audit.push(entry);
     }
 
-    /// Writes the rows that were added, at the chain's end. Nothing but the commit may follow.
-    pub(in crate::store) async fn write_audit(&mut self) -> Result<(), Error> {
+    /// Writes the rows that were added, at the chain's end. Nothing but the commit may follow, which is to be followed by
+    /// [`Turn::committed`].
+    pub(in crate::store) async fn write_audit(&mut self) -> Result<Option<Turn>, Error> {
         let entries = std::mem::take(&mut self.audit);
         if entries.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let mut head = self.lock_chain().await?;
         let at = self.clock().now();
-        let mut rows = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let row = linked(entry, &head, shown(at))?;
-            head = Link {
-                sequence: row.sequence,
-                hash: row.hash.clone(),
-            };
-            rows.push(row);
-        }
-        let chunks = rows.chunks(ROWS_A_STATEMENT).len();
-        for (number, rows) in (1..).zip(rows.chunks(ROWS_A_STATEMENT)) {
-            let end = (number == chunks).then_some(&head);
-            for statement in self.engine().appended(rows, micros(at), end) {
-                statement.execute(self.connection()).await?;
+        let (mut turn, known) = self.store.chain_end.turn().await?;
+        if let Some(known) = known {
+            let (rows, end) = chained(&entries, &known, at)?;
+            if self.append_at(&rows, at, &known, &end).await? {
+                turn.end = Some(end);
+                return Ok(Some(turn));
             }
         }
-        Ok(())
+        let known = self.lock_chain().await?;
+        let (rows, end) = chained(&entries, &known, at)?;
+        if !self.append_at(&rows, at, &known, &end).await? {
+            return Err(CORRUPT);
+        }
+        turn.end = Some(end);
+        Ok(Some(turn))
+    }
+
+    /// Appends `rows` after `known` and makes `end` the chain's end; false, and nothing, when `known` is not its end.
+    async fn append_at(
+        &mut self,
+        rows: &[Row],
+        at: Timestamp,
+        known: &Link,
+        end: &Link,
+    ) -> Result<bool, Error> {
+        for (number, rows) in rows.chunks(ROWS_A_STATEMENT).enumerate() {
+            let advance = (number == 0).then_some((known, end));
+            let statement = self.engine().appended(rows, micros(at), advance);
+            if statement.execute(self.connection()).await? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The end of the chain, which stays as it is until this transaction has ended.
@@ -73,6 +94,49 @@ impl Tx {
             hash: row.text("hash")?,
         })
     }
+}
+
+/// The chain's end as this process committed it last. Its commits append one after the other, so that they need not ask
+/// the database for the end; where another replica appended meanwhile, they do.
+#[derive(Default)]
+pub(in crate::store) struct ChainEnd(Arc<Mutex<Option<Link>>>);
+
+/// The right to append, until it is dropped.
+pub(in crate::store) struct Turn {
+    known: OwnedMutexGuard<Option<Link>>,
+    end: Option<Link>,
+}
+
+impl ChainEnd {
+    /// Waits for the turn; the end is forgotten until the turn's transaction is committed.
+    async fn turn(&self) -> Result<(Turn, Option<Link>), Error> {
+        let waiting = self.0.clone().lock_owned();
+        let mut known = with_timeout(async { Ok::<_, Error>(waiting.await) }).await?;
+        let end = known.take();
+        Ok((Turn { known, end: None }, end))
+    }
+}
+
+impl Turn {
+    /// The rows are there.
+    pub(in crate::store) fn committed(mut self) {
+        *self.known = self.end.take();
+    }
+}
+
+/// The rows of `entries` after `last`, and the last of them.
+fn chained(entries: &[AuditEntry], last: &Link, at: Timestamp) -> Result<(Vec<Row>, Link), Error> {
+    let mut end = last.clone();
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let row = linked(entry.clone(), &end, shown(at))?;
+        end = Link {
+            sequence: row.sequence,
+            hash: row.hash.clone(),
+        };
+        rows.push(row);
+    }
+    Ok((rows, end))
 }
 
 /// The row after `last`.
@@ -107,31 +171,44 @@ fn linked(entry: AuditEntry, last: &Link, at: String) -> Result<Row, Error> {
 }
 
 impl Engine {
-    /// The statements that append `rows` and, with the last of them, move the chain's end. A server is asked once, since
-    /// all other replicas wait meanwhile.
-    fn appended(self, rows: &[Row], at: i64, end: Option<&Link>) -> Vec<Sql> {
-        let (mut insert, mut advance) = (Sql::new(""), Sql::new(""));
-        let one = self == Self::Postgres;
-        if let Some(end) = end {
-            let sql = if one { &mut insert } else { &mut advance };
-            sql.push(if one { "with moved as (" } else { "" });
-            sql.push("update audit_head set sequence = ").bind(end.sequence);
-            sql.push(", hash = ").bind(end.hash.clone()).push(" where id = 1");
-            sql.push(if one { ") " } else { "" });
+    /// The statement that appends `rows` and, with the first of them, moves the chain's end from one link to another. It is one,
+    /// since all other replicas wait meanwhile, and does nothing where the end is another.
+    fn appended(self, rows: &[Row], at: i64, advance: Option<(&Link, &Link)>) -> Sql {
+        let mut sql = Sql::new("");
+        let Some((from, to)) = advance else {
+            sql.push(INSERT);
+            values(&mut sql, rows, at);
+            return sql;
+        };
+        let (open, close, moved) = match self {
+            Self::Postgres => ("with moved as (", " returning id) ", "moved"),
+            Self::Sqlite => ("", "; ", "audit_head where id = 1 and hash = "),
+        };
+        sql.push(open);
+        advance_end(&mut sql, from, to);
+        sql.push(close).push(INSERT).push("select * from (");
+        values(&mut sql, rows, at);
+        sql.push(") as appended where exists (select 1 from ").push(moved);
+        if self == Self::Sqlite {
+            sql.bind(to.hash.clone());
         }
-        append(&mut insert, rows, at);
-        match end {
-            Some(_) if !one => vec![insert, advance],
-            Some(_) | None => vec![insert],
-        }
+        sql.push(")");
+        sql
     }
 }
 
-fn append(sql: &mut Sql, rows: &[Row], at: i64) {
-    sql.push(
-        "insert into audit (sequence, at, actor_issuer, actor_subject, actor_token_id, actor_address, action, target, \
-         tenant_id, tenant_name, operation_id, request_id, outcome, status, details, previous_hash, hash) values ",
-    );
+fn advance_end(sql: &mut Sql, from: &Link, to: &Link) {
+    sql.push("update audit_head set sequence = ").bind(to.sequence);
+    sql.push(", hash = ").bind(to.hash.clone());
+    sql.push(" where id = 1 and sequence = ").bind(from.sequence);
+    sql.push(" and hash = ").bind(from.hash.clone());
+}
+
+const INSERT: &str = "insert into audit (sequence, at, actor_issuer, actor_subject, actor_token_id, actor_address, action, \
+     target, tenant_id, tenant_name, operation_id, request_id, outcome, status, details, previous_hash, hash) ";
+
+fn values(sql: &mut Sql, rows: &[Row], at: i64) {
+    sql.push("values ");
     for (number, row) in rows.iter().enumerate() {
         let tenant = row.tenant.as_ref();
         sql.push(if number == 0 { "(" } else { ", (" });
