@@ -13,7 +13,7 @@ use crate::domain::access::{Caller, Tenancy};
 #[serde(rename_all = "camelCase")]
 pub struct Me {
     /// Who asks: what operations name in `requestedBy`.
-    #[schema(required, example = "ann@example.com")]
+    #[schema(required, example = "ann@dr.example")]
     pub subject: Option<String>,
     /// The token's issuer.
     #[schema(required, example = "https://idp.example/realms/dr")]

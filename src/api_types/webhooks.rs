@@ -18,7 +18,7 @@ use crate::domain::webhook::{Attempt, AttemptError, Delivery, DisabledReason, En
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
-    "url": "https://portal.example.com/hooks/emgate",
+    "url": "https://portal.example/hooks/emgate",
     "description": "The customers' portal",
     "eventTypes": ["failover.session.finished"],
     "filter": {"results": ["failed"]}

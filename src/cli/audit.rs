@@ -27,7 +27,7 @@ pub enum Command {
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   emgate audit verify --config /etc/emgate.toml     the store; an SQLite store while no gateway runs on it
-  curl -H \"Authorization: Bearer $TOKEN\" https://dr.example.com/api/v1/audit/export > audit.jsonl
+  curl -H \"Authorization: Bearer $TOKEN\" https://dr.example/api/v1/audit/export > audit.jsonl
   emgate audit verify --file audit.jsonl            an export, also of a running gateway
 
 Exit code 0: the chain is unbroken. 1: it is broken; the first break is named. 2: there is nothing to verify.")]

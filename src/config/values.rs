@@ -136,7 +136,7 @@ pub(super) fn em_url(text: &str) -> Result<Url, String> {
 /// An origin for CORS, `https://host[:port]` and nothing more; `*` is not one.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let refused =
-        || "must be an origin such as \"https://portal.example.com\", not a pattern or a path".to_owned();
+        || "must be an origin such as \"https://portal.example\", not a pattern or a path".to_owned();
     let url = base_url(text).map_err(|_| refused())?;
     if url.path() == "/" && !text.contains('*') {
         Ok(url.origin().ascii_serialization())

@@ -329,7 +329,7 @@ fn rehearsal() -> Option<dry_run::DryRun> {
 fn endpoint() -> WebhookEndpoint {
     WebhookEndpoint {
         owner: WebhookOwner {
-            issuer: Some("https://idp.example.com/realms/dr".to_owned()),
+            issuer: Some("https://idp.example/realms/dr".to_owned()),
             subject: Some("portal".to_owned()),
             tenants: None,
         },

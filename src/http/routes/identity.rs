@@ -30,6 +30,7 @@ const LISTS: &[(&str, &str, Scope)] = &[
     ("eventTypes", "/event-types", Scope::EventsRead),
     ("webhookEndpoints", "/webhook-endpoints", Scope::WebhooksRead),
     ("webhookDeliveries", "/webhook-deliveries", Scope::WebhooksRead),
+    ("audit", "/audit", Scope::AuditRead),
 ];
 
 /// Where things are

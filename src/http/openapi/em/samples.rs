@@ -62,7 +62,7 @@ fn one(field: &Field, depth: usize) -> Value {
         catalogue::Value::Scalar(scalar) => match scalar {
             Scalar::String if field.hint == Some("ipv4") => json!("192.0.2.10"),
             Scalar::String => json!(field.name),
-            Scalar::Url => json!("https://example.com"),
+            Scalar::Url => json!("https://em.example"),
             Scalar::Urn => json!(format!("urn:veeam:Thing:{ID}")),
             Scalar::Uuid => json!(ID),
             Scalar::Time => json!("22:00:00"),
