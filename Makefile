@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check oidc api-fuzz api-fuzz-short bench chaos model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check guides oidc api-fuzz api-fuzz-short bench chaos model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -21,8 +21,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, units of systemd, OpenAPI document, generated clients and requests, identity provider, documentation page in a browser
-	@scripts/steps.sh lint unit helm systemd openapi-check sdk-check oidc api-fuzz-short browser
+test: ## Everything CI runs: lint, tests, chart, units of systemd, OpenAPI document, generated clients and requests, guides, identity provider, documentation page in a browser
+	@scripts/steps.sh lint unit helm systemd openapi-check sdk-check guides oidc api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -78,6 +78,9 @@ openapi-check: ## Check the OpenAPI document with Redocly, Spectral and openapi-
 
 sdk-check: $(BINARY) ## Generate clients from the document, compile them, and use them against a gateway
 	scripts/sdk.sh $(BINARY)
+
+guides: $(BINARY) ## The examples of docs/guides against a gateway: receivers, the official webhook libraries, automation platforms
+	scripts/guides.sh $(BINARY)
 
 oidc: $(BINARY) ## A real identity provider before a real gateway: rotation, and a provider that is away, slow or hostile
 	scripts/tools.sh oidc

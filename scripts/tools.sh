@@ -157,6 +157,16 @@ oidc() {
     npm_install oidc oauth2-mock-server@8.2.3
 }
 
+# What runs the examples of docs/guides: languages, official libraries, a parser of PowerShell, Ansible.
+guides() {
+    have openssl || apt_install openssl
+    have jq || apt_install jq
+    have go || apt_install golang-go
+    npm_install guides standardwebhooks@1.1.1
+    pip_venv guides-python standardwebhooks==1.1.0 tree-sitter==0.26.1 tree-sitter-powershell==0.26.4 \
+        ansible-core==2.19.14
+}
+
 # What sends a gateway every request that its document describes.
 api-fuzz() {
     pip_venv api-fuzz schemathesis==4.32.0
@@ -209,7 +219,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | api-fuzz | converters | cargo-fuzz | postgres | nfpm | systemd | packages | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | systemd | packages | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

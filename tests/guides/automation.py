@@ -1,0 +1,103 @@
+"""Examples of docs/guides for automation platforms, played against a real gateway. Run by scripts/guides.sh."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+URL, TOKEN = os.environ["EMGATE_URL"], os.environ["EMGATE_TOKEN"]
+GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
+LIMIT = 120  # seconds
+
+
+def operations():
+    request = urllib.request.Request(f"{URL}/api/v1/operations", headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=LIMIT) as answer:
+        return {item["id"] for item in json.load(answer)["items"]}
+
+
+def run(command, **environment):
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", **environment}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
+
+
+def ansible():
+    playbook = Path(sys.executable).with_name("ansible-playbook")
+
+    def play(*arguments):
+        command = [playbook, GUIDES / "ansible" / "test-plan.yml", "-e", "tower_job_id=7", *arguments]
+        return run(command, EMGATE_URL=URL, EMGATE_TOKEN=TOKEN)
+
+    before = operations()
+    for _ in range(2):
+        played = play()
+        assert played.returncode == 0, played.stdout + played.stderr
+        assert "ABC Company Failover Plan: success" in played.stdout, played.stdout
+    assert len(operations() - before) == 1, "a job that is repeated tests once"
+    played = play("-e", "plan=none")
+    assert played.returncode != 0 and "Remember its id" in played.stdout, played.stdout
+    print("guides: the Ansible playbook tests a plan once and waits for its end")
+
+
+class Tokens(BaseHTTPRequestHandler):
+    """The address at which GitHub gives a job its tokens."""
+
+    asked = []
+
+    def do_GET(self):
+        query = parse_qs(urlsplit(self.path).query)
+        self.asked.append((query["audience"], self.headers["authorization"]))
+        body = json.dumps({"value": TOKEN}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def github_actions():
+    workflow = yaml.safe_load((GUIDES / "github-actions" / "dr-test.yml").read_text())
+    assert workflow["permissions"] == {"id-token": "write"}
+    (step,) = workflow["jobs"]["test"]["steps"]
+    assert step["shell"] == "bash"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def play(**environment):
+        with tempfile.NamedTemporaryFile("r") as summary:
+            settings = {
+                **workflow["env"],
+                "EMGATE_URL": URL,
+                "ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{server.server_port}/token?api-version=2.0",
+                "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request",
+                "GITHUB_RUN_ID": "8",
+                "GITHUB_STEP_SUMMARY": summary.name,
+                **environment,
+            }
+            played = run(["bash", "-c", step["run"]], **settings)
+            return played, summary.read()
+
+    before = operations()
+    for _ in range(2):
+        played, summary = play()
+        assert played.returncode == 0, played.stdout + played.stderr
+        assert "Result: success" in summary and "- filesrv03: success" in summary, summary
+    assert len(operations() - before) == 1, "a run that is repeated tests once"
+    assert set(map(repr, Tokens.asked)) == {repr(([URL], "Bearer request"))}, Tokens.asked
+    played, _ = play(PLAN="00000000-0000-0000-0000-000000000000", GITHUB_RUN_ID="9")
+    assert played.returncode == 1 and "::error::the failover plan was not found" in played.stdout, played.stdout + played.stderr
+    server.shutdown()
+    print("guides: the GitHub workflow tests a plan once, with the job's own tokens")
+
+
+ansible()
+github_actions()
