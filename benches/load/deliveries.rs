@@ -39,11 +39,12 @@ pub async fn measure() {
             let rate = drain(&kind, &simulator, &receiver, endpoints).await;
             println!(
                 "    {endpoints:3} endpoints  {:7.0} a second, {:.2} of the commits (goal 0.5), {:.2} of the client alone (goal 0.2); \
-                 {:5.0} us of processor time each; written with their events at {:6.0} a second",
+                 {:5.0} us of processor time each, {:4.1} a turn; written with their events at {:6.0} a second",
                 rate.deliveries,
                 rate.deliveries / commits,
                 rate.deliveries / bare,
                 rate.processor * 1e6,
+                rate.a_turn,
                 rate.written
             );
         }
@@ -55,6 +56,8 @@ struct Rate {
     deliveries: f64,
     /// Seconds of the gateway's processor time for each.
     processor: f64,
+    /// Deliveries for each turn of the dispatcher.
+    a_turn: f64,
     /// Deliveries written a second, by fan-out.
     written: f64,
 }
@@ -85,6 +88,7 @@ async fn drain(kind: &Kind, simulator: &Running, receiver: &Counter, endpoints: 
         assert!(Instant::now() < deadline, "nothing is delivered");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    let turns_before = turns(&gateway).await;
     let (from, processor, begun) = (receiver.taken(), processor_seconds(&gateway), Instant::now());
     while begun.elapsed() < MEASURED && receiver.taken() - already < waiting {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -94,8 +98,22 @@ async fn drain(kind: &Kind, simulator: &Running, receiver: &Counter, endpoints: 
     Rate {
         deliveries: taken / seconds,
         processor: (processor_seconds(&gateway) - processor) / taken,
+        a_turn: taken / (turns(&gateway).await - turns_before),
         written,
     }
+}
+
+/// How many turns the dispatcher has had.
+async fn turns(gateway: &Running) -> f64 {
+    let url = format!("http://{}/metrics", gateway.addr);
+    let answer = reqwest::get(url).await.expect("an answer");
+    let text = answer.text().await.expect("a body");
+    let of_dispatcher =
+        |line: &&str| line.starts_with("emgate_worker_turns_total") && line.contains("\"webhooks\"");
+    let counts = text.lines().filter(of_dispatcher);
+    counts
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
 }
 
 /// The client that sends deliveries, in a loop, without anything else.

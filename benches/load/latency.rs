@@ -73,9 +73,7 @@ async fn run(
     let (url, mut arrivals) = receiver().await;
     let deaf = hang().await;
     stores::endpoints(&store, &vec![deaf; hung], 4).await;
-    if hung > 0 {
-        stores::fill(&store, QUEUED / hung).await;
-    }
+    stores::fill(&store, QUEUED.checked_div(hung).unwrap_or_default()).await;
     stores::endpoints(&store, &vec![url; healthy], 4).await;
     let rules = stores::lab();
     let client = Client::new(EgressPolicy::new(&rules, Vec::new()), rules.timeout);
