@@ -2,20 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use emgate::api_types::events::{UpstreamEventData, event};
-use emgate::app::webhooks::Webhooks;
 use emgate::clock::SystemClock;
-use emgate::domain::event::{EventType, Routing};
-use emgate::domain::id::EventId;
-use emgate::store::{self, Store};
-use emgate::webhooks::{Config, EgressPolicy};
-use serde_json::json;
+use emgate::store::Store;
 
+use super::stores;
 use super::world::{PATIENCE, gateway, megabytes, ready, receiver};
-use crate::context::operator;
 use crate::process;
 
 const DELIVERIES: usize = 100_000;
+/// What an endpoint has that says nothing about it.
+const CONCURRENCY: usize = 4;
 const DRAINED: Duration = Duration::from_secs(10);
 
 pub async fn measure() {
@@ -30,7 +26,11 @@ pub async fn measure() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         megabytes(&gateway)
     };
-    fill(directory.path(), &format!("http://{addr}/hook")).await;
+    let store = Store::open(&stores::file_in(directory.path()), SystemClock::shared()).await;
+    let store = store.expect("a store");
+    stores::endpoints(&store, &[format!("http://{addr}/hook")], CONCURRENCY).await;
+    stores::fill(&store, DELIVERIES).await;
+    stores::close(store, directory.path()).await;
     let begun = Instant::now();
     let gateway = gateway(&simulator, directory.path(), &[]);
     ready(&gateway).await;
@@ -65,61 +65,4 @@ pub async fn measure() {
         "  delivered             {:6.0} a second, one endpoint, SQLite with synchronous=FULL",
         f64::from(taken) / DRAINED.as_secs_f64()
     );
-}
-
-/// Writes the deliveries as a gateway would have: an endpoint, and events in transactions.
-async fn fill(directory: &std::path::Path, url: &str) {
-    let clock = SystemClock::shared();
-    let config = store::Config {
-        url: format!("sqlite://{}", directory.join("emgate.db").display()),
-        encryption_key_file: None,
-    };
-    let store = Store::open(&config, clock.clone()).await.expect("a store");
-    let rules = Config {
-        allow_private_networks: true,
-        allow_http: true,
-        ..Config::default()
-    };
-    let verbs = Webhooks::new(
-        store.clone(),
-        EgressPolicy::new(&rules, Vec::new()),
-        clock.clone(),
-    );
-    let endpoint = json!({ "url": url, "eventTypes": ["upstream.unavailable"] });
-    verbs
-        .create(
-            &operator(),
-            serde_json::from_value(endpoint).expect("an endpoint"),
-        )
-        .await
-        .expect("created");
-    for _ in 0..DELIVERIES / 1_000 {
-        let mut tx = store.begin().await.expect("begun");
-        for _ in 0..1_000 {
-            let now = clock.now();
-            let data = UpstreamEventData {
-                account: "operators".to_owned(),
-                since: now.into(),
-                reason: None,
-            };
-            let made = event(
-                EventId::new(clock.id()),
-                EventType::UpstreamUnavailable,
-                now,
-                data,
-                Routing::default(),
-            );
-            tx.append_event(&made.expect("an event")).await.expect("appended");
-        }
-        tx.commit().await.expect("committed");
-    }
-    store.close().await;
-    drop((verbs, store));
-    // The lock of the store goes with its last user.
-    let deadline = Instant::now() + PATIENCE;
-    let lock = directory.join("emgate.db.lock");
-    while std::fs::File::open(&lock).is_ok_and(|file| file.try_lock().is_err()) {
-        assert!(Instant::now() < deadline, "somebody still uses the store");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

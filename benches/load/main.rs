@@ -1,8 +1,8 @@
 //! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
 //! what damaged records cost the others, what the chain of the audit log costs, how a hundred thousand waiting deliveries go
-//! out after a restart, and how many tokens are verified.
+//! out after a restart, how many go out a second and how soon, and how many tokens are verified.
 //!
-//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog tokens`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog deliveries latency tokens`. Everything is printed and nothing asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,9 +20,11 @@ mod backlog;
 #[path = "../../tests/it/support/context.rs"]
 mod context;
 mod damaged;
+mod deliveries;
 #[path = "../../tests/it/support/idp.rs"]
 #[expect(dead_code, reason = "tests publish keys and change them as well")]
 mod idp;
+mod latency;
 mod many;
 #[path = "../../tests/support/postgres.rs"]
 #[expect(dead_code, reason = "tests stop, freeze and kill it as well")]
@@ -30,6 +32,7 @@ mod postgres;
 #[path = "../process.rs"]
 mod process;
 mod prompt;
+mod stores;
 mod tokens;
 #[path = "../../tests/support/waiting.rs"]
 #[expect(dead_code, reason = "tests have doubles that are slow")]
@@ -58,6 +61,12 @@ fn main() {
         }
         if is_wanted("backlog") {
             backlog::measure().await;
+        }
+        if is_wanted("deliveries") {
+            deliveries::measure().await;
+        }
+        if is_wanted("latency") {
+            latency::measure().await;
         }
         if is_wanted("tokens") {
             tokens::measure().await;

@@ -16,7 +16,7 @@ use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::EventId;
 use crate::domain::links::Links;
 use crate::domain::operation::Operation as DomainOperation;
-use crate::domain::session::Session;
+use crate::domain::session::{MachineFacts, Session, SessionFacts, SessionResult};
 
 /// The body of an event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -34,7 +34,7 @@ pub struct Event<D> {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailoverEventData {
-    /// The session; null for events about an operation.
+    /// The session; null for events about an operation. In `failover.vm.finished` it holds the machine that finished alone.
     #[schema(required)]
     pub session: Option<FailoverSession>,
     /// The operation, without its own copy of the session; null when the session was not started through the gateway.
@@ -45,9 +45,34 @@ pub struct FailoverEventData {
     /// The machine that finished; in `failover.vm.finished` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub virtual_machine: Option<String>,
+    /// How many machines the session has, those that are not shown included; in `failover.vm.finished` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machines: Option<MachineCounts>,
     /// How the wait for approval ended; in `failover.approval.decided` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<ApprovalDecision>,
+}
+
+/// How far the machines of a session have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MachineCounts {
+    /// All of them.
+    pub total: usize,
+    /// Those that have ended.
+    pub ended: usize,
+    /// Those that have failed.
+    pub failed: usize,
+}
+
+impl From<&SessionFacts> for MachineCounts {
+    fn from(facts: &SessionFacts) -> Self {
+        let count = |is: fn(&MachineFacts) -> bool| facts.machines.iter().filter(|one| is(one)).count();
+        Self {
+            total: facts.machines.len(),
+            ended: count(|machine| machine.state.is_stopped()),
+            failed: count(|machine| machine.result == Some(SessionResult::Failed)),
+        }
+    }
 }
 
 /// How an operation's wait for approval ended.
@@ -180,13 +205,24 @@ pub fn session_event(
     sequence: i64,
     machine: Option<&str>,
 ) -> Result<NewEvent, Unrepresentable> {
-    let body = FailoverSession::new(origin.links, session);
+    let facts = &session.facts;
+    // A plan of a thousand machines does not write its session a thousand times.
+    let shown = match machine {
+        Some(name) => {
+            let named = |machine: &&MachineFacts| machine.name == name && machine.state.is_stopped();
+            let found = facts.machines.iter().find(named);
+            found.map_or_else(Default::default, std::slice::from_ref)
+        }
+        None => &facts.machines,
+    };
+    let body = FailoverSession::with_machines(origin.links, session, shown);
     let result = body.result.clone();
     let data = FailoverEventData {
         session: Some(body),
         operation: operation.map(|operation| Operation::new(origin.links, operation, None)),
         sequence,
         virtual_machine: machine.map(ToOwned::to_owned),
+        machines: machine.map(|_| facts.into()),
         decision: None,
     };
     let routing = Routing {
@@ -257,6 +293,7 @@ fn about_operation(
         operation: Some(body),
         sequence: 1,
         virtual_machine: None,
+        machines: None,
         decision: decision.map(Into::into),
     };
     event(origin.id, kind, origin.at, data, routing)

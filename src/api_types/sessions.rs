@@ -127,6 +127,12 @@ impl FailoverSession {
     /// The JSON of `session`.
     #[must_use]
     pub fn new(links: &Links, session: &Session) -> Self {
+        Self::with_machines(links, session, &session.facts.machines)
+    }
+
+    /// The JSON of `session` with these of its machines alone.
+    #[must_use]
+    pub fn with_machines(links: &Links, session: &Session, machines: &[MachineFacts]) -> Self {
         let facts = &session.facts;
         Self {
             id: facts.id.to_string(),
@@ -149,7 +155,7 @@ impl FailoverSession {
             started_at: facts.started_at.map(Moment),
             ended_at: facts.ended_at.map(Moment),
             failure_message: facts.failure_message.clone(),
-            virtual_machines: facts.machines.iter().map(Into::into).collect(),
+            virtual_machines: machines.iter().map(Into::into).collect(),
             action: session.action.map(crate::domain::plan::ActionKind::as_str),
             operation_id: session.operation.map(|id| id.to_string()),
             links: SessionLinks {

@@ -8,7 +8,8 @@ use super::cursor::{Cursor, Page};
 use super::readable::EVENTS;
 use super::row::{Columns as _, json, micros};
 use super::sql::Sql;
-use super::{Error, Store, Tx, UPSTREAM, tenants, webhooks};
+use super::webhooks::fan_out::Appended;
+use super::{Error, Store, Tx, UPSTREAM, tenants};
 use crate::domain::access::Tenancy;
 use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::EventId;
@@ -27,7 +28,7 @@ pub struct StoredEvent {
 }
 
 impl Tx {
-    /// Appends an event to the log and a delivery for every endpoint that wants it.
+    /// Appends an event to the log; [`Tx::commit`] writes a delivery for every endpoint that wants it.
     ///
     /// # Errors
     /// [`Error::Database`] when the database refuses, also for a second event with the same number in a session.
@@ -35,10 +36,10 @@ impl Tx {
         let routing = &event.routing;
         let (tenant_id, tenant_name) = tenants::columns(routing.tenant.as_ref());
         self.lock_event_log().await?;
-        sqlx::query(
+        let row = sqlx::query(
             "insert into events (id, type, at, body, session_key, sequence, plan_key, tenant, result, operation_id, \
              upstream_id, tenant_id, tenant_name, owner_tenants, tenant_read) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)",
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1) returning seq",
         )
         .bind(event.id.to_string())
         .bind(event.kind.as_str())
@@ -54,11 +55,11 @@ impl Tx {
         .bind(tenant_id)
         .bind(tenant_name)
         .bind(tenants::owner_column(routing.endpoint_owner.as_ref())?)
-        .execute(self.connection())
+        .fetch_one(self.connection())
         .await?;
-        webhooks::fan_out(self, event).await?;
+        let appended = Appended::new(event, row.int("seq")?);
         self.note_deliveries();
-        self.note_event(event.kind);
+        self.note_event(appended);
         Ok(())
     }
 }

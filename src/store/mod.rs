@@ -34,6 +34,7 @@ pub mod savepoint;
 pub mod seal;
 pub mod session_list;
 pub mod sessions;
+mod sets;
 mod sql;
 mod tenants;
 #[cfg(test)]
@@ -54,7 +55,6 @@ use tokio::sync::watch;
 
 use crate::clock::SharedClock;
 use crate::domain::audit::AuditEntry;
-use crate::domain::event::EventType;
 use crate::domain::upstream_id::UpstreamId;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
@@ -69,6 +69,7 @@ use seal::Sealer;
 use timed::{Health, Timed};
 pub use trusted_clock::ClockRecorder;
 use trusted_clock::TrustedClock;
+use webhooks::fan_out::Appended;
 
 /// A transaction that may write. Dropping it without [`Tx::commit`] rolls it back.
 pub struct Tx {
@@ -76,8 +77,8 @@ pub struct Tx {
     store: Arc<Inner>,
     events_written: bool,
     operations_written: bool,
-    /// The events appended, to be counted once they are committed.
-    events: Vec<EventType>,
+    /// The events appended: their deliveries are written at the end, and they are counted once they are committed.
+    events: Vec<Appended>,
     /// Rows of the audit log, to be written at the end.
     audit: Vec<AuditEntry>,
     written: bool,
@@ -389,9 +390,9 @@ impl Tx {
         self.written = true;
     }
 
-    /// Remembers an event, to count it once it is committed.
-    pub(in crate::store) fn note_event(&mut self, kind: EventType) {
-        self.events.push(kind);
+    /// Remembers an event, whose deliveries are still to be written.
+    pub(in crate::store) fn note_event(&mut self, event: Appended) {
+        self.events.push(event);
     }
 
     /// Whether it changed an operation, a session or the event log.
@@ -399,12 +400,15 @@ impl Tx {
         self.operations_written || !self.events.is_empty()
     }
 
-    /// Makes it durable, then announces what it changed: to other replicas, to the dispatcher, and to those who follow
+    /// Makes it durable, with the deliveries of its events, then announces what it changed: to other replicas, to the dispatcher, and to those who follow
     /// [`Store::changes`].
     ///
     /// # Errors
     /// [`Error::Database`] when the database did not take it; then nothing of it is there.
     pub async fn commit(mut self) -> Result<(), Error> {
+        let events = std::mem::take(&mut self.events);
+        self.fan_out(&events).await?;
+        self.events = events;
         self.notify().await?;
         // Last, since all other replicas wait from here on until the commit.
         let turn = self.write_audit().await?;
@@ -418,8 +422,8 @@ impl Tx {
             store.health.written();
         }
         metrics::histogram!(names::STORE_SECONDS).record(self.begun.elapsed());
-        for kind in &self.events {
-            metrics::counter!(names::EVENTS, "type" => kind.as_str()).increment(1);
+        for event in &self.events {
+            metrics::counter!(names::EVENTS, "type" => event.kind().as_str()).increment(1);
         }
         if self.events_written {
             store.deliveries.now();

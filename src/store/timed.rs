@@ -26,6 +26,9 @@ const LIMIT: Duration = Duration::from_secs(8);
 pub(super) struct Health {
     clock: SharedClock,
     refused: Mutex<Option<(Timestamp, Refusal)>>,
+    /// How many statements were run.
+    #[cfg(test)]
+    pub statements: std::sync::atomic::AtomicUsize,
 }
 
 impl Health {
@@ -33,6 +36,8 @@ impl Health {
         Self {
             clock,
             refused: Mutex::default(),
+            #[cfg(test)]
+            statements: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 
@@ -69,6 +74,12 @@ impl Health {
     async fn within<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
         let outcome = timeout(LIMIT, work).await.unwrap_or_else(|_| Err(silent()));
         self.noted(outcome)
+    }
+
+    /// Counts a statement.
+    fn begun(&self) {
+        #[cfg(test)]
+        self.statements.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
     }
 
     fn noted<T>(&self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
@@ -108,6 +119,7 @@ impl<'c, E: Executor<'c, Database = Any>> Executor<'c> for Timed<'c, E> {
         Q: 'q + Execute<'q, Any>,
     {
         let (end, health) = (Instant::now() + LIMIT, self.health);
+        health.begun();
         let steps = self.inner.fetch_many(query);
         stream::unfold(Some(steps), move |steps| async move {
             let mut steps = steps?;
@@ -127,6 +139,7 @@ impl<'c, E: Executor<'c, Database = Any>> Executor<'c> for Timed<'c, E> {
         'c: 'e,
         Q: 'q + Execute<'q, Any>,
     {
+        self.health.begun();
         Box::pin(self.health.within(self.inner.fetch_optional(query)))
     }
 

@@ -20,11 +20,13 @@ use super::fairness;
 use super::in_flight::{Agenda, InFlight, Sweep};
 use super::record_outcome::{Finished, Rules, Written};
 use crate::clock::SharedClock;
-use crate::domain::id::DeliveryId;
 use crate::domain::webhook::rules::{Schedule, elapsed};
 use crate::domain::webhook::{AttemptError, DeliveryState};
 use crate::runtime::{Nudge, Tasks, Turn, Worker};
-use crate::store::webhooks::claims::{Claimed, Lane};
+use crate::store::webhooks::claims::Claimed;
+use crate::store::webhooks::lanes::Lane;
+use crate::store::webhooks::opened::OpenedDestinations;
+use crate::store::webhooks::outcomes::Attempt;
 use crate::store::{self, Store};
 use crate::telemetry::names;
 
@@ -43,6 +45,7 @@ struct Engine {
     /// One turn at a time: the worker's, or the last ones at the end.
     turn: tokio::sync::Mutex<()>,
     in_flight: InFlight,
+    opened: OpenedDestinations,
 }
 
 impl Dispatcher {
@@ -63,6 +66,7 @@ impl Dispatcher {
             tasks,
             turn: tokio::sync::Mutex::default(),
             in_flight: InFlight::new(),
+            opened: OpenedDestinations::default(),
         }))
     }
 
@@ -180,10 +184,7 @@ impl Engine {
                 );
             }
         }
-        let mut written = Vec::with_capacity(agenda.finished.len());
-        for finished in &agenda.finished {
-            written.push(self.rules.settle(&mut tx, finished, &self.owner).await?);
-        }
+        let written = self.rules.settle(&mut tx, &agenda.finished, &self.owner).await?;
         if let Some(Sweep { set_back }) = agenda.sweep {
             self.rules.sweep(&mut tx, set_back).await?;
             let unreadable = tx.count_unreadable_endpoints().await?;
@@ -196,19 +197,18 @@ impl Engine {
         let (mut claimed, mut lanes) = (Vec::new(), Vec::new());
         if !stopping && tx.is_alive().await? {
             lanes = tx.waiting_lanes().await?;
-            let settled: HashSet<DeliveryId> = agenda.finished.iter().map(|finished| finished.id).collect();
+            let settled: HashSet<Attempt> = agenda.finished.iter().map(|finished| finished.attempt).collect();
             let own = self.in_flight.by_lane(&settled).values().sum();
             let under_way = tx.under_way().await?;
             let rotation = self.in_flight.rotate();
-            for (lane, limit, probe) in fairness::claims(&lanes, &under_way, own, rotation, now) {
-                let claims = tx.claim(&lane, limit, probe, &self.owner).await?;
-                claimed.extend(claims.claimed);
-                let quarantined = u64::try_from(claims.quarantined).unwrap_or(u64::MAX);
-                let state = DeliveryState::Quarantined.as_str();
-                metrics::counter!(names::WEBHOOK_ENDED, "state" => state).increment(quarantined);
-                if let Some(endpoint) = lane.endpoint.filter(|_| claims.unreadable) {
-                    self.rules.disable_unreadable(&mut tx, endpoint).await?;
-                }
+            let shares = fairness::shares(&lanes, &under_way, own, rotation, now);
+            let claims = tx.claim(&shares, &self.owner, &self.opened).await?;
+            claimed = claims.claimed;
+            let quarantined = u64::try_from(claims.quarantined).unwrap_or(u64::MAX);
+            let state = DeliveryState::Quarantined.as_str();
+            metrics::counter!(names::WEBHOOK_ENDED, "state" => state).increment(quarantined);
+            for endpoint in claims.unreadable {
+                self.rules.disable_unreadable(&mut tx, endpoint).await?;
             }
         }
         tx.commit().await?;
@@ -237,8 +237,10 @@ impl Engine {
     fn send(self: &Arc<Self>, delivery: Claimed) {
         let guard = OutcomeGuard {
             engine: self.clone(),
-            id: delivery.id,
-            number: delivery.number,
+            attempt: Attempt {
+                delivery: delivery.id,
+                number: delivery.number,
+            },
             outcome: None,
         };
         let engine = self.clone();
@@ -258,16 +260,15 @@ impl Engine {
 /// Hands in an attempt's outcome when its task ends, however it ends: a panic in it must not lose the delivery.
 struct OutcomeGuard {
     engine: Arc<Engine>,
-    id: DeliveryId,
-    number: i64,
+    attempt: Attempt,
     outcome: Option<Outcome>,
 }
 
 impl Drop for OutcomeGuard {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(Outcome::crashed);
-        let (id, number) = (self.id, self.number);
-        self.engine.in_flight.hand_in(Finished { id, number, outcome });
+        let attempt = self.attempt;
+        self.engine.in_flight.hand_in(Finished { attempt, outcome });
         self.engine.wake.now();
     }
 }
@@ -329,8 +330,10 @@ mod tests {
             engine.measure(&written);
             let guard = OutcomeGuard {
                 engine: engine.clone(),
-                id: claimed[0].id,
-                number: claimed[0].number,
+                attempt: Attempt {
+                    delivery: claimed[0].id,
+                    number: claimed[0].number,
+                },
                 outcome: None,
             };
             let task = engine.tasks.spawn(async move {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::webhook::rules::elapsed;
-use crate::store::webhooks::claims::Lane;
+use crate::store::webhooks::lanes::{Lane, Share};
 
 /// The longest rest: what a nudge missed is found within it.
 pub(super) const POLL: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ pub(super) const POLL: Duration = Duration::from_secs(1);
 const IN_FLIGHT_LIMIT: usize = 512;
 
 /// How many deliveries are claimed in one transaction.
-const CLAIM_LIMIT: usize = 64;
+const CLAIM_LIMIT: usize = 256;
 
 /// A lane that has something to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,22 +29,24 @@ struct LaneLoad {
 
 /// Whether any lane may send something now, `in_flight` being under way in this process.
 pub(super) fn may_send(lanes: &[Lane], in_flight: &HashMap<String, usize>, now: Timestamp) -> bool {
-    lanes.iter().any(|lane| {
-        let in_flight = in_flight.get(&lane.key).copied().unwrap_or_default();
-        let urgent = lane.urgent.is_some_and(|at| at <= now);
-        lane.due <= now && in_flight < lane.cap && (urgent || !lane.down || in_flight == 0)
-    })
+    let is_full = in_flight.values().sum::<usize>() >= IN_FLIGHT_LIMIT;
+    !is_full
+        && lanes.iter().any(|lane| {
+            let in_flight = in_flight.get(&lane.key).copied().unwrap_or_default();
+            let urgent = lane.urgent.is_some_and(|at| at <= now);
+            lane.due <= now && in_flight < lane.cap && (urgent || !lane.down || in_flight == 0)
+        })
 }
 
 /// Who may claim how many, and whether a probe: of what is `under_way` in all replicas the lanes' own bounds count, of
 /// this process' `own` the total. `rotation` changes from turn to turn, and with it the lane that begins.
-pub(super) fn claims(
+pub(super) fn shares(
     lanes: &[Lane],
     under_way: &HashMap<String, usize>,
     own: usize,
     rotation: usize,
     now: Timestamp,
-) -> Vec<(Lane, usize, bool)> {
+) -> Vec<Share> {
     let mut due: Vec<Lane> = lanes.iter().filter(|lane| lane.due <= now).cloned().collect();
     due.sort_by(|one, other| one.key.cmp(&other.key));
     let begin = rotation % due.len().max(1);
@@ -63,7 +65,7 @@ pub(super) fn claims(
         .filter(|(_, limit)| *limit > 0)
         .map(|(lane, limit)| {
             let probe = of(&lane) == 0;
-            (lane, limit, probe)
+            Share { lane, limit, probe }
         })
         .collect()
 }
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn each_lane_gets_its_turn_before_any_gets_a_second() {
-        let lanes = [idle(32); 100];
+        let lanes = [idle(32); CLAIM_LIMIT + 36];
         let allotted = fair_shares(&lanes, 0);
         assert_eq!(allotted.iter().sum::<usize>(), CLAIM_LIMIT);
         assert!(allotted.iter().all(|given| *given <= 1));

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::record_outcome::Finished;
-use crate::domain::id::DeliveryId;
 use crate::domain::webhook::rules::elapsed;
 use crate::store::webhooks::claims::Claimed;
+use crate::store::webhooks::outcomes::Attempt;
 
 /// How often stored times are checked.
 const SWEEP: Duration = Duration::from_secs(15);
 /// How many outcomes are written in one transaction.
-const SETTLE_LIMIT: usize = 64;
+const SETTLE_LIMIT: usize = 512;
 
 /// The dispatcher's memory.
 #[derive(Debug)]
@@ -23,19 +23,14 @@ pub(super) struct InFlight(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    attempts: HashMap<DeliveryId, Attempt>,
+    /// The lanes of the attempts under way.
+    attempts: HashMap<Attempt, String>,
     finished: Vec<Finished>,
     /// Whether rows may be claimed that are not under way: at the start, and after a commit of unknown outcome.
     claims_uncertain: bool,
     swept_at: Option<Timestamp>,
     /// Where the next turn begins to share out slots.
     rotation: usize,
-}
-
-#[derive(Debug)]
-struct Attempt {
-    number: i64,
-    lane: String,
 }
 
 /// What a turn has to do beside claiming.
@@ -90,11 +85,9 @@ impl InFlight {
         }
     }
 
-    /// The attempts under way, by delivery and number.
-    pub(super) fn alive(&self) -> HashSet<(DeliveryId, i64)> {
-        let state = self.0.lock();
-        let attempts = state.attempts.iter();
-        attempts.map(|(id, attempt)| (*id, attempt.number)).collect()
+    /// The attempts under way.
+    pub(super) fn alive(&self) -> HashSet<Attempt> {
+        self.0.lock().attempts.keys().copied().collect()
     }
 
     /// Whether nothing is under way.
@@ -103,11 +96,11 @@ impl InFlight {
     }
 
     /// How many attempts of each lane are under way, without those that this turn settles.
-    pub(super) fn by_lane(&self, settled: &HashSet<DeliveryId>) -> HashMap<String, usize> {
+    pub(super) fn by_lane(&self, settled: &HashSet<Attempt>) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
-        for (id, attempt) in &self.0.lock().attempts {
-            if !settled.contains(id) {
-                *counts.entry(attempt.lane.clone()).or_default() += 1;
+        for (attempt, lane) in &self.0.lock().attempts {
+            if !settled.contains(attempt) {
+                *counts.entry(lane.clone()).or_default() += 1;
             }
         }
         counts
@@ -132,14 +125,14 @@ impl InFlight {
         state.swept_at = agenda.sweep.map(|_| now).or(state.swept_at);
         state.finished.drain(..agenda.finished.len());
         for done in &agenda.finished {
-            state.attempts.remove(&done.id);
+            state.attempts.remove(&done.attempt);
         }
         for delivery in claimed {
             let attempt = Attempt {
+                delivery: delivery.id,
                 number: delivery.number,
-                lane: delivery.lane.clone(),
             };
-            state.attempts.insert(delivery.id, attempt);
+            state.attempts.insert(attempt, delivery.lane.clone());
         }
         state.attempts.len()
     }

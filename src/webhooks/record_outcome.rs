@@ -1,5 +1,7 @@
-//! What an attempt's outcome changes: the delivery, its endpoint's health, and which events report that. All of it
+//! What the outcomes of attempts change: the deliveries, their endpoints' health, and which events report that. All of it
 //! in one transaction.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -12,16 +14,15 @@ use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::rules::{self, After, EndpointHealth, JITTER, Schedule};
 use crate::domain::webhook::{AttemptError, DeliveryState, DisabledReason, Endpoint, Health};
-use crate::store::webhooks::outcomes::{Sending, Settled};
+use crate::store::webhooks::outcomes::{Attempt, EndedAttempt, Sending, Settled, Settlement};
+use crate::store::webhooks::standing::Standing;
 use crate::store::{self, Tx};
 
 /// An attempt that has ended.
 #[derive(Debug, Clone)]
 pub(super) struct Finished {
-    /// The delivery.
-    pub(super) id: DeliveryId,
-    /// The attempt's number.
-    pub(super) number: i64,
+    /// The attempt.
+    pub(super) attempt: Attempt,
     /// How it ended.
     pub(super) outcome: Outcome,
 }
@@ -43,107 +44,197 @@ pub(super) struct Rules {
     pub(super) clock: SharedClock,
 }
 
+/// What the outcomes of one turn change, decided in memory in the order in which they came in.
+#[derive(Default)]
+struct Decided {
+    settlements: Vec<Settlement>,
+    standings: HashMap<EndpointId, Standing>,
+    /// The endpoints whose health changed.
+    touched: BTreeSet<EndpointId>,
+    /// Those that took something.
+    took: BTreeSet<EndpointId>,
+    /// Those that were down and took something.
+    back: BTreeSet<EndpointId>,
+    /// Those that answered that they are gone.
+    gone: BTreeSet<EndpointId>,
+    /// Those that were announced as failing and took something.
+    recovered: BTreeSet<EndpointId>,
+}
+
+impl Decided {
+    /// Changes what was decided for earlier deliveries of an endpoint that would wait.
+    fn change_waiting(&mut self, endpoint: EndpointId, change: impl Fn(&Settlement, Timestamp) -> Settled) {
+        for settlement in &mut self.settlements {
+            if let (Some(of), Settled::Waits(due)) = (settlement.delivery.endpoint, settlement.settled)
+                && of == endpoint
+            {
+                settlement.settled = change(settlement, due);
+            }
+        }
+    }
+}
+
 impl Rules {
-    /// Writes what an attempt's outcome changes.
+    /// Writes what the outcomes of attempts change: everything is read first, decided by the rules, and written by a few
+    /// statements whatever the number of outcomes.
     pub(super) async fn settle(
         &self,
         tx: &mut Tx,
-        finished: &Finished,
+        finished: &[Finished],
         owner: &str,
-    ) -> Result<Written, store::Error> {
-        let Some(mut delivery) = tx.sending(finished.id, finished.number, owner).await? else {
-            return Ok(Written::Stale);
+    ) -> Result<Vec<Written>, store::Error> {
+        if finished.is_empty() {
+            return Ok(Vec::new());
+        }
+        let attempts: Vec<Attempt> = finished.iter().map(|one| one.attempt).collect();
+        let sending = tx.sending(&attempts, owner).await?;
+        let endpoints: BTreeSet<EndpointId> = sending.iter().filter_map(|one| one.endpoint).collect();
+        let mut decided = Decided {
+            standings: tx.standings(endpoints).await?,
+            ..Decided::default()
         };
-        let outcome = &finished.outcome;
-        tx.end_attempt(finished.id, finished.number, &outcome.end).await?;
-        let endpoint = match delivery.endpoint {
-            Some(id) => tx.endpoint(id, &Tenancy::All).await?,
-            None => None,
-        };
+        let mut sending: HashMap<Attempt, Sending> =
+            sending.into_iter().map(|one| (one.attempt, one)).collect();
+        let mut ended = Vec::with_capacity(sending.len());
+        for Finished { attempt, outcome } in finished {
+            if let Some(delivery) = sending.remove(attempt) {
+                ended.push(attempt.ended_by(&outcome.end));
+                self.decide(&mut decided, delivery, outcome, tx.trusted_now());
+            }
+        }
+        let written = self.write(tx, &decided, &ended).await?;
+        let mut outcomes: HashMap<Attempt, Written> = decided
+            .settlements
+            .iter()
+            .filter(|settlement| written.contains(&settlement.delivery.attempt.delivery))
+            .map(|settlement| (settlement.delivery.attempt, written_of(settlement)))
+            .collect();
+        let outcome_of = |one: &Finished| outcomes.remove(&one.attempt).unwrap_or(Written::Stale);
+        Ok(finished.iter().map(outcome_of).collect())
+    }
+
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        decided: &Decided,
+        ended: &[EndedAttempt],
+    ) -> Result<HashSet<DeliveryId>, store::Error> {
+        tx.end_attempts(ended).await?;
+        let touched = decided.touched.iter();
+        let healths = touched.filter_map(|id| Some((*id, &decided.standings.get(id)?.health)));
+        tx.save_standings(healths).await?;
+        // What waits in the rows; what waits from now on was decided with it.
+        for id in &decided.back {
+            tx.wake_deliveries(*id).await?;
+        }
+        for id in &decided.recovered {
+            if let Some(endpoint) = tx.endpoint(*id, &Tenancy::All).await? {
+                let reason = "it takes deliveries again".to_owned();
+                self.tell(tx, EventType::EndpointRecovered, &endpoint, reason)
+                    .await?;
+            }
+        }
+        for id in &decided.gone {
+            if let Some(endpoint) = tx.endpoint(*id, &Tenancy::All).await? {
+                self.disable(tx, &endpoint, DisabledReason::Gone).await?;
+            }
+        }
+        let written = tx.settle(&decided.settlements).await?;
+        // After the deliveries themselves are out of the way: they may be what lets others go.
+        if !decided.took.is_empty() {
+            tx.unblock_failing(decided.took.iter().copied()).await?;
+        }
+        Ok(written)
+    }
+
+    /// What an attempt's outcome changes.
+    fn decide(&self, decided: &mut Decided, mut delivery: Sending, outcome: &Outcome, believed: Timestamp) {
+        let endpoint = delivery.endpoint.filter(|id| decided.standings.contains_key(id));
         let orphaned = delivery.endpoint.is_some() && endpoint.is_none();
-        let (settled, passed) = match (endpoint, outcome.is_accepted()) {
+        let (settled, may_be_passed) = match (endpoint, outcome.is_accepted()) {
             (endpoint, true) => {
-                if let Some(endpoint) = endpoint {
-                    self.succeeded(tx, endpoint).await?;
+                if let Some(id) = endpoint {
+                    self.succeeded(decided, id);
                 }
                 (Settled::Ended(DeliveryState::Delivered), false)
             }
             (_, false) if orphaned => (Settled::Ended(DeliveryState::Cancelled), false),
-            (Some(endpoint), false) => self.failed(tx, &mut delivery, endpoint, outcome).await?,
-            (None, false) => (
-                self.callback_failed(&mut delivery, outcome, tx.trusted_now()),
-                false,
-            ),
+            (Some(id), false) => self.failed(decided, &mut delivery, id, outcome, believed),
+            (None, false) => (self.callback_failed(&mut delivery, outcome, believed), false),
         };
-        if !tx.settle(&delivery, settled, passed).await? {
-            return Ok(Written::Stale);
-        }
-        // After the delivery itself is out of the way: it may be what lets another go.
-        if let (Some(id), true) = (delivery.endpoint, outcome.is_accepted()) {
-            tx.unblock_failing(id).await?;
-        }
-        Ok(match settled {
-            Settled::Ended(state) => Written::Final(state, delivery.created_at),
-            Settled::Waits(_) | Settled::Held => Written::Pending,
-        })
+        decided.settlements.push(Settlement {
+            delivery,
+            settled,
+            may_be_passed,
+        });
     }
 
-    async fn succeeded(&self, tx: &mut Tx, mut endpoint: Endpoint) -> Result<(), store::Error> {
-        let recovery = endpoint.health.succeeded(self.clock.now());
-        tx.save_health(endpoint.id, &endpoint.health).await?;
+    fn succeeded(&self, decided: &mut Decided, id: EndpointId) {
+        let now = self.clock.now();
+        let Some(standing) = decided.standings.get_mut(&id) else {
+            return;
+        };
+        let recovery = standing.health.succeeded(now);
+        decided.touched.insert(id);
+        decided.took.insert(id);
         if recovery.was_down {
-            tx.wake_deliveries(endpoint.id).await?;
+            decided.back.insert(id);
+            decided.change_waiting(id, |settlement, due| {
+                let passed = settlement.delivery.passed || settlement.may_be_passed;
+                Settled::Waits(if passed { due } else { due.min(now) })
+            });
         }
         if recovery.was_announced {
-            let reason = "it takes deliveries again".to_owned();
-            self.tell(tx, EventType::EndpointRecovered, &endpoint, reason)
-                .await?;
+            decided.recovered.insert(id);
         }
-        Ok(())
     }
 
     /// The delivery's new state, and whether a later one of its session may go first.
-    async fn failed(
+    fn failed(
         &self,
-        tx: &mut Tx,
+        decided: &mut Decided,
         delivery: &mut Sending,
-        mut endpoint: Endpoint,
+        id: EndpointId,
         outcome: &Outcome,
-    ) -> Result<(Settled, bool), store::Error> {
+        believed: Timestamp,
+    ) -> (Settled, bool) {
         let now = self.clock.now();
-        let last_success = endpoint.health.last_success_at;
+        let Some(standing) = decided.standings.get_mut(&id) else {
+            return (Settled::Ended(DeliveryState::Cancelled), false);
+        };
+        let last_success = standing.health.last_success_at;
         let not_before = if outcome.crashed {
             None
         } else {
-            endpoint.health.failed(now, &outcome.why());
+            standing.health.failed(now, &outcome.why());
             let pause = pause(outcome, now);
             if let Some(until) = pause {
-                endpoint.health.pause(until);
+                standing.health.pause(until);
             }
-            self.plan_probe(&mut endpoint.health, now);
-            tx.save_health(endpoint.id, &endpoint.health).await?;
+            self.plan_probe(&mut standing.health, now);
+            decided.touched.insert(id);
             pause
         };
         if outcome.end.status == Some(410) {
-            if endpoint.settings.enabled {
-                self.disable(tx, &endpoint, DisabledReason::Gone).await?;
+            if std::mem::replace(&mut standing.enabled, false) {
+                decided.gone.insert(id);
+                decided.change_waiting(id, |_, _| Settled::Held);
             }
-            return Ok((Settled::Held, false));
+            return (Settled::Held, false);
         }
-        let moments = (now, tx.trusted_now());
-        let after = self.after(delivery, outcome, not_before, moments);
-        let settled = match after {
-            After::Retry(_) if !endpoint.settings.enabled => Settled::Held,
+        let enabled = standing.enabled;
+        let settled = match self.after(delivery, outcome, not_before, (now, believed)) {
+            After::Retry(_) if !enabled => Settled::Held,
             After::Retry(at) => Settled::Waits(at),
             After::Exhausted => Settled::Ended(DeliveryState::Exhausted),
             After::Quarantined => Settled::Ended(DeliveryState::Quarantined),
         };
         let refused = outcome.end.status.is_some_and(rules::refuses_content)
             && outcome.end.error != Some(AttemptError::ClockSkew);
-        Ok((
+        (
             settled,
             refused || delivery.progress.may_be_passed(now, last_success),
-        ))
+        )
     }
 
     /// A callback has no endpoint to disable or to pause: its one delivery waits or ends.
@@ -274,6 +365,13 @@ impl Rules {
     }
 }
 
+const fn written_of(settlement: &Settlement) -> Written {
+    match settlement.settled {
+        Settled::Ended(state) => Written::Final(state, settlement.delivery.created_at),
+        Settled::Waits(_) | Settled::Held => Written::Pending,
+    }
+}
+
 /// Until when a receiver asked for silence, if its status gives it the right to.
 fn pause(outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
     let asks = outcome.end.status.is_some_and(rules::asks_for_pause);
@@ -289,3 +387,7 @@ fn since(health: &EndpointHealth, what: &str) -> String {
         None => what.to_owned(),
     }
 }
+
+#[cfg(test)]
+#[path = "record_outcome_tests.rs"]
+mod tests;

@@ -223,8 +223,17 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
     let id = EventId::new(gateway_id(0xe));
     let about_session = |ended, sequence, machine| {
         let operation = operation(ended)?;
-        let session = session(ended, Some(operation.id))?;
-        let moment = at(if ended { 114 } else { 4 });
+        let mut session = session(ended, Some(operation.id))?;
+        let finished = |one: &&mut MachineFacts| machine == Some(one.name.as_str());
+        if let Some(one) = session.facts.machines.iter_mut().find(finished) {
+            (one.state, one.result) = (SessionState::Stopped, Some(SessionResult::Success));
+            (one.progress, one.ended_at) = (Some(100), Some(at(95)));
+        }
+        let moment = at(match (ended, machine) {
+            (true, _) => 114,
+            (false, Some(_)) => 96,
+            (false, None) => 4,
+        });
         session_event(
             &origin(id, moment),
             kind,

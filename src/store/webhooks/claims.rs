@@ -1,52 +1,36 @@
-//! Claims: which lanes have something to send, and what of it is this process' now.
+//! Claims: what of that which is due is this process' to send now, of all lanes at once.
 //!
 //! A claim sets owner and attempt number; every later write names both ([`super::outcomes`]), so that whoever lost a
-//! delivery changes nothing. A lane is what shares a bound on concurrency: an endpoint, or the origin of callbacks.
+//! delivery changes nothing. A turn of claims is a few statements whatever the number of lanes and deliveries.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::any::AnyRow;
 
-use super::super::readable::{CALLBACK_LANES as CALLBACKS, ENDPOINTS, Unreadable};
+use super::super::engine::Engine;
 use super::super::row::{Columns as _, micros};
-use super::super::{Error, Store, Tx};
-use super::destination::Destination;
-use super::outcomes::{AttemptEnd, Settled};
+use super::super::sets::{Shape, parameter};
+use super::super::{Error, Tx};
+use super::choose::Chosen;
+use super::destination::{self, Destination};
+use super::fan_out::{KEYS, keys};
+use super::lanes::Share;
+use super::opened::OpenedDestinations;
+use super::outcomes::{Attempt, AttemptEnd, EndedAttempt, Settled, Settlement};
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
-use crate::domain::webhook::rules::{PASS_AFTER, PASS_FAILURES, earlier};
 use crate::domain::webhook::{AttemptError, DeliveryState};
 
-/// How many callbacks to one origin may be under way at once.
-const CALLBACK_CONCURRENCY: usize = 4;
-
-/// Something with deliveries that wait.
-#[derive(Debug, Clone)]
-pub struct Lane {
-    /// Its key in the rows.
-    pub key: String,
-    /// The endpoint; none for callbacks.
-    pub endpoint: Option<EndpointId>,
-    /// How many deliveries may be in flight at once.
-    pub cap: usize,
-    /// Whether only a probe may go out.
-    pub down: bool,
-    /// When something may go out next.
-    pub due: Timestamp,
-    /// When something may go out that ignores the endpoint's pauses.
-    pub urgent: Option<Timestamp>,
-    /// Until when the endpoint asked for silence.
-    pub paused_until: Option<Timestamp>,
-}
-
-/// What a claim of a lane brought.
+/// What a turn of claims brought.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
     /// What is to be sent.
     pub claimed: Vec<Claimed>,
-    /// Whether the lane's endpoint cannot be read, so that it has to be disabled. Nothing of it was claimed.
-    pub unreadable: bool,
+    /// Endpoints that cannot be read, so that they have to be disabled. Nothing of them was claimed.
+    pub unreadable: Vec<EndpointId>,
     /// How many deliveries could not be read and were put into quarantine.
     pub quarantined: usize,
 }
@@ -64,327 +48,259 @@ pub struct Claimed {
     pub event: EventId,
     /// The event's type.
     pub kind: EventType,
-    /// The bytes to send.
-    pub body: String,
+    /// The bytes to send, shared by all deliveries of the event.
+    pub body: Arc<str>,
     /// When the delivery was written.
     pub created_at: Timestamp,
     /// Whether it probes an endpoint that is down.
     pub probe: bool,
-    /// The receiver's URL.
-    pub to: Destination,
+    /// Where it goes.
+    pub to: Arc<Destination>,
 }
 
-const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, \
-     (select min(d.due_at) from webhook_deliveries d where d.lane = e.id and d.state = 'pending' and d.blocked = 0) as due, \
-     (select min(u.due_at) from webhook_deliveries u where u.lane = e.id and u.state = 'pending' and u.urgent = 1) as urgent \
-     from webhook_endpoints e where e.enabled = 1";
-
-const CALLBACK_LANES: &str = "select lane, min(due_at) as due from webhook_deliveries \
-     where endpoint_id is null and state = 'pending' group by lane";
-
-/// Every lane in which something waits, those aside that cannot be read.
-fn lanes(known: &Unreadable, endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Result<Vec<Lane>, Error> {
-    let of_endpoints = known.read(ENDPOINTS, endpoints, |row| {
-        let due = row.opt_at("due")?;
-        due.map(|due| endpoint_lane(row, due)).transpose()
-    })?;
-    let of_callbacks = known.read(CALLBACKS, callbacks, |row| {
-        Ok(Lane {
-            key: row.text("lane")?,
-            endpoint: None,
-            cap: CALLBACK_CONCURRENCY,
-            down: false,
-            due: row.at("due")?,
-            urgent: None,
-            paused_until: None,
-        })
-    })?;
-    Ok(of_endpoints
-        .items
-        .into_iter()
-        .flatten()
-        .chain(of_callbacks.items)
-        .collect())
+/// A delivery whose attempt begins.
+#[derive(Serialize)]
+struct Beginning {
+    delivery: String,
+    as_probe: i64,
 }
 
-fn endpoint_lane(row: &AnyRow, due: Timestamp) -> Result<Lane, Error> {
-    let paused_until = row.opt_at("paused_until")?;
-    let urgent = row.opt_at("urgent")?;
-    let down = row.opt_int("down_since")?.is_some();
-    // The probe's time, not the row's, counts for an endpoint that is down.
-    let own = if down {
-        row.opt_at("next_probe_at")?.unwrap_or(due)
-    } else {
-        due
-    };
-    let unhurried = paused_until.map_or(own, |until| until.max(own));
-    Ok(Lane {
-        key: row.text("id")?,
-        endpoint: Some(row.parsed("id")?),
-        cap: usize::try_from(row.int("max_concurrency")?).unwrap_or(1),
-        down,
-        due: urgent.map_or(unhurried, |at| at.min(unhurried)),
-        urgent,
-        paused_until,
-    })
-}
+const BEGINNINGS: Shape = &[("delivery", "text"), ("as_probe", "bigint")];
+const ATTEMPTS: Shape = &[("delivery", "text"), ("number", "bigint")];
 
-impl Store {
-    /// Every lane in which something waits, read without a transaction.
-    ///
-    /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn waiting_lanes(&self) -> Result<Vec<Lane>, Error> {
-        let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.reader()).await?;
-        let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.reader()).await?;
-        lanes(&self.0.unreadable, &endpoints, &callbacks)
-    }
+/// Makes deliveries `$2`'s.
+pub(super) fn begin_sql(engine: Engine) -> String {
+    format!(
+        "update webhook_deliveries set state = 'sending', due_at = null, urgent = 0, owner = $2, probe = r.as_probe, \
+             since = case when attempts = 0 then $3 else since end, attempts = attempts + 1, last_attempt_at = $3 \
+         from {} where id = r.delivery and state = 'pending' \
+         returning id, lane, endpoint_id, attempts, event_id, event_type, operation_id, created_at, probe",
+        engine.table("$1", BEGINNINGS)
+    )
 }
 
 impl Tx {
-    /// Every lane in which something waits.
-    ///
-    /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn waiting_lanes(&mut self) -> Result<Vec<Lane>, Error> {
-        let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.connection()).await?;
-        let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.connection()).await?;
-        lanes(&self.store.unreadable, &endpoints, &callbacks)
-    }
-
-    /// How many attempts of each lane are under way, those of other replicas included.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    pub async fn under_way(&mut self) -> Result<HashMap<String, usize>, Error> {
-        let rows = sqlx::query(
-            "select lane, count(*) as attempts from webhook_deliveries where state = 'sending' group by lane",
-        )
-        .fetch_all(self.connection())
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    row.text("lane")?,
-                    usize::try_from(row.int("attempts")?).unwrap_or(0),
-                ))
-            })
-            .collect()
-    }
-
-    /// Claims up to `limit` deliveries of a lane for `owner` and writes the beginning of an attempt for each. What is
-    /// urgent comes first; an endpoint that is down gets one probe, and only when `probe` allows. What cannot be read,
-    /// because it was sealed with another key or is damaged, is set aside by itself and stops nothing else.
+    /// Claims for `owner` what the lanes may send, each within its share, and writes the beginning of an attempt for each.
+    /// What is urgent comes first; an endpoint that is down gets one probe, and only when its share allows one. What cannot
+    /// be read, because it was sealed with another key or is damaged, is set aside by itself and stops nothing else.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn claim(
         &mut self,
-        lane: &Lane,
-        limit: usize,
-        probe: bool,
+        shares: &[Share],
         owner: &str,
+        opened: &OpenedDestinations,
     ) -> Result<Claims, Error> {
         let now = self.clock().now();
-        let mut chosen: Vec<(String, bool)> = Vec::new();
-        if lane.urgent.is_some_and(|at| at <= now) {
-            let ids = self.urgent(lane, now, limit).await?;
-            chosen.extend(ids.into_iter().map(|id| (id, false)));
+        let mut claims = Claims::default();
+        let mut chosen = self.choose(shares, now).await?;
+        if chosen.is_empty() {
+            return Ok(claims);
         }
-        let paused = lane.paused_until.is_some_and(|until| until > now);
-        if chosen.len() < limit && !paused {
-            if lane.down {
-                if probe && chosen.is_empty() {
-                    let id = self.probe(lane, now).await?;
-                    chosen.extend(id.map(|id| (id, true)));
+        let destinations = self
+            .readable_destinations(&chosen, opened, &mut claims.unreadable)
+            .await?;
+        // Callbacks of one origin differ in path and secret.
+        chosen.retain(|one| one.endpoint.is_none_or(|id| destinations.contains_key(&id)));
+        let begun = self.begin_attempts(&chosen, owner, now).await?;
+        if begun.is_empty() {
+            return Ok(claims);
+        }
+        let bodies = self.bodies(&begun).await?;
+        let callbacks = self.callback_destinations(&begun).await?;
+        let mut unreadable = Vec::new();
+        for row in &begun {
+            let id: DeliveryId = row.parsed("id")?;
+            match claimed(row, &bodies, &destinations, &callbacks) {
+                Ok(claimed) => claims.claimed.push(claimed),
+                Err(error) if error.is_unreadable() => {
+                    tracing::error!(
+                        delivery = %id,
+                        error = &error as &dyn std::error::Error,
+                        "a delivery cannot be read and is quarantined"
+                    );
+                    unreadable.push(Attempt {
+                        delivery: id,
+                        number: row.int("attempts")?,
+                    });
                 }
-            } else {
-                for id in self.due(lane, now, limit - chosen.len()).await? {
-                    if !chosen.iter().any(|(known, _)| *known == id) {
-                        chosen.push((id, false));
-                    }
-                }
+                Err(error) => return Err(error),
             }
         }
-        let mut claims = Claims::default();
-        let shared = match lane.endpoint {
-            Some(endpoint) if !chosen.is_empty() => match self.endpoint_destination(endpoint).await {
-                Ok(destination) => Some(destination),
-                Err(error) if error.is_unreadable() => {
+        claims.quarantined = unreadable.len();
+        self.quarantine(&unreadable, owner).await?;
+        let order: HashMap<&str, usize> = chosen.iter().map(|one| one.id.as_str()).zip(0..).collect();
+        claims
+            .claimed
+            .sort_by_cached_key(|claimed| order.get(claimed.id.to_string().as_str()).copied());
+        Ok(claims)
+    }
+
+    async fn readable_destinations(
+        &mut self,
+        chosen: &[Chosen],
+        opened: &OpenedDestinations,
+        unreadable: &mut Vec<EndpointId>,
+    ) -> Result<HashMap<EndpointId, Arc<Destination>>, Error> {
+        let endpoints: HashSet<EndpointId> = chosen.iter().filter_map(|one| one.endpoint).collect();
+        let mut readable = HashMap::new();
+        if endpoints.is_empty() {
+            return Ok(readable);
+        }
+        for (endpoint, destination) in self.endpoint_destinations(endpoints, opened).await? {
+            match destination {
+                Ok(destination) => {
+                    readable.insert(endpoint, destination);
+                }
+                Err(error) => {
                     tracing::error!(
                         %endpoint,
                         error = &error as &dyn std::error::Error,
                         "nothing can be sent to a webhook endpoint"
                     );
-                    claims.unreadable = true;
-                    return Ok(claims);
+                    unreadable.push(endpoint);
                 }
-                Err(error) => return Err(error),
-            },
-            // Callbacks of one origin differ in path and secret.
-            Some(_) | None => None,
-        };
-        for (id, probe) in chosen {
-            let Some(begun) = self.begin_attempt(&id, probe, owner, now).await? else {
-                continue;
-            };
-            match self.claimed(lane, &begun, probe, shared.as_ref()).await {
-                Ok(claimed) => claims.claimed.push(claimed),
-                Err(error) if error.is_unreadable() => {
-                    tracing::error!(
-                        delivery = id,
-                        error = &error as &dyn std::error::Error,
-                        "a delivery cannot be read and is quarantined"
-                    );
-                    self.quarantine(&begun, owner).await?;
-                    claims.quarantined += 1;
+            }
+        }
+        Ok(readable)
+    }
+
+    /// Makes deliveries `owner`'s; their rows.
+    async fn begin_attempts(
+        &mut self,
+        chosen: &[Chosen],
+        owner: &str,
+        now: Timestamp,
+    ) -> Result<Vec<AnyRow>, Error> {
+        let beginnings = chosen.iter().map(|one| Beginning {
+            delivery: one.id.clone(),
+            as_probe: i64::from(one.probe),
+        });
+        let rows = sqlx::query(sqlx::AssertSqlSafe(begin_sql(self.engine())))
+            .bind(parameter(&beginnings.collect::<Vec<_>>())?)
+            .bind(owner)
+            .bind(micros(now))
+            .fetch_all(self.connection())
+            .await?;
+        let attempts = rows.iter().map(|row| {
+            Ok(Attempt {
+                delivery: row.parsed("id")?,
+                number: row.int("attempts")?,
+            })
+        });
+        let attempts = attempts.collect::<Result<Vec<_>, Error>>()?;
+        let table = self.engine().table("$1", ATTEMPTS);
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "insert into webhook_attempts (delivery_id, number, at) select r.delivery, r.number, $2 from {table}"
+        )))
+        .bind(parameter(&attempts)?)
+        .bind(micros(now))
+        .execute(self.connection())
+        .await?;
+        Ok(rows)
+    }
+
+    /// The bodies of the events that are sent; those that cannot be read are missing.
+    async fn bodies(&mut self, begun: &[AnyRow]) -> Result<HashMap<String, Arc<str>>, Error> {
+        let events = begun.iter().map(|row| row.text("event_id"));
+        let events = events.collect::<Result<HashSet<_>, _>>()?;
+        let table = self.engine().table("$1", KEYS);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select id, body from events where id in (select r.key from {table})"
+        )))
+        .bind(keys(events)?)
+        .fetch_all(self.connection())
+        .await?;
+        let mut bodies = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            match row.text("body") {
+                Ok(body) => {
+                    bodies.insert(row.text("id")?, Arc::from(body));
                 }
+                Err(error) if error.is_unreadable() => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(claims)
+        Ok(bodies)
     }
 
-    async fn urgent(&mut self, lane: &Lane, now: Timestamp, limit: usize) -> Result<Vec<String>, Error> {
-        let rows = sqlx::query(
-            "select id from webhook_deliveries \
-             where lane = $1 and state = 'pending' and urgent = 1 and due_at <= $2 order by due_at, place limit $3",
-        )
-        .bind(lane.key.clone())
-        .bind(micros(now))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.connection())
-        .await?;
-        rows.iter().map(|row| row.text("id")).collect()
-    }
-
-    /// Due deliveries, at most one of each session, and none of a session that has one under way.
-    async fn due(&mut self, lane: &Lane, now: Timestamp, limit: usize) -> Result<Vec<String>, Error> {
-        let rows = sqlx::query(
-            "select d.id, d.order_key, d.place from webhook_deliveries d \
-             where d.lane = $1 and d.state = 'pending' and d.blocked = 0 and d.due_at <= $2 \
-               and (d.order_key is null or not exists (select 1 from webhook_deliveries s \
-                    where s.lane = $1 and s.order_key = d.order_key and s.state = 'sending')) \
-             order by d.due_at, d.place limit $3",
-        )
-        .bind(lane.key.clone())
-        .bind(micros(now))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.connection())
-        .await?;
-        let mut found = rows
-            .iter()
-            .map(|row| Ok((row.int("place")?, row.opt_text("order_key")?, row.text("id")?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        found.sort();
-        let mut sessions = HashSet::new();
-        found.retain(|(_, session, _)| {
-            session
-                .as_ref()
-                .is_none_or(|session| sessions.insert(session.clone()))
-        });
-        Ok(found.into_iter().map(|(_, _, id)| id).collect())
-    }
-
-    /// The delivery that probes an endpoint which is down: of the first of each session and those without one, the one
-    /// that was tried longest ago, so that one poisonous body cannot keep the endpoint down. Where the first of a
-    /// session keeps failing, the next of that session takes its turn as well.
-    async fn probe(&mut self, lane: &Lane, now: Timestamp) -> Result<Option<String>, Error> {
-        let row = sqlx::query(
-            "select d.id from webhook_deliveries d \
-             where d.lane = $1 and d.state = 'pending' \
-               and (d.blocked = 0 or (\
-                    not exists (select 1 from webhook_deliveries b where b.lane = $1 and b.order_key = d.order_key \
-                         and b.state = 'pending' and b.blocked = 1 and b.place < d.place) \
-                    and exists (select 1 from webhook_deliveries p where p.lane = $1 and p.order_key = d.order_key \
-                         and p.state = 'pending' and p.blocked = 0 and p.passed = 0 and p.failures >= $2 \
-                         and p.first_failed_at <= $3))) \
-               and (d.order_key is null or not exists (select 1 from webhook_deliveries s \
-                    where s.lane = $1 and s.order_key = d.order_key and s.state = 'sending')) \
-             order by coalesce(d.last_attempt_at, 0), d.place limit 1",
-        )
-        .bind(lane.key.clone())
-        .bind(PASS_FAILURES)
-        .bind(micros(earlier(now, PASS_AFTER)))
-        .fetch_optional(self.connection())
-        .await?;
-        row.map(|row| row.text("id")).transpose()
-    }
-
-    /// Makes a delivery `owner`'s; its row.
-    async fn begin_attempt(
+    /// Where the callbacks go that are sent; those that cannot be read have an error in its place.
+    async fn callback_destinations(
         &mut self,
-        id: &str,
-        probe: bool,
-        owner: &str,
-        now: Timestamp,
-    ) -> Result<Option<AnyRow>, Error> {
-        let row = sqlx::query(
-            "update webhook_deliveries set state = 'sending', due_at = null, urgent = 0, owner = $1, probe = $2, \
-                 since = case when attempts = 0 then $3 else since end, attempts = attempts + 1, last_attempt_at = $3 \
-             where id = $4 and state = 'pending' \
-             returning id, attempts, event_id, event_type, operation_id, created_at",
-        )
-        .bind(owner)
-        .bind(i64::from(probe))
-        .bind(micros(now))
-        .bind(id)
-        .fetch_optional(self.connection())
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        sqlx::query("insert into webhook_attempts (delivery_id, number, at) values ($1, $2, $3)")
-            .bind(id)
-            .bind(row.int("attempts")?)
-            .bind(micros(now))
-            .execute(self.connection())
-            .await?;
-        Ok(Some(row))
-    }
-
-    async fn claimed(
-        &mut self,
-        lane: &Lane,
-        row: &AnyRow,
-        probe: bool,
-        shared: Option<&Destination>,
-    ) -> Result<Claimed, Error> {
-        let event: EventId = row.parsed("event_id")?;
-        let body = sqlx::query("select body from events where id = $1")
-            .bind(event.to_string())
-            .fetch_one(self.connection())
-            .await?
-            .text("body")?;
-        let to = match shared {
-            Some(known) => known.clone(),
-            None => self.callback_destination(&row.text("operation_id")?).await?,
-        };
-        Ok(Claimed {
-            id: row.parsed("id")?,
-            number: row.int("attempts")?,
-            lane: lane.key.clone(),
-            event,
-            kind: EventType::parse(&row.text("event_type")?).ok_or(Error::Corrupt {
-                what: "webhook_deliveries.event_type",
-            })?,
-            body,
-            created_at: row.at("created_at")?,
-            probe,
-            to,
-        })
-    }
-
-    /// Ends an attempt that cannot be made, and its delivery with it.
-    async fn quarantine(&mut self, row: &AnyRow, owner: &str) -> Result<(), Error> {
-        let (id, number): (DeliveryId, i64) = (row.parsed("id")?, row.int("attempts")?);
-        if let Some(delivery) = self.sending(id, number, owner).await? {
-            let end = AttemptEnd {
-                error: Some(AttemptError::Unreadable),
-                ..AttemptEnd::default()
-            };
-            self.end_attempt(id, number, &end).await?;
-            let settled = Settled::Ended(DeliveryState::Quarantined);
-            self.settle(&delivery, settled, false).await?;
+        begun: &[AnyRow],
+    ) -> Result<HashMap<String, Result<Arc<Destination>, Error>>, Error> {
+        let operations = begun.iter().map(|row| row.opt_text("operation_id"));
+        let operations = operations.collect::<Result<Vec<_>, _>>()?;
+        let operations: Vec<String> = operations.into_iter().flatten().collect();
+        if operations.is_empty() {
+            return Ok(HashMap::new());
         }
+        let table = self.engine().table("$1", KEYS);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select operation_id, url, secret from webhook_callbacks where operation_id in (select r.key from {table})"
+        )))
+        .bind(keys(operations)?)
+        .fetch_all(self.connection())
+        .await?;
+        let sealer = self.sealer();
+        let opened = rows.iter().map(|row| {
+            let destination = destination::of_callback(row, &sealer).map(Arc::new);
+            Ok((row.text("operation_id")?, destination))
+        });
+        opened.collect()
+    }
+
+    /// Ends attempts that cannot be made, and their deliveries with them.
+    async fn quarantine(&mut self, attempts: &[Attempt], owner: &str) -> Result<(), Error> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        let end = AttemptEnd {
+            error: Some(AttemptError::Unreadable),
+            ..AttemptEnd::default()
+        };
+        let sending = self.sending(attempts, owner).await?;
+        let ended: Vec<EndedAttempt> = sending.iter().map(|one| one.attempt.ended_by(&end)).collect();
+        self.end_attempts(&ended).await?;
+        let settlements = sending.into_iter().map(|delivery| Settlement {
+            delivery,
+            settled: Settled::Ended(DeliveryState::Quarantined),
+            may_be_passed: false,
+        });
+        self.settle(&settlements.collect::<Vec<_>>()).await?;
         Ok(())
     }
+}
+
+fn claimed(
+    row: &AnyRow,
+    bodies: &HashMap<String, Arc<str>>,
+    endpoints: &HashMap<EndpointId, Arc<Destination>>,
+    callbacks: &HashMap<String, Result<Arc<Destination>, Error>>,
+) -> Result<Claimed, Error> {
+    let corrupt = |what| Error::Corrupt { what };
+    let lost = || corrupt("webhook_deliveries.operation_id");
+    let to = match row.opt_parsed::<EndpointId>("endpoint_id")? {
+        Some(endpoint) => endpoints.get(&endpoint).ok_or_else(lost)?.clone(),
+        None => match callbacks.get(&row.text("operation_id")?).ok_or_else(lost)? {
+            Ok(destination) => destination.clone(),
+            Err(Error::Corrupt { what }) => return Err(corrupt(what)),
+            Err(_) => return Err(Error::Unsealable),
+        },
+    };
+    Ok(Claimed {
+        id: row.parsed("id")?,
+        number: row.int("attempts")?,
+        lane: row.text("lane")?,
+        event: row.parsed("event_id")?,
+        kind: EventType::parse(&row.text("event_type")?).ok_or(corrupt("webhook_deliveries.event_type"))?,
+        body: bodies
+            .get(&row.text("event_id")?)
+            .ok_or(corrupt("events.body"))?
+            .clone(),
+        created_at: row.at("created_at")?,
+        probe: row.flag("probe")?,
+        to,
+    })
 }

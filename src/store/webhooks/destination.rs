@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::any::AnyRow;
 
+use super::super::Error;
 use super::super::row::Columns as _;
 use super::super::seal::Sealer;
-use super::super::{Error, Tx};
 use super::{opened, purpose};
-use crate::domain::id::EndpointId;
 use crate::domain::webhook::Format;
 use crate::domain::webhook::endpoint::{Headers, SigningSecret};
 use crate::domain::webhook::target::TargetUrl;
@@ -26,39 +25,8 @@ pub struct Destination {
     pub format: Format,
 }
 
-impl Tx {
-    /// Where the deliveries of an endpoint go.
-    ///
-    /// # Errors
-    /// [`Error::Database`], and those of what is sealed.
-    pub(super) async fn endpoint_destination(&mut self, id: EndpointId) -> Result<Destination, Error> {
-        let row = sqlx::query("select url, secret, headers, format from webhook_endpoints where id = $1")
-            .bind(id.to_string())
-            .fetch_one(self.connection())
-            .await?;
-        of_endpoint(&row, &self.sealer())
-    }
-
-    /// Where the callback of an operation goes.
-    ///
-    /// # Errors
-    /// [`Error::Database`], and those of what is sealed.
-    pub(super) async fn callback_destination(&mut self, operation: &str) -> Result<Destination, Error> {
-        let row = sqlx::query("select url, secret from webhook_callbacks where operation_id = $1")
-            .bind(operation)
-            .fetch_one(self.connection())
-            .await?;
-        let sealer = self.sealer();
-        let url = opened(&sealer, purpose::CALLBACK_URL, &row.text("url")?)?;
-        let secret = opened(&sealer, purpose::CALLBACK_SECRET, &row.text("secret")?)?;
-        Ok(Destination {
-            target: target(&url)?,
-            secret: signing(&secret)?,
-            headers: Headers::default(),
-            format: Format::Standard,
-        })
-    }
-}
+/// The columns of an endpoint that say so.
+pub(super) const COLUMNS: &str = "url, secret, headers, format";
 
 /// Where an endpoint's deliveries go, out of a row with url, secret, headers and format.
 pub(super) fn of_endpoint(row: &AnyRow, sealer: &Sealer) -> Result<Destination, Error> {
@@ -71,6 +39,18 @@ pub(super) fn of_endpoint(row: &AnyRow, sealer: &Sealer) -> Result<Destination, 
         format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
             what: "webhook_endpoints.format",
         })?,
+    })
+}
+
+/// Where the callback of an operation goes, out of a row with url and secret.
+pub(super) fn of_callback(row: &AnyRow, sealer: &Sealer) -> Result<Destination, Error> {
+    let url = opened(sealer, purpose::CALLBACK_URL, &row.text("url")?)?;
+    let secret = opened(sealer, purpose::CALLBACK_SECRET, &row.text("secret")?)?;
+    Ok(Destination {
+        target: target(&url)?,
+        secret: signing(&secret)?,
+        headers: Headers::default(),
+        format: Format::Standard,
     })
 }
 

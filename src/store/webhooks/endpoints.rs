@@ -27,6 +27,10 @@ const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, fil
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
      told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants";
 
+/// The columns of how an endpoint does.
+pub(super) const HEALTH_COLUMNS: &str = "failures, first_failure_at, last_success_at, last_error, down_since, told_failing, \
+     paused_until, next_probe_at";
+
 /// The form in which a filter is kept.
 #[derive(Serialize, Deserialize)]
 struct StoredFilter {
@@ -324,7 +328,7 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
     })
 }
 
-fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
+pub(super) fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
     let at = |what| -> Result<Option<Timestamp>, Error> { row.opt_at(what) };
     Ok(EndpointHealth {
         failures: row.int("failures")?,

@@ -1,29 +1,44 @@
-//! Outcomes: what came of an attempt, written by the holder of its claim alone.
+//! Outcomes: what came of attempts, written by the holder of their claims alone, many with one statement.
 //!
 //! Order within a session is kept here and where deliveries are made, by `blocked`: of a session's waiting deliveries
 //! at an endpoint, all are blocked but those that may be passed and the first of the others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use sqlx::any::AnyRow;
 
+use super::super::engine::Engine;
 use super::super::readable::DELIVERIES;
 use super::super::row::{Columns as _, micros};
+use super::super::sets::{Shape, parameter};
 use super::super::text::opt_kept;
 use super::super::{Error, Tx};
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::rules::Progress;
 use crate::domain::webhook::{AttemptError, DeliveryState};
 
+/// An attempt at a delivery, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Attempt {
+    /// The delivery.
+    #[serde(serialize_with = "text")]
+    pub delivery: DeliveryId,
+    /// The number of the attempt.
+    pub number: i64,
+}
+
+fn text<S: Serializer>(id: &DeliveryId, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(id)
+}
+
 /// A delivery whose attempt has ended, as its row is.
 #[derive(Debug, Clone)]
 pub struct Sending {
-    /// The delivery.
-    pub id: DeliveryId,
-    /// The number of the attempt.
-    pub number: i64,
+    /// The attempt.
+    pub attempt: Attempt,
     /// The process that claimed it.
     pub owner: String,
     /// Its lane.
@@ -68,10 +83,150 @@ pub enum Settled {
     Ended(DeliveryState),
 }
 
-fn sending_from(row: &AnyRow, (id, number): (DeliveryId, i64), owner: &str) -> Result<Sending, Error> {
+/// What becomes of a delivery whose attempt has ended.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The delivery, with the progress that is to be written.
+    pub delivery: Sending,
+    /// What becomes of it.
+    pub settled: Settled,
+    /// Whether a later one of its session may go first from now on.
+    pub may_be_passed: bool,
+}
+
+/// A session within a lane.
+pub(super) type LaneSession = (String, String);
+
+/// A row of `webhook_attempts` as it ends.
+#[derive(Debug, Serialize)]
+pub struct EndedAttempt {
+    delivery: String,
+    attempt: i64,
+    took_us: Option<i64>,
+    answered: Option<i64>,
+    fault: Option<&'static str>,
+    pointed: Option<String>,
+    said: Option<String>,
+}
+
+impl Attempt {
+    /// It ended so.
+    #[must_use]
+    pub fn ended_by(self, end: &AttemptEnd) -> EndedAttempt {
+        EndedAttempt {
+            delivery: self.delivery.to_string(),
+            attempt: self.number,
+            took_us: end
+                .duration
+                .map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX)),
+            answered: end.status.map(i64::from),
+            fault: end.error.map(AttemptError::as_str),
+            pointed: opt_kept(end.location.as_ref()),
+            said: opt_kept(end.response.as_ref()),
+        }
+    }
+}
+
+const ENDED_ATTEMPTS: Shape = &[
+    ("delivery", "text"),
+    ("attempt", "bigint"),
+    ("took_us", "bigint"),
+    ("answered", "bigint"),
+    ("fault", "text"),
+    ("pointed", "text"),
+    ("said", "text"),
+];
+
+/// A row of `webhook_deliveries` as it is settled.
+#[derive(Serialize)]
+struct SettledRow {
+    delivery: String,
+    attempt: i64,
+    becomes: &'static str,
+    due: Option<i64>,
+    ended: Option<i64>,
+    may_pass: i64,
+    at_step: i64,
+    failed: i64,
+    first_failed: Option<i64>,
+    crashed: i64,
+}
+
+const SETTLED_ROWS: Shape = &[
+    ("delivery", "text"),
+    ("attempt", "bigint"),
+    ("becomes", "text"),
+    ("due", "bigint"),
+    ("ended", "bigint"),
+    ("may_pass", "bigint"),
+    ("at_step", "bigint"),
+    ("failed", "bigint"),
+    ("first_failed", "bigint"),
+    ("crashed", "bigint"),
+];
+
+const ATTEMPTS: Shape = &[("delivery", "text"), ("number", "bigint")];
+const SESSIONS: Shape = &[("of_lane", "text"), ("session", "text")];
+
+#[derive(Serialize)]
+struct SessionRow<'a> {
+    of_lane: &'a str,
+    session: &'a str,
+}
+
+/// Deliveries that `$2` sends by these attempts.
+pub(super) fn sending_sql(engine: Engine) -> String {
+    format!(
+        "select d.id, d.attempts, d.lane, d.endpoint_id, d.order_key, d.passed, d.probe, d.step, d.failures, \
+             d.first_failed_at, d.crashes, d.since, d.created_at \
+         from {} cross join webhook_deliveries d \
+         where d.id = r.delivery and d.attempts = r.number and d.state = 'sending' and d.owner = $2{}",
+        engine.table("$1", ATTEMPTS),
+        engine.for_update_of("d")
+    )
+}
+
+pub(super) fn end_attempts_sql(engine: Engine) -> String {
+    format!(
+        "update webhook_attempts set ended = 1, duration_us = r.took_us, status = r.answered, error = r.fault, \
+             location = r.pointed, response = r.said \
+         from {} where delivery_id = r.delivery and number = r.attempt and ended = 0",
+        engine.table("$1", ENDED_ATTEMPTS)
+    )
+}
+
+pub(super) fn settle_sql(engine: Engine) -> String {
+    format!(
+        "update webhook_deliveries set state = r.becomes, due_at = r.due, ended_at = r.ended, owner = null, probe = 0, \
+             passed = r.may_pass, step = r.at_step, failures = r.failed, first_failed_at = r.first_failed, \
+             crashes = r.crashed, blocked = case when r.ended is null and r.may_pass = 0 then blocked else 0 end \
+         from {} where id = r.delivery and attempts = r.attempt and state = 'sending' and owner = $2 \
+         returning id",
+        engine.table("$1", SETTLED_ROWS)
+    )
+}
+
+/// Of each session, the first blocked delivery, unless another one that may not be passed waits before it.
+pub(super) fn unblock_sql(engine: Engine) -> String {
+    format!(
+        "update webhook_deliveries set blocked = 0 where id in (select (\
+             select b.id from webhook_deliveries b \
+             where b.lane = r.of_lane and b.order_key = r.session and b.blocked = 1 \
+               and b.state in ('pending', 'sending', 'held') \
+             order by b.place limit 1) \
+         from {} where not exists (select 1 from webhook_deliveries f \
+             where f.lane = r.of_lane and f.order_key = r.session and f.blocked = 0 and f.passed = 0 \
+               and f.state in ('pending', 'sending', 'held')))",
+        engine.table("$1", SESSIONS)
+    )
+}
+
+fn sending_from(row: &AnyRow, owner: &str) -> Result<Sending, Error> {
     Ok(Sending {
-        id,
-        number,
+        attempt: Attempt {
+            delivery: row.parsed("id")?,
+            number: row.int("attempts")?,
+        },
         owner: owner.to_owned(),
         lane: row.text("lane")?,
         endpoint: row.opt_parsed("endpoint_id")?,
@@ -90,176 +245,125 @@ fn sending_from(row: &AnyRow, (id, number): (DeliveryId, i64), owner: &str) -> R
 }
 
 impl Tx {
-    /// A delivery that `owner` sends by this attempt. None when it has another owner by now.
-    ///
-    /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn sending(
-        &mut self,
-        id: DeliveryId,
-        number: i64,
-        owner: &str,
-    ) -> Result<Option<Sending>, Error> {
-        let lock = self.engine().for_update();
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select id, lane, endpoint_id, order_key, passed, probe, step, failures, first_failed_at, crashes, since, created_at \
-             from webhook_deliveries where id = $1 and state = 'sending' and owner = $2 and attempts = $3{lock}",
-        )))
-        .bind(id.to_string())
-        .bind(owner)
-        .bind(number)
-        .fetch_optional(self.connection())
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let read = sending_from(&row, (id, number), owner);
-        self.store.unreadable.note(DELIVERIES, &row, read).map(Some)
-    }
-
-    /// Writes how an attempt ended.
+    /// The deliveries that `owner` sends by these attempts; those are missing that have another owner by now, and those
+    /// whose row cannot be read, which stays as it is.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn end_attempt(&mut self, id: DeliveryId, number: i64, end: &AttemptEnd) -> Result<(), Error> {
-        sqlx::query(
-            "update webhook_attempts set ended = 1, duration_us = $1, status = $2, error = $3, location = $4, response = $5 \
-             where delivery_id = $6 and number = $7 and ended = 0",
-        )
-        .bind(end.duration.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX)))
-        .bind(end.status.map(i64::from))
-        .bind(end.error.map(AttemptError::as_str))
-        .bind(opt_kept(end.location.as_ref()))
-        .bind(opt_kept(end.response.as_ref()))
-        .bind(id.to_string())
-        .bind(number)
-        .execute(self.connection())
-        .await?;
+    pub async fn sending(&mut self, attempts: &[Attempt], owner: &str) -> Result<Vec<Sending>, Error> {
+        if attempts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sending_sql(self.engine())))
+            .bind(parameter(attempts)?)
+            .bind(owner)
+            .fetch_all(self.connection())
+            .await?;
+        Ok(self
+            .read_rows(DELIVERIES, &rows, |row| sending_from(row, owner))?
+            .items)
+    }
+
+    /// Writes how attempts ended.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn end_attempts(&mut self, ended: &[EndedAttempt]) -> Result<(), Error> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(sqlx::AssertSqlSafe(end_attempts_sql(self.engine())))
+            .bind(parameter(ended)?)
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 
-    /// Writes what becomes of a delivery, and lets the next of its session go where that is due. `may_be_passed` says
-    /// that a later one may go first from now on. False when it has another owner by now, and nothing was written.
+    /// Writes what becomes of deliveries, and lets the next of their sessions go where that is due. The deliveries that
+    /// were written; the others have another owner by now.
     ///
     /// # Errors
-    /// [`Error::Database`].
-    pub async fn settle(
-        &mut self,
-        delivery: &Sending,
-        settled: Settled,
-        may_be_passed: bool,
-    ) -> Result<bool, Error> {
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn settle(&mut self, settlements: &[Settlement]) -> Result<HashSet<DeliveryId>, Error> {
         let now = micros(self.clock().now());
-        let (state, due, ended) = match settled {
-            Settled::Waits(due) => (DeliveryState::Pending, Some(micros(due)), None),
-            Settled::Held => (DeliveryState::Held, None, None),
-            Settled::Ended(state) => (state, None, Some(now)),
-        };
-        let passed = delivery.passed || may_be_passed;
-        let progress = &delivery.progress;
-        let changed = sqlx::query(
-            "update webhook_deliveries set state = $1, due_at = $2, ended_at = $3, owner = null, probe = 0, passed = $4, \
-                 step = $5, failures = $6, first_failed_at = $7, crashes = $8, \
-                 blocked = case when $3 is null and $4 = 0 then blocked else 0 end \
-             where id = $9 and state = 'sending' and owner = $10 and attempts = $11",
-        )
-        .bind(state.as_str())
-        .bind(due)
-        .bind(ended)
-        .bind(i64::from(passed))
-        .bind(progress.step)
-        .bind(progress.failures)
-        .bind(progress.first_failed_at.map(micros))
-        .bind(progress.crashes)
-        .bind(delivery.id.to_string())
-        .bind(delivery.owner.clone())
-        .bind(delivery.number)
-        .execute(self.connection())
-        .await?
-        .rows_affected();
-        let makes_way = !delivery.passed && (passed || matches!(settled, Settled::Ended(_)));
-        if let Some(session) = delivery.order_key.as_ref().filter(|_| changed > 0 && makes_way) {
-            self.unblock_next(&delivery.lane, session).await?;
+        let mut by_owner: HashMap<&str, Vec<SettledRow>> = HashMap::new();
+        for settlement in settlements {
+            let owner = settlement.delivery.owner.as_str();
+            by_owner
+                .entry(owner)
+                .or_default()
+                .push(settled_row(settlement, now));
         }
-        Ok(changed > 0)
+        let mut written = HashSet::with_capacity(settlements.len());
+        for (owner, rows) in by_owner {
+            let changed = sqlx::query(sqlx::AssertSqlSafe(settle_sql(self.engine())))
+                .bind(parameter(&rows)?)
+                .bind(owner)
+                .fetch_all(self.connection())
+                .await?;
+            for row in &changed {
+                written.insert(row.parsed("id")?);
+            }
+        }
+        let makes_way = |settlement: &&Settlement| {
+            let ended = matches!(settlement.settled, Settled::Ended(_));
+            !settlement.delivery.passed && (settlement.may_be_passed || ended)
+        };
+        let sessions: HashSet<LaneSession> = settlements
+            .iter()
+            .filter(makes_way)
+            .filter(|settlement| written.contains(&settlement.delivery.attempt.delivery))
+            .filter_map(|Settlement { delivery, .. }| {
+                Some((delivery.lane.clone(), delivery.order_key.clone()?))
+            })
+            .collect();
+        self.unblock_next(&sessions).await?;
+        Ok(written)
     }
 
-    /// Lets the first blocked delivery of a session go, unless another of the session that may not be passed waits
+    /// Lets the first blocked delivery of each session go, unless another of the session that may not be passed waits
     /// before it.
-    pub(super) async fn unblock_next(&mut self, lane: &str, session: &str) -> Result<(), Error> {
+    pub(super) async fn unblock_next(&mut self, sessions: &HashSet<LaneSession>) -> Result<(), Error> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
         // An event that is being written at this moment may have found this session still waiting; what it wrote has
         // to be seen here, or it would stay blocked.
         self.lock_event_log().await?;
-        sqlx::query(
-            "update webhook_deliveries set blocked = 0 where id = (\
-                 select b.id from webhook_deliveries b \
-                 where b.lane = $1 and b.order_key = $2 and b.blocked = 1 and b.state in ('pending', 'sending', 'held') \
-                 order by b.place limit 1) \
-               and not exists (select 1 from webhook_deliveries f \
-                 where f.lane = $1 and f.order_key = $2 and f.blocked = 0 and f.passed = 0 \
-                   and f.state in ('pending', 'sending', 'held'))",
-        )
-        .bind(lane)
-        .bind(session)
-        .execute(self.connection())
-        .await?;
+        let rows = sessions
+            .iter()
+            .map(|(of_lane, session)| SessionRow { of_lane, session });
+        sqlx::query(sqlx::AssertSqlSafe(unblock_sql(self.engine())))
+            .bind(parameter(&rows.collect::<Vec<_>>())?)
+            .execute(self.connection())
+            .await?;
         self.note_deliveries();
         Ok(())
     }
+}
 
-    /// Releases every delivery that this process, or one that is no more, has claimed and that is not among `alive`.
-    /// The attempt's end is not known, so it may have arrived; it goes out again at once under the same id. Their
-    /// number. Of a file, where no replica is registered, all that is claimed is this process' or has no living owner.
-    ///
-    /// # Errors
-    /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn reclaim(&mut self, alive: &HashSet<(DeliveryId, i64)>) -> Result<usize, Error> {
-        let own = self.replica().to_owned();
-        self.reclaim_of(&own, alive).await
-    }
-
-    /// The same with another process' claims in place of the own ones.
-    pub(in crate::store) async fn reclaim_of(
-        &mut self,
-        replica: &str,
-        alive: &HashSet<(DeliveryId, i64)>,
-    ) -> Result<usize, Error> {
-        let rows = sqlx::query(
-            "select d.id, d.attempts, d.owner, e.enabled, d.endpoint_id from webhook_deliveries d \
-             left join webhook_endpoints e on e.id = d.endpoint_id \
-             where d.state = 'sending' and (d.owner = $1 or d.owner not in (select id from replicas))",
-        )
-        .bind(replica)
-        .fetch_all(self.connection())
-        .await?;
-        let now = self.clock().now();
-        let mut released = 0;
-        let claimed = self.read_rows(DELIVERIES, &rows, |row| {
-            let claim: (DeliveryId, i64) = (row.parsed("id")?, row.int("attempts")?);
-            let endpoint = (row.opt_text("endpoint_id")?, row.opt_int("enabled")?);
-            Ok((claim, row.text("owner")?, endpoint))
-        })?;
-        for ((id, number), owner, endpoint) in claimed.items {
-            if alive.contains(&(id, number)) {
-                continue;
-            }
-            let delivery = match self.sending(id, number, &owner).await {
-                Ok(Some(delivery)) => delivery,
-                Ok(None) => continue,
-                // It stays as it is; the other claims are given back all the same.
-                Err(error) if error.is_unreadable() => continue,
-                Err(error) => return Err(error),
-            };
-            let end = AttemptEnd {
-                error: Some(AttemptError::Interrupted),
-                ..AttemptEnd::default()
-            };
-            self.end_attempt(id, number, &end).await?;
-            let settled = match endpoint {
-                (Some(_), None) => Settled::Ended(DeliveryState::Cancelled),
-                (Some(_), Some(0)) => Settled::Held,
-                _ => Settled::Waits(now),
-            };
-            released += usize::from(self.settle(&delivery, settled, false).await?);
-        }
-        Ok(released)
+fn settled_row(settlement: &Settlement, now: i64) -> SettledRow {
+    let Settlement {
+        delivery,
+        settled,
+        may_be_passed,
+    } = settlement;
+    let (state, due, ended) = match settled {
+        Settled::Waits(due) => (DeliveryState::Pending, Some(micros(*due)), None),
+        Settled::Held => (DeliveryState::Held, None, None),
+        Settled::Ended(state) => (*state, None, Some(now)),
+    };
+    let progress = &delivery.progress;
+    SettledRow {
+        delivery: delivery.attempt.delivery.to_string(),
+        attempt: delivery.attempt.number,
+        becomes: state.as_str(),
+        due,
+        ended,
+        may_pass: i64::from(delivery.passed || *may_be_passed),
+        at_step: progress.step,
+        failed: progress.failures,
+        first_failed: progress.first_failed_at.map(micros),
+        crashed: progress.crashes,
     }
 }

@@ -1,9 +1,13 @@
 //! What happens to the deliveries of a whole endpoint at once: held, released, woken, let past, given up.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
+use super::super::engine::Engine;
 use super::super::row::{Columns as _, micros};
 use super::super::{Error, Tx};
+use super::fan_out::{KEYS, keys};
 use crate::domain::id::EndpointId;
 use crate::domain::webhook::rules::{PASS_AFTER, PASS_FAILURES, earlier};
 
@@ -17,6 +21,18 @@ pub struct Waiting {
     pub deliveries: i64,
     /// The moment at which the oldest of them was due; in the past when it is late.
     pub oldest_due: Option<Timestamp>,
+}
+
+/// Of each lane, deliveries that keep failing and no longer keep the others of their sessions.
+pub(super) fn unblock_failing_sql(engine: Engine) -> String {
+    format!(
+        "update webhook_deliveries set passed = 1, blocked = 0 where id in (\
+             select d.id from {} cross join webhook_deliveries d where d.lane = r.key and d.order_key is not null \
+               and d.state in ('pending', 'sending', 'held') and d.passed = 0 and d.failures > 0 \
+               and d.failures >= $2 and d.first_failed_at <= $3 limit $4) \
+         returning lane, order_key",
+        engine.table("$1", KEYS)
+    )
 }
 
 impl Tx {
@@ -73,31 +89,28 @@ impl Tx {
         Ok(())
     }
 
-    /// After a success: deliveries that keep failing although the endpoint takes others may be passed by the next of
+    /// After successes: deliveries that keep failing although their endpoints take others may be passed by the next of
     /// their sessions.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn unblock_failing(&mut self, endpoint: EndpointId) -> Result<(), Error> {
+    pub async fn unblock_failing(
+        &mut self,
+        endpoints: impl IntoIterator<Item = EndpointId>,
+    ) -> Result<(), Error> {
         let now = self.clock().now();
-        let rows = sqlx::query(
-            "update webhook_deliveries set passed = 1, blocked = 0 where id in (\
-                 select id from webhook_deliveries where lane = $1 and order_key is not null \
-                   and state in ('pending', 'sending', 'held') and passed = 0 and failures >= $2 and first_failed_at <= $3 \
-                 limit $4) \
-             returning order_key",
-        )
-        .bind(endpoint.to_string())
-        .bind(PASS_FAILURES)
-        .bind(micros(earlier(now, PASS_AFTER)))
-        .bind(SWEEP_LIMIT)
-        .fetch_all(self.connection())
-        .await?;
-        for row in rows {
-            self.unblock_next(&endpoint.to_string(), &row.text("order_key")?)
-                .await?;
-        }
-        Ok(())
+        let rows = sqlx::query(sqlx::AssertSqlSafe(unblock_failing_sql(self.engine())))
+            .bind(keys(endpoints)?)
+            .bind(PASS_FAILURES)
+            .bind(micros(earlier(now, PASS_AFTER)))
+            .bind(SWEEP_LIMIT)
+            .fetch_all(self.connection())
+            .await?;
+        let sessions = rows
+            .iter()
+            .map(|row| Ok((row.text("lane")?, row.text("order_key")?)));
+        let sessions = sessions.collect::<Result<_, Error>>()?;
+        self.unblock_next(&sessions).await
     }
 
     /// Gives up what waited for an endpoint that is down since before `before`. Their number.
@@ -113,7 +126,7 @@ impl Tx {
         let rows = sqlx::query(
             "update webhook_deliveries set state = 'exhausted', due_at = null, ended_at = $1, blocked = 0 where id in (\
                  select id from webhook_deliveries where lane = $2 and state = 'pending' and since <= $3 limit $4) \
-             returning order_key",
+             returning lane, order_key",
         )
         .bind(now)
         .bind(endpoint.to_string())
@@ -121,11 +134,13 @@ impl Tx {
         .bind(SWEEP_LIMIT)
         .fetch_all(self.connection())
         .await?;
+        let mut sessions = HashSet::new();
         for row in &rows {
             if let Some(session) = row.opt_text("order_key")? {
-                self.unblock_next(&endpoint.to_string(), &session).await?;
+                sessions.insert((row.text("lane")?, session));
             }
         }
+        self.unblock_next(&sessions).await?;
         Ok(rows.len())
     }
 
@@ -138,9 +153,13 @@ impl Tx {
         let (now, horizon) = (micros(self.clock().now()), micros(horizon));
         for sql in [
             "update webhook_deliveries set due_at = $1 where state = 'pending' and due_at > $2",
-            "update webhook_deliveries set since = $1 where state in ('pending', 'sending', 'held') and since > $2",
-            "update webhook_deliveries set first_failed_at = $1 \
-             where state in ('pending', 'sending', 'held') and first_failed_at > $2",
+            // One by one, since each has an index of its own.
+            "update webhook_deliveries set since = $1 where state = 'pending' and since > $2",
+            "update webhook_deliveries set since = $1 where state = 'sending' and since > $2",
+            "update webhook_deliveries set since = $1 where state = 'held' and since > $2",
+            "update webhook_deliveries set first_failed_at = $1 where state = 'pending' and first_failed_at > $2",
+            "update webhook_deliveries set first_failed_at = $1 where state = 'sending' and first_failed_at > $2",
+            "update webhook_deliveries set first_failed_at = $1 where state = 'held' and first_failed_at > $2",
             "update webhook_endpoints set paused_until = $1 where paused_until > $2",
             "update webhook_endpoints set next_probe_at = $1 where next_probe_at > $2",
             "update webhook_endpoints set first_failure_at = $1 where first_failure_at > $2",

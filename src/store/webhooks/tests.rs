@@ -10,7 +10,9 @@ use secrecy::SecretString;
 
 use super::claims::Claimed;
 use super::deliveries::DeliveryFilter;
-use super::outcomes::Settled;
+use super::lanes::Share;
+use super::opened::OpenedDestinations;
+use super::outcomes::{Attempt, Settled, Settlement};
 use crate::clock::{Clock as _, ManualClock, SystemClock};
 use crate::domain::access::Tenancy;
 use crate::domain::event::{EventType, NewEvent, Routing};
@@ -83,22 +85,31 @@ impl Fixture {
     /// Claims whatever is due in any lane.
     async fn claim(&self) -> Vec<Claimed> {
         let mut tx = self.store.begin().await.expect("begun");
-        let mut claimed = Vec::new();
-        for lane in tx.waiting_lanes().await.expect("lanes") {
-            claimed.extend(tx.claim(&lane, 10, true, "me").await.expect("claimed").claimed);
-        }
+        let lanes = tx.waiting_lanes().await.expect("lanes");
+        let shares = lanes.into_iter().map(|lane| Share {
+            lane,
+            limit: 10,
+            probe: true,
+        });
+        let shares: Vec<Share> = shares.collect();
+        let opened = OpenedDestinations::default();
+        let claims = tx.claim(&shares, "me", &opened).await.expect("claimed");
         tx.commit().await.expect("committed");
-        claimed
+        claims.claimed
     }
 
     async fn settle(&self, claimed: &Claimed, settled: Settled, passed: bool) -> bool {
         let mut tx = self.store.begin().await.expect("begun");
-        let Some(sending) = tx.sending(claimed.id, claimed.number, "me").await.expect("read") else {
-            return false;
-        };
-        let written = tx.settle(&sending, settled, passed).await.expect("settled");
+        let sending = tx.sending(&[attempt_of(claimed)], "me").await.expect("read");
+        let settlements = sending.into_iter().map(|delivery| Settlement {
+            delivery,
+            settled,
+            may_be_passed: passed,
+        });
+        let settlements: Vec<Settlement> = settlements.collect();
+        let written = tx.settle(&settlements).await.expect("settled");
         tx.commit().await.expect("committed");
-        written
+        written.contains(&claimed.id)
     }
 
     async fn all(&self) -> Vec<Delivery> {
@@ -122,6 +133,13 @@ impl Fixture {
 
 fn events(claimed: &[Claimed]) -> Vec<EventId> {
     claimed.iter().map(|claimed| claimed.event).collect()
+}
+
+fn attempt_of(claimed: &Claimed) -> Attempt {
+    Attempt {
+        delivery: claimed.id,
+        number: claimed.number,
+    }
 }
 
 const DELIVERED: Settled = Settled::Ended(DeliveryState::Delivered);
@@ -297,11 +315,17 @@ async fn whoever_lost_a_delivery_changes_nothing() {
     let (id, earlier, number) = (new[0].id, old[0].number, new[0].number);
     for (number, owner) in [(earlier, "me"), (number, "another")] {
         let mut tx = fixture.store.begin().await.expect("begun");
-        assert!(tx.sending(id, number, owner).await.expect("read").is_none());
-        let found = tx.sending(id, new[0].number, "me").await.expect("read");
-        let mut stale = found.expect("its own");
-        (stale.number, stale.owner) = (number, owner.to_owned());
-        assert!(!tx.settle(&stale, DELIVERED, false).await.expect("refused"));
+        let other = Attempt { delivery: id, number };
+        assert!(tx.sending(&[other], owner).await.expect("read").is_empty());
+        let mut found = tx.sending(&[attempt_of(&new[0])], "me").await.expect("read");
+        let mut stale = found.remove(0);
+        (stale.attempt, stale.owner) = (other, owner.to_owned());
+        let settlement = Settlement {
+            delivery: stale,
+            settled: DELIVERED,
+            may_be_passed: false,
+        };
+        assert!(tx.settle(&[settlement]).await.expect("refused").is_empty());
     }
     assert!(fixture.settle(&new[0], DELIVERED, false).await);
     let delivery = fixture.all().await.remove(0);
@@ -342,7 +366,7 @@ async fn what_is_alive_is_not_reclaimed() {
         .await;
     let claimed = fixture.claim().await;
     let mut tx = fixture.store.begin().await.expect("begun");
-    let alive = HashSet::from([(claimed[0].id, claimed[0].number)]);
+    let alive = HashSet::from([attempt_of(&claimed[0])]);
     assert_eq!(tx.reclaim(&alive).await.expect("reclaimed"), 0);
 }
 
@@ -459,19 +483,19 @@ async fn probes_take_turns_over_the_sessions_that_wait() {
         assert!(probe[0].probe);
         seen.push(probe[0].event);
         let mut tx = fixture.store.begin().await.expect("begun");
-        let mut sending = tx
-            .sending(probe[0].id, probe[0].number, "me")
-            .await
-            .expect("read")
-            .expect("ours");
+        let mut found = tx.sending(&[attempt_of(&probe[0])], "me").await.expect("read");
+        let mut sending = found.remove(0);
         sending.progress.failures += 1;
         sending
             .progress
             .first_failed_at
             .get_or_insert(fixture.clock.now());
-        tx.settle(&sending, Settled::Waits(fixture.later(5)), false)
-            .await
-            .expect("settled");
+        let settlement = Settlement {
+            delivery: sending,
+            settled: Settled::Waits(fixture.later(5)),
+            may_be_passed: false,
+        };
+        tx.settle(&[settlement]).await.expect("settled");
         tx.commit().await.expect("committed");
     }
     // After three failures over two minutes the next of the session takes its turn as well.
@@ -526,45 +550,6 @@ async fn only_old_ended_deliveries_are_removed() {
 }
 
 #[tokio::test]
-async fn the_due_queries_are_answered_by_an_index() {
-    let fixture = Fixture::new().await;
-    // PostgreSQL chooses by the size of the table, which is nothing here.
-    if fixture.store.0.engine != crate::store::engine::Engine::Sqlite {
-        return;
-    }
-    for (what, text) in [
-        (
-            "due",
-            "select min(d.due_at) from webhook_deliveries d where d.lane = 'x' and d.state = 'pending' and d.blocked = 0",
-        ),
-        (
-            "urgent",
-            "select min(u.due_at) from webhook_deliveries u where u.lane = 'x' and u.state = 'pending' and u.urgent = 1",
-        ),
-        (
-            "session",
-            "select 1 from webhook_deliveries s where s.lane = 'x' and s.order_key = 'y' and s.state = 'sending'",
-        ),
-        (
-            "session",
-            "select 1 from webhook_deliveries e where e.lane = 'x' and e.order_key = 'y' \
-             and e.state in ('pending', 'sending', 'held') and e.passed = 0",
-        ),
-    ] {
-        let rows: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}")))
-                .fetch_all(fixture.store.reader())
-                .await
-                .expect("explained");
-        let plan = rows.into_iter().map(|row| row.3).collect::<Vec<_>>().join("; ");
-        assert!(
-            plan.contains("USING") && plan.contains("webhook_deliveries_"),
-            "{what}: {plan}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_second_callback_of_one_operation_is_refused() {
     let fixture = Fixture::new().await;
     let operation = OperationId::new(fixture.clock.id());
@@ -589,7 +574,7 @@ async fn an_answer_with_a_character_that_no_column_can_hold_is_logged() {
         ..Default::default()
     };
     let mut tx = fixture.store.begin().await.expect("begun");
-    tx.end_attempt(claimed[0].id, claimed[0].number, &end)
+    tx.end_attempts(&[attempt_of(&claimed[0]).ended_by(&end)])
         .await
         .expect("written");
     tx.commit().await.expect("committed");

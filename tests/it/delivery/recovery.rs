@@ -47,6 +47,24 @@ async fn an_endpoint_that_is_down_hears_within_about_a_minute_of_its_return() {
 }
 
 #[tokio::test]
+async fn a_thousand_deliveries_go_out_at_once_after_two_hours() {
+    let (bench, peer, _, first) = down().await;
+    for session in 1..1_000 {
+        bench.session_event(session, 1).await;
+    }
+    // Each hour a probe, of whichever waits.
+    for hour in 1..=2 {
+        bench.advance(Duration::from_hours(1));
+        holds("a probe", || peer.count() == 3 + hour).await;
+        quiet(&bench).await;
+    }
+    peer.now(|_| OK);
+    bench.advance(Duration::from_secs(72));
+    holds("the backlog", || peer.count() == 3 + 2 + 1_000).await;
+    bench.settled(first, DeliveryState::Delivered).await;
+}
+
+#[tokio::test]
 async fn one_poisonous_body_cannot_keep_an_endpoint_down() {
     let (bench, peer, endpoint, poison) = down().await;
     let healthy = bench.session_event(1, 1).await;

@@ -6,6 +6,7 @@ mod beside;
 mod crash;
 mod damaged;
 mod looks;
+mod machines;
 mod namesakes;
 mod pages;
 

@@ -1,0 +1,60 @@
+//! Sets of rows as one parameter: a JSON array that the engine reads as a table, so that one statement serves any number of
+//! rows. Its text does not depend on their number, and is prepared once.
+
+use serde::Serialize;
+
+use super::Error;
+use super::engine::Engine;
+use super::row::json;
+
+/// The columns of such a table, each with its type: `text` or `bigint`.
+pub(in crate::store) type Shape = &'static [(&'static str, &'static str)];
+
+/// The rows as a parameter.
+///
+/// # Errors
+/// [`Error::Corrupt`] in theory.
+pub(in crate::store) fn parameter<T: Serialize>(rows: &[T]) -> Result<String, Error> {
+    json(&rows, "a set of rows")
+}
+
+impl Engine {
+    /// The parameter's rows as the table `r`, to be selected from.
+    pub(in crate::store) fn table(self, parameter: &str, shape: Shape) -> String {
+        let columns = |written: fn(&str, &str) -> String| {
+            let columns = shape.iter().map(|(name, kind)| written(name, kind));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        match self {
+            Self::Sqlite => {
+                let columns = columns(|name, _| format!("json_extract(value, '$.{name}') as {name}"));
+                format!("(select {columns} from json_each({parameter})) as r")
+            }
+            Self::Postgres => {
+                let columns = columns(|name, kind| format!("{name} {kind}"));
+                format!("json_to_recordset({parameter}::json) as r({columns})")
+            }
+        }
+    }
+
+    /// What a query finds for one row of a table, as one value: a JSON array of objects with these columns. This is how
+    /// each row of a table can have a limit of its own on both engines.
+    pub(in crate::store) fn gathered(self, columns: &[&str], query: &str) -> String {
+        let pairs = columns.iter().map(|name| format!("'{name}', g.{name}"));
+        let pairs = pairs.collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Sqlite => format!("(select json_group_array(json_object({pairs})) from ({query}) as g)"),
+            Self::Postgres => format!(
+                "(select coalesce(json_agg(json_build_object({pairs})), '[]'::json)::text from ({query}) as g)"
+            ),
+        }
+    }
+
+    /// What follows a select that reads a table beside the rows named `table`, which are about to be changed.
+    pub(in crate::store) fn for_update_of(self, table: &str) -> String {
+        match self {
+            Self::Sqlite => String::new(),
+            Self::Postgres => format!(" for update of {table}"),
+        }
+    }
+}

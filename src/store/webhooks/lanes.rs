@@ -1,0 +1,143 @@
+//! Lanes: what shares a bound on concurrency, an endpoint or the origin of callbacks, and has something that waits.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+
+use super::super::readable::{CALLBACK_LANES as CALLBACKS, ENDPOINTS, Unreadable};
+use super::super::row::Columns as _;
+use super::super::{Error, Store, Tx};
+use crate::domain::id::EndpointId;
+
+/// How many callbacks to one origin may be under way at once.
+const CALLBACK_CONCURRENCY: usize = 4;
+
+/// Something with deliveries that wait.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// Its key in the rows.
+    pub key: String,
+    /// The endpoint; none for callbacks.
+    pub endpoint: Option<EndpointId>,
+    /// How many deliveries may be in flight at once.
+    pub cap: usize,
+    /// Whether only a probe may go out.
+    pub down: bool,
+    /// When something may go out next.
+    pub due: Timestamp,
+    /// When something may go out that ignores the endpoint's pauses.
+    pub urgent: Option<Timestamp>,
+    /// Until when the endpoint asked for silence.
+    pub paused_until: Option<Timestamp>,
+}
+
+/// What a lane may claim in one turn.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// The lane.
+    pub lane: Lane,
+    /// How many deliveries at the most.
+    pub limit: usize,
+    /// Whether a probe may go out, if its endpoint is down.
+    pub probe: bool,
+}
+
+const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, \
+     (select min(d.due_at) from webhook_deliveries d where d.lane = e.id and d.state = 'pending' and d.blocked = 0) as due, \
+     (select min(u.due_at) from webhook_deliveries u where u.lane = e.id and u.state = 'pending' and u.urgent = 1) as urgent \
+     from webhook_endpoints e where e.enabled = 1";
+
+const CALLBACK_LANES: &str = "select lane, min(due_at) as due from webhook_deliveries \
+     where endpoint_id is null and state = 'pending' group by lane";
+
+/// Every lane in which something waits, those aside that cannot be read.
+fn lanes(known: &Unreadable, endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Result<Vec<Lane>, Error> {
+    let of_endpoints = known.read(ENDPOINTS, endpoints, |row| {
+        let due = row.opt_at("due")?;
+        due.map(|due| endpoint_lane(row, due)).transpose()
+    })?;
+    let of_callbacks = known.read(CALLBACKS, callbacks, |row| {
+        Ok(Lane {
+            key: row.text("lane")?,
+            endpoint: None,
+            cap: CALLBACK_CONCURRENCY,
+            down: false,
+            due: row.at("due")?,
+            urgent: None,
+            paused_until: None,
+        })
+    })?;
+    Ok(of_endpoints
+        .items
+        .into_iter()
+        .flatten()
+        .chain(of_callbacks.items)
+        .collect())
+}
+
+fn endpoint_lane(row: &AnyRow, due: Timestamp) -> Result<Lane, Error> {
+    let paused_until = row.opt_at("paused_until")?;
+    let urgent = row.opt_at("urgent")?;
+    let down = row.opt_int("down_since")?.is_some();
+    // The probe's time, not the row's, counts for an endpoint that is down.
+    let own = if down {
+        row.opt_at("next_probe_at")?.unwrap_or(due)
+    } else {
+        due
+    };
+    let unhurried = paused_until.map_or(own, |until| until.max(own));
+    Ok(Lane {
+        key: row.text("id")?,
+        endpoint: Some(row.parsed("id")?),
+        cap: usize::try_from(row.int("max_concurrency")?).unwrap_or(1),
+        down,
+        due: urgent.map_or(unhurried, |at| at.min(unhurried)),
+        urgent,
+        paused_until,
+    })
+}
+
+impl Store {
+    /// Every lane in which something waits, read without a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn waiting_lanes(&self) -> Result<Vec<Lane>, Error> {
+        let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.reader()).await?;
+        let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.reader()).await?;
+        lanes(&self.0.unreadable, &endpoints, &callbacks)
+    }
+}
+
+impl Tx {
+    /// Every lane in which something waits.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn waiting_lanes(&mut self) -> Result<Vec<Lane>, Error> {
+        let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.connection()).await?;
+        let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.connection()).await?;
+        lanes(&self.store.unreadable, &endpoints, &callbacks)
+    }
+
+    /// How many attempts of each lane are under way, those of other replicas included.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn under_way(&mut self) -> Result<HashMap<String, usize>, Error> {
+        let rows = sqlx::query(
+            "select lane, count(*) as attempts from webhook_deliveries where state = 'sending' group by lane",
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.text("lane")?,
+                    usize::try_from(row.int("attempts")?).unwrap_or(0),
+                ))
+            })
+            .collect()
+    }
+}

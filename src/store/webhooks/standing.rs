@@ -1,0 +1,121 @@
+//! How the endpoints do to which attempts were made: read once a turn and written once, whatever the number of attempts.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::super::engine::Engine;
+use super::super::readable::ENDPOINTS;
+use super::super::row::{Columns as _, micros};
+use super::super::sets::{Shape, parameter};
+use super::super::text::opt_kept;
+use super::super::{Error, Tx};
+use super::endpoints;
+use super::fan_out::{KEYS, keys};
+use crate::domain::id::EndpointId;
+use crate::domain::webhook::rules::EndpointHealth;
+
+/// What an attempt's outcome is judged by, and changes.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Whether deliveries go out.
+    pub enabled: bool,
+    /// How the endpoint does.
+    pub health: EndpointHealth,
+}
+
+#[derive(Serialize)]
+struct HealthRow {
+    endpoint: String,
+    failed: i64,
+    first_failure: Option<i64>,
+    last_success: Option<i64>,
+    why: Option<String>,
+    down: Option<i64>,
+    told: i64,
+    paused: Option<i64>,
+    next_probe: Option<i64>,
+}
+
+const HEALTH_ROWS: Shape = &[
+    ("endpoint", "text"),
+    ("failed", "bigint"),
+    ("first_failure", "bigint"),
+    ("last_success", "bigint"),
+    ("why", "text"),
+    ("down", "bigint"),
+    ("told", "bigint"),
+    ("paused", "bigint"),
+    ("next_probe", "bigint"),
+];
+
+pub(super) fn save_sql(engine: Engine) -> String {
+    format!(
+        "update webhook_endpoints set failures = r.failed, first_failure_at = r.first_failure, \
+             last_success_at = r.last_success, last_error = r.why, down_since = r.down, told_failing = r.told, \
+             paused_until = r.paused, next_probe_at = r.next_probe \
+         from {} where id = r.endpoint",
+        engine.table("$1", HEALTH_ROWS)
+    )
+}
+
+impl Tx {
+    /// How these endpoints do, which stays so until this transaction ends; deleted ones are missing.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn standings(
+        &mut self,
+        ids: impl IntoIterator<Item = EndpointId>,
+    ) -> Result<HashMap<EndpointId, Standing>, Error> {
+        let (table, lock) = (self.engine().table("$1", KEYS), self.engine().for_update_of("e"));
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select e.id, e.enabled, {} from webhook_endpoints e where e.id in (select r.key from {table}) \
+             order by e.id{lock}",
+            endpoints::HEALTH_COLUMNS
+        )))
+        .bind(keys(ids)?)
+        .fetch_all(self.connection())
+        .await?;
+        let standings = self.read_rows(ENDPOINTS, &rows, |row| {
+            // Damage to its health alone costs no delivery: that begins anew.
+            let health = match endpoints::health_from(row) {
+                Err(error) if error.is_unreadable() => EndpointHealth::default(),
+                health => health?,
+            };
+            let enabled = row.flag("enabled")?;
+            Ok((row.parsed("id")?, Standing { enabled, health }))
+        })?;
+        Ok(standings.items.into_iter().collect())
+    }
+
+    /// Writes how endpoints do.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn save_standings<'a>(
+        &mut self,
+        changed: impl IntoIterator<Item = (EndpointId, &'a EndpointHealth)>,
+    ) -> Result<(), Error> {
+        let rows = changed.into_iter().map(|(id, health)| HealthRow {
+            endpoint: id.to_string(),
+            failed: health.failures,
+            first_failure: health.first_failure_at.map(micros),
+            last_success: health.last_success_at.map(micros),
+            why: opt_kept(health.last_error.as_ref()),
+            down: health.down_since.map(micros),
+            told: i64::from(health.told_failing),
+            paused: health.paused_until.map(micros),
+            next_probe: health.next_probe_at.map(micros),
+        });
+        let rows: Vec<HealthRow> = rows.collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(sqlx::AssertSqlSafe(save_sql(self.engine())))
+            .bind(parameter(&rows)?)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}
