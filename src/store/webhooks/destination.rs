@@ -11,6 +11,7 @@ use super::{opened, purpose};
 use crate::domain::id::EndpointId;
 use crate::domain::webhook::Format;
 use crate::domain::webhook::endpoint::{Headers, SigningSecret};
+use crate::domain::webhook::signing::{BodySignature, Signer, SigningKey};
 use crate::domain::webhook::target::TargetUrl;
 
 /// Where a delivery goes and what signs it.
@@ -20,11 +21,21 @@ pub struct Destination {
     pub target: TargetUrl,
     /// The signing secret.
     pub secret: SigningSecret,
+    /// The Ed25519 key, where `v1a` is asked for.
+    pub key: Option<SigningKey>,
+    /// What signed before a rotation, as long as it signs too.
+    pub previous: Option<Signer>,
+    /// A signature of the body alone.
+    pub body_signature: Option<BodySignature>,
     /// What is sent along.
     pub headers: Headers,
     /// How the body looks.
     pub format: Format,
 }
+
+/// What is read of an endpoint's row.
+pub(super) const COLUMNS: &str = "url, secret, headers, format, signing_key, signs_v1a, previous_secret, \
+     previous_signing_key, body_signature";
 
 impl Tx {
     /// Where the deliveries of an endpoint go.
@@ -32,10 +43,12 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], and those of what is sealed.
     pub(super) async fn endpoint_destination(&mut self, id: EndpointId) -> Result<Destination, Error> {
-        let row = sqlx::query("select url, secret, headers, format from webhook_endpoints where id = $1")
-            .bind(id.to_string())
-            .fetch_one(self.connection())
-            .await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from webhook_endpoints where id = $1"
+        )))
+        .bind(id.to_string())
+        .fetch_one(self.connection())
+        .await?;
         of_endpoint(&row, &self.sealer())
     }
 
@@ -54,6 +67,9 @@ impl Tx {
         Ok(Destination {
             target: target(&url)?,
             secret: signing(&secret)?,
+            key: None,
+            previous: None,
+            body_signature: None,
             headers: Headers::default(),
             format: Format::Standard,
         })
@@ -64,14 +80,45 @@ impl Tx {
 pub(super) fn of_endpoint(row: &AnyRow, sealer: &Sealer) -> Result<Destination, Error> {
     let url = opened(sealer, purpose::ENDPOINT_URL, &row.text("url")?)?;
     let secret = opened(sealer, purpose::ENDPOINT_SECRET, &row.text("secret")?)?;
+    let signs_v1a = row.flag("signs_v1a")?;
+    let previous_secret = row
+        .opt_text("previous_secret")?
+        .map(|sealed| signing(&opened(sealer, purpose::ENDPOINT_PREVIOUS_SECRET, &sealed)?))
+        .transpose()?;
+    let previous_key = key_from(
+        row.opt_text("previous_signing_key")?,
+        purpose::ENDPOINT_PREVIOUS_KEY,
+        sealer,
+    )?;
     Ok(Destination {
         target: target(&url)?,
         secret: signing(&secret)?,
+        key: signing_key(row, sealer)?.filter(|_| signs_v1a),
+        previous: previous_secret.map(|secret| Signer {
+            secret,
+            key: previous_key.filter(|_| signs_v1a),
+        }),
+        // A word of a later program is left out: the standard signature is there all the same.
+        body_signature: row
+            .opt_text("body_signature")?
+            .and_then(|word| BodySignature::parse(&word)),
         headers: headers_from(&row.text("headers")?, sealer)?,
         format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
             what: "webhook_endpoints.format",
         })?,
     })
+}
+
+/// The Ed25519 key of an endpoint, whether it signs or not.
+pub(super) fn signing_key(row: &AnyRow, sealer: &Sealer) -> Result<Option<SigningKey>, Error> {
+    key_from(row.opt_text("signing_key")?, purpose::ENDPOINT_KEY, sealer)
+}
+
+fn key_from(sealed: Option<String>, purpose: &str, sealer: &Sealer) -> Result<Option<SigningKey>, Error> {
+    let what = "webhook_endpoints.signing_key";
+    let Some(sealed) = sealed else { return Ok(None) };
+    let text = opened(sealer, purpose, &sealed)?;
+    SigningKey::parse(&text).map(Some).ok_or(Error::Corrupt { what })
 }
 
 fn headers_from(sealed: &str, sealer: &Sealer) -> Result<Headers, Error> {

@@ -2,14 +2,18 @@
 //!
 //! Deliveries are written with their event ([`fan_out`]); due rows are the queue, and there is no other. Who reads and
 //! changes endpoints is in [`endpoints`], the lists that people see in [`deliveries`], what the dispatcher does with
-//! due rows in [`claims`] and [`outcomes`], and with those of a whole endpoint at once in [`sweep`]. URLs, header values
+//! due rows in [`claims`] and [`outcomes`], and with those of a whole endpoint at once in [`sweep`]. What is sent again
+//! is in [`resend`] and [`jobs`], the change of secrets in [`rotation`]. URLs, header values
 //! and secrets are sealed.
 
 pub mod claims;
 pub mod deliveries;
 pub mod destination;
 pub mod endpoints;
+pub mod jobs;
 pub mod outcomes;
+pub mod resend;
+pub mod rotation;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
@@ -28,6 +32,9 @@ mod purpose {
     pub(super) const ENDPOINT_URL: &str = "webhook_endpoints.url";
     pub(super) const ENDPOINT_HEADERS: &str = "webhook_endpoints.headers";
     pub(super) const ENDPOINT_SECRET: &str = "webhook_endpoints.secret";
+    pub(super) const ENDPOINT_KEY: &str = "webhook_endpoints.signing_key";
+    pub(super) const ENDPOINT_PREVIOUS_SECRET: &str = "webhook_endpoints.previous_secret";
+    pub(super) const ENDPOINT_PREVIOUS_KEY: &str = "webhook_endpoints.previous_signing_key";
     pub(super) const CALLBACK_URL: &str = "webhook_callbacks.url";
     pub(super) const CALLBACK_SECRET: &str = "webhook_callbacks.secret";
 }
