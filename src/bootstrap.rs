@@ -206,6 +206,7 @@ impl Opened {
             answer,
             unknown_after: config.upstream.unknown_after.max(answer),
             endpoints: config.server.limits.endpoints,
+            events_kept: config.retention.events,
         };
         let watcher_nudge = Nudge::default();
         let client = webhooks::Client::new(guard.clone(), config.webhooks.timeout);
@@ -247,6 +248,7 @@ impl Opened {
             limits.unknown_after,
         );
         tasks.drive(watcher, watcher_nudge);
+        tasks.drive(webhooks::Jobs::new(of_workers.clone()), Nudge::default());
         tasks.drive(ClockRecorder::new(of_workers.clone()), Nudge::default());
         tasks.drive(Pruner::new(of_workers, &config.retention), Nudge::default());
         dispatcher.start();

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -12,6 +13,8 @@ use utoipa::ToSchema;
 use super::Moment;
 use crate::domain::event::EventType;
 use crate::domain::webhook::endpoint::SigningSecret;
+use crate::domain::webhook::job::Job;
+use crate::domain::webhook::signing::{BodySignature, SIGNATURES};
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DisabledReason, Endpoint};
 
 /// A webhook endpoint to create.
@@ -49,9 +52,42 @@ pub struct WebhookEndpointCreate {
     /// How many deliveries may be in flight at once, 1 to 32; 4 when absent.
     #[serde(default)]
     pub max_concurrency: Option<i64>,
-    /// The signing secret: `whsec_` and 24 to 64 bytes in base64. The gateway generates one when it is absent.
+    /// The signing secret: `whsec_` and 24 to 64 bytes in base64. The gateway generates one when neither it nor `secretText`
+    /// is given; in a PUT the endpoint then keeps its secret.
     #[serde(default)]
     pub secret: Option<String>,
+    /// The signing secret as text instead: 24 to 64 printable ASCII characters, whose bytes are the key.
+    #[serde(default)]
+    pub secret_text: Option<String>,
+    /// The signatures of each delivery: `["v1"]` (HMAC-SHA256) when absent, or `["v1", "v1a"]` with an Ed25519 signature
+    /// beside it, which `publicKey` verifies.
+    #[serde(default)]
+    pub signatures: Option<Vec<String>>,
+    /// `github` adds `X-Hub-Signature-256`, the HMAC-SHA256 of the body alone, for receivers that know no other signature.
+    #[serde(default)]
+    pub body_signature: Option<String>,
+}
+
+/// A new secret for a webhook endpoint. Without a member the gateway generates one.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({}))]
+pub struct WebhookSecretRotation {
+    /// The new signing secret: `whsec_` and 24 to 64 bytes in base64.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// The new signing secret as text: 24 to 64 printable ASCII characters, whose bytes are the key.
+    #[serde(default)]
+    pub secret_text: Option<String>,
+}
+
+/// From when something is sent again.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"since": "2026-02-13T08:00:00Z"}))]
+pub struct WebhookResend {
+    /// The moment; not in the future.
+    pub since: Timestamp,
 }
 
 /// Which events an endpoint receives. An empty or absent list does not restrict; an event without a plan, tenant or
@@ -107,6 +143,14 @@ pub struct WebhookEndpointPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>)]
     pub max_concurrency: Option<Option<i64>>,
+    /// The signatures of each delivery: `["v1"]` or `["v1", "v1a"]`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub signatures: Option<Option<Vec<String>>>,
+    /// A signature of the body alone: `github`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub body_signature: Option<Option<String>>,
 }
 
 /// Changes to the filter.
@@ -196,6 +240,14 @@ pub struct WebhookEndpoint {
     pub headers: BTreeMap<String, String>,
     /// How many deliveries may be in flight at once.
     pub max_concurrency: u32,
+    /// The signatures of each delivery: `v1`, and `v1a` where it is asked for.
+    pub signatures: Vec<&'static str>,
+    /// What verifies `v1a`: `whpk_` and the base64 of 32 bytes; null while it is not asked for.
+    #[schema(required)]
+    pub public_key: Option<String>,
+    /// A signature of the body alone: `github`.
+    #[schema(required)]
+    pub body_signature: Option<&'static str>,
     /// `up`, `degraded` (it failed since its last success) or `down` (it keeps failing and is probed).
     pub health: &'static str,
     /// When it last accepted a delivery.
@@ -249,11 +301,97 @@ impl From<&Endpoint> for WebhookEndpoint {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             max_concurrency: settings.max_concurrency,
+            signatures: if settings.signs_v1a {
+                SIGNATURES
+            } else {
+                &SIGNATURES[..1]
+            }
+            .to_vec(),
+            public_key: public_key(endpoint),
+            body_signature: settings.body_signature.map(BodySignature::as_str),
             health: endpoint.health.state().as_str(),
             last_success_at: endpoint.health.last_success_at.map(Into::into),
             first_failure_at: endpoint.health.first_failure_at.map(Into::into),
             created_at: endpoint.created_at.into(),
             updated_at: endpoint.updated_at.into(),
+        }
+    }
+}
+
+/// What verifies `v1a`, while that is asked for.
+fn public_key(endpoint: &Endpoint) -> Option<String> {
+    let key = endpoint.sealed.as_ref()?.signer.key.as_ref()?;
+    key.public_text().filter(|_| endpoint.settings.signs_v1a)
+}
+
+/// What signs the deliveries of a webhook endpoint.
+#[derive(Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "publicKey": null,
+    "previousSecretExpiresAt": "2026-02-14T08:00:00Z"
+}))]
+pub struct WebhookEndpointSecret {
+    /// The signing secret: verify `webhook-signature` with it.
+    pub secret: String,
+    /// What verifies `v1a`; null while it is not asked for.
+    #[schema(required)]
+    pub public_key: Option<String>,
+    /// Until when the secret before this one signs as well; null when none does.
+    #[schema(required)]
+    pub previous_secret_expires_at: Option<Moment>,
+}
+
+impl WebhookEndpointSecret {
+    /// The secret of an endpoint; none when it cannot be read.
+    #[must_use]
+    pub fn of(endpoint: &Endpoint) -> Option<Self> {
+        let sealed = endpoint.sealed.as_ref()?;
+        Some(Self {
+            secret: sealed.signer.secret.text().expose_secret().to_owned(),
+            public_key: public_key(endpoint),
+            previous_secret_expires_at: endpoint
+                .rotated_at
+                .map(|at| crate::domain::webhook::signing::ends_at(at).into()),
+        })
+    }
+}
+
+/// A job that sends an endpoint's deliveries again.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookJob {
+    /// Its id, `job_…`.
+    pub id: String,
+    /// `recover` or `replay`.
+    pub kind: &'static str,
+    /// `pending`, `running` or `finished` (all is on its way; the deliveries show what comes of it).
+    pub state: &'static str,
+    /// How many deliveries it makes due, counted when it was asked for; at its end what it has done.
+    pub total: i64,
+    /// How many it has made due.
+    pub done: i64,
+    /// From when.
+    pub since: Moment,
+    /// When it was asked for.
+    pub created_at: Moment,
+    /// When it was done.
+    #[schema(required)]
+    pub finished_at: Option<Moment>,
+}
+
+impl From<&Job> for WebhookJob {
+    fn from(job: &Job) -> Self {
+        Self {
+            id: job.id.to_string(),
+            kind: job.kind.as_str(),
+            state: job.state.as_str(),
+            total: job.total,
+            done: job.done,
+            since: job.since.into(),
+            created_at: job.created_at.into(),
+            finished_at: job.finished_at.map(Into::into),
         }
     }
 }

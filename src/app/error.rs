@@ -40,6 +40,9 @@ pub enum Error {
         /// How many there may be.
         most: usize,
     },
+    /// The endpoint has a job under way, or there are as many as there may be.
+    #[error("{0}")]
+    TooManyJobs(&'static str),
     /// The plan runs already.
     #[error("the plan is busy")]
     PlanBusy(BusyWith),

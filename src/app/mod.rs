@@ -70,6 +70,8 @@ pub struct Limits {
     pub unknown_after: Duration,
     /// How many webhook endpoints there may be.
     pub endpoints: usize,
+    /// How long events are kept.
+    pub events_kept: Duration,
 }
 
 /// What the verbs are made of.
@@ -123,7 +125,9 @@ impl App {
             .tasks
             .spawn(async move { stopping.run_until_cancelled(watching).await });
         let webhooks = webhooks::Webhooks::new(parts.store.clone(), parts.guard, parts.clock.clone());
-        let webhooks = webhooks.with_at_most(limits.endpoints);
+        let webhooks = webhooks
+            .with_at_most(limits.endpoints)
+            .with_events_kept(limits.events_kept);
         Self {
             em: parts.em,
             store: parts.store,

@@ -66,6 +66,7 @@ fn refuses(error: &Error) -> bool {
         | Error::PolicyDenied(_) => true,
         Error::NotFound { .. }
         | Error::TooManyEndpoints { .. }
+        | Error::TooManyJobs(_)
         | Error::NoSuchMethod(_)
         | Error::OperationFinished(_)
         | Error::NotAwaitingApproval(_)

@@ -465,6 +465,7 @@ mod tests {
             answer: Duration::from_secs(90),
             unknown_after: Duration::from_mins(20),
             endpoints: 50,
+            events_kept: Duration::from_hours(30 * 24),
         };
         let caller = Caller {
             name: None,

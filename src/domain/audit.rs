@@ -90,11 +90,21 @@ actions! {
     /// A webhook endpoint was registered.
     EndpointCreate = "webhook.endpoint.create", Done 201, ["createWebhookEndpoint"];
     /// A webhook endpoint was changed.
-    EndpointUpdate = "webhook.endpoint.update", Done 200, ["updateWebhookEndpoint"];
+    EndpointUpdate = "webhook.endpoint.update", Done 200, ["updateWebhookEndpoint", "replaceWebhookEndpoint"];
     /// A webhook endpoint was deleted.
     EndpointDelete = "webhook.endpoint.delete", Done 204, ["deleteWebhookEndpoint"];
     /// A test is sent to a webhook endpoint.
     EndpointTest = "webhook.endpoint.test", Accepted 202, ["testWebhookEndpoint"];
+    /// The secret of a webhook endpoint was read.
+    EndpointSecretRead = "webhook.endpoint.secret.read", Done 200, ["getWebhookEndpointSecret"];
+    /// The secret of a webhook endpoint was rotated.
+    EndpointSecretRotate = "webhook.endpoint.secret.rotate", Done 200, ["rotateWebhookEndpointSecret"];
+    /// What was given up for a webhook endpoint is sent again.
+    EndpointRecover = "webhook.endpoint.recover", Accepted 202, ["recoverWebhookEndpoint"];
+    /// What a webhook endpoint never got is sent.
+    EndpointReplay = "webhook.endpoint.replay", Accepted 202, ["replayWebhookEndpoint"];
+    /// A delivery is sent again.
+    DeliveryRedeliver = "webhook.delivery.redeliver", Accepted 202, ["redeliverWebhookDelivery"];
     /// A request was refused for lack of a right.
     RequestForbidden = "request.forbidden", Refused 403, [];
     /// A request had no valid token. One row a minute for each address.

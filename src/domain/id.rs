@@ -138,6 +138,11 @@ gateway_id!(
     DeliveryId,
     "dlv_"
 );
+gateway_id!(
+    /// A job that sends an endpoint's deliveries again: `job_<uuidv7>`.
+    JobId,
+    "job_"
+);
 
 /// The id of an EM task, which means something only together with the logon session that made it (`task-1`
 /// exists in many).

@@ -4,7 +4,9 @@
 //! again, given up or passed by another in [`rules`].
 
 pub mod endpoint;
+pub mod job;
 pub mod rules;
+pub mod signing;
 pub mod target;
 
 use std::collections::BTreeSet;
@@ -18,6 +20,8 @@ use super::id::{DeliveryId, EmId, EndpointId, EventId, OperationId};
 use super::words::words;
 use endpoint::Settings;
 use rules::EndpointHealth;
+use signing::Signer;
+use target::TargetUrl;
 
 words! {
     /// The format of a delivery's body (docs/behaviour.md#events).
@@ -247,12 +251,25 @@ pub struct Endpoint {
     pub disabled_reason: Option<DisabledReason>,
     /// Whether its URL, secret and headers can be read; if not, nothing can be sent and the headers are left out.
     pub readable: bool,
+    /// Its URL and what signs, where they can be read. Never shown but by the verb that is for it.
+    pub sealed: Option<Sealed>,
+    /// When its secret was rotated, while the one before still signs.
+    pub rotated_at: Option<Timestamp>,
     /// How it does.
     pub health: EndpointHealth,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its owner last changed it.
     pub updated_at: Timestamp,
+}
+
+/// What is sealed of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its address.
+    pub target: TargetUrl,
+    /// What signs; the key also while `v1a` is not asked for.
+    pub signer: Signer,
 }
 
 /// An event on its way to an endpoint, or to an operation's one-off callback.

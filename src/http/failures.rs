@@ -70,6 +70,7 @@ fn log(error: &app::Error, code: Code) {
         | E::NoSuchMethod(_)
         | E::Invalid(_)
         | E::TooManyEndpoints { .. }
+        | E::TooManyJobs(_)
         | E::PlanBusy(_)
         | E::KeyReused
         | E::NotReady
@@ -95,6 +96,7 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
                 format!("there are {most} webhook endpoints already (limits.endpoints); delete one first");
             Problem::new(Code::RateLimited, detail)
         }
+        E::TooManyJobs(detail) => Problem::new(Code::RateLimited, *detail),
         E::PlanBusy(BusyWith::Operation(id)) => Problem::new(
             Code::PlanBusy,
             format!("operation {id} of this plan has not ended"),

@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (12, "approvals", include_str!("migrations/0012_approvals.sql")),
     (13, "audit", include_str!("migrations/0013_audit.sql")),
     (14, "sets", include_str!("migrations/0014_sets.sql")),
+    (15, "endpoints", include_str!("migrations/0015_endpoints.sql")),
 ];
 
 /// Brings the tables up to date.

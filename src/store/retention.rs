@@ -45,6 +45,12 @@ impl Pruner {
                       where ended_at < $1 order by ended_at limit $2)",
             },
             Rule {
+                name: "jobs of webhook endpoints",
+                age: retention.deliveries,
+                sql: "delete from webhook_jobs where id in (select id from webhook_jobs \
+                      where finished_at < $1 order by finished_at limit $2)",
+            },
+            Rule {
                 name: "deliveries held for a disabled endpoint",
                 age: retention.deliveries,
                 sql: "delete from webhook_deliveries where id in (select id from webhook_deliveries \

@@ -12,9 +12,11 @@ use percent_encoding::percent_decode_str;
 
 use super::client::{Client, Report};
 use super::formats::{self, Outgoing, Verdict, WireFormat};
+use super::signing;
 use crate::clock::{SharedClock, retry_after};
 use crate::domain::webhook::AttemptError;
 use crate::domain::webhook::rules::PAUSE_LIMIT;
+use crate::domain::webhook::signing::BodySignature;
 use crate::domain::webhook::target::shown_location;
 use crate::store::webhooks::claims::Claimed;
 use crate::store::webhooks::outcomes::AttemptEnd;
@@ -99,7 +101,22 @@ fn request(delivery: &Claimed, now: Timestamp) -> Option<(&'static dyn WireForma
         headers.insert(HeaderName::try_from(name).ok()?, value);
     }
     headers.extend(rendered.headers);
+    sign(delivery, now, &rendered.body, &mut headers)?;
     Some((format, headers, rendered.body))
+}
+
+/// Signs with everything that signs now. A format without `webhook-signature` has none.
+fn sign(delivery: &Claimed, now: Timestamp, body: &[u8], headers: &mut HeaderMap) -> Option<()> {
+    let to = &delivery.to;
+    if headers.contains_key("webhook-signature") {
+        let value = signing::header(to, &delivery.event.to_string(), now.as_second(), body)?;
+        headers.insert("webhook-signature", HeaderValue::try_from(value).ok()?);
+    }
+    if let Some(BodySignature::Github) = to.body_signature {
+        let value = signing::of_body(&to.secret, body)?;
+        headers.insert("x-hub-signature-256", HeaderValue::try_from(value).ok()?);
+    }
+    Some(())
 }
 
 fn judge(delivery: &Claimed, format: &dyn WireFormat, report: &Report, now: Timestamp) -> Outcome {

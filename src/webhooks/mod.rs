@@ -3,7 +3,8 @@
 //! Deliveries are rows, written with their event. `dispatch` claims what is due, a few of each lane (`fairness`) and
 //! with what it remembers between turns (`in_flight`); `deliver` makes one attempt: a format renders and judges
 //! (`formats`), `client` dials an address that `egress` and `address` allow. `record_outcome` writes what came of
-//! it, with the endpoint's health, before anything else happens to the delivery.
+//! it, with the endpoint's health, before anything else happens to the delivery. `signing` makes the signatures of all secrets
+//! that sign now, and `jobs` makes due again what an endpoint did not get.
 //!
 //! Nothing here decides what an event says, nothing but `client` opens a connection, and no transaction is held while a
 //! request is under way. Invariant: a delivery ends only where its row says so. Tests: beside the files,
@@ -21,10 +22,13 @@ mod fairness;
 pub mod formats;
 mod head;
 mod in_flight;
+pub mod jobs;
 mod record_outcome;
+pub mod signing;
 
 pub use client::Client;
 pub use config::Config;
 pub use dispatch::Dispatcher;
 pub use dispatcher_health::DispatcherHealth;
 pub use egress::{DeniedTarget, EgressPolicy};
+pub use jobs::Jobs;

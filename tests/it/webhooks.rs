@@ -104,6 +104,32 @@ async fn what_an_endpoint_cannot_be_is_422_with_its_place() {
             "/secret",
         ),
         (
+            json!({"url": "https://hooks.example/", "secretText": "too short"}),
+            "/secretText",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "secretText": "an umlaut is not pläin ASCII text"}),
+            "/secretText",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "secretText": "x".repeat(32),
+                "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}),
+            "/secretText",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "signatures": ["v1a"]}),
+            "/signatures",
+        ),
+        (
+            json!({"url": "https://hooks.example/", "bodySignature": "gitlab"}),
+            "/bodySignature",
+        ),
+        (json!({"url": "https://***@hooks.example/"}), "/url"),
+        (
+            json!({"url": "https://hooks.example/", "headers": {"X-Api-Key": "***"}}),
+            "/headers/X-Api-Key",
+        ),
+        (
             json!({"url": "https://hooks.example/", "filter": {"planIds": ["7"]}}),
             "/filter/planIds/0",
         ),
@@ -139,9 +165,20 @@ async fn what_an_endpoint_cannot_be_is_422_with_its_place() {
         json!([]),
         "nothing of all this may have been made"
     );
-    for action in ["rotate-secret", "recover", "replay", "secret"] {
+    for (method, action) in [
+        ("POST", "rotate-secret"),
+        ("POST", "recover"),
+        ("POST", "replay"),
+        ("GET", "secret"),
+        ("GET", "jobs"),
+        ("GET", "jobs/job_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"),
+    ] {
         let path = format!("{ENDPOINTS}/ep_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01/{action}");
-        test.client.post(&path).refused(404, "not-found").await;
+        let mut request = test.client.request(method, &path);
+        if ["recover", "replay"].contains(&action) {
+            request = request.json(&json!({"since": "2026-01-01T00:00:00Z"}));
+        }
+        request.refused(404, "not-found").await;
     }
     test.stop().await;
 }
@@ -264,6 +301,190 @@ async fn a_callback_is_checked_before_anything_is_written() {
     for answer in [&again, &read] {
         assert!(answer.body["callback"].get("secret").is_none(), "{}", answer.text);
         assert!(!answer.text.contains("abc"), "{}", answer.text);
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_is_written_back_as_it_was_read() {
+    let test = TestGateway::start().await;
+    let wanted = json!({
+        "url": "https://user:word@hooks.example/a?token=abc",
+        "description": "Portal",
+        "eventTypes": ["failover.session.finished"],
+        "headers": {"X-Api-Key": "very-secret", "X-Site": "7"},
+        "signatures": ["v1", "v1a"],
+    });
+    let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
+    let link = made.header("location").to_owned();
+    let secret = async || {
+        let read = test
+            .client
+            .get(&format!("{link}/secret"))
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(read.header("cache-control"), "no-store");
+        read.body["secret"].clone()
+    };
+    let read = test.client.get(&link).send().await.expect(200);
+    assert!(
+        read.body["publicKey"]
+            .as_str()
+            .is_some_and(|key| key.starts_with("whpk_"))
+    );
+    // As it was read, twice: nothing changes, the tag neither.
+    for _ in 0..2 {
+        let put = test
+            .client
+            .request("PUT", &link)
+            .header("if-match", read.header("etag"))
+            .json(&read.body)
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(put.body, read.body);
+        assert_eq!(put.header("etag"), read.header("etag"));
+    }
+    assert_eq!(secret().await, made.body["secret"]);
+
+    // Whole: what is left out has its default, but for the secret.
+    let mut less = json!({"url": read.body["url"], "headers": {"X-Api-Key": "***"}});
+    let put = test
+        .client
+        .request("PUT", &link)
+        .json(&less)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(
+        (
+            &put.body["description"],
+            &put.body["signatures"],
+            &put.body["publicKey"]
+        ),
+        (&Value::Null, &json!(["v1"]), &Value::Null)
+    );
+    assert_eq!(put.body["headers"], json!({"X-Api-Key": "***"}));
+    assert_eq!(secret().await, made.body["secret"]);
+    test.client
+        .request("PUT", &link)
+        .header("if-match", read.header("etag"))
+        .json(&less)
+        .refused(412, "precondition-failed")
+        .await;
+    test.client
+        .request("PATCH", &link)
+        .header("if-match", "\"other\"")
+        .json(&json!({"description": "x"}))
+        .refused(412, "precondition-failed")
+        .await;
+    for (member, value) in [
+        ("url", json!("https://***@hooks.example/b")),
+        ("headers", json!({"X-Other-Key": "***"})),
+    ] {
+        let before = less[member].clone();
+        less[member] = value;
+        let refused = test.client.request("PUT", &link).json(&less);
+        let refused = refused.refused(422, "invalid-request").await;
+        assert!(
+            refused.pointers()[0].starts_with(&format!("/{member}")),
+            "{member}"
+        );
+        less[member] = before;
+    }
+    // Another secret signs beside the one before.
+    less["secretText"] = json!("a secret that is plain text");
+    test.client
+        .request("PUT", &link)
+        .json(&less)
+        .send()
+        .await
+        .expect(200);
+    let shown = test
+        .client
+        .get(&format!("{link}/secret"))
+        .send()
+        .await
+        .expect(200);
+    assert_ne!(shown.body["secret"], made.body["secret"]);
+    assert!(shown.body["previousSecretExpiresAt"].is_string());
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_answers_the_new_secret_and_may_be_repeated() {
+    let test = TestGateway::start().await;
+    let made = test
+        .client
+        .post(ENDPOINTS)
+        .json(&json!({"url": "https://hooks.example/"}));
+    let made = made.send().await.expect(201);
+    let rotate = format!("{}/rotate-secret", made.header("location"));
+    let first = test.client.post(&rotate).send().await.expect(200);
+    assert_ne!(first.body["secret"], made.body["secret"]);
+    assert_eq!(first.header("cache-control"), "no-store");
+    let same = json!({"secret": first.body["secret"]});
+    let again = test.client.post(&rotate).json(&same).send().await.expect(200);
+    assert_eq!(again.body, first.body, "it has that secret already");
+    for (body, pointer) in [
+        (json!({"secret": "x"}), "/secret"),
+        (json!({"secretText": "x"}), "/secretText"),
+        (
+            json!({"secret": first.body["secret"], "secretText": "x".repeat(24)}),
+            "/secretText",
+        ),
+        (json!({"key": 1}), "/key"),
+    ] {
+        let refused = test.client.post(&rotate).json(&body);
+        assert_eq!(
+            refused.refused(422, "invalid-request").await.pointers(),
+            [pointer]
+        );
+    }
+    let reader = test.client_with(&["webhooks:read"]);
+    reader
+        .get(&format!("{}/secret", made.header("location")))
+        .refused(403, "insufficient-scope")
+        .await;
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_read_where_its_location_says_and_listed() {
+    let test = TestGateway::start().await;
+    let made = test
+        .client
+        .post(ENDPOINTS)
+        .json(&json!({"url": "https://hooks.example/"}));
+    let link = made.send().await.expect(201).header("location").to_owned();
+    for kind in ["recover", "replay"] {
+        let begun = test
+            .client
+            .post(&format!("{link}/{kind}"))
+            .json(&json!({"since": "2026-01-01T00:00:00Z"}))
+            .send()
+            .await
+            .expect(202);
+        let place = begun.header("location").to_owned();
+        let id = begun.body["id"].as_str().expect("an id");
+        assert_eq!(place, format!("{link}/jobs/{id}"));
+        assert_eq!(begun.body["kind"], kind);
+        assert_eq!(begun.body["since"], "2026-01-01T00:00:00Z");
+        let done = test.until(&place, |job| job["state"] == "finished").await;
+        assert_eq!(done["done"], done["total"]);
+        assert!(done["finishedAt"].is_string() && done["createdAt"].is_string());
+        let list = test.client.get(&format!("{link}/jobs")).send().await.expect(200);
+        assert_eq!(list.body["items"][0], done, "newest first");
+    }
+    for (body, pointer) in [
+        (json!({}), ""),
+        (json!({"since": "yesterday"}), "/since"),
+        (json!({"since": "2999-01-01T00:00:00Z"}), "/since"),
+    ] {
+        let refused = test.client.post(&format!("{link}/replay")).json(&body);
+        let refused = refused.refused(422, "invalid-request").await;
+        assert!(refused.pointers()[0].starts_with(pointer), "{body}");
     }
     test.stop().await;
 }

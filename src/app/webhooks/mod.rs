@@ -1,11 +1,17 @@
-//! The verbs for webhook endpoints and deliveries; `settings` holds what a caller may set. They never send a webhook.
+//! The verbs for webhook endpoints and deliveries; `settings` holds what a caller may set, `secrets` the verbs for what signs,
+//! `again` those that send something once more. They never send a webhook.
 //!
 //! Invariant: whatever is wrong with a request is reported together, before anything is written.
 //! Tests: `tests/it/webhooks.rs`.
 
+mod again;
+mod secrets;
 mod settings;
 
-use self::settings::{apply, changed, check_credentials, confine, patch_of};
+use std::time::Duration;
+
+use self::secrets::given_secret;
+use self::settings::{apply, changed, check_credentials, confine, patch_of, replaced};
 use super::audit::Told;
 use super::page::{LogPage, one_more};
 use super::submit::Callback;
@@ -18,12 +24,14 @@ use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::links::API;
 use crate::domain::webhook::endpoint::{ENDPOINTS_LIMIT, Settings, SigningSecret};
+use crate::domain::webhook::signing::{Signer, SigningKey};
 use crate::domain::webhook::target::{MASK, TargetUrl};
-use crate::domain::webhook::{Delivery, Endpoint, Format, Owner};
+use crate::domain::webhook::{Delivery, Endpoint, Format, Owner, Sealed};
+use crate::store::config::Retention;
 use crate::store::cursor::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
 use crate::store::{Store, Tx};
-use crate::webhooks::EgressPolicy;
+use crate::webhooks::{EgressPolicy, signing};
 
 const NO_ENDPOINT: Error = Error::NotFound {
     what: "the webhook endpoint",
@@ -37,7 +45,20 @@ pub struct Webhooks {
     clock: SharedClock,
     /// How many endpoints there may be.
     most_endpoints: usize,
+    /// How long the event log goes back.
+    events_kept: Duration,
 }
+
+/// A change of an endpoint.
+pub enum Change {
+    /// Some of its members.
+    Patch(WebhookEndpointPatch),
+    /// All of them: what is not given has its default, but for the secret.
+    Replace(Box<WebhookEndpointCreate>),
+}
+
+/// Whether an endpoint is still what a caller read.
+pub type Unchanged<'a> = &'a (dyn Fn(&Endpoint) -> bool + Send + Sync);
 
 /// An endpoint that was just made, with its secret.
 #[derive(Debug, Clone)]
@@ -60,13 +81,21 @@ pub struct NewCallback {
 impl Webhooks {
     /// Verbs over this store, within this policy.
     #[must_use]
-    pub const fn new(store: Store, guard: EgressPolicy, clock: SharedClock) -> Self {
+    pub fn new(store: Store, guard: EgressPolicy, clock: SharedClock) -> Self {
         Self {
             store,
             guard,
             clock,
             most_endpoints: ENDPOINTS_LIMIT,
+            events_kept: Retention::default().events,
         }
+    }
+
+    /// The same where events are kept for another time.
+    #[must_use]
+    pub const fn with_events_kept(mut self, events_kept: Duration) -> Self {
+        self.events_kept = events_kept;
+        self
     }
 
     /// The same with fewer endpoints.
@@ -86,7 +115,12 @@ impl Webhooks {
         wanted: WebhookEndpointCreate,
     ) -> Result<NewEndpoint, Error> {
         let mut faults = Vec::new();
-        let secret = self.secret(wanted.secret.as_deref(), "/secret", &mut faults);
+        let secret = given_secret(
+            wanted.secret.as_deref(),
+            wanted.secret_text.as_deref(),
+            &mut faults,
+        )
+        .unwrap_or_else(|| self.new_secret());
         let target = self.target(&wanted.url, "/url", &mut faults).await;
         let mut settings = Settings::default();
         apply(patch_of(wanted), &mut settings, &mut faults);
@@ -104,6 +138,9 @@ impl Webhooks {
         }
         tx.insert_endpoint(id, &owner, &target, &secret, &settings)
             .await?;
+        if settings.signs_v1a {
+            tx.set_signing_key(id, &self.signing_key()?).await?;
+        }
         let endpoint = tx.endpoint(id, context.tenancy()).await?.ok_or(NO_ENDPOINT)?;
         let told = told(id).with("origin", target.url().origin().ascii_serialization().as_str());
         tx.audit(context, AuditAction::EndpointCreate, told);
@@ -137,37 +174,72 @@ impl Webhooks {
         found.ok_or(NO_ENDPOINT)
     }
 
-    /// Changes an endpoint. Waiting deliveries go to its new URL; disabling holds them, enabling sends them in order.
+    /// Changes an endpoint by a patch. Waiting deliveries go to its new URL; disabling holds them, enabling sends them in
+    /// order.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`] with every fault, [`Error::Store`].
+    /// As [`Webhooks::change`].
     pub async fn patch(
         &self,
         context: &OpContext,
         id: EndpointId,
         patch: WebhookEndpointPatch,
     ) -> Result<Endpoint, Error> {
-        let before = readable(self.get(context, id).await?)?;
+        self.change(context, id, Change::Patch(patch), None).await
+    }
+
+    /// Changes an endpoint, or replaces it whole. `unchanged` says whether it is still what the caller read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PreconditionFailed`], [`Error::Invalid`] with every fault, [`Error::Store`].
+    pub async fn change(
+        &self,
+        context: &OpContext,
+        id: EndpointId,
+        change: Change,
+        unchanged: Option<Unchanged<'_>>,
+    ) -> Result<Endpoint, Error> {
+        let (before, _) = readable(self.get(context, id).await?)?;
         let mut faults = Vec::new();
-        let target = match &patch.url {
-            None => None,
-            Some(None) => {
-                faults.push(FieldError::new(
-                    "/url",
-                    "an endpoint has a URL; it cannot be removed",
-                ));
-                None
-            }
+        let given = match &change {
+            Change::Patch(patch) => match &patch.url {
+                None => None,
+                Some(None) => {
+                    let detail = "an endpoint has a URL; it cannot be removed";
+                    faults.push(FieldError::new("/url", detail));
+                    None
+                }
+                Some(Some(url)) => Some(url),
+            },
+            Change::Replace(wanted) => Some(&wanted.url),
+        };
+        let target = match given {
             // The masked URL of a read, sent back: the stored URL stays.
-            Some(Some(url)) if *url == before.shown_url && url.contains(MASK) => None,
-            Some(Some(url)) => self.target(url, "/url", &mut faults).await,
+            Some(url) if *url == before.shown_url && url.contains(MASK) => None,
+            Some(url) => self.target(url, "/url", &mut faults).await,
+            None => None,
+        };
+        let secret = match &change {
+            Change::Patch(_) => None,
+            Change::Replace(wanted) => given_secret(
+                wanted.secret.as_deref(),
+                wanted.secret_text.as_deref(),
+                &mut faults,
+            ),
         };
         let mut tx = self.begin().await?;
         let tenancy = context.tenancy();
-        let mut endpoint = readable(tx.endpoint(id, tenancy).await?.ok_or(NO_ENDPOINT)?)?;
+        let (mut endpoint, sealed) = readable(tx.endpoint(id, tenancy).await?.ok_or(NO_ENDPOINT)?)?;
+        if unchanged.is_some_and(|is_same| !is_same(&endpoint)) {
+            return Err(Error::PreconditionFailed);
+        }
         let was = endpoint.settings.clone();
-        apply(patch, &mut endpoint.settings, &mut faults);
-        check_credentials(target.as_ref(), &endpoint.settings, &mut faults);
+        match change {
+            Change::Patch(patch) => apply(patch, &mut endpoint.settings, &mut faults),
+            Change::Replace(wanted) => endpoint.settings = replaced(*wanted, &was, &mut faults),
+        }
+        let target = target.unwrap_or_else(|| sealed.target.clone());
+        check_credentials(Some(&target), &endpoint.settings, &mut faults);
         confine(
             endpoint.owner.tenants.as_ref(),
             &mut endpoint.settings,
@@ -176,12 +248,54 @@ impl Webhooks {
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
         }
+        let readdressed = target != sealed.target;
+        let new_secret = secret.filter(|secret| *secret != sealed.signer.secret);
+        let mut changed = changed(&was, &endpoint.settings, readdressed);
+        if new_secret.is_some() {
+            changed.push("secret".to_owned());
+        }
+        if changed.is_empty() && endpoint.settings.enabled == was.enabled {
+            // Nothing to write: the same request twice is the same endpoint, with the same entity tag.
+            let told = told(id).with("changed", Detail::Names(changed));
+            tx.audit(context, AuditAction::EndpointUpdate, told);
+            tx.commit().await?;
+            return Ok(endpoint);
+        }
+        self.write_change(&mut tx, &mut endpoint, &was, &target, readdressed)
+            .await?;
+        if let Some(secret) = new_secret {
+            let new = Signer {
+                secret,
+                key: sealed.signer.key.clone(),
+            };
+            tx.rotate_endpoint(id, &new, &sealed.signer).await?;
+        }
+        if endpoint.settings.signs_v1a && sealed.signer.key.is_none() {
+            tx.set_signing_key(id, &self.signing_key()?).await?;
+        }
+        let endpoint = tx.endpoint(id, tenancy).await?.ok_or(NO_ENDPOINT)?;
+        let told = told(id).with("changed", Detail::Names(changed));
+        tx.audit(context, AuditAction::EndpointUpdate, told);
+        tx.commit().await?;
+        Ok(endpoint)
+    }
+
+    /// Writes changed settings, and what they mean for deliveries that wait.
+    async fn write_change(
+        &self,
+        tx: &mut Tx,
+        endpoint: &mut Endpoint,
+        was: &Settings,
+        target: &TargetUrl,
+        readdressed: bool,
+    ) -> Result<(), Error> {
+        let id = endpoint.id;
         let enabled = endpoint.settings.enabled;
         if enabled {
             endpoint.disabled_reason = None;
         }
-        tx.update_endpoint(&endpoint, target.as_ref()).await?;
-        let moved = target.is_some() || was.headers != endpoint.settings.headers;
+        tx.update_endpoint(endpoint, target).await?;
+        let moved = readdressed || was.headers != endpoint.settings.headers;
         if moved || (enabled && !was.enabled) {
             endpoint.health.reset();
             tx.save_health(id, &endpoint.health).await?;
@@ -193,12 +307,7 @@ impl Webhooks {
         } else if moved {
             tx.wake_deliveries(id).await?;
         }
-        let endpoint = tx.endpoint(id, tenancy).await?.ok_or(NO_ENDPOINT)?;
-        let changed = changed(&was, &endpoint.settings, target.is_some());
-        let told = told(id).with("changed", Detail::Names(changed));
-        tx.audit(context, AuditAction::EndpointUpdate, told);
-        tx.commit().await?;
-        Ok(endpoint)
+        Ok(())
     }
 
     /// Deletes an endpoint; its waiting deliveries are cancelled, those in flight may still arrive.
@@ -222,7 +331,7 @@ impl Webhooks {
     pub async fn test(&self, context: &OpContext, id: EndpointId) -> Result<Delivery, Error> {
         let mut tx = self.begin().await?;
         let found = tx.endpoint(id, context.tenancy()).await?;
-        let endpoint = readable(found.ok_or(NO_ENDPOINT)?)?;
+        let (endpoint, _) = readable(found.ok_or(NO_ENDPOINT)?)?;
         let event_id = EventId::new(self.clock.id());
         let data = TestEventData {
             message: "This is a test of the webhook endpoint.".to_owned(),
@@ -283,7 +392,14 @@ impl Webhooks {
         secret: Option<&str>,
     ) -> Result<NewCallback, Error> {
         let mut faults = Vec::new();
-        let signing = self.secret(secret, "/callback/secret", &mut faults);
+        let signing = match secret.map(SigningSecret::parse) {
+            Some(Ok(secret)) => secret,
+            Some(Err(detail)) => {
+                faults.push(FieldError::new("/callback/secret", detail));
+                return Err(Error::Invalid(faults));
+            }
+            None => self.new_secret(),
+        };
         let target = self.target(url, "/callback/url", &mut faults).await;
         let (Some(target), true) = (target, faults.is_empty()) else {
             return Err(Error::Invalid(faults));
@@ -306,19 +422,26 @@ impl Webhooks {
         Ok(tx)
     }
 
-    fn secret(&self, given: Option<&str>, pointer: &str, faults: &mut Vec<FieldError>) -> SigningSecret {
+    /// A new secret.
+    fn new_secret(&self) -> SigningSecret {
         let mut key = [0u8; 32];
         self.clock.random(&mut key);
-        given
-            .map(SigningSecret::parse)
-            .and_then(|read| {
-                read.map_err(|detail| faults.push(FieldError::new(pointer, detail)))
-                    .ok()
-            })
-            .unwrap_or_else(|| SigningSecret::from_key(&key))
+        SigningSecret::from_key(&key)
+    }
+
+    /// A new Ed25519 key.
+    fn signing_key(&self) -> Result<SigningKey, Error> {
+        let mut seed = [0u8; 32];
+        self.clock.random(&mut seed);
+        signing::key_of(&seed).ok_or(Error::Internal("an Ed25519 key could not be made"))
     }
 
     async fn target(&self, url: &str, pointer: &str, faults: &mut Vec<FieldError>) -> Option<TargetUrl> {
+        if url.contains(MASK) {
+            let detail = "the URL holds ***, which stands for what is not shown; write the whole URL";
+            faults.push(FieldError::new(pointer, detail));
+            return None;
+        }
         self.guard
             .check(url)
             .await
@@ -333,9 +456,9 @@ fn told(id: EndpointId) -> Told {
 }
 
 /// Refuses to work with an endpoint that cannot be read: a change would lose what is sealed in it.
-fn readable(endpoint: Endpoint) -> Result<Endpoint, Error> {
-    if endpoint.readable {
-        return Ok(endpoint);
+fn readable(endpoint: Endpoint) -> Result<(Endpoint, Sealed), Error> {
+    if let Some(sealed) = endpoint.sealed.clone() {
+        return Ok((endpoint, sealed));
     }
     let detail = "the endpoint's URL, secret or headers cannot be decrypted with the gateway's encryption \
          key; restore the right key, or delete the endpoint and create it again";

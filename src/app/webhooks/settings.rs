@@ -35,7 +35,31 @@ pub(super) fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {
         enabled: Some(wanted.enabled),
         headers: Some(wanted.headers.map(headers)),
         max_concurrency: Some(wanted.max_concurrency),
+        signatures: Some(wanted.signatures),
+        body_signature: Some(wanted.body_signature),
     }
+}
+
+/// The settings of an endpoint that is replaced whole: those that are not given have their defaults, and a masked value
+/// stands for the one that it masks.
+pub(super) fn replaced(
+    wanted: WebhookEndpointCreate,
+    before: &Settings,
+    faults: &mut Vec<FieldError>,
+) -> Settings {
+    let mut settings = Settings::default();
+    let mut patch = patch_of(wanted);
+    if let Some(Some(headers)) = &mut patch.headers {
+        for (name, value) in headers.iter_mut() {
+            if value.as_deref() == Some(MASK)
+                && let Some(known) = before.headers.get(name)
+            {
+                *value = Some(known.to_owned());
+            }
+        }
+    }
+    apply(patch, &mut settings, faults);
+    settings
 }
 
 /// Applies a patch by RFC 7396: an absent member stays, null resets it to its default.
@@ -69,6 +93,13 @@ pub(super) fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults
             endpoint::max_concurrency(number, "/maxConcurrency", faults)
         });
     }
+    if let Some(words) = patch.signatures {
+        settings.signs_v1a = words.is_some_and(|words| endpoint::signatures(&words, "/signatures", faults));
+    }
+    if let Some(word) = patch.body_signature {
+        settings.body_signature =
+            word.and_then(|word| endpoint::body_signature(&word, "/bodySignature", faults));
+    }
 }
 
 fn apply_filter(patch: WebhookFilterPatch, filter: &mut Filter, faults: &mut Vec<FieldError>) {
@@ -99,6 +130,10 @@ fn apply_headers(
             }
             // The masked value of a read, sent back: the stored value stays.
             Some(value) if value == MASK && headers.get(&name).is_some() => {}
+            Some(value) if value == MASK => {
+                let detail = "stands for a value that is not shown, and there is none of this name";
+                faults.push(FieldError::new(pointer(), detail));
+            }
             Some(value) => {
                 if let Err(detail) = headers.set(&name, &value) {
                     faults.push(FieldError::new(pointer(), detail));
@@ -149,6 +184,8 @@ pub(super) fn changed(before: &Settings, after: &Settings, url: bool) -> Vec<Str
         ("enabled", before.enabled != after.enabled),
         ("headers", before.headers != after.headers),
         ("maxConcurrency", before.max_concurrency != after.max_concurrency),
+        ("signatures", before.signs_v1a != after.signs_v1a),
+        ("bodySignature", before.body_signature != after.body_signature),
     ];
     let changed = members.into_iter().filter(|(_, changed)| *changed);
     changed.map(|(name, _)| name.to_owned()).collect()

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::signing::{BodySignature, SIGNATURES};
 use super::target::MASK;
 use super::{Filter, Format};
 use crate::domain::event::EventType;
@@ -48,6 +49,10 @@ pub struct Settings {
     pub headers: Headers,
     /// How many deliveries may be in flight at once.
     pub max_concurrency: u32,
+    /// Whether an Ed25519 signature (`v1a`) stands beside the first.
+    pub signs_v1a: bool,
+    /// A signature of the body alone, beside the standard's.
+    pub body_signature: Option<BodySignature>,
 }
 
 impl Default for Settings {
@@ -60,6 +65,8 @@ impl Default for Settings {
             enabled: true,
             headers: Headers::default(),
             max_concurrency: CONCURRENCY_DEFAULT,
+            signs_v1a: false,
+            body_signature: None,
         }
     }
 }
@@ -231,6 +238,22 @@ impl SigningSecret {
         }
     }
 
+    /// The secret whose key is the bytes of a text, for receivers that cannot decode base64.
+    ///
+    /// # Errors
+    /// What is allowed.
+    pub fn from_printable(text: &str) -> Result<Self, &'static str> {
+        let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        if printable && (24..=64).contains(&text.len()) {
+            Ok(Self(SecretString::from(format!(
+                "whsec_{}",
+                STANDARD.encode(text)
+            ))))
+        } else {
+            Err("a secret as text is 24 to 64 printable ASCII characters")
+        }
+    }
+
     /// The secret whose key is these random bytes.
     #[must_use]
     pub fn from_key(key: &[u8; 32]) -> Self {
@@ -250,6 +273,15 @@ impl SigningSecret {
         &self.0
     }
 }
+
+/// Whether both make the same signatures. Not in constant time: both sides are the gateway's own.
+impl PartialEq for SigningSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for SigningSecret {}
 
 impl fmt::Debug for SigningSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -369,6 +401,28 @@ pub fn max_concurrency(number: i64, pointer: &str, faults: &mut Vec<FieldError>)
             CONCURRENCY_DEFAULT
         }
     }
+}
+
+/// Reads the signatures wanted; whether `v1a` is among them.
+pub fn signatures(words: &[String], pointer: &str, faults: &mut Vec<FieldError>) -> bool {
+    let known = |word: &String| SIGNATURES.contains(&word.as_str());
+    let distinct = words.iter().collect::<std::collections::BTreeSet<_>>().len() == words.len();
+    if !words.iter().all(known) || !distinct || !words.iter().any(|word| word == "v1") {
+        faults.push(FieldError::new(
+            pointer,
+            r#"signatures are ["v1"] or ["v1", "v1a"]"#,
+        ));
+    }
+    words.iter().any(|word| word == "v1a")
+}
+
+/// Reads the signature of the body alone.
+pub fn body_signature(word: &str, pointer: &str, faults: &mut Vec<FieldError>) -> Option<BodySignature> {
+    let known = BodySignature::parse(word);
+    if known.is_none() {
+        faults.push(FieldError::new(pointer, "a body signature is: github"));
+    }
+    known
 }
 
 fn within(count: usize, limit: usize, pointer: &str, faults: &mut Vec<FieldError>) {

@@ -12,7 +12,7 @@ use super::query::text_of;
 use crate::app::Cursor;
 use crate::app::audit::AuditPlace;
 use crate::app::events::EventPlace;
-use crate::domain::id::{DeliveryId, EndpointId, OperationId};
+use crate::domain::id::{DeliveryId, EndpointId, JobId, OperationId};
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
 
@@ -51,7 +51,7 @@ macro_rules! places_by_id {
     )*};
 }
 
-places_by_id! { OperationId EndpointId DeliveryId }
+places_by_id! { OperationId EndpointId DeliveryId JobId }
 
 /// An event's number, or its id as text.
 impl IntoCursor for EventPlace {

@@ -17,6 +17,6 @@ pub use cursor::{AuditCursor, EventCursor, FromCursor, IntoCursor, OpaqueCursor,
 pub use digest::json_etag;
 pub use idempotency::{Idempotency, no_idempotency_key};
 pub use parameters::{KnownParameters, only_known, pairs};
-pub use path::Id;
+pub use path::{Id, Ids};
 pub use prefer::Wait;
 pub use query::{Choice, Choices, EnumParam, IdFilter, PageNumber, PageSize, Query, TimestampParam};

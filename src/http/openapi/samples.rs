@@ -15,12 +15,12 @@ use crate::api_types::events::{
 };
 use crate::api_types::webhooks::{
     EndpointEventData, EndpointSummary, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
-    WebhookEndpointCreated, WebhookFilter, WebhookOwner,
+    WebhookEndpointCreated, WebhookFilter, WebhookJob, WebhookOwner,
 };
 use crate::api_types::{dry_run, operations, plans, sessions};
 use crate::domain::approval::{Approval, Decision, DecisionOutcome, GivenApproval};
 use crate::domain::event::{EventType, NewEvent, Routing};
-use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, OperationId, TaskId};
+use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, JobId, OperationId, TaskId};
 use crate::domain::links::Links;
 use crate::domain::operation::{
     HistoryStep, Operation, OperationKind, OperationResult, OperationState, OperationTask, ResultSource,
@@ -356,6 +356,9 @@ fn endpoint() -> WebhookEndpoint {
         disabled_reason: None,
         headers: BTreeMap::new(),
         max_concurrency: 4,
+        signatures: vec!["v1"],
+        public_key: None,
+        body_signature: None,
         health: "up",
         last_success_at: Some(at(115).into()),
         first_failure_at: None,
@@ -383,6 +386,19 @@ fn delivery() -> WebhookDelivery {
             location: None,
             response: None,
         }],
+    }
+}
+
+fn job() -> WebhookJob {
+    WebhookJob {
+        id: JobId::new(gateway_id(0xf)).to_string(),
+        kind: "replay",
+        state: "running",
+        total: 240,
+        done: 100,
+        since: at(0).into(),
+        created_at: at(3600).into(),
+        finished_at: None,
     }
 }
 
@@ -426,6 +442,7 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
             secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned(),
         })),
         "WebhookDelivery" => value(serde_json::to_value(delivery())),
+        "WebhookJob" => value(serde_json::to_value(job())),
         "EventItem" => {
             let event = event_of(EventType::SessionFinished)?;
             let mut item = json!({ "id": event.id.to_string() });
@@ -481,6 +498,7 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
                 "AuditEntry" => "audit",
                 "WebhookEndpoint" => "webhook-endpoints",
                 "WebhookDelivery" => "webhook-deliveries",
+                "WebhookJob" => "webhook-endpoints/ep_019c55e5-9d00-7a1c-9f60-2f3f1d0c000a/jobs",
                 "EventTypeInfo" => "event-types",
                 // A new list has a row of its own, or no example, which a test then misses.
                 _ => return None,

@@ -51,3 +51,27 @@ pub(super) struct DeliveryPath {
     #[param(rename = "deliveryId", example = "dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d")]
     delivery_id: String,
 }
+
+/// Which job of a webhook endpoint.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct JobPath {
+    /// The job's id.
+    #[param(rename = "jobId", example = "job_019c55e5-9d00-7a1c-9f60-2f3f1d0c000f")]
+    job_id: String,
+}
+
+/// The condition of a change.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct EndpointConditions {
+    /// The entity tag of the state that was read, or several separated by commas; `*` matches any state.
+    #[param(
+        rename = "If-Match",
+        required = false,
+        pattern = "^(\\*|(W/)?\"[!#-~]*\"([ \\t]*,[ \\t]*(W/)?\"[!#-~]*\")*)$"
+    )]
+    if_match: Option<String>,
+}

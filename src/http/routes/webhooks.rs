@@ -3,39 +3,89 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::middleware::from_fn;
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::lists::{CursorParams, Log};
-use super::paths::{DeliveryPath, EndpointPath};
+use super::paths::{DeliveryPath, EndpointConditions, EndpointPath, JobPath};
 use super::reply::{Accepted, Created};
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
     WebhookDelivery, WebhookEndpoint, WebhookEndpointCreate, WebhookEndpointCreated, WebhookEndpointPatch,
+    WebhookEndpointSecret, WebhookJob, WebhookResend, WebhookSecretRotation,
 };
 use crate::app::OpContext;
-use crate::app::webhooks::DeliveryFilter;
+use crate::app::webhooks::{Change, DeliveryFilter, Unchanged};
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
-use crate::domain::id::{DeliveryId, EndpointId};
-use crate::domain::webhook::DeliveryState;
+use crate::domain::id::{DeliveryId, EndpointId, JobId};
+use crate::domain::webhook::job::JobKind;
+use crate::domain::webhook::{DeliveryState, Endpoint};
 use crate::http::HttpState;
 use crate::http::answers::STORED;
-use crate::http::extract::{Choices, EnumParam, Id, IdFilter, JsonBody, Query, no_idempotency_key};
+use crate::http::codes::Code;
+use crate::http::extract::{
+    Choices, Conditions, EnumParam, Id, IdFilter, Ids, JsonBody, JsonValue, OptionalJson, Query, entity_tag,
+    no_idempotency_key,
+};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::json;
+
+/// What a conditional change may answer beside what follows from its body.
+const CHANGED: &[&[Code]] = &[STORED, &[Code::PreconditionFailed]];
+/// What may answer that the thing itself does not allow it.
+const SENT_AGAIN: &[&[Code]] = &[STORED, &[Code::InvalidRequest]];
+
+/// Members of a read that are no settings.
+const READ_ONLY: &[&str] = &[
+    "id",
+    "owner",
+    "disabledReason",
+    "publicKey",
+    "createdAt",
+    "updatedAt",
+];
+/// Those that deliveries change.
+const OBSERVED: &[&str] = &["health", "lastSuccessAt", "firstFailureAt"];
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     let (read, write) = (Scope::WebhooksRead, Scope::WebhooksWrite);
     OpenApiRouter::default()
         .routes(require_scope(write, &[STORED], routes!(create_webhook_endpoint)))
-        .routes(require_scope(write, &[STORED], routes!(update_webhook_endpoint)))
+        .routes(require_scope(write, CHANGED, routes!(update_webhook_endpoint)))
         .routes(require_scope(write, &[STORED], routes!(delete_webhook_endpoint)))
         .routes(require_scope(write, &[STORED], routes!(test_webhook_endpoint)))
+        .routes(require_scope(write, CHANGED, routes!(replace_webhook_endpoint)))
+        .routes(require_scope(
+            write,
+            SENT_AGAIN,
+            routes!(rotate_webhook_endpoint_secret),
+        ))
+        .routes(require_scope(
+            write,
+            SENT_AGAIN,
+            routes!(recover_webhook_endpoint),
+        ))
+        .routes(require_scope(write, SENT_AGAIN, routes!(replay_webhook_endpoint)))
+        .routes(require_scope(
+            write,
+            SENT_AGAIN,
+            routes!(redeliver_webhook_delivery),
+        ))
         .route_layer(from_fn(no_idempotency_key))
+        .routes(require_scope(
+            write,
+            SENT_AGAIN,
+            routes!(get_webhook_endpoint_secret),
+        ))
+        .routes(require_scope(read, &[STORED], routes!(list_webhook_jobs)))
+        .routes(require_scope(read, &[STORED], routes!(get_webhook_job)))
         .routes(require_scope(read, &[STORED], routes!(list_webhook_endpoints)))
         .routes(require_scope(read, &[STORED], routes!(get_webhook_endpoint)))
         .routes(require_scope(read, &[STORED], routes!(list_webhook_deliveries)))
@@ -78,38 +128,263 @@ async fn list_webhook_endpoints(
     Ok(log.page(state.links(), &page, WebhookEndpoint::from))
 }
 
+/// The entity tag of what an endpoint's owner decides. How it does is left out: it changes with every delivery.
+fn tag_of(endpoint: &Endpoint) -> String {
+    let mut shown = serde_json::to_value(WebhookEndpoint::from(endpoint)).unwrap_or_default();
+    if let Some(members) = shown.as_object_mut() {
+        members.retain(|name, _| !OBSERVED.contains(&name.as_str()));
+    }
+    entity_tag(shown.to_string().as_bytes())
+}
+
+/// The endpoint with its entity tag.
+fn tagged(endpoint: &Endpoint) -> impl IntoResponse + use<> {
+    ([(ETAG, tag_of(endpoint))], Json(WebhookEndpoint::from(endpoint)))
+}
+
+async fn change(
+    state: &HttpState,
+    context: &OpContext,
+    id: EndpointId,
+    change: Change,
+    conditions: &Conditions,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let unchanged = conditions.expected().map(|tags| {
+        let tags = tags.to_vec();
+        move |endpoint: &Endpoint| tags.contains(&tag_of(endpoint))
+    });
+    let unchanged = unchanged.as_ref().map(|is_same| is_same as Unchanged<'_>);
+    let endpoint = state
+        .app()
+        .webhooks()
+        .change(context, id, change, unchanged)
+        .await?;
+    Ok(tagged(&endpoint))
+}
+
 /// Read a webhook endpoint
 #[utoipa::path(get, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "getWebhookEndpoint",
     tag = "webhooks",
     params(EndpointPath),
-    responses((status = 200, description = "The endpoint.", body = WebhookEndpoint)))]
+    responses((status = 200, description = "The endpoint.", body = WebhookEndpoint,
+        headers(("ETag" = String, description = "The entity tag of its settings, for `If-Match`.")))))]
 async fn get_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EndpointId>,
-) -> Result<Json<WebhookEndpoint>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let endpoint = state.app().webhooks().get(&context, id).await?;
-    Ok(Json(WebhookEndpoint::from(&endpoint)))
+    Ok(tagged(&endpoint))
 }
 
 /// Change a webhook endpoint
 ///
-/// JSON Merge Patch (RFC 7396): an absent member stays unchanged, null restores the default. Waiting deliveries go
-/// to the new address; disabling the endpoint holds them, enabling it sends them in order.
+/// JSON Merge Patch (RFC 7396): an absent member stays unchanged, null restores the default; a masked value, as a read
+/// shows it, stands for what it masks. Waiting deliveries go to the new address; disabling the endpoint holds them,
+/// enabling it sends them in order.
 #[utoipa::path(patch, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "updateWebhookEndpoint",
     tag = "webhooks",
-    params(EndpointPath),
+    params(EndpointPath, EndpointConditions),
     request_body(content = WebhookEndpointPatch, content_type = "application/merge-patch+json",
         description = "A JSON Merge Patch; the media type `application/json` is accepted as well."),
-    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint)))]
+    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint,
+        headers(("ETag" = String, description = "The entity tag of its settings, for `If-Match`.")))))]
 async fn update_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EndpointId>,
+    conditions: Conditions,
     JsonBody(patch): JsonBody<WebhookEndpointPatch>,
-) -> Result<Json<WebhookEndpoint>, Problem> {
-    let endpoint = state.app().webhooks().patch(&context, id, patch).await?;
-    Ok(Json(WebhookEndpoint::from(&endpoint)))
+) -> Result<impl IntoResponse, Problem> {
+    change(&state, &context, id, Change::Patch(patch), &conditions).await
+}
+
+/// Replace a webhook endpoint
+///
+/// The endpoint is what the body says: an absent member has its default, but without `secret` and `secretText` the secret
+/// stays. A masked value, as a read shows it, stands for what it masks, and the members of a read that are not settings are
+/// ignored, so that an endpoint may be written back as it was read. Another secret signs beside the one before for 24 hours.
+#[utoipa::path(put, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "replaceWebhookEndpoint",
+    tag = "webhooks",
+    params(EndpointPath, EndpointConditions),
+    request_body = WebhookEndpointCreate,
+    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint,
+        headers(("ETag" = String, description = "The entity tag of its settings, for `If-Match`.")))))]
+async fn replace_webhook_endpoint(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EndpointId>,
+    conditions: Conditions,
+    JsonValue(mut body): JsonValue,
+) -> Result<impl IntoResponse, Problem> {
+    if let Some(members) = body.as_object_mut() {
+        members.retain(|name, _| !READ_ONLY.contains(&name.as_str()) && !OBSERVED.contains(&name.as_str()));
+    }
+    let wanted = json::read(&body).map_err(|fault| Problem::fault(fault.pointer, fault.detail))?;
+    change(
+        &state,
+        &context,
+        id,
+        Change::Replace(Box::new(wanted)),
+        &conditions,
+    )
+    .await
+}
+
+/// Read a webhook endpoint's secret
+///
+/// The audit log is told.
+#[utoipa::path(get, path = "/api/v1/webhook-endpoints/{endpointId}/secret", operation_id = "getWebhookEndpointSecret",
+    tag = "webhooks",
+    params(EndpointPath),
+    responses((status = 200, description = "What signs its deliveries.", body = WebhookEndpointSecret)))]
+async fn get_webhook_endpoint_secret(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EndpointId>,
+) -> Result<impl IntoResponse, Problem> {
+    let endpoint = state.app().webhooks().secret(&context, id).await?;
+    secret_of(&endpoint)
+}
+
+/// Rotate a webhook endpoint's secret
+///
+/// Both secrets sign for 24 hours: `webhook-signature` has a signature by each, the newest first. A key of `v1a` is renewed
+/// with it. The secret that the endpoint has already changes nothing.
+#[utoipa::path(post, path = "/api/v1/webhook-endpoints/{endpointId}/rotate-secret",
+    operation_id = "rotateWebhookEndpointSecret", tag = "webhooks",
+    params(EndpointPath),
+    request_body = Option<WebhookSecretRotation>,
+    responses((status = 200, description = "The new secret.", body = WebhookEndpointSecret)))]
+async fn rotate_webhook_endpoint_secret(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EndpointId>,
+    body: OptionalJson<WebhookSecretRotation>,
+) -> Result<impl IntoResponse, Problem> {
+    let wanted = body.typed.unwrap_or_default();
+    let endpoint = state
+        .app()
+        .webhooks()
+        .rotate_secret(&context, id, &wanted)
+        .await?;
+    secret_of(&endpoint)
+}
+
+/// The secret, for nobody's cache.
+fn secret_of(endpoint: &Endpoint) -> Result<impl IntoResponse + use<>, Problem> {
+    let secret = WebhookEndpointSecret::of(endpoint).ok_or_else(|| Problem::not_found("the secret"))?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(secret)))
+}
+
+/// Send what was given up again
+///
+/// Deliveries to this endpoint that were given up since a moment (`exhausted` or `quarantined`) go out again, in the order of
+/// the event log. The job says how far it is.
+#[utoipa::path(post, path = "/api/v1/webhook-endpoints/{endpointId}/recover", operation_id = "recoverWebhookEndpoint",
+    tag = "webhooks",
+    params(EndpointPath),
+    request_body = WebhookResend,
+    responses((status = 202, description = "The job.", body = WebhookJob,
+        headers(("Location" = String, description = "The job.")))))]
+async fn recover_webhook_endpoint(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EndpointId>,
+    JsonBody(wanted): JsonBody<WebhookResend>,
+) -> Result<Accepted<WebhookJob>, Problem> {
+    begin_job(&state, &context, id, JobKind::Recover, &wanted).await
+}
+
+/// Send what an endpoint never got
+///
+/// Events since a moment that the endpoint wants, and that were neither delivered to it nor are on their way, go out in the
+/// order of the event log, under their own ids. A moment from which retention has removed events is refused, and the answer
+/// says from when it can be done. Tests are not sent again.
+#[utoipa::path(post, path = "/api/v1/webhook-endpoints/{endpointId}/replay", operation_id = "replayWebhookEndpoint",
+    tag = "webhooks",
+    params(EndpointPath),
+    request_body = WebhookResend,
+    responses((status = 202, description = "The job.", body = WebhookJob,
+        headers(("Location" = String, description = "The job.")))))]
+async fn replay_webhook_endpoint(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EndpointId>,
+    JsonBody(wanted): JsonBody<WebhookResend>,
+) -> Result<Accepted<WebhookJob>, Problem> {
+    begin_job(&state, &context, id, JobKind::Replay, &wanted).await
+}
+
+async fn begin_job(
+    state: &HttpState,
+    context: &OpContext,
+    id: EndpointId,
+    kind: JobKind,
+    wanted: &WebhookResend,
+) -> Result<Accepted<WebhookJob>, Problem> {
+    let job = state
+        .app()
+        .webhooks()
+        .begin_job(context, id, kind, wanted.since)
+        .await?;
+    let path = format!("/webhook-endpoints/{id}/jobs/{}", job.id);
+    Ok(Accepted {
+        location: state.links().api(&path),
+        body: WebhookJob::from(&job),
+    })
+}
+
+/// List a webhook endpoint's jobs
+///
+/// Newest first.
+#[utoipa::path(get, path = "/api/v1/webhook-endpoints/{endpointId}/jobs", operation_id = "listWebhookJobs",
+    tag = "webhooks",
+    params(EndpointPath, CursorParams),
+    responses((status = 200, description = "A page of jobs.", body = Page<WebhookJob>)))]
+async fn list_webhook_jobs(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EndpointId>,
+    log: Log<JobId>,
+) -> Result<Json<Page<WebhookJob>>, Problem> {
+    let webhooks = state.app().webhooks();
+    let page = webhooks.jobs(&context, id, log.from, log.size).await?;
+    Ok(log.page(state.links(), &page, WebhookJob::from))
+}
+
+/// Read a webhook endpoint's job
+#[utoipa::path(get, path = "/api/v1/webhook-endpoints/{endpointId}/jobs/{jobId}", operation_id = "getWebhookJob",
+    tag = "webhooks",
+    params(EndpointPath, JobPath),
+    responses((status = 200, description = "The job.", body = WebhookJob)))]
+async fn get_webhook_job(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Ids(endpoint, id): Ids<EndpointId, JobId>,
+) -> Result<Json<WebhookJob>, Problem> {
+    let job = state.app().webhooks().job(&context, endpoint, id).await?;
+    Ok(Json(WebhookJob::from(&job)))
+}
+
+/// Send a webhook delivery again
+///
+/// Whatever came of it: it goes out at once, through the endpoint's pauses and past the others of its session, under the same
+/// event id. One under way stays as it is; one of a disabled endpoint is held. Its attempts go on counting.
+#[utoipa::path(post, path = "/api/v1/webhook-deliveries/{deliveryId}/redeliver",
+    operation_id = "redeliverWebhookDelivery", tag = "webhooks",
+    params(DeliveryPath),
+    responses((status = 202, description = "The delivery, which is due.", body = WebhookDelivery,
+        headers(("Location" = String, description = "The delivery.")))))]
+async fn redeliver_webhook_delivery(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<DeliveryId>,
+) -> Result<Accepted<WebhookDelivery>, Problem> {
+    let delivery = state.app().webhooks().redeliver(&context, id).await?;
+    let location = state.links().api(&format!("/webhook-deliveries/{}", delivery.id));
+    let body = WebhookDelivery::from(&delivery);
+    Ok(Accepted { location, body })
 }
 
 /// Delete a webhook endpoint
@@ -170,7 +445,7 @@ impl EnumParam for EventType {
 
 type States = Choices<DeliveryState>;
 type Types = Choices<EventType>;
-type Endpoint = IdFilter<EndpointId>;
+type OfEndpoint = IdFilter<EndpointId>;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -178,7 +453,7 @@ type Endpoint = IdFilter<EndpointId>;
 struct DeliveryQuery {
     /// Only deliveries to this endpoint.
     #[param(inline)]
-    endpoint_id: Option<Endpoint>,
+    endpoint_id: Option<OfEndpoint>,
     /// Only these states, separated by commas.
     #[param(inline, style = Form, explode = false)]
     state: Option<States>,

@@ -10,6 +10,7 @@ use super::super::seal::Sealer;
 use super::{opened, purpose};
 use crate::domain::webhook::Format;
 use crate::domain::webhook::endpoint::{Headers, SigningSecret};
+use crate::domain::webhook::signing::{BodySignature, Signer, SigningKey};
 use crate::domain::webhook::target::TargetUrl;
 
 /// Where a delivery goes and what signs it.
@@ -19,22 +20,69 @@ pub struct Destination {
     pub target: TargetUrl,
     /// The signing secret.
     pub secret: SigningSecret,
+    /// The Ed25519 key, where `v1a` is asked for.
+    pub key: Option<SigningKey>,
+    /// What signed before a rotation, as long as it signs too.
+    pub previous: Option<Signer>,
+    /// A signature of the body alone.
+    pub body_signature: Option<BodySignature>,
     /// What is sent along.
     pub headers: Headers,
     /// How the body looks.
     pub format: Format,
 }
 
-/// The columns of an endpoint that say so.
-pub(super) const COLUMNS: &str = "url, secret, headers, format";
+/// What is read of an endpoint's row.
+pub(super) const COLUMNS: &str = "url, secret, headers, format, signing_key, signs_v1a, previous_secret, \
+     previous_signing_key, body_signature";
+
+/// The columns of [`COLUMNS`] that hold text.
+const TEXTS: &[&str] = &[
+    "url",
+    "secret",
+    "headers",
+    "format",
+    "signing_key",
+    "previous_secret",
+    "previous_signing_key",
+    "body_signature",
+];
+
+/// An endpoint's row as it is stored: what it becomes changes only when this does.
+pub(super) type Stored = (bool, Vec<Option<String>>);
+
+/// What is stored in the columns that are read.
+pub(super) fn stored(row: &AnyRow) -> Result<Stored, Error> {
+    let texts = TEXTS.iter().map(|column| row.opt_text(column)).collect::<Result<_, _>>()?;
+    Ok((row.flag("signs_v1a")?, texts))
+}
 
 /// Where an endpoint's deliveries go, out of a row with url, secret, headers and format.
 pub(super) fn of_endpoint(row: &AnyRow, sealer: &Sealer) -> Result<Destination, Error> {
     let url = opened(sealer, purpose::ENDPOINT_URL, &row.text("url")?)?;
     let secret = opened(sealer, purpose::ENDPOINT_SECRET, &row.text("secret")?)?;
+    let signs_v1a = row.flag("signs_v1a")?;
+    let previous_secret = row
+        .opt_text("previous_secret")?
+        .map(|sealed| signing(&opened(sealer, purpose::ENDPOINT_PREVIOUS_SECRET, &sealed)?))
+        .transpose()?;
+    let previous_key = key_from(
+        row.opt_text("previous_signing_key")?,
+        purpose::ENDPOINT_PREVIOUS_KEY,
+        sealer,
+    )?;
     Ok(Destination {
         target: target(&url)?,
         secret: signing(&secret)?,
+        key: signing_key(row, sealer)?.filter(|_| signs_v1a),
+        previous: previous_secret.map(|secret| Signer {
+            secret,
+            key: previous_key.filter(|_| signs_v1a),
+        }),
+        // A word of a later program is left out: the standard signature is there all the same.
+        body_signature: row
+            .opt_text("body_signature")?
+            .and_then(|word| BodySignature::parse(&word)),
         headers: headers_from(&row.text("headers")?, sealer)?,
         format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
             what: "webhook_endpoints.format",
@@ -49,9 +97,24 @@ pub(super) fn of_callback(row: &AnyRow, sealer: &Sealer) -> Result<Destination, 
     Ok(Destination {
         target: target(&url)?,
         secret: signing(&secret)?,
+        key: None,
+        previous: None,
+        body_signature: None,
         headers: Headers::default(),
         format: Format::Standard,
     })
+}
+
+/// The Ed25519 key of an endpoint, whether it signs or not.
+pub(super) fn signing_key(row: &AnyRow, sealer: &Sealer) -> Result<Option<SigningKey>, Error> {
+    key_from(row.opt_text("signing_key")?, purpose::ENDPOINT_KEY, sealer)
+}
+
+fn key_from(sealed: Option<String>, purpose: &str, sealer: &Sealer) -> Result<Option<SigningKey>, Error> {
+    let what = "webhook_endpoints.signing_key";
+    let Some(sealed) = sealed else { return Ok(None) };
+    let text = opened(sealer, purpose, &sealed)?;
+    SigningKey::parse(&text).map(Some).ok_or(Error::Corrupt { what })
 }
 
 fn headers_from(sealed: &str, sealer: &Sealer) -> Result<Headers, Error> {

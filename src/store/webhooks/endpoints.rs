@@ -20,12 +20,14 @@ use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
 use crate::domain::webhook::endpoint::{Headers, Settings, SigningSecret};
 use crate::domain::webhook::rules::EndpointHealth;
+use crate::domain::webhook::signing::{BodySignature, Signer};
 use crate::domain::webhook::target::TargetUrl;
-use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner};
+use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner, Sealed};
 
 const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, headers, max_concurrency, enabled, \
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
-     told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants";
+     told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants, signing_key, signs_v1a, \
+     previous_secret, previous_signing_key, rotated_at, body_signature";
 
 /// The columns of how an endpoint does.
 pub(super) const HEALTH_COLUMNS: &str = "failures, first_failure_at, last_success_at, last_error, down_since, told_failing, \
@@ -56,8 +58,9 @@ impl Tx {
         let now = micros(self.clock().now());
         sqlx::query(
             "insert into webhook_endpoints (id, url, shown_url, secret, description, event_types, filter, format, headers, \
-                 max_concurrency, enabled, created_at, updated_at, owner_issuer, owner_subject, owner_tenants) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15)",
+                 max_concurrency, enabled, created_at, updated_at, owner_issuer, owner_subject, owner_tenants, signs_v1a, \
+                 body_signature) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17)",
         )
         .bind(id.to_string())
         .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
@@ -74,6 +77,8 @@ impl Tx {
         .bind(opt_checked(owner.issuer.as_deref())?)
         .bind(opt_checked(owner.subject.as_deref())?)
         .bind(tenants::owner_column(owner.tenants.as_ref())?)
+        .bind(i64::from(settings.signs_v1a))
+        .bind(settings.body_signature.map(BodySignature::as_str))
         .execute(self.connection())
         .await?;
         for tenant in owner.tenants.iter().flatten() {
@@ -86,30 +91,24 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes what its owner changed. `target` is the new address, if that changed. The caller decides what becomes of
+    /// Writes what its owner changed. `target` is its address, new or not. The caller decides what becomes of
     /// waiting deliveries ([`Tx::hold_deliveries`], [`Tx::release_deliveries`]).
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unsealable`].
-    pub async fn update_endpoint(
-        &mut self,
-        endpoint: &Endpoint,
-        target: Option<&TargetUrl>,
-    ) -> Result<(), Error> {
+    pub async fn update_endpoint(&mut self, endpoint: &Endpoint, target: &TargetUrl) -> Result<(), Error> {
         let sealer = self.sealer();
         let now = micros(self.clock().now());
         let settings = &endpoint.settings;
-        let url = target
-            .map(|target| sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str())))
-            .transpose()?;
+        let url = SecretString::from(target.url().as_str());
         sqlx::query(
-            "update webhook_endpoints set url = coalesce($1, url), shown_url = coalesce($2, shown_url), description = $3, \
+            "update webhook_endpoints set url = $1, shown_url = $2, description = $3, \
                  event_types = $4, filter = $5, format = $6, headers = $7, max_concurrency = $8, enabled = $9, \
-                 disabled_reason = $10, updated_at = $11 \
-             where id = $12",
+                 disabled_reason = $10, updated_at = $11, signs_v1a = $12, body_signature = $13 \
+             where id = $14",
         )
-        .bind(url)
-        .bind(target.map(|target| target.shown(settings.format)))
+        .bind(sealer.seal(purpose::ENDPOINT_URL, &url)?)
+        .bind(target.shown(settings.format))
         .bind(opt_checked(settings.description.as_deref())?)
         .bind(types_text(settings)?)
         .bind(filter_text(&settings.filter)?)
@@ -119,6 +118,8 @@ impl Tx {
         .bind(i64::from(settings.enabled))
         .bind(endpoint.disabled_reason.map(DisabledReason::as_str))
         .bind(now)
+        .bind(i64::from(settings.signs_v1a))
+        .bind(settings.body_signature.map(BodySignature::as_str))
         .bind(endpoint.id.to_string())
         .execute(self.connection())
         .await?;
@@ -291,8 +292,14 @@ impl Store {
 fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
     let corrupt = |what| Error::Corrupt { what };
     // One that cannot be read must not hide the others, and its owner is to learn why nothing comes.
-    let sealed = match destination::of_endpoint(row, sealer) {
-        Ok(destination) => Some(destination),
+    let opened = |row| {
+        Ok::<_, Error>((
+            destination::of_endpoint(row, sealer)?,
+            destination::signing_key(row, sealer)?,
+        ))
+    };
+    let sealed = match opened(row) {
+        Ok(opened) => Some(opened),
         Err(error) if error.is_unreadable() => None,
         Err(error) => return Err(error),
     };
@@ -312,16 +319,28 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
             enabled: row.flag("enabled")?,
             headers: sealed
                 .as_ref()
-                .map(|sealed| sealed.headers.clone())
+                .map(|(destination, _)| destination.headers.clone())
                 .unwrap_or_default(),
             max_concurrency: u32::try_from(row.int("max_concurrency")?)
                 .map_err(|_| corrupt("webhook_endpoints.max_concurrency"))?,
+            signs_v1a: row.flag("signs_v1a")?,
+            body_signature: row
+                .opt_text("body_signature")?
+                .and_then(|word| BodySignature::parse(&word)),
         },
         disabled_reason: row
             .opt_text("disabled_reason")?
             .map(|word| DisabledReason::parse(&word).ok_or(corrupt("webhook_endpoints.disabled_reason")))
             .transpose()?,
         readable: sealed.is_some(),
+        rotated_at: row.opt_at("rotated_at")?,
+        sealed: sealed.map(|(destination, key)| Sealed {
+            target: destination.target,
+            signer: Signer {
+                secret: destination.secret,
+                key,
+            },
+        }),
         health: health_from(row)?,
         created_at: row.at("created_at")?,
         updated_at: row.at("updated_at")?,

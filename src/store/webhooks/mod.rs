@@ -3,7 +3,8 @@
 //! Deliveries are written with their event ([`fan_out`]); due rows are the queue, and there is no other. Who reads and
 //! changes endpoints is in [`endpoints`], the lists that people see in [`deliveries`]. What the dispatcher does with due
 //! rows is in [`lanes`], `choose`, [`claims`] and [`outcomes`], each a few statements over sets of rows whatever their
-//! number, and with those of a whole endpoint at once in [`sweep`]. URLs, header values and secrets are sealed.
+//! number, and with those of a whole endpoint at once in [`sweep`]. What is sent again is in [`resend`] and [`jobs`], the change of
+//! secrets in [`rotation`]. URLs, header values and secrets are sealed.
 
 mod choose;
 pub mod claims;
@@ -11,12 +12,15 @@ pub mod deliveries;
 pub mod destination;
 pub mod endpoints;
 pub mod fan_out;
+pub mod jobs;
 pub mod lanes;
 pub mod opened;
 pub mod outcomes;
 #[cfg(test)]
 mod plans_tests;
 mod reclaim;
+pub mod resend;
+pub mod rotation;
 #[cfg(test)]
 mod set_tests;
 pub mod standing;
@@ -35,6 +39,9 @@ mod purpose {
     pub(super) const ENDPOINT_URL: &str = "webhook_endpoints.url";
     pub(super) const ENDPOINT_HEADERS: &str = "webhook_endpoints.headers";
     pub(super) const ENDPOINT_SECRET: &str = "webhook_endpoints.secret";
+    pub(super) const ENDPOINT_KEY: &str = "webhook_endpoints.signing_key";
+    pub(super) const ENDPOINT_PREVIOUS_SECRET: &str = "webhook_endpoints.previous_secret";
+    pub(super) const ENDPOINT_PREVIOUS_KEY: &str = "webhook_endpoints.previous_signing_key";
     pub(super) const CALLBACK_URL: &str = "webhook_callbacks.url";
     pub(super) const CALLBACK_SECRET: &str = "webhook_callbacks.secret";
 }

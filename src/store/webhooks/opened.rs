@@ -22,17 +22,11 @@ const MOST: usize = 4096;
 pub struct OpenedDestinations(Mutex<HashMap<EndpointId, (Sealed, Arc<Destination>)>>);
 
 /// What an endpoint's row says of where it points, as it is stored, and when its owner last changed it.
-type Sealed = (i64, [String; 4]);
+type Sealed = (i64, destination::Stored);
 
 impl OpenedDestinations {
     fn of(&self, id: EndpointId, row: &AnyRow, sealer: &Sealer) -> Result<Arc<Destination>, Error> {
-        let texts = [
-            row.text("url")?,
-            row.text("secret")?,
-            row.text("headers")?,
-            row.text("format")?,
-        ];
-        let sealed = (row.int("updated_at")?, texts);
+        let sealed = (row.int("updated_at")?, destination::stored(row)?);
         let known = self.0.lock().get(&id).cloned();
         if let Some((_, destination)) = known.filter(|(known, _)| *known == sealed) {
             return Ok(destination);

@@ -391,7 +391,8 @@ async fn held_deliveries_go_out_in_the_order_of_the_log() {
         .expect("read")
         .expect("there");
     endpoint.settings.enabled = true;
-    tx.update_endpoint(&endpoint, None).await.expect("updated");
+    let target = endpoint.sealed.clone().expect("readable").target;
+    tx.update_endpoint(&endpoint, &target).await.expect("updated");
     tx.release_deliveries(id).await.expect("released");
     tx.commit().await.expect("committed");
     assert_eq!(events(&fixture.claim().await), ids);

@@ -193,8 +193,36 @@ async fn a_run(test: &TestGateway) -> Vec<(&'static str, &'static str, Option<u1
         .await
         .expect(200);
     add("webhook.endpoint.update", "done", Some(200));
-    client.post(&format!("{endpoint}/test")).send().await.expect(202);
+    let test_delivery = client.post(&format!("{endpoint}/test")).send().await.expect(202);
     add("webhook.endpoint.test", "accepted", Some(202));
+    client.get(&format!("{endpoint}/secret")).send().await.expect(200);
+    add("webhook.endpoint.secret.read", "done", Some(200));
+    client
+        .post(&format!("{endpoint}/rotate-secret"))
+        .send()
+        .await
+        .expect(200);
+    add("webhook.endpoint.secret.rotate", "done", Some(200));
+    let again = format!("{}/redeliver", test_delivery.header("location"));
+    client.post(&again).send().await.expect(202);
+    add("webhook.delivery.redeliver", "accepted", Some(202));
+    let since = json!({"since": "2026-01-01T00:00:00Z"});
+    let begun = client
+        .post(&format!("{endpoint}/recover"))
+        .json(&since)
+        .send()
+        .await
+        .expect(202);
+    add("webhook.endpoint.recover", "accepted", Some(202));
+    let job = begun.header("location").to_owned();
+    test.until(&job, |job| job["state"] == "finished").await;
+    client
+        .post(&format!("{endpoint}/replay"))
+        .json(&since)
+        .send()
+        .await
+        .expect(202);
+    add("webhook.endpoint.replay", "accepted", Some(202));
     client.request("DELETE", &endpoint).send().await.expect(204);
     add("webhook.endpoint.delete", "done", Some(204));
 

@@ -2,6 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use emgate::clock::{Clock as _, SystemClock};
+use emgate::domain::event::{EventType, NewEvent, Routing};
+use emgate::domain::id::EventId;
 use serde_json::{Value, json};
 
 use super::peer::{Peer, Reply};
@@ -53,6 +56,81 @@ async fn what_was_acknowledged_arrives_however_often_the_process_is_killed() {
     for request in peer.received() {
         request.verify(endpoint["secret"].as_str().expect("the secret, once"));
     }
+    let (status, _) = world.stop_gateway();
+    assert!(status.success());
+}
+
+/// Writes events into the store of a gateway that does not run: what happened before the endpoint was there.
+async fn past(folder: &std::path::Path, count: usize) -> Vec<String> {
+    let config = emgate::store::Config {
+        url: format!("sqlite://{}", folder.join("emgate.db").display()),
+        encryption_key_file: None,
+    };
+    let store = emgate::store::Store::open(&config, SystemClock::shared())
+        .await
+        .expect("the store of no process");
+    let mut tx = store.begin().await.expect("begun");
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let id = EventId::new(SystemClock.id());
+        let event = NewEvent {
+            id,
+            kind: EventType::UpstreamRecovered,
+            at: SystemClock.now(),
+            body: r#"{"type":"upstream.recovered","timestamp":"2026-01-01T00:00:00Z","data":{}}"#.into(),
+            routing: Routing::default(),
+        };
+        tx.append_event(&event).await.expect("appended");
+        ids.push(id.to_string());
+    }
+    tx.commit().await.expect("committed");
+    store.close().await;
+    ids
+}
+
+#[tokio::test]
+async fn a_replay_goes_on_where_a_killed_process_left_it() {
+    const PAST: usize = 3000;
+    let since = "2026-01-01T00:00:00Z";
+    let world = World::start(&["--speed", "1"]).await;
+    let folder = world.folder().to_owned();
+    let (wanted, world) = world.crash_around(past(&folder, PAST)).await;
+    let peer = Peer::answering(super::peer::OK).await;
+    // Disabled at first, so that what the job has made is counted while nothing goes out.
+    let endpoint = json!({"url": peer.url(), "enabled": false, "eventTypes": ["upstream.recovered"], "maxConcurrency": 32});
+    let (status, endpoint) = world.post("/api/v1/webhook-endpoints", &endpoint).await;
+    assert_eq!(status, 201, "{endpoint}");
+    let path = format!(
+        "/api/v1/webhook-endpoints/{}",
+        endpoint["id"].as_str().expect("an id")
+    );
+    let (status, job) = world
+        .post(&format!("{path}/replay"), &json!({"since": since}))
+        .await;
+    assert_eq!((status, job["total"].as_u64()), (202, Some(PAST as u64)), "{job}");
+    let job = format!("{path}/jobs/{}", job["id"].as_str().expect("an id"));
+    let seen = world.until(&job, |job| job["done"].as_u64() > Some(0)).await;
+    assert_eq!(
+        seen["state"], "running",
+        "the kill comes too late to show anything"
+    );
+    let world = world.crash_and_restart().await;
+    let seen = world.until(&job, |job| job["state"] == "finished").await;
+    assert_eq!(
+        (seen["done"].as_u64(), seen["total"].as_u64()),
+        (Some(PAST as u64), Some(PAST as u64))
+    );
+    let mut made = Vec::new();
+    let mut next = Some("/api/v1/webhook-deliveries?pageSize=100".to_owned());
+    while let Some(page) = next {
+        let page = world.get(&page).await;
+        for delivery in page["items"].as_array().expect("items") {
+            made.push(delivery["eventId"].as_str().expect("an event").to_owned());
+        }
+        next = page["page"]["next"].as_str().map(ToOwned::to_owned);
+    }
+    made.reverse();
+    assert_eq!(made, wanted, "each once, and in order");
     let (status, _) = world.stop_gateway();
     assert!(status.success());
 }

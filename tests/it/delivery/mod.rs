@@ -2,6 +2,7 @@
 //!
 //! Due times follow a clock that the test moves; sockets and time limits are real.
 
+mod again;
 mod bench;
 mod clock;
 mod endings;
@@ -12,6 +13,7 @@ mod peer;
 mod peers;
 mod recovery;
 mod restart;
+mod secrets;
 mod tls;
 mod unreadable;
 mod wire;

@@ -117,6 +117,7 @@ async fn readiness_reports_since_when_nothing_was_observed() {
             answer: Duration::from_secs(60),
             unknown_after: Duration::from_mins(20),
             endpoints: 50,
+            events_kept: Duration::from_hours(30 * 24),
         },
     );
     world.begin(0, 1_000_000).await;

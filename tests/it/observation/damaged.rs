@@ -55,6 +55,7 @@ impl Observatory {
             answer: Duration::from_secs(60),
             unknown_after: Duration::from_mins(20),
             endpoints: 50,
+            events_kept: Duration::from_hours(30 * 24),
         };
         App::new(rooms, limits)
     }

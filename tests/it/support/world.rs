@@ -74,6 +74,29 @@ impl World {
         world
     }
 
+    /// Kills the gateway, does something while none runs, and starts it again; it is ready then.
+    pub async fn crash_around<T>(self, between: impl Future<Output = T>) -> (T, Self) {
+        let Self {
+            simulator,
+            gateway: old,
+            token,
+            directory,
+            starter,
+        } = self;
+        old.kill();
+        let done = between.await;
+        let gateway = gateway(&starter, &simulator, &directory);
+        let world = Self {
+            simulator,
+            gateway,
+            token,
+            directory,
+            starter,
+        };
+        world.wait_until_ready().await;
+        (done, world)
+    }
+
     /// Kills the gateway as a crash would, and starts it again on the same store; it listens, no more.
     pub fn crash(self) -> Self {
         let Self {

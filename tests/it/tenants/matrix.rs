@@ -40,6 +40,8 @@ enum About {
     /// An endpoint that the operation removes.
     DoomedEndpoint,
     Delivery,
+    /// A job of an endpoint; the ids are of the endpoint and the job.
+    Job,
 }
 
 const ROWS: &[(&str, About)] = &[
@@ -82,6 +84,14 @@ const ROWS: &[(&str, About)] = &[
     ("updateWebhookEndpoint", About::Endpoint),
     ("deleteWebhookEndpoint", About::DoomedEndpoint),
     ("testWebhookEndpoint", About::Endpoint),
+    ("replaceWebhookEndpoint", About::Endpoint),
+    ("getWebhookEndpointSecret", About::Endpoint),
+    ("rotateWebhookEndpointSecret", About::Endpoint),
+    ("recoverWebhookEndpoint", About::Endpoint),
+    ("replayWebhookEndpoint", About::Endpoint),
+    ("listWebhookJobs", About::Endpoint),
+    ("getWebhookJob", About::Job),
+    ("redeliverWebhookDelivery", About::Delivery),
 ];
 
 /// An operation of the document.
@@ -137,16 +147,24 @@ impl World {
     }
 
     fn request(&self, client: &Client, operation: &Operation, id: &str) -> crate::support::client::Request {
-        let path = operation
-            .path
-            .split('/')
-            .map(|part| if part.starts_with('{') { id } else { part })
-            .collect::<Vec<_>>()
-            .join("/");
+        let mut ids = id.split('/').cycle();
+        let mut part_of = |part: &'_ str| {
+            if part.starts_with('{') {
+                ids.next().unwrap_or_default().to_owned()
+            } else {
+                part.to_owned()
+            }
+        };
+        let parts: Vec<String> = operation.path.split('/').map(&mut part_of).collect();
+        let path = parts.join("/");
         let request = client
             .request(&operation.method, &path)
             .header("x-request-id", "the-same");
         match operation.id.as_str() {
+            "replaceWebhookEndpoint" => request.json(&json!({"url": self.receiver.url()})),
+            "recoverWebhookEndpoint" | "replayWebhookEndpoint" => {
+                request.json(&json!({"since": "2026-01-01T00:00:00Z"}))
+            }
             "createWebhookEndpoint" => request.json(&json!({"url": self.receiver.url()})),
             "updateWebhookEndpoint" => request
                 .header("content-type", "application/merge-patch+json")
@@ -164,6 +182,17 @@ impl World {
     async fn ids(&self, about: About) -> (String, String, String) {
         let fresh = async |client: &Client| endpoint(client, &self.receiver.url()).await;
         let nothing = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
+        if about == About::Job {
+            let of = async |client: &Client| {
+                let endpoint = fresh(client).await;
+                let path = format!("/api/v1/webhook-endpoints/{endpoint}/recover");
+                let wanted = json!({"since": "2026-01-01T00:00:00Z"});
+                let begun = client.post(&path).json(&wanted).send().await.expect(202);
+                format!("{endpoint}/{}", super::id_of(&begun.body))
+            };
+            let missing = format!("ep_{nothing}/job_{nothing}");
+            return (of(&self.of_abc).await, of(&self.of_nordwind).await, missing);
+        }
         let (own, foreign, prefix) = match about {
             About::Plan => (&self.abc.plans[0], &self.nordwind.plans[0], ""),
             About::DoomedPlan => (&self.abc.plans[2], &self.nordwind.plans[2], ""),
@@ -301,7 +330,8 @@ async fn try_row(world: &World, operation: &Operation, about: About) {
         | About::Session
         | About::Endpoint
         | About::DoomedEndpoint
-        | About::Delivery => try_thing(world, operation, about).await,
+        | About::Delivery
+        | About::Job => try_thing(world, operation, about).await,
     }
 }
 
