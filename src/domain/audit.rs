@@ -95,6 +95,10 @@ actions! {
     EndpointDelete = "webhook.endpoint.delete", Done 204, ["deleteWebhookEndpoint"];
     /// A test is sent to a webhook endpoint.
     EndpointTest = "webhook.endpoint.test", Accepted 202, ["testWebhookEndpoint"];
+    /// A ticket for a stream was issued.
+    StreamTicket = "stream.ticket", Done 201, ["createStreamTicket"];
+    /// A ticket for reading an operation was issued, with the answer to the request for it.
+    OperationTicket = "operation.ticket", Done, [];
     /// A request was refused for lack of a right.
     RequestForbidden = "request.forbidden", Refused 403, [];
     /// A request had no valid token. One row a minute for each address.

@@ -97,6 +97,8 @@ mod store_rows; // rows of the store that cannot be read
 #[cfg(feature = "demo")]
 mod store_start; // real processes: names of one file, unusable databases, slow starts
 #[cfg(feature = "demo")]
+mod streams; // streams of events: what they send, where they begin and end, tickets
+#[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 #[cfg(feature = "demo")]
 mod tenants; // callers who are confined to tenants: what they see, and that nothing shows them the rest
