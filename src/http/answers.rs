@@ -292,7 +292,7 @@ fn example(code: Code) -> Value {
         }),
         Code::OperationFailed => {
             let operation = samples::failed_operation();
-            json!({"operationId": operation["id"], "operation": operation})
+            json!({"operationId": operation.get("id"), "operation": operation})
         }
         Code::PlanBusy | Code::OperationFinished | Code::SelfApproval | Code::PlanChanged => json!({
             "operationId": "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"

@@ -244,11 +244,11 @@ mod tests {
         event.id
     }
 
-    fn tenant(name: Option<&str>) -> Option<Reference> {
-        Some(Reference {
+    fn tenant(name: Option<&str>) -> Reference {
+        Reference {
             id: em(TENANT),
             name: name.map(ToOwned::to_owned),
-        })
+        }
     }
 
     #[rstest]
@@ -316,7 +316,7 @@ mod tests {
     async fn statements_and_memory_confine_alike(#[case] tenants: &[&str], #[case] seen: &[usize]) {
         let store = temporary().await;
         let of = |tenant| Routing {
-            tenant,
+            tenant: Some(tenant),
             ..Routing::default()
         };
         let owner = Routing {

@@ -222,7 +222,7 @@ async fn run(test: &TestGateway, platform: Platform, plan: &str, number: u64) ->
         Platform::LogicApps => test.client.clone(),
         Platform::PowerAutomate => test.stranger(),
     };
-    let stopped = number % 5 == 0;
+    let stopped = number.is_multiple_of(5);
     let mut polls = 0;
     let end = eventually(
         "the end of a run",
@@ -284,7 +284,7 @@ async fn platforms_that_poll_see_the_end_that_there_was() {
         async move {
             let mut ends = Vec::new();
             for number in (lane as u64..runs()).step_by(lanes as usize) {
-                let platform = if number % 2 == 0 {
+                let platform = if number.is_multiple_of(2) {
                     Platform::LogicApps
                 } else {
                     Platform::PowerAutomate

@@ -122,10 +122,10 @@ async fn find(server: &Server, wanted: &str) -> Result<Found, Failure> {
         Some(id) => text(&found.plan, "/id").and_then(|own| own.parse().ok()).as_ref() == Some(id),
         None => named(found) == wanted,
     };
-    if !plans.iter().any(is_wanted) {
-        plans.retain(|found| named(found).to_lowercase() == wanted.to_lowercase());
-    } else {
+    if plans.iter().any(is_wanted) {
         plans.retain(is_wanted);
+    } else {
+        plans.retain(|found| named(found).to_lowercase() == wanted.to_lowercase());
     }
     match (plans.pop(), plans.is_empty()) {
         (Some(only), true) => Ok(only),

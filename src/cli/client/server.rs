@@ -31,7 +31,7 @@ pub struct ServerArgs {
         default_value = "http://127.0.0.1:8080"
     )]
     pub server: String,
-    /// The token; better in EMGATE_TOKEN or a file than on the command line
+    /// The token; better in the environment or a file than on the command line
     #[arg(
         long,
         value_name = "JWT",
