@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check guides oidc api-fuzz api-fuzz-short bench chaos model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check guides oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -53,9 +53,10 @@ $(BINARY): FORCE
 	cargo build --locked
 FORCE:
 
-browser: $(BINARY) ## The documentation page in a real browser
+browser: $(BINARY) ## The documentation page and a stream of events in a real browser
 	scripts/tools.sh browser
 	node tests/browser/docs.mjs $(BINARY)
+	node tests/browser/streams.mjs $(BINARY)
 
 helm: $(BINARY) ## Lint, render and validate the chart, and run its test pod's command
 	scripts/helm.sh $(BINARY)
@@ -100,11 +101,16 @@ chaos: ## Kills gateways, replicas, their database, then holds the books against
 	scripts/tools.sh postgres
 	ROUNDS=$${ROUNDS:-200} APPROVAL_ROUNDS=$${APPROVAL_ROUNDS:-500} SEED=$${SEED:-1} cargo test --locked --test chaos -- --nocapture
 
+streams: ## Streams through kills and changes of replicas, and platforms that poll (STREAM_EVENTS=100000 POLLING_RUNS=1000)
+	scripts/tools.sh postgres
+	STREAM_EVENTS=$${STREAM_EVENTS:-100000} POLLING_RUNS=$${POLLING_RUNS:-1000} \
+		cargo test --locked --test it -- replicas::streams automation --nocapture
+
 model: ## Every order of steps of the at-most-once protocol, in small and larger worlds
 	MODEL=large cargo test --locked --test model -- --nocapture
 
-prove: ## Every proof that takes longer than CI allows: chaos, the model, fuzzing, generated requests, packages, benchmarks
-	@scripts/steps.sh chaos model fuzz api-fuzz packages bench
+prove: ## Every proof that takes longer than CI allows: chaos, streams, the model, fuzzing, generated requests, packages, benchmarks
+	@scripts/steps.sh chaos streams model fuzz api-fuzz packages bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo demo --fast

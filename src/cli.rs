@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod client;
 pub mod convert;
 pub mod health;
 pub mod inspect;
@@ -31,6 +32,8 @@ pub struct Failure {
     pub hint: Option<String>,
     /// Whether the command line was wrong.
     pub usage: bool,
+    /// Another exit code than these two give.
+    pub exit: Option<u8>,
 }
 
 impl Failure {
@@ -41,6 +44,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             usage: false,
+            exit: None,
         }
     }
 
@@ -66,10 +70,10 @@ impl Failure {
         self
     }
 
-    /// 1 or 2.
+    /// 1, 2, or what a command of a client says.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.usage { 2 } else { 1 }
+        self.exit.unwrap_or(if self.usage { 2 } else { 1 })
     }
 
     /// Prints it on stderr.

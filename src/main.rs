@@ -16,6 +16,7 @@ use emgate::{
   emgate demo --fast                                see it work; nothing else is needed
   emgate check --config emgate.toml                 is everything in place?
   emgate serve --config emgate.toml                 the gateway
+  emgate plan test NAME --wait                      test a failover plan, the exit code tells how it ended
   emgate token --subject portal --scope all         a token to try the API with
 
 Logging goes to stderr; EMGATE_LOG sets what is logged, for example EMGATE_LOG=emgate=debug,info.")]
@@ -38,13 +39,21 @@ enum Command {
     Check(cli::check::Args),
     /// Convert one of Enterprise Manager's documents between XML and the JSON of the API
     Convert(cli::convert::Args),
+    /// Print the event log of a running gateway, and follow it
+    Events(cli::client::events::Args),
     /// Check that the gateway on this machine is running
     Health(cli::health::Args),
+    /// Forward events to a receiver on this machine, signed as webhooks
+    Listen(cli::client::listen::Args),
+    /// Show, await or cancel an operation of a running gateway
+    Operation(cli::client::operation::Args),
     /// Print the OpenAPI document of the API
     #[command(after_help = "Examples:
   emgate openapi > emgate.v1.json
   emgate openapi | npx openapi-typescript -o emgate.d.ts")]
     Openapi,
+    /// List, show, test, start and undo failover plans through a running gateway
+    Plan(cli::client::plan::Args),
     /// Run the gateway until SIGTERM or SIGINT
     #[command(after_help = "Examples:
   emgate serve                              ./emgate.toml if present, else the environment alone
@@ -67,7 +76,11 @@ impl Command {
             Self::Audit(_)
             | Self::Check(_)
             | Self::Convert(_)
+            | Self::Events(_)
             | Self::Health(_)
+            | Self::Listen(_)
+            | Self::Operation(_)
+            | Self::Plan(_)
             | Self::Openapi
             | Self::Token(_) => "error",
         }
@@ -96,6 +109,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Audit(args) => block_on(cli::audit::run(&args))?,
         Command::Check(args) => block_on(cli::check::run(&args))?,
         Command::Convert(args) => cli::convert::run(&args),
+        Command::Events(args) => block_on(cli::client::events::run(&args))?,
+        Command::Listen(args) => block_on(cli::client::listen::run(&args))?,
+        Command::Operation(args) => block_on(cli::client::operation::run(&args))?,
+        Command::Plan(args) => block_on(cli::client::plan::run(&args))?,
         Command::Health(args) => block_on(cli::health::run(&args))?,
         Command::Openapi => cli::openapi(),
         Command::Serve(file) => block_on(cli::serve::run(file))?,

@@ -93,8 +93,12 @@ const COMMANDS: &[&str] = &[
     "audit",
     "check",
     "convert",
+    "events",
     "health",
+    "listen",
     "openapi",
+    "operation",
+    "plan",
     "serve",
     "token",
 ];

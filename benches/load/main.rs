@@ -1,8 +1,8 @@
 //! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
 //! what damaged records cost the others, what the chain of the audit log costs, how a hundred thousand waiting deliveries go
-//! out after a restart, how many go out a second and how soon, and how many tokens are verified.
+//! out after a restart, how many go out a second and how soon, what thousands of streams cost, and how many tokens are verified.
 //!
-//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog deliveries latency tokens`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog deliveries latency streams tokens`. Everything is printed and nothing asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,6 +33,7 @@ mod postgres;
 mod process;
 mod prompt;
 mod stores;
+mod streams;
 mod tokens;
 #[path = "../../tests/support/waiting.rs"]
 #[expect(dead_code, reason = "tests have doubles that are slow")]
@@ -67,6 +68,9 @@ fn main() {
         }
         if is_wanted("latency") {
             latency::measure().await;
+        }
+        if is_wanted("streams") {
+            streams::measure().await;
         }
         if is_wanted("tokens") {
             tokens::measure().await;

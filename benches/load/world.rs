@@ -74,6 +74,11 @@ impl World {
         serde_json::from_str(&answer.text().await.expect("a body")).unwrap_or(Value::Null)
     }
 
+    /// The token of its calls.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The ids of all cloud plans.
     pub async fn plans(&self) -> Vec<String> {
         let mut found = Vec::new();

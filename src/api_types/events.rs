@@ -157,6 +157,16 @@ impl EventItem {
     }
 }
 
+/// What opens one stream, where a request cannot carry a token.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamTicket {
+    /// To be put into the query of one request for a stream, as `ticket`.
+    pub ticket: String,
+    /// When it stops to count.
+    pub expires_at: Moment,
+}
+
 /// A kind of event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -128,6 +128,8 @@ pub struct OperationLinks {
     /// Its failover session.
     #[schema(required)]
     pub session: Option<String>,
+    /// Where its result is waited for: 202 while it is open.
+    pub result: String,
     /// The address that cancels it, while that is possible.
     #[schema(required)]
     pub cancel: Option<String>,
@@ -245,6 +247,7 @@ impl Operation {
                     .session
                     .as_ref()
                     .map(|id| links.api(&format!("/failover-sessions/{id}"))),
+                result: format!("{this}/result"),
                 cancel: operation.state.is_open().then(|| format!("{this}/cancel")),
                 this,
             },

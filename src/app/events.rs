@@ -1,4 +1,4 @@
-//! The event log, page by page, oldest first.
+//! The event log: page by page, oldest first, and one event alone.
 
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
@@ -10,6 +10,8 @@ use crate::store::events::StoredEvent;
 /// Where a page of the event log begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventPlace {
+    /// Before the oldest event.
+    Start,
     /// By its place in the log.
     Seq(i64),
     /// By the event's id.
@@ -17,6 +19,15 @@ pub enum EventPlace {
 }
 
 impl App {
+    /// An event of the log.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn event(&self, context: &OpContext, id: EventId) -> Result<StoredEvent, Error> {
+        let found = self.store.event(id, context.tenancy()).await?;
+        found.ok_or(Error::NotFound { what: "the event" })
+    }
+
     /// A page of the event log, oldest first.
     ///
     /// # Errors
@@ -53,6 +64,7 @@ impl App {
     async fn place(&self, tenancy: &Tenancy, place: EventPlace, parameter: &str) -> Result<i64, Error> {
         let unknown = || Error::invalid(parameter, "this event is not in the log; it may have been pruned");
         match place {
+            EventPlace::Start => Ok(0),
             // A number that was not given to this caller.
             EventPlace::Seq(_) if tenancy.is_confined() => Err(unknown()),
             EventPlace::Seq(seq) => Ok(seq),

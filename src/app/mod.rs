@@ -12,6 +12,8 @@
 //! | `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
 //! | `policies`, `approvals`, `approval_clock`, `dry_run` | what policies hold back, and what a request would become |
 //! | `waiting` | callers who wait for the end of an operation |
+//! | `streams` | the events of the log as they are written, for callers who stay |
+//! | `tickets` | what stands for a token where a request cannot carry one |
 //! | `page`, `readiness`, `json_value`, `error` | what several verbs share |
 
 mod approval_clock;
@@ -34,7 +36,9 @@ mod policies;
 pub mod readiness;
 mod record_reply;
 pub mod sessions;
+pub mod streams;
 pub mod submit;
+pub mod tickets;
 mod waiting;
 pub mod webhooks;
 
@@ -103,6 +107,7 @@ pub struct App {
     tasks: Tasks,
     watcher: Nudge,
     waiters: waiting::CompletionWaiters,
+    feed: Arc<streams::Feed>,
     reads: Arc<tokio::sync::Semaphore>,
     webhooks: webhooks::Webhooks,
     health: crate::webhooks::DispatcherHealth,
@@ -124,6 +129,11 @@ impl App {
         parts
             .tasks
             .spawn(async move { stopping.run_until_cancelled(watching).await });
+        let feed = Arc::new(streams::Feed::new(parts.store.for_workers()));
+        let (stopping, reading) = (parts.tasks.stopping(), feed.clone().run());
+        parts
+            .tasks
+            .spawn(async move { stopping.run_until_cancelled(reading).await });
         let webhooks = webhooks::Webhooks::new(parts.store.clone(), parts.guard, parts.clock.clone());
         let webhooks = webhooks
             .with_at_most(limits.endpoints)
@@ -135,12 +145,19 @@ impl App {
             tasks: parts.tasks,
             watcher: parts.watcher,
             waiters,
+            feed,
             reads: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT_READS)),
             webhooks,
             health: parts.health,
             policies: Arc::new(parts.policies),
             limits,
         }
+    }
+
+    /// The signal that the gateway stops.
+    #[must_use]
+    pub fn stopping(&self) -> tokio_util::sync::CancellationToken {
+        self.tasks.stopping()
     }
 
     /// The verbs for webhooks.

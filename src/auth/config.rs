@@ -27,6 +27,43 @@ pub struct AuthConfig {
     pub keys: Vec<Key>,
     /// Identity providers whose keys are fetched.
     pub issuers: Vec<IssuerConfig>,
+    /// Whether the address of an operation may carry a ticket that stands for a token.
+    pub tickets: bool,
+    /// Callers that cannot say in a header what they prefer.
+    pub clients: Vec<ClientConfig>,
+}
+
+/// `[[auth.clients]]`: what a caller prefers that cannot say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// The caller's name, as tokens name it.
+    pub subject: String,
+    /// What its actions are answered with.
+    pub prefer: Asynchrony,
+}
+
+/// How an action is answered that goes on (docs/behaviour.md#waiting).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asynchrony {
+    /// `respond-async`: with the address of its result.
+    Result,
+    /// `respond-async, ticket`: with an address that needs no token.
+    Ticket,
+}
+
+/// A preference of `[[auth.clients]]`.
+///
+/// # Errors
+/// What it may be.
+pub fn asynchrony(text: &str) -> Result<Asynchrony, String> {
+    let words: Vec<&str> = text.split(',').map(str::trim).collect();
+    match words.as_slice() {
+        ["respond-async"] => Ok(Asynchrony::Result),
+        ["respond-async", "ticket"] => Ok(Asynchrony::Ticket),
+        _ => Err(format!(
+            "`{text}` is not one of `respond-async`, `respond-async, ticket`"
+        )),
+    }
 }
 
 impl Default for AuthConfig {
@@ -38,6 +75,8 @@ impl Default for AuthConfig {
             leeway: Duration::from_secs(30),
             keys: Vec::new(),
             issuers: Vec::new(),
+            tickets: false,
+            clients: Vec::new(),
         }
     }
 }

@@ -18,7 +18,7 @@ mod rules;
 mod verified;
 mod verifier;
 
-pub use config::AuthConfig;
+pub use config::{Asynchrony, AuthConfig, ClientConfig};
 pub use fetch::SetupError;
 pub use inspect::{Inspection, KeyOf, Rights};
 pub use issuer::KeyRefresh;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jsonwebtoken::Algorithm;
 
 use super::claims::Claims;
-use super::config::{AuthConfig, Grants};
+use super::config::{Asynchrony, AuthConfig, Grants};
 use super::fetch::SetupError;
 use super::issuer::{Issuer, KeyRefresh};
 use super::jws::Jws;
@@ -84,6 +84,22 @@ impl Verifier {
     /// The section `[auth]`.
     pub(super) fn config(&self) -> &AuthConfig {
         &self.config
+    }
+
+    /// Whether the address of an operation may carry a ticket.
+    #[must_use]
+    pub fn gives_tickets(&self) -> bool {
+        self.config.tickets
+    }
+
+    /// What the configuration says that a caller prefers.
+    #[must_use]
+    pub fn preference_of(&self, caller: &Caller) -> Option<Asynchrony> {
+        let subject = caller.name.as_deref()?;
+        let mut clients = self.config.clients.iter();
+        clients
+            .find(|client| client.subject == subject)
+            .map(|client| client.prefer)
     }
 
     /// Whether keys are fetched from anybody.

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{certificates::certificates, reader::Section};
 use crate::auth::config::{
-    AuthConfig, Grants, IssuerConfig, Key, KeyError, KeySource, Rule, RuleTenants, provider_url,
-    public_key_algorithm, scopes,
+    Asynchrony, AuthConfig, ClientConfig, Grants, IssuerConfig, Key, KeyError, KeySource, Rule, RuleTenants,
+    asynchrony, provider_url, public_key_algorithm, scopes,
 };
 
 /// Where a discovery document is, below its issuer.
@@ -25,8 +25,25 @@ pub(super) fn read(mut s: Section<'_>) -> AuthConfig {
             .into_iter()
             .filter_map(|item| issuers.read(item, own.as_deref()))
             .collect(),
+        tickets: s.boolean("tickets", default.tickets),
+        clients: s.sections("clients").into_iter().filter_map(client).collect(),
         issuer: own,
     };
+    let mut subjects = BTreeSet::new();
+    for (at, client) in config.clients.iter().enumerate() {
+        if !subjects.insert(&client.subject) {
+            s.fault(
+                &format!("clients[{at}].subject"),
+                &format!("`{}` is taken already", client.subject),
+            );
+        }
+        if client.prefer == Asynchrony::Ticket && !config.tickets {
+            s.fault(
+                &format!("clients[{at}].prefer"),
+                "asks for tickets, which need `auth.tickets = true`",
+            );
+        }
+    }
     let given = [
         !config.keys.is_empty(),
         issuers.any,
@@ -39,6 +56,18 @@ pub(super) fn read(mut s: Section<'_>) -> AuthConfig {
     }
     s.finish();
     config
+}
+
+fn client(mut s: Section<'_>) -> Option<ClientConfig> {
+    let subject = s.text("subject");
+    let subject = s.required("subject", subject);
+    let prefer = s.parsed("prefer", asynchrony);
+    let prefer = s.required("prefer", prefer);
+    s.finish();
+    Some(ClientConfig {
+        subject: subject?,
+        prefer: prefer?,
+    })
 }
 
 fn key(mut s: Section<'_>) -> Option<Key> {

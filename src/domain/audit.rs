@@ -105,6 +105,10 @@ actions! {
     EndpointReplay = "webhook.endpoint.replay", Accepted 202, ["replayWebhookEndpoint"];
     /// A delivery is sent again.
     DeliveryRedeliver = "webhook.delivery.redeliver", Accepted 202, ["redeliverWebhookDelivery"];
+    /// A ticket for a stream was issued.
+    StreamTicket = "stream.ticket", Done 201, ["createStreamTicket"];
+    /// A ticket for reading an operation was issued, with the answer to the request for it.
+    OperationTicket = "operation.ticket", Done, [];
     /// A request was refused for lack of a right.
     RequestForbidden = "request.forbidden", Refused 403, [];
     /// A request had no valid token. One row a minute for each address.

@@ -14,6 +14,7 @@ use utoipa::openapi::{Components, ContentBuilder, ObjectBuilder, Ref, RefOr};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::codes::Code;
+use super::openapi::samples;
 use super::problem::{PROBLEM_JSON, ProblemBody};
 use crate::domain::field_error::FieldError;
 
@@ -78,6 +79,7 @@ const BODY: &[Code] = &[
 
 const REQUEST_ID: &str = "RequestId";
 const RETRY_AFTER: &str = "RetryAfter";
+const EVENT_ID: &str = "EmgateEventId";
 /// Headers of every answer to a valid token, by their name and that of their component. They are documented where they matter.
 const RATE_LIMIT: (&str, &str) = ("RateLimit", "RateLimit");
 const RATE_LIMIT_POLICY: (&str, &str) = ("RateLimit-Policy", "RateLimitPolicy");
@@ -173,12 +175,27 @@ fn header_reference(name: &str) -> Ref {
 
 /// What every answer has: the request's id, and a description (a document without one is not valid).
 pub(super) fn complete(operation: &mut Operation) {
+    let name = operation.operation_id.as_deref().unwrap_or_default();
+    // The types of events are the same whatever the log holds.
+    let lists = name.starts_with("list") && name != "listEventTypes";
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         response.headers.insert(
             "x-request-id".to_owned(),
             RefOr::Ref(header_reference(REQUEST_ID)),
         );
+        if status == "202" {
+            response.headers.insert(
+                "Retry-After".to_owned(),
+                RefOr::Ref(header_reference(RETRY_AFTER)),
+            );
+        }
+        if status == "200" && lists {
+            response.headers.insert(
+                "emgate-event-id".to_owned(),
+                RefOr::Ref(header_reference(EVENT_ID)),
+            );
+        }
         if response.description.is_empty() {
             response.description = format!("Status {status}.");
         }
@@ -200,6 +217,18 @@ pub(super) fn add_components(components: &mut Components) {
             HeaderBuilder::new()
                 .description(Some(
                     "The request's id in the gateway's log: the caller's own `x-request-id`, if that is valid.",
+                ))
+                .schema(Some(text()))
+                .build(),
+        ),
+    );
+    components.headers.insert(
+        EVENT_ID.to_owned(),
+        RefOr::T(
+            HeaderBuilder::new()
+                .description(Some(
+                    "The position of the event log that the list includes. A stream that begins after it (`Last-Event-ID`, \
+                     `after`) has what the list does not.",
                 ))
                 .schema(Some(text()))
                 .build(),
@@ -261,6 +290,10 @@ fn example(code: Code) -> Value {
         Code::PolicyDenied => json!({
             "nextWindow": {"from": "2026-02-14T19:00:00.000Z", "to": "2026-02-15T05:00:00.000Z"}
         }),
+        Code::OperationFailed => {
+            let operation = samples::failed_operation();
+            json!({"operationId": operation.get("id"), "operation": operation})
+        }
         Code::PlanBusy | Code::OperationFinished | Code::SelfApproval | Code::PlanChanged => json!({
             "operationId": "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"
         }),

@@ -1,7 +1,7 @@
 //! The bearer token of a request, and the scope of a route (docs/behaviour.md#tokens).
 //!
 //! Everything under `/api` is authenticated here before any handler runs, unknown paths included; `auth` verifies
-//! the token. A route's scope is checked where the route is registered (`register::require_scope`).
+//! the token, or a ticket that stands for one (`tickets`). A route's scope is checked where the route is registered (`register::require_scope`).
 
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
@@ -12,7 +12,8 @@ use axum::response::{IntoResponse as _, Response};
 use super::HttpState;
 use super::context::RequestContext;
 use super::limiter::Allowance;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
+use super::tickets;
 use crate::domain::access::{Caller, Scope, Tenancy};
 
 /// Where the metadata of the protected resource is (RFC 9728).
@@ -39,9 +40,12 @@ pub(super) async fn authenticate(
         }
         return next.run(request).await;
     }
-    let caller = match bearer(request.headers()) {
-        Ok(token) => state.verifier().caller(token).await.map_err(Problem::from),
-        Err(problem) => Err(problem),
+    let caller = match tickets::presented(&request) {
+        Some(ticket) => tickets::caller(&state, ticket).await,
+        None => match bearer(request.headers()) {
+            Ok(token) => state.verifier().caller(token).await.map_err(Problem::from),
+            Err(problem) => Err(problem),
+        },
     };
     match caller {
         Ok(caller) => {
@@ -56,6 +60,7 @@ pub(super) async fn authenticate(
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
+        Err(problem) if problem.code() != Code::Unauthenticated => problem.into_response(),
         // A good token is never refused for what others do behind its address.
         Err(problem) => match (state.limiter().anonymous(address), state.links().base()) {
             (Err(over), _) => over,
@@ -82,6 +87,21 @@ pub(super) async fn require(scope: Scope, request: Request, next: Next) -> Respo
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Lets a request pass whose caller holds one of `scopes`.
+pub(super) async fn require_one_of(scopes: &[Scope], request: Request, next: Next) -> Response {
+    let Some(caller) = request.extensions().get::<Caller>() else {
+        return Problem::no_token().into_response();
+    };
+    let mut refused = Problem::no_token();
+    for scope in scopes {
+        match permit(caller, *scope) {
+            Ok(()) => return next.run(request).await,
+            Err(problem) => refused = problem,
+        }
+    }
+    refused.into_response()
 }
 
 /// The scopes of requests that count as actions. Stopping an operation is none: it must always be possible.

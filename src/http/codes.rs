@@ -85,13 +85,16 @@ codes! {
         "Use a method listed in the header `Allow`.";
     PlanBusy = "plan-busy", CONFLICT, "Plan is busy",
         "An operation or a failover session of this plan has not finished. Nothing was sent to Enterprise Manager.",
-        "Wait for the operation or session named in the problem, then try again.";
+        "Wait for the operation or session named in the problem, then try again.", retry after 5 s;
     PlanChanged = "plan-changed", CONFLICT, "Plan has changed",
         "The plan was changed or removed after the operation was requested. The operation has ended; nothing was sent to Enterprise Manager.",
         "Read the plan, then request the operation again.";
     OperationFinished = "operation-finished", CONFLICT, "Operation has finished",
         "A finished operation cannot be cancelled, and one that no longer waits for approval cannot be approved or rejected.",
         "Read the operation for its result. To reverse it, request an undo.";
+    OperationFailed = "operation-failed", CONFLICT, "Operation has failed",
+        "The operation ended in one of the ways that `failOn` names. The request for its result changed nothing.",
+        "`operation` in the problem has the result and why; the report of the failover has the machines.";
     NotCancellable = "not-cancellable", CONFLICT, "Not cancellable",
         "The operation has no task or session at Enterprise Manager yet, or never has one.",
         "Try again when the operation has a task.";

@@ -27,6 +27,7 @@ struct Inner {
     caller: OnceLock<Caller>,
     operation: OperationSlot,
     standings: Mutex<Vec<Standing>>,
+    position: OnceLock<String>,
 }
 
 impl RequestContext {
@@ -40,6 +41,7 @@ impl RequestContext {
             caller: OnceLock::new(),
             operation: OperationSlot::default(),
             standings: Mutex::default(),
+            position: OnceLock::new(),
         }))
     }
 
@@ -94,6 +96,16 @@ impl RequestContext {
     /// What is left of the limits that the request counted in.
     pub(super) fn standings(&self) -> Vec<Standing> {
         self.0.standings.lock().clone()
+    }
+
+    /// Remembers the position of the event log that the answer includes, for its header.
+    pub(super) fn set_position(&self, position: String) {
+        let _ = self.0.position.set(position);
+    }
+
+    /// The position of the event log that the answer includes.
+    pub(super) fn position(&self) -> Option<&str> {
+        self.0.position.get().map(String::as_str)
     }
 
     /// Remembers who asked, for the log and the audit log.

@@ -19,6 +19,10 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 /// The preferences that were granted (RFC 7240).
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
+/// The position of the event log that a list includes.
+pub const EVENT_ID: HeaderName = HeaderName::from_static("emgate-event-id");
+/// Tells proxies to pass a stream on as it comes.
+pub const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// What is left of the caller's limits (draft-ietf-httpapi-ratelimit-headers).
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// The limits.
@@ -28,7 +32,8 @@ pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cr
 
 /// Every header that an answer may carry, without those that a page may read anyway ([`SAFELISTED`]) and those of the
 /// connection and of CORS itself ([`is_transport`]).
-pub static EXPOSED: [HeaderName; 22] = [
+pub static EXPOSED: [HeaderName; 24] = [
+    ACCEL_BUFFERING,
     ACCEPT_RANGES,
     ALLOW,
     CONTENT_DISPOSITION,
@@ -37,6 +42,7 @@ pub static EXPOSED: [HeaderName; 22] = [
     CROSS_ORIGIN_RESOURCE_POLICY,
     DATE,
     ETAG,
+    EVENT_ID,
     IDEMPOTENCY_REPLAYED,
     LINK,
     LOCATION,

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -84,6 +85,19 @@ struct Connection {
     phase: Mutex<(Phase, Version)>,
     /// The reader, which checks its limit again when the phase changes.
     reader: AtomicWaker,
+    is_closed: AtomicBool,
+}
+
+/// The connection that a request came by; among the request's extensions.
+#[derive(Clone)]
+pub(super) struct ConnectionHandle(Arc<Connection>);
+
+impl ConnectionHandle {
+    /// Closes the connection, whatever it is doing: also one whose other side takes nothing.
+    pub(super) fn close(&self) {
+        self.0.is_closed.store(true, Ordering::Relaxed);
+        self.0.reader.wake();
+    }
 }
 
 impl Connection {
@@ -92,6 +106,7 @@ impl Connection {
             limits,
             phase: Mutex::new((Phase::Idle(Instant::now()), Version::HTTP_11)),
             reader: AtomicWaker::new(),
+            is_closed: AtomicBool::new(false),
         }
     }
 
@@ -163,6 +178,9 @@ pub(super) struct WatchedStream<S> {
 impl<S> WatchedStream<S> {
     /// What writing came to; an error when the caller has taken nothing for too long.
     fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if self.connection.is_closed.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(too_slow()));
+        }
         if written.is_ready() {
             self.stalled = None;
             return written;
@@ -171,11 +189,12 @@ impl<S> WatchedStream<S> {
         let stalled = self
             .stalled
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        stalled.as_mut().poll(cx).map(|()| {
-            let message = "the caller does not take the answer";
-            Err(io::Error::new(io::ErrorKind::TimedOut, message))
-        })
+        stalled.as_mut().poll(cx).map(|()| Err(too_slow()))
     }
+}
+
+fn too_slow() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the caller does not take the answer")
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
@@ -183,6 +202,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         let this = self.get_mut();
         if this.over {
             return Poll::Ready(Ok(()));
+        }
+        if this.connection.is_closed.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(too_slow()));
         }
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buf) {
@@ -259,8 +281,10 @@ where
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let open = self.connection.request(request.version());
+        let handle = ConnectionHandle(self.connection.clone());
+        request.extensions_mut().insert(handle);
         let answering = self.service.call(request);
         Box::pin(async move {
             let response = answering.await?;

@@ -24,8 +24,11 @@ pub mod problem;
 mod register;
 mod routes;
 mod server;
+mod sse;
 mod standing;
 mod startup;
+mod stream_slots;
+mod tickets;
 mod tls;
 
 use std::sync::{Arc, OnceLock};
@@ -46,6 +49,7 @@ use limiter::Limiter;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
 pub use startup::Startup;
+use stream_slots::StreamSlots;
 pub use tls::Certificate;
 
 /// Requests worked on at a time, those that wait for an operation included; more are refused, not queued.
@@ -63,6 +67,7 @@ struct Inner {
     in_flight: Arc<Semaphore>,
     sampler: audit::Sampler,
     limiter: Arc<Limiter>,
+    streams: StreamSlots,
     links: Links,
     document: OnceLock<(Bytes, String)>,
 }
@@ -73,6 +78,7 @@ impl HttpState {
     pub fn new(app: App, config: Config, verifier: Verifier, clock: SharedClock) -> Self {
         let links = Links::below(config.public_url.as_ref());
         let limiter = Limiter::new(&config.limits);
+        let streams = StreamSlots::new(config.limits.streams);
         Self(Arc::new(Inner {
             app,
             config,
@@ -81,6 +87,7 @@ impl HttpState {
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             sampler: audit::Sampler::new(),
             limiter: Arc::new(limiter),
+            streams,
             links,
             document: OnceLock::new(),
         }))
@@ -112,6 +119,10 @@ impl HttpState {
 
     fn limiter(&self) -> &Arc<Limiter> {
         &self.0.limiter
+    }
+
+    fn streams(&self) -> &StreamSlots {
+        &self.0.streams
     }
 
     /// Makes the addresses in answers.

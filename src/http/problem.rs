@@ -17,6 +17,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 pub use super::codes::Code;
 use crate::api_types::Moment;
+use crate::api_types::operations::Operation;
 use crate::domain::access::Scope;
 use crate::domain::field_error::FieldError;
 use crate::domain::links::Links;
@@ -37,6 +38,7 @@ struct Content {
     operation: Option<String>,
     session: Option<String>,
     next_window: Option<NextWindow>,
+    document: Option<Operation>,
     headers: HeaderMap,
 }
 
@@ -114,6 +116,10 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, inline)]
     pub next_window: Option<NextWindow>,
+    /// The operation as it ended; in `operation-failed` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub operation: Option<&'a Operation>,
 }
 
 impl Problem {
@@ -131,6 +137,7 @@ impl Problem {
             operation: None,
             session: None,
             next_window: None,
+            document: None,
             headers,
         }))
     }
@@ -284,6 +291,23 @@ impl Problem {
         self
     }
 
+    /// 409 for the end of an operation that the caller calls a failure; `word` is how it ended.
+    #[must_use]
+    pub fn failed_operation(operation: Operation, word: &str) -> Self {
+        let why = operation
+            .failure
+            .as_ref()
+            .map(|failure| format!(": {}", failure.message));
+        let detail = format!(
+            "operation {} ended as {word}{}",
+            operation.id,
+            why.unwrap_or_default()
+        );
+        let mut problem = Self::new(Code::OperationFailed, detail).about_operation(&operation.id);
+        problem.0.document = Some(operation);
+        problem
+    }
+
     /// The same with a header; a value that no header can hold is left out.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
@@ -360,6 +384,7 @@ impl Problem {
             operation_id: self.0.operation.as_deref(),
             session_id: self.0.session.as_deref(),
             next_window: self.0.next_window,
+            operation: self.0.document.as_ref(),
         }
     }
 }

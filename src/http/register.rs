@@ -43,6 +43,32 @@ where
         .map(|router| router.route_layer(from_fn(move |request, next| auth::require(scope, request, next))))
 }
 
+/// Registers routes that need any one of `scopes`.
+pub(super) fn require_one_of<S>(
+    scopes: &'static [Scope],
+    more: &[&[Code]],
+    routes: UtoipaMethodRouter<S>,
+) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let (schemas, mut paths, router) = routes;
+    let known = known_parameters(&paths);
+    let security = scopes
+        .iter()
+        .map(|scope| SecurityRequirement::new(BEARER, [scope.as_str()]));
+    let security: Vec<_> = security.collect();
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        operation.security = Some(security.clone());
+        answers::document(operation, &[&[answers::GUARDED], more].concat());
+    }
+    only_known_parameters((schemas, paths, router), known).map(|router| {
+        router.route_layer(from_fn(move |request, next| {
+            auth::require_one_of(scopes, request, next)
+        }))
+    })
+}
+
 /// Registers routes that need a token, of whatever scope.
 pub(super) fn require_token<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where

@@ -19,8 +19,9 @@ use super::config::Config;
 use super::idle::{self, Watching};
 use super::listener::{self, AcceptLog};
 
-/// Connections at a time; one more is closed at once. Each costs some 10 KiB when idle.
-const MAX_CONNECTIONS: usize = 4096;
+/// Connections at a time; one more is closed at once. Each costs some 10 KiB when idle. Streams may have three quarters of
+/// them (`streams`).
+const MAX_CONNECTIONS: usize = 8192;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest headers of a request, in bytes.

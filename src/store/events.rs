@@ -110,6 +110,17 @@ impl Store {
         }
     }
 
+    /// An event that `tenancy` sees.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`] when it cannot be read.
+    pub async fn event(&self, id: EventId, tenancy: &Tenancy) -> Result<Option<StoredEvent>, Error> {
+        let mut query = Sql::new("select seq, id, type, body from events where id = ");
+        query.bind(id.to_string()).and_event_seen_by(tenancy)?;
+        let rows = query.fetch_all(self.reader()).await?;
+        rows.first().map(event_from).transpose()
+    }
+
     /// The place in the log of an event that `tenancy` sees.
     ///
     /// # Errors
@@ -122,7 +133,7 @@ impl Store {
     }
 }
 
-fn event_from(row: &AnyRow) -> Result<StoredEvent, Error> {
+pub(in crate::store) fn event_from(row: &AnyRow) -> Result<StoredEvent, Error> {
     row.document::<serde::de::IgnoredAny>("body")?;
     Ok(StoredEvent {
         seq: row.int("seq")?,

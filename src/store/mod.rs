@@ -14,6 +14,7 @@ pub mod cursor;
 pub mod engine;
 mod engine_codes;
 pub mod error;
+pub mod event_log;
 pub mod events;
 pub mod idempotency;
 mod keyring;
@@ -40,6 +41,7 @@ mod tenants;
 #[cfg(test)]
 pub mod testing;
 mod text;
+pub mod tickets;
 mod timed;
 mod trusted_clock;
 #[cfg(test)]

@@ -83,6 +83,18 @@ impl Pruner {
                       where created_at < $1 order by created_at limit $2)",
             },
             Rule {
+                name: "tickets of streams",
+                age: Duration::ZERO,
+                sql: "delete from stream_tickets where hash in (select hash from stream_tickets \
+                      where expires_at < $1 order by expires_at limit $2)",
+            },
+            Rule {
+                name: "tickets of operations",
+                age: Duration::ZERO,
+                sql: "delete from operation_tickets where hash in (select hash from operation_tickets \
+                      where expires_at < $1 order by expires_at limit $2)",
+            },
+            Rule {
                 name: "failover sessions",
                 age: SESSIONS,
                 sql: "delete from failover_sessions where key in (select key from failover_sessions \

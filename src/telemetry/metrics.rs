@@ -71,6 +71,9 @@ metrics_table! {
 
     OPERATIONS_STARTED = Counter "emgate_operations_started_total" ["action"] "Operations accepted.";
     OPERATIONS_ENDED = Counter "emgate_operations_ended_total" ["action" "result"] "Operations ended; the result is unknown where no evidence was found.";
+    STREAMS = Gauge "emgate_streams_open" [] "Streams of events that are open.";
+    STREAMS_CUT = Counter "emgate_streams_cut_total" [] "Streams that were closed because their reader was too slow.";
+    TICKETS = Counter "emgate_tickets_total" ["for" "outcome"] "Tickets issued, used and refused, for streams and for operations.";
     EVENTS = Counter "emgate_events_total" ["type"] "Events written to the log.";
 
     WEBHOOK_ATTEMPTS = Counter "emgate_webhook_attempts_total" ["outcome"] "Attempts to deliver; the outcome is delivered or the kind of failure.";

@@ -4,13 +4,18 @@
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
+use crate::support::sse::Stream;
 use crate::support::{Client, TestGateway, seconds_now};
 
 pub struct Operation {
     pub method: String,
     pub path: String,
     scopes: Vec<String>,
-    needs_token: bool,
+    /// Whether any one of the scopes is enough.
+    any: bool,
+    pub needs_token: bool,
+    /// Whether its answer may never end.
+    streams: bool,
 }
 
 /// Every operation, and every action of one where these need different scopes.
@@ -21,15 +26,31 @@ pub async fn operations(test: &TestGateway) -> Vec<Operation> {
         for (method, operation) in item.as_object().expect("a path item") {
             let none = vec![json!({})];
             let security = operation["security"].as_array().filter(|all| !all.is_empty());
-            for (nth, requirement) in security.unwrap_or(&none).iter().enumerate() {
+            let security = security.unwrap_or(&none);
+            let chooses = operation["parameters"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+            let any = security.len() > 1 && !chooses;
+            let of = |requirement: &Value| -> Vec<String> {
                 let scopes = requirement["bearer"].as_array().into_iter().flatten();
+                scopes
+                    .map(|scope| scope.as_str().expect("a scope").to_owned())
+                    .collect()
+            };
+            for (nth, requirement) in security.iter().enumerate().take(if any { 1 } else { usize::MAX }) {
                 operations.push(Operation {
                     method: method.to_uppercase(),
                     path: filled(path) + &query(operation, nth),
                     needs_token: !requirement["bearer"].is_null(),
-                    scopes: scopes
-                        .map(|scope| scope.as_str().expect("a scope").to_owned())
-                        .collect(),
+                    scopes: if any {
+                        security.iter().flat_map(of).collect()
+                    } else {
+                        of(requirement)
+                    },
+                    any,
+                    streams: path.as_str() == "/api/v1/events/stream",
                 });
             }
         }
@@ -60,6 +81,7 @@ fn filled(path: &str) -> String {
             "{code}" => "plan-busy",
             "{operationId}" => "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             "{endpointId}" => "ep_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
+            "{eventId}" => "evt_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             "{deliveryId}" => "dlv_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             part if part.starts_with('{') => "00000000-0000-4000-8000-000000000000",
             part => part,
@@ -94,7 +116,9 @@ async fn try_one(
         method,
         path,
         scopes,
+        any,
         needs_token,
+        streams,
     }: Operation,
     all: &[&str],
     expired: &Client,
@@ -150,7 +174,8 @@ async fn try_one(
         .refused(403, "insufficient-scope")
         .await;
     for scope in &scopes {
-        let others: Vec<&str> = all.iter().copied().filter(|other| other != scope).collect();
+        let counts = |other: &str| scope == other || (any && scopes.iter().any(|one| one == other));
+        let others: Vec<&str> = all.iter().copied().filter(|other| !counts(other)).collect();
         let without = test.client_with(&others);
         let answer = without
             .request(&method, &path)
@@ -161,14 +186,27 @@ async fn try_one(
             challenge.contains("error=\"insufficient_scope\""),
             "{place}: {challenge}"
         );
+        let named = if any { scopes.last() } else { Some(scope) };
         assert!(
-            challenge.contains(&format!("scope=\"{scope}\"")),
+            challenge.contains(&format!("scope=\"{}\"", named.expect("a scope"))),
             "{place}: {challenge}"
         );
     }
     // The other half, without which the above would also hold of a gateway that refuses everybody.
     let named: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    let answer = test.client_with(&named).request(&method, &path).send().await;
+    if any {
+        for scope in named {
+            let answer = test.client_with(&[scope]).request(&method, &path).send().await;
+            assert!(answer.status < 400, "{place} with {scope}: {}", answer.text);
+        }
+        return;
+    }
+    let request = test.client_with(&named).request(&method, &path);
+    if streams {
+        Stream::open(request.into_inner()).await;
+        return;
+    }
+    let answer = request.send().await;
     assert!(
         ![401, 403].contains(&answer.status),
         "{place} with its scope: {}",

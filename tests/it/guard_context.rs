@@ -3,8 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Verbs without a caller: probes have no token, and a refused token no caller.
-const WITHOUT_CALLER: &[&str] = &["readiness", "audit_refusal"];
+/// Verbs without a caller: probes have no token, a refused token no caller, and a ticket stands for one.
+const WITHOUT_CALLER: &[&str] = &[
+    "readiness",
+    "audit_refusal",
+    "use_operation_ticket",
+    "use_stream_ticket",
+];
 
 /// The name and the parameters after `&self` of each public async method in a source.
 fn verbs(source: &str) -> Vec<(&str, String)> {

@@ -20,6 +20,10 @@ mod at_most_once; // one action, one POST, one operation: keys, late answers, la
 #[cfg(feature = "demo")]
 mod attacks; // tokens that must not be believed, a test each, and all of them over TCP
 mod audit; // the audit log: its rows, its chain, what no row holds
+#[cfg(feature = "demo")]
+mod automation; // callers who poll: results, addresses, pauses, models of platforms
+#[cfg(feature = "demo")]
+mod client_commands; // the commands that are clients of a gateway, as processes
 mod config; // file, environment, defaults, faults
 #[cfg(feature = "demo")]
 mod connections; // idle ones, heads that stall, all addresses, no descriptors
@@ -46,6 +50,8 @@ mod guard_openapi; // the checked-in document is the generated one, complete, an
 mod guard_query; // every operation of the document: an unknown query parameter, and what is no clean text
 mod guard_security; // SECURITY.md: the tests that it names
 mod guard_tests; // tests: short names, and one place to wait
+#[cfg(feature = "demo")]
+mod guides; // the examples of docs/guides, run against a gateway
 #[cfg(feature = "demo")]
 mod hostile_callers; // slow heads and bodies, answers that are not taken, frames of HTTP/2 that cost too much
 #[cfg(feature = "demo")]
@@ -96,6 +102,8 @@ mod store_faults; // real processes on a store that is full, read-only, or both 
 mod store_rows; // rows of the store that cannot be read
 #[cfg(feature = "demo")]
 mod store_start; // real processes: names of one file, unusable databases, slow starts
+#[cfg(feature = "demo")]
+mod streams; // streams of events: what they send, where they begin and end, tickets
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 #[cfg(feature = "demo")]

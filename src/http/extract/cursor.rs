@@ -12,6 +12,7 @@ use super::query::text_of;
 use crate::app::Cursor;
 use crate::app::audit::AuditPlace;
 use crate::app::events::EventPlace;
+use crate::app::streams::LogPosition;
 use crate::domain::id::{DeliveryId, EndpointId, JobId, OperationId};
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
@@ -22,6 +23,11 @@ const NO_CURSOR: &str = "this is not a cursor of this list; take it from the lin
 pub trait FromCursor: Sized {
     /// The place of these bytes.
     fn from_cursor(bytes: &[u8]) -> Option<Self>;
+
+    /// The place before the first row, in a log that has one.
+    fn at_start() -> Option<Self> {
+        None
+    }
 
     /// The place of this number, in a log whose rows are known by theirs.
     fn from_number(_number: i64) -> Option<Self> {
@@ -57,6 +63,7 @@ places_by_id! { OperationId EndpointId DeliveryId JobId }
 impl IntoCursor for EventPlace {
     fn into_cursor(self) -> Vec<u8> {
         match self {
+            Self::Start => START.as_bytes().to_vec(),
             Self::Seq(seq) => seq.to_be_bytes().to_vec(),
             Self::Id(id) => id.to_string().into_bytes(),
         }
@@ -70,6 +77,10 @@ impl FromCursor for EventPlace {
             Some(id) => id.parse().ok().map(Self::Id),
             None => Some(Self::Seq(i64::from_be_bytes(bytes.try_into().ok()?))),
         }
+    }
+
+    fn at_start() -> Option<Self> {
+        Some(Self::Start)
     }
 }
 
@@ -96,6 +107,13 @@ fn is_number(text: &str) -> bool {
 
 /// What ids of events begin with.
 const EVENT_ID: &str = "evt_";
+/// The place before the oldest event.
+pub const START: &str = "start";
+
+/// A position of the event log as callers are told it: an event's id, or `start`.
+pub fn position_text(position: LogPosition) -> String {
+    position.0.map_or_else(|| START.to_owned(), |id| id.to_string())
+}
 
 /// A cursor as callers send it. Ids of events and numbers of rows are accepted as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +122,8 @@ pub enum OpaqueCursor {
     Place(Vec<u8>),
     /// A row's number.
     Number(i64),
+    /// Before the first row.
+    Start,
 }
 
 impl OpaqueCursor {
@@ -118,6 +138,9 @@ impl<'de> Deserialize<'de> for OpaqueCursor {
         let text = String::deserialize(deserializer)?;
         if text.starts_with(EVENT_ID) {
             return Ok(Self::Place(text.into_bytes()));
+        }
+        if text == START {
+            return Ok(Self::Start);
         }
         if let Some(number) = text.parse().ok().filter(|_| is_number(&text)) {
             return Ok(Self::Number(number));
@@ -169,6 +192,7 @@ pub fn cursor<P: FromCursor>(
         let place = match cursor {
             OpaqueCursor::Place(bytes) => P::from_cursor(bytes),
             OpaqueCursor::Number(number) => P::from_number(*number),
+            OpaqueCursor::Start => P::at_start(),
         };
         place.ok_or_else(|| Problem::fault(name, NO_CURSOR))
     };

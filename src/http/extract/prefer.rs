@@ -1,4 +1,5 @@
-//! `Prefer: wait=SECONDS` (RFC 7240 section 4.3): how long the caller is willing to wait for an end.
+//! `Prefer` (RFC 7240): how long the caller is willing to wait for an end, and with which address an action that goes on is
+//! answered (docs/behaviour.md#waiting).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 
+use crate::auth::Asynchrony;
+use crate::domain::access::Caller;
 use crate::http::HttpState;
 use crate::http::context::RequestContext;
 use crate::http::headers::PREFERENCE_APPLIED;
@@ -17,14 +20,16 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// What is left of the request's deadline for everything that is not waiting.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The wait that was asked for, capped below the request's deadline; none when it was not asked for or unreadable.
+/// What the caller prefers, as far as it is granted: a wait, capped below the request's deadline, and the address that an
+/// action is answered with, by header or by `[[auth.clients]]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Wait {
+pub struct Preferences {
     asked: Option<Duration>,
     started: Instant,
+    asynchrony: Option<Asynchrony>,
 }
 
-impl Wait {
+impl Preferences {
     /// What is left of the wait, counted from the request's arrival, so that time spent at Enterprise Manager is not
     /// spent twice.
     #[must_use]
@@ -33,36 +38,85 @@ impl Wait {
         Some(until.saturating_duration_since(Instant::now()))
     }
 
+    /// How an action that goes on is answered, where not with the address of its operation.
+    #[must_use]
+    pub const fn asynchrony(self) -> Option<Asynchrony> {
+        self.asynchrony
+    }
+
     /// The response with the wait that was granted.
     #[must_use]
     pub fn applied(self, response: Response) -> Response {
-        let applied = self.asked.map(|asked| format!("wait={}", asked.as_secs()));
-        (applied.map(|wait| [(PREFERENCE_APPLIED, wait)]), response).into_response()
+        self.with_applied(None, response)
+    }
+
+    /// The answer to an action with everything that was granted.
+    #[must_use]
+    pub fn applied_to_action(self, response: Response) -> Response {
+        self.with_applied(self.asynchrony, response)
+    }
+
+    fn with_applied(self, asynchrony: Option<Asynchrony>, response: Response) -> Response {
+        let answered = match asynchrony {
+            None => None,
+            Some(Asynchrony::Result) => Some("respond-async".to_owned()),
+            Some(Asynchrony::Ticket) => Some("respond-async, ticket".to_owned()),
+        };
+        let waited = self.asked.map(|asked| format!("wait={}", asked.as_secs()));
+        let applied: Vec<String> = [answered, waited].into_iter().flatten().collect();
+        let applied = (!applied.is_empty()).then(|| [(PREFERENCE_APPLIED, applied.join(", "))]);
+        (applied, response).into_response()
     }
 }
 
-impl FromRequestParts<HttpState> for Wait {
+impl FromRequestParts<HttpState> for Preferences {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Infallible> {
         let cap = state.config().request_timeout.saturating_sub(MARGIN);
+        let configured = parts
+            .extensions
+            .get::<Caller>()
+            .and_then(|caller| state.verifier().preference_of(caller));
+        let asynchrony = asynchrony(&parts.headers).or(configured);
         Ok(Self {
             asked: seconds(&parts.headers).map(|seconds| Duration::from_secs(seconds).min(cap)),
             started: RequestContext::of(&parts.extensions).map_or_else(Instant::now, RequestContext::started),
+            asynchrony: match asynchrony {
+                Some(Asynchrony::Ticket) if !state.verifier().gives_tickets() => Some(Asynchrony::Result),
+                granted => granted,
+            },
         })
     }
 }
 
-/// The first `wait` of all `Prefer` headers; preferences are separated by commas, their parameters by semicolons.
-fn seconds(headers: &HeaderMap) -> Option<u64> {
+/// The preferences of all `Prefer` headers, without their parameters.
+fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all(PREFER)
         .iter()
         .filter_map(|header| header.to_str().ok())
         .flat_map(|header| header.split(','))
-        .filter_map(|preference| preference.split(';').next()?.split_once('='))
+        .filter_map(|preference| preference.split(';').next())
+        .map(str::trim)
+}
+
+/// The first `wait` of all `Prefer` headers; preferences are separated by commas, their parameters by semicolons.
+fn seconds(headers: &HeaderMap) -> Option<u64> {
+    preferences(headers)
+        .filter_map(|preference| preference.split_once('='))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
         .and_then(|(_, value)| value.trim().trim_matches('"').parse().ok())
+}
+
+/// `respond-async`, and `ticket` beside it.
+fn asynchrony(headers: &HeaderMap) -> Option<Asynchrony> {
+    let has = |word: &str| preferences(headers).any(|preference| preference.eq_ignore_ascii_case(word));
+    match (has("respond-async"), has("ticket")) {
+        (false, _) => None,
+        (true, false) => Some(Asynchrony::Result),
+        (true, true) => Some(Asynchrony::Ticket),
+    }
 }
 
 #[cfg(test)]
@@ -85,5 +139,19 @@ mod tests {
             headers.insert(PREFER, header.parse().expect("a header value"));
             assert_eq!(seconds(&headers), expected, "{header}");
         }
+    }
+
+    #[test]
+    fn respond_async_and_ticket_are_found_beside_others() {
+        let given = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(PREFER, text.parse().expect("a header value"));
+            asynchrony(&headers)
+        };
+        assert_eq!(given("wait=5"), None);
+        assert_eq!(given("ticket"), None, "of no address");
+        assert_eq!(given("Respond-Async"), Some(Asynchrony::Result));
+        assert_eq!(given("respond-async, wait=5"), Some(Asynchrony::Result));
+        assert_eq!(given("ticket, respond-async;x=1"), Some(Asynchrony::Ticket));
     }
 }

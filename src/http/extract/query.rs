@@ -242,7 +242,7 @@ impl<T: Written> PartialSchema for IdFilter<T> {
 }
 
 /// The schema of a text by its pattern.
-pub(super) fn text_of(pattern: &str) -> RefOr<Schema> {
+pub fn text_of(pattern: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some(pattern))

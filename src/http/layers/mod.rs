@@ -17,6 +17,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::CorsLayer;
 
+pub(super) use observe::ASK_AGAIN;
+
 use super::headers::{self, REQUEST_ID, TRACEPARENT};
 use super::{Config, HttpState, audit, auth};
 use crate::clock::SharedClock;

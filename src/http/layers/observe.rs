@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -19,7 +19,7 @@ use crate::domain::links::Links;
 use crate::http::Config;
 use crate::http::context::RequestContext;
 use crate::http::headers::{
-    CROSS_ORIGIN_RESOURCE_POLICY, RATELIMIT, RATELIMIT_POLICY, REQUEST_ID, TRACEPARENT,
+    CROSS_ORIGIN_RESOURCE_POLICY, EVENT_ID, RATELIMIT, RATELIMIT_POLICY, REQUEST_ID, TRACEPARENT,
 };
 use crate::http::problem::Problem;
 use crate::http::standing;
@@ -39,6 +39,8 @@ pub(super) struct Observer {
 
 /// An answer that is no page may load and embed nothing, wherever a browser shows it.
 const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// Seconds after which to ask again for what is under way, or not there for now.
+pub(in crate::http) const ASK_AGAIN: HeaderValue = HeaderValue::from_static("5");
 /// A year, and nothing of other names.
 const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
@@ -87,6 +89,16 @@ pub(super) async fn observe(State(observer): State<Observer>, mut request: Reque
     }
     if let Ok(traceparent) = HeaderValue::from_str(&context.traceparent()) {
         headers.insert(TRACEPARENT, traceparent);
+    }
+    let position = context.position().filter(|_| line.status == Some(StatusCode::OK));
+    if let Some(position) = position.and_then(|place| HeaderValue::from_str(place).ok()) {
+        headers.insert(EVENT_ID, position);
+    }
+    if matches!(
+        line.status,
+        Some(StatusCode::ACCEPTED | StatusCode::SERVICE_UNAVAILABLE)
+    ) {
+        headers.entry(RETRY_AFTER).or_insert(ASK_AGAIN);
     }
     let left = standing::remaining(&context.standings());
     if let (Some(left), Some(policy)) = (left, &observer.policy) {

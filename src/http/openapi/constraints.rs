@@ -19,11 +19,14 @@ pub(in crate::http) const EM_ID: &str =
 pub(in crate::http) const ENDPOINT_ID: &str = "^ep_[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$";
 /// A cursor of a log whose places are ids: 16 bytes in base64.
 pub(in crate::http) const CURSOR: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";
-/// A place in the log of events: 8 bytes in base64, or an event's id.
+/// A place in the log of events: 8 bytes in base64, an event's id, or `start`.
 pub(in crate::http) const EVENT_CURSOR: &str =
-    "^([A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]|evt_[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})$";
+    "^([A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]|evt_[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|start)$";
 /// A place in the audit log: 8 bytes in base64, or the number of a row.
 pub(in crate::http) const AUDIT_CURSOR: &str = "^([A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]|[0-9]{1,10})$";
+/// Where a stream begins: an event's id, or `start`.
+pub(in crate::http) const STREAM_START: &str =
+    "^(evt_[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|start)$";
 /// An operation's id.
 pub(in crate::http) const OPERATION_ID: &str = "^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$";
 /// 1 to 255 visible ASCII characters.

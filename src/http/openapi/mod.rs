@@ -8,7 +8,7 @@ mod em;
 mod event_schemas;
 mod events;
 mod normalize;
-mod samples;
+pub(super) mod samples;
 
 pub(super) use event_schemas::event_schema;
 pub(super) use events::event_example;

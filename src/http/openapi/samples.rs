@@ -416,6 +416,18 @@ pub(super) fn ended_operation() -> Option<Value> {
     serde_json::to_value(operations::Operation::new(&LINKS, &ended, Some(&session))).ok()
 }
 
+/// The same where it failed, as a problem shows it.
+pub(in crate::http) fn failed_operation() -> Value {
+    let mut failed = ended_operation().unwrap_or_default();
+    let failure = json!({"message": "The failover plan has failed.", "source": "session"});
+    for (name, value) in [("result", json!("failed")), ("failure", failure)] {
+        if let Some(member) = failed.get_mut(name) {
+            *member = value;
+        }
+    }
+    failed
+}
+
 /// An example for a schema of the document, where there is one.
 pub(super) fn of_schema(name: &str) -> Option<Value> {
     let value = |value: Result<Value, serde_json::Error>| value.ok();
@@ -431,6 +443,10 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
             &running,
             Some(&under_way),
         ))),
+        "StreamTicket" => Some(json!({
+            "ticket": "q4YF2n0kK1mZ7c9xJ3sVtR6bLwE8hUoPaDgNyTiXfMQ",
+            "expiresAt": "2026-02-13T08:01:00.000Z",
+        })),
         "DryRun" => value(serde_json::to_value(rehearsal()?)),
         "Approval" => {
             let approval = awaiting_operation()?.approval?;

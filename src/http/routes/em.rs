@@ -23,7 +23,7 @@ use crate::domain::id::OperationId;
 use crate::domain::links::MIRROR;
 use crate::http::HttpState;
 use crate::http::auth::{permit_mirror, take_action};
-use crate::http::extract::{Conditions, Idempotency, RawJson, Wait, json_etag, pairs};
+use crate::http::extract::{Conditions, Idempotency, Preferences, RawJson, json_etag, pairs};
 use crate::http::failures;
 use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
@@ -40,7 +40,7 @@ async fn mirror(
     State(state): State<HttpState>,
     context: OpContext,
     conditions: Result<Conditions, Problem>,
-    wait: Wait,
+    wait: Preferences,
     request: Request,
 ) -> Result<Response, Problem> {
     let method = match *request.method() {
@@ -111,7 +111,7 @@ async fn write(
     context: &OpContext,
     wanted: &MirrorRequest,
     conditions: Conditions,
-    wait: Wait,
+    wait: Preferences,
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();

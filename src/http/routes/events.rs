@@ -7,6 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::lists::Log;
+use super::paths::EventPath;
 use crate::api_types::events::{EventItem, EventTypeInfo};
 use crate::api_types::page::Page;
 use crate::app::OpContext;
@@ -14,9 +15,10 @@ use crate::app::StoredEvent;
 use crate::app::events::EventPlace;
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
+use crate::domain::id::EventId;
 use crate::http::HttpState;
 use crate::http::answers::STORED;
-use crate::http::extract::{EventCursor, PageSize};
+use crate::http::extract::{EventCursor, Id, PageSize};
 use crate::http::openapi::{event_example, event_schema};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -24,6 +26,7 @@ use crate::http::register::require_scope;
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_scope(Scope::EventsRead, &[STORED], routes!(list_events)))
+        .routes(require_scope(Scope::EventsRead, &[STORED], routes!(get_event)))
         .routes(require_scope(Scope::EventsRead, &[], routes!(list_event_types)))
 }
 
@@ -32,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 #[expect(dead_code, reason = "only its description is used")]
 struct EventParams {
-    /// The events after this one: a cursor, or the id of an event.
+    /// The events after this one: a cursor, the id of an event, or `start`.
     #[param(inline)]
     after: Option<EventCursor>,
     /// The events before this one: a cursor, or the id of an event.
@@ -65,6 +68,20 @@ fn item(event: &StoredEvent) -> Option<EventItem> {
             tracing::error!(event = %event.id, error = error as &dyn std::error::Error, "a stored event cannot be read");
         })
         .ok()
+}
+
+/// Read an event
+///
+/// For receivers of a webhook that cannot verify its signature: the event by its `webhook-id`, as the log has it.
+#[utoipa::path(get, path = "/api/v1/events/{eventId}", operation_id = "getEvent", tag = "events", params(EventPath),
+    responses((status = 200, description = "The event.", body = EventItem)))]
+async fn get_event(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EventId>,
+) -> Result<Json<EventItem>, Problem> {
+    let event = state.app().event(&context, id).await?;
+    item(&event).map(Json).ok_or_else(Problem::internal)
 }
 
 /// List event types

@@ -11,10 +11,13 @@ use url::form_urlencoded::{Serializer, parse};
 use utoipa::IntoParams;
 
 use crate::api_types::page::{Page, PageInfo};
-use crate::app::{self, Cursor, LogPage, PageRequest, Sort};
+use crate::app::{self, Cursor, LogPage, OpContext, PageRequest, Sort};
 use crate::domain::links::Links;
 use crate::http::HttpState;
-use crate::http::extract::{FromCursor, IntoCursor, OpaqueCursor, PageNumber, PageSize, Query, cursor};
+use crate::http::context::RequestContext;
+use crate::http::extract::{
+    FromCursor, IntoCursor, OpaqueCursor, PageNumber, PageSize, Query, cursor, position_text,
+};
 use crate::http::problem::Problem;
 
 /// The page of a numbered list, as the query names it.
@@ -84,6 +87,7 @@ impl FromRequestParts<HttpState> for NumberedList {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
         let Query(params) = Query::from_request_parts(parts, state).await?;
+        note_position(parts, state).await?;
         let uri = parts.uri.clone();
         Ok(Self { params, uri })
     }
@@ -138,12 +142,32 @@ impl<P: FromCursor> FromRequestParts<HttpState> for Log<P> {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
         let Query(params) = Query::<CursorParams>::from_request_parts(parts, state).await?;
+        note_position(parts, state).await?;
         Ok(Self {
             from: cursor(params.after.as_ref(), params.before.as_ref())?,
             size: params.page_size.0 as usize,
             uri: parts.uri.clone(),
         })
     }
+}
+
+/// Notes where the event log ends for the caller, before the list is read: what comes after it may be missing in the list,
+/// and nothing that comes before it is.
+async fn note_position(parts: &mut Parts, state: &HttpState) -> Result<(), Problem> {
+    let context = OpContext::from_request_parts(parts, state).await?;
+    match state.app().log_position(&context).await {
+        Ok(position) => {
+            if let Some(request) = RequestContext::of(&parts.extensions) {
+                request.set_position(position_text(position));
+            }
+        }
+        // A list of Enterprise Manager's needs no store.
+        Err(error) => tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "a list is answered without its position in the event log"
+        ),
+    }
+    Ok(())
 }
 
 /// A page's place in a list that Enterprise Manager numbers.

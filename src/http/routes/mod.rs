@@ -13,6 +13,7 @@ mod paths;
 mod plans;
 mod reply;
 mod sessions;
+mod streams;
 mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -27,6 +28,7 @@ pub(super) fn all() -> OpenApiRouter<HttpState> {
         .merge(operations::routes())
         .merge(sessions::routes())
         .merge(events::routes())
+        .merge(streams::routes())
         .merge(webhooks::routes())
         .merge(em::routes())
         .merge(audit::routes())

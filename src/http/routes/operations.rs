@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
+use axum::http::Uri;
+use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -10,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::lists::{CursorParams, Log};
-use super::paths::OperationPath;
+use super::paths::{OperationPath, TicketParam};
 use super::reply::{Accepted, answer, shown};
 use crate::api_types::actions::{DecisionOptions, Reason};
 use crate::api_types::operations::Operation;
@@ -23,8 +25,9 @@ use crate::domain::operation::{OperationKind, OperationState};
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_WRITE};
 use crate::http::codes::Code;
-use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OptionalJson, Query, Wait};
+use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OptionalJson, Preferences, Query};
 use crate::http::failures;
+use crate::http::layers::ASK_AGAIN;
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 
@@ -42,6 +45,11 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
             Scope::OperationsRead,
             &[STORED],
             routes!(get_operation),
+        ))
+        .routes(require_scope(
+            Scope::OperationsRead,
+            &[STORED, &[Code::OperationFailed]],
+            routes!(get_operation_result),
         ))
         .routes(require_scope(
             Scope::OperationsCancel,
@@ -166,20 +174,93 @@ async fn list_operations(
 ///
 /// With `Prefer: wait=SECONDS` the answer comes when the operation ends, or when the wait is over.
 #[utoipa::path(get, path = "/api/v1/operations/{operationId}", operation_id = "getOperation", tag = "operations",
-    params(OperationPath, ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits until the operation ends.", example = "wait=30")),
+    params(OperationPath, TicketParam, ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits until the operation ends.", example = "wait=30")),
     responses((status = 200, description = "The operation's current state.", body = Operation,
-        headers(("Preference-Applied" = String, description = "The wait that was granted.")))))]
+        headers(("Preference-Applied" = String, description = "The wait that was granted."),
+            ("Retry-After" = i64, description = "Seconds after which to ask again, while it is open.")))))]
 async fn get_operation(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<OperationId>,
-    wait: Wait,
+    wait: Preferences,
 ) -> Result<Response, Problem> {
     let view = match wait.left() {
         Some(left) => state.app().await_operation(&context, id, left).await?,
         None => state.app().operation(&context, id).await?,
     };
-    Ok(wait.applied(Json(shown(&state, &view)).into_response()))
+    let again = view
+        .operation
+        .state
+        .is_open()
+        .then_some([(RETRY_AFTER, ASK_AGAIN)]);
+    Ok(wait.applied((again, Json(shown(&state, &view))).into_response()))
+}
+
+/// How an operation may end that a caller calls a failure.
+#[derive(Debug, Clone)]
+struct FailedEnd(String);
+
+impl EnumParam for FailedEnd {
+    fn words() -> Vec<&'static str> {
+        vec!["warning", "failed", "cancelled", "unknown"]
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::words().contains(&word).then(|| Self(word.to_owned()))
+    }
+}
+
+type FailedEnds = Choices<FailedEnd>;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct ResultQuery {
+    /// The results, and the state `unknown`, that are answered with 409, separated by commas.
+    #[param(inline, style = Form, explode = false)]
+    fail_on: Option<FailedEnds>,
+}
+
+/// Wait for the result of an operation
+///
+/// For callers who poll: 202 with this address while the operation is open, 200 when it has ended, however it ended. Never a
+/// redirect. With `failOn` an end of that kind is 409, so that a step of a workflow fails by itself. With
+/// `Prefer: wait=SECONDS` the answer comes when the operation ends, or when the wait is over.
+#[utoipa::path(get, path = "/api/v1/operations/{operationId}/result", operation_id = "getOperationResult", tag = "operations",
+    params(OperationPath, ResultQuery, TicketParam, ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits until the operation ends.", example = "wait=30")),
+    responses(
+        (status = 200, description = "The operation, which has ended.", body = Operation,
+            headers(("Preference-Applied" = String, description = "The wait that was granted."))),
+        (status = 202, description = "The operation, which is open.", body = Operation,
+            headers(("Location" = String, description = "This address."), ("Preference-Applied" = String, description = "The wait that was granted."))),
+    ))]
+async fn get_operation_result(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    Query(query): Query<ResultQuery>,
+    wait: Preferences,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let view = match wait.left() {
+        Some(left) => state.app().await_operation(&context, id, left).await?,
+        None => state.app().operation(&context, id).await?,
+    };
+    let body = shown(&state, &view);
+    if view.operation.state.is_open() {
+        let this = uri.path_and_query().map_or(uri.path(), PathAndQuery::as_str);
+        let location = state.links().to(this);
+        return Ok(wait.applied(Accepted { location, body }.into_response()));
+    }
+    let ended = match view.operation.state {
+        OperationState::Unknown => Some("unknown"),
+        _ => body.result.as_deref(),
+    };
+    let failures = query.fail_on.unwrap_or_default().0;
+    match ended.map(ToOwned::to_owned) {
+        Some(word) if failures.iter().any(|end| end.0 == word) => Err(Problem::failed_operation(body, &word)),
+        Some(_) | None => Ok(wait.applied(Json(body).into_response())),
+    }
 }
 
 /// Cancel an operation
@@ -224,7 +305,7 @@ async fn approve_operation(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<OperationId>,
-    wait: Wait,
+    wait: Preferences,
     body: OptionalJson<DecisionOptions>,
 ) -> Result<Response, Problem> {
     let approved = state.app().approve(&context, id, comment(body)).await;

@@ -22,6 +22,25 @@ pub(super) struct OperationPath {
     operation_id: String,
 }
 
+/// A ticket in the place of a token. It is taken before a handler runs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct TicketParam {
+    /// A ticket that was issued for this, in the place of a token.
+    ticket: Option<String>,
+}
+
+/// Which event.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct EventPath {
+    /// The event's id, which is also the `webhook-id` of its deliveries.
+    #[param(rename = "eventId", example = "evt_019c55e5-9d00-7a1c-9f60-2f3f1d0c0001")]
+    event_id: String,
+}
+
 /// Which failover session.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

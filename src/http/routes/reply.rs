@@ -11,10 +11,12 @@ use crate::api_types::operations::Operation;
 use crate::app::OpContext;
 use crate::app::operations::OperationView;
 use crate::app::submit::Submitted;
+use crate::auth::Asynchrony;
 use crate::http::HttpState;
-use crate::http::extract::Wait;
+use crate::http::extract::Preferences;
 use crate::http::headers::IDEMPOTENCY_REPLAYED;
 use crate::http::problem::Problem;
+use crate::http::tickets::TICKET;
 
 /// 201 with what was created and its address.
 pub(super) struct Created<T> {
@@ -41,13 +43,13 @@ impl<T: Serialize> IntoResponse for Accepted<T> {
 }
 
 /// Answers with the operation's current state, or its state at the end of the wait that was asked for: 200 when it has
-/// finished or was requested before, else 202. A secret that the gateway made for the callback is shown here and never
+/// finished or was requested before, else 202. Whoever prefers it (`respond-async`) gets the address of its result. A secret that the gateway made for the callback is shown here and never
 /// again.
 pub(super) async fn answer(
     state: &HttpState,
     context: &OpContext,
     submitted: &Submitted,
-    wait: Wait,
+    wait: Preferences,
     secret: Option<SecretString>,
 ) -> Result<Response, Problem> {
     let operation = &submitted.operation;
@@ -59,14 +61,24 @@ pub(super) async fn answer(
     if let (Some(callback), Some(secret), false) = (&mut body.callback, secret, submitted.replayed) {
         callback.secret = Some(secret.expose_secret().to_owned());
     }
-    let status = if submitted.replayed || body.state == "finished" {
-        StatusCode::OK
-    } else {
+    // Whoever polls takes 200 for the end: a repeated request of theirs is answered like the first one.
+    let goes_on = body.state != "finished" && (!submitted.replayed || wait.asynchrony().is_some());
+    let status = if goes_on {
         StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    let location = match wait.asynchrony() {
+        None => body.links.this.clone(),
+        Some(Asynchrony::Ticket) if goes_on => {
+            let issued = state.app().issue_operation_ticket(context, operation.id).await?;
+            format!("{}?{TICKET}={}", body.links.result, issued.ticket.expose_secret())
+        }
+        Some(Asynchrony::Ticket | Asynchrony::Result) => body.links.result.clone(),
     };
     let replayed = submitted.replayed.then_some([(IDEMPOTENCY_REPLAYED, "true")]);
-    let location = [(LOCATION, body.links.this.clone())];
-    Ok(wait.applied((status, location, replayed, Json(body)).into_response()))
+    let answer = (status, [(LOCATION, location)], replayed, Json(body)).into_response();
+    Ok(wait.applied_to_action(answer))
 }
 
 /// An operation as JSON.

@@ -53,7 +53,10 @@ pub(super) type Stored = (bool, Vec<Option<String>>);
 
 /// What is stored in the columns that are read.
 pub(super) fn stored(row: &AnyRow) -> Result<Stored, Error> {
-    let texts = TEXTS.iter().map(|column| row.opt_text(column)).collect::<Result<_, _>>()?;
+    let texts = TEXTS
+        .iter()
+        .map(|column| row.opt_text(column))
+        .collect::<Result<_, _>>()?;
     Ok((row.flag("signs_v1a")?, texts))
 }
 

@@ -7,6 +7,7 @@ mod joining;
 mod kept;
 mod lease;
 mod shares;
+mod streams;
 mod takeover;
 mod together;
 mod turns;

@@ -108,6 +108,11 @@ impl Request {
         self
     }
 
+    /// The request itself, for whoever reads the answer piece by piece.
+    pub fn into_inner(self) -> reqwest::RequestBuilder {
+        self.inner
+    }
+
     /// Sends it and expects a problem of this status and code.
     #[track_caller]
     pub fn refused(self, status: u16, code: &'static str) -> impl Future<Output = Answer> {

@@ -17,6 +17,7 @@ pub mod receiver;
 pub mod schema_check;
 pub mod scripted_server;
 pub mod snapshot;
+pub mod sse;
 pub mod tcp_gate;
 pub mod world;
 

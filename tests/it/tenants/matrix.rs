@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{ABC, NORDWIND, Things, confined, endpoint, gateway};
 use crate::support::client::Answer;
 use crate::support::receiver::WebhookReceiver;
+use crate::support::sse::{Stream, ids};
 use crate::support::{Client, TestGateway};
 
 /// What an operation is about.
@@ -28,6 +29,10 @@ enum About {
     Lines,
     /// A list of what no tenant has.
     NobodysList,
+    /// Events of tenants, without end.
+    Stream,
+    /// It makes a ticket.
+    Ticket,
     /// It makes something of the caller's own.
     Making,
     Plan,
@@ -36,6 +41,7 @@ enum About {
     OnPremisesPlan,
     Operation,
     Session,
+    Event,
     Endpoint,
     /// An endpoint that the operation removes.
     DoomedEndpoint,
@@ -67,10 +73,16 @@ const ROWS: &[(&str, About)] = &[
     ("startFailoverPlan", About::OnPremisesPlan),
     ("undoFailoverPlan", About::OnPremisesPlan),
     ("listEvents", About::List),
+    ("getEvent", About::Event),
+    ("streamEvents", About::Stream),
+    ("createStreamTicket", About::Ticket),
     ("listFailoverSessions", About::List),
     ("getFailoverSession", About::Session),
+    ("streamFailoverSession", About::Session),
     ("listOperations", About::List),
     ("getOperation", About::Operation),
+    ("getOperationResult", About::Operation),
+    ("streamOperation", About::Operation),
     ("approveOperation", About::Operation),
     ("rejectOperation", About::Operation),
     ("cancelOperation", About::Operation),
@@ -198,6 +210,7 @@ impl World {
             About::DoomedPlan => (&self.abc.plans[2], &self.nordwind.plans[2], ""),
             About::Operation => (&self.abc.operation, &self.nordwind.operation, ""),
             About::Session => (&self.abc.session, &self.nordwind.session, ""),
+            About::Event => (&self.abc.event, &self.nordwind.event, "evt_"),
             About::Endpoint => (&self.abc.endpoint, &self.nordwind.endpoint, "ep_"),
             About::Delivery => (&self.abc.delivery, &self.nordwind.callback_delivery, "dlv_"),
             About::DoomedEndpoint => {
@@ -304,6 +317,32 @@ async fn try_row(world: &World, operation: &Operation, about: About) {
             let all = world.ask(&world.test.client, operation, "").await.expect(200);
             assert_ne!(all.body["items"], json!([]), "{place}");
         }
+        About::Stream => {
+            world.ask(&world.of_nobody, operation, "").await.expect(403);
+            for (client, own, foreign, foreign_name) in [
+                (&world.of_abc, &world.abc, &world.nordwind, NORDWIND),
+                (&world.of_nordwind, &world.nordwind, &world.abc, ABC),
+            ] {
+                let request = client.get(&format!("{}?after=start", operation.path));
+                let mut stream = Stream::open(request.into_inner()).await;
+                let log = client.get("/api/v1/events?pageSize=100").send().await.expect(200);
+                let count = log.body["items"].as_array().expect("items").len();
+                let events = stream.events(count).await;
+                let ids = ids(&events);
+                assert!(
+                    ids.contains(&own.event) && !ids.contains(&foreign.event),
+                    "{place}"
+                );
+                let text: String = events.into_iter().filter_map(|event| event.data).collect();
+                assert_eq!(names_any_of(&text, foreign, foreign_name), None, "{place}");
+            }
+        }
+        About::Ticket => {
+            world.ask(&world.of_nobody, operation, "").await.expect(403);
+            for client in [&world.of_abc, &world.of_nordwind, &world.test.client] {
+                world.ask(client, operation, "").await.expect(201);
+            }
+        }
         About::Making => {
             world.ask(&world.of_nobody, operation, "").await.expect(403);
             for client in [&world.of_abc, &world.of_nordwind, &world.test.client] {
@@ -328,6 +367,7 @@ async fn try_row(world: &World, operation: &Operation, about: About) {
         | About::DoomedPlan
         | About::Operation
         | About::Session
+        | About::Event
         | About::Endpoint
         | About::DoomedEndpoint
         | About::Delivery

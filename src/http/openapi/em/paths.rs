@@ -208,6 +208,11 @@ fn operations(responses: &mut Map<String, Value>) {
         let response = responses.entry(status).or_insert_with(
             || json!({"headers": {"Location": header("EmOperation"), "x-request-id": header("RequestId")}}),
         );
+        if status == "202"
+            && let Some(headers) = response.pointer_mut("/headers").and_then(Value::as_object_mut)
+        {
+            headers.insert("Retry-After".to_owned(), header("RetryAfter"));
+        }
         let before = response
             .get("description")
             .and_then(Value::as_str)

@@ -15,7 +15,7 @@ use crate::app::plans::{ActionRequest, EditRequest};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
-use crate::http::extract::{Conditions, Id, Idempotency, OptionalJson, Wait};
+use crate::http::extract::{Conditions, Id, Idempotency, OptionalJson, Preferences};
 use crate::http::failures;
 use crate::http::problem::Problem;
 use crate::http::routes::reply::answer;
@@ -24,7 +24,7 @@ use crate::http::routes::reply::answer;
 pub(super) struct ActionCall<B> {
     id: EmId,
     context: OpContext,
-    wait: Wait,
+    wait: Preferences,
     idempotency: Idempotency,
     rehearsal: Rehearsal,
     body: OptionalJson<B>,
@@ -76,7 +76,7 @@ impl<B: DeserializeOwned> FromRequest<HttpState> for ActionCall<B> {
         let (mut parts, body) = request.into_parts();
         let context = OpContext::from_request_parts(&mut parts, state).await?;
         let Id(id) = Id::from_request_parts(&mut parts, state).await?;
-        let Ok(wait) = Wait::from_request_parts(&mut parts, state).await;
+        let Ok(wait) = Preferences::from_request_parts(&mut parts, state).await;
         let idempotency = Idempotency::from_request_parts(&mut parts, state).await?;
         let rehearsal = Rehearsal::from_request_parts(&mut parts, state).await?;
         let body = OptionalJson::from_request(Request::from_parts(parts, body), state).await?;
@@ -96,7 +96,7 @@ pub(super) struct EditCall {
     id: EmId,
     context: OpContext,
     conditions: Conditions,
-    wait: Wait,
+    wait: Preferences,
     idempotency: Idempotency,
     rehearsal: Rehearsal,
 }
@@ -155,7 +155,7 @@ impl FromRequestParts<HttpState> for EditCall {
         let context = OpContext::from_request_parts(parts, state).await?;
         let Id(id) = Id::from_request_parts(parts, state).await?;
         let conditions = Conditions::from_request_parts(parts, state).await?;
-        let Ok(wait) = Wait::from_request_parts(parts, state).await;
+        let Ok(wait) = Preferences::from_request_parts(parts, state).await;
         let idempotency = Idempotency::from_request_parts(parts, state).await?;
         let rehearsal = Rehearsal::from_request_parts(parts, state).await?;
         Ok(Self {

@@ -1,0 +1,152 @@
+//! Operations: what is printed of them, the wait for their end, and the exit code that it gives.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::exit;
+use super::server::Server;
+use crate::cli::{Failure, output};
+use crate::config;
+
+/// How long the gateway is asked to hold one answer.
+const HOLD: &str = "wait=30";
+
+/// Whether to wait, and how long.
+#[derive(clap::Args, Clone, Debug)]
+pub struct WaitArgs {
+    /// Wait until the operation ends; the exit code tells how
+    #[arg(long)]
+    pub wait: bool,
+    #[command(flatten)]
+    pub timeout: TimeoutArgs,
+}
+
+/// How long to wait.
+#[derive(clap::Args, Clone, Debug)]
+pub struct TimeoutArgs {
+    /// How long to wait at most; the operation goes on after that (exit code 6)
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = config::duration)]
+    pub timeout: Duration,
+}
+
+/// A text member of a document, at a JSON pointer.
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+/// Prints an operation: as JSON, or as one line.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(super) fn print(server: &Server, operation: &Value) -> Result<(), Failure> {
+    if server.json {
+        return output(format!("{operation:#}\n").as_bytes());
+    }
+    output(format!("{}\n", line(operation)).as_bytes())
+}
+
+fn line(operation: &Value) -> String {
+    let what = text(operation, "/plan/name").or_else(|| text(operation, "/target"));
+    let state = text(operation, "/state").unwrap_or("unknown");
+    let result = text(operation, "/result").unwrap_or(state);
+    let mut line = format!(
+        "{} of {}: {result} (operation {})",
+        text(operation, "/action").unwrap_or("action"),
+        what.unwrap_or("nothing"),
+        text(operation, "/id").unwrap_or("unknown"),
+    );
+    if let Some(message) = text(operation, "/failure/message") {
+        line.push_str(&format!("\n  {message}"));
+    }
+    line
+}
+
+/// Waits for the end of an operation, prints it, and returns how it ended.
+///
+/// # Errors
+/// Every end but success, that the time was over, and that the command was interrupted: each with its exit code.
+pub(super) async fn until_end(server: &Server, id: &str, deadline: Instant) -> Result<(), Failure> {
+    let ended = tokio::select! {
+        ended = follow(server, id, deadline) => ended?,
+        _ = tokio::signal::ctrl_c() => return Err(goes_on("interrupted", id)),
+    };
+    print(server, &ended)?;
+    end_of(&ended)
+}
+
+async fn follow(server: &Server, id: &str, deadline: Instant) -> Result<Value, Failure> {
+    let path = format!("/operations/{id}");
+    let mut shown = String::new();
+    loop {
+        let asked = server.persist(Method::GET, &path, deadline, |request| {
+            request.header("prefer", HOLD)
+        });
+        let answer = match tokio::time::timeout_at(deadline, asked).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(goes_on("the time is over", id)),
+        };
+        let operation = answer.body;
+        let state = text(&operation, "/state").unwrap_or_default().to_owned();
+        if matches!(state.as_str(), "finished" | "unknown") {
+            return Ok(operation);
+        }
+        let progress = operation
+            .get("progress")
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
+        let now = format!("{state}, {progress} %");
+        if !server.json && now != shown {
+            eprintln!("{now}");
+            shown = now;
+        }
+    }
+}
+
+fn goes_on(why: &str, id: &str) -> Failure {
+    let mut failure = Failure::new(format!("{why}; the operation goes on")).hint(format!(
+        "emgate operation wait {id}, or emgate operation cancel {id}"
+    ));
+    failure.exit = Some(exit::GOES_ON);
+    failure
+}
+
+/// How an operation ended, as an exit code.
+fn end_of(operation: &Value) -> Result<(), Failure> {
+    let refused = text(operation, "/failure/source") == Some("policy");
+    let (code, how) = match (text(operation, "/state"), text(operation, "/result")) {
+        (Some("finished"), Some("success")) => return Ok(()),
+        (Some("finished"), Some("warning")) => (exit::WARNING, "ended with a warning"),
+        (Some("finished"), Some("cancelled")) if refused => (exit::REFUSED, "was refused"),
+        (Some("finished"), Some("cancelled")) => (1, "was cancelled"),
+        (Some("finished"), Some("failed")) => (1, "failed"),
+        _ => (exit::UNKNOWN, "has ended, and it is not known how"),
+    };
+    let mut failure = Failure::new(format!("the operation {how}"));
+    failure.exit = Some(code);
+    Err(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case(json!({"state": "finished", "result": "success"}), 0)]
+    #[case(json!({"state": "finished", "result": "warning"}), 3)]
+    #[case(json!({"state": "finished", "result": "failed"}), 1)]
+    #[case(json!({"state": "finished", "result": "cancelled"}), 1)]
+    #[case(json!({"state": "finished", "result": "cancelled", "failure": {"source": "policy"}}), 5)]
+    #[case(json!({"state": "unknown", "result": null}), 4)]
+    #[case(json!({"state": "finished", "result": null}), 4)]
+    #[case(json!({"state": "finished", "result": "aWordOfALaterRelease"}), 4)]
+    fn the_exit_code_tells_how_an_operation_ended(#[case] operation: Value, #[case] code: u8) {
+        let ended = end_of(&operation);
+        assert_eq!(ended.err().map_or(0, |failure| failure.exit_code()), code);
+    }
+}

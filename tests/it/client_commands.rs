@@ -1,0 +1,258 @@
+//! The commands that are clients of a running gateway, as processes: what they print, and their exit codes.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::process::command;
+use crate::support::receiver::WebhookReceiver;
+use crate::support::world::World;
+use crate::support::{PLAN, SECRET, token};
+use crate::waiting::{eventually, output_of};
+
+const NAME: &str = "ABC Company Failover Plan";
+const SCOPES: &str = "plans:read plans:test plans:start plans:undo sessions:read operations:read operations:cancel \
+                      events:read tenants:all";
+
+fn prepared(world: &World, arguments: &[&str]) -> Command {
+    let mut prepared = command(&[], arguments);
+    prepared
+        .env("EMGATE_SERVER", world.gateway.url(""))
+        .env("EMGATE_TOKEN", token(&json!({"sub": "cli", "scope": SCOPES})))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    prepared
+}
+
+fn started(world: &World, arguments: &[&str]) -> Child {
+    prepared(world, arguments).spawn().expect("the binary starts")
+}
+
+async fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let child = command.spawn().expect("the binary starts");
+    let output: Output = tokio::task::spawn_blocking(move || output_of(child))
+        .await
+        .expect("an end");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+async fn ran(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
+    run(prepared(world, arguments)).await
+}
+
+fn interrupt(child: &Child) {
+    let status = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(status.expect("kill").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_found_by_name_or_id_and_tested_to_its_end() {
+    let world = World::start(&["--speed", "50"]).await;
+    let (code, list, _) = ran(&world, &["plan", "list"]).await;
+    assert_eq!(code, Some(0));
+    assert!(list.contains(PLAN) && list.contains(NAME), "{list}");
+    let (code, shown, _) = ran(&world, &["plan", "show", &NAME.to_lowercase(), "--json"]).await;
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!((code, shown["id"].as_str()), (Some(0), Some(PLAN)));
+    let (code, shown, _) = ran(&world, &["plan", "show", PLAN]).await;
+    assert!(code == Some(0) && shown.contains(NAME), "{shown}");
+    let (code, tested, told) = ran(&world, &["plan", "test", NAME, "--wait", "--timeout", "1m"]).await;
+    assert_eq!(code, Some(0), "{tested}{told}");
+    assert!(
+        tested.contains("test of ABC Company Failover Plan: success"),
+        "{tested}"
+    );
+    let (code, accepted, _) = ran(
+        &world,
+        &["plan", "test", PLAN, "--json", "--idempotency-key", "k"],
+    )
+    .await;
+    let accepted: Value = serde_json::from_str(&accepted).expect("JSON");
+    assert_eq!(code, Some(0));
+    let (_, again, _) = ran(
+        &world,
+        &["plan", "test", PLAN, "--json", "--idempotency-key", "k"],
+    )
+    .await;
+    let again: Value = serde_json::from_str(&again).expect("JSON");
+    assert_eq!(again["id"], accepted["id"], "one key, one operation");
+    let id = accepted["id"].as_str().expect("an id");
+    let (code, waited, _) = ran(&world, &["operation", "wait", id]).await;
+    assert_eq!(code, Some(0), "{waited}");
+    let (code, shown, _) = ran(&world, &["operation", "show", id]).await;
+    assert!(code == Some(0) && shown.contains("success"), "{shown}");
+    let (code, _, told) = ran(&world, &["operation", "cancel", id]).await;
+    assert_eq!(code, Some(5), "{told}");
+    let (code, log, _) = ran(
+        &world,
+        &["events", "--json", "--type", "failover.session.finished"],
+    )
+    .await;
+    assert_eq!((code, log.lines().count()), (Some(0), 2), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_cannot_do_has_its_exit_code() {
+    let world = World::start(&["--speed", "0.1"]).await;
+    let (code, _, told) = ran(&world, &["plan", "test", "No Such Plan"]).await;
+    assert!(code == Some(1) && told.contains("there is no plan"), "{told}");
+    let (code, _, told) = ran(
+        &world,
+        &["operation", "show", "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"],
+    )
+    .await;
+    assert!(code == Some(1) && told.contains("not-found"), "{told}");
+    let (code, ..) = ran(&world, &["operation", "show", "x"]).await;
+    assert_eq!(code, Some(2), "no id");
+    let mut without = prepared(&world, &["plan", "list"]);
+    without.env_remove("EMGATE_TOKEN");
+    let (code, _, told) = run(without).await;
+    assert!(code == Some(2) && told.contains("there is no token"), "{told}");
+    let mut nowhere = prepared(&world, &["plan", "list"]);
+    nowhere.env("EMGATE_SERVER", "http://127.0.0.1:9");
+    let (code, _, told) = run(nowhere).await;
+    assert!(code == Some(1) && told.contains("does not answer"), "{told}");
+    let mut reader = prepared(&world, &["plan", "test", PLAN]);
+    reader.env(
+        "EMGATE_TOKEN",
+        token(&json!({"sub": "cli", "scope": "plans:read tenants:all"})),
+    );
+    let (code, _, told) = run(reader).await;
+    assert!(code == Some(5) && told.contains("insufficient-scope"), "{told}");
+    assert!(!told.contains(SECRET));
+    // A failover that outlasts the wait goes on.
+    let (code, _, told) = ran(&world, &["plan", "test", PLAN, "--wait", "--timeout", "1s"]).await;
+    assert_eq!(code, Some(6), "{told}");
+    assert!(told.contains("the operation goes on"), "{told}");
+    let (code, _, told) = ran(&world, &["plan", "test", PLAN]).await;
+    assert!(code == Some(5) && told.contains("plan-busy"), "{told}");
+    let open = world.get("/api/v1/operations?state=running,submitting").await;
+    assert_eq!(open["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_wait_leaves_the_failover_running() {
+    let world = World::start(&["--speed", "0.1"]).await;
+    let child = started(&world, &["plan", "test", PLAN, "--wait"]);
+    world
+        .until("/api/v1/operations", |list| {
+            list["items"][0]["state"] == "running"
+        })
+        .await;
+    interrupt(&child);
+    let output = tokio::task::spawn_blocking(move || output_of(child))
+        .await
+        .expect("an end");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{told}");
+    assert!(
+        told.contains("goes on") || told.contains("may have accepted"),
+        "{told}"
+    );
+    let list = world.get("/api/v1/operations").await;
+    assert_eq!(list["items"][0]["state"], "running");
+    assert_eq!(list["items"][0]["cancelRequestedAt"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followed_events_go_on_through_a_restart() {
+    let world = World::start(&["--speed", "50"]).await;
+    let mut child = started(&world, &["events", "--follow", "--after", "start", "--json"]);
+    let stdout = child.stdout.take().expect("piped");
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let (status, _) = world
+        .post(&format!("/api/v1/cloud-failover-plans/{PLAN}/test"), &json!({}))
+        .await;
+    assert_eq!(status, 202);
+    let mut seen: Vec<Value> = Vec::new();
+    let is_finished = |event: &Value| event["type"] == "failover.session.finished";
+    eventually(
+        "the end in the output",
+        async || {
+            seen.extend(
+                lines
+                    .try_iter()
+                    .map(|line| serde_json::from_str(&line).expect("JSON")),
+            );
+            seen.iter().any(is_finished)
+        },
+        |ended| *ended,
+    )
+    .await;
+    let log = world.get("/api/v1/events?pageSize=100").await;
+    assert_eq!(Value::from(seen), log["items"]);
+    #[cfg(unix)]
+    {
+        interrupt(&child);
+        let output = tokio::task::spawn_blocking(move || output_of(child))
+            .await
+            .expect("an end");
+        assert_eq!(output.status.code(), Some(0), "the ordinary end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_forwarded_is_a_webhook_and_leaves_nothing_behind() {
+    let world = World::start(&["--speed", "50"]).await;
+    let mut receiver = WebhookReceiver::start().await;
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    let mut command = prepared(
+        &world,
+        &[
+            "listen",
+            "--forward-to",
+            &receiver.url(),
+            "--type",
+            "failover.session.finished",
+            "--after",
+            "start",
+        ],
+    );
+    let child = command
+        .env("EMGATE_WEBHOOK_SECRET", secret)
+        .spawn()
+        .expect("started");
+    let (status, _) = world
+        .post(&format!("/api/v1/cloud-failover-plans/{PLAN}/test"), &json!({}))
+        .await;
+    assert_eq!(status, 202);
+    let received = receiver.next_of("failover.session.finished").await;
+    received.verify(secret);
+    let log = world.get("/api/v1/events?pageSize=100").await;
+    let mut items = log["items"].as_array().expect("items").iter();
+    let event = items
+        .find(|item| item["type"] == "failover.session.finished")
+        .expect("the event");
+    assert_eq!(received.json["data"], event["data"]);
+    assert_eq!(
+        received.headers["webhook-id"],
+        event["id"].as_str().expect("an id")
+    );
+    for list in ["webhook-endpoints", "webhook-deliveries"] {
+        let list = world.get(&format!("/api/v1/{list}")).await;
+        assert_eq!(list["items"], json!([]));
+    }
+    drop(KilledAtTheEnd(child));
+}
+
+struct KilledAtTheEnd(Child);
+
+impl Drop for KilledAtTheEnd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
