@@ -8,6 +8,7 @@ use emgate::clock::SystemClock;
 use emgate::domain::id::EventId;
 use emgate::runtime::Tasks;
 use emgate::store::Store;
+use emgate::store::replicas::Heartbeat;
 use emgate::webhooks::{Client, Dispatcher, EgressPolicy};
 use http::HeaderMap;
 use tokio::net::TcpListener;
@@ -70,6 +71,8 @@ async fn run(
     let Fresh { config, directory } = kind.fresh().await;
     let clock = SystemClock::shared();
     let store = Store::open(&config, clock.clone()).await.expect("a store");
+    // A replica without a heartbeat claims nothing.
+    let heartbeat = tokio::spawn(Heartbeat::new(store.for_workers(), ()).run());
     let (url, mut arrivals) = receiver().await;
     let deaf = hang().await;
     stores::endpoints(&store, &vec![deaf; hung], 4).await;
@@ -104,6 +107,7 @@ async fn run(
         delays.push(delay.as_secs_f64() * 1e3);
     }
     tasks.stop(Duration::from_millis(10)).await;
+    heartbeat.abort();
     drop((store, directory));
     commits.sort_unstable_by(f64::total_cmp);
     delays.sort_unstable_by(f64::total_cmp);
