@@ -96,7 +96,7 @@ actions! {
     /// A test is sent to a webhook endpoint.
     EndpointTest = "webhook.endpoint.test", Accepted 202, ["testWebhookEndpoint"];
     /// The secret of a webhook endpoint was read.
-    EndpointSecretRead = "webhook.endpoint.secret.read", Done 200, ["getWebhookEndpointSecret"];
+    EndpointSecretRead = "webhook.endpoint.secret.read", Done 200, [];
     /// The secret of a webhook endpoint was rotated.
     EndpointSecretRotate = "webhook.endpoint.secret.rotate", Done 200, ["rotateWebhookEndpointSecret"];
     /// What was given up for a webhook endpoint is sent again.

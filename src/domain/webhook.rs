@@ -18,9 +18,8 @@ use super::access::Caller;
 use super::event::{EventType, NewEvent, Routing};
 use super::id::{DeliveryId, EmId, EndpointId, EventId, OperationId};
 use super::words::words;
-use endpoint::Settings;
+use endpoint::{Settings, Signer};
 use rules::EndpointHealth;
-use signing::Signer;
 use target::TargetUrl;
 
 words! {

@@ -59,8 +59,7 @@ pub fn key_of(seed: &[u8; 32]) -> Option<SigningKey> {
 mod tests {
     use super::*;
     use crate::domain::webhook::Format;
-    use crate::domain::webhook::endpoint::Headers;
-    use crate::domain::webhook::signing::Signer;
+    use crate::domain::webhook::endpoint::{Headers, Signer};
     use crate::domain::webhook::target::TargetUrl;
 
     /// The vector that svix publishes for `v1a`.

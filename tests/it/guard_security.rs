@@ -1,4 +1,5 @@
-//! SECURITY.md: every threat names a test that shows what holds it, and every test that is named exists.
+//! SECURITY.md and docs/webhook-failures.md: every threat and every case names a test that shows what holds, and every test
+//! that is named exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,14 @@ fn root() -> &'static Path {
 
 /// The rows of the table of threats: what is threatened, and the column that shows it.
 fn threats() -> Vec<(String, String)> {
-    let text = fs::read_to_string(root().join("SECURITY.md")).expect("the document");
-    let (_, table) = text.split_once("\n## Threats\n").expect("the table");
-    let (table, _) = table.split_once("\n## ").expect("its end");
+    table("SECURITY.md", "Threats")
+}
+
+/// The rows of the table below a heading: the first and the last of their three cells.
+fn table(document: &str, heading: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(root().join(document)).expect("the document");
+    let (_, table) = text.split_once(&format!("\n## {heading}\n")).expect("the table");
+    let table = table.split("\n## ").next().expect("its end");
     let rows = table.lines().filter(|line| line.starts_with("| ")).skip(2);
     rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
@@ -41,9 +47,24 @@ fn has(file: &str, name: &str) -> bool {
 
 #[test]
 fn every_test_that_the_threats_name_exists() {
+    assert!(named_tests(threats()) > 40);
+}
+
+#[test]
+fn every_failure_of_webhooks_names_a_test_that_exists() {
+    let cases = table("docs/webhook-failures.md", "Cases");
+    assert_eq!(cases.len(), 25);
+    for (case, shown) in &cases {
+        assert!(shown.contains("::"), "{case}");
+    }
+    assert!(named_tests(cases) > 40);
+}
+
+/// How many tests the rows name, all of which exist.
+fn named_tests(rows: Vec<(String, String)>) -> usize {
     let mut missing = Vec::new();
     let mut found = 0;
-    for (threat, shown) in threats() {
+    for (threat, shown) in rows {
         for named in shown.split('`').filter(|part| part.contains("::")) {
             let (file, name) = named.split_once("::").expect("file and name");
             found += 1;
@@ -53,7 +74,7 @@ fn every_test_that_the_threats_name_exists() {
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
-    assert!(found > 40, "{found}");
+    found
 }
 
 #[test]

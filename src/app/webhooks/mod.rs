@@ -10,8 +10,7 @@ mod settings;
 
 use std::time::Duration;
 
-use self::secrets::given_secret;
-use self::settings::{apply, changed, check_credentials, confine, patch_of, replaced};
+use self::settings::{apply, changed, check_credentials, confine, given_secret, patch_of, replaced};
 use super::audit::Told;
 use super::page::{LogPage, one_more};
 use super::submit::Callback;
@@ -23,8 +22,8 @@ use crate::domain::audit::{AuditAction, Detail};
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::links::API;
-use crate::domain::webhook::endpoint::{ENDPOINTS_LIMIT, Settings, SigningSecret};
-use crate::domain::webhook::signing::{Signer, SigningKey};
+use crate::domain::webhook::endpoint::{ENDPOINTS_LIMIT, Settings, Signer, SigningSecret};
+use crate::domain::webhook::signing::SigningKey;
 use crate::domain::webhook::target::{MASK, TargetUrl};
 use crate::domain::webhook::{Delivery, Endpoint, Format, Owner, Sealed};
 use crate::store::config::Retention;

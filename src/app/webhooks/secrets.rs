@@ -1,13 +1,13 @@
 //! The verbs for what signs an endpoint's deliveries: read, and rotated.
 
+use super::settings::given_secret;
 use super::{NO_ENDPOINT, Webhooks, readable, told};
 use crate::api_types::webhooks::WebhookSecretRotation;
-use crate::app::{Error, FieldError, OpContext};
+use crate::app::{Error, OpContext};
 use crate::domain::audit::AuditAction;
 use crate::domain::id::EndpointId;
 use crate::domain::webhook::Endpoint;
-use crate::domain::webhook::endpoint::SigningSecret;
-use crate::domain::webhook::signing::Signer;
+use crate::domain::webhook::endpoint::Signer;
 
 impl Webhooks {
     /// An endpoint for whoever is to see its secret; the audit log is told.
@@ -67,24 +67,4 @@ impl Webhooks {
         tx.commit().await?;
         Ok(endpoint)
     }
-}
-
-/// The secret that a caller gives, in one of its two spellings.
-pub(super) fn given_secret(
-    secret: Option<&str>,
-    text: Option<&str>,
-    faults: &mut Vec<FieldError>,
-) -> Option<SigningSecret> {
-    let (read, pointer) = match (secret, text) {
-        (Some(_), Some(_)) => {
-            let detail = "give secret or secretText, not both";
-            faults.push(FieldError::new("/secretText", detail));
-            return None;
-        }
-        (Some(secret), None) => (SigningSecret::parse(secret), "/secret"),
-        (None, Some(text)) => (SigningSecret::from_printable(text), "/secretText"),
-        (None, None) => return None,
-    };
-    read.map_err(|detail| faults.push(FieldError::new(pointer, detail)))
-        .ok()
 }

@@ -7,11 +7,31 @@ use crate::api_types::webhooks::{
 };
 use crate::domain::access::Tenancy;
 use crate::domain::field_error::FieldError;
-use crate::domain::webhook::endpoint::{self, CONCURRENCY_DEFAULT, HEADERS_LIMIT, Settings};
+use crate::domain::webhook::endpoint::{self, CONCURRENCY_DEFAULT, HEADERS_LIMIT, Settings, SigningSecret};
 use crate::domain::webhook::target::{MASK, TargetUrl};
 use crate::domain::webhook::{Filter, Format};
 use crate::text::json_pointer;
 use crate::webhooks::formats;
+
+/// The secret that a caller gives, in one of its two spellings.
+pub(super) fn given_secret(
+    secret: Option<&str>,
+    text: Option<&str>,
+    faults: &mut Vec<FieldError>,
+) -> Option<SigningSecret> {
+    let (read, pointer) = match (secret, text) {
+        (Some(_), Some(_)) => {
+            let detail = "give secret or secretText, not both";
+            faults.push(FieldError::new("/secretText", detail));
+            return None;
+        }
+        (Some(secret), None) => (SigningSecret::parse(secret), "/secret"),
+        (None, Some(text)) => (SigningSecret::from_printable(text), "/secretText"),
+        (None, None) => return None,
+    };
+    read.map_err(|detail| faults.push(FieldError::new(pointer, detail)))
+        .ok()
+}
 
 /// The settings of a new endpoint, as a patch of the default ones.
 pub(super) fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {

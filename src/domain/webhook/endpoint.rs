@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::signing::{BodySignature, SIGNATURES};
+use super::signing::{BodySignature, SIGNATURES, SigningKey};
 use super::target::MASK;
 use super::{Filter, Format};
 use crate::domain::event::EventType;
@@ -287,6 +287,15 @@ impl fmt::Debug for SigningSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("whsec_***")
     }
+}
+
+/// A secret, and the key that goes with it where there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// The secret of `v1`.
+    pub secret: SigningSecret,
+    /// The key of `v1a`.
+    pub key: Option<SigningKey>,
 }
 
 /// Reads event types; each that is unknown is a fault of its own.

@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::endpoint::SigningSecret;
 use crate::domain::words::words;
 
 /// The versions of signatures, as an endpoint names them: HMAC-SHA256, and Ed25519.
@@ -84,13 +83,4 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("whsk_***")
     }
-}
-
-/// A secret, and the key that goes with it where there is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
-    /// The secret of `v1`.
-    pub secret: SigningSecret,
-    /// The key of `v1a`.
-    pub key: Option<SigningKey>,
 }

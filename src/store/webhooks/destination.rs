@@ -9,8 +9,8 @@ use super::super::row::Columns as _;
 use super::super::seal::Sealer;
 use super::{opened, purpose};
 use crate::domain::webhook::Format;
-use crate::domain::webhook::endpoint::{Headers, SigningSecret};
-use crate::domain::webhook::signing::{BodySignature, Signer, SigningKey};
+use crate::domain::webhook::endpoint::{Headers, Signer, SigningSecret};
+use crate::domain::webhook::signing::{BodySignature, SigningKey};
 use crate::domain::webhook::target::TargetUrl;
 
 /// Where a delivery goes and what signs it.

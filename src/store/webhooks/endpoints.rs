@@ -18,9 +18,9 @@ use super::{destination, purpose};
 use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
-use crate::domain::webhook::endpoint::{Headers, Settings, SigningSecret};
+use crate::domain::webhook::endpoint::{Headers, Settings, Signer, SigningSecret};
 use crate::domain::webhook::rules::EndpointHealth;
-use crate::domain::webhook::signing::{BodySignature, Signer};
+use crate::domain::webhook::signing::BodySignature;
 use crate::domain::webhook::target::TargetUrl;
 use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner, Sealed};
 

@@ -6,7 +6,8 @@ use super::super::row::{Columns as _, micros};
 use super::super::{Error, Store, Tx};
 use super::purpose;
 use crate::domain::id::EndpointId;
-use crate::domain::webhook::signing::{Signer, SigningKey};
+use crate::domain::webhook::endpoint::Signer;
+use crate::domain::webhook::signing::SigningKey;
 
 impl Tx {
     /// Puts `new` in the place of `old`, which signs too from now on. What signed before `old` does not any more.

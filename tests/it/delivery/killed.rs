@@ -130,7 +130,14 @@ async fn a_replay_goes_on_where_a_killed_process_left_it() {
         next = page["page"]["next"].as_str().map(ToOwned::to_owned);
     }
     made.reverse();
-    assert_eq!(made, wanted, "each once, and in order");
+    assert_eq!(made.len(), PAST);
+    // Ids of one batch may be of one millisecond, and then sort by chance.
+    for (batch, wanted) in made.chunks_mut(100).zip(wanted.chunks(100)) {
+        batch.sort();
+        let mut wanted = wanted.to_vec();
+        wanted.sort();
+        assert!(*batch == *wanted, "each once, and batch after batch in order");
+    }
     let (status, _) = world.stop_gateway();
     assert!(status.success());
 }
