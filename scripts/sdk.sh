@@ -16,7 +16,7 @@ bin=$PWD/.tools/sdk/node_modules/.bin
 python=$PWD/.tools/sdk-python/bin
 rm -rf "$work"
 mkdir -p "$work/python"
-cp tests/sdk/*.ts tests/sdk/*.py "$work/"
+cp tests/sdk/*.ts tests/sdk/*.py tests/sdk/*.yml "$work/"
 printf '{"type":"module"}\n' >"$work/package.json"
 
 step() { printf 'sdk: %s\n' "$*"; }
@@ -24,7 +24,7 @@ step() { printf 'sdk: %s\n' "$*"; }
 step "openapi-typescript, @hey-api/openapi-ts, openapi-python-client"
 "$bin/openapi-typescript" "$document" -o "$work/schema.ts" >"$work/typescript.log" 2>&1 || { cat "$work/typescript.log"; exit 1; }
 "$bin/openapi-ts" -i "$document" -o "$work/hey" -c @hey-api/client-fetch >"$work/hey.log" 2>&1 || { cat "$work/hey.log"; exit 1; }
-"$python/openapi-python-client" generate --path "$document" --meta none --output-path "$work/python/emgate_client" \
+"$python/openapi-python-client" generate --path "$document" --config "$work/python-client.yml" --meta none --output-path "$work/python/emgate_client" \
     >"$work/python.log" 2>&1 || { cat "$work/python.log"; exit 1; }
 # What the generator cannot express it leaves out with a warning: an operation that is missing is a failure.
 if grep -n "WARNING\|Cannot parse\|unsupported" "$work/python.log"; then
