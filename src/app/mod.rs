@@ -90,6 +90,8 @@ pub struct AppParts {
     pub health: crate::webhooks::DispatcherHealth,
     /// What is allowed with plans.
     pub policies: Policies,
+    /// What templates and previews of webhooks are rendered from.
+    pub messages: webhooks::Messages,
 }
 
 /// What the verbs work with; clones share it.
@@ -123,7 +125,9 @@ impl App {
             .tasks
             .spawn(async move { stopping.run_until_cancelled(watching).await });
         let webhooks = webhooks::Webhooks::new(parts.store.clone(), parts.guard, parts.clock.clone());
-        let webhooks = webhooks.with_at_most(limits.endpoints);
+        let webhooks = webhooks
+            .with_at_most(limits.endpoints)
+            .with_messages(parts.messages);
         Self {
             em: parts.em,
             store: parts.store,

@@ -4,6 +4,7 @@
 //! again, given up or passed by another in [`rules`].
 
 pub mod endpoint;
+pub mod options;
 pub mod rules;
 pub mod target;
 
@@ -36,6 +37,10 @@ words! {
         Discord = "discord",
         /// A card for a Google Chat webhook.
         GoogleChat = "googlechat",
+        /// An event of PagerDuty's Events API v2.
+        PagerDuty = "pagerduty",
+        /// Records for ServiceNow's event management.
+        ServiceNow = "servicenow",
     }
 }
 
@@ -44,7 +49,7 @@ impl Format {
     #[must_use]
     pub const fn url_is_credential(self) -> bool {
         match self {
-            Self::Standard | Self::CloudEvents => false,
+            Self::Standard | Self::CloudEvents | Self::PagerDuty | Self::ServiceNow => false,
             Self::Slack | Self::Teams | Self::Mattermost | Self::Discord | Self::GoogleChat => true,
         }
     }
@@ -122,6 +127,8 @@ words! {
         Redirect = "redirect",
         /// The receiver answered with a status that is no success.
         HttpStatus = "httpStatus",
+        /// The service answered that it is throttled, with a status that means something else.
+        Throttled = "throttled",
         /// The receiver refused it, and its clock and ours differ by more than 4 minutes.
         ClockSkew = "clockSkew",
         /// The gateway stopped before the end of the attempt was known; it may have arrived.
@@ -295,6 +302,8 @@ pub struct Attempt {
     pub location: Option<String>,
     /// Up to 1 KiB of the answer, where that is text.
     pub response: Option<String>,
+    /// What its owner should look at, although nothing failed.
+    pub warning: Option<String>,
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (11, "tenants", include_str!("migrations/0011_tenants.sql")),
     (12, "approvals", include_str!("migrations/0012_approvals.sql")),
     (13, "audit", include_str!("migrations/0013_audit.sql")),
+    (16, "formats", include_str!("migrations/0016_formats.sql")),
 ];
 
 /// Brings the tables up to date.

@@ -121,6 +121,9 @@ impl Rules {
                 endpoint.health.pause(until);
             }
             self.plan_probe(&mut endpoint.health, now);
+            if outcome.refused.is_some() && outcome.end.status != Some(410) {
+                self.refused(tx, &mut endpoint).await?;
+            }
             tx.save_health(endpoint.id, &endpoint.health).await?;
             pause
         };
@@ -139,11 +142,24 @@ impl Rules {
             After::Quarantined => Settled::Ended(DeliveryState::Quarantined),
         };
         let refused = outcome.end.status.is_some_and(rules::refuses_content)
-            && outcome.end.error != Some(AttemptError::ClockSkew);
+            && outcome.end.error != Some(AttemptError::ClockSkew)
+            && outcome.refused.is_none();
         Ok((
             settled,
             refused || delivery.progress.may_be_passed(now, last_success),
         ))
+    }
+
+    /// Leaves an endpoint alone that its service refuses whatever is sent, but for a probe an hour, and tells the others.
+    async fn refused(&self, tx: &mut Tx, endpoint: &mut Endpoint) -> Result<(), store::Error> {
+        endpoint.health.refused(self.clock.now());
+        if !endpoint.health.told_failing {
+            endpoint.health.told_failing = true;
+            let reason = since(&endpoint.health, "its service refuses whatever is sent");
+            self.tell(tx, EventType::EndpointFailing, endpoint, reason)
+                .await?;
+        }
+        Ok(())
     }
 
     /// A callback has no endpoint to disable or to pause: its one delivery waits or ends.
@@ -237,7 +253,15 @@ impl Rules {
     ) -> Result<(), store::Error> {
         tx.disable_endpoint(endpoint.id, reason).await?;
         let words = match reason {
-            DisabledReason::Gone => "it answered 410 Gone".to_owned(),
+            DisabledReason::Gone => match endpoint
+                .health
+                .last_error
+                .as_deref()
+                .and_then(|why| why.split_once(": "))
+            {
+                Some((_, hint)) => format!("it answered 410 Gone: {hint}"),
+                None => "it answered 410 Gone".to_owned(),
+            },
             DisabledReason::NoSuccess => since(&endpoint.health, "it has accepted no delivery for 5 days"),
             DisabledReason::Unreadable => {
                 "its URL, secret or headers cannot be decrypted with the gateway's encryption key: \
@@ -276,9 +300,11 @@ impl Rules {
 
 /// Until when a receiver asked for silence, if its status gives it the right to.
 fn pause(outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
-    let asks = outcome.end.status.is_some_and(rules::asks_for_pause);
+    let throttled = outcome.end.error == Some(AttemptError::Throttled);
+    let asks = throttled || outcome.end.status.is_some_and(rules::asks_for_pause);
     outcome
         .retry_after
+        .or(throttled.then_some(rules::PROBE))
         .filter(|_| asks)
         .map(|pause| later(now, pause))
 }

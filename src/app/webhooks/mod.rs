@@ -3,8 +3,10 @@
 //! Invariant: whatever is wrong with a request is reported together, before anything is written.
 //! Tests: `tests/it/webhooks.rs`.
 
+mod messages;
 mod settings;
 
+pub use self::messages::Messages;
 use self::settings::{apply, changed, check_credentials, confine, patch_of};
 use super::audit::Told;
 use super::page::{LogPage, one_more};
@@ -23,7 +25,7 @@ use crate::domain::webhook::{Delivery, Endpoint, Format, Owner};
 use crate::store::cursor::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
 use crate::store::{Store, Tx};
-use crate::webhooks::EgressPolicy;
+use crate::webhooks::{EgressPolicy, formats};
 
 const NO_ENDPOINT: Error = Error::NotFound {
     what: "the webhook endpoint",
@@ -37,6 +39,7 @@ pub struct Webhooks {
     clock: SharedClock,
     /// How many endpoints there may be.
     most_endpoints: usize,
+    messages: Messages,
 }
 
 /// An endpoint that was just made, with its secret.
@@ -46,6 +49,17 @@ pub struct NewEndpoint {
     pub endpoint: Endpoint,
     /// What signs its deliveries; not shown again.
     pub secret: SigningSecret,
+    /// What is odd about it.
+    pub warnings: Vec<FieldError>,
+}
+
+/// An endpoint that was just changed.
+#[derive(Debug, Clone)]
+pub struct ChangedEndpoint {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// What is odd about it.
+    pub warnings: Vec<FieldError>,
 }
 
 /// A one-off callback that was checked.
@@ -60,13 +74,21 @@ pub struct NewCallback {
 impl Webhooks {
     /// Verbs over this store, within this policy.
     #[must_use]
-    pub const fn new(store: Store, guard: EgressPolicy, clock: SharedClock) -> Self {
+    pub fn new(store: Store, guard: EgressPolicy, clock: SharedClock) -> Self {
         Self {
             store,
             guard,
             clock,
             most_endpoints: ENDPOINTS_LIMIT,
+            messages: Messages::default(),
         }
+    }
+
+    /// The same with what templates and previews are rendered from.
+    #[must_use]
+    pub(super) fn with_messages(mut self, messages: Messages) -> Self {
+        self.messages = messages;
+        self
     }
 
     /// The same with fewer endpoints.
@@ -91,6 +113,7 @@ impl Webhooks {
         let mut settings = Settings::default();
         apply(patch_of(wanted), &mut settings, &mut faults);
         check_credentials(target.as_ref(), &settings, &mut faults);
+        self.check_template(&settings, &mut faults);
         let owner = Owner::of(&context.caller);
         confine(owner.tenants.as_ref(), &mut settings, &mut faults);
         let (Some(target), true) = (target, faults.is_empty()) else {
@@ -108,7 +131,12 @@ impl Webhooks {
         let told = told(id).with("origin", target.url().origin().ascii_serialization().as_str());
         tx.audit(context, AuditAction::EndpointCreate, told);
         tx.commit().await?;
-        Ok(NewEndpoint { endpoint, secret })
+        let warnings = formats::warnings(settings.format, &settings.options, &target);
+        Ok(NewEndpoint {
+            endpoint,
+            secret,
+            warnings,
+        })
     }
 
     /// A page of endpoints, newest first.
@@ -146,7 +174,7 @@ impl Webhooks {
         context: &OpContext,
         id: EndpointId,
         patch: WebhookEndpointPatch,
-    ) -> Result<Endpoint, Error> {
+    ) -> Result<ChangedEndpoint, Error> {
         let before = readable(self.get(context, id).await?)?;
         let mut faults = Vec::new();
         let target = match &patch.url {
@@ -168,6 +196,13 @@ impl Webhooks {
         let was = endpoint.settings.clone();
         apply(patch, &mut endpoint.settings, &mut faults);
         check_credentials(target.as_ref(), &endpoint.settings, &mut faults);
+        if was.options.template != endpoint.settings.options.template
+            || was.format != endpoint.settings.format
+            || was.options.content_type != endpoint.settings.options.content_type
+            || was.event_types != endpoint.settings.event_types
+        {
+            self.check_template(&endpoint.settings, &mut faults);
+        }
         confine(
             endpoint.owner.tenants.as_ref(),
             &mut endpoint.settings,
@@ -181,7 +216,10 @@ impl Webhooks {
             endpoint.disabled_reason = None;
         }
         tx.update_endpoint(&endpoint, target.as_ref()).await?;
-        let moved = target.is_some() || was.headers != endpoint.settings.headers;
+        let moved = target.is_some()
+            || was.headers != endpoint.settings.headers
+            || was.format != endpoint.settings.format
+            || was.options != endpoint.settings.options;
         if moved || (enabled && !was.enabled) {
             endpoint.health.reset();
             tx.save_health(id, &endpoint.health).await?;
@@ -197,8 +235,11 @@ impl Webhooks {
         let changed = changed(&was, &endpoint.settings, target.is_some());
         let told = told(id).with("changed", Detail::Names(changed));
         tx.audit(context, AuditAction::EndpointUpdate, told);
+        let target = tx.endpoint_target(id).await?;
         tx.commit().await?;
-        Ok(endpoint)
+        let (format, options) = (endpoint.settings.format, &endpoint.settings.options);
+        let warnings = target.map_or_else(Vec::new, |target| formats::warnings(format, options, &target));
+        Ok(ChangedEndpoint { endpoint, warnings })
     }
 
     /// Deletes an endpoint; its waiting deliveries are cancelled, those in flight may still arrive.

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::options::FormatOptions;
 use super::target::MASK;
 use super::{Filter, Format};
 use crate::domain::event::EventType;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub headers: Headers,
     /// How many deliveries may be in flight at once.
     pub max_concurrency: u32,
+    /// What the format takes beside the URL.
+    pub options: FormatOptions,
 }
 
 impl Default for Settings {
@@ -60,6 +63,7 @@ impl Default for Settings {
             enabled: true,
             headers: Headers::default(),
             max_concurrency: CONCURRENCY_DEFAULT,
+            options: FormatOptions::default(),
         }
     }
 }

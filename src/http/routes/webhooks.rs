@@ -14,7 +14,8 @@ use super::paths::{DeliveryPath, EndpointPath};
 use super::reply::{Accepted, Created};
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
-    WebhookDelivery, WebhookEndpoint, WebhookEndpointCreate, WebhookEndpointCreated, WebhookEndpointPatch,
+    WebhookDelivery, WebhookEndpoint, WebhookEndpointChanged, WebhookEndpointCreate, WebhookEndpointCreated,
+    WebhookEndpointPatch, WebhookPreview, WebhookPreviewInput,
 };
 use crate::app::OpContext;
 use crate::app::webhooks::DeliveryFilter;
@@ -24,7 +25,9 @@ use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::DeliveryState;
 use crate::http::HttpState;
 use crate::http::answers::STORED;
-use crate::http::extract::{Choices, EnumParam, Id, IdFilter, JsonBody, Query, no_idempotency_key};
+use crate::http::extract::{
+    Choices, EnumParam, Id, IdFilter, JsonBody, OptionalJson, Query, no_idempotency_key,
+};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 
@@ -38,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .route_layer(from_fn(no_idempotency_key))
         .routes(require_scope(read, &[STORED], routes!(list_webhook_endpoints)))
         .routes(require_scope(read, &[STORED], routes!(get_webhook_endpoint)))
+        .routes(require_scope(read, &[STORED], routes!(preview_webhook_endpoint)))
         .routes(require_scope(read, &[STORED], routes!(list_webhook_deliveries)))
         .routes(require_scope(read, &[STORED], routes!(get_webhook_delivery)))
 }
@@ -59,7 +63,7 @@ async fn create_webhook_endpoint(
     let location = state
         .links()
         .api(&format!("/webhook-endpoints/{}", new.endpoint.id));
-    let body = WebhookEndpointCreated::new(&new.endpoint, &new.secret);
+    let body = WebhookEndpointCreated::new(&new.endpoint, &new.secret, new.warnings);
     Ok(Created { location, body })
 }
 
@@ -101,15 +105,18 @@ async fn get_webhook_endpoint(
     params(EndpointPath),
     request_body(content = WebhookEndpointPatch, content_type = "application/merge-patch+json",
         description = "A JSON Merge Patch; the media type `application/json` is accepted as well."),
-    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint)))]
+    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpointChanged)))]
 async fn update_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EndpointId>,
     JsonBody(patch): JsonBody<WebhookEndpointPatch>,
-) -> Result<Json<WebhookEndpoint>, Problem> {
-    let endpoint = state.app().webhooks().patch(&context, id, patch).await?;
-    Ok(Json(WebhookEndpoint::from(&endpoint)))
+) -> Result<Json<WebhookEndpointChanged>, Problem> {
+    let changed = state.app().webhooks().patch(&context, id, patch).await?;
+    Ok(Json(WebhookEndpointChanged::new(
+        &changed.endpoint,
+        changed.warnings,
+    )))
 }
 
 /// Delete a webhook endpoint
@@ -146,6 +153,25 @@ async fn test_webhook_endpoint(
     let location = state.links().api(&format!("/webhook-deliveries/{}", delivery.id));
     let body = WebhookDelivery::from(&delivery);
     Ok(Accepted { location, body })
+}
+
+/// Preview a message
+///
+/// Shows what would be sent to the endpoint for the example of an event type, in its own format or another, by its own
+/// template or another. Nothing is sent or changed, and a routing key is masked.
+#[utoipa::path(post, path = "/api/v1/webhook-endpoints/{endpointId}/preview", operation_id = "previewWebhookEndpoint",
+    tag = "webhooks",
+    params(EndpointPath),
+    request_body = Option<WebhookPreviewInput>,
+    responses((status = 200, description = "What would be sent.", body = WebhookPreview)))]
+async fn preview_webhook_endpoint(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EndpointId>,
+    body: OptionalJson<WebhookPreviewInput>,
+) -> Result<Json<WebhookPreview>, Problem> {
+    let wanted = body.typed.unwrap_or_default();
+    Ok(Json(state.app().webhooks().preview(&context, id, wanted).await?))
 }
 
 impl EnumParam for DeliveryState {

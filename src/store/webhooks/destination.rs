@@ -7,10 +7,11 @@ use sqlx::any::AnyRow;
 use super::super::row::Columns as _;
 use super::super::seal::Sealer;
 use super::super::{Error, Tx};
-use super::{opened, purpose};
+use super::{formats, opened, purpose};
 use crate::domain::id::EndpointId;
 use crate::domain::webhook::Format;
 use crate::domain::webhook::endpoint::{Headers, SigningSecret};
+use crate::domain::webhook::options::FormatOptions;
 use crate::domain::webhook::target::TargetUrl;
 
 /// Where a delivery goes and what signs it.
@@ -24,6 +25,8 @@ pub struct Destination {
     pub headers: Headers,
     /// How the body looks.
     pub format: Format,
+    /// What the format takes beside the address.
+    pub options: FormatOptions,
 }
 
 impl Tx {
@@ -32,10 +35,12 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], and those of what is sealed.
     pub(super) async fn endpoint_destination(&mut self, id: EndpointId) -> Result<Destination, Error> {
-        let row = sqlx::query("select url, secret, headers, format from webhook_endpoints where id = $1")
-            .bind(id.to_string())
-            .fetch_one(self.connection())
-            .await?;
+        let row = sqlx::query(
+            "select url, secret, headers, format, format_options from webhook_endpoints where id = $1",
+        )
+        .bind(id.to_string())
+        .fetch_one(self.connection())
+        .await?;
         of_endpoint(&row, &self.sealer())
     }
 
@@ -56,6 +61,7 @@ impl Tx {
             secret: signing(&secret)?,
             headers: Headers::default(),
             format: Format::Standard,
+            options: FormatOptions::default(),
         })
     }
 }
@@ -71,6 +77,7 @@ pub(super) fn of_endpoint(row: &AnyRow, sealer: &Sealer) -> Result<Destination, 
         format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
             what: "webhook_endpoints.format",
         })?,
+        options: formats::options_from(row, sealer)?,
     })
 }
 

@@ -14,7 +14,7 @@ use super::super::seal::Sealer;
 use super::super::sql::Sql;
 use super::super::text::{checked, opt_checked, opt_kept};
 use super::super::{Error, Store, Tx, tenants};
-use super::{destination, purpose};
+use super::{destination, formats, purpose};
 use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
@@ -23,7 +23,7 @@ use crate::domain::webhook::rules::EndpointHealth;
 use crate::domain::webhook::target::TargetUrl;
 use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner};
 
-const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, headers, max_concurrency, enabled, \
+const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, format_options, headers, max_concurrency, enabled, \
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
      told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants";
 
@@ -52,8 +52,9 @@ impl Tx {
         let now = micros(self.clock().now());
         sqlx::query(
             "insert into webhook_endpoints (id, url, shown_url, secret, description, event_types, filter, format, headers, \
-                 max_concurrency, enabled, created_at, updated_at, owner_issuer, owner_subject, owner_tenants) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15)",
+                 max_concurrency, enabled, created_at, updated_at, owner_issuer, owner_subject, owner_tenants, \
+                 format_options) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16)",
         )
         .bind(id.to_string())
         .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
@@ -70,6 +71,7 @@ impl Tx {
         .bind(opt_checked(owner.issuer.as_deref())?)
         .bind(opt_checked(owner.subject.as_deref())?)
         .bind(tenants::owner_column(owner.tenants.as_ref())?)
+        .bind(formats::sealed_options(&sealer, &settings.options)?)
         .execute(self.connection())
         .await?;
         for tenant in owner.tenants.iter().flatten() {
@@ -101,7 +103,7 @@ impl Tx {
         sqlx::query(
             "update webhook_endpoints set url = coalesce($1, url), shown_url = coalesce($2, shown_url), description = $3, \
                  event_types = $4, filter = $5, format = $6, headers = $7, max_concurrency = $8, enabled = $9, \
-                 disabled_reason = $10, updated_at = $11 \
+                 disabled_reason = $10, updated_at = $11, format_options = $13 \
              where id = $12",
         )
         .bind(url)
@@ -116,6 +118,7 @@ impl Tx {
         .bind(endpoint.disabled_reason.map(DisabledReason::as_str))
         .bind(now)
         .bind(endpoint.id.to_string())
+        .bind(formats::sealed_options(&sealer, &settings.options)?)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -312,6 +315,10 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
                 .unwrap_or_default(),
             max_concurrency: u32::try_from(row.int("max_concurrency")?)
                 .map_err(|_| corrupt("webhook_endpoints.max_concurrency"))?,
+            options: sealed
+                .as_ref()
+                .map(|sealed| sealed.options.clone())
+                .unwrap_or_default(),
         },
         disabled_reason: row
             .opt_text("disabled_reason")?

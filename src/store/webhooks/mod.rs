@@ -2,13 +2,14 @@
 //!
 //! Deliveries are written with their event ([`fan_out`]); due rows are the queue, and there is no other. Who reads and
 //! changes endpoints is in [`endpoints`], the lists that people see in [`deliveries`], what the dispatcher does with
-//! due rows in [`claims`] and [`outcomes`], and with those of a whole endpoint at once in [`sweep`]. URLs, header values
+//! due rows in [`claims`] and [`outcomes`], and with those of a whole endpoint at once in [`sweep`], and what formats keep in [`formats`]. URLs, header values
 //! and secrets are sealed.
 
 pub mod claims;
 pub mod deliveries;
 pub mod destination;
 pub mod endpoints;
+pub mod formats;
 pub mod outcomes;
 pub mod sweep;
 #[cfg(test)]
@@ -28,6 +29,8 @@ mod purpose {
     pub(super) const ENDPOINT_URL: &str = "webhook_endpoints.url";
     pub(super) const ENDPOINT_HEADERS: &str = "webhook_endpoints.headers";
     pub(super) const ENDPOINT_SECRET: &str = "webhook_endpoints.secret";
+    pub(super) const FORMAT_OPTIONS: &str = "webhook_endpoints.format_options";
+    pub(super) const BODY: &str = "webhook_bodies.body";
     pub(super) const CALLBACK_URL: &str = "webhook_callbacks.url";
     pub(super) const CALLBACK_SECRET: &str = "webhook_callbacks.secret";
 }

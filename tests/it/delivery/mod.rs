@@ -5,6 +5,7 @@
 mod bench;
 mod clock;
 mod endings;
+mod formats;
 #[cfg(feature = "demo")]
 mod killed;
 mod order;

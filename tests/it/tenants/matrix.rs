@@ -82,6 +82,7 @@ const ROWS: &[(&str, About)] = &[
     ("updateWebhookEndpoint", About::Endpoint),
     ("deleteWebhookEndpoint", About::DoomedEndpoint),
     ("testWebhookEndpoint", About::Endpoint),
+    ("previewWebhookEndpoint", About::Endpoint),
 ];
 
 /// An operation of the document.
