@@ -479,7 +479,7 @@ pub struct WebhookAttempt {
     #[schema(required)]
     pub duration_ms: Option<u64>,
     /// Why it failed: `dns`, `blockedAddress`, `connect`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
-    /// `reset`, `protocol`, `headersTooLarge`, `redirect`, `httpStatus`, `throttled`, `clockSkew`, `interrupted`, `unreadable` or `internal`.
+    /// `reset`, `protocol`, `headersTooLarge`, `redirect`, `httpStatus`, `throttled`, `serviceError`, `clockSkew`, `interrupted`, `unreadable` or `internal`.
     #[schema(required)]
     pub error: Option<&'static str>,
     /// The target of a redirect, which is not followed; credentials are masked.

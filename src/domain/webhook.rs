@@ -129,6 +129,8 @@ words! {
         HttpStatus = "httpStatus",
         /// The service answered that it is throttled, with a status that means something else.
         Throttled = "throttled",
+        /// The service reported an error in the body of an answer whose status says success.
+        ServiceError = "serviceError",
         /// The receiver refused it, and its clock and ours differ by more than 4 minutes.
         ClockSkew = "clockSkew",
         /// The gateway stopped before the end of the attempt was known; it may have arrived.

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
+use super::answer::Answer;
 use super::client::{Client, Report};
 use super::formats::verdict::Verdict;
 use super::formats::{self, Outgoing, Rendered, Row, standard};
@@ -47,6 +48,30 @@ impl Outcome {
             retry_after: None,
             crashed: true,
             refused: None,
+        }
+    }
+
+    /// There is nothing to send.
+    pub(super) fn done_without_request() -> Self {
+        Self {
+            end: AttemptEnd {
+                duration: Some(Duration::ZERO),
+                ..AttemptEnd::default()
+            },
+            retry_after: None,
+            crashed: false,
+            refused: None,
+        }
+    }
+
+    /// It could not be begun, for a reason that is not the receiver's.
+    pub(super) fn interrupted() -> Self {
+        Self {
+            end: AttemptEnd {
+                error: Some(AttemptError::Interrupted),
+                ..AttemptEnd::default()
+            },
+            ..Self::done_without_request()
         }
     }
 
@@ -98,7 +123,8 @@ pub(super) async fn attempt(sender: &Sender, delivery: &Claimed) -> Outcome {
         .client
         .post(&address, headers, Bytes::from(rendered.body))
         .await;
-    let (outcome, warning) = judge(delivery, row, &report, sender.clock.now());
+    let now = sender.clock.now();
+    let (outcome, warning) = judge(delivery, |answer| (row.verdict)(answer, now), &report, now);
     log(delivery, &report, &outcome);
     if let Some(text) = rendered.warning.as_deref().or(warning) {
         warn(sender, delivery, text).await;
@@ -156,7 +182,12 @@ pub(super) fn outgoing<'a>(sender: &'a Sender, delivery: &'a Claimed, id: &'a st
 }
 
 /// The headers of a request: the gateway's, those of the URL's user, the endpoint's own, the signature.
-fn headers(row: &Row, delivery: &Claimed, rendered: &Rendered, now: Timestamp) -> Option<HeaderMap> {
+pub(super) fn headers(
+    row: &Row,
+    delivery: &Claimed,
+    rendered: &Rendered,
+    now: Timestamp,
+) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     let agent = concat!("emgate/", env!("CARGO_PKG_VERSION"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
@@ -188,7 +219,12 @@ fn headers(row: &Row, delivery: &Claimed, rendered: &Rendered, now: Timestamp) -
     Some(headers)
 }
 
-fn judge(delivery: &Claimed, row: &Row, report: &Report, now: Timestamp) -> (Outcome, Option<&'static str>) {
+pub(super) fn judge(
+    delivery: &Claimed,
+    verdict: impl FnOnce(&Answer) -> Verdict,
+    report: &Report,
+    now: Timestamp,
+) -> (Outcome, Option<&'static str>) {
     let mut outcome = Outcome {
         end: AttemptEnd {
             duration: Some(report.duration),
@@ -214,7 +250,7 @@ fn judge(delivery: &Claimed, row: &Row, report: &Report, now: Timestamp) -> (Out
     end.status = Some(answer.status);
     end.response.clone_from(&answer.text);
     let mut warning = None;
-    match (row.verdict)(answer, now) {
+    match verdict(answer) {
         Verdict::Accepted => {}
         Verdict::Warned(text) => warning = Some(text),
         Verdict::Failed(error) => end.error = Some(error),
@@ -234,7 +270,7 @@ fn judge(delivery: &Claimed, row: &Row, report: &Report, now: Timestamp) -> (Out
 }
 
 /// One line per attempt, whatever came of it.
-fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
+pub(super) fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
     let ms = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     tracing::info!(
         delivery = %delivery.id,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Config;
+use super::bots;
 use super::client::Client;
 use super::deliver::{self, Outcome, Sender};
 use super::dispatcher_health::DispatcherHealth;
@@ -250,7 +251,10 @@ impl Engine {
         let engine = self.clone();
         self.tasks.spawn(async move {
             let mut guard = guard;
-            let outcome = deliver::attempt(&engine.sender, &delivery).await;
+            let outcome = match bots::attempt(&engine.sender, &delivery).await {
+                Some(outcome) => outcome,
+                None => deliver::attempt(&engine.sender, &delivery).await,
+            };
             let word = outcome.end.error.map_or("delivered", AttemptError::as_str);
             metrics::counter!(names::WEBHOOK_ATTEMPTS, "outcome" => word).increment(1);
             if let Some(time) = outcome.end.duration {

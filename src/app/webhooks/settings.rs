@@ -83,7 +83,7 @@ pub(super) fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults
     match patch.bot {
         None => {}
         Some(None) => taken.bot = None,
-        Some(Some(bot)) => taken.bot = apply_bot(bot, settings.format, taken.bot.take(), faults),
+        Some(Some(bot)) => taken.bot = Some(apply_bot(bot, settings.format, taken.bot.take(), faults)),
     }
     options::check(settings.format, &settings.options, faults);
     if let Some(enabled) = patch.enabled {
@@ -107,7 +107,7 @@ fn apply_bot(
     format: Format,
     before: Option<Bot>,
     faults: &mut Vec<FieldError>,
-) -> Option<Bot> {
+) -> Bot {
     let member = options::channel_member(format);
     let of_format = [("channel", wanted.channel), ("channelId", wanted.channel_id)];
     let mut channel = None;
@@ -137,10 +137,10 @@ fn apply_bot(
             "a bot writes to a channel",
         ));
     }
-    Some(Bot {
+    Bot {
         token: token.unwrap_or_default(),
         channel: channel.unwrap_or_default(),
-    })
+    }
 }
 
 fn apply_filter(patch: WebhookFilterPatch, filter: &mut Filter, faults: &mut Vec<FieldError>) {

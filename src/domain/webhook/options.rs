@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Format;
 use crate::domain::field_error::FieldError;
@@ -71,7 +71,7 @@ impl FormatOptions {
     /// The key of a PagerDuty integration, to be compared or sent.
     #[must_use]
     pub fn routing_key(&self) -> Option<&str> {
-        self.routing_key.as_ref().map(|key| key.expose_secret())
+        self.routing_key.as_ref().map(ExposeSecret::expose_secret)
     }
 
     /// Whether there is nothing beside the URL.

@@ -19,7 +19,7 @@ const BUDGET: Budget = Budget::Units(5_500);
 
 pub(super) const ROW: Row = Row {
     format: Format::Discord,
-    content_type: "application/json",
+    content_type: "application/json; charset=utf-8",
     dialect: Dialect::Discord,
     per_second: Some(2),
     query: &[("wait", "true")],
@@ -30,13 +30,13 @@ pub(super) const ROW: Row = Row {
         path: "/api/webhooks/",
         parameters: &[],
     },
-    body,
+    body: |event| Some(body(event)),
     verdict,
     ..Row::CHAT
 };
 
-fn body(event: &Outgoing<'_>) -> Option<String> {
-    Some(fitted(&event.message(), BUDGET, draw))
+fn body(event: &Outgoing<'_>) -> String {
+    fitted(&event.message(), BUDGET, draw)
 }
 
 /// The message as Discord's webhooks take it, new or edited.

@@ -28,14 +28,14 @@ pub(super) const ROW: Row = Row {
         path: "/v1/spaces/",
         parameters: &["key", "token"],
     },
-    body,
+    body: |event| Some(body(event)),
     verdict,
     ..Row::CHAT
 };
 
-fn body(event: &Outgoing<'_>) -> Option<String> {
+fn body(event: &Outgoing<'_>) -> String {
     let id = event.id;
-    Some(fitted(&event.message(), BUDGET, |drawn| draw(drawn, id)))
+    fitted(&event.message(), BUDGET, |drawn| draw(drawn, id))
 }
 
 fn draw(drawn: &Drawn<'_>, event: &str) -> Value {

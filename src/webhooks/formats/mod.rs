@@ -164,6 +164,26 @@ pub(super) fn render(row: &Row, event: &Outgoing<'_>) -> Option<Rendered> {
     })
 }
 
+/// What a bot writes of an event.
+pub(super) struct BotMessage {
+    /// The message as the format draws it.
+    pub(super) body: serde_json::Value,
+    /// The failover whose message it belongs to.
+    pub(super) session: Option<String>,
+    /// Whether it is bad news.
+    pub(super) is_bad: bool,
+}
+
+/// The message of an event, for a bot; `None` when the gateway itself fails at it.
+pub(super) fn bot_message(row: &Row, event: &Outgoing<'_>) -> Option<BotMessage> {
+    let message = event.message();
+    Some(BotMessage {
+        body: serde_json::from_str(&(row.body)(event)?).ok()?,
+        session: message.session,
+        is_bad: matches!(message.tone, message::Tone::Bad | message::Tone::Warning),
+    })
+}
+
 /// An event as it would be sent to an endpoint, credentials masked.
 ///
 /// # Errors

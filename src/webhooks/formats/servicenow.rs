@@ -31,13 +31,13 @@ pub(super) const ROW: Row = Row {
         path: "/api/global/em/",
         parameters: &[],
     },
-    body,
+    body: |event| Some(body(event)),
     verdict: by_status,
     ..Row::CHAT
 };
 
-fn body(event: &Outgoing<'_>) -> Option<String> {
-    Some(fitted(&event.message(), BUDGET, draw))
+fn body(event: &Outgoing<'_>) -> String {
+    fitted(&event.message(), BUDGET, draw)
 }
 
 /// 0 clears, 1 is critical, 5 is for information.

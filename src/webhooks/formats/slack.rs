@@ -52,13 +52,13 @@ pub(super) const ROW: Row = Row {
         path: "/services/",
         parameters: &[],
     },
-    body,
+    body: |event| Some(body(event)),
     verdict,
     ..Row::CHAT
 };
 
-fn body(event: &Outgoing<'_>) -> Option<String> {
-    Some(fitted(&event.message(), BUDGET, draw))
+fn body(event: &Outgoing<'_>) -> String {
+    fitted(&event.message(), BUDGET, draw)
 }
 
 /// The message as Slack's API takes it.

@@ -29,13 +29,13 @@ pub(super) const ROW: Row = Row {
         path: "/",
         parameters: &["sig"],
     },
-    body,
+    body: |event| Some(body(event)),
     verdict,
     ..Row::CHAT
 };
 
-fn body(event: &Outgoing<'_>) -> Option<String> {
-    Some(fitted(&event.message(), BUDGET, draw))
+fn body(event: &Outgoing<'_>) -> String {
+    fitted(&event.message(), BUDGET, draw)
 }
 
 /// The style of the container that holds the title, and the colour of failed machines' names.

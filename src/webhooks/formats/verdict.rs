@@ -38,7 +38,7 @@ pub(super) fn said(answer: &Answer, word: &str) -> bool {
 }
 
 /// 2xx is success, 3xx is not followed, and a refusal may be a clock's fault.
-pub(super) fn by_status(answer: &Answer, now: Timestamp) -> Verdict {
+pub(in crate::webhooks) fn by_status(answer: &Answer, now: Timestamp) -> Verdict {
     match answer.status {
         200..=299 => Verdict::Accepted,
         300..=399 => Verdict::Failed(AttemptError::Redirect),

@@ -38,7 +38,7 @@ const FORMATS: &[(&str, &str, &str, bool, &str)] = &[
     (
         "discord",
         "?wait=true",
-        "application/json",
+        "application/json; charset=utf-8",
         false,
         "/embeds/0/title",
     ),

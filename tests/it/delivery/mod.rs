@@ -3,6 +3,7 @@
 //! Due times follow a clock that the test moves; sockets and time limits are real.
 
 mod bench;
+mod bots;
 mod clock;
 mod endings;
 mod formats;
