@@ -192,3 +192,66 @@ impl Store {
         Ok(!rows.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+    use crate::domain::webhook::Owner;
+    use crate::domain::webhook::endpoint::{Settings, SigningSecret};
+    use crate::store::testing::temporary;
+
+    #[tokio::test]
+    async fn a_bots_message_is_remembered_and_replaced_per_endpoint_and_failover() {
+        let store = temporary().await;
+        let id = EndpointId::new(SystemClock.id());
+        store
+            .save_bot_message(id, "s1", "{}")
+            .await
+            .expect("nothing to do");
+        assert_eq!(
+            store.bot_message(id, "s1").await.expect("read"),
+            None,
+            "no such endpoint"
+        );
+        let mut tx = store.begin().await.expect("begun");
+        let target = TargetUrl::parse("https://slack.com/api/", false).expect("a URL");
+        let secret = SigningSecret::from_key(&[1; 32]);
+        let settings = Settings {
+            options: FormatOptions {
+                template: Some("{{ event.id }}".to_owned()),
+                bot: Some(Bot {
+                    token: SecretString::from("xoxb-1"),
+                    channel: "C1".to_owned(),
+                }),
+                ..FormatOptions::default()
+            },
+            ..Settings::default()
+        };
+        tx.insert_endpoint(id, &Owner::default(), &target, &secret, &settings)
+            .await
+            .expect("inserted");
+        let read = tx.endpoint(id, &crate::domain::access::Tenancy::All).await;
+        assert_eq!(
+            read.expect("read").expect("there").settings.options,
+            settings.options
+        );
+        tx.commit().await.expect("committed");
+        for state in ["{\"id\":\"1\"}", "{\"id\":\"2\"}"] {
+            store.save_bot_message(id, "s1", state).await.expect("saved");
+            assert_eq!(
+                store.bot_message(id, "s1").await.expect("read").as_deref(),
+                Some(state)
+            );
+        }
+        assert_eq!(store.bot_message(id, "s2").await.expect("read"), None);
+        let nobodys = DeliveryId::new(SystemClock.id());
+        store
+            .keep_body(nobodys, "text/plain", "x")
+            .await
+            .expect("nothing to do");
+        assert_eq!(store.kept_body(nobodys).await.expect("read"), None);
+        store.warn_attempt(nobodys, 1, "x").await.expect("nothing to do");
+        assert!(!store.is_overtaken(nobodys).await.expect("read"));
+    }
+}
