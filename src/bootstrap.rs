@@ -196,6 +196,7 @@ impl Opened {
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
         config.upstream.links = Links::below(config.server.public_url.as_ref());
+        config.webhooks.links = config.upstream.links.clone();
         let em = EmClient::new(&config.upstream, clock.clone())?;
         let heartbeat = Heartbeat::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(heartbeat.run()));
@@ -225,6 +226,10 @@ impl Opened {
             watcher: watcher_nudge.clone(),
             guard,
             health: dispatcher.health(),
+            messages: app::webhooks::Messages {
+                links: config.webhooks.links.clone(),
+                example: crate::http::example_event,
+            },
             policies: config.policies.clone(),
         };
         for warning in config.warnings() {

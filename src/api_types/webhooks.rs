@@ -12,9 +12,12 @@ use utoipa::ToSchema;
 
 use super::Moment;
 use crate::domain::event::EventType;
+use crate::domain::field_error::FieldError;
 use crate::domain::webhook::endpoint::SigningSecret;
 use crate::domain::webhook::job::Job;
+use crate::domain::webhook::options::channel_member;
 use crate::domain::webhook::signing::{BodySignature, SIGNATURES};
+use crate::domain::webhook::target::MASK;
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DisabledReason, Endpoint};
 
 /// A webhook endpoint to create.
@@ -39,9 +42,25 @@ pub struct WebhookEndpointCreate {
     /// Which of these events to receive.
     #[serde(default)]
     pub filter: Option<WebhookFilterInput>,
-    /// The format of the bodies; only `standard` is supported so far.
+    /// The format of the bodies: `standard` (when absent), `cloudevents`, or a message for `slack`, `teams`, `mattermost`,
+    /// `discord`, `googlechat`, `pagerduty` or `servicenow`.
     #[serde(default)]
     pub format: Option<String>,
+    /// A minijinja template that yields the body in place of the format's own, 1 byte to 32 KiB. It sees `event` (`id`,
+    /// `type`, `timestamp`, `data`) and `link` (`open`, `report`, `approve`), and is rendered with an example of every event
+    /// type that the endpoint receives before it is accepted.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// The content type of what the template yields; the format's own when absent.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// The routing key of a PagerDuty integration, which the format `pagerduty` needs.
+    #[serde(default)]
+    pub routing_key: Option<String>,
+    /// A bot that keeps one message per failover up to date, for the formats `slack` and `mattermost`; `url` is then the
+    /// address of the service's API.
+    #[serde(default)]
+    pub bot: Option<WebhookBotInput>,
     /// Whether deliveries are sent; true when absent.
     #[serde(default)]
     pub enabled: Option<bool>,
@@ -90,6 +109,21 @@ pub struct WebhookResend {
     pub since: Timestamp,
 }
 
+/// A bot of a chat service.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookBotInput {
+    /// The token that the bot logs on with; its masked form leaves it as it is.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// `slack`: the id of the channel, `C…`.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// `mattermost`: the id of the channel, 26 characters.
+    #[serde(default)]
+    pub channel_id: Option<String>,
+}
+
 /// Which events an endpoint receives. An empty or absent list does not restrict; an event without a plan, tenant or
 /// result does not pass a restriction by it.
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -131,6 +165,22 @@ pub struct WebhookEndpointPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub format: Option<Option<String>>,
+    /// The template that yields the body; null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub template: Option<Option<String>>,
+    /// The content type of what the template yields.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub content_type: Option<Option<String>>,
+    /// The routing key of a PagerDuty integration; its masked form leaves it as it is.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub routing_key: Option<Option<String>>,
+    /// The bot; null takes it away. A change of the format takes it away as well.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<WebhookBotInput>)]
+    pub bot: Option<Option<WebhookBotInput>>,
     /// Whether deliveries are sent. Held deliveries are sent in order when the endpoint is enabled again.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
@@ -229,6 +279,18 @@ pub struct WebhookEndpoint {
     pub filter: WebhookFilter,
     /// The format of the bodies.
     pub format: &'static str,
+    /// The template that yields the body in place of the format's own.
+    #[schema(required)]
+    pub template: Option<String>,
+    /// The content type of what the template yields; null for the format's own.
+    #[schema(required)]
+    pub content_type: Option<String>,
+    /// The routing key of a PagerDuty integration, masked.
+    #[schema(required)]
+    pub routing_key: Option<&'static str>,
+    /// The bot that keeps one message per failover up to date.
+    #[schema(required)]
+    pub bot: Option<WebhookBot>,
     /// Whether deliveries are sent; while it is false, they are held.
     pub enabled: bool,
     /// Why the gateway disabled it: `gone` (it answered 410), `noSuccess` (it accepted nothing for 5 days) or
@@ -289,6 +351,18 @@ impl From<&Endpoint> for WebhookEndpoint {
                 results: settings.filter.results.clone(),
             },
             format: settings.format.as_str(),
+            template: settings.options.template.clone(),
+            content_type: settings.options.content_type.clone(),
+            routing_key: settings.options.routing_key.as_ref().map(|_| MASK),
+            bot: settings.options.bot.as_ref().map(|bot| {
+                let member = channel_member(settings.format);
+                let channel = |name| (member == Some(name)).then(|| bot.channel.clone());
+                WebhookBot {
+                    token: MASK,
+                    channel: channel("channel"),
+                    channel_id: channel("channelId"),
+                }
+            }),
             enabled: settings.enabled && endpoint.readable,
             disabled_reason: if endpoint.readable {
                 endpoint.disabled_reason.map(DisabledReason::as_str)
@@ -396,6 +470,86 @@ impl From<&Job> for WebhookJob {
     }
 }
 
+/// A bot of a chat service.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookBot {
+    /// Its token, masked.
+    pub token: &'static str,
+    /// `slack`: the channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// `mattermost`: the id of the channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_id: Option<String>,
+}
+
+/// Something about an endpoint that is odd, although it may be right.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct WebhookWarning {
+    /// The member, as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What is odd.
+    pub detail: String,
+}
+
+impl From<FieldError> for WebhookWarning {
+    fn from(odd: FieldError) -> Self {
+        Self {
+            pointer: odd.pointer,
+            detail: odd.detail,
+        }
+    }
+}
+
+/// A webhook endpoint as a change left it.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct WebhookEndpointChanged {
+    /// The endpoint.
+    #[serde(flatten)]
+    pub endpoint: WebhookEndpoint,
+    /// What is odd about it, such as an address that does not look like one of the format's service.
+    pub warnings: Vec<WebhookWarning>,
+}
+
+impl WebhookEndpointChanged {
+    /// The answer to the request that changed the endpoint.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint, warnings: Vec<FieldError>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            warnings: warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// What to show: an event of a type in a format, or by a template.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"eventType": "failover.session.finished"}))]
+pub struct WebhookPreviewInput {
+    /// The event type whose example is shown; `failover.session.finished` when absent.
+    #[serde(default)]
+    pub event_type: Option<String>,
+    /// The format; the endpoint's own when absent.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// A template; the endpoint's own when absent, none when null.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub template: Option<Option<String>>,
+}
+
+/// What would be sent.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookPreview {
+    /// Its content type.
+    pub content_type: String,
+    /// The body, as text. A routing key in it is masked.
+    pub body: String,
+}
+
 /// A new webhook endpoint with its secret, which is not shown again.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct WebhookEndpointCreated {
@@ -404,15 +558,18 @@ pub struct WebhookEndpointCreated {
     pub endpoint: WebhookEndpoint,
     /// The signing secret: verify `webhook-signature` with it.
     pub secret: String,
+    /// What is odd about the endpoint, such as an address that does not look like one of the format's service.
+    pub warnings: Vec<WebhookWarning>,
 }
 
 impl WebhookEndpointCreated {
     /// The answer to the request that made the endpoint.
     #[must_use]
-    pub fn new(endpoint: &Endpoint, secret: &SigningSecret) -> Self {
+    pub fn new(endpoint: &Endpoint, secret: &SigningSecret, warnings: Vec<FieldError>) -> Self {
         Self {
             endpoint: endpoint.into(),
             secret: secret.text().expose_secret().to_owned(),
+            warnings: warnings.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -460,7 +617,7 @@ pub struct WebhookAttempt {
     #[schema(required)]
     pub duration_ms: Option<u64>,
     /// Why it failed: `dns`, `blockedAddress`, `connect`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
-    /// `reset`, `protocol`, `headersTooLarge`, `redirect`, `httpStatus`, `clockSkew`, `interrupted`, `unreadable` or `internal`.
+    /// `reset`, `protocol`, `headersTooLarge`, `redirect`, `httpStatus`, `throttled`, `serviceError`, `clockSkew`, `interrupted`, `unreadable` or `internal`.
     #[schema(required)]
     pub error: Option<&'static str>,
     /// The target of a redirect, which is not followed; credentials are masked.
@@ -469,6 +626,9 @@ pub struct WebhookAttempt {
     /// Up to 1 KiB of the answer, where it is text.
     #[schema(required)]
     pub response: Option<String>,
+    /// What the endpoint's owner should look at although nothing failed, such as a template that was not rendered.
+    #[schema(required)]
+    pub warning: Option<String>,
 }
 
 impl From<&Delivery> for WebhookDelivery {
@@ -499,6 +659,7 @@ impl From<&Attempt> for WebhookAttempt {
             error: attempt.error.map(AttemptError::as_str),
             location: attempt.location.clone(),
             response: attempt.response.clone(),
+            warning: attempt.warning.clone(),
         }
     }
 }

@@ -96,6 +96,8 @@ pub struct AppParts {
     pub health: crate::webhooks::DispatcherHealth,
     /// What is allowed with plans.
     pub policies: Policies,
+    /// What templates and previews of webhooks are rendered from.
+    pub messages: webhooks::Messages,
 }
 
 /// What the verbs work with; clones share it.
@@ -137,7 +139,8 @@ impl App {
         let webhooks = webhooks::Webhooks::new(parts.store.clone(), parts.guard, parts.clock.clone());
         let webhooks = webhooks
             .with_at_most(limits.endpoints)
-            .with_events_kept(limits.events_kept);
+            .with_events_kept(limits.events_kept)
+            .with_messages(parts.messages);
         Self {
             em: parts.em,
             store: parts.store,

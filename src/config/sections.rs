@@ -296,6 +296,7 @@ fn webhooks(mut s: Section<'_>) -> Webhooks {
         allow_http: s.boolean("allow_http", default.allow_http),
         timeout: s.duration("timeout", default.timeout, 10 * MS, HOUR),
         retry_schedule: s.list("retry_schedule", pause).unwrap_or(default.retry_schedule),
+        links: default.links,
     };
     if config.retry_schedule.is_empty() && !s.is_faulty("retry_schedule") {
         s.fault("retry_schedule", "is empty; leave it out for the default");

@@ -5,6 +5,7 @@
 
 pub mod endpoint;
 pub mod job;
+pub mod options;
 pub mod rules;
 pub mod signing;
 pub mod target;
@@ -39,6 +40,10 @@ words! {
         Discord = "discord",
         /// A card for a Google Chat webhook.
         GoogleChat = "googlechat",
+        /// An event of PagerDuty's Events API v2.
+        PagerDuty = "pagerduty",
+        /// Records for ServiceNow's event management.
+        ServiceNow = "servicenow",
     }
 }
 
@@ -47,7 +52,7 @@ impl Format {
     #[must_use]
     pub const fn url_is_credential(self) -> bool {
         match self {
-            Self::Standard | Self::CloudEvents => false,
+            Self::Standard | Self::CloudEvents | Self::PagerDuty | Self::ServiceNow => false,
             Self::Slack | Self::Teams | Self::Mattermost | Self::Discord | Self::GoogleChat => true,
         }
     }
@@ -125,6 +130,10 @@ words! {
         Redirect = "redirect",
         /// The receiver answered with a status that is no success.
         HttpStatus = "httpStatus",
+        /// The service answered that it is throttled, with a status that means something else.
+        Throttled = "throttled",
+        /// The service reported an error in the body of an answer whose status says success.
+        ServiceError = "serviceError",
         /// The receiver refused it, and its clock and ours differ by more than 4 minutes.
         ClockSkew = "clockSkew",
         /// The gateway stopped before the end of the attempt was known; it may have arrived.
@@ -311,6 +320,8 @@ pub struct Attempt {
     pub location: Option<String>,
     /// Up to 1 KiB of the answer, where that is text.
     pub response: Option<String>,
+    /// What its owner should look at, although nothing failed.
+    pub warning: Option<String>,
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ use crate::clock::SharedClock;
 use crate::domain::links::Links;
 pub use config::Config;
 use limiter::Limiter;
+pub use openapi::example_event;
 use problem::{Code, Problem};
 pub use server::{Error as ServerError, bind, serve};
 pub use startup::Startup;

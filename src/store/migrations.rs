@@ -27,6 +27,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (13, "audit", include_str!("migrations/0013_audit.sql")),
     (14, "sets", include_str!("migrations/0014_sets.sql")),
     (15, "endpoints", include_str!("migrations/0015_endpoints.sql")),
+    (16, "formats", include_str!("migrations/0016_formats.sql")),
     (17, "streams", include_str!("migrations/0017_streams.sql")),
 ];
 

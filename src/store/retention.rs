@@ -57,6 +57,12 @@ impl Pruner {
                       where state = 'held' and created_at < $1 limit $2)",
             },
             Rule {
+                name: "messages of bots",
+                age: retention.deliveries,
+                sql: "delete from webhook_messages where (endpoint_id, failover) in (select endpoint_id, failover \
+                      from webhook_messages where updated_at < $1 order by updated_at limit $2)",
+            },
+            Rule {
                 name: "callbacks",
                 age: retention.deliveries,
                 sql: "delete from webhook_callbacks where operation_id in (select c.operation_id from webhook_callbacks c \

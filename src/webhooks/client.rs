@@ -38,7 +38,7 @@ const HEAD_LIMIT: usize = 16 * 1024;
 /// The most fields in it.
 const FIELDS_LIMIT: usize = 100;
 /// How much of a body is read.
-const BODY_LIMIT: usize = 1024;
+pub(super) const BODY_LIMIT: usize = 1024;
 /// How long is waited for it.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -109,9 +109,20 @@ impl Client {
 
     /// Posts `body`. The deadline covers everything up to the answer's head.
     pub async fn post(&self, target: &TargetUrl, headers: HeaderMap, body: Bytes) -> Report {
+        self.send((Method::POST, BODY_LIMIT), target, headers, body).await
+    }
+
+    /// The same by another method, and reading up to so much of the answer's body.
+    pub async fn send(
+        &self,
+        how: (Method, usize),
+        target: &TargetUrl,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Report {
         let start = Instant::now();
         let mut progress = Progress::default();
-        let exchange = self.exchange(target, headers, body, start + self.timeout, &mut progress);
+        let exchange = self.exchange(how, target, headers, body, start + self.timeout, &mut progress);
         let result = exchange.await;
         Report {
             result,
@@ -123,13 +134,14 @@ impl Client {
 
     async fn exchange(
         &self,
+        (method, read_limit): (Method, usize),
         target: &TargetUrl,
         headers: HeaderMap,
         body: Bytes,
         deadline: Instant,
         progress: &mut Progress,
     ) -> Result<Answer, AttemptError> {
-        let request = request(target, headers, body).ok_or(AttemptError::Internal)?;
+        let request = request(method, target, headers, body).ok_or(AttemptError::Internal)?;
         let stream = timeout_at(deadline, self.open(target, progress))
             .await
             .unwrap_or_else(|_| Err(unfinished(progress)))?;
@@ -156,7 +168,7 @@ impl Client {
             match outcome {
                 Ok(response) => {
                     phases.answer = Some(start.elapsed());
-                    Ok(read(response).await)
+                    Ok(read(response, read_limit).await)
                 }
                 // What cannot be parsed below the status line does not undo it.
                 Err(error) if error.is_parse() => {
@@ -264,14 +276,19 @@ async fn platform_tls() -> Result<Arc<ClientConfig>, AttemptError> {
     }
 }
 
-fn request(target: &TargetUrl, headers: HeaderMap, body: Bytes) -> Option<Request<Full<Bytes>>> {
+fn request(
+    method: Method,
+    target: &TargetUrl,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Option<Request<Full<Bytes>>> {
     let url = target.url();
     let mut host = url.host_str()?.to_owned();
     if let Some(port) = url.port() {
         host.push_str(&format!(":{port}"));
     }
     let mut request = Request::builder()
-        .method(Method::POST)
+        .method(method)
         .uri(path_and_query(url)?)
         .body(Full::new(body))
         .ok()?;
@@ -308,7 +325,7 @@ fn path_and_query(url: &Url) -> Option<Uri> {
     Some(Uri::from(path))
 }
 
-async fn read(response: Response<Incoming>) -> Answer {
+async fn read(response: Response<Incoming>, limit: usize) -> Answer {
     let (parts, body) = response.into_parts();
     let field = |name| {
         parts
@@ -322,7 +339,7 @@ async fn read(response: Response<Incoming>) -> Answer {
         retry_after: field(header::RETRY_AFTER),
         date: field(header::DATE),
         text: if is_text(&parts.headers) {
-            beginning(body).await
+            beginning(body, limit).await
         } else {
             None
         },
@@ -342,16 +359,16 @@ fn is_text(headers: &HeaderMap) -> bool {
             .any(|word| essence.ends_with(word))
 }
 
-/// Up to 1 KiB, or what came within a second. The rest is not drained: the connection is closed.
-async fn beginning(mut body: Incoming) -> Option<String> {
+/// Up to `limit` bytes, or what came within a second. The rest is not drained: the connection is closed.
+async fn beginning(mut body: Incoming, limit: usize) -> Option<String> {
     let mut bytes = Vec::new();
     let reading = async {
-        while bytes.len() < BODY_LIMIT {
+        while bytes.len() < limit {
             let Some(Ok(frame)) = body.frame().await else {
                 break;
             };
             if let Ok(data) = frame.into_data() {
-                let room = BODY_LIMIT - bytes.len();
+                let room = limit - bytes.len();
                 bytes.extend_from_slice(data.get(..room).unwrap_or(&data));
             }
         }
@@ -428,7 +445,7 @@ mod tests {
 
     fn line(url: &str) -> Option<String> {
         let target = TargetUrl::parse(url, true).ok()?;
-        let request = request(&target, HeaderMap::new(), Bytes::new()).expect("a request");
+        let request = request(Method::POST, &target, HeaderMap::new(), Bytes::new()).expect("a request");
         let host = request
             .headers()
             .get(header::HOST)

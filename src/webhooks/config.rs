@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::links::Links;
+
 /// `[webhooks]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -17,6 +19,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Pauses from attempt to attempt, before jitter; never empty.
     pub retry_schedule: Vec<Duration>,
+    /// Where links in messages begin; set from `server.public_url`.
+    pub links: Links,
 }
 
 impl Default for Config {
@@ -37,6 +41,7 @@ impl Default for Config {
                 Duration::from_hours(20),
                 Duration::from_hours(24),
             ],
+            links: Links::default(),
         }
     }
 }

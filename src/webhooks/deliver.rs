@@ -10,16 +10,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
+use super::answer::Answer;
 use super::client::{Client, Report};
-use super::formats::{self, Outgoing, Verdict, WireFormat};
+use super::formats::verdict::Verdict;
+use super::formats::{self, Outgoing, Rendered, Row};
 use super::signing;
 use crate::clock::{SharedClock, retry_after};
+use crate::domain::links::Links;
 use crate::domain::webhook::AttemptError;
 use crate::domain::webhook::rules::PAUSE_LIMIT;
 use crate::domain::webhook::signing::BodySignature;
 use crate::domain::webhook::target::shown_location;
 use crate::store::webhooks::claims::Claimed;
 use crate::store::webhooks::outcomes::AttemptEnd;
+use crate::store::{Store, with_timeout};
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
@@ -30,6 +34,8 @@ pub(super) struct Outcome {
     pub(super) retry_after: Option<Duration>,
     /// Whether the gateway itself failed.
     pub(super) crashed: bool,
+    /// Why the service will take nothing at this address as it is, if it said so.
+    pub(super) refused: Option<&'static str>,
 }
 
 impl Outcome {
@@ -43,6 +49,31 @@ impl Outcome {
             end,
             retry_after: None,
             crashed: true,
+            refused: None,
+        }
+    }
+
+    /// There is nothing to send.
+    pub(super) fn done_without_request() -> Self {
+        Self {
+            end: AttemptEnd {
+                duration: Some(Duration::ZERO),
+                ..AttemptEnd::default()
+            },
+            retry_after: None,
+            crashed: false,
+            refused: None,
+        }
+    }
+
+    /// It could not be begun, for a reason that is not the receiver's.
+    pub(super) fn interrupted() -> Self {
+        Self {
+            end: AttemptEnd {
+                error: Some(AttemptError::Interrupted),
+                ..AttemptEnd::default()
+            },
+            ..Self::done_without_request()
         }
     }
 
@@ -54,39 +85,117 @@ impl Outcome {
     /// Why not, for people.
     pub(super) fn why(&self) -> String {
         match (self.end.error, self.end.status) {
-            (_, Some(status)) => format!("the receiver answered {status}"),
+            (_, Some(status)) => {
+                let hint = self.refused.map_or_else(String::new, |why| format!(": {why}"));
+                format!("the receiver answered {status}{hint}")
+            }
             (Some(error), None) => error.meaning().trim_end_matches('.').to_owned(),
             (None, None) => String::new(),
         }
     }
 }
 
+/// What an attempt works with; clones share it.
+#[derive(Clone)]
+pub(super) struct Sender {
+    /// Speaks to receivers.
+    pub(super) client: Client,
+    /// The clock.
+    pub(super) clock: SharedClock,
+    /// Where bodies of first attempts are kept, and bots remember their messages.
+    pub(super) store: Store,
+    /// Where links in messages begin.
+    pub(super) links: Links,
+}
+
 /// Makes an attempt.
-pub(super) async fn attempt(client: &Client, clock: &SharedClock, delivery: &Claimed) -> Outcome {
-    let Some((format, headers, body)) = request(delivery, clock.now()) else {
+pub(super) async fn attempt(sender: &Sender, delivery: &Claimed) -> Outcome {
+    let Some(row) = formats::of(delivery.to.format) else {
         return Outcome::crashed();
     };
-    let report = client.post(&delivery.to.target, headers, body).await;
-    let outcome = judge(delivery, format, &report, clock.now());
+    let Some(rendered) = rendered(sender, row, delivery).await else {
+        return Outcome::crashed();
+    };
+    let now = sender.clock.now();
+    let Some(headers) = headers(row, delivery, &rendered, now) else {
+        return Outcome::crashed();
+    };
+    let address = row.address(&delivery.to.target);
+    let report = sender
+        .client
+        .post(&address, headers, Bytes::from(rendered.body))
+        .await;
+    let now = sender.clock.now();
+    let (outcome, warning) = judge(delivery, |answer| (row.verdict)(answer, now), &report, now);
     log(delivery, &report, &outcome);
+    if let Some(text) = rendered.warning.as_deref().or(warning) {
+        warn(sender, delivery, text).await;
+    }
     outcome
 }
 
-/// What is sent: what the format makes of the event, and the endpoint's own headers.
-fn request(delivery: &Claimed, now: Timestamp) -> Option<(&'static dyn WireFormat, HeaderMap, Bytes)> {
-    let format = formats::of(delivery.to.format)?;
-    let rendered = format.render(Outgoing {
-        id: &delivery.event.to_string(),
+/// Writes a warning beside the attempt. It changes nothing for the delivery, so a store that does not take it is logged.
+pub(super) async fn warn(sender: &Sender, delivery: &Claimed, text: &str) {
+    let written = with_timeout(sender.store.warn_attempt(delivery.id, delivery.number, text)).await;
+    if let Err(error) = written {
+        tracing::warn!(delivery = %delivery.id, %error, "a warning about a webhook attempt could not be written");
+    }
+}
+
+/// What is sent: what the first attempt sent where that was kept, or what the format makes of the event.
+async fn rendered(sender: &Sender, row: &'static Row, delivery: &Claimed) -> Option<Rendered> {
+    let keeps = row.keeps(&delivery.to.options);
+    if keeps && delivery.number > 1 {
+        match with_timeout(sender.store.kept_body(delivery.id)).await {
+            Ok(Some((content_type, body))) => {
+                return Some(Rendered {
+                    content_type,
+                    body,
+                    warning: None,
+                });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(delivery = %delivery.id, %error, "the body of an earlier attempt could not be read");
+            }
+        }
+    }
+    let rendered = formats::render(row, &outgoing(sender, delivery, &delivery.event.to_string()))?;
+    if keeps {
+        let (content_type, body) = (&rendered.content_type, &rendered.body);
+        let kept = with_timeout(sender.store.keep_body(delivery.id, content_type, body)).await;
+        // The message matters more than the same letters on the next attempt.
+        if let Err(error) = kept {
+            tracing::warn!(delivery = %delivery.id, %error, "the body of a first attempt could not be kept");
+        }
+    }
+    Some(rendered)
+}
+
+/// The event of a delivery as formats take it.
+pub(super) fn outgoing<'a>(sender: &'a Sender, delivery: &'a Claimed, id: &'a str) -> Outgoing<'a> {
+    Outgoing {
+        id,
+        kind: delivery.kind,
         body: &delivery.body,
-        secret: &delivery.to.secret,
-        at: now,
-    })?;
+        options: &delivery.to.options,
+        links: &sender.links,
+    }
+}
+
+/// The headers of a request: the gateway's, those of the URL's user, the endpoint's own, the signatures.
+pub(super) fn headers(
+    row: &Row,
+    delivery: &Claimed,
+    rendered: &Rendered,
+    now: Timestamp,
+) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     let agent = concat!("emgate/", env!("CARGO_PKG_VERSION"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
     headers.insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_static(rendered.content_type),
+        HeaderValue::try_from(&rendered.content_type).ok()?,
     );
     if let Some((user, password)) = delivery.to.target.userinfo() {
         let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
@@ -100,67 +209,69 @@ fn request(delivery: &Claimed, now: Timestamp) -> Option<(&'static dyn WireForma
         value.set_sensitive(true);
         headers.insert(HeaderName::try_from(name).ok()?, value);
     }
-    headers.extend(rendered.headers);
-    sign(delivery, now, &rendered.body, &mut headers)?;
-    Some((format, headers, rendered.body))
-}
-
-/// Signs with everything that signs now. A format without `webhook-signature` has none.
-fn sign(delivery: &Claimed, now: Timestamp, body: &[u8], headers: &mut HeaderMap) -> Option<()> {
-    let to = &delivery.to;
-    if headers.contains_key("webhook-signature") {
-        let value = signing::header(to, &delivery.event.to_string(), now.as_second(), body)?;
-        headers.insert("webhook-signature", HeaderValue::try_from(value).ok()?);
+    let (to, body) = (&delivery.to, rendered.body.as_bytes());
+    if row.signed {
+        headers.extend(signing::headers(to, &delivery.event.to_string(), now, body)?);
     }
     if let Some(BodySignature::Github) = to.body_signature {
         let value = signing::of_body(&to.secret, body)?;
         headers.insert("x-hub-signature-256", HeaderValue::try_from(value).ok()?);
     }
-    Some(())
+    Some(headers)
 }
 
-fn judge(delivery: &Claimed, format: &dyn WireFormat, report: &Report, now: Timestamp) -> Outcome {
-    let mut end = AttemptEnd {
-        duration: Some(report.duration),
-        ..AttemptEnd::default()
+pub(super) fn judge(
+    delivery: &Claimed,
+    verdict: impl FnOnce(&Answer) -> Verdict,
+    report: &Report,
+    now: Timestamp,
+) -> (Outcome, Option<&'static str>) {
+    let mut outcome = Outcome {
+        end: AttemptEnd {
+            duration: Some(report.duration),
+            ..AttemptEnd::default()
+        },
+        retry_after: None,
+        crashed: false,
+        refused: None,
     };
     let answer = match &report.result {
         Ok(answer) => answer,
         Err(error) => {
-            end.error = Some(*error);
-            return Outcome {
-                end,
-                retry_after: None,
-                crashed: false,
-            };
+            outcome.end.error = Some(*error);
+            return (outcome, None);
         }
     };
+    outcome.retry_after = answer
+        .retry_after
+        .as_deref()
+        .and_then(|text| retry_after::parse(text, answer.date.as_deref(), now, PAUSE_LIMIT))
+        .filter(|pause| !pause.is_zero());
+    let end = &mut outcome.end;
     end.status = Some(answer.status);
     end.response.clone_from(&answer.text);
-    end.error = match format.verdict(answer, now) {
-        Verdict::Accepted => None,
-        Verdict::Failed(error) => Some(error),
-    };
+    let mut warning = None;
+    match verdict(answer) {
+        Verdict::Accepted => {}
+        Verdict::Warned(text) => warning = Some(text),
+        Verdict::Failed(error) => end.error = Some(error),
+        Verdict::Throttled => end.error = Some(AttemptError::Throttled),
+        Verdict::Refused(why) => {
+            end.error = Some(AttemptError::HttpStatus);
+            outcome.refused = Some(why);
+        }
+    }
     if end.error == Some(AttemptError::Redirect) {
         end.location = answer
             .location
             .as_ref()
             .map(|location| shown_location(&delivery.to.target, location));
     }
-    let retry_after = answer
-        .retry_after
-        .as_deref()
-        .and_then(|text| retry_after::parse(text, answer.date.as_deref(), now, PAUSE_LIMIT))
-        .filter(|pause| !pause.is_zero());
-    Outcome {
-        end,
-        retry_after,
-        crashed: false,
-    }
+    (outcome, warning)
 }
 
 /// One line per attempt, whatever came of it.
-fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
+pub(super) fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
     let ms = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     tracing::info!(
         delivery = %delivery.id,

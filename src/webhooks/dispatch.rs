@@ -13,8 +13,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Config;
+use super::bots;
 use super::client::Client;
-use super::deliver::{self, Outcome};
+use super::deliver::{self, Outcome, Sender};
 use super::dispatcher_health::DispatcherHealth;
 use super::fairness;
 use super::in_flight::{Agenda, InFlight, Sweep};
@@ -35,7 +36,7 @@ pub struct Dispatcher(Arc<Engine>);
 
 struct Engine {
     store: Store,
-    client: Client,
+    sender: Sender,
     rules: Rules,
     tasks: Tasks,
     /// This process in the rows that it sends.
@@ -52,6 +53,12 @@ impl Dispatcher {
     /// A dispatcher over these rooms.
     #[must_use]
     pub fn new(store: Store, client: Client, config: &Config, clock: SharedClock, tasks: Tasks) -> Self {
+        let sender = Sender {
+            client,
+            clock: clock.clone(),
+            store: store.clone(),
+            links: config.links.clone(),
+        };
         let schedule = Schedule {
             pauses: config.retry_schedule.clone(),
             timeout: config.timeout,
@@ -61,7 +68,7 @@ impl Dispatcher {
             wake: store.deliveries_nudge(),
             health: DispatcherHealth::default(),
             store,
-            client,
+            sender,
             rules: Rules { schedule, clock },
             tasks,
             turn: tokio::sync::Mutex::default(),
@@ -246,7 +253,10 @@ impl Engine {
         let engine = self.clone();
         self.tasks.spawn(async move {
             let mut guard = guard;
-            let outcome = deliver::attempt(&engine.client, &engine.rules.clock, &delivery).await;
+            let outcome = match bots::attempt(&engine.sender, &delivery).await {
+                Some(outcome) => outcome,
+                None => deliver::attempt(&engine.sender, &delivery).await,
+            };
             let word = outcome.end.error.map_or("delivered", AttemptError::as_str);
             metrics::counter!(names::WEBHOOK_ATTEMPTS, "outcome" => word).increment(1);
             if let Some(time) = outcome.end.duration {

@@ -59,6 +59,8 @@ struct Decided {
     gone: BTreeSet<EndpointId>,
     /// Those that were announced as failing and took something.
     recovered: BTreeSet<EndpointId>,
+    /// Those whose service refuses whatever is sent, to be announced.
+    refused: BTreeSet<EndpointId>,
 }
 
 impl Decided {
@@ -131,6 +133,13 @@ impl Rules {
             if let Some(endpoint) = tx.endpoint(*id, &Tenancy::All).await? {
                 let reason = "it takes deliveries again".to_owned();
                 self.tell(tx, EventType::EndpointRecovered, &endpoint, reason)
+                    .await?;
+            }
+        }
+        for id in &decided.refused {
+            if let Some(endpoint) = tx.endpoint(*id, &Tenancy::All).await? {
+                let reason = since(&endpoint.health, "its service refuses whatever is sent");
+                self.tell(tx, EventType::EndpointFailing, &endpoint, reason)
                     .await?;
             }
         }
@@ -212,6 +221,13 @@ impl Rules {
                 standing.health.pause(until);
             }
             self.plan_probe(&mut standing.health, now);
+            // Left alone but for a probe an hour, since its service refuses whatever is sent.
+            if outcome.refused.is_some() && outcome.end.status != Some(410) {
+                standing.health.refused(now);
+                if !std::mem::replace(&mut standing.health.told_failing, true) {
+                    decided.refused.insert(id);
+                }
+            }
             decided.touched.insert(id);
             pause
         };
@@ -230,7 +246,8 @@ impl Rules {
             After::Quarantined => Settled::Ended(DeliveryState::Quarantined),
         };
         let refused = outcome.end.status.is_some_and(rules::refuses_content)
-            && outcome.end.error != Some(AttemptError::ClockSkew);
+            && outcome.end.error != Some(AttemptError::ClockSkew)
+            && outcome.refused.is_none();
         (
             settled,
             refused || delivery.progress.may_be_passed(now, last_success),
@@ -328,7 +345,15 @@ impl Rules {
     ) -> Result<(), store::Error> {
         tx.disable_endpoint(endpoint.id, reason).await?;
         let words = match reason {
-            DisabledReason::Gone => "it answered 410 Gone".to_owned(),
+            DisabledReason::Gone => match endpoint
+                .health
+                .last_error
+                .as_deref()
+                .and_then(|why| why.split_once(": "))
+            {
+                Some((_, hint)) => format!("it answered 410 Gone: {hint}"),
+                None => "it answered 410 Gone".to_owned(),
+            },
             DisabledReason::NoSuccess => since(&endpoint.health, "it has accepted no delivery for 5 days"),
             DisabledReason::Unreadable => {
                 "its URL, secret or headers cannot be decrypted with the gateway's encryption key: \
@@ -374,9 +399,11 @@ const fn written_of(settlement: &Settlement) -> Written {
 
 /// Until when a receiver asked for silence, if its status gives it the right to.
 fn pause(outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
-    let asks = outcome.end.status.is_some_and(rules::asks_for_pause);
+    let throttled = outcome.end.error == Some(AttemptError::Throttled);
+    let asks = throttled || outcome.end.status.is_some_and(rules::asks_for_pause);
     outcome
         .retry_after
+        .or(throttled.then_some(rules::PROBE))
         .filter(|_| asks)
         .map(|pause| later(now, pause))
 }

@@ -82,6 +82,7 @@ impl Fixture {
             },
             retry_after: None,
             crashed: false,
+            refused: None,
         };
         self.rules.decide(&mut self.decided, delivery, &outcome, now);
     }

@@ -7,15 +7,30 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
 
 use super::formats::standard::signature;
 use crate::domain::webhook::endpoint::SigningSecret;
 use crate::domain::webhook::signing::SigningKey;
 use crate::store::webhooks::destination::Destination;
 
+/// The headers of a signed request. The timestamp, and so the signature, is this attempt's; the id is the event's.
+pub(super) fn headers(to: &Destination, id: &str, at: Timestamp, body: &[u8]) -> Option<HeaderMap> {
+    let second = at.as_second();
+    let mut headers = HeaderMap::new();
+    headers.insert("webhook-id", HeaderValue::try_from(id).ok()?);
+    headers.insert("webhook-timestamp", HeaderValue::from(second));
+    headers.insert(
+        "webhook-signature",
+        HeaderValue::try_from(header(to, id, second, body)?).ok()?,
+    );
+    Some(headers)
+}
+
 /// The value of `webhook-signature`, the newest secret's signatures first; `timestamp` is this attempt's, in seconds since
 /// 1970. None only for a secret or key that is none, which is never stored.
-pub(super) fn header(to: &Destination, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
+fn header(to: &Destination, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
     let previous = to.previous.as_ref();
     let signers = [
         Some((&to.secret, to.key.as_ref())),
@@ -32,7 +47,7 @@ pub(super) fn header(to: &Destination, id: &str, timestamp: i64, body: &[u8]) ->
 }
 
 /// `v1a,` and the Ed25519 signature over what `v1` signs as well.
-pub(super) fn asymmetric(key: &SigningKey, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
+fn asymmetric(key: &SigningKey, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
     let (seed, public) = key.bytes()?;
     let pair = Ed25519KeyPair::from_seed_and_public_key(&seed, &public).ok()?;
     let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
@@ -60,6 +75,7 @@ mod tests {
     use super::*;
     use crate::domain::webhook::Format;
     use crate::domain::webhook::endpoint::{Headers, Signer};
+    use crate::domain::webhook::options::FormatOptions;
     use crate::domain::webhook::target::TargetUrl;
 
     /// The vector that svix publishes for `v1a`.
@@ -77,6 +93,7 @@ mod tests {
             body_signature: None,
             headers: Headers::default(),
             format: Format::Standard,
+            options: FormatOptions::default(),
         }
     }
 

@@ -92,7 +92,7 @@ async fn what_an_endpoint_cannot_be_is_422_with_its_place() {
         (json!({"url": "https://[::ffff:10.0.0.1]/"}), "/url"),
         (json!({"url": "https://hooks.example/", "uri": 1}), "/uri"),
         (
-            json!({"url": "https://hooks.example/", "format": "slack"}),
+            json!({"url": "https://hooks.example/", "format": "carrier pigeon"}),
             "/format",
         ),
         (

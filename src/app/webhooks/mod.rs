@@ -5,11 +5,13 @@
 //! Tests: `tests/it/webhooks.rs`.
 
 mod again;
+mod messages;
 mod secrets;
 mod settings;
 
 use std::time::Duration;
 
+pub use self::messages::Messages;
 use self::settings::{apply, changed, check_credentials, confine, given_secret, patch_of, replaced};
 use super::audit::Told;
 use super::page::{LogPage, one_more};
@@ -30,7 +32,7 @@ use crate::store::config::Retention;
 use crate::store::cursor::Cursor;
 pub use crate::store::webhooks::deliveries::DeliveryFilter;
 use crate::store::{Store, Tx};
-use crate::webhooks::{EgressPolicy, signing};
+use crate::webhooks::{EgressPolicy, formats, signing};
 
 const NO_ENDPOINT: Error = Error::NotFound {
     what: "the webhook endpoint",
@@ -46,6 +48,7 @@ pub struct Webhooks {
     most_endpoints: usize,
     /// How long the event log goes back.
     events_kept: Duration,
+    messages: Messages,
 }
 
 /// A change of an endpoint.
@@ -66,6 +69,25 @@ pub struct NewEndpoint {
     pub endpoint: Endpoint,
     /// What signs its deliveries; not shown again.
     pub secret: SigningSecret,
+    /// What is odd about it.
+    pub warnings: Vec<FieldError>,
+}
+
+/// An endpoint that was just changed.
+#[derive(Debug, Clone)]
+pub struct ChangedEndpoint {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// What is odd about it.
+    pub warnings: Vec<FieldError>,
+}
+
+impl ChangedEndpoint {
+    fn new(endpoint: Endpoint, target: &TargetUrl) -> Self {
+        let (format, options) = (endpoint.settings.format, &endpoint.settings.options);
+        let warnings = formats::warnings(format, options, target);
+        Self { endpoint, warnings }
+    }
 }
 
 /// A one-off callback that was checked.
@@ -87,6 +109,7 @@ impl Webhooks {
             clock,
             most_endpoints: ENDPOINTS_LIMIT,
             events_kept: Retention::default().events,
+            messages: Messages::default(),
         }
     }
 
@@ -94,6 +117,13 @@ impl Webhooks {
     #[must_use]
     pub const fn with_events_kept(mut self, events_kept: Duration) -> Self {
         self.events_kept = events_kept;
+        self
+    }
+
+    /// The same with what templates and previews are rendered from.
+    #[must_use]
+    pub(super) fn with_messages(mut self, messages: Messages) -> Self {
+        self.messages = messages;
         self
     }
 
@@ -124,6 +154,7 @@ impl Webhooks {
         let mut settings = Settings::default();
         apply(patch_of(wanted), &mut settings, &mut faults);
         check_credentials(target.as_ref(), &settings, &mut faults);
+        self.check_template(&settings, &mut faults);
         let owner = Owner::of(&context.caller);
         confine(owner.tenants.as_ref(), &mut settings, &mut faults);
         let (Some(target), true) = (target, faults.is_empty()) else {
@@ -144,7 +175,12 @@ impl Webhooks {
         let told = told(id).with("origin", target.url().origin().ascii_serialization().as_str());
         tx.audit(context, AuditAction::EndpointCreate, told);
         tx.commit().await?;
-        Ok(NewEndpoint { endpoint, secret })
+        let warnings = formats::warnings(settings.format, &settings.options, &target);
+        Ok(NewEndpoint {
+            endpoint,
+            secret,
+            warnings,
+        })
     }
 
     /// A page of endpoints, newest first.
@@ -183,7 +219,7 @@ impl Webhooks {
         context: &OpContext,
         id: EndpointId,
         patch: WebhookEndpointPatch,
-    ) -> Result<Endpoint, Error> {
+    ) -> Result<ChangedEndpoint, Error> {
         self.change(context, id, Change::Patch(patch), None).await
     }
 
@@ -197,7 +233,7 @@ impl Webhooks {
         id: EndpointId,
         change: Change,
         unchanged: Option<Unchanged<'_>>,
-    ) -> Result<Endpoint, Error> {
+    ) -> Result<ChangedEndpoint, Error> {
         let (before, _) = readable(self.get(context, id).await?)?;
         let mut faults = Vec::new();
         let given = match &change {
@@ -239,6 +275,13 @@ impl Webhooks {
         }
         let target = target.unwrap_or_else(|| sealed.target.clone());
         check_credentials(Some(&target), &endpoint.settings, &mut faults);
+        if was.options.template != endpoint.settings.options.template
+            || was.format != endpoint.settings.format
+            || was.options.content_type != endpoint.settings.options.content_type
+            || was.event_types != endpoint.settings.event_types
+        {
+            self.check_template(&endpoint.settings, &mut faults);
+        }
         confine(
             endpoint.owner.tenants.as_ref(),
             &mut endpoint.settings,
@@ -258,7 +301,7 @@ impl Webhooks {
             let told = told(id).with("changed", Detail::Names(changed));
             tx.audit(context, AuditAction::EndpointUpdate, told);
             tx.commit().await?;
-            return Ok(endpoint);
+            return Ok(ChangedEndpoint::new(endpoint, &target));
         }
         self.write_change(&mut tx, &mut endpoint, &was, &target, readdressed)
             .await?;
@@ -276,7 +319,7 @@ impl Webhooks {
         let told = told(id).with("changed", Detail::Names(changed));
         tx.audit(context, AuditAction::EndpointUpdate, told);
         tx.commit().await?;
-        Ok(endpoint)
+        Ok(ChangedEndpoint::new(endpoint, &target))
     }
 
     /// Writes changed settings, and what they mean for deliveries that wait.
@@ -294,7 +337,10 @@ impl Webhooks {
             endpoint.disabled_reason = None;
         }
         tx.update_endpoint(endpoint, target).await?;
-        let moved = readdressed || was.headers != endpoint.settings.headers;
+        let moved = readdressed
+            || was.headers != endpoint.settings.headers
+            || was.format != endpoint.settings.format
+            || was.options != endpoint.settings.options;
         if moved || (enabled && !was.enabled) {
             endpoint.health.reset();
             tx.save_health(id, &endpoint.health).await?;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api_types::webhooks::{
-    WebhookEndpointCreate, WebhookEndpointPatch, WebhookFilterInput, WebhookFilterPatch,
+    WebhookBotInput, WebhookEndpointCreate, WebhookEndpointPatch, WebhookFilterInput, WebhookFilterPatch,
 };
 use crate::domain::access::Tenancy;
 use crate::domain::field_error::FieldError;
 use crate::domain::webhook::endpoint::{self, CONCURRENCY_DEFAULT, HEADERS_LIMIT, Settings, SigningSecret};
+use crate::domain::webhook::options::{self, Bot};
 use crate::domain::webhook::target::{MASK, TargetUrl};
 use crate::domain::webhook::{Filter, Format};
 use crate::text::json_pointer;
@@ -52,6 +53,10 @@ pub(super) fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {
         event_types: Some(wanted.event_types),
         filter: Some(wanted.filter.map(filter)),
         format: Some(wanted.format),
+        template: Some(wanted.template),
+        content_type: Some(wanted.content_type),
+        routing_key: Some(wanted.routing_key),
+        bot: Some(wanted.bot),
         enabled: Some(wanted.enabled),
         headers: Some(wanted.headers.map(headers)),
         max_concurrency: Some(wanted.max_concurrency),
@@ -96,10 +101,35 @@ pub(super) fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults
         Some(Some(filter)) => apply_filter(filter, &mut settings.filter, faults),
     }
     if let Some(word) = patch.format {
+        let was = settings.format;
         settings.format = word.map_or(Format::Standard, |word| {
             endpoint::format(&word, formats::supported(), "/format", faults)
         });
+        if settings.format != was {
+            settings.options.keep_those_of(settings.format);
+        }
     }
+    let taken = &mut settings.options;
+    if let Some(text) = patch.template {
+        taken.template = text.map(|text| options::template(&text, "/template", faults));
+    }
+    if let Some(text) = patch.content_type {
+        taken.content_type = text.map(|text| options::content_type(&text, "/contentType", faults));
+    }
+    match patch.routing_key {
+        // The masked value of a read, sent back: the stored value stays.
+        Some(Some(key)) if key == MASK && taken.routing_key.is_some() => {}
+        Some(key) => {
+            taken.routing_key = key.map(|key| options::value(&key, "/routingKey", faults).into());
+        }
+        None => {}
+    }
+    match patch.bot {
+        None => {}
+        Some(None) => taken.bot = None,
+        Some(Some(bot)) => taken.bot = Some(apply_bot(bot, settings.format, taken.bot.take(), faults)),
+    }
+    options::check(settings.format, &settings.options, faults);
     if let Some(enabled) = patch.enabled {
         settings.enabled = enabled.unwrap_or(true);
     }
@@ -119,6 +149,48 @@ pub(super) fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults
     if let Some(word) = patch.body_signature {
         settings.body_signature =
             word.and_then(|word| endpoint::body_signature(&word, "/bodySignature", faults));
+    }
+}
+
+/// The bot that a change leaves; of one that there is, what is absent stays.
+fn apply_bot(
+    wanted: WebhookBotInput,
+    format: Format,
+    before: Option<Bot>,
+    faults: &mut Vec<FieldError>,
+) -> Bot {
+    let member = options::channel_member(format);
+    let of_format = [("channel", wanted.channel), ("channelId", wanted.channel_id)];
+    let mut channel = None;
+    for (name, given) in of_format {
+        let Some(given) = given else { continue };
+        let pointer = format!("/bot/{name}");
+        if member == Some(name) {
+            channel = Some(options::value(&given, &pointer, faults));
+        } else if let Some(member) = member {
+            let detail = format!("the bot of this format has the member {member}");
+            faults.push(FieldError::new(pointer, detail));
+        }
+    }
+    let token = match wanted.token {
+        Some(token) if token == MASK && before.is_some() => None,
+        Some(token) => Some(options::value(&token, "/bot/token", faults).into()),
+        None => None,
+    };
+    let (old_token, old_channel) = before.map(|bot| (bot.token, bot.channel)).unzip();
+    let (token, channel) = (token.or(old_token), channel.or(old_channel));
+    if token.is_none() {
+        faults.push(FieldError::new("/bot/token", "a bot has a token"));
+    }
+    if let (None, Some(member)) = (&channel, member) {
+        faults.push(FieldError::new(
+            format!("/bot/{member}"),
+            "a bot writes to a channel",
+        ));
+    }
+    Bot {
+        token: token.unwrap_or_default(),
+        channel: channel.unwrap_or_default(),
     }
 }
 
@@ -201,6 +273,16 @@ pub(super) fn changed(before: &Settings, after: &Settings, url: bool) -> Vec<Str
         ("eventTypes", before.event_types != after.event_types),
         ("filter", before.filter != after.filter),
         ("format", before.format != after.format),
+        ("template", before.options.template != after.options.template),
+        (
+            "contentType",
+            before.options.content_type != after.options.content_type,
+        ),
+        (
+            "routingKey",
+            before.options.routing_key() != after.options.routing_key(),
+        ),
+        ("bot", before.options.bot != after.options.bot),
         ("enabled", before.enabled != after.enabled),
         ("headers", before.headers != after.headers),
         ("maxConcurrency", before.max_concurrency != after.max_concurrency),

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::options::FormatOptions;
 use super::signing::{BodySignature, SIGNATURES, SigningKey};
 use super::target::MASK;
 use super::{Filter, Format};
@@ -53,6 +54,8 @@ pub struct Settings {
     pub signs_v1a: bool,
     /// A signature of the body alone, beside the standard's.
     pub body_signature: Option<BodySignature>,
+    /// What the format takes beside the URL.
+    pub options: FormatOptions,
 }
 
 impl Default for Settings {
@@ -67,6 +70,7 @@ impl Default for Settings {
             max_concurrency: CONCURRENCY_DEFAULT,
             signs_v1a: false,
             body_signature: None,
+            options: FormatOptions::default(),
         }
     }
 }

@@ -19,6 +19,8 @@ pub const DOWN_FAILURES: i64 = 3;
 pub const DOWN_SPREAD: Duration = Duration::from_secs(30);
 /// How often an endpoint that is down is probed.
 pub const PROBE: Duration = Duration::from_mins(1);
+/// How often where the service refuses whatever is sent: some ban an address that goes on.
+const PROBE_REFUSED: Duration = Duration::from_hours(1);
 /// How often after [`PROBE_SLOWS_AFTER`].
 pub const PROBE_SLOW: Duration = Duration::from_mins(5);
 /// When probes become rarer.
@@ -242,6 +244,13 @@ impl EndpointHealth {
         if self.failures >= DOWN_FAILURES && elapsed(now, first) >= DOWN_SPREAD {
             self.down_since.get_or_insert(now);
         }
+    }
+
+    /// Records that its service refuses whatever is sent, so that it is probed once an hour until it was changed or accepts
+    /// something.
+    pub fn refused(&mut self, now: Timestamp) {
+        self.down_since.get_or_insert(now);
+        self.next_probe_at = Some(later(now, PROBE_REFUSED));
     }
 
     /// Records that it asked for silence.

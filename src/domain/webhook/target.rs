@@ -89,6 +89,16 @@ impl TargetUrl {
         (!user.is_empty() || password.is_some()).then(|| (user, password.unwrap_or_default()))
     }
 
+    /// The same with a parameter in its query, unless it has that already.
+    #[must_use]
+    pub fn with_parameter(&self, name: &str, value: &str) -> Self {
+        let mut url = self.0.clone();
+        if !url.query_pairs().any(|(known, _)| known == name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        Self(url)
+    }
+
     /// Scheme, host and port: what may always be shown.
     #[must_use]
     pub fn origin(&self) -> String {

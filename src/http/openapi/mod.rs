@@ -12,6 +12,7 @@ pub(super) mod samples;
 
 pub(super) use event_schemas::event_schema;
 pub(super) use events::event_example;
+pub use samples::example_event;
 
 use axum::body::Bytes;
 use utoipa::openapi::path::Operation;

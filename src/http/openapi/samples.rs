@@ -15,7 +15,7 @@ use crate::api_types::events::{
 };
 use crate::api_types::webhooks::{
     EndpointEventData, EndpointSummary, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
-    WebhookEndpointCreated, WebhookFilter, WebhookJob, WebhookOwner,
+    WebhookEndpointChanged, WebhookEndpointCreated, WebhookFilter, WebhookJob, WebhookOwner, WebhookPreview,
 };
 use crate::api_types::{dry_run, operations, plans, sessions};
 use crate::domain::approval::{Approval, Decision, DecisionOutcome, GivenApproval};
@@ -352,6 +352,10 @@ fn endpoint() -> WebhookEndpoint {
             results: Vec::new(),
         },
         format: "standard",
+        template: None,
+        content_type: None,
+        routing_key: None,
+        bot: None,
         enabled: true,
         disabled_reason: None,
         headers: BTreeMap::new(),
@@ -385,6 +389,7 @@ fn delivery() -> WebhookDelivery {
             error: None,
             location: None,
             response: None,
+            warning: None,
         }],
     }
 }
@@ -400,6 +405,12 @@ fn job() -> WebhookJob {
         created_at: at(3600).into(),
         finished_at: None,
     }
+}
+
+/// Id and body of an example of this event type.
+#[must_use]
+pub fn example_event(kind: EventType) -> Option<(String, String)> {
+    event_of(kind).map(|event| (event.id.to_string(), event.body))
 }
 
 /// The body of an event of this type.
@@ -456,6 +467,15 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
         "WebhookEndpointCreated" => value(serde_json::to_value(WebhookEndpointCreated {
             endpoint: endpoint(),
             secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned(),
+            warnings: Vec::new(),
+        })),
+        "WebhookEndpointChanged" => value(serde_json::to_value(WebhookEndpointChanged {
+            endpoint: endpoint(),
+            warnings: Vec::new(),
+        })),
+        "WebhookPreview" => value(serde_json::to_value(WebhookPreview {
+            content_type: "application/json".to_owned(),
+            body: "{\"text\":\"Success: test of ABC Company Failover Plan\"}".to_owned(),
         })),
         "WebhookDelivery" => value(serde_json::to_value(delivery())),
         "WebhookJob" => value(serde_json::to_value(job())),

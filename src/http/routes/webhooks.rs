@@ -16,8 +16,9 @@ use super::paths::{DeliveryPath, EndpointConditions, EndpointPath, JobPath};
 use super::reply::{Accepted, Created};
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
-    WebhookDelivery, WebhookEndpoint, WebhookEndpointCreate, WebhookEndpointCreated, WebhookEndpointPatch,
-    WebhookEndpointSecret, WebhookJob, WebhookResend, WebhookSecretRotation,
+    WebhookDelivery, WebhookEndpoint, WebhookEndpointChanged, WebhookEndpointCreate, WebhookEndpointCreated,
+    WebhookEndpointPatch, WebhookEndpointSecret, WebhookJob, WebhookPreview, WebhookPreviewInput,
+    WebhookResend, WebhookSecretRotation,
 };
 use crate::app::OpContext;
 use crate::app::webhooks::{Change, DeliveryFilter, Unchanged};
@@ -88,6 +89,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(require_scope(read, &[STORED], routes!(get_webhook_job)))
         .routes(require_scope(read, &[STORED], routes!(list_webhook_endpoints)))
         .routes(require_scope(read, &[STORED], routes!(get_webhook_endpoint)))
+        .routes(require_scope(read, &[STORED], routes!(preview_webhook_endpoint)))
         .routes(require_scope(read, &[STORED], routes!(list_webhook_deliveries)))
         .routes(require_scope(read, &[STORED], routes!(get_webhook_delivery)))
 }
@@ -109,7 +111,7 @@ async fn create_webhook_endpoint(
     let location = state
         .links()
         .api(&format!("/webhook-endpoints/{}", new.endpoint.id));
-    let body = WebhookEndpointCreated::new(&new.endpoint, &new.secret);
+    let body = WebhookEndpointCreated::new(&new.endpoint, &new.secret, new.warnings);
     Ok(Created { location, body })
 }
 
@@ -154,12 +156,14 @@ async fn change(
         move |endpoint: &Endpoint| tags.contains(&tag_of(endpoint))
     });
     let unchanged = unchanged.as_ref().map(|is_same| is_same as Unchanged<'_>);
-    let endpoint = state
+    let changed = state
         .app()
         .webhooks()
         .change(context, id, change, unchanged)
         .await?;
-    Ok(tagged(&endpoint))
+    let tag = tag_of(&changed.endpoint);
+    let body = WebhookEndpointChanged::new(&changed.endpoint, changed.warnings);
+    Ok(([(ETAG, tag)], Json(body)))
 }
 
 /// Read a webhook endpoint
@@ -187,7 +191,7 @@ async fn get_webhook_endpoint(
     params(EndpointPath, EndpointConditions),
     request_body(content = WebhookEndpointPatch, content_type = "application/merge-patch+json",
         description = "A JSON Merge Patch; the media type `application/json` is accepted as well."),
-    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint,
+    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpointChanged,
         headers(("ETag" = String, description = "The entity tag of its settings, for `If-Match`.")))))]
 async fn update_webhook_endpoint(
     State(state): State<HttpState>,
@@ -208,7 +212,7 @@ async fn update_webhook_endpoint(
     tag = "webhooks",
     params(EndpointPath, EndpointConditions),
     request_body = WebhookEndpointCreate,
-    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpoint,
+    responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpointChanged,
         headers(("ETag" = String, description = "The entity tag of its settings, for `If-Match`.")))))]
 async fn replace_webhook_endpoint(
     State(state): State<HttpState>,
@@ -421,6 +425,25 @@ async fn test_webhook_endpoint(
     let location = state.links().api(&format!("/webhook-deliveries/{}", delivery.id));
     let body = WebhookDelivery::from(&delivery);
     Ok(Accepted { location, body })
+}
+
+/// Preview a message
+///
+/// Shows what would be sent to the endpoint for the example of an event type, in its own format or another, by its own
+/// template or another. Nothing is sent or changed, and a routing key is masked.
+#[utoipa::path(post, path = "/api/v1/webhook-endpoints/{endpointId}/preview", operation_id = "previewWebhookEndpoint",
+    tag = "webhooks",
+    params(EndpointPath),
+    request_body = Option<WebhookPreviewInput>,
+    responses((status = 200, description = "What would be sent.", body = WebhookPreview)))]
+async fn preview_webhook_endpoint(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<EndpointId>,
+    body: OptionalJson<WebhookPreviewInput>,
+) -> Result<Json<WebhookPreview>, Problem> {
+    let wanted = body.typed.unwrap_or_default();
+    Ok(Json(state.app().webhooks().preview(&context, id, wanted).await?))
 }
 
 impl EnumParam for DeliveryState {

@@ -108,7 +108,7 @@ impl Store {
         let mut attempts: HashMap<String, Vec<AnyRow>> = HashMap::new();
         if !rows.is_empty() {
             let mut sql = Sql::new(
-                "select delivery_id, number, at, duration_us, status, error, location, response from webhook_attempts \
+                "select delivery_id, number, at, duration_us, status, error, location, response, warning from webhook_attempts \
                  where 1 = 1",
             );
             let ids = rows
@@ -177,5 +177,6 @@ fn attempt_from(row: &AnyRow) -> Result<Attempt, Error> {
             .transpose()?,
         location: row.opt_text("location")?,
         response: row.opt_text("response")?,
+        warning: row.opt_text("warning")?,
     })
 }

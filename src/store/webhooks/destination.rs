@@ -7,9 +7,10 @@ use sqlx::any::AnyRow;
 use super::super::Error;
 use super::super::row::Columns as _;
 use super::super::seal::Sealer;
-use super::{opened, purpose};
+use super::{formats, opened, purpose};
 use crate::domain::webhook::Format;
 use crate::domain::webhook::endpoint::{Headers, Signer, SigningSecret};
+use crate::domain::webhook::options::FormatOptions;
 use crate::domain::webhook::signing::{BodySignature, SigningKey};
 use crate::domain::webhook::target::TargetUrl;
 
@@ -30,11 +31,13 @@ pub struct Destination {
     pub headers: Headers,
     /// How the body looks.
     pub format: Format,
+    /// What the format takes beside the address.
+    pub options: FormatOptions,
 }
 
 /// What is read of an endpoint's row.
 pub(super) const COLUMNS: &str = "url, secret, headers, format, signing_key, signs_v1a, previous_secret, \
-     previous_signing_key, body_signature";
+     previous_signing_key, body_signature, format_options";
 
 /// The columns of [`COLUMNS`] that hold text.
 const TEXTS: &[&str] = &[
@@ -46,6 +49,7 @@ const TEXTS: &[&str] = &[
     "previous_secret",
     "previous_signing_key",
     "body_signature",
+    "format_options",
 ];
 
 /// An endpoint's row as it is stored: what it becomes changes only when this does.
@@ -90,6 +94,7 @@ pub(super) fn of_endpoint(row: &AnyRow, sealer: &Sealer) -> Result<Destination, 
         format: Format::parse(&row.text("format")?).ok_or(Error::Corrupt {
             what: "webhook_endpoints.format",
         })?,
+        options: formats::options_from(row, sealer)?,
     })
 }
 
@@ -105,6 +110,7 @@ pub(super) fn of_callback(row: &AnyRow, sealer: &Sealer) -> Result<Destination, 
         body_signature: None,
         headers: Headers::default(),
         format: Format::Standard,
+        options: FormatOptions::default(),
     })
 }
 

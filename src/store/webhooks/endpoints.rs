@@ -14,7 +14,7 @@ use super::super::seal::Sealer;
 use super::super::sql::Sql;
 use super::super::text::{checked, opt_checked, opt_kept};
 use super::super::{Error, Store, Tx, tenants};
-use super::{destination, purpose};
+use super::{destination, formats, purpose};
 use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
@@ -24,7 +24,7 @@ use crate::domain::webhook::signing::BodySignature;
 use crate::domain::webhook::target::TargetUrl;
 use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner, Sealed};
 
-const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, headers, max_concurrency, enabled, \
+const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, format_options, headers, max_concurrency, enabled, \
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
      told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants, signing_key, signs_v1a, \
      previous_secret, previous_signing_key, rotated_at, body_signature";
@@ -59,8 +59,8 @@ impl Tx {
         sqlx::query(
             "insert into webhook_endpoints (id, url, shown_url, secret, description, event_types, filter, format, headers, \
                  max_concurrency, enabled, created_at, updated_at, owner_issuer, owner_subject, owner_tenants, signs_v1a, \
-                 body_signature) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17)",
+                 body_signature, format_options) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18)",
         )
         .bind(id.to_string())
         .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
@@ -79,6 +79,7 @@ impl Tx {
         .bind(tenants::owner_column(owner.tenants.as_ref())?)
         .bind(i64::from(settings.signs_v1a))
         .bind(settings.body_signature.map(BodySignature::as_str))
+        .bind(formats::sealed_options(&sealer, &settings.options)?)
         .execute(self.connection())
         .await?;
         for tenant in owner.tenants.iter().flatten() {
@@ -104,7 +105,7 @@ impl Tx {
         sqlx::query(
             "update webhook_endpoints set url = $1, shown_url = $2, description = $3, \
                  event_types = $4, filter = $5, format = $6, headers = $7, max_concurrency = $8, enabled = $9, \
-                 disabled_reason = $10, updated_at = $11, signs_v1a = $12, body_signature = $13 \
+                 disabled_reason = $10, updated_at = $11, signs_v1a = $12, body_signature = $13, format_options = $15 \
              where id = $14",
         )
         .bind(sealer.seal(purpose::ENDPOINT_URL, &url)?)
@@ -121,6 +122,7 @@ impl Tx {
         .bind(i64::from(settings.signs_v1a))
         .bind(settings.body_signature.map(BodySignature::as_str))
         .bind(endpoint.id.to_string())
+        .bind(formats::sealed_options(&sealer, &settings.options)?)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -327,6 +329,10 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
             body_signature: row
                 .opt_text("body_signature")?
                 .and_then(|word| BodySignature::parse(&word)),
+            options: sealed
+                .as_ref()
+                .map(|(destination, _)| destination.options.clone())
+                .unwrap_or_default(),
         },
         disabled_reason: row
             .opt_text("disabled_reason")?

@@ -4,7 +4,7 @@
 //! changes endpoints is in [`endpoints`], the lists that people see in [`deliveries`]. What the dispatcher does with due
 //! rows is in [`lanes`], `choose`, [`claims`] and [`outcomes`], each a few statements over sets of rows whatever their
 //! number, and with those of a whole endpoint at once in [`sweep`]. What is sent again is in [`resend`] and [`jobs`], the change of
-//! secrets in [`rotation`]. URLs, header values and secrets are sealed.
+//! secrets in [`rotation`], what formats keep in [`formats`]. URLs, header values and secrets are sealed.
 
 mod choose;
 pub mod claims;
@@ -12,6 +12,7 @@ pub mod deliveries;
 pub mod destination;
 pub mod endpoints;
 pub mod fan_out;
+pub mod formats;
 pub mod jobs;
 pub mod lanes;
 pub mod opened;
@@ -42,6 +43,8 @@ mod purpose {
     pub(super) const ENDPOINT_KEY: &str = "webhook_endpoints.signing_key";
     pub(super) const ENDPOINT_PREVIOUS_SECRET: &str = "webhook_endpoints.previous_secret";
     pub(super) const ENDPOINT_PREVIOUS_KEY: &str = "webhook_endpoints.previous_signing_key";
+    pub(super) const FORMAT_OPTIONS: &str = "webhook_endpoints.format_options";
+    pub(super) const BODY: &str = "webhook_bodies.body";
     pub(super) const CALLBACK_URL: &str = "webhook_callbacks.url";
     pub(super) const CALLBACK_SECRET: &str = "webhook_callbacks.secret";
 }

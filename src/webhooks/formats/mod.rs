@@ -1,101 +1,258 @@
 //! Formats: how an event looks to its receiver, and what the receiver's answer means.
 //!
-//! One file per format and one row in [`FORMATS`]; an endpoint can have a format as soon as the row is there. A format
-//! renders and judges; it never sends, and knows neither retries nor health. Tests: in each file, and over sockets in
-//! `tests/it/delivery`.
+//! One file per format with its row, and [`FORMATS`], the table of all: an endpoint can have a format as soon as its row is
+//! there. A chat format draws a [`message::Message`] at the first detail that the service takes (`drawing`), with names
+//! escaped (`text`); `template` renders an owner's own text instead. Formats neither send nor wait, and know neither
+//! retries nor health. Tests: in each file, `property_tests`, and over sockets in `tests/it/delivery/formats.rs`.
 
+mod cloudevents;
+mod discord;
+mod drawing;
+mod googlechat;
+mod mattermost;
+mod message;
+mod pagerduty;
+mod pages;
+#[cfg(test)]
+mod property_tests;
+mod servicenow;
+mod shape;
+mod slack;
+#[cfg(test)]
+mod snapshot_tests;
 pub mod standard;
+mod teams;
+mod template;
+mod text;
+pub(super) mod verdict;
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use http::HeaderMap;
 use jiff::Timestamp;
 
+use self::message::Message;
+use self::shape::Shape;
+use self::text::Dialect;
+use self::verdict::{Verdict, by_status};
 use super::answer::Answer;
-use crate::clock::retry_after;
-use crate::domain::webhook::endpoint::SigningSecret;
-use crate::domain::webhook::{AttemptError, Format};
+use crate::domain::event::EventType;
+use crate::domain::field_error::FieldError;
+use crate::domain::links::Links;
+use crate::domain::webhook::Format;
+use crate::domain::webhook::options::FormatOptions;
+use crate::domain::webhook::target::TargetUrl;
 
 /// Every format that can be sent.
-static FORMATS: &[(Format, &dyn WireFormat)] = &[(Format::Standard, &standard::Standard)];
+static FORMATS: &[Row] = &[
+    standard::ROW,
+    cloudevents::ROW,
+    slack::ROW,
+    teams::ROW,
+    mattermost::ROW,
+    discord::ROW,
+    googlechat::ROW,
+    pagerduty::ROW,
+    servicenow::ROW,
+];
 
-/// How far a receiver's clock and ours may differ before it explains a refusal; receivers tolerate 5 minutes.
-const SKEW_LIMIT: Duration = Duration::from_mins(4);
+/// One way to write an event.
+pub(super) struct Row {
+    /// The format.
+    format: Format,
+    /// The content type of its bodies.
+    content_type: &'static str,
+    /// How the service reads text.
+    dialect: Dialect,
+    /// How many deliveries a second the service takes; none when that is the receiver's own affair.
+    per_second: Option<u32>,
+    /// Parameters that an address gets unless it has them.
+    query: &'static [(&'static str, &'static str)],
+    /// Whether it is signed as Standard Webhooks 1.0 says. Where the address is the credential it is not.
+    pub(super) signed: bool,
+    /// Whether the body of the first attempt is kept for the next ones, since another version would draw it otherwise.
+    pub(super) kept: bool,
+    /// What its addresses look like.
+    shape: Shape,
+    /// The body; none when the gateway itself fails at it.
+    body: fn(&Outgoing<'_>) -> Option<String>,
+    /// What the receiver's answer means.
+    pub(super) verdict: fn(&Answer, Timestamp) -> Verdict,
+}
+
+impl Row {
+    /// What chat formats have in common.
+    const CHAT: Self = Self {
+        format: Format::Slack,
+        content_type: "application/json",
+        dialect: Dialect::Plain,
+        per_second: Some(1),
+        query: &[],
+        signed: false,
+        kept: true,
+        shape: Shape::ANY,
+        body: |_| None,
+        verdict: by_status,
+    };
+
+    /// Whether what is sent to an endpoint with these options is kept for the next attempts.
+    pub(super) const fn keeps(&self, options: &FormatOptions) -> bool {
+        self.kept || options.template.is_some()
+    }
+
+    /// The address that is dialled.
+    pub(super) fn address(&self, target: &TargetUrl) -> TargetUrl {
+        let with = |target: TargetUrl, (name, value): &(&str, &str)| target.with_parameter(name, value);
+        self.query.iter().fold(target.clone(), with)
+    }
+}
 
 /// An event on its way to one receiver.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing<'a> {
     /// The event's id, the same on every attempt.
     pub(super) id: &'a str,
+    /// Its type.
+    pub(super) kind: EventType,
     /// The event's stored body.
     pub(super) body: &'a str,
-    /// What signs it.
-    pub(super) secret: &'a SigningSecret,
-    /// When this attempt begins.
-    pub(super) at: Timestamp,
+    /// What the format takes beside the address.
+    pub(super) options: &'a FormatOptions,
+    /// Where links begin.
+    pub(super) links: &'a Links,
+}
+
+impl Outgoing<'_> {
+    fn message(&self) -> Message {
+        Message::of(self.kind, self.id, self.body, self.links)
+    }
 }
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rendered {
-    /// The body.
-    pub(super) body: Bytes,
+pub struct Rendered {
     /// Its content type.
-    pub(super) content_type: &'static str,
-    /// Headers that belong to the format, signatures among them.
-    pub(super) headers: HeaderMap,
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+    /// What its owner should know of it.
+    pub warning: Option<String>,
 }
 
-/// What an answer means for the delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The receiver has it.
-    Accepted,
-    /// The receiver does not have it.
-    Failed(AttemptError),
+/// The event as it is sent. A template that fails is replaced by the format's own body, with a warning. `None` when the
+/// gateway itself fails at it.
+pub(super) fn render(row: &Row, event: &Outgoing<'_>) -> Option<Rendered> {
+    let mut warning = None;
+    if let Some(text) = &event.options.template {
+        let content_type = event.options.content_type.as_deref().unwrap_or(row.content_type);
+        match template::render(text, row.dialect, content_type, event) {
+            Ok(body) => {
+                return Some(Rendered {
+                    content_type: content_type.to_owned(),
+                    body,
+                    warning,
+                });
+            }
+            Err(failure) => {
+                warning = Some(format!(
+                    "the template failed, the built-in message was sent: {failure}"
+                ));
+            }
+        }
+    }
+    Some(Rendered {
+        content_type: row.content_type.to_owned(),
+        body: (row.body)(event)?,
+        warning,
+    })
 }
 
-/// One way to write an event.
-pub(super) trait WireFormat: Sync {
-    /// The event as it is sent; `None` when the gateway itself fails at it.
-    fn render(&self, event: Outgoing<'_>) -> Option<Rendered>;
+/// What a bot writes of an event.
+pub(super) struct BotMessage {
+    /// The message as the format draws it.
+    pub(super) body: serde_json::Value,
+    /// The failover whose message it belongs to.
+    pub(super) session: Option<String>,
+    /// Whether it is bad news.
+    pub(super) is_bad: bool,
+}
 
-    /// What the receiver's answer means; by its status alone unless the service says it otherwise.
-    fn verdict(&self, answer: &Answer, now: Timestamp) -> Verdict {
-        by_status(answer, now)
+/// The message of an event, for a bot; `None` when the gateway itself fails at it.
+pub(super) fn bot_message(row: &Row, event: &Outgoing<'_>) -> Option<BotMessage> {
+    let message = event.message();
+    Some(BotMessage {
+        body: serde_json::from_str(&(row.body)(event)?).ok()?,
+        session: message.session,
+        is_bad: matches!(message.tone, message::Tone::Bad | message::Tone::Warning),
+    })
+}
+
+/// An event as it would be sent to an endpoint, credentials masked.
+///
+/// # Errors
+/// What is wrong with the template; `None` inside when the gateway itself fails.
+pub fn preview(
+    format: Format,
+    options: &FormatOptions,
+    links: &Links,
+    (id, kind, body): (&str, EventType, &str),
+) -> Result<Option<Rendered>, String> {
+    let Some(row) = of(format) else { return Ok(None) };
+    let mut shown = options.clone();
+    if options.routing_key.is_some() || format == Format::PagerDuty {
+        shown.routing_key = Some(crate::domain::webhook::target::MASK.into());
+    }
+    let event = Outgoing {
+        id,
+        kind,
+        body,
+        options: &shown,
+        links,
+    };
+    if let Some(text) = &shown.template {
+        let content_type = shown.content_type.as_deref().unwrap_or(row.content_type);
+        template::render(text, row.dialect, content_type, &event).map_err(|failure| failure.to_string())?;
+    }
+    Ok(render(row, &event))
+}
+
+/// What is odd about an endpoint, although it may be right: each with its pointer.
+#[must_use]
+pub fn warnings(format: Format, options: &FormatOptions, target: &TargetUrl) -> Vec<FieldError> {
+    let address = address_warning(format, options.bot.is_some(), target);
+    let mut found: Vec<FieldError> = address
+        .map(|detail| FieldError::new("/url", detail))
+        .into_iter()
+        .collect();
+    if options
+        .routing_key()
+        .is_some_and(|key| key.len() != 32 || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    {
+        let detail = "this does not look like a routing key of PagerDuty, which has 32 letters and digits";
+        found.push(FieldError::new("/routingKey", detail));
+    }
+    found
+}
+
+fn address_warning(format: Format, bot: bool, target: &TargetUrl) -> Option<String> {
+    match (format, bot) {
+        (Format::Slack, true) => slack::API.warning(target),
+        (_, true) => None,
+        (_, false) => of(format)?.shape.warning(target),
     }
 }
 
 /// The formats that can be sent.
 pub fn supported() -> impl Iterator<Item = Format> {
-    FORMATS.iter().map(|(format, _)| *format)
+    FORMATS.iter().map(|row| row.format)
+}
+
+/// How many deliveries a second an endpoint of this format takes, unless its owner says otherwise.
+#[must_use]
+pub fn default_rate(format: Format) -> Option<u32> {
+    of(format)?.per_second
 }
 
 /// How that format is written; `None` when this program cannot send it.
-pub(super) fn of(format: Format) -> Option<&'static dyn WireFormat> {
-    FORMATS
-        .iter()
-        .find(|(known, _)| *known == format)
-        .map(|(_, writer)| *writer)
-}
-
-/// 2xx is success, 3xx is not followed, and a refusal may be a clock's fault.
-fn by_status(answer: &Answer, now: Timestamp) -> Verdict {
-    match answer.status {
-        200..=299 => Verdict::Accepted,
-        300..=399 => Verdict::Failed(AttemptError::Redirect),
-        400 | 401 | 403 if is_skewed(answer, now) => Verdict::Failed(AttemptError::ClockSkew),
-        _ => Verdict::Failed(AttemptError::HttpStatus),
-    }
-}
-
-fn is_skewed(answer: &Answer, now: Timestamp) -> bool {
-    answer
-        .date
-        .as_deref()
-        .and_then(retry_after::http_date)
-        .is_some_and(|theirs| now.duration_since(theirs).unsigned_abs() > SKEW_LIMIT)
+pub(super) fn of(format: Format) -> Option<&'static Row> {
+    FORMATS.iter().find(|row| row.format == format)
 }
 
 #[cfg(test)]
@@ -103,31 +260,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receiver_whose_clock_differs_is_recognised() {
-        let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a moment");
-        let dated = |date: &str| Answer {
-            date: Some(date.to_owned()),
-            ..Answer::default()
-        };
-        assert!(!is_skewed(&dated("Sun, 01 Mar 2026 12:03:59 GMT"), now));
-        assert!(is_skewed(&dated("Sun, 01 Mar 2026 12:05:00 GMT"), now));
-        assert!(is_skewed(&dated("Sun, 01 Mar 2026 11:55:00 GMT"), now));
-        assert!(!is_skewed(&dated("garbage"), now));
-        assert!(!is_skewed(&Answer::default(), now));
+    fn every_format_has_a_row() {
+        let known: Vec<Format> = supported().collect();
+        assert_eq!(known, Format::ALL);
     }
 
-    #[rstest::rstest]
-    #[case(200, Verdict::Accepted)]
-    #[case(204, Verdict::Accepted)]
-    #[case(302, Verdict::Failed(AttemptError::Redirect))]
-    #[case(401, Verdict::Failed(AttemptError::HttpStatus))]
-    #[case(410, Verdict::Failed(AttemptError::HttpStatus))]
-    #[case(500, Verdict::Failed(AttemptError::HttpStatus))]
-    fn the_class_of_a_status_decides(#[case] status: u16, #[case] verdict: Verdict) {
-        let answer = Answer {
-            status,
-            ..Answer::default()
-        };
-        assert_eq!(by_status(&answer, Timestamp::UNIX_EPOCH), verdict);
+    #[test]
+    fn an_address_gets_the_parameters_that_its_service_needs() {
+        let of_discord = of(Format::Discord).expect("a row");
+        for (url, dialled) in [
+            ("https://d.example/a", "https://d.example/a?wait=true"),
+            (
+                "https://d.example/a?wait=false&thread_id=1",
+                "https://d.example/a?wait=false&thread_id=1",
+            ),
+        ] {
+            let target = TargetUrl::parse(url, false).expect("a URL");
+            assert_eq!(of_discord.address(&target).url().as_str(), dialled);
+        }
     }
 }

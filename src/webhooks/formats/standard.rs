@@ -6,32 +6,27 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
 
-use super::{Outgoing, Rendered, WireFormat};
+use super::Row;
+use super::shape::Shape;
+use super::text::Dialect;
+use super::verdict::by_status;
+use crate::domain::webhook::Format;
 use crate::domain::webhook::endpoint::SigningSecret;
 
 /// The event as it is stored.
-pub(super) struct Standard;
-
-impl WireFormat for Standard {
-    /// The timestamp, and so the signature, is this attempt's; the id is the event's.
-    fn render(&self, event: Outgoing<'_>) -> Option<Rendered> {
-        let second = event.at.as_second();
-        let body = Bytes::copy_from_slice(event.body.as_bytes());
-        let signed = signature(event.secret, event.id, second, &body)?;
-        let mut headers = HeaderMap::new();
-        headers.insert("webhook-id", HeaderValue::try_from(event.id).ok()?);
-        headers.insert("webhook-timestamp", HeaderValue::from(second));
-        headers.insert("webhook-signature", HeaderValue::try_from(signed).ok()?);
-        Some(Rendered {
-            body,
-            content_type: "application/json",
-            headers,
-        })
-    }
-}
+pub(super) const ROW: Row = Row {
+    format: Format::Standard,
+    content_type: "application/json",
+    dialect: Dialect::Plain,
+    per_second: None,
+    query: &[],
+    signed: true,
+    kept: false,
+    shape: Shape::ANY,
+    body: |event| Some(event.body.to_owned()),
+    verdict: by_status,
+};
 
 /// The value of `webhook-signature`; `timestamp` is this attempt's, in seconds since 1970. None only for a secret
 /// that is none, which is never stored.

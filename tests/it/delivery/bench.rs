@@ -140,7 +140,11 @@ impl Bench {
 
     pub async fn patch(&self, id: EndpointId, patch: serde_json::Value) -> Endpoint {
         let patch: WebhookEndpointPatch = serde_json::from_value(patch).expect("a patch");
-        self.verbs.patch(&operator(), id, patch).await.expect("patched")
+        self.verbs
+            .patch(&operator(), id, patch)
+            .await
+            .expect("patched")
+            .endpoint
     }
 
     /// Appends an event that concerns no session.

@@ -4,8 +4,10 @@
 
 mod again;
 mod bench;
+mod bots;
 mod clock;
 mod endings;
+mod formats;
 #[cfg(feature = "demo")]
 mod killed;
 mod order;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use emgate::app::webhooks::Messages;
 use emgate::app::{App, AppParts, Limits};
 use emgate::clock::Clock as _;
 use emgate::runtime::{Nudge, Tasks};
@@ -112,6 +113,7 @@ async fn readiness_reports_since_when_nothing_was_observed() {
             guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
             health: webhooks::DispatcherHealth::default(),
             policies: emgate::domain::policy::Policies::default(),
+            messages: Messages::default(),
         },
         Limits {
             answer: Duration::from_secs(60),

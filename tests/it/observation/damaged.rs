@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use emgate::app::webhooks::Messages;
 use emgate::app::{App, AppParts, Limits};
 use emgate::runtime::{Nudge, Tasks};
 use emgate::webhooks;
@@ -50,6 +51,7 @@ impl Observatory {
             guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
             health: webhooks::DispatcherHealth::default(),
             policies: emgate::domain::policy::Policies::default(),
+            messages: Messages::default(),
         };
         let limits = Limits {
             answer: Duration::from_secs(60),

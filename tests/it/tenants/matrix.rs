@@ -104,6 +104,7 @@ const ROWS: &[(&str, About)] = &[
     ("listWebhookJobs", About::Endpoint),
     ("getWebhookJob", About::Job),
     ("redeliverWebhookDelivery", About::Delivery),
+    ("previewWebhookEndpoint", About::Endpoint),
 ];
 
 /// An operation of the document.

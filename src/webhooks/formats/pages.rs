@@ -1,0 +1,107 @@
+//! The addresses that messages lead to. The pages are those of the console; this is the one place that knows them.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::domain::links::{API, Links};
+
+/// What need not be encoded in an id within a path.
+const ID: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// The longest address that is put into a message; what is longer is left out, since services refuse it.
+const ADDRESS_LIMIT: usize = 512;
+
+/// Where a message leads: absolute below `server.public_url`, a path without it; none where there is nothing to see.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Pages {
+    /// The failover.
+    pub(super) open: Option<String>,
+    /// Its report, once it has ended.
+    pub(super) report: Option<String>,
+    /// Where it is approved, while it waits for that.
+    pub(super) approve: Option<String>,
+}
+
+/// What is known of the failover.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct About<'a> {
+    /// Its operation.
+    pub(super) operation: Option<&'a str>,
+    /// Its session.
+    pub(super) session: Option<&'a str>,
+    /// Whether it ended.
+    pub(super) ended: bool,
+    /// Whether it waits for approval.
+    pub(super) waits: bool,
+}
+
+impl Pages {
+    /// The addresses for a failover.
+    pub(super) fn of(links: &Links, about: About<'_>) -> Self {
+        let encoded = |id: &str| utf8_percent_encode(id, ID).to_string();
+        let to = |path: String| Some(links.to(&path)).filter(|address| address.len() <= ADDRESS_LIMIT);
+        let operation = about.operation.map(encoded);
+        let session = about.session.map(encoded);
+        let report = match (&operation, &session) {
+            (_, Some(id)) => to(format!("{API}/failover-sessions/{id}/report")),
+            (Some(id), None) => to(format!("{API}/operations/{id}/report")),
+            (None, None) => None,
+        };
+        Self {
+            open: operation
+                .as_ref()
+                .or(session.as_ref())
+                .and_then(|id| to(format!("/console/failovers/{id}"))),
+            report: report.filter(|_| about.ended),
+            approve: operation
+                .filter(|_| about.waits)
+                .and_then(|id| to(format!("/console/approvals/{id}"))),
+        }
+    }
+
+    /// What people can follow from a chat: label and absolute address.
+    pub(super) fn buttons(&self) -> Vec<(&'static str, &str)> {
+        let all = [
+            ("Approve…", &self.approve),
+            ("Open", &self.open),
+            ("Report", &self.report),
+        ];
+        all.into_iter()
+            .filter_map(|(label, address)| Some((label, address.as_deref()?)))
+            .filter(|(_, address)| address.starts_with("http"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_public_address_a_chat_gets_no_links_and_a_template_paths() {
+        let about = About {
+            operation: Some("0192"),
+            session: Some("a 9"),
+            ended: true,
+            waits: false,
+        };
+        let pages = Pages::of(&Links::default(), about);
+        assert_eq!(pages.open.as_deref(), Some("/console/failovers/0192"));
+        assert!(pages.buttons().is_empty());
+        let url = "https://dr.example/emgate/".parse().expect("a URL");
+        let pages = Pages::of(&Links::below(Some(&url)), about);
+        assert_eq!(
+            pages.buttons(),
+            [
+                ("Open", "https://dr.example/emgate/console/failovers/0192"),
+                (
+                    "Report",
+                    "https://dr.example/emgate/api/v1/failover-sessions/a%209/report"
+                ),
+            ]
+        );
+    }
+}
