@@ -2,7 +2,7 @@
 //! replicas.
 //!
 //! A transaction collects its rows ([`Tx::append_audit`]) and writes them as its last statements, so that the lock on the
-//! chain's end (`audit_head`) is held for one statement and the commit. The end of an operation has its row without
+//! chain's end (`audit_head`) is held for two statements and the commit. The end of an operation has its row without
 //! anybody asking for it (`operations`). The file of SQLite has one writer, which orders the chain by itself.
 
 pub mod chain;
@@ -45,6 +45,11 @@ impl Tx {
             return Ok(None);
         }
         let at = self.clock().now();
+        // Of several replicas the last to commit is seldom the next: they ask for the end.
+        if self.engine() == Engine::Postgres {
+            self.append_at_end(&entries, at).await?;
+            return Ok(None);
+        }
         let (mut turn, known) = self.store.chain_end.turn().await?;
         if let Some(known) = known {
             let (rows, end) = chained(&entries, &known, at)?;
@@ -53,13 +58,19 @@ impl Tx {
                 return Ok(Some(turn));
             }
         }
-        let known = self.lock_chain().await?;
-        let (rows, end) = chained(&entries, &known, at)?;
-        if !self.append_at(&rows, at, &known, &end).await? {
-            return Err(CORRUPT);
-        }
-        turn.end = Some(end);
+        turn.end = Some(self.append_at_end(&entries, at).await?);
         Ok(Some(turn))
+    }
+
+    /// Appends after the end that the database tells; the new end.
+    async fn append_at_end(&mut self, entries: &[AuditEntry], at: Timestamp) -> Result<Link, Error> {
+        let known = self.lock_chain().await?;
+        let (rows, end) = chained(entries, &known, at)?;
+        if self.append_at(&rows, at, &known, &end).await? {
+            Ok(end)
+        } else {
+            Err(CORRUPT)
+        }
     }
 
     /// Appends `rows` after `known` and makes `end` the chain's end; false, and nothing, when `known` is not its end.
@@ -96,8 +107,8 @@ impl Tx {
     }
 }
 
-/// The chain's end as this process committed it last. Its commits append one after the other, so that they need not ask
-/// the database for the end; where another replica appended meanwhile, they do.
+/// The chain's end as this process committed it last, for a file: nobody else writes to it, so that commits need not ask for the
+/// end.
 #[derive(Default)]
 pub(in crate::store) struct ChainEnd(Arc<Mutex<Option<Link>>>);
 
