@@ -49,6 +49,7 @@ const READ_ONLY: &[&str] = &[
     "owner",
     "disabledReason",
     "publicKey",
+    "warnings",
     "createdAt",
     "updatedAt",
 ];
