@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check guides oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check guides prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -21,8 +21,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, units of systemd, OpenAPI document, generated clients and requests, guides, identity provider, documentation page in a browser
-	@scripts/steps.sh lint unit helm systemd openapi-check sdk-check guides oidc api-fuzz-short browser
+test: ## Everything CI runs: lint, tests, chart, units of systemd, OpenAPI document, generated clients and requests, guides, alerts, identity provider, documentation page in a browser
+	@scripts/steps.sh lint unit helm systemd openapi-check sdk-check guides prometheus oidc api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -83,6 +83,12 @@ sdk-check: $(BINARY) ## Generate clients from the document, compile them, and us
 guides: $(BINARY) ## The examples of docs/guides against a gateway: receivers, the official webhook libraries, automation platforms
 	scripts/guides.sh $(BINARY)
 
+prometheus: $(BINARY) ## Alerts, runbooks, dashboards: rule tests, and Debian's Prometheus before a gateway with faults
+	scripts/prometheus.sh $(BINARY)
+
+prometheus-full: $(BINARY) ## The same with every duration as operators get it: half an hour
+	scripts/prometheus.sh $(BINARY) --full
+
 oidc: $(BINARY) ## A real identity provider before a real gateway: rotation, and a provider that is away, slow or hostile
 	scripts/tools.sh oidc
 	node tests/oidc/provider.mjs $(BINARY)
@@ -110,7 +116,7 @@ model: ## Every order of steps of the at-most-once protocol, in small and larger
 	MODEL=large cargo test --locked --test model -- --nocapture
 
 prove: ## Every proof that takes longer than CI allows: chaos, streams, the model, fuzzing, generated requests, packages, benchmarks
-	@scripts/steps.sh chaos streams model fuzz api-fuzz packages bench
+	@scripts/steps.sh chaos streams model fuzz api-fuzz prometheus-full packages bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo demo --fast

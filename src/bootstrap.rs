@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod check;
+mod gauges;
 mod shares;
 
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ use crate::config::Config;
 use crate::domain::id::LogonId;
 use crate::domain::links::Links;
 use crate::http::{self, HttpState};
-use crate::runtime::{Nudge, Tasks, Turn, Worker};
+use crate::runtime::{Nudge, Tasks};
 #[cfg(feature = "postgres")]
 use crate::store::notifications::NotificationListener;
 use crate::store::replicas::Heartbeat;
@@ -33,6 +34,7 @@ use crate::telemetry;
 use crate::upstream::{self, EmClient};
 use crate::watcher::Watcher;
 use crate::webhooks;
+use gauges::Gauges;
 
 /// How long open requests may take to finish when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -40,8 +42,6 @@ const DRAIN: Duration = Duration::from_secs(20);
 const FINISH: Duration = Duration::from_secs(10);
 /// How long logging off may take.
 const LOGOFF: Duration = Duration::from_secs(5);
-/// How often histograms are folded.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Why the gateway could not start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -232,6 +232,7 @@ impl Opened {
             },
             policies: config.policies.clone(),
         };
+        gauges::show_configuration(&config);
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -255,9 +256,17 @@ impl Opened {
         tasks.drive(watcher, watcher_nudge);
         tasks.drive(webhooks::Jobs::new(of_workers.clone()), Nudge::default());
         tasks.drive(ClockRecorder::new(of_workers.clone()), Nudge::default());
-        tasks.drive(Pruner::new(of_workers, &config.retention), Nudge::default());
+        tasks.drive(
+            Pruner::new(of_workers.clone(), &config.retention),
+            Nudge::default(),
+        );
         dispatcher.start();
-        tasks.drive(MetricsUpkeep, Nudge::default());
+        let gauges = Gauges {
+            em: em.clone(),
+            store: of_workers,
+            state: state.clone(),
+        };
+        tasks.drive(gauges, Nudge::default());
 
         Ok(Self {
             em,
@@ -461,17 +470,6 @@ async fn resume_logons(store: &Store, em: &EmClient) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-struct MetricsUpkeep;
-
-impl Worker for MetricsUpkeep {
-    const NAME: &'static str = "metrics upkeep";
-
-    async fn activate(&mut self) -> Turn {
-        telemetry::upkeep();
-        Turn::Rest(UPKEEP)
-    }
 }
 
 #[cfg(unix)]

@@ -64,7 +64,7 @@ async fn turns(world: &World) -> f64 {
 
 /// The duration of all turns together, in seconds.
 async fn looking(world: &World) -> f64 {
-    gauge(world, "emgate_observation_seconds_sum").await
+    gauge(world, "emgate_watch_look_duration_seconds_sum").await
 }
 
 async fn gauge(world: &World, name: &str) -> f64 {

@@ -117,6 +117,13 @@ impl Issuer {
         }
     }
 
+    /// How long ago the keys in use were fetched.
+    pub fn key_age(&self) -> Option<Duration> {
+        let state = self.state.lock();
+        let held = state.held.as_ref()?;
+        Some(age(held.fetched_at, self.clock.now()))
+    }
+
     /// What refreshes the keys, and what wakes it.
     pub fn refresh(self: &Arc<Self>) -> (KeyRefresh, Nudge) {
         (KeyRefresh(self.clone()), self.nudge.clone())

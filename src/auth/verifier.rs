@@ -1,6 +1,7 @@
 //! From a token's text to its caller: form, signature, claims, rights, in this order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jsonwebtoken::Algorithm;
@@ -15,6 +16,7 @@ use super::verified::{Fingerprint, Verified, VerifiedTokens};
 use crate::clock::SharedClock;
 use crate::domain::access::Caller;
 use crate::runtime::Nudge;
+use crate::telemetry::names;
 
 /// Verifies tokens by the rules of `[auth]`.
 pub struct Verifier {
@@ -56,14 +58,24 @@ impl Verifier {
         if let Some(known) = self.verified.get(fingerprint) {
             let fresh = known.times.check(self.clock.now(), self.config.leeway);
             if fresh.is_ok() && self.is_trusted(&known) {
+                count("remembered");
                 return Ok(known.caller.clone());
             }
             self.verified.forget(fingerprint);
         }
-        let verified = self.verify(token).await?;
+        let verified = self.verify(token).await;
+        count(if verified.is_ok() { "accepted" } else { "refused" });
+        let verified = verified?;
         let caller = verified.caller.clone();
         self.verified.remember(fingerprint, verified);
         Ok(caller)
+    }
+
+    /// How old the keys are that each issuer's tokens are verified with; those are missing whose keys are not known.
+    pub fn key_ages(&self) -> impl Iterator<Item = (&str, Duration)> {
+        self.issuers
+            .iter()
+            .filter_map(|issuer| Some((issuer.config.issuer.as_str(), issuer.key_age()?)))
     }
 
     /// What keeps the keys of the issuers fresh, one worker for each, and what wakes it.
@@ -223,6 +235,10 @@ pub(super) struct Signed<'v> {
     pub algorithm: Algorithm,
     pub key_id: Option<String>,
     pub by: SignedBy<'v>,
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!(names::AUTH_VERIFICATIONS, "outcome" => outcome).increment(1);
 }
 
 /// Whose key signed a token.

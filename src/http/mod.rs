@@ -102,7 +102,9 @@ impl HttpState {
         &self.0.config
     }
 
-    fn verifier(&self) -> &Verifier {
+    /// What verifies the tokens of callers.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
         &self.0.verifier
     }
 

@@ -26,6 +26,7 @@ use super::stream_slots::Slot;
 use crate::app::OpContext;
 use crate::app::streams::{Cut, Entry, EventStream, LogPosition, OpenStream, Step};
 use crate::clock::SharedClock;
+use crate::telemetry::names;
 
 /// How often a comment is sent, so that proxies and readers see that the connection lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -55,8 +56,15 @@ impl Seat {
         })
     }
 
-    /// The stream as the answer.
-    pub(super) fn answer(self, state: &HttpState, context: &OpContext, open: OpenStream) -> Response {
+    /// The stream, of this kind, as the answer.
+    pub(super) fn answer(
+        mut self,
+        state: &HttpState,
+        context: &OpContext,
+        kind: &'static str,
+        open: OpenStream,
+    ) -> Response {
+        self.slot.count_as(kind);
         let sending = Sending {
             first: Some(preamble(open.position, open.is_reset)),
             stream: open.stream,
@@ -115,6 +123,10 @@ fn frame(entry: &Entry) -> Bytes {
     })
 }
 
+fn count_dropped(reason: &'static str) {
+    metrics::counter!(names::STREAMS_DROPPED, "reason" => reason).increment(1);
+}
+
 /// A stream on its way to its reader.
 struct Sending {
     first: Option<Bytes>,
@@ -139,12 +151,14 @@ impl Sending {
             let valid = self.clock.now().duration_until(self.expires_at);
             let Ok(valid) = Duration::try_from(valid) else {
                 self.is_over = true;
+                count_dropped("expired");
                 break UNAUTHORIZED.into();
             };
             tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => {
                     self.is_over = true;
+                    count_dropped("stopping");
                     break STOPPING.into();
                 }
                 // Compared again with the clock, which may have been set.
@@ -156,6 +170,7 @@ impl Sending {
                         self.is_over = true;
                         break END.into();
                     }
+                    // Counted where it was cut: a reader that takes nothing never comes here.
                     Ok(Step::Cut) => return None,
                     Err(error) => {
                         // The reader comes back with the id of its last event, here or to another replica.
@@ -163,6 +178,7 @@ impl Sending {
                             error = &error as &dyn std::error::Error,
                             "a stream ends because the event log cannot be read"
                         );
+                        count_dropped("store");
                         return None;
                     }
                 },

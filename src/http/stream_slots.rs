@@ -37,6 +37,7 @@ struct Open {
 pub(super) struct Slot {
     slots: StreamSlots,
     subject: u64,
+    counted: Option<&'static str>,
 }
 
 impl StreamSlots {
@@ -69,11 +70,19 @@ impl StreamSlots {
         }
         *of_subject += 1;
         open.all += 1;
-        metrics::gauge!(names::STREAMS).increment(1);
         Ok(Slot {
             slots: self.clone(),
             subject,
+            counted: None,
         })
+    }
+}
+
+impl Slot {
+    /// Shows the stream among those of its kind.
+    pub(super) fn count_as(&mut self, kind: &'static str) {
+        metrics::gauge!(names::STREAMS, "kind" => kind).increment(1);
+        self.counted = Some(kind);
     }
 }
 
@@ -87,6 +96,8 @@ impl Drop for Slot {
                 open.by_subject.remove(&self.subject);
             }
         }
-        metrics::gauge!(names::STREAMS).decrement(1);
+        if let Some(kind) = self.counted {
+            metrics::gauge!(names::STREAMS, "kind" => kind).decrement(1);
+        }
     }
 }

@@ -55,7 +55,8 @@ impl Certificate {
         let pair = Pair::read(files)
             .await
             .map_err(|error| Error::Tls(error.into()))?;
-        let (config, _) = pair.config().map_err(Error::Tls)?;
+        let (config, leaf) = pair.config().map_err(Error::Tls)?;
+        Facts::of(&leaf).gauge_expiry("server");
         Ok(Self {
             files: files.clone(),
             served: RustlsConfig::from_config(config),
@@ -75,6 +76,7 @@ impl Certificate {
         self.content = content;
         self.doubt = None;
         let facts = Facts::of(leaf);
+        facts.gauge_expiry("server");
         tracing::info!(
             subject = facts.subject,
             issuer = facts.issuer,

@@ -8,6 +8,7 @@
 //! engines, `tests/it/store_start`, `tests/it/store_faults.rs`, `tests/it/replicas`, `tests/chaos`.
 
 pub mod audit;
+pub mod census;
 mod commands;
 pub mod config;
 pub mod cursor;

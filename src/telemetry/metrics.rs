@@ -7,6 +7,7 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 use parking_lot::Mutex;
 
 /// What a metric is.
@@ -44,19 +45,30 @@ macro_rules! metrics_table {
 
 metrics_table! {
     BUILD_INFO = Gauge "emgate_build_info" ["version"] "Always 1; the label has the version.";
-    STARTED_AT = Gauge "emgate_start_time_seconds" [] "When the process started, in seconds since 1970.";
+    CONFIG_INFO = Gauge "emgate_config_info" ["store" "tls" "policies"] "Always 1; the labels have what the configuration chose.";
+    CERTIFICATE_EXPIRY = Gauge "emgate_certificate_expiry_timestamp_seconds" ["which"] "Until when the certificate is valid that is served (`server`) or that EM presents (`upstream`), in seconds since 1970.";
+    STORE_UP = Gauge "emgate_store_up" [] "1 while the store answers and takes writes, else 0.";
+    REPLICAS = Gauge "emgate_replicas" [] "Replicas that work on the store, this one included.";
+    LEASE_HELD = Gauge "emgate_lease_held" ["lease"] "1 while this replica does what one replica does for all, else 0.";
+
+    AUTH_VERIFICATIONS = Counter "emgate_auth_verifications_total" ["outcome"] "Tokens that were verified, known from before, or refused.";
+    KEYS_AGE = Gauge "emgate_jwks_age_seconds" ["issuer"] "Time since the keys of an issuer were fetched, in seconds.";
 
     HTTP_REQUESTS = Counter "emgate_http_requests_total" ["method" "route" "status"] "Requests answered, by route pattern.";
-    HTTP_SECONDS = Histogram "emgate_http_request_seconds" ["method" "route"] "Time from request to answer, in seconds.";
+    HTTP_SECONDS = Histogram "emgate_http_request_duration_seconds" ["method" "route"] "Time from request to answer, in seconds.";
     HTTP_IN_FLIGHT = Gauge "emgate_http_requests_in_flight" [] "Requests in flight.";
     HTTP_PROBLEMS = Counter "emgate_http_problems_total" ["code"] "Problem answers, by code.";
 
     UPSTREAM_REQUESTS = Counter "emgate_upstream_requests_total" ["account" "method" "outcome"] "Requests to EM; the outcome is a status or the kind of failure.";
-    UPSTREAM_SECONDS = Histogram "emgate_upstream_request_seconds" ["method"] "Time from a request to the end of EM's answer, in seconds.";
+    UPSTREAM_SECONDS = Histogram "emgate_upstream_request_duration_seconds" ["method"] "Time from a request to the end of EM's answer, in seconds.";
     UPSTREAM_SHARED = Counter "emgate_upstream_shared_total" ["by"] "Reads answered without a request to EM, by coalescing or by the cache.";
     UPSTREAM_LOGONS = Counter "emgate_upstream_logons_total" ["account" "outcome"] "Attempts to log on to EM.";
     UPSTREAM_LOGOFFS = Counter "emgate_upstream_logoffs_total" ["account" "outcome"] "Attempts to log off from EM.";
     UPSTREAM_SESSIONS = Gauge "emgate_upstream_logon_sessions" ["account"] "Logon sessions held at EM.";
+    UPSTREAM_SESSIONS_LIMIT = Gauge "emgate_upstream_logon_sessions_limit" ["account"] "Logon sessions that this replica may hold at EM.";
+    UPSTREAM_WAITING = Gauge "emgate_upstream_requests_waiting" ["account"] "Requests that wait for a logon session.";
+    UPSTREAM_REFUSED = Gauge "emgate_upstream_logon_refused" [] "1 while EM refuses the credentials of an account, else 0.";
+    UPSTREAM_SKEW = Gauge "emgate_upstream_clock_skew_seconds" [] "How far the clock of EM is ahead of this machine's, in seconds; negative when it is behind.";
     UPSTREAM_AVAILABLE = Gauge "emgate_upstream_available" [] "1 while EM answers, else 0.";
 
     TRANSCODE_UNKNOWN = Counter "emgate_transcode_unknown_total" ["type" "name"] "Elements and attributes that the catalogue does not know.";
@@ -65,19 +77,22 @@ metrics_table! {
     TRANSCODE_UNPARSED = Counter "emgate_transcode_unparsed_total" ["type" "name"] "Values that did not parse as their type and stayed text.";
 
     OBSERVATIONS = Counter "emgate_observations_total" ["outcome"] "Observations of the failover sessions at EM.";
-    OBSERVATION_SECONDS = Histogram "emgate_observation_seconds" [] "Duration of one observation, in seconds.";
-    OBSERVATION_LAST = Gauge "emgate_observation_last_complete_seconds" [] "Time of the last complete observation, in seconds since 1970.";
+    OBSERVATION_DURATION = Histogram "emgate_watch_look_duration_seconds" [] "Duration of one observation, in seconds.";
+    OBSERVATION_LAST = Gauge "emgate_watch_last_complete_timestamp_seconds" [] "Time of the last complete observation, in seconds since 1970.";
     SESSIONS_ACTIVE = Gauge "emgate_failover_sessions_active" [] "Failover sessions that have not stopped.";
 
     OPERATIONS_STARTED = Counter "emgate_operations_started_total" ["action"] "Operations accepted.";
     OPERATIONS_ENDED = Counter "emgate_operations_ended_total" ["action" "result"] "Operations ended; the result is unknown where no evidence was found.";
-    STREAMS = Gauge "emgate_streams_open" [] "Streams of events that are open.";
-    STREAMS_CUT = Counter "emgate_streams_cut_total" [] "Streams that were closed because their reader was too slow.";
+    OPERATIONS_OPEN = Gauge "emgate_operations_open" ["state"] "Operations whose end is awaited.";
+    APPROVALS_PENDING = Gauge "emgate_approvals_pending" [] "Operations that wait for approval.";
+    STREAMS = Gauge "emgate_streams_open" ["kind"] "Streams of events that are open.";
+    STREAMS_DROPPED = Counter "emgate_streams_dropped_total" ["reason"] "Streams that the gateway ended before their reader did: a slow reader, a token that expired, a stop.";
     TICKETS = Counter "emgate_tickets_total" ["for" "outcome"] "Tickets issued, used and refused, for streams and for operations.";
     EVENTS = Counter "emgate_events_total" ["type"] "Events written to the log.";
 
+    ENDPOINTS = Gauge "emgate_webhook_endpoints" ["health"] "Webhook endpoints by health; disabled ones apart.";
     WEBHOOK_ATTEMPTS = Counter "emgate_webhook_attempts_total" ["outcome"] "Attempts to deliver; the outcome is delivered or the kind of failure.";
-    WEBHOOK_SECONDS = Histogram "emgate_webhook_attempt_seconds" [] "Time of one attempt, in seconds.";
+    WEBHOOK_SECONDS = Histogram "emgate_webhook_attempt_duration_seconds" [] "Time of one attempt, in seconds.";
     WEBHOOK_LAG = Histogram "emgate_webhook_lag_seconds" [] "Time from an event to its successful delivery, in seconds.";
     WEBHOOK_ENDED = Counter "emgate_webhook_deliveries_total" ["state"] "Deliveries that ended, by state.";
     WEBHOOK_FENCED = Counter "emgate_webhook_fenced_total" [] "Outcomes of attempts that were not written because the delivery had another owner by then.";
@@ -85,7 +100,7 @@ metrics_table! {
     WEBHOOK_OLDEST = Gauge "emgate_webhook_oldest_due_seconds" [] "Time since the longest overdue delivery was due, in seconds.";
     WEBHOOK_WAITING = Gauge "emgate_webhook_deliveries_waiting" [] "Deliveries that are due or wait for their next attempt.";
 
-    STORE_SECONDS = Histogram "emgate_store_transaction_seconds" [] "Time of one writing transaction, in seconds.";
+    STORE_SECONDS = Histogram "emgate_store_transaction_duration_seconds" [] "Time of one writing transaction, in seconds.";
     STORE_UNREADABLE = Counter "emgate_store_unreadable_rows_total" ["table"] "Rows of the store that were found unreadable, each counted once; they are skipped.";
     WORKER_TURNS = Counter "emgate_worker_turns_total" ["worker" "outcome"] "Activations of background workers.";
 }
@@ -120,16 +135,21 @@ fn install() -> Option<PrometheusHandle> {
         }
     }
     metrics::gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    PROCESS.describe();
     Some(handle)
 }
+
+/// `process_*`: memory, processor time, open files, start, as the conventions of Prometheus name them.
+static PROCESS: LazyLock<Collector> = LazyLock::new(Collector::default);
 
 /// All metrics in Prometheus' text format. The first call, or [`upkeep`], starts the recording.
 #[must_use]
 pub fn render() -> String {
-    RECORDER
-        .as_ref()
-        .map(PrometheusHandle::render)
-        .unwrap_or_default()
+    let Some(handle) = RECORDER.as_ref() else {
+        return String::new();
+    };
+    PROCESS.collect();
+    handle.render()
 }
 
 /// Folds what histograms collected into their buckets; to be called every few seconds, since otherwise they grow
@@ -190,14 +210,14 @@ mod tests {
     #[test]
     fn what_is_counted_is_rendered_with_its_help() {
         upkeep();
-        metrics::histogram!(names::OBSERVATION_SECONDS).record(0.003);
+        metrics::histogram!(names::OBSERVATION_DURATION).record(0.003);
         for n in 0..2 * MOST_UNKNOWN {
             count_unknown(names::TRANSCODE_UNKNOWN, "Job", &format!("Field{n}"));
         }
         let text = render();
         assert!(text.contains("# HELP emgate_build_info"), "{text}");
         assert!(
-            text.contains("emgate_observation_seconds_bucket{le=\"0.005\"} 1"),
+            text.contains("emgate_watch_look_duration_seconds_bucket{le=\"0.005\"} 1"),
             "{text}"
         );
         let labelled = text

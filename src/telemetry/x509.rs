@@ -18,6 +18,8 @@ pub struct Facts {
     pub issuer: String,
     /// Until when it is valid, RFC 3339.
     pub expires: String,
+    /// The same moment, if it can be read.
+    pub not_after: Option<Timestamp>,
 }
 
 impl Facts {
@@ -30,15 +32,24 @@ impl Facts {
         let parsed = x509_parser::parse_x509_certificate(der).ok();
         let parsed = parsed.as_ref().map(|(_, certificate)| certificate);
         let name = |name: Option<String>| name.map_or_else(unreadable, |name| shown(&name));
+        let not_after = parsed.and_then(|certificate| {
+            Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+        });
         Self {
             sha256: hex.concat(),
             subject: name(parsed.map(|certificate| certificate.subject().to_string())),
             issuer: name(parsed.map(|certificate| certificate.issuer().to_string())),
-            expires: parsed
-                .and_then(|certificate| {
-                    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
-                })
-                .map_or_else(unreadable, |moment| moment.to_string()),
+            expires: not_after.map_or_else(unreadable, |moment| moment.to_string()),
+            not_after,
+        }
+    }
+
+    /// Shows until when the certificate is valid among the metrics; `which` is `server` or `upstream`.
+    #[expect(clippy::cast_precision_loss, reason = "seconds, far below 2^52")]
+    pub fn gauge_expiry(&self, which: &'static str) {
+        if let Some(moment) = self.not_after {
+            metrics::gauge!(super::names::CERTIFICATE_EXPIRY, "which" => which)
+                .set(moment.as_second() as f64);
         }
     }
 }

@@ -57,6 +57,7 @@ pub(super) struct Pool {
     max_sessions: usize,
     slots: usize,
     queue: Arc<FairQueue>,
+    waiting: metrics::Gauge,
     changed: Notify,
     /// Whether sessions have to leave, and the word that one of them may be free.
     shrinking: AtomicBool,
@@ -139,6 +140,22 @@ enum Found {
     Full,
 }
 
+/// One more caller who waits, until it is dropped.
+struct Waiting<'a>(&'a metrics::Gauge);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a metrics::Gauge) -> Self {
+        waiting.increment(1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
 impl Pool {
     pub fn new(
         account: &Account,
@@ -160,6 +177,7 @@ impl Pool {
             max_sessions,
             slots,
             queue: FairQueue::new(max_sessions.saturating_mul(slots)),
+            waiting: metrics::gauge!(names::UPSTREAM_WAITING, "account" => account.name.clone()),
             changed: Notify::new(),
             shrinking: AtomicBool::new(false),
             freed: Notify::new(),
@@ -259,6 +277,7 @@ impl Pool {
     }
 
     async fn turn(&self) -> Result<Turn, Error> {
+        let _waiting = Waiting::begin(&self.waiting);
         let turn = self.queue.take().await;
         turn.ok_or_else(|| Error::before_sending(Kind::ShuttingDown))
     }

@@ -49,6 +49,7 @@ fn distrusted(why: &str, leaf: &CertificateDer<'_>) -> TlsError {
         subject,
         issuer,
         expires,
+        ..
     } = Facts::of(leaf);
     let text = format!(
         "its certificate {why}; it presented the one with SHA-256 {sha256}, subject {subject}, issuer {issuer}, \

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -23,6 +24,7 @@ use super::limits::{Class, Limits};
 use super::tls;
 use crate::clock::{SharedClock, retry_after};
 use crate::telemetry::names;
+use crate::telemetry::x509::Facts;
 
 /// Carries the token of a logon session, in answers to logons and in requests.
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("x-restsvcsessionid");
@@ -75,6 +77,8 @@ pub(super) struct Transport {
     clock: SharedClock,
     /// Seconds that EM's clock is ahead of this one's, by its last answer; `i64::MIN` before there is one.
     skew: AtomicI64,
+    /// The certificate that EM presented last, as DER.
+    certificate: Mutex<Vec<u8>>,
     pub(super) breaker: Breaker,
 }
 
@@ -93,6 +97,7 @@ impl Transport {
                 .http1_ignore_invalid_headers_in_responses(true)
                 .http1_allow_spaces_after_header_name_in_responses(true)
                 .http1_allow_obsolete_multiline_headers_in_responses(true)
+                .tls_info(true)
                 .user_agent(concat!("emgate/", env!("CARGO_PKG_VERSION"))))
         };
         let reads = common()?.pool_idle_timeout(Duration::from_mins(1));
@@ -113,6 +118,7 @@ impl Transport {
             max_response: config.max_response,
             breaker: Breaker::new(clock.clone()),
             skew: AtomicI64::new(i64::MIN),
+            certificate: Mutex::default(),
             clock,
         })
     }
@@ -131,6 +137,18 @@ impl Transport {
         if let Some(date) = date {
             let ahead = date.duration_since(self.clock.now()).as_secs();
             self.skew.store(ahead, Ordering::Relaxed);
+        }
+    }
+
+    fn note_certificate(&self, response: &reqwest::Response) {
+        let info = response.extensions().get::<reqwest::tls::TlsInfo>();
+        let Some(der) = info.and_then(reqwest::tls::TlsInfo::peer_certificate) else {
+            return;
+        };
+        let mut known = self.certificate.lock();
+        if known.as_slice() != der {
+            der.clone_into(&mut known);
+            Facts::of(der).gauge_expiry("upstream");
         }
     }
 
@@ -256,6 +274,7 @@ impl Transport {
 
     async fn whole(&self, request: reqwest::RequestBuilder) -> Result<Answer, Error> {
         let response = request.send().await.map_err(failure)?;
+        self.note_certificate(&response);
         self.collect(response).await
     }
 

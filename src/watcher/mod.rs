@@ -131,7 +131,7 @@ impl Watcher {
             Err(_) => "failed",
         };
         metrics::counter!(names::OBSERVATIONS, "outcome" => word).increment(1);
-        metrics::histogram!(names::OBSERVATION_SECONDS).record(took);
+        metrics::histogram!(names::OBSERVATION_DURATION).record(took);
         if let Ok(applied) = outcome
             && applied.complete
         {
@@ -146,7 +146,10 @@ impl Worker for Watcher {
 
     async fn activate(&mut self) -> Turn {
         let begun = std::time::Instant::now();
-        let lease = match store::with_timeout(self.store.lease(Lease::WATCH)).await {
+        let lease = store::with_timeout(self.store.lease(Lease::WATCH)).await;
+        let holds = f64::from(u8::from(matches!(lease, Ok(Some(_)))));
+        metrics::gauge!(names::LEASE_HELD, "lease" => Lease::WATCH).set(holds);
+        let lease = match lease {
             Ok(Some(lease)) => lease,
             Ok(None) => {
                 self.stand_by().await;

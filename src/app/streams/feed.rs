@@ -20,6 +20,7 @@ use crate::domain::event::EventType;
 use crate::domain::id::EventId;
 use crate::store::event_log::{LogFilter, LoggedEvent};
 use crate::store::{Error as StoreError, Store};
+use crate::telemetry::names;
 
 /// How often the log is read without a notice of changes, since a notice can be lost, and streams are checked.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -297,7 +298,7 @@ impl Feed {
             };
             if self.is_lost(&reader, now) {
                 tracing::debug!("a stream is closed: its reader is too slow");
-                metrics::counter!(crate::telemetry::names::STREAMS_CUT).increment(1);
+                metrics::counter!(names::STREAMS_DROPPED, "reason" => "slow").increment(1);
                 reader.is_cut.store(true, Ordering::Relaxed);
                 (reader.cut)();
                 return false;

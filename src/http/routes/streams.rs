@@ -188,7 +188,7 @@ async fn stream_events(
     let opened = state
         .app()
         .stream_events(&context, query.into(), StreamRequest { start, cut });
-    Ok(seat.answer(&state, &context, opened.await?))
+    Ok(seat.answer(&state, &context, "events", opened.await?))
 }
 
 /// Stream an operation
@@ -209,7 +209,7 @@ async fn stream_operation(
     let opened = state
         .app()
         .stream_operation(&context, id, StreamRequest { start, cut });
-    Ok(seat.answer(&state, &context, opened.await?))
+    Ok(seat.answer(&state, &context, "operation", opened.await?))
 }
 
 /// Stream a failover session
@@ -231,7 +231,7 @@ async fn stream_failover_session(
     let opened = state
         .app()
         .stream_session(&context, &id, StreamRequest { start, cut });
-    Ok(seat.answer(&state, &context, opened.await?))
+    Ok(seat.answer(&state, &context, "session", opened.await?))
 }
 
 /// Issue a ticket for a stream

@@ -30,7 +30,7 @@ const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, fil
      previous_secret, previous_signing_key, rotated_at, body_signature";
 
 /// The columns of how an endpoint does.
-pub(super) const HEALTH_COLUMNS: &str = "failures, first_failure_at, last_success_at, last_error, down_since, told_failing, \
+pub(in crate::store) const HEALTH_COLUMNS: &str = "failures, first_failure_at, last_success_at, last_error, down_since, told_failing, \
      paused_until, next_probe_at";
 
 /// The form in which a filter is kept.
@@ -353,7 +353,7 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
     })
 }
 
-pub(super) fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
+pub(in crate::store) fn health_from(row: &AnyRow) -> Result<EndpointHealth, Error> {
     let at = |what| -> Result<Option<Timestamp>, Error> { row.opt_at(what) };
     Ok(EndpointHealth {
         failures: row.int("failures")?,

@@ -143,7 +143,11 @@ async fn a_reader_that_takes_nothing_is_cut_and_others_are_not() {
     idle.read_exact(&mut first).expect("an answer");
     assert_eq!(&first, b"HTTP/1.1 200");
     let mut stream = follow(&replica, None).await;
-    let cut = async || replica.counter("emgate_streams_cut_total").await;
+    let cut = async || {
+        replica
+            .counter("emgate_streams_dropped_total{reason=\"slow\"}")
+            .await
+    };
     // More than the buffers of both systems hold, and then more than a reader may be behind.
     let mut written = 0;
     while written < 2400 {
