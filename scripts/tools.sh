@@ -152,6 +152,19 @@ sdk() {
     pip_venv sdk-python openapi-python-client==0.29.1
 }
 
+# What judges chat messages, and what draws cards.
+chat() {
+    npm_install chat adaptivecards@3.0.6 adaptivecards-designer@2.4.4 --legacy-peer-deps
+    pip_venv chat-python slack-sdk==3.48.0
+}
+
+# What pictures of messages are drawn with: the browser, and letters and signs as phones have them.
+pictures() {
+    browser
+    chat
+    { fc-list | grep -qi 'NotoColorEmoji' && fc-list | grep -qi 'Roboto'; } || apt_install fonts-noto-color-emoji fonts-roboto-unhinted
+}
+
 # An identity provider for tests.
 oidc() {
     npm_install oidc oauth2-mock-server@8.2.3
@@ -219,7 +232,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | systemd | packages | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | systemd | packages | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

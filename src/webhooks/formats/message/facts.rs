@@ -39,6 +39,9 @@ pub(super) fn facts(
             )
         });
     add("Duration", took);
+    let goes_on = matches!(kind, EventType::SessionStarted | EventType::SessionProgressed);
+    let started = session.and_then(|session| session.started_at.as_deref());
+    add("Started", started.filter(|_| goes_on).map(minute));
     add("Machines", machine_count(kind, data, failed, good));
     if let (EventType::ApprovalRequested, Some(approval)) =
         (kind, operation.and_then(|operation| operation.approval.as_ref()))

@@ -61,12 +61,12 @@ pub(super) fn machine_count(kind: EventType, data: &Data, failed: usize, good: u
     }
     let total = session.virtual_machines.len();
     let open = total.saturating_sub(failed + good);
+    let word_for_open = match kind {
+        EventType::SessionStarted | EventType::SessionProgressed => "not ended",
+        _ => "without a result",
+    };
     let mut parts = vec![format!("{total} in all")];
-    for (number, word) in [
-        (failed, "failed"),
-        (good, "succeeded"),
-        (open, "without a result"),
-    ] {
+    for (number, word) in [(failed, "failed"), (good, "succeeded"), (open, word_for_open)] {
         if number > 0 {
             parts.push(format!("{number} {word}"));
         }
