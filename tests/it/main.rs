@@ -23,6 +23,8 @@ mod audit; // the audit log: its rows, its chain, what no row holds
 #[cfg(feature = "demo")]
 mod automation; // callers who poll: results, addresses, pauses, models of platforms
 #[cfg(feature = "demo")]
+mod chat; // whole failovers as Slack, Mattermost and Discord show them, through restarts and deletions
+#[cfg(feature = "demo")]
 mod client_commands; // the commands that are clients of a gateway, as processes
 mod config; // file, environment, defaults, faults
 #[cfg(feature = "demo")]
