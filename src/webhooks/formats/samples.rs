@@ -229,6 +229,10 @@ pub(super) fn options(format: Format) -> FormatOptions {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a script says where the messages are written"
+)]
 fn every_sample_and_extreme_is_valid_json_in_every_format() {
     let folder = std::env::var_os("EMGATE_WRITE_MESSAGES").map(std::path::PathBuf::from);
     for sample in samples().into_iter().chain(extremes()) {
