@@ -1,31 +1,15 @@
 """Examples of docs/guides for automation platforms, played against a real gateway. Run by scripts/guides.sh."""
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import threading
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-URL, TOKEN = os.environ["EMGATE_URL"], os.environ["EMGATE_TOKEN"]
-GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
-LIMIT = 120  # seconds
-
-
-def operations():
-    request = urllib.request.Request(f"{URL}/api/v1/operations", headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=LIMIT) as answer:
-        return {item["id"] for item in json.load(answer)["items"]}
-
-
-def run(command, **environment):
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", **environment}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
+from gateway import GUIDES, TOKEN, URL, operations, run
 
 
 def ansible():
