@@ -5,7 +5,7 @@ import re
 import tempfile
 from contextlib import ExitStack
 
-from gateway import GUIDES, TOKEN, URL, Receiver, api, failed_failover, registered, run, settings, until
+from gateway import GUIDES, TOKEN, URL, Hiccups, Receiver, api, failed_failover, registered, run, settings, until
 
 SERVICES = ["slack", "teams", "mattermost", "discord", "google-chat"]
 # What each service says when it has the message, and the bytes that it takes.
@@ -40,11 +40,12 @@ def files():
 
 def connecting(receiver):
     """The script of the pages, beside a service that takes the message and one that does not."""
-    for path, code in (("/tried/slack", 0), ("/refused/slack", 1)):
+    for path, code, url in (("/tried/slack", 0, Hiccups().url), ("/refused/slack", 1, URL)):
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({**settings("chat/slack.json"), "url": receiver.url + path}, file)
             file.flush()
-            played = run(["bash", str(GUIDES / "chat" / "connect.sh"), file.name], EMGATE_URL=URL, EMGATE_TOKEN=TOKEN)
+            script = str(GUIDES / "chat" / "connect.sh")
+            played = run(["bash", script, file.name], EMGATE_URL=url, EMGATE_TOKEN=TOKEN)
         assert played.returncode == code, played.stdout + played.stderr
         assert "warning: this does not look like an address of Slack" in played.stdout, played.stdout
         told = "it answered 200 ok\nThe test was delivered." if code == 0 else "it answered 404 no_service"

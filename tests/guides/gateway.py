@@ -87,6 +87,42 @@ class Receiver(ThreadingHTTPServer):
         raise AssertionError(f"{path}: {len(found)} of {count} arrived")
 
 
+class Hiccups(ThreadingHTTPServer):
+    """The gateway behind a proxy that answers the first request of each kind with 503: what repeats has to cope with that."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        self.seen = set()
+        super().__init__(("127.0.0.1", 0), Passing)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Passing(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        kind = (self.command, self.path)
+        if kind in self.server.seen:
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            status, answer = ask(self.command, URL + self.path, headers, body or None)
+        else:
+            self.server.seen.add(kind)
+            status, answer = 503, {"code": "overloaded", "detail": "too much at once", "id": "none", "state": "running"}
+        text = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(text)))
+        if status == 503:
+            self.send_header("retry-after", "1")
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
 class Taking(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))

@@ -118,7 +118,14 @@ assert.deepEqual(changes.CHG0030001.notes, [`ABC Company Failover Plan: success 
 assert.equal(arrive(headers, body), 204, "an event that comes again");
 assert.equal(changes.CHG0030001.notes.length, 1, "is written once");
 assert.equal(arrive(headers, body.toString().replace("success", "warning")), 401, "a changed body");
-assert.equal(arrive({ ...headers, "webhook-timestamp": "1" }, body), 401, "an old request");
+const signed = (at) => {
+  const key = Buffer.from(properties["emgate.secret"].replace("whsec_", ""), "base64");
+  const signature = createHmac("sha256", key).update(`${headers["webhook-id"]}.${at}.${body}`).digest("base64");
+  return { ...headers, "webhook-timestamp": String(at), "webhook-signature": `v1,AAAA v1,${signature}` };
+};
+const now = Math.floor(Date.now() / 1000);
+assert.equal(arrive(signed(now), body), 204, "signed by two secrets");
+assert.equal(arrive(signed(now - 600), body), 401, "a request that is ten minutes old");
 assert.equal(arrive({}, body), 401, "a request without signature");
 properties["emgate.secret"] = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 assert.equal(arrive(headers, body), 401, "another secret");
