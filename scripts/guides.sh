@@ -17,7 +17,7 @@ export EMGATE_LOG=error
 export N8N_NODES=$PWD/.tools/n8n/nodes.json
 
 "$python" tests/guides/index.py
-"$python" tests/guides/syntax.py docs/guides/receivers/*.ps1
+"$python" tests/guides/syntax.py docs/guides/receivers/*.ps1 docs/guides/powershell/*.psm1
 node tests/sdk/gateway.mjs "$binary" "
     node tests/guides/receivers.mjs
     node tests/guides/n8n.mjs

@@ -5,6 +5,8 @@ import re
 import tempfile
 from contextlib import ExitStack
 
+import yaml
+
 from gateway import GUIDES, TOKEN, URL, Hiccups, Receiver, api, failed_failover, registered, run, settings, until
 
 SERVICES = ["slack", "teams", "mattermost", "discord", "google-chat"]
@@ -35,6 +37,8 @@ def files():
             assert "the-" not in shown, f"{name} shows its credential: {shown}"
             body = api("POST", f"{link}/preview", {"eventType": "failover.session.finished"})["body"]
             assert "Success: test of ABC Company Failover Plan" in body, body
+    manifest = yaml.safe_load((GUIDES / "chat" / "slack-app.yaml").read_text())
+    assert manifest["oauth_config"]["scopes"]["bot"] == ["incoming-webhook", "chat:write"], manifest
     print(f"guides: {len(names)} endpoints of chat services are accepted as they stand")
 
 

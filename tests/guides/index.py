@@ -1,11 +1,15 @@
 """The index of docs/guides: it lists every guide, every example is a file that its guide links to and that a check reads, every
-link leads somewhere, and a guide is about a screen long. Run by scripts/guides.sh."""
+link leads somewhere, addresses and scopes are those of the OpenAPI document, and a guide is about a screen long. Run by
+scripts/guides.sh."""
+import json
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ROOT / "docs" / "guides"
 SCREEN = 60  # lines
+DOCUMENT = json.loads((ROOT / "openapi" / "emgate.v1.json").read_text())
+SCOPES = set(re.findall(r"\b[a-z]+:[a-z]+\b", json.dumps(DOCUMENT["components"]["securitySchemes"])))
 faults = []
 pages = {path: path.read_text() for path in sorted(GUIDES.glob("*.md"))}
 index = pages[GUIDES / "README.md"]
@@ -28,6 +32,22 @@ for page, text in pages.items():
 checks = [*(ROOT / "tests" / "guides").iterdir(), ROOT / "tests" / "it" / "guides.rs", ROOT / "tests" / "it" / "flows.rs"]
 read = "".join(check.read_text() for check in checks if check.suffix in (".py", ".mjs", ".rs"))
 read += (ROOT / "scripts" / "guides.sh").read_text()
+
+
+def known(address):
+    """Whether the document has an address, whose parameters a page writes as `{id}`, `$ID` or `ep_…`."""
+    wanted = re.sub(r"\{\w+\}|\$\w+|ep_…", "PARAMETER", address)
+    paths = (re.sub(r"\{\w+\}", "PARAMETER", path) for path in DOCUMENT["paths"])
+    return wanted in paths
+
+
+for page, text in pages.items():
+    for address in re.findall(r"/api/v1/[\w/{}$…-]*[\w}…]", text):
+        if not known(address):
+            faults.append(f"{page.name}: {address} is in no document")
+    for scope in re.findall(r"\b(?:plans|operations|sessions|events|webhooks|em|audit|reports|tenants):[a-z]+\b", text):
+        if scope not in SCOPES:
+            faults.append(f"{page.name}: {scope} is no scope")
 examples = [path for path in sorted(GUIDES.rglob("*")) if path.is_file() and path.parent != GUIDES]
 for example in examples:
     name = example.relative_to(GUIDES)
