@@ -16,7 +16,7 @@ use crate::domain::field_error::FieldError;
 use crate::domain::webhook::endpoint::SigningSecret;
 use crate::domain::webhook::job::Job;
 use crate::domain::webhook::options::channel_member;
-use crate::domain::webhook::signing::{BodySignature, SIGNATURES};
+use crate::domain::webhook::signing::{BodySignature, signatures_of};
 use crate::domain::webhook::target::MASK;
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DisabledReason, Endpoint};
 
@@ -375,12 +375,7 @@ impl From<&Endpoint> for WebhookEndpoint {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             max_concurrency: settings.max_concurrency,
-            signatures: if settings.signs_v1a {
-                SIGNATURES
-            } else {
-                &SIGNATURES[..1]
-            }
-            .to_vec(),
+            signatures: signatures_of(settings.signs_v1a).to_vec(),
             public_key: public_key(endpoint),
             body_signature: settings.body_signature.map(BodySignature::as_str),
             health: endpoint.health.state().as_str(),

@@ -32,6 +32,12 @@ RULES = [
     # PUT takes the plan as read.
     (r"cannot be changed here; ", "depends on the state of the plan"),
     (r"is needed when the command is enabled", "depends on another member"),
+    (r"give secret or secretText, not both", "at most one of several"),
+    # What an endpoint's format takes beside its URL.
+    (r"only the format|needs no bot|needs the integration's routing key", "depends on another member"),
+    (r"a bot has a token|a bot writes |the bot of this format has", "depends on another member"),
+    (r"belongs to a template", "depends on another member"),
+    (r" \(with the example of |the result is not JSON|line \d+, column \d+", "templates are no regular language"),
     # The grammar of filters nests, and their fields depend on the type.
     (r"^(filter: )?at position \d+: ", "a grammar that is not regular"),
     (r"must be true, unless startDate bounds the restore points", "depends on another member"),

@@ -30,10 +30,12 @@ START = 120
 MIRROR = "^/api/v1/em(/|$)"
 # The paths about plans, half of the gateway's own requests.
 PLANS = "^/api/v1/(cloud-)?failover-plans(/|$)"
+# Streams, which do not end: tests/it/streams and tests/browser/streams.mjs read them.
+STREAMS = "/stream$"
 # What is asked by a process of its own, against a gateway of its own: by name, which paths.
 PARTS = {
     "plans": ["--include-path-regex", PLANS],
-    "service": ["--exclude-path-regex", f"{PLANS}|{MIRROR}"],
+    "service": ["--exclude-path-regex", f"{PLANS}|{MIRROR}|{STREAMS}"],
     "mirror": ["--include-path-regex", MIRROR],
 }
 # The short form: bounded by cases and not by time, so that a slow machine asks the same; 40 s on two idle cores.

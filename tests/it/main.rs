@@ -39,6 +39,10 @@ mod em_bench; // the client of EM against the simulator, and against a scripted 
 mod em_examples; // the document's examples of EM's answers, produced
 #[cfg(feature = "demo")]
 mod end_to_end; // real processes: a plan tested, followed, its end delivered signed
+#[cfg(feature = "demo")]
+mod event_examples; // the document's examples of events beside what a gateway sends
+#[cfg(feature = "demo")]
+mod flows; // flow definitions of docs/guides, played as their platforms play them
 mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope

@@ -11,7 +11,7 @@ mod settings;
 
 use std::time::Duration;
 
-pub use self::messages::Messages;
+pub use self::messages::{Messages, example_signature};
 use self::settings::{apply, changed, check_credentials, confine, given_secret, patch_of, replaced};
 use super::audit::Told;
 use super::page::{LogPage, one_more};
@@ -54,7 +54,7 @@ pub struct Webhooks {
 /// A change of an endpoint.
 pub enum Change {
     /// Some of its members.
-    Patch(WebhookEndpointPatch),
+    Patch(Box<WebhookEndpointPatch>),
     /// All of them: what is not given has its default, but for the secret.
     Replace(Box<WebhookEndpointCreate>),
 }
@@ -220,7 +220,8 @@ impl Webhooks {
         id: EndpointId,
         patch: WebhookEndpointPatch,
     ) -> Result<ChangedEndpoint, Error> {
-        self.change(context, id, Change::Patch(patch), None).await
+        self.change(context, id, Change::Patch(Box::new(patch)), None)
+            .await
     }
 
     /// Changes an endpoint, or replaces it whole. `unchanged` says whether it is still what the caller read.
@@ -270,7 +271,7 @@ impl Webhooks {
         }
         let was = endpoint.settings.clone();
         match change {
-            Change::Patch(patch) => apply(patch, &mut endpoint.settings, &mut faults),
+            Change::Patch(patch) => apply(*patch, &mut endpoint.settings, &mut faults),
             Change::Replace(wanted) => endpoint.settings = replaced(*wanted, &was, &mut faults),
         }
         let target = target.unwrap_or_else(|| sealed.target.clone());

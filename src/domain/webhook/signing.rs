@@ -12,6 +12,13 @@ use crate::domain::words::words;
 /// The versions of signatures, as an endpoint names them: HMAC-SHA256, and Ed25519.
 pub const SIGNATURES: &[&str] = &["v1", "v1a"];
 
+/// The versions that sign the deliveries of an endpoint, which asks for the second or does not.
+#[must_use]
+pub fn signatures_of(signs_v1a: bool) -> &'static [&'static str] {
+    let count = if signs_v1a { 2 } else { 1 };
+    SIGNATURES.get(..count).unwrap_or(SIGNATURES)
+}
+
 /// How long the secret before a rotation signs beside the new one.
 pub const OVERLAP: std::time::Duration = std::time::Duration::from_hours(24);
 

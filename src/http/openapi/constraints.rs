@@ -10,6 +10,8 @@ use crate::domain::event::EventType;
 use crate::domain::webhook::endpoint::{
     CONCURRENCY_LIMIT, DESCRIPTION_LIMIT, FILTER_LIMIT, HEADER_VALUE_LIMIT, HEADERS_LIMIT, RESERVED, RESULTS,
 };
+use crate::domain::webhook::options::{CONTENT_TYPE_LIMIT, TEMPLATE_LIMIT, VALUE_LIMIT};
+use crate::domain::webhook::signing::{BodySignature, SIGNATURES};
 use crate::domain::webhook::target::URL_LIMIT;
 
 /// An id of Enterprise Manager's, bare or as URN.
@@ -41,6 +43,12 @@ pub(in crate::http) const XML_TEXT: &str = "^[^\\u0000-\\u0008\\u000B\\u000C\\u0
 const URL: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^\\s#]+$";
 /// `whsec_` and 24 to 64 bytes in base64.
 const SECRET: &str = "^whsec_([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{5}[AQgw]==)?$";
+/// The same as text, whose bytes are the key.
+const SECRET_TEXT: &str = "^[ -~]{24,64}$";
+/// `type/subtype` and parameters.
+const CONTENT_TYPE: &str = "^ *[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+ *(;[ -~]*)?$";
+/// Keys, tokens and ids of channels: visible ASCII.
+const VALUE: &str = "^[!-~]+$";
 /// Visible ASCII without spaces at its ends; empty is allowed.
 const HEADER_VALUE: &str = "^([!-~]([\\t -~]*[!-~])?)?$";
 
@@ -52,6 +60,8 @@ fn members() -> Vec<(&'static str, &'static str, Value)> {
     let url = json!({"format": "uri", "pattern": URL, "maxLength": URL_LIMIT});
     let description = json!({"maxLength": DESCRIPTION_LIMIT, "pattern": TEXT});
     let types: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
+    let one_type: Vec<Option<&str>> = types.iter().copied().map(Some).chain([None]).collect();
+    let one_type = json!({ "enum": one_type });
     let types = json!({"minItems": 1, "items": {"type": "string", "enum": types}});
     let formats: Vec<Option<&str>> = supported_formats()
         .map(|format| Some(format.as_str()))
@@ -60,6 +70,20 @@ fn members() -> Vec<(&'static str, &'static str, Value)> {
     let formats = json!({ "enum": formats });
     let concurrency = json!({"minimum": 1, "maximum": CONCURRENCY_LIMIT});
     let secret = json!({ "pattern": SECRET });
+    let secret_text = json!({ "pattern": SECRET_TEXT });
+    // The limit is one of bytes; a character has one at the least.
+    let template = json!({"minLength": 1, "maxLength": TEMPLATE_LIMIT, "pattern": TEXT});
+    let content_type = json!({"maxLength": CONTENT_TYPE_LIMIT, "pattern": CONTENT_TYPE});
+    let value_of_service = json!({"maxLength": VALUE_LIMIT, "pattern": VALUE});
+    let signatures = json!({
+        "minItems": 1,
+        "uniqueItems": true,
+        "items": {"type": "string", "enum": SIGNATURES},
+        "contains": {"const": "v1"},
+    });
+    let body_signatures = BodySignature::ALL.iter().map(|word| Some(word.as_str()));
+    let body_signatures: Vec<Option<&str>> = body_signatures.chain([None]).collect();
+    let body_signature = json!({ "enum": body_signatures });
     let plans = json!({"maxItems": FILTER_LIMIT, "items": {"type": "string", "pattern": EM_ID}});
     let tenants = json!({
         "maxItems": FILTER_LIMIT,
@@ -86,11 +110,24 @@ fn members() -> Vec<(&'static str, &'static str, Value)> {
             headers(value(json!(["string", "null"]))),
         ),
         ("WebhookEndpointCreate", "secret", secret.clone()),
+        ("WebhookEndpointCreate", "secretText", secret_text.clone()),
+        ("WebhookSecretRotation", "secret", secret.clone()),
+        ("WebhookSecretRotation", "secretText", secret_text),
+        ("WebhookPreviewInput", "eventType", one_type),
+        ("WebhookPreviewInput", "format", formats.clone()),
+        ("WebhookPreviewInput", "template", template.clone()),
         ("CallbackRequest", "secret", secret),
         ("CallbackRequest", "url", url.clone()),
     ];
+    let of_bots = ["token", "channel", "channelId"];
+    all.extend(of_bots.map(|member| ("WebhookBotInput", member, value_of_service.clone())));
     for schema in ["WebhookEndpointCreate", "WebhookEndpointPatch"] {
         all.extend([
+            (schema, "template", template.clone()),
+            (schema, "contentType", content_type.clone()),
+            (schema, "routingKey", value_of_service.clone()),
+            (schema, "signatures", signatures.clone()),
+            (schema, "bodySignature", body_signature.clone()),
             (schema, "url", url.clone()),
             (schema, "description", description.clone()),
             (schema, "eventTypes", types.clone()),

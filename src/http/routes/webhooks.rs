@@ -49,6 +49,7 @@ const READ_ONLY: &[&str] = &[
     "owner",
     "disabledReason",
     "publicKey",
+    "warnings",
     "createdAt",
     "updatedAt",
 ];
@@ -200,7 +201,7 @@ async fn update_webhook_endpoint(
     conditions: Conditions,
     JsonBody(patch): JsonBody<WebhookEndpointPatch>,
 ) -> Result<impl IntoResponse, Problem> {
-    change(&state, &context, id, Change::Patch(patch), &conditions).await
+    change(&state, &context, id, Change::Patch(Box::new(patch)), &conditions).await
 }
 
 /// Replace a webhook endpoint

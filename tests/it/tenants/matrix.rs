@@ -224,15 +224,19 @@ impl World {
     }
 }
 
-/// What an answer tells: without what differs from request to request, and with the id that the request named left out.
-fn told(answer: &Answer, id: &str) -> (u16, BTreeMap<String, String>, String) {
+/// What an answer tells: without what differs from request to request, and with the ids that the request named left out.
+fn told(answer: &Answer, ids: &str) -> (u16, BTreeMap<String, String>, String) {
     let differs = ["date", "traceparent"];
+    let without_ids = |text: &str| {
+        ids.split('/')
+            .fold(text.to_owned(), |text, id| text.replace(id, "ID"))
+    };
     let headers = answer
         .headers
         .iter()
         .filter(|(name, _)| !differs.contains(&name.as_str()))
-        .map(|(name, value)| (name.to_string(), value.to_str().expect("text").replace(id, "ID")));
-    (answer.status, headers.collect(), answer.text.replace(id, "ID"))
+        .map(|(name, value)| (name.to_string(), without_ids(value.to_str().expect("text"))));
+    (answer.status, headers.collect(), without_ids(&answer.text))
 }
 
 fn names_any_of(text: &str, things: &Things, tenant: &str) -> Option<String> {
@@ -452,6 +456,14 @@ async fn try_thing(world: &World, operation: &Operation, about: About) {
         let there = there.expect_problem(404, "not-found");
         let nothing = world.ask(client, operation, &missing).await;
         assert_eq!(told(&there, foreign), told(&nothing, &missing), "{place}");
+    }
+    if let (Some((endpoint, _)), Some((_, job))) = (own.split_once('/'), foreign.split_once('/')) {
+        // A job of another's, asked for below an endpoint of one's own.
+        let mixed = format!("{endpoint}/{job}");
+        let there = world.ask(&world.of_abc, operation, &mixed).await;
+        let there = there.expect_problem(404, "not-found");
+        let nothing = world.ask(&world.of_abc, operation, &missing).await;
+        assert_eq!(told(&there, &mixed), told(&nothing, &missing), "{place}");
     }
     for (client, id) in [(&world.of_abc, &own), (&world.test.client, &foreign)] {
         let answer = world.ask(client, operation, id).await;
