@@ -154,19 +154,21 @@ enum Ask {
 }
 
 /// The request, or the service's own refusal.
-fn read(kind: Kind, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Value) -> Result<Ask, Response> {
-    let said = |status: u16, body: Value| {
-        let status = StatusCode::from_u16(status).expect("a status");
-        (status, axum::Json(body)).into_response()
-    };
+fn read(
+    kind: Kind,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Value,
+) -> Result<Ask, (u16, Value)> {
     let token = headers.get("authorization").and_then(|value| value.to_str().ok());
     let thread = |name: &str| body[name].as_str().map(ToOwned::to_owned);
     match (kind, method.as_str(), uri.path()) {
         (Kind::Slack, "POST", _) if token != Some("Bearer xoxb-1") => {
-            Err(said(200, json!({"ok": false, "error": "invalid_auth"})))
+            Err((200, json!({"ok": false, "error": "invalid_auth"})))
         }
         (Kind::Slack, "POST", _) if body["channel"] != "C1" => {
-            Err(said(200, json!({"ok": false, "error": "channel_not_found"})))
+            Err((200, json!({"ok": false, "error": "channel_not_found"})))
         }
         (Kind::Slack, "POST", "/api/chat.postMessage") => Ok(Ask::Post {
             thread: thread("thread_ts"),
@@ -175,7 +177,7 @@ fn read(kind: Kind, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Valu
         (Kind::Slack, "POST", "/api/chat.update") => Ok(Ask::Edit(thread("ts").expect("a ts"))),
         (Kind::Mattermost, ..) if token != Some("Bearer mm-1") => {
             let body = json!({"id": "api.context.session_expired.app_error", "status_code": 401});
-            Err(said(401, body))
+            Err((401, body))
         }
         (Kind::Mattermost, "POST", "/api/v4/posts") => {
             assert_eq!(body["channel_id"], "chan");
@@ -213,7 +215,7 @@ async fn take(
     let body: Value = serde_json::from_slice(&body).expect("JSON");
     let ask = match read(kind, &method, &uri, &headers, &body) {
         Ok(ask) => ask,
-        Err(refusal) => return refusal,
+        Err((status, body)) => return said(status, body),
     };
     let version = (Instant::now(), text(kind, &body));
     let mut room = room.lock().expect("the room");
@@ -242,7 +244,6 @@ async fn take(
             (id, 200)
         }
     };
-    let status = StatusCode::from_u16(status).expect("a status");
     let answer = match kind {
         Kind::Slack => json!({"ok": true, "channel": "C1", "ts": id, "message": body}),
         Kind::Mattermost => {
@@ -252,7 +253,12 @@ async fn take(
         }
         Kind::Discord => json!({"id": id, "type": 0, "embeds": body["embeds"], "channel_id": "9"}),
     };
-    (status, axum::Json(answer)).into_response()
+    said(status, answer)
+}
+
+fn said(status: u16, body: Value) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, axum::Json(body)).into_response()
 }
 
 /// What a service says of a message that it does not have; `root` when it was to be answered.
@@ -267,6 +273,5 @@ fn gone(kind: Kind, root: bool) -> Response {
         ),
         (Kind::Discord, _) => (404, json!({"message": "Unknown Message", "code": 10008})),
     };
-    let status = StatusCode::from_u16(status).expect("a status");
-    (status, axum::Json(body)).into_response()
+    said(status, body)
 }
