@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check guides prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check chat pictures guides prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -21,8 +21,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, units of systemd, OpenAPI document, generated clients and requests, guides, alerts, identity provider, documentation page in a browser
-	@scripts/steps.sh lint unit helm systemd openapi-check sdk-check guides prometheus oidc api-fuzz-short browser
+test: ## Everything CI runs: lint, tests, chart, units of systemd, OpenAPI document, generated clients and requests, chat messages, guides, alerts, identity provider, documentation page in a browser
+	@scripts/steps.sh lint unit helm systemd openapi-check sdk-check chat guides prometheus oidc api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -79,6 +79,13 @@ openapi-check: ## Check the OpenAPI document with Redocly, Spectral and openapi-
 
 sdk-check: $(BINARY) ## Generate clients from the document, compile them, and use them against a gateway
 	scripts/sdk.sh $(BINARY)
+
+chat: ## Messages for chats, judged by Slack's and Microsoft's own libraries
+	scripts/chat.sh check
+
+pictures: ## Record the examples of docs/formats.md and draw its pictures anew
+	EMGATE_RECORD_EXAMPLES=1 cargo test --locked --quiet --lib formats::documentation
+	scripts/chat.sh pictures
 
 guides: $(BINARY) ## The examples of docs/guides against a gateway: receivers, the official webhook libraries, automation platforms
 	scripts/guides.sh $(BINARY)

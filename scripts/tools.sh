@@ -152,19 +152,53 @@ sdk() {
     pip_venv sdk-python openapi-python-client==0.29.1
 }
 
+# What judges chat messages, and what draws cards.
+chat() {
+    npm_install chat adaptivecards@3.0.6 adaptivecards-designer@2.4.4 --legacy-peer-deps
+    pip_venv chat-python slack-sdk==3.48.0
+}
+
+# What pictures of messages are drawn with: the browser, and letters and signs as phones have them.
+pictures() {
+    browser
+    chat
+    { fc-list | grep -qi 'NotoColorEmoji' && fc-list | grep -qi 'Roboto'; } || apt_install fonts-noto-color-emoji fonts-roboto-unhinted
+}
+
 # An identity provider for tests.
 oidc() {
     npm_install oidc oauth2-mock-server@8.2.3
 }
 
-# What runs the examples of docs/guides: languages, official libraries, a parser of PowerShell, Ansible.
+# What runs the examples of docs/guides: languages, official libraries, a parser of PowerShell, Ansible, StackStorm's
+# expressions, Terraform's syntax, the descriptions of n8n's nodes.
 guides() {
     have openssl || apt_install openssl
     have jq || apt_install jq
+    have curl || apt_install curl
     have go || apt_install golang-go
     npm_install guides standardwebhooks@1.1.1
     pip_venv guides-python standardwebhooks==1.1.0 tree-sitter==0.26.1 tree-sitter-powershell==0.26.4 \
-        ansible-core==2.19.14
+        ansible-core==2.19.14 yaql==3.2.0 python-hcl2==8.1.4
+    n8n_nodes 2.41.2
+}
+
+# What n8n's editor knows of its nodes, out of the package that has them; the package itself has hundreds of dependencies.
+n8n_nodes() {
+    local target=$tools/n8n/nodes.json work
+    [ "$(cat "$tools/n8n/.wanted" 2>/dev/null)" = "$1" ] && return
+    have npm || apt_install npm
+    mkdir -p "$tools/n8n"
+    work=$(mktemp -d "$tools/n8n/pack.XXXXXX")
+    say "fetching n8n-nodes-base@$1 with npm"
+    (cd "$work" && npm pack --silent "n8n-nodes-base@$1" >"$tools/npm.log" 2>&1) || {
+        tail -n 20 "$tools/npm.log" >&2
+        fail "npm could not fetch n8n-nodes-base"
+    }
+    tar --extract --gzip --to-stdout --file "$work/n8n-nodes-base-$1.tgz" package/dist/types/nodes.json >"$work/nodes.json"
+    mv "$work/nodes.json" "$target"
+    rm -rf "$work"
+    printf '%s' "$1" >"$tools/n8n/.wanted"
 }
 
 # What sends a gateway every request that its document describes.
@@ -240,7 +274,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | prometheus | systemd | packages | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | prometheus | systemd | packages | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

@@ -62,6 +62,7 @@ where
                 over: false,
                 stalled: None,
                 connection: connection.clone(),
+                beginning: Beginning::Awaited,
             };
             Ok((stream, WatchedService { service, connection }))
         })
@@ -173,6 +174,33 @@ pub(super) struct WatchedStream<S> {
     /// Runs while the caller takes nothing of an answer.
     stalled: Option<Pin<Box<Sleep>>>,
     connection: Arc<Connection>,
+    beginning: Beginning,
+}
+
+/// What HTTP/2 begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The first bytes of a connection. The server reads up to 24 to find out its version, takes a read without bytes for
+/// HTTP/1, and would put what it has read before the head of the first request: the head's buffer would grow to twice
+/// its size, 16 KiB for as long as the connection lives. So the bytes of HTTP/1 are held back until the head is read.
+#[derive(Debug)]
+enum Beginning {
+    Awaited,
+    Held(Bytes),
+    Over,
+}
+
+impl Beginning {
+    /// The first bytes that came: taken back out of `buf`, and held, when they are not those of HTTP/2.
+    fn came(buf: &mut ReadBuf<'_>, before: usize) -> Self {
+        let came = buf.filled().get(before..).unwrap_or_default();
+        if PREFACE.starts_with(came) {
+            return Self::Over;
+        }
+        let held = Bytes::copy_from_slice(came);
+        buf.set_filled(before);
+        Self::Held(held)
+    }
 }
 
 impl<S> WatchedStream<S> {
@@ -207,9 +235,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
             return Poll::Ready(Err(too_slow()));
         }
         let before = buf.filled().len();
+        if let Beginning::Held(held) = &mut this.beginning {
+            buf.put_slice(&held.split_to(held.len().min(buf.remaining())));
+            if held.is_empty() {
+                this.beginning = Beginning::Over;
+                // The rest of the head is there in most cases; what fails now fails at the next read as well.
+                let _ = Pin::new(&mut this.stream).poll_read(cx, buf);
+            }
+            this.connection
+                .bytes_came(buf.filled().get(before..).unwrap_or_default());
+            return Poll::Ready(Ok(()));
+        }
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buf) {
             this.connection
                 .bytes_came(buf.filled().get(before..).unwrap_or_default());
+            if matches!(this.beginning, Beginning::Awaited) {
+                this.beginning = Beginning::came(buf, before);
+            }
             return Poll::Ready(result);
         }
         this.connection.reader.register(cx.waker());

@@ -19,8 +19,8 @@ use super::config::Config;
 use super::idle::{self, Watching};
 use super::listener::{self, AcceptLog};
 
-/// Connections at a time; one more is closed at once. Each costs some 10 KiB when idle. Streams may have three quarters of
-/// them (`streams`).
+/// Connections at a time; one more is closed at once. Each costs some 18 KiB, a stream that it carries included. Streams may
+/// have three quarters of them (`stream_slots`).
 const MAX_CONNECTIONS: usize = 8192;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,11 +5,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const LIMIT = 60_000;
-const { EMGATE_URL, EMGATE_TOKEN } = process.env;
+import { LIMIT, registered, tested } from "./api.mjs";
+
 const folder = fileURLToPath(new URL("../../docs/guides/receivers/", import.meta.url));
 const secret = `whsec_${randomBytes(32).toString("base64")}`;
 
@@ -66,31 +65,6 @@ async function cgi(program) {
   return { port: server.address().port, stop: () => server.close() };
 }
 
-async function api(method, path, body) {
-  const response = await fetch(`${EMGATE_URL}/api/v1${path}`, {
-    method,
-    headers: { authorization: `Bearer ${EMGATE_TOKEN}`, "content-type": "application/json" },
-    body: body && JSON.stringify(body),
-  });
-  assert.ok(response.ok, `${method} ${path}: ${response.status} ${await response.clone().text()}`);
-  return response.status === 204 ? undefined : response.json();
-}
-
-/** The state of a test's delivery, once it was attempted. */
-async function delivered(url) {
-  const endpoint = await api("POST", "/webhook-endpoints", { url, secret, eventTypes: ["webhook.test"] });
-  try {
-    const { id } = await api("POST", `/webhook-endpoints/${endpoint.id}/test`);
-    for (const end = Date.now() + LIMIT; Date.now() < end; await pause(50)) {
-      const delivery = await api("GET", `/webhook-deliveries/${id}`);
-      if (delivery.state !== "sending" && delivery.attempts.length > 0) return delivery.state;
-    }
-    throw new Error("the test was not sent");
-  } finally {
-    await api("DELETE", `/webhook-endpoints/${endpoint.id}`);
-  }
-}
-
 const BODY = '{"type": "webhook.test", "timestamp": "2026-03-01T12:00:00Z", "data": {"message": "grüße"}}';
 const now = () => Math.floor(Date.now() / 1000); // seconds
 
@@ -135,7 +109,8 @@ for (const [name, start] of Object.entries(RECEIVERS)) {
   const receiver = await start();
   try {
     const url = `http://127.0.0.1:${receiver.port}/hook`;
-    assert.equal(await delivered(url), "delivered", name);
+    const settings = { url, secret, eventTypes: ["webhook.test"] };
+    assert.equal(await registered(settings, tested), "delivered", name);
     const at = now();
     const table = requests(at);
     for (const [what, request, expected] of table) {

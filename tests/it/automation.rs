@@ -190,7 +190,7 @@ async fn a_gateway_that_is_not_ready_says_when_to_come_again() {
 
 /// How a platform follows the answer to its action, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
-enum Platform {
+pub enum Platform {
     /// Sends its token with every request; a 202 leads on to `Location`, 200 is the end, anything else an error.
     LogicApps,
     /// The same, without the token when it polls.
@@ -199,10 +199,47 @@ enum Platform {
 
 /// What a run came to, as the platform sees it.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// The last answer, which the platform takes for the result.
     Result(Value),
     Error(String),
+}
+
+/// Follows the answer to an action as the platform does; `before` is told the number of each poll.
+pub async fn follow(
+    test: &TestGateway,
+    platform: Platform,
+    mut answer: Answer,
+    mut before: impl AsyncFnMut(u32),
+) -> End {
+    let poller: Client = match platform {
+        Platform::LogicApps => test.client.clone(),
+        Platform::PowerAutomate => test.stranger(),
+    };
+    let mut polls = 0;
+    let end = eventually(
+        "the end of a run",
+        async || {
+            polls += 1;
+            before(polls).await;
+            if answer.status != 202 {
+                return Some(match answer.status {
+                    200 => End::Result(answer.body.clone()),
+                    other => End::Error(format!("{other}: {}", answer.text)),
+                });
+            }
+            let seconds: Result<u64, _> = answer.header("retry-after").parse();
+            if seconds.is_err() {
+                return Some(End::Error("no pause".to_owned()));
+            }
+            let location = answer.header("location").to_owned();
+            answer = poller.get(&location).send().await;
+            None
+        },
+        Option::is_some,
+    )
+    .await;
+    end.expect("an end")
 }
 
 async fn run(test: &TestGateway, platform: Platform, plan: &str, number: u64) -> (Value, End) {
@@ -229,40 +266,17 @@ async fn run(test: &TestGateway, platform: Platform, plan: &str, number: u64) ->
         answer.text
     );
     let operation = id_of(&answer.body);
-    let poller: Client = match platform {
-        Platform::LogicApps => test.client.clone(),
-        Platform::PowerAutomate => test.stranger(),
-    };
     let stopped = number.is_multiple_of(5);
-    let mut polls = 0;
-    let end = eventually(
-        "the end of a run",
-        async || {
-            polls += 1;
-            if stopped && polls == 3 {
-                let path = format!("/api/v1/operations/{operation}/cancel");
-                test.client.post(&path).send().await;
-            }
-            if answer.status != 202 {
-                return Some(match answer.status {
-                    200 => End::Result(answer.body.clone()),
-                    other => End::Error(format!("{other}: {}", answer.text)),
-                });
-            }
-            let seconds: Result<u64, _> = answer.header("retry-after").parse();
-            if seconds.is_err() {
-                return Some(End::Error("no pause".to_owned()));
-            }
-            let location = answer.header("location").to_owned();
-            answer = poller.get(&location).send().await;
-            None
-        },
-        Option::is_some,
-    )
-    .await;
+    let end = follow(test, platform, answer, async |polls| {
+        if stopped && polls == 3 {
+            let path = format!("/api/v1/operations/{operation}/cancel");
+            test.client.post(&path).send().await;
+        }
+    });
+    let end = end.await;
     let path = format!("/api/v1/operations/{operation}");
     let real = test.client.get(&path).send().await.expect(200).body;
-    (real, end.expect("an end"))
+    (real, end)
 }
 
 /// `make prove` asks for 1,000.

@@ -256,3 +256,74 @@ impl Drop for KilledAtTheEnd {
         let _ = self.0.wait();
     }
 }
+
+/// The authority of a gateway, and the variables that make it serve what came from there.
+fn certified(folder: &std::path::Path) -> (String, [String; 2]) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let authority = CertifiedIssuer::self_signed(params, key).expect("an authority");
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("parameters");
+    let leaf = leaf.signed_by(&key, &authority).expect("a certificate");
+    let written = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (chain, key) = (
+        written("tls.crt", leaf.pem()),
+        written("tls.key", key.serialize_pem()),
+    );
+    let served = [
+        format!("EMGATE_SERVER__TLS__CERT_FILE={chain}"),
+        format!("EMGATE_SERVER__TLS__KEY_FILE={key}"),
+    ];
+    (written("ca.pem", authority.pem()), served)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_with_a_certificate_of_ones_own_authority_is_trusted_by_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ca, [chain, key]) = certified(folder.path());
+    let world = World::begin_by(&["env", &chain, &key], &["--speed", "50"]);
+    let address = format!("https://{}", world.gateway.addr);
+    let over_tls = |arguments: &[&str]| {
+        let mut command = prepared(&world, arguments);
+        command.env("EMGATE_SERVER", &address);
+        command
+    };
+    let list = ["plan", "list", "--ca-file", ca.as_str()];
+    let listed = async || run(over_tls(&list)).await;
+    let (_, plans, _) = eventually("the plans", listed, |(code, ..)| *code == Some(0)).await;
+    assert!(plans.contains(NAME), "{plans}");
+    let (code, _, told) = run(over_tls(&["plan", "list"])).await;
+    assert!(code == Some(1) && told.contains("EMGATE_CA_FILE"), "{told}");
+    let empty = folder.path().join("tls.key").display().to_string();
+    for (file, why) in [
+        ("/nowhere/ca.pem", "cannot read"),
+        (&empty, "holds no certificate"),
+    ] {
+        let (code, _, told) = run(over_tls(&["plan", "list", "--ca-file", file])).await;
+        assert!(code == Some(2) && told.contains(why), "{told}");
+    }
+    let by_variable = |arguments: &[&str]| {
+        let mut command = over_tls(arguments);
+        command.env("EMGATE_CA_FILE", &ca);
+        command
+    };
+    let (code, tested, told) = run(by_variable(&["plan", "test", NAME, "--wait", "--timeout", "1m"])).await;
+    assert_eq!(code, Some(0), "{tested}{told}");
+    let (code, log, _) = run(by_variable(&["events", "--json"])).await;
+    assert!(
+        code == Some(0) && log.contains("failover.session.finished"),
+        "{log}"
+    );
+    let mut receiver = WebhookReceiver::start().await;
+    let to = receiver.url();
+    let listening = by_variable(&["listen", "--forward-to", &to, "--after", "start"]).spawn();
+    let listening = KilledAtTheEnd(listening.expect("started"));
+    receiver.next_of("failover.session.finished").await;
+    drop(listening);
+}

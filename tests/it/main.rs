@@ -23,6 +23,8 @@ mod audit; // the audit log: its rows, its chain, what no row holds
 #[cfg(feature = "demo")]
 mod automation; // callers who poll: results, addresses, pauses, models of platforms
 #[cfg(feature = "demo")]
+mod chat; // whole failovers as Slack, Mattermost and Discord show them, through restarts and deletions
+#[cfg(feature = "demo")]
 mod client_commands; // the commands that are clients of a gateway, as processes
 mod config; // file, environment, defaults, faults
 #[cfg(feature = "demo")]
@@ -37,6 +39,10 @@ mod em_bench; // the client of EM against the simulator, and against a scripted 
 mod em_examples; // the document's examples of EM's answers, produced
 #[cfg(feature = "demo")]
 mod end_to_end; // real processes: a plan tested, followed, its end delivered signed
+#[cfg(feature = "demo")]
+mod event_examples; // the document's examples of events beside what a gateway sends
+#[cfg(feature = "demo")]
+mod flows; // flow definitions of docs/guides, played as their platforms play them
 mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]
 mod guard_auth; // every operation of the document: no token, a bad one, a missing scope

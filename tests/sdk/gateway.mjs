@@ -3,7 +3,7 @@
 //   node tests/sdk/gateway.mjs BINARY COMMAND
 //
 // Starts `BINARY demo --fast --keep`, waits until it tells its address and a token, and runs COMMAND in a shell with
-// EMGATE_URL and EMGATE_TOKEN. Ends as the command ends.
+// EMGATE_URL, EMGATE_TOKEN and EMGATE_SIMULATOR. Ends as the command ends.
 
 import { spawn, spawnSync } from "node:child_process";
 
@@ -19,10 +19,11 @@ const invited = new Promise((found, failed) => {
   demo.stdout.on("data", (chunk) => {
     said += chunk;
     const url = /documentation\s+(http:\S+)\/docs/.exec(said);
+    const simulator = /simulator\s+(http:\S+)\/_sim/.exec(said);
     const token = /TOKEN=(\S+)/.exec(said);
-    if (url && token && said.includes("Webhooks that arrive")) {
+    if (url && simulator && token && said.includes("Webhooks that arrive")) {
       clearTimeout(timer);
-      found({ EMGATE_URL: url[1], EMGATE_TOKEN: token[1] });
+      found({ EMGATE_URL: url[1], EMGATE_TOKEN: token[1], EMGATE_SIMULATOR: simulator[1] });
     }
   });
 });

@@ -7,7 +7,7 @@ use crate::app::{Error, FieldError, OpContext};
 use crate::domain::event::EventType;
 use crate::domain::id::EndpointId;
 use crate::domain::links::Links;
-use crate::domain::webhook::endpoint::{self, Settings};
+use crate::domain::webhook::endpoint::{self, Settings, SigningSecret};
 use crate::domain::webhook::options;
 use crate::webhooks::formats;
 
@@ -27,6 +27,14 @@ impl Default for Messages {
             example: |_| None,
         }
     }
+}
+
+/// The value of `webhook-signature` of an example that was sent at `at`, in seconds since 1970; none for a secret that
+/// is none.
+#[must_use]
+pub fn example_signature(secret: &str, id: &str, at: i64, body: &str) -> Option<String> {
+    let secret = SigningSecret::parse(secret).ok()?;
+    formats::standard::signature(&secret, id, at, body.as_bytes())
 }
 
 impl Webhooks {

@@ -11,7 +11,7 @@ mod settings;
 
 use std::time::Duration;
 
-pub use self::messages::Messages;
+pub use self::messages::{Messages, example_signature};
 use self::settings::{apply, changed, check_credentials, confine, given_secret, patch_of, replaced};
 use super::audit::Told;
 use super::page::{LogPage, one_more};

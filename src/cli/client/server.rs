@@ -1,6 +1,6 @@
 //! The gateway that a command speaks to: its address, the token, and requests with what may be repeated of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -43,6 +43,9 @@ pub struct ServerArgs {
     /// A file with the token; it is read again for every request, so that it may be renewed
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// A file with certificates (PEM) that the gateway's may come from, beside those that the system trusts
+    #[arg(long, value_name = "FILE", env = "EMGATE_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -77,7 +80,7 @@ pub(super) enum Outcome {
 
 impl Server {
     /// # Errors
-    /// When there is no token, or the address is none.
+    /// When there is no token, the address is none, or the file of certificates holds none.
     pub(super) fn new(args: &ServerArgs) -> Result<Self, Failure> {
         let token = match (&args.token_file, &args.token) {
             (Some(file), _) => Token::File(file.clone()),
@@ -94,7 +97,9 @@ impl Server {
             return Err(Failure::usage(message).hint("for example --server https://dr.example.com"));
         }
         bootstrap::install_tls_provider();
+        let authorities = args.ca_file.as_deref().map(authorities).transpose()?;
         let http = reqwest::Client::builder()
+            .tls_certs_merge(authorities.unwrap_or_default())
             .connect_timeout(CONNECT_LIMIT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("emgate-cli/", env!("CARGO_PKG_VERSION")))
@@ -220,9 +225,28 @@ impl Server {
     }
 
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let text = format!("{} does not answer: {}", self.base, error_text(error));
-        Failure::new(text).hint("is the gateway running there? --server or EMGATE_SERVER names another")
+        let cause = error_text(error);
+        let hint = if cause.contains("certificate") {
+            "--ca-file or EMGATE_CA_FILE names the file of the authority that the gateway's certificate comes from"
+        } else {
+            "is the gateway running there? --server or EMGATE_SERVER names another"
+        };
+        Failure::new(format!("{} does not answer: {cause}", self.base)).hint(hint)
     }
+}
+
+/// The certificates of a file.
+fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, Failure> {
+    let pem = std::fs::read(file)
+        .map_err(|error| Failure::usage(format!("cannot read --ca-file {}: {error}", file.display())))?;
+    let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if found.is_empty() {
+        return Err(
+            Failure::usage(format!("--ca-file {} holds no certificate", file.display()))
+                .hint("it is PEM: lines between BEGIN CERTIFICATE and END CERTIFICATE"),
+        );
+    }
+    Ok(found)
 }
 
 impl Answer {

@@ -13,7 +13,11 @@ use utoipa::openapi::{
 
 use super::event_schemas::{schema_name, schemas, words};
 use super::{operations, samples};
+use crate::app::webhooks::example_signature;
 use crate::domain::event::EventType;
+
+/// When the examples were sent, in seconds since 1970.
+const SENT_AT: i64 = 1_770_969_714;
 
 /// An event's body.
 pub(in crate::http) fn event_example(kind: EventType) -> Value {
@@ -105,6 +109,9 @@ fn delivery(kind: EventType, summary: &str, id: &str) -> Operation {
     } else {
         ""
     };
+    // A receiver can be tried with an example: its headers belong to its body.
+    let (event, body) = samples::example_event(kind).unwrap_or_default();
+    let signature = example_signature(samples::SECRET, &event, SENT_AT, &body).unwrap_or_default();
     let mut operation = OperationBuilder::new()
         .operation_id(Some(id))
         .summary(Some(summary))
@@ -113,18 +120,22 @@ fn delivery(kind: EventType, summary: &str, id: &str) -> Operation {
         .parameter(header(
             "webhook-id",
             "The event's id, the same on every attempt; an id that was received before is a repetition.",
-            "evt_019c55e5-9d00-7a1c-9f60-2f3f1d0c000e",
+            &event,
         ))
         .parameter(header(
             "webhook-timestamp",
             "When this attempt was made, in seconds since 1970. Refuse what is older than five minutes.",
-            "1770969714",
+            &SENT_AT.to_string(),
         ))
         .parameter(header(
             "webhook-signature",
-            "`v1,` and HMAC-SHA256 in base64 over id, timestamp and body, joined by full stops (Standard \
-             Webhooks); several signatures are separated by spaces.",
-            "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+            &format!(
+                "`v1,` and HMAC-SHA256 in base64 over id, timestamp and body, joined by full stops (Standard \
+                 Webhooks); several signatures are separated by spaces, and `v1a,` begins one by Ed25519. The example \
+                 is true: the body's example, written without blanks, by the secret `{}`.",
+                samples::SECRET
+            ),
+            &signature,
         ))
         .request_body(Some(
             RequestBodyBuilder::new()

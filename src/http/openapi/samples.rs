@@ -29,6 +29,9 @@ use crate::domain::operation::{
 use crate::domain::plan::{ActionKind, Plan, PlanCommand, PlanKind, PlanMachine, PlanRef, Reference};
 use crate::domain::session::{MachineFacts, Session, SessionFacts, SessionResult, SessionState};
 
+/// The secret of the example's endpoint.
+pub(super) const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
 /// The timestamp `seconds` after the example begins.
 fn at(seconds: i64) -> Timestamp {
     // 2026-02-13T08:00:00Z; the sum stays far within what a timestamp holds.
@@ -466,7 +469,7 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
         "WebhookEndpoint" => value(serde_json::to_value(endpoint())),
         "WebhookEndpointCreated" => value(serde_json::to_value(WebhookEndpointCreated {
             endpoint: endpoint(),
-            secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned(),
+            secret: SECRET.to_owned(),
             warnings: Vec::new(),
         })),
         "WebhookEndpointChanged" => value(serde_json::to_value(WebhookEndpointChanged {

@@ -1,7 +1,7 @@
 //! Discord: an embed by a webhook, with `wait=true`, since without it Discord answers 204 even to what it cannot save.
 //!
-//! Limits: title 256, description 4,096, 25 fields of 256 and 1,024, 6,000 over the embed. Refused requests count: ten
-//! thousand in ten minutes ban the address, so a webhook that is gone is left alone.
+//! Limits: title 256, description 4,096. Fields would stand below the machines, so the description has it all. Refused requests
+//! count: ten thousand in ten minutes ban the address, so a webhook that is gone is left alone.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ use super::{Outgoing, Row};
 use crate::domain::webhook::Format;
 use crate::webhooks::answer::Answer;
 
-/// Over the whole body, which is more than Discord counts.
-const BUDGET: Budget = Budget::Units(5_500);
+/// Over the whole body, of which the description is all but a title and 150 characters.
+const BUDGET: Budget = Budget::Units(4_200);
 
 pub(super) const ROW: Row = Row {
     format: Format::Discord,
@@ -42,18 +42,7 @@ fn body(event: &Outgoing<'_>) -> String {
 /// The message as Discord's webhooks take it, new or edited.
 pub(super) fn draw(drawn: &Drawn<'_>) -> Value {
     let message = drawn.message;
-    let escaped = |text: &str| Dialect::Discord.escape(text);
-    let mut lines = Vec::new();
-    if let Some(reason) = &drawn.reason {
-        lines.push(format!("> {}", escaped(reason)));
-    }
-    for (name, reason) in &drawn.failed {
-        let reason = reason
-            .as_ref()
-            .map_or_else(String::new, |reason| format!(": {}", escaped(reason)));
-        lines.push(format!("• **{}**{reason}", escaped(name)));
-    }
-    lines.extend(drawn.notes.iter().map(|note| escaped(note)));
+    let mut lines = drawn.markdown(Dialect::Discord, "•");
     let buttons = message.pages.buttons();
     let links: Vec<String> = buttons
         .iter()
@@ -62,15 +51,9 @@ pub(super) fn draw(drawn: &Drawn<'_>) -> Value {
     if !links.is_empty() {
         lines.push(links.join(" · "));
     }
-    let fields: Vec<Value> = message
-        .facts
-        .iter()
-        .map(|(label, value)| json!({"name": label, "value": escaped(value), "inline": true}))
-        .collect();
     let mut embed = json!({
         "title": short_title(drawn),
         "color": message.tone.rgb(),
-        "fields": fields,
     });
     if let Some(embed) = embed.as_object_mut() {
         if !lines.is_empty() {

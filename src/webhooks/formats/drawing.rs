@@ -2,12 +2,12 @@
 //! that the service takes is sent.
 //!
 //! What goes first is fixed: machines that succeeded, then failed ones beyond 20, then the reasons. Title, facts and links
-//! always stay.
+//! always stay. Every service shows the parts in one order: title, facts, reason, failed machines, notes, who asked, links.
 
 use serde_json::Value;
 
 use super::message::Message;
-use super::text::clean;
+use super::text::{Dialect, clean};
 
 /// How much of a message is shown.
 #[derive(Debug, Clone, Copy)]
@@ -55,11 +55,21 @@ impl Budget {
     }
 }
 
+/// Facts about the request, which come behind what failed.
+const OF_REQUEST: [&str; 2] = ["Asked by", "Purpose"];
+
+/// Label and value.
+pub(super) type Fact<'a> = (&'static str, &'a str);
+
 /// A message at one detail: what a format draws.
 #[derive(Debug)]
 pub(super) struct Drawn<'a> {
-    /// The message; of its machines and its reason only what follows is shown.
+    /// The message; of its facts, its machines and its reason only what follows is shown.
     pub(super) message: &'a Message,
+    /// What the title does not say already.
+    pub(super) facts: Vec<Fact<'a>>,
+    /// Who asked for it, and why.
+    pub(super) request: Vec<Fact<'a>>,
     /// Why it failed.
     pub(super) reason: Option<String>,
     /// Failed machines with their reasons.
@@ -81,6 +91,20 @@ impl<'a> Drawn<'a> {
             .take(detail.failed)
             .map(|machine| (machine.name.as_str(), cut(&machine.reason)))
             .collect();
+        // A small screen has no room to say twice what the title says, or the one machine.
+        let title = message.title.as_str();
+        let (request, facts) = message
+            .facts
+            .iter()
+            .map(|(label, value)| (*label, value.as_str()))
+            .filter(|(label, value)| match *label {
+                "Plan" => !title.contains(value),
+                "Tenant" => !title.contains(&format!("({value})")),
+                _ => true,
+            })
+            .partition(|(label, _)| OF_REQUEST.contains(label));
+        let is_of_machine =
+            matches!(message.failed.as_slice(), [only] if failed.len() == 1 && only.reason == message.reason);
         let mut notes = Vec::new();
         let more = message.failed.len() - failed.len();
         if more > 0 {
@@ -99,7 +123,9 @@ impl<'a> Drawn<'a> {
         }
         Self {
             message,
-            reason: cut(&message.reason),
+            facts,
+            request,
+            reason: cut(&message.reason).filter(|_| !is_of_machine),
             failed,
             notes,
         }
@@ -108,6 +134,37 @@ impl<'a> Drawn<'a> {
     /// The title with its sign.
     pub(super) fn title(&self) -> String {
         format!("{} {}", self.message.tone.sign(), self.message.title)
+    }
+
+    /// What stands between title and links, a paragraph for each part that there is, for services that read Markdown.
+    pub(super) fn markdown(&self, dialect: Dialect, bullet: &str) -> Vec<String> {
+        let line = |(label, value): &Fact<'_>| format!("**{label}:** {}", dialect.escape(value));
+        let item = |(name, reason): &(&str, Option<String>)| {
+            let reason = reason
+                .as_ref()
+                .map(|reason| format!(": {}", dialect.escape(reason)));
+            format!(
+                "{bullet} **{}**{}",
+                dialect.escape(name),
+                reason.unwrap_or_default()
+            )
+        };
+        let reason = self
+            .reason
+            .iter()
+            .map(|reason| format!("> {}", dialect.escape(reason)));
+        let notes = self.notes.iter().map(|note| dialect.escape(note));
+        let parts: [Vec<String>; 4] = [
+            self.facts.iter().map(line).collect(),
+            reason.collect(),
+            self.failed.iter().map(item).collect(),
+            notes.chain(self.request.iter().map(line)).collect(),
+        ];
+        parts
+            .iter()
+            .filter(|lines| !lines.is_empty())
+            .map(|lines| lines.join("\n"))
+            .collect()
     }
 }
 

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::drawing::{Budget, Drawn, fitted};
+use super::drawing::{Budget, Drawn, Fact, fitted};
 use super::shape::Shape;
 use super::text::{Dialect, defused};
 use super::verdict::{Verdict, by_status};
@@ -42,11 +42,11 @@ fn draw(drawn: &Drawn<'_>, event: &str) -> Value {
     let message = drawn.message;
     let escaped = |text: &str| Dialect::GoogleChat.escape(text);
     let title = defused(&drawn.title());
-    let mut widgets: Vec<Value> = message
-        .facts
-        .iter()
-        .map(|(label, value)| json!({"decoratedText": {"topLabel": label, "text": escaped(value), "wrapText": true}}))
-        .collect();
+    let fact = |(label, value): &Fact<'_>| json!({"decoratedText": {"topLabel": label, "text": escaped(value), "wrapText": true}});
+    // A card's own header shows two lines at most.
+    let heading = format!("<b>{}</b>", escaped(&drawn.title()));
+    let mut widgets = vec![json!({"textParagraph": {"text": heading}})];
+    widgets.extend(drawn.facts.iter().map(fact));
     let mut lines = Vec::new();
     if let Some(reason) = &drawn.reason {
         lines.push(format!("<i>{}</i>", escaped(reason)));
@@ -61,6 +61,7 @@ fn draw(drawn: &Drawn<'_>, event: &str) -> Value {
     if !lines.is_empty() {
         widgets.push(json!({"textParagraph": {"text": lines.join("<br>")}}));
     }
+    widgets.extend(drawn.request.iter().map(fact));
     let buttons: Vec<Value> = message
         .pages
         .buttons()
@@ -70,15 +71,10 @@ fn draw(drawn: &Drawn<'_>, event: &str) -> Value {
     if !buttons.is_empty() {
         widgets.push(json!({"buttonList": {"buttons": buttons}}));
     }
-    let sections: Vec<Value> = if widgets.is_empty() {
-        Vec::new()
-    } else {
-        vec![json!({"widgets": widgets})]
-    };
     let thread = message.failover.as_deref().unwrap_or(event);
     json!({
         "fallbackText": title,
-        "cardsV2": [{"cardId": event, "card": {"header": {"title": title}, "sections": sections}}],
+        "cardsV2": [{"cardId": event, "card": {"sections": [{"widgets": widgets}]}}],
         "thread": {"threadKey": thread},
     })
 }

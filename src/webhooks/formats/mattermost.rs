@@ -1,6 +1,7 @@
 //! Mattermost: a message attachment for an incoming webhook, or of a bot.
 //!
-//! Limit: 16,383 characters, beyond which the server splits a message into several.
+//! Limit: 16,383 characters, beyond which the server splits a message into several. Fields would stand below the machines, so
+//! the text has it all.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -44,22 +45,8 @@ fn body(event: &Outgoing<'_>) -> String {
 /// The attachments of a message.
 pub(super) fn draw(drawn: &Drawn<'_>) -> Value {
     let message = drawn.message;
-    let escaped = |text: &str| Dialect::Mattermost.escape(text);
     let title = defused(&drawn.title());
-    let mut lines = Vec::new();
-    if let Some(reason) = &drawn.reason {
-        lines.push(format!("> {}\n", escaped(reason)));
-    }
-    for (name, reason) in &drawn.failed {
-        let reason = reason
-            .as_ref()
-            .map_or_else(String::new, |reason| format!(": {}", escaped(reason)));
-        lines.push(format!("- **{}**{reason}", escaped(name)));
-    }
-    if !drawn.notes.is_empty() {
-        lines.push(String::new());
-        lines.extend(drawn.notes.iter().map(|note| escaped(note)));
-    }
+    let mut parts = drawn.markdown(Dialect::Mattermost, "-");
     let links: Vec<String> = message
         .pages
         .buttons()
@@ -67,19 +54,13 @@ pub(super) fn draw(drawn: &Drawn<'_>) -> Value {
         .map(|(label, url)| format!("[{label}]({url})"))
         .collect();
     if !links.is_empty() {
-        lines.push(format!("\n{}", links.join(" · ")));
+        parts.push(links.join(" · "));
     }
-    let fields: Vec<Value> = message
-        .facts
-        .iter()
-        .map(|(label, value)| json!({"short": true, "title": label, "value": escaped(value)}))
-        .collect();
     json!({"text": "", "attachments": [{
         "fallback": title,
         "color": format!("#{:06X}", message.tone.rgb()),
         "title": title,
-        "text": lines.join("\n"),
-        "fields": fields,
+        "text": parts.join("\n\n"),
     }]})
 }
 

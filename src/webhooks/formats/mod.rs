@@ -7,6 +7,8 @@
 
 mod cloudevents;
 mod discord;
+#[cfg(test)]
+mod documentation_tests;
 mod drawing;
 mod googlechat;
 mod mattermost;
@@ -15,6 +17,8 @@ mod pagerduty;
 mod pages;
 #[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod samples;
 mod servicenow;
 mod shape;
 mod slack;

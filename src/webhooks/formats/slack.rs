@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::drawing::{Budget, Drawn, fitted};
+use super::drawing::{Budget, Drawn, Fact, fitted};
 use super::shape::Shape;
 use super::text::Dialect;
 use super::verdict::{Hint, Verdict, accepted_by_body};
@@ -69,13 +69,12 @@ pub(super) fn draw(drawn: &Drawn<'_>) -> Value {
     let bold = |text: &str| json!({"type": "text", "text": text, "style": {"bold": true}});
     let section = |elements: Vec<Value>| json!({"type": "rich_text_section", "elements": elements});
     let mut parts = Vec::new();
-    let mut facts = Vec::new();
-    for (label, value) in &message.facts {
-        facts.push(bold(&format!("{label}: ")));
-        facts.push(text(&format!("{value}\n")));
-    }
-    if !facts.is_empty() {
-        parts.push(section(facts));
+    let lines = |facts: &[Fact<'_>]| -> Vec<Value> {
+        let line = |(label, value): &Fact<'_>| [bold(&format!("{label}: ")), text(&format!("{value}\n"))];
+        facts.iter().flat_map(line).collect()
+    };
+    if !drawn.facts.is_empty() {
+        parts.push(section(lines(&drawn.facts)));
     }
     if let Some(reason) = &drawn.reason {
         parts.push(json!({"type": "rich_text_quote", "elements": [text(reason)]}));
@@ -92,8 +91,14 @@ pub(super) fn draw(drawn: &Drawn<'_>) -> Value {
             .collect();
         parts.push(json!({"type": "rich_text_list", "style": "bullet", "elements": items}));
     }
-    if !drawn.notes.is_empty() {
-        parts.push(section(vec![text(&drawn.notes.join("\n"))]));
+    let mut rest: Vec<Value> = drawn
+        .notes
+        .iter()
+        .map(|note| text(&format!("{note}\n")))
+        .collect();
+    rest.extend(lines(&drawn.request));
+    if !rest.is_empty() {
+        parts.push(section(rest));
     }
     let mut links = Vec::new();
     for (label, url) in message.pages.buttons() {

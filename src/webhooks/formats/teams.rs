@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::drawing::{Budget, Drawn, fitted};
+use super::drawing::{Budget, Drawn, Fact, fitted};
 use super::message::Tone;
 use super::shape::Shape;
 use super::text::Dialect;
@@ -60,9 +60,8 @@ fn draw(drawn: &Drawn<'_>) -> Value {
     let mut body = vec![json!({
         "type": "Container", "style": style(message.tone), "bleed": true, "items": [heading]
     })];
-    for (label, value) in &message.facts {
-        body.push(line(vec![bold(&format!("{label}: ")), run(value)]));
-    }
+    let fact = |(label, value): &Fact<'_>| line(vec![bold(&format!("{label}: ")), run(value)]);
+    body.extend(drawn.facts.iter().map(fact));
     if let Some(reason) = &drawn.reason {
         body.push(line(vec![run(reason)]));
     }
@@ -76,6 +75,7 @@ fn draw(drawn: &Drawn<'_>) -> Value {
     for note in &drawn.notes {
         body.push(line(vec![run(note)]));
     }
+    body.extend(drawn.request.iter().map(fact));
     let actions: Vec<Value> = message
         .pages
         .buttons()

@@ -522,3 +522,35 @@ async fn a_preview_shows_what_would_be_sent_and_sends_nothing() {
     assert_eq!(peer.count(), 0);
     test.stop().await;
 }
+
+/// The requests of docs/formats.md, wherever they stand: from `{"url"` to the brace that closes it.
+fn documented_requests() -> Vec<Value> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/formats.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    // A part that everybody has otherwise is an ellipsis there.
+    let page = page.replace('…', "x");
+    let read = |(at, _): (usize, &str)| {
+        let mut values = serde_json::Deserializer::from_str(&page[at..]).into_iter::<Value>();
+        values.next().expect("a value").expect("a request is JSON")
+    };
+    page.match_indices("{\"url\"").map(read).collect()
+}
+
+#[tokio::test]
+async fn every_request_in_the_documentation_makes_an_endpoint_without_warnings() {
+    let bench = Bench::idle(emgate::webhooks::Config::default()).await;
+    let requests = documented_requests();
+    let named = |format: &str| requests.iter().any(|request| request["format"] == format);
+    for (format, ..) in FORMATS.iter().skip(2) {
+        assert!(named(format), "docs/formats.md shows no request for {format}");
+    }
+    for request in &requests {
+        let wanted = serde_json::from_value(request.clone()).expect("settings");
+        let made = bench
+            .verbs
+            .create(&crate::support::context::operator(), wanted)
+            .await;
+        let made = made.unwrap_or_else(|fault| panic!("{request}: {fault:?}"));
+        assert!(made.warnings.is_empty(), "{request}: {:?}", made.warnings);
+    }
+}

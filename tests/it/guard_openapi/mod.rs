@@ -387,6 +387,37 @@ fn every_event_type_is_a_documented_webhook() {
 }
 
 #[test]
+fn the_examples_of_webhooks_carry_true_signatures() {
+    let document = document();
+    let created = &document["paths"]["/api/v1/webhook-endpoints"]["post"]["responses"]["201"];
+    let secret = created["content"]["application/json"]["example"]["secret"].as_str();
+    let secret = secret.expect("the example of an endpoint has its secret");
+    let webhook = standardwebhooks::Webhook::new(secret).expect("a secret");
+    let mut checked = 0;
+    for (place, operation) in all_operations(document).iter().skip(operations(document).len()) {
+        let of = |name: &str| {
+            let named = parameters(operation).find(|parameter| parameter["name"] == name);
+            named
+                .and_then(|parameter| parameter["example"].as_str())
+                .expect("an example")
+        };
+        let body = operation["requestBody"]["content"]["application/json"]["example"].to_string();
+        let timestamp = of("webhook-timestamp").parse().expect("seconds");
+        let signature = webhook.sign(of("webhook-id"), timestamp, body.as_bytes());
+        assert_eq!(
+            signature.expect("a signature"),
+            of("webhook-signature"),
+            "{place}"
+        );
+        checked += 1;
+    }
+    assert!(
+        checked > emgate::domain::event::EventType::ALL.len(),
+        "webhooks and callbacks"
+    );
+}
+
+#[test]
 fn actions_announce_their_callbacks() {
     let document = document();
     for (place, operation) in operations(document) {

@@ -95,14 +95,18 @@ impl Stream {
         }
     }
 
-    /// The next event; none when the stream has ended.
+    /// The next event; none when the stream has ended. Comments alone are waited with for so long.
     pub async fn event(&mut self) -> Option<Block> {
-        loop {
-            let block = self.next().await?;
-            if block.data.is_some() {
-                return Some(block);
+        let event = async {
+            loop {
+                let block = self.next().await?;
+                if block.data.is_some() {
+                    return Some(block);
+                }
             }
-        }
+        };
+        let event = tokio::time::timeout(PATIENCE, event);
+        event.await.expect("an event comes in time")
     }
 
     /// The next so many events.
