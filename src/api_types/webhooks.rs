@@ -4,6 +4,7 @@
 //! that is absent stays as it is, and null takes it back to its default.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -14,6 +15,7 @@ use super::Moment;
 use crate::domain::event::EventType;
 use crate::domain::field_error::FieldError;
 use crate::domain::webhook::endpoint::SigningSecret;
+use crate::domain::webhook::exchange::TlsVersion;
 use crate::domain::webhook::job::Job;
 use crate::domain::webhook::options::channel_member;
 use crate::domain::webhook::signing::{BodySignature, SIGNATURES};
@@ -293,7 +295,7 @@ pub struct WebhookEndpoint {
     pub bot: Option<WebhookBot>,
     /// Whether deliveries are sent; while it is false, they are held.
     pub enabled: bool,
-    /// Why the gateway disabled it: `gone` (it answered 410), `noSuccess` (it accepted nothing for 5 days) or
+    /// Why the gateway disabled it: `gone` (it answered 410), `requested` (it answered `webhook-delivery: disable`), `noSuccess` (it accepted nothing for 5 days) or
     /// `unreadable` (its URL, secret or headers cannot be decrypted with the gateway's encryption key: until the right
     /// key is restored, it can only be read, without its headers, and deleted).
     #[schema(required)]
@@ -318,10 +320,27 @@ pub struct WebhookEndpoint {
     /// When it first failed since then.
     #[schema(required)]
     pub first_failure_at: Option<Moment>,
+    /// The receiver's certificate, as the last TLS handshake showed it; null before the first.
+    #[schema(required)]
+    pub certificate: Option<WebhookCertificate>,
+    /// By how many seconds the receiver's clock is ahead of the gateway's, by the `Date` of its last answer; negative when it is
+    /// behind, null when it is not known. Receivers refuse signatures whose time differs by more than 5 minutes.
+    #[schema(required)]
+    pub clock_skew: Option<i64>,
     /// When it was created.
     pub created_at: Moment,
     /// When its owner last changed it.
     pub updated_at: Moment,
+}
+
+/// The certificate of a receiver.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookCertificate {
+    /// Until when it is valid.
+    pub not_after: Moment,
+    /// Whether it has expired or will within 14 days.
+    pub expires_soon: bool,
 }
 
 impl From<&Endpoint> for WebhookEndpoint {
@@ -386,6 +405,14 @@ impl From<&Endpoint> for WebhookEndpoint {
             health: endpoint.health.state().as_str(),
             last_success_at: endpoint.health.last_success_at.map(Into::into),
             first_failure_at: endpoint.health.first_failure_at.map(Into::into),
+            certificate: endpoint
+                .receiver
+                .certificate_not_after
+                .map(|not_after| WebhookCertificate {
+                    not_after: not_after.into(),
+                    expires_soon: endpoint.certificate_expires_soon,
+                }),
+            clock_skew: endpoint.receiver.clock_skew,
             created_at: endpoint.created_at.into(),
             updated_at: endpoint.updated_at.into(),
         }
@@ -629,6 +656,44 @@ pub struct WebhookAttempt {
     /// What the endpoint's owner should look at although nothing failed, such as a template that was not rendered.
     #[schema(required)]
     pub warning: Option<String>,
+    /// How long its phases took; null while it runs or when its end is not known.
+    #[schema(required)]
+    pub phases: Option<WebhookAttemptPhases>,
+    /// The receiver's address and port; null when nothing was connected to. Callers who are confined to tenants see it, like the
+    /// answer, of public addresses alone.
+    #[schema(required)]
+    pub remote_address: Option<String>,
+    /// The version of TLS: `TLSv1.2` or `TLSv1.3`; null without TLS.
+    #[schema(required)]
+    pub tls_version: Option<&'static str>,
+    /// Whether the connection had served an earlier attempt; null when nothing was connected to.
+    #[schema(required)]
+    pub connection_reused: Option<bool>,
+}
+
+/// How long the phases of an attempt took, in milliseconds. A phase that did not take place is absent.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookAttemptPhases {
+    /// Resolving the name and judging its addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<f64>,
+    /// Connecting; through a proxy until that has connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<f64>,
+    /// The TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<f64>,
+    /// From the request to the first byte of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<f64>,
+    /// The whole attempt.
+    pub total: f64,
+}
+
+/// Milliseconds, to the microsecond.
+fn ms(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1000.0
 }
 
 impl From<&Delivery> for WebhookDelivery {
@@ -649,6 +714,7 @@ impl From<&Delivery> for WebhookDelivery {
 
 impl From<&Attempt> for WebhookAttempt {
     fn from(attempt: &Attempt) -> Self {
+        let exchange = &attempt.exchange;
         Self {
             number: attempt.number,
             at: attempt.at.into(),
@@ -660,6 +726,16 @@ impl From<&Attempt> for WebhookAttempt {
             location: attempt.location.clone(),
             response: attempt.response.clone(),
             warning: attempt.warning.clone(),
+            phases: attempt.duration.map(|total| WebhookAttemptPhases {
+                dns: exchange.dns.map(ms),
+                connect: exchange.connect.map(ms),
+                tls: exchange.tls.map(ms),
+                first_byte: exchange.first_byte.map(ms),
+                total: ms(total),
+            }),
+            remote_address: exchange.remote.map(|address| address.to_string()),
+            tls_version: exchange.tls_version.map(TlsVersion::as_str),
+            connection_reused: exchange.reused,
         }
     }
 }

@@ -11,25 +11,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig};
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
-use url::{Host, Url};
+use url::Url;
 
 use super::answer::Answer;
 use super::egress::{EgressPolicy, ResolveError};
 use super::head::{Noted, Seen};
+use super::tls;
 use crate::domain::webhook::AttemptError;
+use crate::domain::webhook::exchange::Exchange;
 use crate::domain::webhook::target::TargetUrl;
+use crate::telemetry::x509;
 
 /// How long dialling may take, over all addresses of a name.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -39,6 +42,8 @@ const HEAD_LIMIT: usize = 16 * 1024;
 const FIELDS_LIMIT: usize = 100;
 /// How much of a body is read.
 pub(super) const BODY_LIMIT: usize = 1024;
+/// What a receiver answers to end deliveries (docs/behaviour.md#deliveries).
+const CONTROL: HeaderName = HeaderName::from_static("webhook-delivery");
 /// How long is waited for it.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -50,19 +55,6 @@ pub struct Client {
     tls: Arc<OnceCell<Arc<ClientConfig>>>,
 }
 
-/// How long each part took; none for what was not reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Phases {
-    /// Resolving and judging.
-    pub resolve: Option<Duration>,
-    /// Dialling.
-    pub connect: Option<Duration>,
-    /// The TLS handshake.
-    pub tls: Option<Duration>,
-    /// From the request to the answer's head.
-    pub answer: Option<Duration>,
-}
-
 /// What came of a request.
 #[derive(Debug)]
 pub struct Report {
@@ -70,10 +62,10 @@ pub struct Report {
     pub result: Result<Answer, AttemptError>,
     /// How long it took until that was known.
     pub duration: Duration,
-    /// How long each part took.
-    pub phases: Phases,
-    /// Whom we spoke to.
-    pub peer: Option<SocketAddr>,
+    /// What was seen of the connection.
+    pub exchange: Exchange,
+    /// Until when the receiver's certificate is valid.
+    pub certificate_not_after: Option<Timestamp>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -82,8 +74,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// What is known of an attempt while it runs, so that a deadline leaves it behind.
 #[derive(Default)]
 struct Progress {
-    phases: Phases,
-    peer: Option<SocketAddr>,
+    exchange: Exchange,
+    certificate_not_after: Option<Timestamp>,
 }
 
 impl Client {
@@ -127,8 +119,8 @@ impl Client {
         Report {
             result,
             duration: start.elapsed(),
-            phases: progress.phases,
-            peer: progress.peer,
+            exchange: progress.exchange,
+            certificate_not_after: progress.certificate_not_after,
         }
     }
 
@@ -159,23 +151,15 @@ impl Client {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| of_http(&error))?;
-        let phases = &mut progress.phases;
+        let first_byte = &mut progress.exchange.first_byte;
         let mut speaking = pin!(async move {
             let start = Instant::now();
-            let outcome = timeout_at(deadline, sender.send_request(request))
-                .await
-                .map_err(|_| AttemptError::Timeout)?;
-            match outcome {
-                Ok(response) => {
-                    phases.answer = Some(start.elapsed());
-                    Ok(read(response, read_limit).await)
-                }
+            let outcome = timeout_at(deadline, sender.send_request(request)).await;
+            *first_byte = seen.since().map(|at| at.duration_since(start));
+            match outcome.map_err(|_| AttemptError::Timeout)? {
+                Ok(response) => Ok(read(response, read_limit).await),
                 // What cannot be parsed below the status line does not undo it.
-                Err(error) if error.is_parse() => {
-                    let answer = seen.answer().ok_or_else(|| of_http(&error))?;
-                    phases.answer = Some(start.elapsed());
-                    Ok(answer)
-                }
+                Err(error) if error.is_parse() => seen.answer().ok_or_else(|| of_http(&error)),
                 Err(error) => Err(of_http(&error)),
             }
         });
@@ -192,9 +176,10 @@ impl Client {
         target: &TargetUrl,
         progress: &mut Progress,
     ) -> Result<Box<dyn Stream>, AttemptError> {
+        let seen = &mut progress.exchange;
         let start = Instant::now();
         let addresses = self.guard.addresses(target).await;
-        progress.phases.resolve = Some(start.elapsed());
+        seen.dns = Some(start.elapsed());
         let addresses = addresses.map_err(|why| match why {
             ResolveError::Unresolved | ResolveError::TimedOut => AttemptError::Dns,
             ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream => {
@@ -203,33 +188,42 @@ impl Client {
         })?;
         let start = Instant::now();
         let tcp = dial(&addresses).await?;
-        progress.phases.connect = Some(start.elapsed());
-        progress.peer = tcp.peer_addr().ok();
+        seen.connect = Some(start.elapsed());
+        seen.remote = tcp.peer_addr().ok();
         // Whatever lies between: bytes go only to an address that was vetted.
-        if !progress.peer.is_some_and(|peer| addresses.contains(&peer)) {
+        if !seen.remote.is_some_and(|peer| addresses.contains(&peer)) {
             return Err(AttemptError::BlockedAddress);
         }
+        seen.reused = Some(false);
         let _ = tcp.set_nodelay(true);
         if !target.is_tls() {
             return Ok(Box::new(tcp));
         }
+        let name = tls::server_name(target).ok_or(AttemptError::TlsName)?;
+        let config = self.tls.get_or_try_init(tls::of_platform).await?.clone();
         let start = Instant::now();
-        let name = server_name(target).ok_or(AttemptError::TlsName)?;
-        let tls = self.tls.get_or_try_init(platform_tls).await?.clone();
-        let stream = TlsConnector::from(tls)
-            .connect(name, tcp)
-            .await
-            .map_err(|error| of_tls(&error))?;
-        progress.phases.tls = Some(start.elapsed());
+        let shaken = TlsConnector::from(config).connect(name, tcp).await;
+        let stream = match shaken {
+            Ok(stream) => stream,
+            Err(error) => {
+                progress.certificate_not_after = tls::expiry_of(&error);
+                return Err(tls::of_handshake(&error));
+            }
+        };
+        seen.tls = Some(start.elapsed());
+        let (_, session) = stream.get_ref();
+        seen.tls_version = session.protocol_version().and_then(tls::version);
+        let leaf = session.peer_certificates().and_then(|chain| chain.first());
+        progress.certificate_not_after = leaf.and_then(|leaf| x509::not_after(leaf));
         Ok(Box::new(stream))
     }
 }
 
 /// Why there is no connection at the deadline: by the part that was under way.
 const fn unfinished(progress: &Progress) -> AttemptError {
-    match progress.phases {
-        Phases { resolve: None, .. } => AttemptError::Dns,
-        Phases { connect: None, .. } => AttemptError::Connect,
+    match progress.exchange {
+        Exchange { dns: None, .. } => AttemptError::Dns,
+        Exchange { connect: None, .. } => AttemptError::Connect,
         _ => AttemptError::Timeout,
     }
 }
@@ -243,37 +237,6 @@ async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, AttemptError> {
         }
     }
     Err(AttemptError::Connect)
-}
-
-fn server_name(target: &TargetUrl) -> Option<ServerName<'static>> {
-    match target.host() {
-        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned()).ok(),
-        Host::Ipv4(address) => Some(ServerName::from(std::net::IpAddr::V4(address))),
-        Host::Ipv6(address) => Some(ServerName::from(std::net::IpAddr::V6(address))),
-    }
-}
-
-/// The platform's roots, read when the first delivery needs them.
-async fn platform_tls() -> Result<Arc<ClientConfig>, AttemptError> {
-    let build = || {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = rustls_platform_verifier::Verifier::new(provider.clone())?;
-        let mut tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok::<_, rustls::Error>(Arc::new(tls))
-    };
-    match tokio::task::spawn_blocking(build).await {
-        Ok(Ok(tls)) => Ok(tls),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the platform's certificate authorities cannot be read; no receiver can be trusted");
-            Err(AttemptError::TlsUntrusted)
-        }
-        Err(_) => Err(AttemptError::Internal),
-    }
 }
 
 fn request(
@@ -338,6 +301,7 @@ async fn read(response: Response<Incoming>, limit: usize) -> Answer {
         location: field(header::LOCATION),
         retry_after: field(header::RETRY_AFTER),
         date: field(header::DATE),
+        control: field(CONTROL),
         text: if is_text(&parts.headers) {
             beginning(body, limit).await
         } else {
@@ -396,8 +360,8 @@ fn of_http(error: &hyper::Error) -> AttemptError {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return if inner_tls(io).is_some() {
-                of_tls(io)
+            return if tls::inner(io).is_some() {
+                tls::of_handshake(io)
             } else {
                 AttemptError::Reset
             };
@@ -410,31 +374,6 @@ fn of_http(error: &hyper::Error) -> AttemptError {
         AttemptError::Internal
     } else {
         AttemptError::Reset
-    }
-}
-
-fn inner_tls(error: &std::io::Error) -> Option<&rustls::Error> {
-    error.get_ref().and_then(|inner| inner.downcast_ref())
-}
-
-/// The class of a failed handshake.
-fn of_tls(error: &std::io::Error) -> AttemptError {
-    let Some(rustls::Error::InvalidCertificate(fault)) = inner_tls(error) else {
-        return match error.kind() {
-            std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => AttemptError::Reset,
-            _ => AttemptError::Tls,
-        };
-    };
-    match fault {
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => AttemptError::TlsExpired,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            AttemptError::TlsName
-        }
-        // Foreign and growing: whatever else is wrong with a certificate, it is not trusted.
-        _ => AttemptError::TlsUntrusted,
     }
 }
 

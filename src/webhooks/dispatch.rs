@@ -19,6 +19,7 @@ use super::deliver::{self, Outcome, Sender};
 use super::dispatcher_health::DispatcherHealth;
 use super::fairness;
 use super::in_flight::{Agenda, InFlight, Sweep};
+use super::receivers;
 use super::record_outcome::{Finished, Rules, Written};
 use crate::clock::SharedClock;
 use crate::domain::webhook::rules::{Schedule, elapsed};
@@ -196,6 +197,8 @@ impl Engine {
             self.rules.sweep(&mut tx, set_back).await?;
             let unreadable = tx.count_unreadable_endpoints().await?;
             self.health.unreadable(unreadable, now);
+            let refused = receivers::look(&mut tx, now).await?;
+            self.health.clock_refused(refused, now);
             let waiting = tx.waiting_deliveries().await?;
             let late = waiting.oldest_due.map_or(Duration::ZERO, |due| elapsed(now, due));
             metrics::gauge!(names::WEBHOOK_WAITING).set(waiting.deliveries as f64);

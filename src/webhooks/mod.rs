@@ -24,8 +24,10 @@ pub mod formats;
 mod head;
 mod in_flight;
 pub mod jobs;
+mod receivers;
 mod record_outcome;
 pub mod signing;
+mod tls;
 
 pub use client::Client;
 pub use config::Config;

@@ -343,7 +343,9 @@ async fn an_endpoint_is_written_back_as_it_was_read() {
             .send()
             .await
             .expect(200);
-        assert_eq!(put.body, read.body);
+        let mut same = read.body.clone();
+        same["warnings"] = json!([]);
+        assert_eq!(put.body, same);
         assert_eq!(put.header("etag"), read.header("etag"));
     }
     assert_eq!(secret().await, made.body["secret"]);

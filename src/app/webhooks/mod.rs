@@ -8,6 +8,7 @@ mod again;
 mod messages;
 mod secrets;
 mod settings;
+mod shown;
 
 use std::time::Duration;
 
@@ -337,6 +338,9 @@ impl Webhooks {
             endpoint.disabled_reason = None;
         }
         tx.update_endpoint(endpoint, target).await?;
+        if readdressed {
+            tx.forget_receiver(id).await?;
+        }
         let moved = readdressed
             || was.headers != endpoint.settings.headers
             || was.format != endpoint.settings.format
@@ -408,10 +412,12 @@ impl Webhooks {
         cursor: Option<Cursor<DeliveryId>>,
         size: usize,
     ) -> Result<LogPage<Delivery, Cursor<DeliveryId>>, Error> {
-        let found = self
+        let tenancy = context.tenancy();
+        let mut found = self
             .store
-            .deliveries(context.tenancy(), filter, cursor, one_more(size))
+            .deliveries(tenancy, filter, cursor, one_more(size))
             .await?;
+        shown::confined(&mut found, tenancy);
         Ok(LogPage::cut(found, cursor, size, |delivery| delivery.id))
     }
 
@@ -420,10 +426,11 @@ impl Webhooks {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn delivery(&self, context: &OpContext, id: DeliveryId) -> Result<Delivery, Error> {
-        self.store
-            .delivery(id, context.tenancy())
-            .await?
-            .ok_or(Error::NotFound { what: "the delivery" })
+        let tenancy = context.tenancy();
+        let found = self.store.delivery(id, tenancy).await?;
+        let mut found = found.ok_or(Error::NotFound { what: "the delivery" })?;
+        shown::confined(std::slice::from_mut(&mut found), tenancy);
+        Ok(found)
     }
 
     /// Checks the one-off callback of an action before anything is written.

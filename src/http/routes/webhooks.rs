@@ -49,11 +49,18 @@ const READ_ONLY: &[&str] = &[
     "owner",
     "disabledReason",
     "publicKey",
+    "warnings",
     "createdAt",
     "updatedAt",
 ];
 /// Those that deliveries change.
-const OBSERVED: &[&str] = &["health", "lastSuccessAt", "firstFailureAt"];
+const OBSERVED: &[&str] = &[
+    "health",
+    "lastSuccessAt",
+    "firstFailureAt",
+    "certificate",
+    "clockSkew",
+];
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     let (read, write) = (Scope::WebhooksRead, Scope::WebhooksWrite);

@@ -14,6 +14,7 @@ use super::super::seal::Sealer;
 use super::super::sql::Sql;
 use super::super::text::{checked, opt_checked, opt_kept};
 use super::super::{Error, Store, Tx, tenants};
+use super::receivers::facts_from;
 use super::{destination, formats, purpose};
 use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
@@ -27,7 +28,7 @@ use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner, Se
 const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, format_options, headers, max_concurrency, enabled, \
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
      told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants, signing_key, signs_v1a, \
-     previous_secret, previous_signing_key, rotated_at, body_signature";
+     previous_secret, previous_signing_key, rotated_at, body_signature, certificate_not_after, clock_skew";
 
 /// The columns of how an endpoint does.
 pub(super) const HEALTH_COLUMNS: &str = "failures, first_failure_at, last_success_at, last_error, down_since, told_failing, \
@@ -197,8 +198,9 @@ impl Tx {
         query.bind(id.to_string()).and_owned_by(tenancy)?;
         query.push(self.engine().for_update());
         let rows = query.fetch_all(self.connection()).await?;
-        let sealer = self.sealer();
-        rows.first().map(|row| endpoint_from(row, &sealer)).transpose()
+        let (sealer, now) = (self.sealer(), self.clock().now());
+        let row = rows.first();
+        row.map(|row| endpoint_from(row, &sealer, now)).transpose()
     }
 
     /// Every endpoint that is enabled and has failed since its last success.
@@ -211,10 +213,9 @@ impl Tx {
         )))
         .fetch_all(self.connection())
         .await?;
-        let sealer = self.sealer();
-        Ok(self
-            .read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, &sealer))?
-            .items)
+        let (sealer, now) = (self.sealer(), self.clock().now());
+        let read = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, &sealer, now))?;
+        Ok(read.items)
     }
 
     /// How many endpoints are disabled because they cannot be read.
@@ -261,7 +262,7 @@ impl Store {
         let rows = query.fetch_all(self.reader()).await?;
         rows.first()
             .map(|row| {
-                let read = endpoint_from(row, self.sealer());
+                let read = endpoint_from(row, self.sealer(), self.clock().now());
                 self.0.unreadable.note(ENDPOINTS, row, read)
             })
             .transpose()
@@ -283,7 +284,8 @@ impl Store {
             query.and_owned_by(tenancy)?;
             page.confine(&mut query);
             let rows = query.fetch_all(self.reader()).await?;
-            let items = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, self.sealer()))?;
+            let now = self.clock().now();
+            let items = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, self.sealer(), now))?;
             if !page.add(items, &rows)? {
                 return Ok(page.done());
             }
@@ -291,7 +293,7 @@ impl Store {
     }
 }
 
-fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
+fn endpoint_from(row: &AnyRow, sealer: &Sealer, now: Timestamp) -> Result<Endpoint, Error> {
     let corrupt = |what| Error::Corrupt { what };
     // One that cannot be read must not hide the others, and its owner is to learn why nothing comes.
     let opened = |row| {
@@ -305,6 +307,7 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
         Err(error) if error.is_unreadable() => None,
         Err(error) => return Err(error),
     };
+    let receiver = facts_from(row)?;
     Ok(Endpoint {
         id: row.parsed("id")?,
         owner: Owner {
@@ -348,6 +351,8 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
             },
         }),
         health: health_from(row)?,
+        receiver,
+        certificate_expires_soon: receiver.expires_soon(now),
         created_at: row.at("created_at")?,
         updated_at: row.at("updated_at")?,
     })

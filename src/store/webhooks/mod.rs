@@ -3,7 +3,8 @@
 //! Deliveries are written with their event ([`fan_out`]); due rows are the queue, and there is no other. Who reads and
 //! changes endpoints is in [`endpoints`], the lists that people see in [`deliveries`]. What the dispatcher does with due
 //! rows is in [`lanes`], `choose`, [`claims`] and [`outcomes`], each a few statements over sets of rows whatever their
-//! number, and with those of a whole endpoint at once in [`sweep`]. What is sent again is in [`resend`] and [`jobs`], the change of
+//! number, and with those of a whole endpoint at once in [`sweep`]. What receivers show of themselves is in [`receivers`].
+//! What is sent again is in [`resend`] and [`jobs`], the change of
 //! secrets in [`rotation`], what formats keep in [`formats`]. URLs, header values and secrets are sealed.
 
 mod choose;
@@ -19,6 +20,7 @@ pub mod opened;
 pub mod outcomes;
 #[cfg(test)]
 mod plans_tests;
+pub mod receivers;
 mod reclaim;
 pub mod resend;
 pub mod rotation;

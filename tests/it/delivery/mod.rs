@@ -13,6 +13,7 @@ mod killed;
 mod order;
 mod peer;
 mod peers;
+mod receivers;
 mod recovery;
 mod restart;
 mod secrets;

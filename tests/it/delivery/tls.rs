@@ -26,14 +26,14 @@ impl Resolve for Loopback {
     }
 }
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
+pub(super) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
 }
 
 /// A TLS server with a leaf of this authority.
-async fn server(
+pub(super) async fn server(
     authority: &CertifiedIssuer<'static, KeyPair>,
     name: &str,
     change: impl FnOnce(&mut CertificateParams),
@@ -66,7 +66,7 @@ async fn server(
     addr
 }
 
-fn client(authority: &CertifiedIssuer<'static, KeyPair>) -> Client {
+pub(super) fn client(authority: &CertifiedIssuer<'static, KeyPair>) -> Client {
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
