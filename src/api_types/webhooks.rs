@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::Moment;
 use crate::domain::event::EventType;
 use crate::domain::field_error::FieldError;
+use crate::domain::webhook::connection::Proxy;
 use crate::domain::webhook::endpoint::SigningSecret;
 use crate::domain::webhook::exchange::TlsVersion;
 use crate::domain::webhook::job::Job;
@@ -87,6 +88,36 @@ pub struct WebhookEndpointCreate {
     /// `github` adds `X-Hub-Signature-256`, the HMAC-SHA256 of the body alone, for receivers that know no other signature.
     #[serde(default)]
     pub body_signature: Option<String>,
+    /// The longest time of one attempt in seconds, 1 to 60 unless the configuration allows less; the configuration's own when
+    /// absent.
+    #[serde(default)]
+    pub timeout: Option<i64>,
+    /// How many deliveries a second, 1 to 1000; what is beyond waits. When absent, what the service of the format takes; `standard`
+    /// and `cloudevents` have no limit.
+    #[serde(default)]
+    pub rate: Option<i64>,
+    /// Authorities in PEM that the receiver's certificate may be from, beside those that the gateway's system trusts.
+    #[serde(default)]
+    pub ca_certificate: Option<String>,
+    /// What the gateway identifies itself with to the receiver (mutual TLS).
+    #[serde(default)]
+    pub client_certificate: Option<WebhookClientCertificateInput>,
+    /// An HTTP proxy, `http://host:port` with or without user and password, that is asked to connect to the receiver's address
+    /// (CONNECT); that of the configuration when absent.
+    #[serde(default)]
+    pub proxy: Option<String>,
+}
+
+/// A client certificate.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookClientCertificateInput {
+    /// The certificate in PEM, followed by those between it and its authority.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// Its private key in PEM, not encrypted; its masked form leaves it as it is.
+    #[serde(default)]
+    pub private_key: Option<String>,
 }
 
 /// A new secret for a webhook endpoint. Without a member the gateway generates one.
@@ -203,6 +234,26 @@ pub struct WebhookEndpointPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub body_signature: Option<Option<String>>,
+    /// The longest time of one attempt in seconds.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>)]
+    pub timeout: Option<Option<i64>>,
+    /// How many deliveries a second.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>)]
+    pub rate: Option<Option<i64>>,
+    /// Authorities in PEM, beside those that the gateway's system trusts.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub ca_certificate: Option<Option<String>>,
+    /// The client certificate; null takes it away, an absent member of it stays.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<WebhookClientCertificateInput>)]
+    pub client_certificate: Option<Option<WebhookClientCertificateInput>>,
+    /// The proxy; its masked form leaves it as it is.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub proxy: Option<Option<String>>,
 }
 
 /// Changes to the filter.
@@ -312,6 +363,21 @@ pub struct WebhookEndpoint {
     /// A signature of the body alone: `github`.
     #[schema(required)]
     pub body_signature: Option<&'static str>,
+    /// The longest time of one attempt in seconds; null for that of the configuration.
+    #[schema(required)]
+    pub timeout: Option<u64>,
+    /// How many deliveries a second; null for what the format's service takes.
+    #[schema(required)]
+    pub rate: Option<u32>,
+    /// Authorities in PEM, beside those that the gateway's system trusts.
+    #[schema(required)]
+    pub ca_certificate: Option<String>,
+    /// What the gateway identifies itself with.
+    #[schema(required)]
+    pub client_certificate: Option<WebhookClientCertificate>,
+    /// The proxy, its user and password masked; null for that of the configuration.
+    #[schema(required)]
+    pub proxy: Option<String>,
     /// `up`, `degraded` (it failed since its last success) or `down` (it keeps failing and is probed).
     pub health: &'static str,
     /// When it last accepted a delivery.
@@ -333,6 +399,16 @@ pub struct WebhookEndpoint {
     pub updated_at: Moment,
 }
 
+/// A client certificate.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookClientCertificate {
+    /// The certificate in PEM, followed by those between it and its authority.
+    pub certificate: String,
+    /// Its private key, masked.
+    pub private_key: &'static str,
+}
+
 /// The certificate of a receiver.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -346,6 +422,7 @@ pub struct WebhookCertificate {
 impl From<&Endpoint> for WebhookEndpoint {
     fn from(endpoint: &Endpoint) -> Self {
         let settings = &endpoint.settings;
+        let connection = &settings.connection;
         Self {
             id: endpoint.id.to_string(),
             owner: WebhookOwner {
@@ -397,11 +474,19 @@ impl From<&Endpoint> for WebhookEndpoint {
             signatures: if settings.signs_v1a {
                 SIGNATURES
             } else {
-                &SIGNATURES[..1]
+                SIGNATURES.get(..1).unwrap_or(SIGNATURES)
             }
             .to_vec(),
             public_key: public_key(endpoint),
             body_signature: settings.body_signature.map(BodySignature::as_str),
+            timeout: connection.timeout.map(|time| time.as_secs()),
+            rate: settings.rate,
+            ca_certificate: connection.authorities.clone(),
+            client_certificate: connection.client.as_ref().map(|client| WebhookClientCertificate {
+                certificate: client.certificate.clone(),
+                private_key: MASK,
+            }),
+            proxy: connection.proxy.as_ref().map(Proxy::shown),
             health: endpoint.health.state().as_str(),
             last_success_at: endpoint.health.last_success_at.map(Into::into),
             first_failure_at: endpoint.health.first_failure_at.map(Into::into),
@@ -643,7 +728,7 @@ pub struct WebhookAttempt {
     /// How long it took; null while it runs or when its end is not known.
     #[schema(required)]
     pub duration_ms: Option<u64>,
-    /// Why it failed: `dns`, `blockedAddress`, `connect`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
+    /// Why it failed: `dns`, `blockedAddress`, `connect`, `proxy`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
     /// `reset`, `protocol`, `headersTooLarge`, `redirect`, `httpStatus`, `throttled`, `serviceError`, `clockSkew`, `interrupted`, `unreadable` or `internal`.
     #[schema(required)]
     pub error: Option<&'static str>,

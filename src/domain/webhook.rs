@@ -3,6 +3,7 @@
 //! What an endpoint may look like is in [`endpoint`], where it may point in [`target`], when a delivery is tried
 //! again, given up or passed by another in [`rules`].
 
+pub mod connection;
 pub mod endpoint;
 pub mod exchange;
 pub mod job;
@@ -114,6 +115,8 @@ words! {
         BlockedAddress = "blockedAddress",
         /// No connection could be opened.
         Connect = "connect",
+        /// The egress proxy could not be reached, or did not connect to the receiver.
+        Proxy = "proxy",
         /// The certificate is not from an authority that is trusted here.
         TlsUntrusted = "tlsUntrusted",
         /// The certificate is not valid at this time.

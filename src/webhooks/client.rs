@@ -1,7 +1,7 @@
 //! One request to a receiver: addresses vetted, dialled and checked, TLS, HTTP/1.1, and a bounded read of the answer.
 //!
-//! A connection serves one request and is closed: nothing is sent twice unseen, and every dial is vetted anew. No
-//! redirects, no proxy, no decompression. One deadline holds from the name to the status line, where success is
+//! A connection serves one request and is closed: nothing is sent twice unseen, and every dial is vetted anew. A proxy is asked
+//! for the address that was vetted. No redirects, no decompression, no variables of the environment. One deadline holds from the name to the status line, where success is
 //! decided; what follows is a courtesy of 1 KiB or a second. Nothing here reads a secret or writes a row.
 
 use std::net::SocketAddr;
@@ -20,7 +20,6 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::Url;
@@ -28,8 +27,10 @@ use url::Url;
 use super::answer::Answer;
 use super::egress::{EgressPolicy, ResolveError};
 use super::head::{Noted, Seen};
-use super::tls;
+use super::tls::{self, TlsConfigs};
+use super::{Config, tunnel};
 use crate::domain::webhook::AttemptError;
+use crate::domain::webhook::connection::{Connection, Proxy, TIMEOUT_MOST};
 use crate::domain::webhook::exchange::Exchange;
 use crate::domain::webhook::target::TargetUrl;
 use crate::telemetry::x509;
@@ -52,7 +53,32 @@ const BODY_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Client {
     guard: EgressPolicy,
     timeout: Duration,
-    tls: Arc<OnceCell<Arc<ClientConfig>>>,
+    max_timeout: Duration,
+    proxy: Option<Proxy>,
+    tls: Arc<TlsConfigs>,
+}
+
+/// How a request is sent.
+#[derive(Debug, Clone)]
+pub struct Manner<'a> {
+    /// Its method.
+    pub method: Method,
+    /// How much of the answer's body is read.
+    pub read_limit: usize,
+    /// How the receiver is reached.
+    pub connection: &'a Connection,
+}
+
+impl<'a> Manner<'a> {
+    /// A delivery's.
+    #[must_use]
+    pub const fn post(connection: &'a Connection) -> Self {
+        Self {
+            method: Method::POST,
+            read_limit: BODY_LIMIT,
+            connection,
+        }
+    }
 }
 
 /// What came of a request.
@@ -85,7 +111,19 @@ impl Client {
         Self {
             guard,
             timeout,
-            tls: Arc::new(OnceCell::new()),
+            max_timeout: TIMEOUT_MOST,
+            proxy: None,
+            tls: Arc::new(TlsConfigs::of_platform()),
+        }
+    }
+
+    /// The client of a configuration.
+    #[must_use]
+    pub fn of(guard: EgressPolicy, config: &Config) -> Self {
+        Self {
+            max_timeout: config.max_timeout,
+            proxy: config.proxy.clone(),
+            ..Self::new(guard, config.timeout)
         }
     }
 
@@ -93,28 +131,30 @@ impl Client {
     #[must_use]
     pub fn with_tls(guard: EgressPolicy, timeout: Duration, tls: ClientConfig) -> Self {
         Self {
-            guard,
-            timeout,
-            tls: Arc::new(OnceCell::new_with(Some(Arc::new(tls)))),
+            tls: Arc::new(TlsConfigs::with(tls)),
+            ..Self::new(guard, timeout)
         }
     }
 
     /// Posts `body`. The deadline covers everything up to the answer's head.
     pub async fn post(&self, target: &TargetUrl, headers: HeaderMap, body: Bytes) -> Report {
-        self.send((Method::POST, BODY_LIMIT), target, headers, body).await
+        let connection = Connection::default();
+        self.send(Manner::post(&connection), target, headers, body).await
     }
 
-    /// The same by another method, and reading up to so much of the answer's body.
+    /// The same in another manner.
     pub async fn send(
         &self,
-        how: (Method, usize),
+        manner: Manner<'_>,
         target: &TargetUrl,
         headers: HeaderMap,
         body: Bytes,
     ) -> Report {
         let start = Instant::now();
         let mut progress = Progress::default();
-        let exchange = self.exchange(how, target, headers, body, start + self.timeout, &mut progress);
+        let own = manner.connection.timeout.map(|own| own.min(self.max_timeout));
+        let deadline = start + own.unwrap_or(self.timeout);
+        let exchange = self.exchange(manner, target, headers, body, deadline, &mut progress);
         let result = exchange.await;
         Report {
             result,
@@ -126,15 +166,16 @@ impl Client {
 
     async fn exchange(
         &self,
-        (method, read_limit): (Method, usize),
+        manner: Manner<'_>,
         target: &TargetUrl,
         headers: HeaderMap,
         body: Bytes,
         deadline: Instant,
         progress: &mut Progress,
     ) -> Result<Answer, AttemptError> {
-        let request = request(method, target, headers, body).ok_or(AttemptError::Internal)?;
-        let stream = timeout_at(deadline, self.open(target, progress))
+        let read_limit = manner.read_limit;
+        let request = request(manner.method, target, headers, body).ok_or(AttemptError::Internal)?;
+        let stream = timeout_at(deadline, self.open(target, manner.connection, progress))
             .await
             .unwrap_or_else(|_| Err(unfinished(progress)))?;
         let seen = Seen::up_to(HEAD_LIMIT);
@@ -174,33 +215,35 @@ impl Client {
     async fn open(
         &self,
         target: &TargetUrl,
+        connection: &Connection,
         progress: &mut Progress,
     ) -> Result<Box<dyn Stream>, AttemptError> {
         let seen = &mut progress.exchange;
         let start = Instant::now();
         let addresses = self.guard.addresses(target).await;
         seen.dns = Some(start.elapsed());
-        let addresses = addresses.map_err(|why| match why {
-            ResolveError::Unresolved | ResolveError::TimedOut => AttemptError::Dns,
-            ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream => {
-                AttemptError::BlockedAddress
-            }
-        })?;
+        let addresses = addresses.map_err(|why| of_resolving(why, AttemptError::Dns))?;
         let start = Instant::now();
-        let tcp = dial(&addresses).await?;
+        let (tcp, remote) = match connection.proxy.as_ref().or(self.proxy.as_ref()) {
+            Some(proxy) => {
+                let proxies = self
+                    .guard
+                    .proxy_addresses(proxy, connection.proxy.is_none())
+                    .await;
+                let proxies = proxies.map_err(|why| of_resolving(why, AttemptError::Proxy))?;
+                tunnelled(proxy, &proxies, &addresses).await?
+            }
+            None => dial(&addresses).await?,
+        };
         seen.connect = Some(start.elapsed());
-        seen.remote = tcp.peer_addr().ok();
-        // Whatever lies between: bytes go only to an address that was vetted.
-        if !seen.remote.is_some_and(|peer| addresses.contains(&peer)) {
-            return Err(AttemptError::BlockedAddress);
-        }
+        seen.remote = Some(remote);
         seen.reused = Some(false);
         let _ = tcp.set_nodelay(true);
         if !target.is_tls() {
             return Ok(Box::new(tcp));
         }
         let name = tls::server_name(target).ok_or(AttemptError::TlsName)?;
-        let config = self.tls.get_or_try_init(tls::of_platform).await?.clone();
+        let config = self.tls.of(connection).await?;
         let start = Instant::now();
         let shaken = TlsConnector::from(config).connect(name, tcp).await;
         let stream = match shaken {
@@ -228,15 +271,51 @@ const fn unfinished(progress: &Progress) -> AttemptError {
     }
 }
 
+/// The class of a name that leads nowhere.
+const fn of_resolving(why: ResolveError, unresolved: AttemptError) -> AttemptError {
+    match why {
+        ResolveError::Unresolved | ResolveError::TimedOut => unresolved,
+        ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream => {
+            AttemptError::BlockedAddress
+        }
+    }
+}
+
+/// Each one's share of the time for connecting.
+fn share(of: &[SocketAddr]) -> Duration {
+    CONNECT_LIMIT / u32::try_from(of.len().max(1)).unwrap_or(1)
+}
+
 /// Dials the addresses in turn, each with its share of the time.
-async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, AttemptError> {
-    let share = CONNECT_LIMIT / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), AttemptError> {
     for address in addresses {
-        if let Ok(Ok(stream)) = timeout(share, TcpStream::connect(address)).await {
-            return Ok(stream);
+        if let Ok(Ok(stream)) = timeout(share(addresses), TcpStream::connect(address)).await {
+            // Whatever lies between: bytes go only to an address that was vetted.
+            return match stream.peer_addr() {
+                Ok(peer) if addresses.contains(&peer) => Ok((stream, peer)),
+                _ => Err(AttemptError::BlockedAddress),
+            };
         }
     }
     Err(AttemptError::Connect)
+}
+
+/// Asks a proxy for the addresses in turn, each with its share of the time.
+async fn tunnelled(
+    proxy: &Proxy,
+    proxies: &[SocketAddr],
+    addresses: &[SocketAddr],
+) -> Result<(TcpStream, SocketAddr), AttemptError> {
+    for address in addresses {
+        let asking = async {
+            let (stream, _) = dial(proxies).await.ok()?;
+            tunnel::through(stream, proxy, *address).await
+        };
+        if let Ok(Some(stream)) = timeout(share(addresses), asking).await {
+            return Ok((stream, *address));
+        }
+    }
+    Err(AttemptError::Proxy)
 }
 
 fn request(

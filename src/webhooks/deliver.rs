@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::answer::Answer;
-use super::client::{Client, Report};
+use super::client::{Client, Manner, Report};
 use super::formats::verdict::Verdict;
 use super::formats::{self, Outgoing, Rendered, Row};
 use super::signing;
@@ -126,7 +126,12 @@ pub(super) async fn attempt(sender: &Sender, delivery: &Claimed) -> Outcome {
     let address = row.address(&delivery.to.target);
     let report = sender
         .client
-        .post(&address, headers, Bytes::from(rendered.body))
+        .send(
+            Manner::post(&delivery.to.connection),
+            &address,
+            headers,
+            Bytes::from(rendered.body),
+        )
         .await;
     let now = sender.clock.now();
     let (outcome, warning) = judge(delivery, |answer| (row.verdict)(answer, now), &report, now);

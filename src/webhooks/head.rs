@@ -122,7 +122,7 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
 }
 
 /// The status of a status line of HTTP/1; what follows it is words for people.
-fn status(line: &[u8]) -> Option<u16> {
+pub(super) fn status(line: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"HTTP/1.")?;
     let (minor, rest) = rest.split_first()?;
     let rest = rest.strip_prefix(b" ").filter(|_| minor.is_ascii_digit())?;

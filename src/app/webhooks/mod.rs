@@ -5,6 +5,7 @@
 //! Tests: `tests/it/webhooks.rs`.
 
 mod again;
+mod connection;
 mod messages;
 mod secrets;
 mod settings;
@@ -25,6 +26,7 @@ use crate::domain::audit::{AuditAction, Detail};
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::links::API;
+use crate::domain::webhook::connection::{Connection, TIMEOUT_MOST};
 use crate::domain::webhook::endpoint::{ENDPOINTS_LIMIT, Settings, Signer, SigningSecret};
 use crate::domain::webhook::signing::SigningKey;
 use crate::domain::webhook::target::{MASK, TargetUrl};
@@ -49,13 +51,15 @@ pub struct Webhooks {
     most_endpoints: usize,
     /// How long the event log goes back.
     events_kept: Duration,
+    /// The longest time of an attempt that an endpoint may ask for.
+    max_timeout: Duration,
     messages: Messages,
 }
 
 /// A change of an endpoint.
 pub enum Change {
     /// Some of its members.
-    Patch(WebhookEndpointPatch),
+    Patch(Box<WebhookEndpointPatch>),
     /// All of them: what is not given has its default, but for the secret.
     Replace(Box<WebhookEndpointCreate>),
 }
@@ -110,6 +114,7 @@ impl Webhooks {
             clock,
             most_endpoints: ENDPOINTS_LIMIT,
             events_kept: Retention::default().events,
+            max_timeout: TIMEOUT_MOST,
             messages: Messages::default(),
         }
     }
@@ -118,6 +123,13 @@ impl Webhooks {
     #[must_use]
     pub const fn with_events_kept(mut self, events_kept: Duration) -> Self {
         self.events_kept = events_kept;
+        self
+    }
+
+    /// The same with a bound on the time limits of endpoints.
+    #[must_use]
+    pub(super) const fn with_max_timeout(mut self, max_timeout: Duration) -> Self {
+        self.max_timeout = max_timeout;
         self
     }
 
@@ -153,7 +165,10 @@ impl Webhooks {
         .unwrap_or_else(|| self.new_secret());
         let target = self.target(&wanted.url, "/url", &mut faults).await;
         let mut settings = Settings::default();
+        let none = Connection::default();
+        self.vet_proxy(wanted.proxy.as_deref(), &none, &mut faults).await;
         apply(patch_of(wanted), &mut settings, &mut faults);
+        self.check_connection(&settings.connection, &none, &mut faults);
         check_credentials(target.as_ref(), &settings, &mut faults);
         self.check_template(&settings, &mut faults);
         let owner = Owner::of(&context.caller);
@@ -221,7 +236,8 @@ impl Webhooks {
         id: EndpointId,
         patch: WebhookEndpointPatch,
     ) -> Result<ChangedEndpoint, Error> {
-        self.change(context, id, Change::Patch(patch), None).await
+        self.change(context, id, Change::Patch(Box::new(patch)), None)
+            .await
     }
 
     /// Changes an endpoint, or replaces it whole. `unchanged` says whether it is still what the caller read.
@@ -255,6 +271,12 @@ impl Webhooks {
             Some(url) => self.target(url, "/url", &mut faults).await,
             None => None,
         };
+        let proxy = match &change {
+            Change::Patch(patch) => patch.proxy.clone().flatten(),
+            Change::Replace(wanted) => wanted.proxy.clone(),
+        };
+        let stored = &before.settings.connection;
+        self.vet_proxy(proxy.as_deref(), stored, &mut faults).await;
         let secret = match &change {
             Change::Patch(_) => None,
             Change::Replace(wanted) => given_secret(
@@ -271,9 +293,11 @@ impl Webhooks {
         }
         let was = endpoint.settings.clone();
         match change {
-            Change::Patch(patch) => apply(patch, &mut endpoint.settings, &mut faults),
+            Change::Patch(patch) => apply(*patch, &mut endpoint.settings, &mut faults),
             Change::Replace(wanted) => endpoint.settings = replaced(*wanted, &was, &mut faults),
         }
+        let (after, stored) = (&endpoint.settings.connection, &was.connection);
+        self.check_connection(after, stored, &mut faults);
         let target = target.unwrap_or_else(|| sealed.target.clone());
         check_credentials(Some(&target), &endpoint.settings, &mut faults);
         if was.options.template != endpoint.settings.options.template
@@ -344,7 +368,8 @@ impl Webhooks {
         let moved = readdressed
             || was.headers != endpoint.settings.headers
             || was.format != endpoint.settings.format
-            || was.options != endpoint.settings.options;
+            || was.options != endpoint.settings.options
+            || was.connection != endpoint.settings.connection;
         if moved || (enabled && !was.enabled) {
             endpoint.health.reset();
             tx.save_health(id, &endpoint.health).await?;

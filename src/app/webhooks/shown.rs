@@ -14,7 +14,7 @@ pub(super) fn confined(deliveries: &mut [Delivery], tenancy: &Tenancy) {
     for attempt in attempts {
         // Where it is not known who answered, that may have been anybody.
         let remote = attempt.exchange.remote;
-        if !remote.is_some_and(|address| class(address.ip()) == Class::Public) {
+        if remote.is_none_or(|address| class(address.ip()) != Class::Public) {
             attempt.exchange.remote = None;
             attempt.response = None;
             attempt.location = None;

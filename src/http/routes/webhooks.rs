@@ -207,7 +207,7 @@ async fn update_webhook_endpoint(
     conditions: Conditions,
     JsonBody(patch): JsonBody<WebhookEndpointPatch>,
 ) -> Result<impl IntoResponse, Problem> {
-    change(&state, &context, id, Change::Patch(patch), &conditions).await
+    change(&state, &context, id, Change::Patch(Box::new(patch)), &conditions).await
 }
 
 /// Replace a webhook endpoint

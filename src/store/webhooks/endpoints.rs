@@ -15,7 +15,7 @@ use super::super::sql::Sql;
 use super::super::text::{checked, opt_checked, opt_kept};
 use super::super::{Error, Store, Tx, tenants};
 use super::receivers::facts_from;
-use super::{destination, formats, purpose};
+use super::{connections, destination, formats, purpose};
 use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
@@ -28,7 +28,8 @@ use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner, Se
 const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, format_options, headers, max_concurrency, enabled, \
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
      told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants, signing_key, signs_v1a, \
-     previous_secret, previous_signing_key, rotated_at, body_signature, certificate_not_after, clock_skew";
+     previous_secret, previous_signing_key, rotated_at, body_signature, certificate_not_after, clock_skew, \
+     rate, connection";
 
 /// The columns of how an endpoint does.
 pub(super) const HEALTH_COLUMNS: &str = "failures, first_failure_at, last_success_at, last_error, down_since, told_failing, \
@@ -60,8 +61,8 @@ impl Tx {
         sqlx::query(
             "insert into webhook_endpoints (id, url, shown_url, secret, description, event_types, filter, format, headers, \
                  max_concurrency, enabled, created_at, updated_at, owner_issuer, owner_subject, owner_tenants, signs_v1a, \
-                 body_signature, format_options) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18)",
+                 body_signature, format_options, rate, connection) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
         )
         .bind(id.to_string())
         .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
@@ -81,6 +82,8 @@ impl Tx {
         .bind(i64::from(settings.signs_v1a))
         .bind(settings.body_signature.map(BodySignature::as_str))
         .bind(formats::sealed_options(&sealer, &settings.options)?)
+        .bind(settings.rate.map(i64::from))
+        .bind(connections::sealed(&sealer, &settings.connection)?)
         .execute(self.connection())
         .await?;
         for tenant in owner.tenants.iter().flatten() {
@@ -106,7 +109,8 @@ impl Tx {
         sqlx::query(
             "update webhook_endpoints set url = $1, shown_url = $2, description = $3, \
                  event_types = $4, filter = $5, format = $6, headers = $7, max_concurrency = $8, enabled = $9, \
-                 disabled_reason = $10, updated_at = $11, signs_v1a = $12, body_signature = $13, format_options = $15 \
+                 disabled_reason = $10, updated_at = $11, signs_v1a = $12, body_signature = $13, format_options = $15, \
+                 rate = $16, connection = $17 \
              where id = $14",
         )
         .bind(sealer.seal(purpose::ENDPOINT_URL, &url)?)
@@ -124,6 +128,8 @@ impl Tx {
         .bind(settings.body_signature.map(BodySignature::as_str))
         .bind(endpoint.id.to_string())
         .bind(formats::sealed_options(&sealer, &settings.options)?)
+        .bind(settings.rate.map(i64::from))
+        .bind(connections::sealed(&sealer, &settings.connection)?)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -335,6 +341,11 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer, now: Timestamp) -> Result<Endpoi
             options: sealed
                 .as_ref()
                 .map(|(destination, _)| destination.options.clone())
+                .unwrap_or_default(),
+            rate: row.opt_int("rate")?.and_then(|rate| u32::try_from(rate).ok()),
+            connection: sealed
+                .as_ref()
+                .map(|(destination, _)| destination.connection.clone())
                 .unwrap_or_default(),
         },
         disabled_reason: row

@@ -1,14 +1,19 @@
 //! Lanes: what shares a bound on concurrency, an endpoint or the origin of callbacks, and has something that waits.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::any::AnyRow;
 
 use super::super::readable::{CALLBACK_LANES as CALLBACKS, ENDPOINTS, Unreadable};
-use super::super::row::Columns as _;
+use super::super::row::{Columns as _, micros};
+use super::super::sets::{Shape, parameter};
 use super::super::{Error, Store, Tx};
+use crate::clock::later;
 use crate::domain::id::EndpointId;
+use crate::domain::webhook::Format;
 
 /// How many callbacks to one origin may be under way at once.
 const CALLBACK_CONCURRENCY: usize = 4;
@@ -30,6 +35,14 @@ pub struct Lane {
     pub urgent: Option<Timestamp>,
     /// Until when the endpoint asked for silence.
     pub paused_until: Option<Timestamp>,
+    /// The format, where its word is known; none for callbacks.
+    pub format: Option<Format>,
+    /// How many deliveries a second its owner wants.
+    pub rate: Option<u32>,
+    /// Until when those that went out have used its rate up.
+    pub paced_until: Option<Timestamp>,
+    /// The time that one delivery uses up; none without a rate.
+    pub interval: Option<Duration>,
 }
 
 /// What a lane may claim in one turn.
@@ -43,7 +56,7 @@ pub struct Share {
     pub probe: bool,
 }
 
-const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, \
+const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, e.format, e.rate, e.paced_until, \
      (select min(d.due_at) from webhook_deliveries d where d.lane = e.id and d.state = 'pending' and d.blocked = 0) as due, \
      (select min(u.due_at) from webhook_deliveries u where u.lane = e.id and u.state = 'pending' and u.urgent = 1) as urgent \
      from webhook_endpoints e where e.enabled = 1";
@@ -66,6 +79,10 @@ fn lanes(known: &Unreadable, endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Resu
             due: row.at("due")?,
             urgent: None,
             paused_until: None,
+            format: None,
+            rate: None,
+            paced_until: None,
+            interval: None,
         })
     })?;
     Ok(of_endpoints
@@ -95,8 +112,21 @@ fn endpoint_lane(row: &AnyRow, due: Timestamp) -> Result<Lane, Error> {
         due: urgent.map_or(unhurried, |at| at.min(unhurried)),
         urgent,
         paused_until,
+        format: Format::parse(&row.text("format")?),
+        rate: row.opt_int("rate")?.and_then(|rate| u32::try_from(rate).ok()),
+        paced_until: row.opt_at("paced_until")?,
+        interval: None,
     })
 }
+
+/// The pace of an endpoint, as it is after what was claimed.
+#[derive(Serialize)]
+struct Paced {
+    endpoint: String,
+    until: i64,
+}
+
+const PACED: Shape = &[("endpoint", "text"), ("until", "bigint")];
 
 impl Store {
     /// Every lane in which something waits, read without a transaction.
@@ -119,6 +149,35 @@ impl Tx {
         let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.connection()).await?;
         let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.connection()).await?;
         lanes(&self.store.unreadable, &endpoints, &callbacks)
+    }
+
+    /// Uses up the rates of lanes by what was claimed of each, so that no replica and no next start sends more.
+    pub(super) async fn use_up_rates(
+        &mut self,
+        shares: &[Share],
+        claimed: &HashMap<String, u32>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let paced = shares.iter().filter_map(|Share { lane, .. }| {
+            let (interval, claimed) = (lane.interval?, *claimed.get(&lane.key)?);
+            let from = lane.paced_until.map_or(now, |until| until.max(now));
+            Some(Paced {
+                endpoint: lane.key.clone(),
+                until: micros(later(from, interval.saturating_mul(claimed))),
+            })
+        });
+        let paced: Vec<Paced> = paced.collect();
+        if paced.is_empty() {
+            return Ok(());
+        }
+        let table = self.engine().table("$1", PACED);
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "update webhook_endpoints set paced_until = r.until from {table} where id = r.endpoint"
+        )))
+        .bind(parameter(&paced)?)
+        .execute(self.connection())
+        .await?;
+        Ok(())
     }
 
     /// How many attempts of each lane are under way, those of other replicas included.

@@ -7,8 +7,11 @@
 //! What is sent again is in [`resend`] and [`jobs`], the change of
 //! secrets in [`rotation`], what formats keep in [`formats`]. URLs, header values and secrets are sealed.
 
+#[cfg(test)]
+mod again_tests;
 mod choose;
 pub mod claims;
+mod connections;
 pub mod deliveries;
 pub mod destination;
 pub mod endpoints;
@@ -46,6 +49,7 @@ mod purpose {
     pub(super) const ENDPOINT_PREVIOUS_SECRET: &str = "webhook_endpoints.previous_secret";
     pub(super) const ENDPOINT_PREVIOUS_KEY: &str = "webhook_endpoints.previous_signing_key";
     pub(super) const FORMAT_OPTIONS: &str = "webhook_endpoints.format_options";
+    pub(super) const CONNECTION: &str = "webhook_endpoints.connection";
     pub(super) const BODY: &str = "webhook_bodies.body";
     pub(super) const CALLBACK_URL: &str = "webhook_callbacks.url";
     pub(super) const CALLBACK_SECRET: &str = "webhook_callbacks.secret";

@@ -185,7 +185,7 @@ async fn a_retry_sends_the_text_of_the_first_attempt() {
     let slack = bench
         .endpoint_with(
             &peer.url(),
-            json!({"format": "slack", "template": "{\"text\": \"one\"}"}),
+            json!({"format": "slack", "template": "{\"text\": \"one\"}", "rate": 1000}),
         )
         .await;
     let event = bench.event().await;
@@ -267,7 +267,7 @@ async fn a_webhook_that_was_removed_is_tried_once_an_hour_and_announced(
     let removed = bench
         .endpoint_with(
             &peer.url(),
-            json!({"format": format, "eventTypes": ["upstream.unavailable"]}),
+            json!({"format": format, "eventTypes": ["upstream.unavailable"], "rate": 1000}),
         )
         .await;
     bench

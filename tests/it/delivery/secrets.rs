@@ -57,7 +57,7 @@ async fn both_secrets_sign_for_a_day_after_a_rotation_newest_first() {
     request.verify(&old);
     assert_eq!(versions(&request), ["v1", "v1"]);
 
-    bench.advance(24 * HOUR - Duration::from_secs(1));
+    bench.advance(Duration::from_secs(24 * 3600 - 1));
     jobs.step().await.expect("a step");
     assert_eq!(versions(&delivered(&bench, &peer).await).len(), 2);
     bench.advance(Duration::from_secs(2));

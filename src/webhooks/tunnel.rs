@@ -1,0 +1,47 @@
+//! The way through an HTTP proxy: CONNECT to an address that was vetted (RFC 9110 section 9.3.6). The proxy resolves nothing, so
+//! that what was judged is what is reached; name and certificate are the receiver's, inside.
+
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::head;
+use crate::domain::webhook::connection::Proxy;
+
+/// The largest head of a proxy's answer.
+const HEAD_LIMIT: usize = 8 * 1024;
+
+/// Asks the proxy at the other end to connect to `to`. None when it does not.
+pub(super) async fn through(mut tcp: TcpStream, proxy: &Proxy, to: SocketAddr) -> Option<TcpStream> {
+    let login = proxy.userinfo().map_or_else(String::new, |(user, password)| {
+        let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let pair = format!("{}:{}", decoded(user), decoded(password));
+        format!("proxy-authorization: Basic {}\r\n", STANDARD.encode(pair))
+    });
+    let request = format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n{login}\r\n");
+    tcp.write_all(request.as_bytes()).await.ok()?;
+    let mut head = Vec::new();
+    // Whoever connects speaks first, so that nothing follows the head.
+    let end = loop {
+        if let Some(at) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if head.len() >= HEAD_LIMIT || tcp.read_buf(&mut head).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let status = head
+        .split(|byte| *byte == b'\n')
+        .next()
+        .map(<[u8]>::trim_ascii_end);
+    let status = status.and_then(head::status);
+    if status.is_some_and(|status| (200..=299).contains(&status)) {
+        return (head.len() == end).then_some(tcp);
+    }
+    tracing::info!(status, "the proxy of a webhook did not connect to the receiver");
+    None
+}
