@@ -4,39 +4,33 @@
 //! for the address that was vetted. No redirects, no decompression, no variables of the environment. One deadline holds from the name to the status line, where success is
 //! decided; what follows is a courtesy of 1 KiB or a second. Nothing here reads a secret or writes a row.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, header};
-use http_body_util::{BodyExt as _, Full};
+use http::{HeaderMap, HeaderName, Method, Response, header};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
-use url::Url;
 
 use super::answer::Answer;
 use super::egress::{EgressPolicy, ResolveError};
 use super::head::{Noted, Seen};
+use super::request::request;
 use super::tls::{self, TlsConfigs};
-use super::{Config, tunnel};
+use super::{Config, dial};
 use crate::domain::webhook::AttemptError;
 use crate::domain::webhook::connection::{Connection, Proxy, TIMEOUT_MOST};
 use crate::domain::webhook::exchange::Exchange;
 use crate::domain::webhook::target::TargetUrl;
 use crate::telemetry::x509;
 
-/// How long dialling may take, over all addresses of a name.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The largest head of an answer that is parsed whole.
 const HEAD_LIMIT: usize = 16 * 1024;
 /// The most fields in it.
@@ -231,9 +225,9 @@ impl Client {
                     .proxy_addresses(proxy, connection.proxy.is_none())
                     .await;
                 let proxies = proxies.map_err(|why| of_resolving(why, AttemptError::Proxy))?;
-                tunnelled(proxy, &proxies, &addresses).await?
+                dial::through(proxy, &proxies, &addresses).await?
             }
-            None => dial(&addresses).await?,
+            None => dial::to(&addresses).await?,
         };
         seen.connect = Some(start.elapsed());
         seen.remote = Some(remote);
@@ -279,92 +273,6 @@ const fn of_resolving(why: ResolveError, unresolved: AttemptError) -> AttemptErr
             AttemptError::BlockedAddress
         }
     }
-}
-
-/// Each one's share of the time for connecting.
-fn share(of: &[SocketAddr]) -> Duration {
-    CONNECT_LIMIT / u32::try_from(of.len().max(1)).unwrap_or(1)
-}
-
-/// Dials the addresses in turn, each with its share of the time.
-async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), AttemptError> {
-    for address in addresses {
-        if let Ok(Ok(stream)) = timeout(share(addresses), TcpStream::connect(address)).await {
-            // Whatever lies between: bytes go only to an address that was vetted.
-            return match stream.peer_addr() {
-                Ok(peer) if addresses.contains(&peer) => Ok((stream, peer)),
-                _ => Err(AttemptError::BlockedAddress),
-            };
-        }
-    }
-    Err(AttemptError::Connect)
-}
-
-/// Asks a proxy for the addresses in turn, each with its share of the time.
-async fn tunnelled(
-    proxy: &Proxy,
-    proxies: &[SocketAddr],
-    addresses: &[SocketAddr],
-) -> Result<(TcpStream, SocketAddr), AttemptError> {
-    for address in addresses {
-        let asking = async {
-            let (stream, _) = dial(proxies).await.ok()?;
-            tunnel::through(stream, proxy, *address).await
-        };
-        if let Ok(Some(stream)) = timeout(share(addresses), asking).await {
-            return Ok((stream, *address));
-        }
-    }
-    Err(AttemptError::Proxy)
-}
-
-fn request(
-    method: Method,
-    target: &TargetUrl,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Option<Request<Full<Bytes>>> {
-    let url = target.url();
-    let mut host = url.host_str()?.to_owned();
-    if let Some(port) = url.port() {
-        host.push_str(&format!(":{port}"));
-    }
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path_and_query(url)?)
-        .body(Full::new(body))
-        .ok()?;
-    *request.headers_mut() = headers;
-    let fixed = request.headers_mut();
-    fixed.insert(header::HOST, host.parse().ok()?);
-    fixed.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
-    fixed.insert(
-        header::ACCEPT_ENCODING,
-        http::HeaderValue::from_static("identity"),
-    );
-    Some(request)
-}
-
-/// What a URL's standard leaves as it is and a request line's (RFC 3986) does not know.
-const UNSAFE: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
-
-fn path_and_query(url: &Url) -> Option<Uri> {
-    let path = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let path = PathAndQuery::try_from(utf8_percent_encode(&path, UNSAFE).to_string()).ok()?;
-    Some(Uri::from(path))
 }
 
 async fn read(response: Response<Incoming>, limit: usize) -> Answer {
@@ -453,52 +361,5 @@ fn of_http(error: &hyper::Error) -> AttemptError {
         AttemptError::Internal
     } else {
         AttemptError::Reset
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn line(url: &str) -> Option<String> {
-        let target = TargetUrl::parse(url, true).ok()?;
-        let request = request(Method::POST, &target, HeaderMap::new(), Bytes::new()).expect("a request");
-        let host = request
-            .headers()
-            .get(header::HOST)
-            .expect("a host")
-            .to_str()
-            .expect("text");
-        Some(format!("{host} {}", request.uri()))
-    }
-
-    #[test]
-    fn the_request_line_is_the_urls_path_and_query() {
-        for (url, expected) in [
-            ("https://r.example", "r.example /"),
-            ("https://r.example:443/a?b=c", "r.example /a?b=c"),
-            ("https://r.example:8443//x//y", "r.example:8443 //x//y"),
-            ("https://[2606:2800::1]:8443/", "[2606:2800::1]:8443 /"),
-            (
-                "https://größe.example/ä?ö",
-                "xn--gre-6ka8i.example /%C3%A4?%C3%B6",
-            ),
-            ("https://r.example/%20?%zz", "r.example /%20?%zz"),
-            (
-                "https://r.example/a^b|c?d^e|f`g{h}",
-                "r.example /a%5Eb%7Cc?d%5Ee%7Cf%60g%7Bh%7D",
-            ),
-        ] {
-            assert_eq!(line(url).as_deref(), Some(expected), "{url}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_url_that_is_accepted_can_be_asked_for(path in "[ -~äß€]{0,40}", query in "[ -~äß€]{0,40}") {
-            // Accepted or refused, but never accepted and then impossible.
-            let _ = line(&format!("https://r.example/{path}?{query}"));
-        }
     }
 }

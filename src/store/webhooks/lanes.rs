@@ -200,3 +200,67 @@ impl Tx {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock, SystemClock};
+    use crate::domain::event::{EventType, NewEvent, Routing};
+    use crate::domain::id::EventId;
+    use crate::domain::webhook::Owner;
+    use crate::domain::webhook::endpoint::{Settings, SigningSecret};
+    use crate::domain::webhook::target::TargetUrl;
+    use crate::store::testing::temporary_with;
+    use crate::store::webhooks::opened::OpenedDestinations;
+
+    #[tokio::test]
+    async fn what_is_claimed_uses_up_the_rate_of_its_endpoint() {
+        let clock = ManualClock::at(SystemClock.now());
+        let store = temporary_with(clock.clone()).await;
+        let mut tx = store.begin().await.expect("begun");
+        let target = TargetUrl::parse("https://receiver.example/", false).expect("a URL");
+        let secret = SigningSecret::from_key(&[1; 32]);
+        let settings = Settings {
+            rate: Some(4),
+            ..Settings::default()
+        };
+        let id = EndpointId::new(clock.id());
+        tx.insert_endpoint(id, &Owner::default(), &target, &secret, &settings)
+            .await
+            .expect("inserted");
+        for _ in 0..3 {
+            let event = NewEvent {
+                id: EventId::new(clock.id()),
+                kind: EventType::UpstreamUnavailable,
+                at: clock.now(),
+                body: "{}".into(),
+                routing: Routing::default(),
+            };
+            tx.append_event(&event).await.expect("appended");
+        }
+        tx.commit().await.expect("committed");
+        let interval = Duration::from_millis(250);
+        let mut until = Vec::new();
+        for limit in [2, 1] {
+            let mut tx = store.begin().await.expect("begun");
+            let mut lane = tx.waiting_lanes().await.expect("lanes").remove(0);
+            assert_eq!((lane.rate, lane.format), (Some(4), Some(Format::Standard)));
+            lane.interval = Some(interval);
+            let share = Share {
+                lane,
+                limit,
+                probe: true,
+            };
+            let claims = tx.claim(&[share], "me", &OpenedDestinations::default()).await;
+            assert_eq!(claims.expect("claimed").claimed.len(), limit);
+            let row = sqlx::query("select paced_until from webhook_endpoints")
+                .fetch_one(tx.connection())
+                .await
+                .expect("a row");
+            until.push(row.int("paced_until").expect("a moment"));
+            tx.commit().await.expect("committed");
+        }
+        let now = micros(clock.now());
+        assert_eq!(until, [now + 500_000, now + 750_000]);
+    }
+}

@@ -522,3 +522,18 @@ async fn a_preview_shows_what_would_be_sent_and_sends_nothing() {
     assert_eq!(peer.count(), 0);
     test.stop().await;
 }
+
+#[tokio::test]
+async fn a_chat_service_gets_no_more_a_second_than_it_takes() {
+    let (bench, peer) = (Bench::start().await, Peer::start(|_| ok_in_words()).await);
+    bench.endpoint_with(&peer.url(), json!({"format": "slack"})).await;
+    for _ in 0..3 {
+        bench.event().await;
+    }
+    for sent in 1..=3 {
+        holds("the next message", || peer.count() == sent).await;
+        quiet(&bench).await;
+        assert_eq!(peer.count(), sent, "one a second");
+        bench.advance(Duration::from_secs(1));
+    }
+}
