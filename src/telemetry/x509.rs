@@ -3,6 +3,7 @@
 //! The text comes from whoever presents the certificate: it is bounded, and holds no control characters.
 
 use jiff::Timestamp;
+use x509_parser::certificate::X509Certificate;
 
 /// Longest text of a name, in characters.
 const LONGEST: usize = 200;
@@ -35,12 +36,21 @@ impl Facts {
             subject: name(parsed.map(|certificate| certificate.subject().to_string())),
             issuer: name(parsed.map(|certificate| certificate.issuer().to_string())),
             expires: parsed
-                .and_then(|certificate| {
-                    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
-                })
+                .and_then(end_of)
                 .map_or_else(unreadable, |moment| moment.to_string()),
         }
     }
+}
+
+/// Until when a certificate is valid; none for what is no certificate.
+#[must_use]
+pub fn not_after(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    end_of(&certificate)
+}
+
+fn end_of(certificate: &X509Certificate<'_>) -> Option<Timestamp> {
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 fn shown(name: &str) -> String {
@@ -68,6 +78,7 @@ mod tests {
         assert_eq!(facts.issuer, facts.subject);
         assert_eq!(facts.expires, "2031-02-03T00:00:00Z");
         assert_eq!(facts.sha256.len(), 64);
+        assert_eq!(not_after(b"nothing"), None);
     }
 
     #[test]
