@@ -208,9 +208,10 @@ impl Opened {
             unknown_after: config.upstream.unknown_after.max(answer),
             endpoints: config.server.limits.endpoints,
             events_kept: config.retention.events,
+            attempt: config.webhooks.max_timeout,
         };
         let watcher_nudge = Nudge::default();
-        let client = webhooks::Client::new(guard.clone(), config.webhooks.timeout);
+        let client = webhooks::Client::of(guard.clone(), &config.webhooks);
         let dispatcher = webhooks::Dispatcher::new(
             of_workers.clone(),
             client,

@@ -4,6 +4,7 @@
 //! that is absent stays as it is, and null takes it back to its default.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -13,7 +14,9 @@ use utoipa::ToSchema;
 use super::Moment;
 use crate::domain::event::EventType;
 use crate::domain::field_error::FieldError;
+use crate::domain::webhook::connection::Proxy;
 use crate::domain::webhook::endpoint::SigningSecret;
+use crate::domain::webhook::exchange::TlsVersion;
 use crate::domain::webhook::job::Job;
 use crate::domain::webhook::options::channel_member;
 use crate::domain::webhook::signing::{BodySignature, signatures_of};
@@ -85,6 +88,36 @@ pub struct WebhookEndpointCreate {
     /// `github` adds `X-Hub-Signature-256`, the HMAC-SHA256 of the body alone, for receivers that know no other signature.
     #[serde(default)]
     pub body_signature: Option<String>,
+    /// The longest time of one attempt in seconds, 1 to 60 unless the configuration allows less; the configuration's own when
+    /// absent.
+    #[serde(default)]
+    pub timeout: Option<i64>,
+    /// How many deliveries a second, 1 to 1000; what is beyond waits. When absent, what the service of the format takes; `standard`
+    /// and `cloudevents` have no limit.
+    #[serde(default)]
+    pub rate: Option<i64>,
+    /// Authorities in PEM that the receiver's certificate may be from, beside those that the gateway's system trusts.
+    #[serde(default)]
+    pub ca_certificate: Option<String>,
+    /// What the gateway identifies itself with to the receiver (mutual TLS).
+    #[serde(default)]
+    pub client_certificate: Option<WebhookClientCertificateInput>,
+    /// An HTTP proxy, `http://host:port` with or without user and password, that is asked to connect to the receiver's address
+    /// (CONNECT); that of the configuration when absent.
+    #[serde(default)]
+    pub proxy: Option<String>,
+}
+
+/// A client certificate.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookClientCertificateInput {
+    /// The certificate in PEM, followed by those between it and its authority.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// Its private key in PEM, not encrypted; its masked form leaves it as it is.
+    #[serde(default)]
+    pub private_key: Option<String>,
 }
 
 /// A new secret for a webhook endpoint. Without a member the gateway generates one.
@@ -201,6 +234,26 @@ pub struct WebhookEndpointPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub body_signature: Option<Option<String>>,
+    /// The longest time of one attempt in seconds.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>)]
+    pub timeout: Option<Option<i64>>,
+    /// How many deliveries a second.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>)]
+    pub rate: Option<Option<i64>>,
+    /// Authorities in PEM, beside those that the gateway's system trusts.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub ca_certificate: Option<Option<String>>,
+    /// The client certificate; null takes it away, an absent member of it stays.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<WebhookClientCertificateInput>)]
+    pub client_certificate: Option<Option<WebhookClientCertificateInput>>,
+    /// The proxy; its masked form leaves it as it is.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub proxy: Option<Option<String>>,
 }
 
 /// Changes to the filter.
@@ -293,7 +346,7 @@ pub struct WebhookEndpoint {
     pub bot: Option<WebhookBot>,
     /// Whether deliveries are sent; while it is false, they are held.
     pub enabled: bool,
-    /// Why the gateway disabled it: `gone` (it answered 410), `noSuccess` (it accepted nothing for 5 days) or
+    /// Why the gateway disabled it: `gone` (it answered 410), `requested` (it answered `webhook-delivery: disable`), `noSuccess` (it accepted nothing for 5 days) or
     /// `unreadable` (its URL, secret or headers cannot be decrypted with the gateway's encryption key: until the right
     /// key is restored, it can only be read, without its headers, and deleted).
     #[schema(required)]
@@ -310,6 +363,21 @@ pub struct WebhookEndpoint {
     /// A signature of the body alone: `github`.
     #[schema(required)]
     pub body_signature: Option<&'static str>,
+    /// The longest time of one attempt in seconds; null for that of the configuration.
+    #[schema(required)]
+    pub timeout: Option<u64>,
+    /// How many deliveries a second; null for what the format's service takes.
+    #[schema(required)]
+    pub rate: Option<u32>,
+    /// Authorities in PEM, beside those that the gateway's system trusts.
+    #[schema(required)]
+    pub ca_certificate: Option<String>,
+    /// What the gateway identifies itself with.
+    #[schema(required)]
+    pub client_certificate: Option<WebhookClientCertificate>,
+    /// The proxy, its user and password masked; null for that of the configuration.
+    #[schema(required)]
+    pub proxy: Option<String>,
     /// `up`, `degraded` (it failed since its last success) or `down` (it keeps failing and is probed).
     pub health: &'static str,
     /// When it last accepted a delivery.
@@ -318,15 +386,43 @@ pub struct WebhookEndpoint {
     /// When it first failed since then.
     #[schema(required)]
     pub first_failure_at: Option<Moment>,
+    /// The receiver's certificate, as the last TLS handshake showed it; null before the first.
+    #[schema(required)]
+    pub certificate: Option<WebhookCertificate>,
+    /// By how many seconds the receiver's clock is ahead of the gateway's, by the `Date` of its last answer; negative when it is
+    /// behind, null when it is not known. Receivers refuse signatures whose time differs by more than 5 minutes.
+    #[schema(required)]
+    pub clock_skew: Option<i64>,
     /// When it was created.
     pub created_at: Moment,
     /// When its owner last changed it.
     pub updated_at: Moment,
 }
 
+/// A client certificate.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookClientCertificate {
+    /// The certificate in PEM, followed by those between it and its authority.
+    pub certificate: String,
+    /// Its private key, masked.
+    pub private_key: &'static str,
+}
+
+/// The certificate of a receiver.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookCertificate {
+    /// Until when it is valid.
+    pub not_after: Moment,
+    /// Whether it has expired or will within 14 days.
+    pub expires_soon: bool,
+}
+
 impl From<&Endpoint> for WebhookEndpoint {
     fn from(endpoint: &Endpoint) -> Self {
         let settings = &endpoint.settings;
+        let connection = &settings.connection;
         Self {
             id: endpoint.id.to_string(),
             owner: WebhookOwner {
@@ -378,9 +474,25 @@ impl From<&Endpoint> for WebhookEndpoint {
             signatures: signatures_of(settings.signs_v1a).to_vec(),
             public_key: public_key(endpoint),
             body_signature: settings.body_signature.map(BodySignature::as_str),
+            timeout: connection.timeout.map(|time| time.as_secs()),
+            rate: settings.rate,
+            ca_certificate: connection.authorities.clone(),
+            client_certificate: connection.client.as_ref().map(|client| WebhookClientCertificate {
+                certificate: client.certificate.clone(),
+                private_key: MASK,
+            }),
+            proxy: connection.proxy.as_ref().map(Proxy::shown),
             health: endpoint.health.state().as_str(),
             last_success_at: endpoint.health.last_success_at.map(Into::into),
             first_failure_at: endpoint.health.first_failure_at.map(Into::into),
+            certificate: endpoint
+                .receiver
+                .certificate_not_after
+                .map(|not_after| WebhookCertificate {
+                    not_after: not_after.into(),
+                    expires_soon: endpoint.certificate_expires_soon,
+                }),
+            clock_skew: endpoint.receiver.clock_skew,
             created_at: endpoint.created_at.into(),
             updated_at: endpoint.updated_at.into(),
         }
@@ -611,7 +723,7 @@ pub struct WebhookAttempt {
     /// How long it took; null while it runs or when its end is not known.
     #[schema(required)]
     pub duration_ms: Option<u64>,
-    /// Why it failed: `dns`, `blockedAddress`, `connect`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
+    /// Why it failed: `dns`, `blockedAddress`, `connect`, `proxy`, `tlsUntrusted`, `tlsExpired`, `tlsName`, `tls`, `timeout`,
     /// `reset`, `protocol`, `headersTooLarge`, `redirect`, `httpStatus`, `throttled`, `serviceError`, `clockSkew`, `interrupted`, `unreadable` or `internal`.
     #[schema(required)]
     pub error: Option<&'static str>,
@@ -624,6 +736,44 @@ pub struct WebhookAttempt {
     /// What the endpoint's owner should look at although nothing failed, such as a template that was not rendered.
     #[schema(required)]
     pub warning: Option<String>,
+    /// How long its phases took; null while it runs or when its end is not known.
+    #[schema(required)]
+    pub phases: Option<WebhookAttemptPhases>,
+    /// The receiver's address and port; null when nothing was connected to. Callers who are confined to tenants see it, like the
+    /// answer, of public addresses alone.
+    #[schema(required)]
+    pub remote_address: Option<String>,
+    /// The version of TLS: `TLSv1.2` or `TLSv1.3`; null without TLS.
+    #[schema(required)]
+    pub tls_version: Option<&'static str>,
+    /// Whether the connection had served an earlier attempt; null when nothing was connected to.
+    #[schema(required)]
+    pub connection_reused: Option<bool>,
+}
+
+/// How long the phases of an attempt took, in milliseconds. A phase that did not take place is absent.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookAttemptPhases {
+    /// Resolving the name and judging its addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<f64>,
+    /// Connecting; through a proxy until that has connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<f64>,
+    /// The TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<f64>,
+    /// From the request to the first byte of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<f64>,
+    /// The whole attempt.
+    pub total: f64,
+}
+
+/// Milliseconds, to the microsecond.
+fn ms(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1000.0
 }
 
 impl From<&Delivery> for WebhookDelivery {
@@ -644,6 +794,7 @@ impl From<&Delivery> for WebhookDelivery {
 
 impl From<&Attempt> for WebhookAttempt {
     fn from(attempt: &Attempt) -> Self {
+        let exchange = &attempt.exchange;
         Self {
             number: attempt.number,
             at: attempt.at.into(),
@@ -655,6 +806,16 @@ impl From<&Attempt> for WebhookAttempt {
             location: attempt.location.clone(),
             response: attempt.response.clone(),
             warning: attempt.warning.clone(),
+            phases: attempt.duration.map(|total| WebhookAttemptPhases {
+                dns: exchange.dns.map(ms),
+                connect: exchange.connect.map(ms),
+                tls: exchange.tls.map(ms),
+                first_byte: exchange.first_byte.map(ms),
+                total: ms(total),
+            }),
+            remote_address: exchange.remote.map(|address| address.to_string()),
+            tls_version: exchange.tls_version.map(TlsVersion::as_str),
+            connection_reused: exchange.reused,
         }
     }
 }

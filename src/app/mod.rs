@@ -76,6 +76,8 @@ pub struct Limits {
     pub endpoints: usize,
     /// How long events are kept.
     pub events_kept: Duration,
+    /// The longest time of an attempt that a webhook endpoint may ask for.
+    pub attempt: Duration,
 }
 
 /// What the verbs are made of.
@@ -140,6 +142,7 @@ impl App {
         let webhooks = webhooks
             .with_at_most(limits.endpoints)
             .with_events_kept(limits.events_kept)
+            .with_max_timeout(limits.attempt)
             .with_messages(parts.messages);
         Self {
             em: parts.em,

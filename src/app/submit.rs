@@ -466,6 +466,7 @@ mod tests {
             unknown_after: Duration::from_mins(20),
             endpoints: 50,
             events_kept: Duration::from_hours(30 * 24),
+            attempt: Duration::from_mins(1),
         };
         let caller = Caller {
             name: None,

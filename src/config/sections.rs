@@ -26,6 +26,7 @@ use crate::{
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const CENTURY: Duration = Duration::from_hours(24 * 365 * 100);
@@ -295,6 +296,8 @@ fn webhooks(mut s: Section<'_>) -> Webhooks {
         allow_private_networks: s.boolean("allow_private_networks", default.allow_private_networks),
         allow_http: s.boolean("allow_http", default.allow_http),
         timeout: s.duration("timeout", default.timeout, 10 * MS, HOUR),
+        max_timeout: s.duration("max_timeout", default.max_timeout, SECOND, MINUTE),
+        proxy: s.parsed("proxy", Webhooks::proxy_from),
         retry_schedule: s.list("retry_schedule", pause).unwrap_or(default.retry_schedule),
         links: default.links,
     };

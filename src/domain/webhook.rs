@@ -3,9 +3,12 @@
 //! What an endpoint may look like is in [`endpoint`], where it may point in [`target`], when a delivery is tried
 //! again, given up or passed by another in [`rules`].
 
+pub mod connection;
 pub mod endpoint;
+pub mod exchange;
 pub mod job;
 pub mod options;
+pub mod receiver;
 pub mod rules;
 pub mod signing;
 pub mod target;
@@ -20,6 +23,8 @@ use super::event::{EventType, NewEvent, Routing};
 use super::id::{DeliveryId, EmId, EndpointId, EventId, OperationId};
 use super::words::words;
 use endpoint::{Settings, Signer};
+use exchange::Exchange;
+use receiver::ReceiverFacts;
 use rules::EndpointHealth;
 use target::TargetUrl;
 
@@ -110,6 +115,8 @@ words! {
         BlockedAddress = "blockedAddress",
         /// No connection could be opened.
         Connect = "connect",
+        /// The egress proxy could not be reached, or did not connect to the receiver.
+        Proxy = "proxy",
         /// The certificate is not from an authority that is trusted here.
         TlsUntrusted = "tlsUntrusted",
         /// The certificate is not valid at this time.
@@ -150,6 +157,8 @@ words! {
     pub enum DisabledReason {
         /// It answered 410 Gone.
         Gone = "gone",
+        /// It answered `webhook-delivery: disable`.
+        Requested = "requested",
         /// It took nothing for 5 days.
         NoSuccess = "noSuccess",
         /// Its URL, secret or headers cannot be read: sealed with another key, or damaged.
@@ -265,6 +274,10 @@ pub struct Endpoint {
     pub rotated_at: Option<Timestamp>,
     /// How it does.
     pub health: EndpointHealth,
+    /// What its receiver showed in the last handshake and the last answer.
+    pub receiver: ReceiverFacts,
+    /// Whether its receiver's certificate has expired or soon will.
+    pub certificate_expires_soon: bool,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its owner last changed it.
@@ -322,6 +335,8 @@ pub struct Attempt {
     pub response: Option<String>,
     /// What its owner should look at, although nothing failed.
     pub warning: Option<String>,
+    /// What it saw of its connection.
+    pub exchange: Exchange,
 }
 
 #[cfg(test)]

@@ -92,6 +92,19 @@ impl Engine {
         }
     }
 
+    /// A statement for the number that the next event gets.
+    pub(super) const fn next_event(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "select coalesce(max(seq), 0) + 1 as place from sqlite_sequence where name = 'events'"
+            }
+            Self::Postgres => {
+                "select coalesce(max(last_value), 0) + 1 as place from pg_sequences \
+                 where schemaname = current_schema() and sequencename = 'events_seq_seq'"
+            }
+        }
+    }
+
     /// A statement that lets one transaction at a time read what a key means, where the engine does not do so by
     /// itself: of two requests with one key, the second must find what the first made of it.
     pub(super) const fn order_keys(self) -> Option<&'static str> {

@@ -29,6 +29,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (15, "endpoints", include_str!("migrations/0015_endpoints.sql")),
     (16, "formats", include_str!("migrations/0016_formats.sql")),
     (17, "streams", include_str!("migrations/0017_streams.sql")),
+    (18, "attempts", include_str!("migrations/0018_attempts.sql")),
 ];
 
 /// Brings the tables up to date.
@@ -69,13 +70,23 @@ async fn apply(pool: &AnyPool, engine: Engine, steps: &[Step]) -> Result<(), Err
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use base64::Engine as _;
+    use secrecy::{ExposeSecret as _, SecretString};
+
     use super::*;
     use crate::clock::SystemClock;
     use crate::domain::access::Tenancy;
     use crate::domain::id::{DeliveryId, OperationId};
     use crate::domain::webhook::AttemptError;
+    use crate::domain::webhook::connection::Connection;
+    use crate::domain::webhook::endpoint::SigningSecret;
+    use crate::domain::webhook::exchange::Exchange;
+    use crate::domain::webhook::receiver::ReceiverFacts;
     use crate::store::Store;
     use crate::store::place::Place;
+    use crate::store::seal::Sealer;
     use crate::store::testing::{temporary, temporary_config};
 
     const OPERATION: &str = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
@@ -95,24 +106,44 @@ mod tests {
          ('dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d', 1, 1, 1, 'refusedAddress')",
     ];
 
-    #[tokio::test]
-    async fn rows_of_version_8_are_read_after_the_later_steps() {
+    /// A store that a program of that version left with these rows, opened by this one.
+    async fn opened_after(version: usize, rows: &[&'static str]) -> Store {
         sqlx::any::install_default_drivers();
-        let config = temporary_config().await;
+        let mut config = temporary_config().await;
+        let key = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
+        let text = base64::engine::general_purpose::STANDARD.encode([7u8; 32]);
+        std::fs::write(&key, text).expect("a key");
+        config.encryption_key_file = Some(key.keep().expect("kept"));
         let place = Place::find(&config.url).expect("a place");
         let (pools, workers) = place.connect().await.expect("connected");
-        let eight = MIGRATIONS.get(..8).expect("eight steps");
-        apply(&pools.write, place.engine(), eight)
+        migrate_to(&pools.write, place.engine(), version)
             .await
             .expect("migrated");
-        for row in ROWS {
-            sqlx::query(*row).execute(&pools.write).await.expect(row);
+        let sealer = Sealer::read(config.encryption_key_file.as_ref().expect("a key")).expect("a key");
+        let sealed = |column: &str, text: &str| {
+            let sealed = sealer.seal(&format!("webhook_endpoints.{column}"), &SecretString::from(text));
+            sealed.expect("sealed")
+        };
+        for row in rows {
+            let row = row
+                .replace("<url>", &sealed("url", "https://portal.example/"))
+                .replace(
+                    "<secret>",
+                    &sealed("secret", SigningSecret::from_key(&[1; 32]).text().expose_secret()),
+                )
+                .replace("<headers>", &sealed("headers", "{}"));
+            let statement = sqlx::AssertSqlSafe(row.clone());
+            sqlx::query(statement).execute(&pools.write).await.expect(&row);
         }
         for pool in [pools.write, pools.read, workers.write, workers.read] {
             pool.close().await;
         }
+        Store::open(&config, SystemClock::shared()).await.expect("opened")
+    }
 
-        let store = Store::open(&config, SystemClock::shared()).await.expect("opened");
+    #[tokio::test]
+    async fn rows_of_version_8_are_read_after_the_later_steps() {
+        let store = opened_after(8, ROWS).await;
         let id: OperationId = OPERATION.parse().expect("an id");
         let operation = store
             .operation(id, &Tenancy::All)
@@ -131,6 +162,45 @@ mod tests {
             .expect("there");
         let attempt = delivery.attempts.first().expect("an attempt");
         assert_eq!(attempt.error, Some(AttemptError::BlockedAddress));
+    }
+
+    /// What a program of version 17 left behind: an endpoint, and an attempt that was answered.
+    const ROWS_OF_17: &[&str] = &[
+        "insert into webhook_endpoints (id, url, shown_url, secret, filter, format, headers, max_concurrency, enabled, \
+         created_at, updated_at, failures, first_failure_at) values ('ep_019c55e5-9d00-7a1c-9f60-2f3f1d0c000a', '<url>', 'https://portal.example', \
+         '<secret>', '{\"plans\":[],\"tenants\":[],\"results\":[]}', 'standard', '<headers>', 4, 1, 1, 1, 2, 1)",
+        "insert into events (id, type, at, body) values ('evt_019c55e5-9d00-7a1c-9f60-2f3f1d0c000e', 'webhook.test', 1, '{}')",
+        "insert into webhook_deliveries (id, lane, endpoint_id, event_id, event_type, place, state, since, created_at, \
+         ended_at, attempts) values ('dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d', 'ep_019c55e5-9d00-7a1c-9f60-2f3f1d0c000a', \
+         'ep_019c55e5-9d00-7a1c-9f60-2f3f1d0c000a', 'evt_019c55e5-9d00-7a1c-9f60-2f3f1d0c000e', 'webhook.test', 1, \
+         'delivered', 1, 1, 1, 1)",
+        "insert into webhook_attempts (delivery_id, number, at, ended, duration_us, status) values \
+         ('dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d', 1, 1, 1, 1500, 204)",
+    ];
+
+    #[tokio::test]
+    async fn endpoints_and_attempts_of_version_17_are_read_after_the_later_steps() {
+        let store = opened_after(17, ROWS_OF_17).await;
+        let delivery: DeliveryId = DELIVERY.parse().expect("an id");
+        let delivery = store.delivery(delivery, &Tenancy::All).await.expect("read");
+        let attempt = delivery.expect("there").attempts.remove(0);
+        assert_eq!(attempt.duration, Some(Duration::from_micros(1500)));
+        assert_eq!(attempt.exchange, Exchange::default());
+        let endpoint = "ep_019c55e5-9d00-7a1c-9f60-2f3f1d0c000a".parse().expect("an id");
+        let endpoint = store
+            .endpoint(endpoint, &Tenancy::All)
+            .await
+            .expect("read")
+            .expect("there");
+        assert_eq!(endpoint.receiver, ReceiverFacts::default());
+        assert_eq!((endpoint.health.failures, endpoint.readable), (2, true));
+        let settings = &endpoint.settings;
+        assert_eq!(
+            (settings.rate, &settings.connection),
+            (None, &Connection::default())
+        );
+        let lanes = store.waiting_lanes().await.expect("read");
+        assert!(lanes.is_empty(), "{lanes:?}");
     }
 
     #[tokio::test]

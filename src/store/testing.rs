@@ -8,8 +8,11 @@ use sqlx::{AnyPool, AssertSqlSafe};
 use super::{Config, Store};
 use crate::clock::{ManualClock, SharedClock, SystemClock};
 use crate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};
-use crate::domain::id::OperationId;
+use crate::domain::id::{EndpointId, OperationId};
 use crate::domain::operation::Operation;
+use crate::domain::webhook::Owner;
+use crate::domain::webhook::endpoint::{Settings, SigningSecret};
+use crate::domain::webhook::target::TargetUrl;
 
 /// Names a PostgreSQL server on which tests make databases of their own; without it they use SQLite. `make test`
 /// runs the suite on both.
@@ -79,4 +82,48 @@ pub async fn temporary_config() -> Config {
         url: format!("{server}/{name}"),
         encryption_key_file: Some(key),
     }
+}
+
+/// Writes so many endpoints with so many due deliveries each, a statement for all of one kind.
+pub async fn many_due(store: &Store, endpoints: i64, each: i64) {
+    let id = |number: &str| {
+        format!("substr('000000000000' || cast({number} as text), length(cast({number} as text)) + 1)")
+    };
+    let (of_endpoint, of_event) = (id("i"), id("j"));
+    let target = TargetUrl::parse("https://receiver.example/", false).expect("a URL");
+    let secret = SigningSecret::from_key(&[1; 32]);
+    let mut tx = store.begin().await.expect("begun");
+    for number in 0..endpoints {
+        let id: EndpointId = format!("ep_019c55e5-9d00-7a1c-9f60-{number:012}")
+            .parse()
+            .expect("an id");
+        tx.insert_endpoint(id, &Owner::default(), &target, &secret, &Settings::default())
+            .await
+            .expect("inserted");
+    }
+    let numbers = |name: &str, most: i64| {
+        format!(
+            "with recursive n({name}) as (select 0 union all select {name} + 1 from n where {name} < {most} - 1)"
+        )
+    };
+    let all = endpoints * each;
+    tx.run(&format!(
+        "insert into events (id, type, at, body) {} \
+         select 'evt_019c55e5-9d00-7a1c-9f60-' || {of_event}, 'upstream.unavailable', 1, '{{}}' from n",
+        numbers("j", all)
+    ))
+    .await
+    .expect("events");
+    let now = store.clock().now().as_microsecond();
+    tx.run(&format!(
+        "insert into webhook_deliveries (id, lane, endpoint_id, event_id, event_type, place, state, due_at, since, created_at) \
+         {} select 'dlv_019c55e5-9d00-7a1c-9f60-' || {of_event}, 'ep_019c55e5-9d00-7a1c-9f60-' || {of_endpoint}, \
+             'ep_019c55e5-9d00-7a1c-9f60-' || {of_endpoint}, 'evt_019c55e5-9d00-7a1c-9f60-' || {of_event}, \
+             'upstream.unavailable', j + 1, 'pending', {now}, {now}, {now} \
+         from (select j, j % {endpoints} as i from n) as m",
+        numbers("j", all)
+    ))
+    .await
+    .expect("deliveries");
+    tx.commit().await.expect("committed");
 }

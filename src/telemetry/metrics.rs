@@ -93,11 +93,15 @@ metrics_table! {
     ENDPOINTS = Gauge "emgate_webhook_endpoints" ["health"] "Webhook endpoints by health; disabled ones apart.";
     WEBHOOK_ATTEMPTS = Counter "emgate_webhook_attempts_total" ["outcome"] "Attempts to deliver; the outcome is delivered or the kind of failure.";
     WEBHOOK_SECONDS = Histogram "emgate_webhook_attempt_duration_seconds" [] "Time of one attempt, in seconds.";
+    WEBHOOK_PHASE = Histogram "emgate_webhook_phase_duration_seconds" ["phase"] "Time of each phase of an attempt (dns, connect, tls, firstByte), in seconds.";
     WEBHOOK_LAG = Histogram "emgate_webhook_lag_seconds" [] "Time from an event to its successful delivery, in seconds.";
     WEBHOOK_ENDED = Counter "emgate_webhook_deliveries_total" ["state"] "Deliveries that ended, by state.";
     WEBHOOK_FENCED = Counter "emgate_webhook_fenced_total" [] "Outcomes of attempts that were not written because the delivery had another owner by then.";
     WEBHOOK_FLYING = Gauge "emgate_webhook_deliveries_in_flight" [] "Attempts in flight.";
     WEBHOOK_OLDEST = Gauge "emgate_webhook_oldest_due_seconds" [] "Time since the longest overdue delivery was due, in seconds.";
+    WEBHOOK_CERTIFICATES = Gauge "emgate_webhook_certificates_expiring" [] "Enabled endpoints whose receiver's certificate has expired or will within 14 days.";
+    WEBHOOK_SKEWED = Gauge "emgate_webhook_clocks_skewed" [] "Enabled endpoints whose receiver's clock differs from this one by more than 60 seconds.";
+    WEBHOOK_SKEW = Gauge "emgate_webhook_clock_skew_seconds" [] "The largest difference between a receiver's clock and this one, in seconds.";
     WEBHOOK_WAITING = Gauge "emgate_webhook_deliveries_waiting" [] "Deliveries that are due or wait for their next attempt.";
 
     STORE_SECONDS = Histogram "emgate_store_transaction_duration_seconds" [] "Time of one writing transaction, in seconds.";

@@ -3,6 +3,7 @@
 //! The text comes from whoever presents the certificate: it is bounded, and holds no control characters.
 
 use jiff::Timestamp;
+use x509_parser::certificate::X509Certificate;
 
 /// Longest text of a name, in characters.
 const LONGEST: usize = 200;
@@ -32,9 +33,7 @@ impl Facts {
         let parsed = x509_parser::parse_x509_certificate(der).ok();
         let parsed = parsed.as_ref().map(|(_, certificate)| certificate);
         let name = |name: Option<String>| name.map_or_else(unreadable, |name| shown(&name));
-        let not_after = parsed.and_then(|certificate| {
-            Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
-        });
+        let not_after = parsed.and_then(end_of);
         Self {
             sha256: hex.concat(),
             subject: name(parsed.map(|certificate| certificate.subject().to_string())),
@@ -52,6 +51,17 @@ impl Facts {
                 .set(moment.as_second() as f64);
         }
     }
+}
+
+/// Until when a certificate is valid; none for what is no certificate.
+#[must_use]
+pub fn not_after(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    end_of(&certificate)
+}
+
+fn end_of(certificate: &X509Certificate<'_>) -> Option<Timestamp> {
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 fn shown(name: &str) -> String {
@@ -79,6 +89,7 @@ mod tests {
         assert_eq!(facts.issuer, facts.subject);
         assert_eq!(facts.expires, "2031-02-03T00:00:00Z");
         assert_eq!(facts.sha256.len(), 64);
+        assert_eq!(not_after(b"nothing"), None);
     }
 
     #[test]

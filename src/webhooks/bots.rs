@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::Answer;
-use super::client::BODY_LIMIT;
+use super::client::{BODY_LIMIT, Manner};
 use super::deliver::{self, Outcome, Sender};
 use super::formats::verdict::Verdict;
 use super::formats::{self, Rendered, Row, bot_message};
@@ -288,11 +288,12 @@ impl Attempt<'_> {
             headers.insert(header::AUTHORIZATION, value);
         }
         let body = Bytes::from(rendered.body);
-        let report = self
-            .sender
-            .client
-            .send((method, ANSWER_LIMIT), &target, headers, body)
-            .await;
+        let manner = Manner {
+            method,
+            read_limit: ANSWER_LIMIT,
+            connection: &delivery.to.connection,
+        };
+        let report = self.sender.client.send(manner, &target, headers, body).await;
         self.took = self.took.saturating_add(report.duration);
         let now = clock.now();
         let reading = report

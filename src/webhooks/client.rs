@@ -1,44 +1,44 @@
 //! One request to a receiver: addresses vetted, dialled and checked, TLS, HTTP/1.1, and a bounded read of the answer.
 //!
-//! A connection serves one request and is closed: nothing is sent twice unseen, and every dial is vetted anew. No
-//! redirects, no proxy, no decompression. One deadline holds from the name to the status line, where success is
+//! A connection serves one request and is closed: nothing is sent twice unseen, and every dial is vetted anew. A proxy is asked
+//! for the address that was vetted. No redirects, no decompression, no variables of the environment. One deadline holds from the name to the status line, where success is
 //! decided; what follows is a courtesy of 1 KiB or a second. Nothing here reads a secret or writes a row.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
-use http_body_util::{BodyExt as _, Full};
+use http::{HeaderMap, HeaderName, Method, Response, header};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig};
+use jiff::Timestamp;
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
-use url::{Host, Url};
 
 use super::answer::Answer;
 use super::egress::{EgressPolicy, ResolveError};
 use super::head::{Noted, Seen};
+use super::request::request;
+use super::tls::{self, TlsConfigs};
+use super::{Config, dial};
 use crate::domain::webhook::AttemptError;
+use crate::domain::webhook::connection::{Connection, Proxy, TIMEOUT_MOST};
+use crate::domain::webhook::exchange::Exchange;
 use crate::domain::webhook::target::TargetUrl;
+use crate::telemetry::x509;
 
-/// How long dialling may take, over all addresses of a name.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The largest head of an answer that is parsed whole.
 const HEAD_LIMIT: usize = 16 * 1024;
 /// The most fields in it.
 const FIELDS_LIMIT: usize = 100;
 /// How much of a body is read.
 pub(super) const BODY_LIMIT: usize = 1024;
+/// What a receiver answers to end deliveries (docs/behaviour.md#deliveries).
+const CONTROL: HeaderName = HeaderName::from_static("webhook-delivery");
 /// How long is waited for it.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -47,20 +47,32 @@ const BODY_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Client {
     guard: EgressPolicy,
     timeout: Duration,
-    tls: Arc<OnceCell<Arc<ClientConfig>>>,
+    max_timeout: Duration,
+    proxy: Option<Proxy>,
+    tls: Arc<TlsConfigs>,
 }
 
-/// How long each part took; none for what was not reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Phases {
-    /// Resolving and judging.
-    pub resolve: Option<Duration>,
-    /// Dialling.
-    pub connect: Option<Duration>,
-    /// The TLS handshake.
-    pub tls: Option<Duration>,
-    /// From the request to the answer's head.
-    pub answer: Option<Duration>,
+/// How a request is sent.
+#[derive(Debug, Clone)]
+pub struct Manner<'a> {
+    /// Its method.
+    pub method: Method,
+    /// How much of the answer's body is read.
+    pub read_limit: usize,
+    /// How the receiver is reached.
+    pub connection: &'a Connection,
+}
+
+impl<'a> Manner<'a> {
+    /// A delivery's.
+    #[must_use]
+    pub const fn post(connection: &'a Connection) -> Self {
+        Self {
+            method: Method::POST,
+            read_limit: BODY_LIMIT,
+            connection,
+        }
+    }
 }
 
 /// What came of a request.
@@ -70,10 +82,10 @@ pub struct Report {
     pub result: Result<Answer, AttemptError>,
     /// How long it took until that was known.
     pub duration: Duration,
-    /// How long each part took.
-    pub phases: Phases,
-    /// Whom we spoke to.
-    pub peer: Option<SocketAddr>,
+    /// What was seen of the connection.
+    pub exchange: Exchange,
+    /// Until when the receiver's certificate is valid.
+    pub certificate_not_after: Option<Timestamp>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -82,8 +94,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// What is known of an attempt while it runs, so that a deadline leaves it behind.
 #[derive(Default)]
 struct Progress {
-    phases: Phases,
-    peer: Option<SocketAddr>,
+    exchange: Exchange,
+    certificate_not_after: Option<Timestamp>,
 }
 
 impl Client {
@@ -93,7 +105,19 @@ impl Client {
         Self {
             guard,
             timeout,
-            tls: Arc::new(OnceCell::new()),
+            max_timeout: TIMEOUT_MOST,
+            proxy: None,
+            tls: Arc::new(TlsConfigs::of_platform()),
+        }
+    }
+
+    /// The client of a configuration.
+    #[must_use]
+    pub fn of(guard: EgressPolicy, config: &Config) -> Self {
+        Self {
+            max_timeout: config.max_timeout,
+            proxy: config.proxy.clone(),
+            ..Self::new(guard, config.timeout)
         }
     }
 
@@ -101,48 +125,51 @@ impl Client {
     #[must_use]
     pub fn with_tls(guard: EgressPolicy, timeout: Duration, tls: ClientConfig) -> Self {
         Self {
-            guard,
-            timeout,
-            tls: Arc::new(OnceCell::new_with(Some(Arc::new(tls)))),
+            tls: Arc::new(TlsConfigs::with(tls)),
+            ..Self::new(guard, timeout)
         }
     }
 
     /// Posts `body`. The deadline covers everything up to the answer's head.
     pub async fn post(&self, target: &TargetUrl, headers: HeaderMap, body: Bytes) -> Report {
-        self.send((Method::POST, BODY_LIMIT), target, headers, body).await
+        let connection = Connection::default();
+        self.send(Manner::post(&connection), target, headers, body).await
     }
 
-    /// The same by another method, and reading up to so much of the answer's body.
+    /// The same in another manner.
     pub async fn send(
         &self,
-        how: (Method, usize),
+        manner: Manner<'_>,
         target: &TargetUrl,
         headers: HeaderMap,
         body: Bytes,
     ) -> Report {
         let start = Instant::now();
         let mut progress = Progress::default();
-        let exchange = self.exchange(how, target, headers, body, start + self.timeout, &mut progress);
+        let own = manner.connection.timeout.map(|own| own.min(self.max_timeout));
+        let deadline = start + own.unwrap_or(self.timeout);
+        let exchange = self.exchange(manner, target, headers, body, deadline, &mut progress);
         let result = exchange.await;
         Report {
             result,
             duration: start.elapsed(),
-            phases: progress.phases,
-            peer: progress.peer,
+            exchange: progress.exchange,
+            certificate_not_after: progress.certificate_not_after,
         }
     }
 
     async fn exchange(
         &self,
-        (method, read_limit): (Method, usize),
+        manner: Manner<'_>,
         target: &TargetUrl,
         headers: HeaderMap,
         body: Bytes,
         deadline: Instant,
         progress: &mut Progress,
     ) -> Result<Answer, AttemptError> {
-        let request = request(method, target, headers, body).ok_or(AttemptError::Internal)?;
-        let stream = timeout_at(deadline, self.open(target, progress))
+        let read_limit = manner.read_limit;
+        let request = request(manner.method, target, headers, body).ok_or(AttemptError::Internal)?;
+        let stream = timeout_at(deadline, self.open(target, manner.connection, progress))
             .await
             .unwrap_or_else(|_| Err(unfinished(progress)))?;
         let seen = Seen::up_to(HEAD_LIMIT);
@@ -159,23 +186,15 @@ impl Client {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| of_http(&error))?;
-        let phases = &mut progress.phases;
+        let first_byte = &mut progress.exchange.first_byte;
         let mut speaking = pin!(async move {
             let start = Instant::now();
-            let outcome = timeout_at(deadline, sender.send_request(request))
-                .await
-                .map_err(|_| AttemptError::Timeout)?;
-            match outcome {
-                Ok(response) => {
-                    phases.answer = Some(start.elapsed());
-                    Ok(read(response, read_limit).await)
-                }
+            let outcome = timeout_at(deadline, sender.send_request(request)).await;
+            *first_byte = seen.since().map(|at| at.duration_since(start));
+            match outcome.map_err(|_| AttemptError::Timeout)? {
+                Ok(response) => Ok(read(response, read_limit).await),
                 // What cannot be parsed below the status line does not undo it.
-                Err(error) if error.is_parse() => {
-                    let answer = seen.answer().ok_or_else(|| of_http(&error))?;
-                    phases.answer = Some(start.elapsed());
-                    Ok(answer)
-                }
+                Err(error) if error.is_parse() => seen.answer().ok_or_else(|| of_http(&error)),
                 Err(error) => Err(of_http(&error)),
             }
         });
@@ -190,139 +209,70 @@ impl Client {
     async fn open(
         &self,
         target: &TargetUrl,
+        connection: &Connection,
         progress: &mut Progress,
     ) -> Result<Box<dyn Stream>, AttemptError> {
+        let seen = &mut progress.exchange;
         let start = Instant::now();
         let addresses = self.guard.addresses(target).await;
-        progress.phases.resolve = Some(start.elapsed());
-        let addresses = addresses.map_err(|why| match why {
-            ResolveError::Unresolved | ResolveError::TimedOut => AttemptError::Dns,
-            ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream => {
-                AttemptError::BlockedAddress
-            }
-        })?;
+        seen.dns = Some(start.elapsed());
+        let addresses = addresses.map_err(|why| of_resolving(why, AttemptError::Dns))?;
         let start = Instant::now();
-        let tcp = dial(&addresses).await?;
-        progress.phases.connect = Some(start.elapsed());
-        progress.peer = tcp.peer_addr().ok();
-        // Whatever lies between: bytes go only to an address that was vetted.
-        if !progress.peer.is_some_and(|peer| addresses.contains(&peer)) {
-            return Err(AttemptError::BlockedAddress);
-        }
+        let (tcp, remote) = match connection.proxy.as_ref().or(self.proxy.as_ref()) {
+            Some(proxy) => {
+                let proxies = self
+                    .guard
+                    .proxy_addresses(proxy, connection.proxy.is_none())
+                    .await;
+                let proxies = proxies.map_err(|why| of_resolving(why, AttemptError::Proxy))?;
+                dial::through(proxy, &proxies, &addresses).await?
+            }
+            None => dial::to(&addresses).await?,
+        };
+        seen.connect = Some(start.elapsed());
+        seen.remote = Some(remote);
+        seen.reused = Some(false);
         let _ = tcp.set_nodelay(true);
         if !target.is_tls() {
             return Ok(Box::new(tcp));
         }
+        let name = tls::server_name(target).ok_or(AttemptError::TlsName)?;
+        let config = self.tls.of(connection).await?;
         let start = Instant::now();
-        let name = server_name(target).ok_or(AttemptError::TlsName)?;
-        let tls = self.tls.get_or_try_init(platform_tls).await?.clone();
-        let stream = TlsConnector::from(tls)
-            .connect(name, tcp)
-            .await
-            .map_err(|error| of_tls(&error))?;
-        progress.phases.tls = Some(start.elapsed());
+        let shaken = TlsConnector::from(config).connect(name, tcp).await;
+        let stream = match shaken {
+            Ok(stream) => stream,
+            Err(error) => {
+                progress.certificate_not_after = tls::expiry_of(&error);
+                return Err(tls::of_handshake(&error));
+            }
+        };
+        seen.tls = Some(start.elapsed());
+        let (_, session) = stream.get_ref();
+        seen.tls_version = session.protocol_version().and_then(tls::version);
+        let leaf = session.peer_certificates().and_then(|chain| chain.first());
+        progress.certificate_not_after = leaf.and_then(|leaf| x509::not_after(leaf));
         Ok(Box::new(stream))
     }
 }
 
 /// Why there is no connection at the deadline: by the part that was under way.
 const fn unfinished(progress: &Progress) -> AttemptError {
-    match progress.phases {
-        Phases { resolve: None, .. } => AttemptError::Dns,
-        Phases { connect: None, .. } => AttemptError::Connect,
+    match progress.exchange {
+        Exchange { dns: None, .. } => AttemptError::Dns,
+        Exchange { connect: None, .. } => AttemptError::Connect,
         _ => AttemptError::Timeout,
     }
 }
 
-/// Dials the addresses in turn, each with its share of the time.
-async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, AttemptError> {
-    let share = CONNECT_LIMIT / u32::try_from(addresses.len().max(1)).unwrap_or(1);
-    for address in addresses {
-        if let Ok(Ok(stream)) = timeout(share, TcpStream::connect(address)).await {
-            return Ok(stream);
+/// The class of a name that leads nowhere.
+const fn of_resolving(why: ResolveError, unresolved: AttemptError) -> AttemptError {
+    match why {
+        ResolveError::Unresolved | ResolveError::TimedOut => unresolved,
+        ResolveError::Blocked(_) | ResolveError::PlainHttp | ResolveError::SelfOrUpstream => {
+            AttemptError::BlockedAddress
         }
     }
-    Err(AttemptError::Connect)
-}
-
-fn server_name(target: &TargetUrl) -> Option<ServerName<'static>> {
-    match target.host() {
-        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned()).ok(),
-        Host::Ipv4(address) => Some(ServerName::from(std::net::IpAddr::V4(address))),
-        Host::Ipv6(address) => Some(ServerName::from(std::net::IpAddr::V6(address))),
-    }
-}
-
-/// The platform's roots, read when the first delivery needs them.
-async fn platform_tls() -> Result<Arc<ClientConfig>, AttemptError> {
-    let build = || {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = rustls_platform_verifier::Verifier::new(provider.clone())?;
-        let mut tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok::<_, rustls::Error>(Arc::new(tls))
-    };
-    match tokio::task::spawn_blocking(build).await {
-        Ok(Ok(tls)) => Ok(tls),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the platform's certificate authorities cannot be read; no receiver can be trusted");
-            Err(AttemptError::TlsUntrusted)
-        }
-        Err(_) => Err(AttemptError::Internal),
-    }
-}
-
-fn request(
-    method: Method,
-    target: &TargetUrl,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Option<Request<Full<Bytes>>> {
-    let url = target.url();
-    let mut host = url.host_str()?.to_owned();
-    if let Some(port) = url.port() {
-        host.push_str(&format!(":{port}"));
-    }
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path_and_query(url)?)
-        .body(Full::new(body))
-        .ok()?;
-    *request.headers_mut() = headers;
-    let fixed = request.headers_mut();
-    fixed.insert(header::HOST, host.parse().ok()?);
-    fixed.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
-    fixed.insert(
-        header::ACCEPT_ENCODING,
-        http::HeaderValue::from_static("identity"),
-    );
-    Some(request)
-}
-
-/// What a URL's standard leaves as it is and a request line's (RFC 3986) does not know.
-const UNSAFE: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
-
-fn path_and_query(url: &Url) -> Option<Uri> {
-    let path = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let path = PathAndQuery::try_from(utf8_percent_encode(&path, UNSAFE).to_string()).ok()?;
-    Some(Uri::from(path))
 }
 
 async fn read(response: Response<Incoming>, limit: usize) -> Answer {
@@ -338,6 +288,7 @@ async fn read(response: Response<Incoming>, limit: usize) -> Answer {
         location: field(header::LOCATION),
         retry_after: field(header::RETRY_AFTER),
         date: field(header::DATE),
+        control: field(CONTROL),
         text: if is_text(&parts.headers) {
             beginning(body, limit).await
         } else {
@@ -396,8 +347,8 @@ fn of_http(error: &hyper::Error) -> AttemptError {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return if inner_tls(io).is_some() {
-                of_tls(io)
+            return if tls::inner(io).is_some() {
+                tls::of_handshake(io)
             } else {
                 AttemptError::Reset
             };
@@ -410,77 +361,5 @@ fn of_http(error: &hyper::Error) -> AttemptError {
         AttemptError::Internal
     } else {
         AttemptError::Reset
-    }
-}
-
-fn inner_tls(error: &std::io::Error) -> Option<&rustls::Error> {
-    error.get_ref().and_then(|inner| inner.downcast_ref())
-}
-
-/// The class of a failed handshake.
-fn of_tls(error: &std::io::Error) -> AttemptError {
-    let Some(rustls::Error::InvalidCertificate(fault)) = inner_tls(error) else {
-        return match error.kind() {
-            std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => AttemptError::Reset,
-            _ => AttemptError::Tls,
-        };
-    };
-    match fault {
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => AttemptError::TlsExpired,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            AttemptError::TlsName
-        }
-        // Foreign and growing: whatever else is wrong with a certificate, it is not trusted.
-        _ => AttemptError::TlsUntrusted,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn line(url: &str) -> Option<String> {
-        let target = TargetUrl::parse(url, true).ok()?;
-        let request = request(Method::POST, &target, HeaderMap::new(), Bytes::new()).expect("a request");
-        let host = request
-            .headers()
-            .get(header::HOST)
-            .expect("a host")
-            .to_str()
-            .expect("text");
-        Some(format!("{host} {}", request.uri()))
-    }
-
-    #[test]
-    fn the_request_line_is_the_urls_path_and_query() {
-        for (url, expected) in [
-            ("https://r.example", "r.example /"),
-            ("https://r.example:443/a?b=c", "r.example /a?b=c"),
-            ("https://r.example:8443//x//y", "r.example:8443 //x//y"),
-            ("https://[2606:2800::1]:8443/", "[2606:2800::1]:8443 /"),
-            (
-                "https://größe.example/ä?ö",
-                "xn--gre-6ka8i.example /%C3%A4?%C3%B6",
-            ),
-            ("https://r.example/%20?%zz", "r.example /%20?%zz"),
-            (
-                "https://r.example/a^b|c?d^e|f`g{h}",
-                "r.example /a%5Eb%7Cc?d%5Ee%7Cf%60g%7Bh%7D",
-            ),
-        ] {
-            assert_eq!(line(url).as_deref(), Some(expected), "{url}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_url_that_is_accepted_can_be_asked_for(path in "[ -~äß€]{0,40}", query in "[ -~äß€]{0,40}") {
-            // Accepted or refused, but never accepted and then impossible.
-            let _ = line(&format!("https://r.example/{path}?{query}"));
-        }
     }
 }

@@ -11,22 +11,24 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::answer::Answer;
-use super::client::{Client, Report};
+use super::client::{Client, Manner, Report};
 use super::formats::verdict::Verdict;
 use super::formats::{self, Outgoing, Rendered, Row};
 use super::signing;
 use crate::clock::{SharedClock, retry_after};
 use crate::domain::links::Links;
 use crate::domain::webhook::AttemptError;
+use crate::domain::webhook::receiver::{Control, ReceiverFacts};
 use crate::domain::webhook::rules::PAUSE_LIMIT;
 use crate::domain::webhook::signing::BodySignature;
 use crate::domain::webhook::target::shown_location;
 use crate::store::webhooks::claims::Claimed;
 use crate::store::webhooks::outcomes::AttemptEnd;
 use crate::store::{Store, with_timeout};
+use crate::telemetry::names;
 
 /// How an attempt ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Outcome {
     /// For the log of attempts.
     pub(super) end: AttemptEnd,
@@ -36,6 +38,10 @@ pub(super) struct Outcome {
     pub(super) crashed: bool,
     /// Why the service will take nothing at this address as it is, if it said so.
     pub(super) refused: Option<&'static str>,
+    /// What the receiver showed of itself.
+    pub(super) seen: ReceiverFacts,
+    /// What it asked for.
+    pub(super) control: Option<Control>,
 }
 
 impl Outcome {
@@ -47,9 +53,8 @@ impl Outcome {
         };
         Self {
             end,
-            retry_after: None,
             crashed: true,
-            refused: None,
+            ..Self::default()
         }
     }
 
@@ -60,9 +65,7 @@ impl Outcome {
                 duration: Some(Duration::ZERO),
                 ..AttemptEnd::default()
             },
-            retry_after: None,
-            crashed: false,
-            refused: None,
+            ..Self::default()
         }
     }
 
@@ -123,7 +126,12 @@ pub(super) async fn attempt(sender: &Sender, delivery: &Claimed) -> Outcome {
     let address = row.address(&delivery.to.target);
     let report = sender
         .client
-        .post(&address, headers, Bytes::from(rendered.body))
+        .send(
+            Manner::post(&delivery.to.connection),
+            &address,
+            headers,
+            Bytes::from(rendered.body),
+        )
         .await;
     let now = sender.clock.now();
     let (outcome, warning) = judge(delivery, |answer| (row.verdict)(answer, now), &report, now);
@@ -229,12 +237,12 @@ pub(super) fn judge(
     let mut outcome = Outcome {
         end: AttemptEnd {
             duration: Some(report.duration),
+            exchange: report.exchange.clone(),
             ..AttemptEnd::default()
         },
-        retry_after: None,
-        crashed: false,
-        refused: None,
+        ..Outcome::default()
     };
+    outcome.seen.certificate_not_after = report.certificate_not_after;
     let answer = match &report.result {
         Ok(answer) => answer,
         Err(error) => {
@@ -247,6 +255,8 @@ pub(super) fn judge(
         .as_deref()
         .and_then(|text| retry_after::parse(text, answer.date.as_deref(), now, PAUSE_LIMIT))
         .filter(|pause| !pause.is_zero());
+    outcome.seen.clock_skew = answer.clock_skew(now);
+    outcome.control = answer.control.as_deref().and_then(Control::read);
     let end = &mut outcome.end;
     end.status = Some(answer.status);
     end.response.clone_from(&answer.text);
@@ -261,6 +271,15 @@ pub(super) fn judge(
             outcome.refused = Some(why);
         }
     }
+    warning = match outcome.control {
+        Some(Control::Disable) => {
+            Some("the receiver asked for no more deliveries (webhook-delivery: disable)")
+        }
+        Some(Control::AbortMessage) if end.error.is_some() => {
+            Some("the receiver asked for no further attempt (webhook-delivery: abort-message)")
+        }
+        Some(Control::AbortMessage) | None => warning,
+    };
     if end.error == Some(AttemptError::Redirect) {
         end.location = answer
             .location
@@ -270,8 +289,14 @@ pub(super) fn judge(
     (outcome, warning)
 }
 
-/// One line per attempt, whatever came of it.
+/// One line per request, whatever came of it, and its phases for the metrics.
 pub(super) fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
+    let exchange = &report.exchange;
+    for (phase, time) in exchange.phases() {
+        if let Some(time) = time {
+            metrics::histogram!(names::WEBHOOK_PHASE, "phase" => phase).record(time.as_secs_f64());
+        }
+    }
     let ms = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     tracing::info!(
         delivery = %delivery.id,
@@ -282,12 +307,12 @@ pub(super) fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
         probe = delivery.probe,
         status = outcome.end.status,
         error = outcome.end.error.map(AttemptError::as_str),
-        peer = report.peer.map(tracing::field::display),
+        peer = exchange.remote.map(tracing::field::display),
         duration_ms = ms(Some(report.duration)),
-        resolve_ms = ms(report.phases.resolve),
-        connect_ms = ms(report.phases.connect),
-        tls_ms = ms(report.phases.tls),
-        answer_ms = ms(report.phases.answer),
+        dns_ms = ms(exchange.dns),
+        connect_ms = ms(exchange.connect),
+        tls_ms = ms(exchange.tls),
+        first_byte_ms = ms(exchange.first_byte),
         "webhook attempt {}",
         if outcome.is_accepted() { "accepted" } else { "failed" },
     );

@@ -19,6 +19,7 @@ use super::deliver::{self, Outcome, Sender};
 use super::dispatcher_health::DispatcherHealth;
 use super::fairness;
 use super::in_flight::{Agenda, InFlight, Sweep};
+use super::receivers;
 use super::record_outcome::{Finished, Rules, Written};
 use crate::clock::SharedClock;
 use crate::domain::webhook::rules::{Schedule, elapsed};
@@ -146,7 +147,7 @@ impl Engine {
             let lanes = if stopping {
                 Vec::new()
             } else {
-                store::with_timeout(self.store.waiting_lanes()).await?
+                fairness::paced(store::with_timeout(self.store.waiting_lanes()).await?, now)
             };
             if !fairness::may_send(&lanes, &self.in_flight.by_lane(&HashSet::new()), now) {
                 return Ok(Turn::Rest(fairness::rest(&lanes, now)));
@@ -196,6 +197,8 @@ impl Engine {
             self.rules.sweep(&mut tx, set_back).await?;
             let unreadable = tx.count_unreadable_endpoints().await?;
             self.health.unreadable(unreadable, now);
+            let refused = receivers::look(&mut tx, now).await?;
+            self.health.clock_refused(refused, now);
             let waiting = tx.waiting_deliveries().await?;
             let late = waiting.oldest_due.map_or(Duration::ZERO, |due| elapsed(now, due));
             metrics::gauge!(names::WEBHOOK_WAITING).set(waiting.deliveries as f64);
@@ -203,7 +206,7 @@ impl Engine {
         }
         let (mut claimed, mut lanes) = (Vec::new(), Vec::new());
         if !stopping && tx.is_alive().await? {
-            lanes = tx.waiting_lanes().await?;
+            lanes = fairness::paced(tx.waiting_lanes().await?, now);
             let settled: HashSet<Attempt> = agenda.finished.iter().map(|finished| finished.attempt).collect();
             let own = self.in_flight.by_lane(&settled).values().sum();
             let under_way = tx.under_way().await?;
@@ -285,13 +288,15 @@ impl Drop for OutcomeGuard {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::clock::{Clock as _, ManualClock, SystemClock};
     use crate::domain::event::{EventType, NewEvent, Routing};
-    use crate::domain::id::{EndpointId, EventId};
+    use crate::domain::id::{DeliveryId, EndpointId, EventId};
     use crate::domain::webhook::endpoint::{Settings, SigningSecret};
     use crate::domain::webhook::target::TargetUrl;
-    use crate::store::testing::temporary_with;
+    use crate::store::testing::{many_due, temporary_with};
     use crate::store::webhooks::deliveries::DeliveryFilter;
     use crate::webhooks::EgressPolicy;
 
@@ -323,6 +328,43 @@ mod tests {
         let client = Client::new(EgressPolicy::new(&config, Vec::new()), config.timeout);
         let dispatcher = Dispatcher::new(store, client, &config, clock.clone(), Tasks::new());
         (dispatcher.0, clock)
+    }
+
+    #[tokio::test]
+    async fn a_start_with_10000_due_rows_takes_a_bounded_number_of_each_endpoint() {
+        let clock = ManualClock::at(SystemClock.now());
+        let store = temporary_with(clock.clone()).await;
+        many_due(&store, 100, 100).await;
+        let config = Config::default();
+        let client = Client::of(EgressPolicy::new(&config, Vec::new()), &config);
+        let engine = Dispatcher::new(store, client, &config, clock.clone(), Tasks::new()).0;
+        let agenda = Agenda {
+            finished: Vec::new(),
+            claims_uncertain: false,
+            sweep: None,
+        };
+        let mut under_way: HashMap<String, Vec<DeliveryId>> = HashMap::new();
+        for turn in 1..=5 {
+            let now = clock.now();
+            let (claimed, _, _) = engine.transact(&agenda, false, now).await.expect("claimed");
+            engine.in_flight.committed(&agenda, &claimed, now);
+            assert!(claimed.len() <= 256, "turn {turn}: {}", claimed.len());
+            for delivery in claimed {
+                under_way.entry(delivery.lane).or_default().push(delivery.id);
+            }
+        }
+        assert_eq!(under_way.len(), 100, "every endpoint has something under way");
+        for (lane, ids) in &under_way {
+            assert!(ids.len() <= 4, "{lane}: {}", ids.len());
+        }
+        // The oldest of each: numbers below 400 are the first four of the hundred endpoints.
+        let numbers = under_way.values().flatten().map(ToString::to_string);
+        let latest = numbers.filter_map(|id| {
+            id.rsplit('-')
+                .next()
+                .and_then(|number| number.parse::<u32>().ok())
+        });
+        assert!(latest.max().is_some_and(|latest| latest < 400));
     }
 
     #[tokio::test]

@@ -18,6 +18,8 @@ struct State {
     reminder: Throttle,
     /// Since when there are endpoints that cannot be read.
     unreadable: Option<Timestamp>,
+    /// Since when most receivers refuse deliveries while their clocks differ from this one.
+    clock_refused: Option<Timestamp>,
 }
 
 impl Default for State {
@@ -26,6 +28,7 @@ impl Default for State {
             failing: None,
             reminder: Throttle::reminder(),
             unreadable: None,
+            clock_refused: None,
         }
     }
 }
@@ -39,7 +42,12 @@ impl DispatcherHealth {
         let unreadable = state
             .unreadable
             .map(|since| (since, "an endpoint cannot be decrypted with the encryption key"));
-        failing.or(unreadable)
+        let clock = state.clock_refused.map(|since| {
+            let reason =
+                "receivers refuse deliveries, and their clocks and this one differ by more than 4 minutes";
+            (since, reason)
+        });
+        failing.or(unreadable).or(clock)
     }
 
     /// Takes note of a turn that failed. True when that is to be logged.
@@ -60,6 +68,12 @@ impl DispatcherHealth {
     pub(super) fn unreadable(&self, endpoints: usize, now: Timestamp) {
         let mut state = self.state();
         state.unreadable = (endpoints > 0).then(|| state.unreadable.unwrap_or(now));
+    }
+
+    /// Takes note of whether most receivers refuse deliveries while their clocks differ.
+    pub(super) fn clock_refused(&self, refused: bool, now: Timestamp) {
+        let mut state = self.state();
+        state.clock_refused = refused.then(|| state.clock_refused.unwrap_or(now));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -15,6 +15,7 @@ use url::Host;
 
 use super::Config;
 use super::address::{Class, Policy, canonical};
+use crate::domain::webhook::connection::Proxy;
 use crate::domain::webhook::target::TargetUrl;
 
 /// How long a name may take to resolve, waiting for a free resolver included.
@@ -158,9 +159,44 @@ impl EgressPolicy {
         if !target.is_tls() && !self.0.allow_http {
             return Err(ResolveError::PlainHttp);
         }
-        let port = target.port();
+        self.vetted(target.host(), target.port()).await
+    }
+
+    /// Reads the URL of an endpoint's own proxy and checks where it points, as [`EgressPolicy::check`] does: whoever makes an
+    /// endpoint chooses it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn check_proxy(&self, text: &str) -> Result<Proxy, InvalidTarget> {
+        let proxy = Proxy::parse(text).map_err(|detail| InvalidTarget(detail.to_owned()))?;
+        match self.vetted(proxy.host(), proxy.port()).await {
+            Ok(_) | Err(ResolveError::Unresolved | ResolveError::TimedOut) => Ok(proxy),
+            Err(refused) => Err(InvalidTarget(format!("the proxy is at {refused}"))),
+        }
+    }
+
+    /// The addresses of a proxy. That of the configuration is the operator's choice and is not judged.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn proxy_addresses(
+        &self,
+        proxy: &Proxy,
+        is_configured: bool,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
+        if !is_configured {
+            return self.vetted(proxy.host(), proxy.port()).await;
+        }
+        let addresses = self.all_of(proxy.host()).await?.into_iter();
+        Ok(addresses
+            .map(|address| SocketAddr::new(address, proxy.port()))
+            .collect())
+    }
+
+    /// The addresses of a host, each of them checked.
+    async fn vetted(&self, host: Host<&str>, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
         let denied_on_port = self.denied_on_port(port);
-        let name = match target.host() {
+        let name = match host {
             Host::Domain(name) => Some(name.trim_end_matches('.')),
             Host::Ipv4(_) | Host::Ipv6(_) => None,
         };
@@ -173,11 +209,7 @@ impl EgressPolicy {
         if denied_on_port.iter().any(named) {
             return Err(ResolveError::SelfOrUpstream);
         }
-        let addresses = match target.host() {
-            Host::Ipv4(address) => vec![IpAddr::V4(address)],
-            Host::Ipv6(address) => vec![IpAddr::V6(address)],
-            Host::Domain(name) => self.resolve(name).await?,
-        };
+        let addresses = self.all_of(host).await?;
         for address in &addresses {
             self.0.policy.judge(*address).map_err(ResolveError::Blocked)?;
         }
@@ -200,6 +232,14 @@ impl EgressPolicy {
             DeniedTarget::Server { port: theirs, .. } => *theirs == port,
         };
         forbidden.iter().filter(at_port).cloned().collect()
+    }
+
+    async fn all_of(&self, host: Host<&str>) -> Result<Vec<IpAddr>, ResolveError> {
+        match host {
+            Host::Ipv4(address) => Ok(vec![IpAddr::V4(address)]),
+            Host::Ipv6(address) => Ok(vec![IpAddr::V6(address)]),
+            Host::Domain(name) => self.resolve(name).await,
+        }
     }
 
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::webhook::rules::elapsed;
+use super::formats;
+use crate::clock::later;
+use crate::domain::webhook::rules::{earlier, elapsed};
 use crate::store::webhooks::lanes::{Lane, Share};
 
 /// The longest rest: what a nudge missed is found within it.
@@ -17,6 +19,45 @@ const IN_FLIGHT_LIMIT: usize = 512;
 
 /// How many deliveries are claimed in one transaction.
 const CLAIM_LIMIT: usize = 256;
+
+/// What a rate lets out at once: what it allows in a second.
+const BURST: Duration = Duration::from_secs(1);
+
+/// A rate that is used up further ahead was so by a clock that was ahead, and is not.
+const PACE_LIMIT: Duration = Duration::from_mins(1);
+
+/// The lanes as their rates let them go: what is due waits until there is room for one.
+pub(super) fn paced(mut lanes: Vec<Lane>, now: Timestamp) -> Vec<Lane> {
+    for lane in &mut lanes {
+        let own = || lane.format.and_then(formats::default_rate);
+        let Some(rate) = lane.rate.or_else(own).filter(|rate| *rate > 0) else {
+            continue;
+        };
+        let interval = Duration::from_micros(1_000_000 / u64::from(rate));
+        lane.interval = Some(interval);
+        lane.paced_until = lane
+            .paced_until
+            .filter(|until| *until > now && *until <= later(now, PACE_LIMIT));
+        if let Some(until) = lane.paced_until {
+            let opens = earlier(later(until, interval), BURST);
+            lane.due = lane.due.max(opens);
+            lane.urgent = lane.urgent.map(|urgent| urgent.max(opens));
+        }
+    }
+    lanes
+}
+
+/// How many deliveries a lane's rate has room for.
+fn room(lane: &Lane, now: Timestamp) -> usize {
+    let Some(interval) = lane.interval else {
+        return usize::MAX;
+    };
+    let used = lane
+        .paced_until
+        .map_or(Duration::ZERO, |until| elapsed(until, now));
+    let room = BURST.saturating_sub(used).as_micros() / interval.as_micros().max(1);
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
 
 /// A lane that has something to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +95,12 @@ pub(super) fn shares(
     let of = |lane: &Lane| under_way.get(&lane.key).copied().unwrap_or_default();
     let loads: Vec<LaneLoad> = due
         .iter()
-        .map(|lane| LaneLoad {
-            cap: lane.cap,
-            in_flight: of(lane),
+        .map(|lane| {
+            let in_flight = of(lane);
+            LaneLoad {
+                cap: lane.cap.min(in_flight.saturating_add(room(lane, now))),
+                in_flight,
+            }
         })
         .collect();
     let limits = fair_shares(&loads, own);
@@ -111,9 +155,68 @@ fn fair_shares(lanes: &[LaneLoad], in_flight: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::webhook::Format;
 
     const fn idle(cap: usize) -> LaneLoad {
         LaneLoad { cap, in_flight: 0 }
+    }
+
+    fn lane(rate: Option<u32>, format: Format, paced_until: Option<Timestamp>) -> Lane {
+        Lane {
+            key: "ep_1".to_owned(),
+            endpoint: None,
+            cap: 32,
+            down: false,
+            due: at(0),
+            urgent: None,
+            paused_until: None,
+            format: Some(format),
+            rate,
+            paced_until,
+            interval: None,
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_700_000_000_000 + millis).expect("a moment")
+    }
+
+    /// How many deliveries of a lane may go out at a moment, and when the next may.
+    fn let_out(lane: Lane, millis: i64) -> (usize, i64) {
+        let lanes = paced(vec![lane], at(millis));
+        let due = lanes[0].due.as_millisecond() - at(0).as_millisecond();
+        let shares = shares(&lanes, &HashMap::new(), 0, 0, at(millis));
+        (shares.first().map_or(0, |share| share.limit), due)
+    }
+
+    #[test]
+    fn a_rate_lets_out_what_it_allows_in_a_second() {
+        let standard = Format::Standard;
+        assert_eq!(let_out(lane(None, standard, None), 0), (32, 0), "no rate");
+        assert_eq!(let_out(lane(Some(5), standard, None), 0), (5, 0));
+        assert_eq!(
+            let_out(lane(None, Format::Slack, None), 0),
+            (1, 0),
+            "the format's own"
+        );
+        assert_eq!(
+            let_out(lane(Some(9), Format::Slack, None), 0),
+            (9, 0),
+            "its owner's"
+        );
+        // All of the second is used up: the next may go when a fifth of it is over.
+        let used = || lane(Some(5), standard, Some(at(1000)));
+        assert_eq!(let_out(used(), 0), (0, 200));
+        assert_eq!(let_out(used(), 199), (0, 200));
+        assert_eq!(let_out(used(), 200), (1, 200));
+        assert_eq!(let_out(used(), 600), (3, 200));
+        assert_eq!(let_out(used(), 5000), (5, 0));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_does_not_stop_a_lane_with_a_rate() {
+        let ahead = lane(Some(1), Format::Standard, Some(at(3_600_000)));
+        assert_eq!(let_out(ahead, 0), (1, 0));
     }
 
     #[test]

@@ -10,34 +10,51 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::answer::Answer;
 
 /// What a connection read first, up to a limit.
 #[derive(Clone)]
 pub(super) struct Seen {
-    bytes: Arc<Mutex<Vec<u8>>>,
+    noted: Arc<Mutex<Notes>>,
     limit: usize,
+}
+
+#[derive(Default)]
+struct Notes {
+    bytes: Vec<u8>,
+    /// When the first of them came.
+    since: Option<Instant>,
 }
 
 impl Seen {
     /// Nothing yet.
     pub(super) fn up_to(limit: usize) -> Self {
         Self {
-            bytes: Arc::default(),
+            noted: Arc::default(),
             limit,
         }
     }
 
     /// The answer as far as it can be read; `None` without a whole status line of a final answer.
     pub(super) fn answer(&self) -> Option<Answer> {
-        answer(&self.bytes.lock())
+        answer(&self.noted.lock().bytes)
+    }
+
+    /// When the first byte came.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.noted.lock().since
     }
 
     fn note(&self, bytes: &[u8]) {
-        let mut seen = self.bytes.lock();
-        let room = self.limit.saturating_sub(seen.len());
-        seen.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        if bytes.is_empty() {
+            return;
+        }
+        let mut noted = self.noted.lock();
+        noted.since.get_or_insert_with(Instant::now);
+        let room = self.limit.saturating_sub(noted.bytes.len());
+        noted.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 }
 
@@ -96,6 +113,7 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
             "location" => &mut answer.location,
             "retry-after" => &mut answer.retry_after,
             "date" => &mut answer.date,
+            "webhook-delivery" => &mut answer.control,
             _ => continue,
         };
         place.get_or_insert(value);
@@ -104,7 +122,7 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
 }
 
 /// The status of a status line of HTTP/1; what follows it is words for people.
-fn status(line: &[u8]) -> Option<u16> {
+pub(super) fn status(line: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"HTTP/1.")?;
     let (minor, rest) = rest.split_first()?;
     let rest = rest.strip_prefix(b" ").filter(|_| minor.is_ascii_digit())?;

@@ -2,7 +2,8 @@
 //!
 //! Deliveries are rows, written with their event. `dispatch` claims what is due, a few of each lane (`fairness`) and
 //! with what it remembers between turns (`in_flight`); `deliver` makes one attempt: a format renders and judges
-//! (`formats`), a bot keeps one message up to date (`bots`), `client` dials an address that `egress` and `address` allow. `record_outcome` writes what came of
+//! (`formats`), a bot keeps one message up to date (`bots`), `client` sends to an address that `egress` and `address` allow
+//! (`dial`, directly or through a proxy; `request` is what goes over the wire), and `tls` says whom it believes there. `record_outcome` writes what came of
 //! it, with the endpoint's health, before anything else happens to the delivery. `signing` makes the signatures of all secrets
 //! that sign now, and `jobs` makes due again what an endpoint did not get.
 //!
@@ -16,6 +17,7 @@ mod bots;
 pub mod client;
 pub mod config;
 mod deliver;
+mod dial;
 pub mod dispatch;
 pub mod dispatcher_health;
 pub mod egress;
@@ -24,8 +26,11 @@ pub mod formats;
 mod head;
 mod in_flight;
 pub mod jobs;
+mod receivers;
 mod record_outcome;
+mod request;
 pub mod signing;
+pub mod tls;
 
 pub use client::Client;
 pub use config::Config;

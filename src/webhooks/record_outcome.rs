@@ -1,7 +1,7 @@
 //! What the outcomes of attempts change: the deliveries, their endpoints' health, and which events report that. All of it
 //! in one transaction.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -12,6 +12,7 @@ use crate::clock::{SharedClock, later};
 use crate::domain::access::Tenancy;
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::webhook::receiver::Control;
 use crate::domain::webhook::rules::{self, After, EndpointHealth, JITTER, Schedule};
 use crate::domain::webhook::{AttemptError, DeliveryState, DisabledReason, Endpoint, Health};
 use crate::store::webhooks::outcomes::{Attempt, EndedAttempt, Sending, Settled, Settlement};
@@ -55,8 +56,8 @@ struct Decided {
     took: BTreeSet<EndpointId>,
     /// Those that were down and took something.
     back: BTreeSet<EndpointId>,
-    /// Those that answered that they are gone.
-    gone: BTreeSet<EndpointId>,
+    /// Those that want no more deliveries, and how they said so.
+    leaving: BTreeMap<EndpointId, DisabledReason>,
     /// Those that were announced as failing and took something.
     recovered: BTreeSet<EndpointId>,
     /// Those whose service refuses whatever is sent, to be announced.
@@ -64,6 +65,15 @@ struct Decided {
 }
 
 impl Decided {
+    /// Disables an endpoint, once; what would wait is held.
+    fn leave(&mut self, endpoint: EndpointId, reason: DisabledReason) {
+        let standing = self.standings.get_mut(&endpoint);
+        if standing.is_some_and(|standing| std::mem::replace(&mut standing.enabled, false)) {
+            self.leaving.insert(endpoint, reason);
+            self.change_waiting(endpoint, |_, _| Settled::Held);
+        }
+    }
+
     /// Changes what was decided for earlier deliveries of an endpoint that would wait.
     fn change_waiting(&mut self, endpoint: EndpointId, change: impl Fn(&Settlement, Timestamp) -> Settled) {
         for settlement in &mut self.settlements {
@@ -123,8 +133,8 @@ impl Rules {
     ) -> Result<HashSet<DeliveryId>, store::Error> {
         tx.end_attempts(ended).await?;
         let touched = decided.touched.iter();
-        let healths = touched.filter_map(|id| Some((*id, &decided.standings.get(id)?.health)));
-        tx.save_standings(healths).await?;
+        let standings = touched.filter_map(|id| Some((*id, decided.standings.get(id)?)));
+        tx.save_standings(standings).await?;
         // What waits in the rows; what waits from now on was decided with it.
         for id in &decided.back {
             tx.wake_deliveries(*id).await?;
@@ -143,9 +153,9 @@ impl Rules {
                     .await?;
             }
         }
-        for id in &decided.gone {
+        for (id, reason) in &decided.leaving {
             if let Some(endpoint) = tx.endpoint(*id, &Tenancy::All).await? {
-                self.disable(tx, &endpoint, DisabledReason::Gone).await?;
+                self.disable(tx, &endpoint, *reason).await?;
             }
         }
         let written = tx.settle(&decided.settlements).await?;
@@ -160,10 +170,18 @@ impl Rules {
     fn decide(&self, decided: &mut Decided, mut delivery: Sending, outcome: &Outcome, believed: Timestamp) {
         let endpoint = delivery.endpoint.filter(|id| decided.standings.contains_key(id));
         let orphaned = delivery.endpoint.is_some() && endpoint.is_none();
+        if let Some((id, standing)) = endpoint.and_then(|id| Some((id, decided.standings.get_mut(&id)?)))
+            && standing.facts.update(outcome.seen)
+        {
+            decided.touched.insert(id);
+        }
         let (settled, may_be_passed) = match (endpoint, outcome.is_accepted()) {
             (endpoint, true) => {
                 if let Some(id) = endpoint {
                     self.succeeded(decided, id);
+                    if let Some(reason) = leaves(outcome) {
+                        decided.leave(id, reason);
+                    }
                 }
                 (Settled::Ended(DeliveryState::Delivered), false)
             }
@@ -212,7 +230,13 @@ impl Rules {
             return (Settled::Ended(DeliveryState::Cancelled), false);
         };
         let last_success = standing.health.last_success_at;
+        let aborted = outcome.control == Some(Control::AbortMessage);
         let not_before = if outcome.crashed {
+            None
+        } else if aborted {
+            // It lives, and has decided about this one alone.
+            self.plan_probe(&mut standing.health, now);
+            decided.touched.insert(id);
             None
         } else {
             standing.health.failed(now, &outcome.why());
@@ -231,14 +255,14 @@ impl Rules {
             decided.touched.insert(id);
             pause
         };
-        if outcome.end.status == Some(410) {
-            if std::mem::replace(&mut standing.enabled, false) {
-                decided.gone.insert(id);
-                decided.change_waiting(id, |_, _| Settled::Held);
-            }
+        let enabled = standing.enabled;
+        if let Some(reason) = leaves(outcome) {
+            decided.leave(id, reason);
             return (Settled::Held, false);
         }
-        let enabled = standing.enabled;
+        if aborted {
+            return (Settled::Ended(DeliveryState::Exhausted), false);
+        }
         let settled = match self.after(delivery, outcome, not_before, (now, believed)) {
             After::Retry(_) if !enabled => Settled::Held,
             After::Retry(at) => Settled::Waits(at),
@@ -256,7 +280,7 @@ impl Rules {
 
     /// A callback has no endpoint to disable or to pause: its one delivery waits or ends.
     fn callback_failed(&self, delivery: &mut Sending, outcome: &Outcome, believed: Timestamp) -> Settled {
-        if outcome.end.status == Some(410) {
+        if leaves(outcome).is_some() || outcome.control.is_some() {
             return Settled::Ended(DeliveryState::Exhausted);
         }
         let now = self.clock.now();
@@ -354,6 +378,7 @@ impl Rules {
                 Some((_, hint)) => format!("it answered 410 Gone: {hint}"),
                 None => "it answered 410 Gone".to_owned(),
             },
+            DisabledReason::Requested => "it answered webhook-delivery: disable".to_owned(),
             DisabledReason::NoSuccess => since(&endpoint.health, "it has accepted no delivery for 5 days"),
             DisabledReason::Unreadable => {
                 "its URL, secret or headers cannot be decrypted with the gateway's encryption key: \
@@ -394,6 +419,15 @@ const fn written_of(settlement: &Settlement) -> Written {
     match settlement.settled {
         Settled::Ended(state) => Written::Final(state, settlement.delivery.created_at),
         Settled::Waits(_) | Settled::Held => Written::Pending,
+    }
+}
+
+/// Whether a receiver wants no more deliveries, and how it said so.
+fn leaves(outcome: &Outcome) -> Option<DisabledReason> {
+    if outcome.control == Some(Control::Disable) {
+        Some(DisabledReason::Requested)
+    } else {
+        (outcome.end.status == Some(410)).then_some(DisabledReason::Gone)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::{Clock as _, ManualClock, SystemClock};
+use crate::domain::webhook::receiver::ReceiverFacts;
 use crate::domain::webhook::rules::Progress;
 use crate::store::webhooks::outcomes::AttemptEnd;
 
@@ -26,6 +27,7 @@ impl Fixture {
         let standing = Standing {
             enabled: true,
             health,
+            facts: ReceiverFacts::default(),
         };
         Self {
             rules: Rules {
@@ -80,9 +82,7 @@ impl Fixture {
                 error: (status >= 300).then_some(AttemptError::HttpStatus),
                 ..AttemptEnd::default()
             },
-            retry_after: None,
-            crashed: false,
-            refused: None,
+            ..Outcome::default()
         };
         self.rules.decide(&mut self.decided, delivery, &outcome, now);
     }
@@ -135,7 +135,7 @@ fn an_answer_that_the_endpoint_is_gone_holds_the_others_of_the_same_turn() {
     }
     let held = Settled::Held;
     assert_eq!(fixture.settled(), [held, held, held, held, DELIVERED]);
-    assert_eq!(fixture.decided.gone.len(), 1, "it is disabled once");
+    assert_eq!(fixture.decided.leaving.len(), 1, "it is disabled once");
 }
 
 #[test]

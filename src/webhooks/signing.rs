@@ -74,6 +74,7 @@ pub fn key_of(seed: &[u8; 32]) -> Option<SigningKey> {
 mod tests {
     use super::*;
     use crate::domain::webhook::Format;
+    use crate::domain::webhook::connection::Connection;
     use crate::domain::webhook::endpoint::{Headers, Signer};
     use crate::domain::webhook::options::FormatOptions;
     use crate::domain::webhook::target::TargetUrl;
@@ -94,6 +95,7 @@ mod tests {
             headers: Headers::default(),
             format: Format::Standard,
             options: FormatOptions::default(),
+            connection: Connection::default(),
         }
     }
 

@@ -248,7 +248,7 @@ async fn dialled(guard: EgressPolicy, url: &str) -> AttemptError {
     let report = client
         .post(&target, http::HeaderMap::new(), bytes::Bytes::new())
         .await;
-    assert_eq!(report.peer, None, "{url}: no connection was made");
+    assert_eq!(report.exchange.remote, None, "{url}: no connection was made");
     report.result.expect_err("refused")
 }
 

@@ -733,6 +733,12 @@ fn bounds_refuse_mistakes() {
         ("EMGATE_WATCH__INTERVAL", "0s", "watch.interval"),
         ("EMGATE_WEBHOOKS__RETRY_SCHEDULE", "[]", "webhooks.retry_schedule"),
         ("EMGATE_WEBHOOKS__RETRY_SCHEDULE", "5s", "webhooks.retry_schedule"),
+        ("EMGATE_WEBHOOKS__MAX_TIMEOUT", "61s", "webhooks.max_timeout"),
+        (
+            "EMGATE_WEBHOOKS__PROXY",
+            "https://proxy.example",
+            "webhooks.proxy",
+        ),
         ("EMGATE_AUTH__KEYS__0__SECRET", "short", "auth.keys[0].secret"),
         ("EMGATE_AUTH__KEYS__0__KIND", "none", "auth.keys[0].kind"),
     ];

@@ -308,12 +308,21 @@ async fn a_callback_is_checked_before_anything_is_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_is_written_back_as_it_was_read() {
     let test = TestGateway::start().await;
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(vec!["gateway.example".to_owned()]).expect("parameters");
+    let certificate = params.self_signed(&key).expect("a certificate").pem();
+    let key = key.serialize_pem();
     let wanted = json!({
         "url": "https://user:word@hooks.example/a?token=abc",
         "description": "Portal",
         "eventTypes": ["failover.session.finished"],
         "headers": {"X-Api-Key": "very-secret", "X-Site": "7"},
         "signatures": ["v1", "v1a"],
+        "timeout": 30,
+        "rate": 5,
+        "caCertificate": certificate,
+        "clientCertificate": {"certificate": certificate, "privateKey": key},
+        "proxy": "http://user:word@proxy.example:3128",
     });
     let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
     let link = made.header("location").to_owned();
@@ -333,6 +342,9 @@ async fn an_endpoint_is_written_back_as_it_was_read() {
             .as_str()
             .is_some_and(|key| key.starts_with("whpk_"))
     );
+    assert_eq!(read.body["clientCertificate"]["privateKey"], "***");
+    assert_eq!(read.body["proxy"], "http://***@proxy.example:3128");
+    assert!(!read.text.contains("PRIVATE KEY") && !read.text.contains("word"));
     // As it was read, and as that was answered, which has warnings besides: nothing changes, the tag neither.
     let mut written = read.body.clone();
     for _ in 0..2 {

@@ -5,9 +5,11 @@
 //! Tests: `tests/it/webhooks.rs`.
 
 mod again;
+mod connection;
 mod messages;
 mod secrets;
 mod settings;
+mod shown;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use crate::domain::audit::{AuditAction, Detail};
 use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::links::API;
+use crate::domain::webhook::connection::{Connection, TIMEOUT_MOST};
 use crate::domain::webhook::endpoint::{ENDPOINTS_LIMIT, Settings, Signer, SigningSecret};
 use crate::domain::webhook::signing::SigningKey;
 use crate::domain::webhook::target::{MASK, TargetUrl};
@@ -48,6 +51,8 @@ pub struct Webhooks {
     most_endpoints: usize,
     /// How long the event log goes back.
     events_kept: Duration,
+    /// The longest time of an attempt that an endpoint may ask for.
+    max_timeout: Duration,
     messages: Messages,
 }
 
@@ -109,6 +114,7 @@ impl Webhooks {
             clock,
             most_endpoints: ENDPOINTS_LIMIT,
             events_kept: Retention::default().events,
+            max_timeout: TIMEOUT_MOST,
             messages: Messages::default(),
         }
     }
@@ -117,6 +123,13 @@ impl Webhooks {
     #[must_use]
     pub const fn with_events_kept(mut self, events_kept: Duration) -> Self {
         self.events_kept = events_kept;
+        self
+    }
+
+    /// The same with a bound on the time limits of endpoints.
+    #[must_use]
+    pub(super) const fn with_max_timeout(mut self, max_timeout: Duration) -> Self {
+        self.max_timeout = max_timeout;
         self
     }
 
@@ -152,7 +165,10 @@ impl Webhooks {
         .unwrap_or_else(|| self.new_secret());
         let target = self.target(&wanted.url, "/url", &mut faults).await;
         let mut settings = Settings::default();
+        let none = Connection::default();
+        self.vet_proxy(wanted.proxy.as_deref(), &none, &mut faults).await;
         apply(patch_of(wanted), &mut settings, &mut faults);
+        self.check_connection(&settings.connection, &none, &mut faults);
         check_credentials(target.as_ref(), &settings, &mut faults);
         self.check_template(&settings, &mut faults);
         let owner = Owner::of(&context.caller);
@@ -255,6 +271,12 @@ impl Webhooks {
             Some(url) => self.target(url, "/url", &mut faults).await,
             None => None,
         };
+        let proxy = match &change {
+            Change::Patch(patch) => patch.proxy.clone().flatten(),
+            Change::Replace(wanted) => wanted.proxy.clone(),
+        };
+        let stored = &before.settings.connection;
+        self.vet_proxy(proxy.as_deref(), stored, &mut faults).await;
         let secret = match &change {
             Change::Patch(_) => None,
             Change::Replace(wanted) => given_secret(
@@ -274,6 +296,8 @@ impl Webhooks {
             Change::Patch(patch) => apply(*patch, &mut endpoint.settings, &mut faults),
             Change::Replace(wanted) => endpoint.settings = replaced(*wanted, &was, &mut faults),
         }
+        let (after, stored) = (&endpoint.settings.connection, &was.connection);
+        self.check_connection(after, stored, &mut faults);
         let target = target.unwrap_or_else(|| sealed.target.clone());
         check_credentials(Some(&target), &endpoint.settings, &mut faults);
         if was.options.template != endpoint.settings.options.template
@@ -338,10 +362,14 @@ impl Webhooks {
             endpoint.disabled_reason = None;
         }
         tx.update_endpoint(endpoint, target).await?;
+        if readdressed {
+            tx.forget_receiver(id).await?;
+        }
         let moved = readdressed
             || was.headers != endpoint.settings.headers
             || was.format != endpoint.settings.format
-            || was.options != endpoint.settings.options;
+            || was.options != endpoint.settings.options
+            || was.connection != endpoint.settings.connection;
         if moved || (enabled && !was.enabled) {
             endpoint.health.reset();
             tx.save_health(id, &endpoint.health).await?;
@@ -409,10 +437,12 @@ impl Webhooks {
         cursor: Option<Cursor<DeliveryId>>,
         size: usize,
     ) -> Result<LogPage<Delivery, Cursor<DeliveryId>>, Error> {
-        let found = self
+        let tenancy = context.tenancy();
+        let mut found = self
             .store
-            .deliveries(context.tenancy(), filter, cursor, one_more(size))
+            .deliveries(tenancy, filter, cursor, one_more(size))
             .await?;
+        shown::confined(&mut found, tenancy);
         Ok(LogPage::cut(found, cursor, size, |delivery| delivery.id))
     }
 
@@ -421,10 +451,11 @@ impl Webhooks {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn delivery(&self, context: &OpContext, id: DeliveryId) -> Result<Delivery, Error> {
-        self.store
-            .delivery(id, context.tenancy())
-            .await?
-            .ok_or(Error::NotFound { what: "the delivery" })
+        let tenancy = context.tenancy();
+        let found = self.store.delivery(id, tenancy).await?;
+        let mut found = found.ok_or(Error::NotFound { what: "the delivery" })?;
+        shown::confined(std::slice::from_mut(&mut found), tenancy);
+        Ok(found)
     }
 
     /// Checks the one-off callback of an action before anything is written.

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::connection::{self, is_masked, is_masked_proxy};
 use crate::api_types::webhooks::{
     WebhookBotInput, WebhookEndpointCreate, WebhookEndpointPatch, WebhookFilterInput, WebhookFilterPatch,
 };
 use crate::domain::access::Tenancy;
 use crate::domain::field_error::FieldError;
+use crate::domain::webhook::connection::rate;
 use crate::domain::webhook::endpoint::{self, CONCURRENCY_DEFAULT, HEADERS_LIMIT, Settings, SigningSecret};
 use crate::domain::webhook::options::{self, Bot};
 use crate::domain::webhook::target::{MASK, TargetUrl};
@@ -62,6 +64,11 @@ pub(super) fn patch_of(wanted: WebhookEndpointCreate) -> WebhookEndpointPatch {
         max_concurrency: Some(wanted.max_concurrency),
         signatures: Some(wanted.signatures),
         body_signature: Some(wanted.body_signature),
+        timeout: Some(wanted.timeout),
+        rate: Some(wanted.rate),
+        ca_certificate: Some(wanted.ca_certificate),
+        client_certificate: Some(wanted.client_certificate),
+        proxy: Some(wanted.proxy),
     }
 }
 
@@ -74,6 +81,31 @@ pub(super) fn replaced(
 ) -> Settings {
     let mut settings = Settings::default();
     let mut patch = patch_of(wanted);
+    // What a masked value stands for is there to be kept.
+    let masked = |given: Option<&String>| given.is_some_and(|given| given == MASK);
+    let given = |member: &Option<Option<String>>| member.clone().flatten();
+    if masked(given(&patch.routing_key).as_ref()) {
+        settings
+            .options
+            .routing_key
+            .clone_from(&before.options.routing_key);
+        settings.format = before.format;
+    }
+    if masked(patch.bot.iter().flatten().find_map(|bot| bot.token.as_ref())) {
+        settings.options.bot.clone_from(&before.options.bot);
+        settings.format = before.format;
+    }
+    let client = patch.client_certificate.iter().flatten();
+    if masked(client.into_iter().find_map(|client| client.private_key.as_ref())) {
+        settings.connection.client.clone_from(&before.connection.client);
+    }
+    let proxy = patch.proxy.iter().flatten();
+    if proxy
+        .into_iter()
+        .any(|text| is_masked_proxy(text, &before.connection))
+    {
+        settings.connection.proxy.clone_from(&before.connection.proxy);
+    }
     if let Some(Some(headers)) = &mut patch.headers {
         for (name, value) in headers.iter_mut() {
             if value.as_deref() == Some(MASK)
@@ -88,7 +120,11 @@ pub(super) fn replaced(
 }
 
 /// Applies a patch by RFC 7396: an absent member stays, null resets it to its default.
-pub(super) fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<FieldError>) {
+pub(super) fn apply(mut patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<FieldError>) {
+    connection::apply(&mut patch, &mut settings.connection, faults);
+    if let Some(number) = patch.rate {
+        settings.rate = number.map(|number| rate(number, "/rate", faults));
+    }
     if let Some(text) = patch.description {
         settings.description = text.map(|text| endpoint::description(&text, "/description", faults));
     }
@@ -118,7 +154,7 @@ pub(super) fn apply(patch: WebhookEndpointPatch, settings: &mut Settings, faults
     }
     match patch.routing_key {
         // The masked value of a read, sent back: the stored value stays.
-        Some(Some(key)) if key == MASK && taken.routing_key.is_some() => {}
+        Some(Some(key)) if is_masked(&key, taken.routing_key.is_some()) => {}
         Some(key) => {
             taken.routing_key = key.map(|key| options::value(&key, "/routingKey", faults).into());
         }
@@ -173,7 +209,7 @@ fn apply_bot(
         }
     }
     let token = match wanted.token {
-        Some(token) if token == MASK && before.is_some() => None,
+        Some(token) if is_masked(&token, before.is_some()) => None,
         Some(token) => Some(options::value(&token, "/bot/token", faults).into()),
         None => None,
     };
@@ -267,6 +303,7 @@ pub(super) fn confine(
 
 /// The members that a change changed, by name; their values may be secrets.
 pub(super) fn changed(before: &Settings, after: &Settings, url: bool) -> Vec<String> {
+    let (was, is) = (&before.connection, &after.connection);
     let members = [
         ("url", url),
         ("description", before.description != after.description),
@@ -288,6 +325,11 @@ pub(super) fn changed(before: &Settings, after: &Settings, url: bool) -> Vec<Str
         ("maxConcurrency", before.max_concurrency != after.max_concurrency),
         ("signatures", before.signs_v1a != after.signs_v1a),
         ("bodySignature", before.body_signature != after.body_signature),
+        ("timeout", was.timeout != is.timeout),
+        ("rate", before.rate != after.rate),
+        ("caCertificate", was.authorities != is.authorities),
+        ("clientCertificate", was.client != is.client),
+        ("proxy", was.proxy != is.proxy),
     ];
     let changed = members.into_iter().filter(|(_, changed)| *changed);
     changed.map(|(name, _)| name.to_owned()).collect()

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::connection::Connection;
 use super::options::FormatOptions;
 use super::signing::{BodySignature, SIGNATURES, SigningKey};
 use super::target::MASK;
@@ -56,6 +57,10 @@ pub struct Settings {
     pub body_signature: Option<BodySignature>,
     /// What the format takes beside the URL.
     pub options: FormatOptions,
+    /// How many deliveries a second; none for the format's own rate.
+    pub rate: Option<u32>,
+    /// How the receiver is reached.
+    pub connection: Connection,
 }
 
 impl Default for Settings {
@@ -71,6 +76,8 @@ impl Default for Settings {
             signs_v1a: false,
             body_signature: None,
             options: FormatOptions::default(),
+            rate: None,
+            connection: Connection::default(),
         }
     }
 }

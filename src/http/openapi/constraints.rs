@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::supported_formats;
 use crate::domain::event::EventType;
+use crate::domain::webhook::connection::{PEM_LIMIT, RATE_MOST, TIMEOUT_LEAST, TIMEOUT_MOST};
 use crate::domain::webhook::endpoint::{
     CONCURRENCY_LIMIT, DESCRIPTION_LIMIT, FILTER_LIMIT, HEADER_VALUE_LIMIT, HEADERS_LIMIT, RESERVED, RESULTS,
 };
@@ -41,6 +42,8 @@ pub(in crate::http) const TEXT: &str = "^[^\\u0000]*$";
 pub(in crate::http) const XML_TEXT: &str = "^[^\\u0000-\\u0008\\u000B\\u000C\\u000E-\\u001F\\uFFFE\\uFFFF]*$";
 /// Where a webhook may point; the rest is checked by address.
 const URL: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^\\s#]+$";
+/// A proxy: host and port, with or without user and password.
+const PROXY: &str = "^[Hh][Tt][Tt][Pp]://[^\\s/?#]+/?$";
 /// `whsec_` and 24 to 64 bytes in base64.
 const SECRET: &str = "^whsec_([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{5}[AQgw]==)?$";
 /// The same as text, whose bytes are the key.
@@ -69,6 +72,10 @@ fn members() -> Vec<(&'static str, &'static str, Value)> {
         .collect();
     let formats = json!({ "enum": formats });
     let concurrency = json!({"minimum": 1, "maximum": CONCURRENCY_LIMIT});
+    let timeout = json!({"minimum": TIMEOUT_LEAST.as_secs(), "maximum": TIMEOUT_MOST.as_secs()});
+    let rate = json!({"minimum": 1, "maximum": RATE_MOST});
+    let certificates = json!({"minLength": 1, "maxLength": PEM_LIMIT});
+    let proxy = json!({"format": "uri", "pattern": PROXY, "maxLength": URL_LIMIT});
     let secret = json!({ "pattern": SECRET });
     let secret_text = json!({ "pattern": SECRET_TEXT });
     // The limit is one of bytes; a character has one at the least.
@@ -133,6 +140,10 @@ fn members() -> Vec<(&'static str, &'static str, Value)> {
             (schema, "eventTypes", types.clone()),
             (schema, "format", formats.clone()),
             (schema, "maxConcurrency", concurrency.clone()),
+            (schema, "timeout", timeout.clone()),
+            (schema, "rate", rate.clone()),
+            (schema, "caCertificate", certificates.clone()),
+            (schema, "proxy", proxy.clone()),
         ]);
     }
     for schema in ["WebhookFilterInput", "WebhookFilterPatch"] {

@@ -1,6 +1,7 @@
 //! Events in the document: a `webhooks` entry for each type, and the callbacks of actions.
 
 use serde_json::Value;
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder,
 };
@@ -15,6 +16,7 @@ use super::event_schemas::{schema_name, schemas, words};
 use super::{operations, samples};
 use crate::app::webhooks::example_signature;
 use crate::domain::event::EventType;
+use crate::domain::webhook::receiver::Control;
 
 /// When the examples were sent, in seconds since 1970.
 const SENT_AT: i64 = 1_770_969_714;
@@ -28,6 +30,7 @@ pub(in crate::http) fn event_example(kind: EventType) -> Value {
 pub(super) fn add(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.extend(schemas());
+    components.headers.insert(CONTROL.to_owned(), RefOr::T(control()));
     document.webhooks = Some(
         EventType::ALL
             .iter()
@@ -75,6 +78,28 @@ fn add_callback(operation: &mut Operation) {
             .collect();
         operation.callbacks.insert(name.to_owned(), RefOr::T(callback));
     }
+}
+
+/// What the document calls the header by which a receiver ends deliveries.
+const CONTROL: &str = "WebhookDeliveryControl";
+
+fn control_reference() -> Ref {
+    Ref::new(format!("#/components/headers/{CONTROL}"))
+}
+
+/// What a receiver may ask for in any answer.
+fn control() -> Header {
+    let words = Control::ALL.iter().map(|control| control.as_str());
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words));
+    let meanings = Control::ALL
+        .iter()
+        .map(|control| format!("`{control}`: {}", control.meaning()));
+    HeaderBuilder::new()
+        .description(Some(meanings.collect::<Vec<_>>().join(" ")))
+        .schema(Some(schema))
+        .build()
 }
 
 /// One delivery of an event, as its receiver sees it.
@@ -151,9 +176,10 @@ fn delivery(kind: EventType, summary: &str, id: &str) -> Operation {
         ))
         .responses(
             ResponsesBuilder::new()
-                .responses_from_iter(
-                    answers.map(|(status, meaning)| (status, ResponseBuilder::new().description(meaning))),
-                )
+                .responses_from_iter(answers.map(|(status, meaning)| {
+                    let answer = ResponseBuilder::new().description(meaning);
+                    (status, answer.header_ref("webhook-delivery", control_reference()))
+                }))
                 .build(),
         )
         .build();

@@ -14,8 +14,9 @@ use crate::api_types::events::{
     session_event,
 };
 use crate::api_types::webhooks::{
-    EndpointEventData, EndpointSummary, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
-    WebhookEndpointChanged, WebhookEndpointCreated, WebhookFilter, WebhookJob, WebhookOwner, WebhookPreview,
+    EndpointEventData, EndpointSummary, WebhookAttempt, WebhookAttemptPhases, WebhookCertificate,
+    WebhookDelivery, WebhookEndpoint, WebhookEndpointChanged, WebhookEndpointCreated, WebhookFilter,
+    WebhookJob, WebhookOwner, WebhookPreview,
 };
 use crate::api_types::{dry_run, operations, plans, sessions};
 use crate::domain::approval::{Approval, Decision, DecisionOutcome, GivenApproval};
@@ -366,9 +367,19 @@ fn endpoint() -> WebhookEndpoint {
         signatures: vec!["v1"],
         public_key: None,
         body_signature: None,
+        timeout: None,
+        rate: None,
+        ca_certificate: None,
+        client_certificate: None,
+        proxy: None,
         health: "up",
         last_success_at: Some(at(115).into()),
         first_failure_at: None,
+        certificate: Some(WebhookCertificate {
+            not_after: at(90 * 86_400).into(),
+            expires_soon: false,
+        }),
+        clock_skew: Some(0),
         created_at: at(-86_400).into(),
         updated_at: at(-86_400).into(),
     }
@@ -393,6 +404,16 @@ fn delivery() -> WebhookDelivery {
             location: None,
             response: None,
             warning: None,
+            phases: Some(WebhookAttemptPhases {
+                dns: Some(1.204),
+                connect: Some(8.411),
+                tls: Some(17.93),
+                first_byte: Some(10.02),
+                total: 38.105,
+            }),
+            remote_address: Some("203.0.113.20:443".to_owned()),
+            tls_version: Some("TLSv1.3"),
+            connection_reused: Some(false),
         }],
     }
 }

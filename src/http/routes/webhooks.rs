@@ -54,7 +54,13 @@ const READ_ONLY: &[&str] = &[
     "updatedAt",
 ];
 /// Those that deliveries change.
-const OBSERVED: &[&str] = &["health", "lastSuccessAt", "firstFailureAt"];
+const OBSERVED: &[&str] = &[
+    "health",
+    "lastSuccessAt",
+    "firstFailureAt",
+    "certificate",
+    "clockSkew",
+];
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     let (read, write) = (Scope::WebhooksRead, Scope::WebhooksWrite);

@@ -107,6 +107,11 @@ impl Tx {
         if begun.is_empty() {
             return Ok(claims);
         }
+        let mut of_lanes: HashMap<String, u32> = HashMap::new();
+        for row in &begun {
+            *of_lanes.entry(row.text("lane")?).or_default() += 1;
+        }
+        self.use_up_rates(shares, &of_lanes, now).await?;
         let bodies = self.bodies(&begun).await?;
         let callbacks = self.callback_destinations(&begun).await?;
         let mut unreadable = Vec::new();

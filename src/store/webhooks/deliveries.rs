@@ -13,6 +13,7 @@ use super::super::{Error, Store};
 use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::webhook::exchange::{Exchange, TlsVersion};
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DeliveryState};
 
 /// Which deliveries a list shows; empty means all.
@@ -108,8 +109,8 @@ impl Store {
         let mut attempts: HashMap<String, Vec<AnyRow>> = HashMap::new();
         if !rows.is_empty() {
             let mut sql = Sql::new(
-                "select delivery_id, number, at, duration_us, status, error, location, response, warning from webhook_attempts \
-                 where 1 = 1",
+                "select delivery_id, number, at, duration_us, status, error, location, response, warning, dns_us, connect_us, \
+                 tls_us, first_byte_us, remote, tls_version, reused from webhook_attempts where 1 = 1",
             );
             let ids = rows
                 .iter()
@@ -168,9 +169,7 @@ fn attempt_from(row: &AnyRow) -> Result<Attempt, Error> {
             .opt_int("status")?
             .map(|status| u16::try_from(status).map_err(|_| corrupt("webhook_attempts.status")))
             .transpose()?,
-        duration: row
-            .opt_int("duration_us")?
-            .map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or_default())),
+        duration: time(row, "duration_us")?,
         error: row
             .opt_text("error")?
             .map(|word| attempt_error(&word).ok_or(corrupt("webhook_attempts.error")))
@@ -178,5 +177,22 @@ fn attempt_from(row: &AnyRow) -> Result<Attempt, Error> {
         location: row.opt_text("location")?,
         response: row.opt_text("response")?,
         warning: row.opt_text("warning")?,
+        // What a later program wrote here, or damage, costs no more than itself.
+        exchange: Exchange {
+            dns: time(row, "dns_us")?,
+            connect: time(row, "connect_us")?,
+            tls: time(row, "tls_us")?,
+            first_byte: time(row, "first_byte_us")?,
+            remote: row.opt_text("remote")?.and_then(|text| text.parse().ok()),
+            tls_version: row
+                .opt_text("tls_version")?
+                .and_then(|word| TlsVersion::parse(&word)),
+            reused: row.opt_int("reused")?.map(|flag| flag == 1),
+        },
     })
+}
+
+fn time(row: &AnyRow, column: &'static str) -> Result<Option<Duration>, Error> {
+    let micros = row.opt_int(column)?;
+    Ok(micros.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or_default())))
 }

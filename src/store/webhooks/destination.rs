@@ -7,8 +7,9 @@ use sqlx::any::AnyRow;
 use super::super::Error;
 use super::super::row::Columns as _;
 use super::super::seal::Sealer;
-use super::{formats, opened, purpose};
+use super::{connections, formats, opened, purpose};
 use crate::domain::webhook::Format;
+use crate::domain::webhook::connection::Connection;
 use crate::domain::webhook::endpoint::{Headers, Signer, SigningSecret};
 use crate::domain::webhook::options::FormatOptions;
 use crate::domain::webhook::signing::{BodySignature, SigningKey};
@@ -33,11 +34,13 @@ pub struct Destination {
     pub format: Format,
     /// What the format takes beside the address.
     pub options: FormatOptions,
+    /// How it is reached.
+    pub connection: Connection,
 }
 
 /// What is read of an endpoint's row.
 pub(super) const COLUMNS: &str = "url, secret, headers, format, signing_key, signs_v1a, previous_secret, \
-     previous_signing_key, body_signature, format_options";
+     previous_signing_key, body_signature, format_options, connection";
 
 /// The columns of [`COLUMNS`] that hold text.
 const TEXTS: &[&str] = &[
@@ -50,6 +53,7 @@ const TEXTS: &[&str] = &[
     "previous_signing_key",
     "body_signature",
     "format_options",
+    "connection",
 ];
 
 /// An endpoint's row as it is stored: what it becomes changes only when this does.
@@ -95,6 +99,7 @@ pub(super) fn of_endpoint(row: &AnyRow, sealer: &Sealer) -> Result<Destination, 
             what: "webhook_endpoints.format",
         })?,
         options: formats::options_from(row, sealer)?,
+        connection: connections::from(row, sealer)?,
     })
 }
 
@@ -111,6 +116,7 @@ pub(super) fn of_callback(row: &AnyRow, sealer: &Sealer) -> Result<Destination, 
         headers: Headers::default(),
         format: Format::Standard,
         options: FormatOptions::default(),
+        connection: Connection::default(),
     })
 }
 

@@ -14,7 +14,8 @@ use super::super::seal::Sealer;
 use super::super::sql::Sql;
 use super::super::text::{checked, opt_checked, opt_kept};
 use super::super::{Error, Store, Tx, tenants};
-use super::{destination, formats, purpose};
+use super::receivers::facts_from;
+use super::{connections, destination, formats, purpose};
 use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, EndpointId};
@@ -27,7 +28,8 @@ use crate::domain::webhook::{DisabledReason, Endpoint, Filter, Format, Owner, Se
 const COLUMNS: &str = "id, url, secret, shown_url, description, event_types, filter, format, format_options, headers, max_concurrency, enabled, \
      disabled_reason, created_at, updated_at, failures, first_failure_at, last_success_at, last_error, down_since, \
      told_failing, paused_until, next_probe_at, owner_issuer, owner_subject, owner_tenants, signing_key, signs_v1a, \
-     previous_secret, previous_signing_key, rotated_at, body_signature";
+     previous_secret, previous_signing_key, rotated_at, body_signature, certificate_not_after, clock_skew, \
+     rate, connection";
 
 /// The columns of how an endpoint does.
 pub(in crate::store) const HEALTH_COLUMNS: &str = "failures, first_failure_at, last_success_at, last_error, down_since, told_failing, \
@@ -59,8 +61,8 @@ impl Tx {
         sqlx::query(
             "insert into webhook_endpoints (id, url, shown_url, secret, description, event_types, filter, format, headers, \
                  max_concurrency, enabled, created_at, updated_at, owner_issuer, owner_subject, owner_tenants, signs_v1a, \
-                 body_signature, format_options) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18)",
+                 body_signature, format_options, rate, connection) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
         )
         .bind(id.to_string())
         .bind(sealer.seal(purpose::ENDPOINT_URL, &SecretString::from(target.url().as_str()))?)
@@ -80,6 +82,8 @@ impl Tx {
         .bind(i64::from(settings.signs_v1a))
         .bind(settings.body_signature.map(BodySignature::as_str))
         .bind(formats::sealed_options(&sealer, &settings.options)?)
+        .bind(settings.rate.map(i64::from))
+        .bind(connections::sealed(&sealer, &settings.connection)?)
         .execute(self.connection())
         .await?;
         for tenant in owner.tenants.iter().flatten() {
@@ -105,7 +109,8 @@ impl Tx {
         sqlx::query(
             "update webhook_endpoints set url = $1, shown_url = $2, description = $3, \
                  event_types = $4, filter = $5, format = $6, headers = $7, max_concurrency = $8, enabled = $9, \
-                 disabled_reason = $10, updated_at = $11, signs_v1a = $12, body_signature = $13, format_options = $15 \
+                 disabled_reason = $10, updated_at = $11, signs_v1a = $12, body_signature = $13, format_options = $15, \
+                 rate = $16, connection = $17 \
              where id = $14",
         )
         .bind(sealer.seal(purpose::ENDPOINT_URL, &url)?)
@@ -123,6 +128,8 @@ impl Tx {
         .bind(settings.body_signature.map(BodySignature::as_str))
         .bind(endpoint.id.to_string())
         .bind(formats::sealed_options(&sealer, &settings.options)?)
+        .bind(settings.rate.map(i64::from))
+        .bind(connections::sealed(&sealer, &settings.connection)?)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -197,8 +204,9 @@ impl Tx {
         query.bind(id.to_string()).and_owned_by(tenancy)?;
         query.push(self.engine().for_update());
         let rows = query.fetch_all(self.connection()).await?;
-        let sealer = self.sealer();
-        rows.first().map(|row| endpoint_from(row, &sealer)).transpose()
+        let (sealer, now) = (self.sealer(), self.clock().now());
+        let row = rows.first();
+        row.map(|row| endpoint_from(row, &sealer, now)).transpose()
     }
 
     /// Every endpoint that is enabled and has failed since its last success.
@@ -211,10 +219,9 @@ impl Tx {
         )))
         .fetch_all(self.connection())
         .await?;
-        let sealer = self.sealer();
-        Ok(self
-            .read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, &sealer))?
-            .items)
+        let (sealer, now) = (self.sealer(), self.clock().now());
+        let read = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, &sealer, now))?;
+        Ok(read.items)
     }
 
     /// How many endpoints are disabled because they cannot be read.
@@ -261,7 +268,7 @@ impl Store {
         let rows = query.fetch_all(self.reader()).await?;
         rows.first()
             .map(|row| {
-                let read = endpoint_from(row, self.sealer());
+                let read = endpoint_from(row, self.sealer(), self.clock().now());
                 self.0.unreadable.note(ENDPOINTS, row, read)
             })
             .transpose()
@@ -283,7 +290,8 @@ impl Store {
             query.and_owned_by(tenancy)?;
             page.confine(&mut query);
             let rows = query.fetch_all(self.reader()).await?;
-            let items = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, self.sealer()))?;
+            let now = self.clock().now();
+            let items = self.read_rows(ENDPOINTS, &rows, |row| endpoint_from(row, self.sealer(), now))?;
             if !page.add(items, &rows)? {
                 return Ok(page.done());
             }
@@ -291,7 +299,7 @@ impl Store {
     }
 }
 
-fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
+fn endpoint_from(row: &AnyRow, sealer: &Sealer, now: Timestamp) -> Result<Endpoint, Error> {
     let corrupt = |what| Error::Corrupt { what };
     // One that cannot be read must not hide the others, and its owner is to learn why nothing comes.
     let opened = |row| {
@@ -305,6 +313,7 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
         Err(error) if error.is_unreadable() => None,
         Err(error) => return Err(error),
     };
+    let receiver = facts_from(row)?;
     Ok(Endpoint {
         id: row.parsed("id")?,
         owner: Owner {
@@ -333,6 +342,11 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
                 .as_ref()
                 .map(|(destination, _)| destination.options.clone())
                 .unwrap_or_default(),
+            rate: row.opt_int("rate")?.and_then(|rate| u32::try_from(rate).ok()),
+            connection: sealed
+                .as_ref()
+                .map(|(destination, _)| destination.connection.clone())
+                .unwrap_or_default(),
         },
         disabled_reason: row
             .opt_text("disabled_reason")?
@@ -348,6 +362,8 @@ fn endpoint_from(row: &AnyRow, sealer: &Sealer) -> Result<Endpoint, Error> {
             },
         }),
         health: health_from(row)?,
+        receiver,
+        certificate_expires_soon: receiver.expires_soon(now),
         created_at: row.at("created_at")?,
         updated_at: row.at("updated_at")?,
     })

@@ -23,20 +23,30 @@ const COLUMNS: &str = "id, endpoint_id, kind, state, since, total, done, created
 /// Where the log begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogStart {
-    /// The place of its first event; 1 while nothing was removed.
+    /// The place of its first event, or of the next one while it is empty; 1 while nothing was removed.
     pub place: i64,
 }
 
 impl Tx {
-    /// Where the log begins; none while it is empty and always was.
+    /// Where the log begins.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn log_start(&mut self) -> Result<Option<LogStart>, Error> {
+    pub async fn log_start(&mut self) -> Result<LogStart, Error> {
         let row = sqlx::query("select min(seq) as place from events")
             .fetch_one(self.connection())
             .await?;
-        Ok(row.opt_int("place")?.map(|place| LogStart { place }))
+        let first = row.opt_int("place")?;
+        if let Some(place) = first {
+            return Ok(LogStart { place });
+        }
+        // An empty log may have been emptied.
+        let row = sqlx::query(self.engine().next_event())
+            .fetch_one(self.connection())
+            .await?;
+        Ok(LogStart {
+            place: row.int("place")?,
+        })
     }
 
     /// How many jobs of the endpoint, and of all endpoints, are not done.

@@ -1,14 +1,19 @@
 //! Lanes: what shares a bound on concurrency, an endpoint or the origin of callbacks, and has something that waits.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::any::AnyRow;
 
 use super::super::readable::{CALLBACK_LANES as CALLBACKS, ENDPOINTS, Unreadable};
-use super::super::row::Columns as _;
+use super::super::row::{Columns as _, micros};
+use super::super::sets::{Shape, parameter};
 use super::super::{Error, Store, Tx};
+use crate::clock::later;
 use crate::domain::id::EndpointId;
+use crate::domain::webhook::Format;
 
 /// How many callbacks to one origin may be under way at once.
 const CALLBACK_CONCURRENCY: usize = 4;
@@ -30,6 +35,14 @@ pub struct Lane {
     pub urgent: Option<Timestamp>,
     /// Until when the endpoint asked for silence.
     pub paused_until: Option<Timestamp>,
+    /// The format, where its word is known; none for callbacks.
+    pub format: Option<Format>,
+    /// How many deliveries a second its owner wants.
+    pub rate: Option<u32>,
+    /// Until when those that went out have used its rate up.
+    pub paced_until: Option<Timestamp>,
+    /// The time that one delivery uses up; none without a rate.
+    pub interval: Option<Duration>,
 }
 
 /// What a lane may claim in one turn.
@@ -43,7 +56,7 @@ pub struct Share {
     pub probe: bool,
 }
 
-const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, \
+const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, e.format, e.rate, e.paced_until, \
      (select min(d.due_at) from webhook_deliveries d where d.lane = e.id and d.state = 'pending' and d.blocked = 0) as due, \
      (select min(u.due_at) from webhook_deliveries u where u.lane = e.id and u.state = 'pending' and u.urgent = 1) as urgent \
      from webhook_endpoints e where e.enabled = 1";
@@ -66,6 +79,10 @@ fn lanes(known: &Unreadable, endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Resu
             due: row.at("due")?,
             urgent: None,
             paused_until: None,
+            format: None,
+            rate: None,
+            paced_until: None,
+            interval: None,
         })
     })?;
     Ok(of_endpoints
@@ -95,8 +112,21 @@ fn endpoint_lane(row: &AnyRow, due: Timestamp) -> Result<Lane, Error> {
         due: urgent.map_or(unhurried, |at| at.min(unhurried)),
         urgent,
         paused_until,
+        format: Format::parse(&row.text("format")?),
+        rate: row.opt_int("rate")?.and_then(|rate| u32::try_from(rate).ok()),
+        paced_until: row.opt_at("paced_until")?,
+        interval: None,
     })
 }
+
+/// The pace of an endpoint, as it is after what was claimed.
+#[derive(Serialize)]
+struct Paced {
+    endpoint: String,
+    until: i64,
+}
+
+const PACED: Shape = &[("endpoint", "text"), ("until", "bigint")];
 
 impl Store {
     /// Every lane in which something waits, read without a transaction.
@@ -121,6 +151,35 @@ impl Tx {
         lanes(&self.store.unreadable, &endpoints, &callbacks)
     }
 
+    /// Uses up the rates of lanes by what was claimed of each, so that no replica and no next start sends more.
+    pub(super) async fn use_up_rates(
+        &mut self,
+        shares: &[Share],
+        claimed: &HashMap<String, u32>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let paced = shares.iter().filter_map(|Share { lane, .. }| {
+            let (interval, claimed) = (lane.interval?, *claimed.get(&lane.key)?);
+            let from = lane.paced_until.map_or(now, |until| until.max(now));
+            Some(Paced {
+                endpoint: lane.key.clone(),
+                until: micros(later(from, interval.saturating_mul(claimed))),
+            })
+        });
+        let paced: Vec<Paced> = paced.collect();
+        if paced.is_empty() {
+            return Ok(());
+        }
+        let table = self.engine().table("$1", PACED);
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "update webhook_endpoints set paced_until = r.until from {table} where id = r.endpoint"
+        )))
+        .bind(parameter(&paced)?)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
     /// How many attempts of each lane are under way, those of other replicas included.
     ///
     /// # Errors
@@ -139,5 +198,69 @@ impl Tx {
                 ))
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock, SystemClock};
+    use crate::domain::event::{EventType, NewEvent, Routing};
+    use crate::domain::id::EventId;
+    use crate::domain::webhook::Owner;
+    use crate::domain::webhook::endpoint::{Settings, SigningSecret};
+    use crate::domain::webhook::target::TargetUrl;
+    use crate::store::testing::temporary_with;
+    use crate::store::webhooks::opened::OpenedDestinations;
+
+    #[tokio::test]
+    async fn what_is_claimed_uses_up_the_rate_of_its_endpoint() {
+        let clock = ManualClock::at(SystemClock.now());
+        let store = temporary_with(clock.clone()).await;
+        let mut tx = store.begin().await.expect("begun");
+        let target = TargetUrl::parse("https://receiver.example/", false).expect("a URL");
+        let secret = SigningSecret::from_key(&[1; 32]);
+        let settings = Settings {
+            rate: Some(4),
+            ..Settings::default()
+        };
+        let id = EndpointId::new(clock.id());
+        tx.insert_endpoint(id, &Owner::default(), &target, &secret, &settings)
+            .await
+            .expect("inserted");
+        for _ in 0..3 {
+            let event = NewEvent {
+                id: EventId::new(clock.id()),
+                kind: EventType::UpstreamUnavailable,
+                at: clock.now(),
+                body: "{}".into(),
+                routing: Routing::default(),
+            };
+            tx.append_event(&event).await.expect("appended");
+        }
+        tx.commit().await.expect("committed");
+        let interval = Duration::from_millis(250);
+        let mut until = Vec::new();
+        for limit in [2, 1] {
+            let mut tx = store.begin().await.expect("begun");
+            let mut lane = tx.waiting_lanes().await.expect("lanes").remove(0);
+            assert_eq!((lane.rate, lane.format), (Some(4), Some(Format::Standard)));
+            lane.interval = Some(interval);
+            let share = Share {
+                lane,
+                limit,
+                probe: true,
+            };
+            let claims = tx.claim(&[share], "me", &OpenedDestinations::default()).await;
+            assert_eq!(claims.expect("claimed").claimed.len(), limit);
+            let row = sqlx::query("select paced_until from webhook_endpoints")
+                .fetch_one(tx.connection())
+                .await
+                .expect("a row");
+            until.push(row.int("paced_until").expect("a moment"));
+            tx.commit().await.expect("committed");
+        }
+        let now = micros(clock.now());
+        assert_eq!(until, [now + 500_000, now + 750_000]);
     }
 }

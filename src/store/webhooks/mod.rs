@@ -3,11 +3,15 @@
 //! Deliveries are written with their event ([`fan_out`]); due rows are the queue, and there is no other. Who reads and
 //! changes endpoints is in [`endpoints`], the lists that people see in [`deliveries`]. What the dispatcher does with due
 //! rows is in [`lanes`], `choose`, [`claims`] and [`outcomes`], each a few statements over sets of rows whatever their
-//! number, and with those of a whole endpoint at once in [`sweep`]. What is sent again is in [`resend`] and [`jobs`], the change of
+//! number, and with those of a whole endpoint at once in [`sweep`]. What receivers show of themselves is in [`receivers`].
+//! What is sent again is in [`resend`] and [`jobs`], the change of
 //! secrets in [`rotation`], what formats keep in [`formats`]. URLs, header values and secrets are sealed.
 
+#[cfg(test)]
+mod again_tests;
 mod choose;
 pub mod claims;
+mod connections;
 pub mod deliveries;
 pub mod destination;
 pub mod endpoints;
@@ -19,6 +23,7 @@ pub mod opened;
 pub mod outcomes;
 #[cfg(test)]
 mod plans_tests;
+pub mod receivers;
 mod reclaim;
 pub mod resend;
 pub mod rotation;
@@ -44,6 +49,7 @@ mod purpose {
     pub(super) const ENDPOINT_PREVIOUS_SECRET: &str = "webhook_endpoints.previous_secret";
     pub(super) const ENDPOINT_PREVIOUS_KEY: &str = "webhook_endpoints.previous_signing_key";
     pub(super) const FORMAT_OPTIONS: &str = "webhook_endpoints.format_options";
+    pub(super) const CONNECTION: &str = "webhook_endpoints.connection";
     pub(super) const BODY: &str = "webhook_bodies.body";
     pub(super) const CALLBACK_URL: &str = "webhook_callbacks.url";
     pub(super) const CALLBACK_SECRET: &str = "webhook_callbacks.secret";

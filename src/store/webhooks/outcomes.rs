@@ -17,6 +17,7 @@ use super::super::sets::{Shape, parameter};
 use super::super::text::opt_kept;
 use super::super::{Error, Tx};
 use crate::domain::id::{DeliveryId, EndpointId};
+use crate::domain::webhook::exchange::{Exchange, TlsVersion};
 use crate::domain::webhook::rules::Progress;
 use crate::domain::webhook::{AttemptError, DeliveryState};
 
@@ -70,6 +71,8 @@ pub struct AttemptEnd {
     pub location: Option<String>,
     /// The beginning of the answer.
     pub response: Option<String>,
+    /// What was seen of the connection.
+    pub exchange: Exchange,
 }
 
 /// What becomes of a delivery.
@@ -107,22 +110,37 @@ pub struct EndedAttempt {
     fault: Option<&'static str>,
     pointed: Option<String>,
     said: Option<String>,
+    dns: Option<i64>,
+    dialled: Option<i64>,
+    shook: Option<i64>,
+    first: Option<i64>,
+    peer: Option<String>,
+    spoke: Option<&'static str>,
+    again: Option<i64>,
 }
 
 impl Attempt {
     /// It ended so.
     #[must_use]
     pub fn ended_by(self, end: &AttemptEnd) -> EndedAttempt {
+        let us =
+            |time: Option<Duration>| time.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+        let exchange = &end.exchange;
         EndedAttempt {
             delivery: self.delivery.to_string(),
             attempt: self.number,
-            took_us: end
-                .duration
-                .map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX)),
+            took_us: us(end.duration),
             answered: end.status.map(i64::from),
             fault: end.error.map(AttemptError::as_str),
             pointed: opt_kept(end.location.as_ref()),
             said: opt_kept(end.response.as_ref()),
+            dns: us(exchange.dns),
+            dialled: us(exchange.connect),
+            shook: us(exchange.tls),
+            first: us(exchange.first_byte),
+            peer: exchange.remote.map(|address| address.to_string()),
+            spoke: exchange.tls_version.map(TlsVersion::as_str),
+            again: exchange.reused.map(i64::from),
         }
     }
 }
@@ -135,6 +153,13 @@ const ENDED_ATTEMPTS: Shape = &[
     ("fault", "text"),
     ("pointed", "text"),
     ("said", "text"),
+    ("dns", "bigint"),
+    ("dialled", "bigint"),
+    ("shook", "bigint"),
+    ("first", "bigint"),
+    ("peer", "text"),
+    ("spoke", "text"),
+    ("again", "bigint"),
 ];
 
 /// A row of `webhook_deliveries` as it is settled.
@@ -189,7 +214,8 @@ pub(super) fn sending_sql(engine: Engine) -> String {
 pub(super) fn end_attempts_sql(engine: Engine) -> String {
     format!(
         "update webhook_attempts set ended = 1, duration_us = r.took_us, status = r.answered, error = r.fault, \
-             location = r.pointed, response = r.said \
+             location = r.pointed, response = r.said, dns_us = r.dns, connect_us = r.dialled, tls_us = r.shook, \
+             first_byte_us = r.first, remote = r.peer, tls_version = r.spoke, reused = r.again \
          from {} where delivery_id = r.delivery and number = r.attempt and ended = 0",
         engine.table("$1", ENDED_ATTEMPTS)
     )

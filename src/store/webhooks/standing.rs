@@ -12,7 +12,9 @@ use super::super::text::opt_kept;
 use super::super::{Error, Tx};
 use super::endpoints;
 use super::fan_out::{KEYS, keys};
+use super::receivers::{FACTS_COLUMNS, facts_from};
 use crate::domain::id::EndpointId;
+use crate::domain::webhook::receiver::ReceiverFacts;
 use crate::domain::webhook::rules::EndpointHealth;
 
 /// What an attempt's outcome is judged by, and changes.
@@ -22,6 +24,8 @@ pub struct Standing {
     pub enabled: bool,
     /// How the endpoint does.
     pub health: EndpointHealth,
+    /// What its receiver showed.
+    pub facts: ReceiverFacts,
 }
 
 #[derive(Serialize)]
@@ -35,6 +39,8 @@ struct HealthRow {
     told: i64,
     paused: Option<i64>,
     next_probe: Option<i64>,
+    expires: Option<i64>,
+    ahead: Option<i64>,
 }
 
 const HEALTH_ROWS: Shape = &[
@@ -47,13 +53,16 @@ const HEALTH_ROWS: Shape = &[
     ("told", "bigint"),
     ("paused", "bigint"),
     ("next_probe", "bigint"),
+    ("expires", "bigint"),
+    ("ahead", "bigint"),
 ];
 
 pub(super) fn save_sql(engine: Engine) -> String {
     format!(
         "update webhook_endpoints set failures = r.failed, first_failure_at = r.first_failure, \
              last_success_at = r.last_success, last_error = r.why, down_since = r.down, told_failing = r.told, \
-             paused_until = r.paused, next_probe_at = r.next_probe \
+             paused_until = r.paused, next_probe_at = r.next_probe, certificate_not_after = r.expires, \
+             clock_skew = r.ahead \
          from {} where id = r.endpoint",
         engine.table("$1", HEALTH_ROWS)
     )
@@ -70,7 +79,7 @@ impl Tx {
     ) -> Result<HashMap<EndpointId, Standing>, Error> {
         let (table, lock) = (self.engine().table("$1", KEYS), self.engine().for_update_of("e"));
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select e.id, e.enabled, {} from webhook_endpoints e where e.id in (select r.key from {table}) \
+            "select e.id, e.enabled, {}, {FACTS_COLUMNS} from webhook_endpoints e where e.id in (select r.key from {table}) \
              order by e.id{lock}",
             endpoints::HEALTH_COLUMNS
         )))
@@ -83,8 +92,12 @@ impl Tx {
                 Err(error) if error.is_unreadable() => EndpointHealth::default(),
                 health => health?,
             };
-            let enabled = row.flag("enabled")?;
-            Ok((row.parsed("id")?, Standing { enabled, health }))
+            let standing = Standing {
+                enabled: row.flag("enabled")?,
+                health,
+                facts: facts_from(row)?,
+            };
+            Ok((row.parsed("id")?, standing))
         })?;
         Ok(standings.items.into_iter().collect())
     }
@@ -95,19 +108,23 @@ impl Tx {
     /// [`Error::Database`].
     pub async fn save_standings<'a>(
         &mut self,
-        changed: impl IntoIterator<Item = (EndpointId, &'a EndpointHealth)>,
+        changed: impl IntoIterator<Item = (EndpointId, &'a Standing)>,
     ) -> Result<(), Error> {
-        let rows = changed.into_iter().map(|(id, health)| HealthRow {
-            endpoint: id.to_string(),
-            failed: health.failures,
-            first_failure: health.first_failure_at.map(micros),
-            last_success: health.last_success_at.map(micros),
-            why: opt_kept(health.last_error.as_ref()),
-            down: health.down_since.map(micros),
-            told: i64::from(health.told_failing),
-            paused: health.paused_until.map(micros),
-            next_probe: health.next_probe_at.map(micros),
-        });
+        let rows = changed
+            .into_iter()
+            .map(|(id, Standing { health, facts, .. })| HealthRow {
+                endpoint: id.to_string(),
+                failed: health.failures,
+                first_failure: health.first_failure_at.map(micros),
+                last_success: health.last_success_at.map(micros),
+                why: opt_kept(health.last_error.as_ref()),
+                down: health.down_since.map(micros),
+                told: i64::from(health.told_failing),
+                paused: health.paused_until.map(micros),
+                next_probe: health.next_probe_at.map(micros),
+                expires: facts.certificate_not_after.map(micros),
+                ahead: facts.clock_skew,
+            });
         let rows: Vec<HealthRow> = rows.collect();
         if rows.is_empty() {
             return Ok(());

@@ -1,15 +1,10 @@
 //! What an answer means for a delivery, beyond its status where the service says it otherwise.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
-use crate::clock::retry_after;
 use crate::domain::webhook::AttemptError;
+use crate::domain::webhook::receiver::{ReceiverFacts, SKEW_REFUSED};
 use crate::webhooks::answer::Answer;
-
-/// How far a receiver's clock and ours may differ before it explains a refusal; receivers tolerate 5 minutes.
-const SKEW_LIMIT: Duration = Duration::from_mins(4);
 
 /// What an answer means for the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,11 +61,11 @@ pub(super) fn accepted_by_body(answer: &Answer, now: Timestamp, gone: &[u16], hi
 }
 
 fn is_skewed(answer: &Answer, now: Timestamp) -> bool {
-    answer
-        .date
-        .as_deref()
-        .and_then(retry_after::http_date)
-        .is_some_and(|theirs| now.duration_since(theirs).unsigned_abs() > SKEW_LIMIT)
+    let facts = ReceiverFacts {
+        clock_skew: answer.clock_skew(now),
+        ..ReceiverFacts::default()
+    };
+    facts.differs_by_more_than(SKEW_REFUSED)
 }
 
 #[cfg(test)]

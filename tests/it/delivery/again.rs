@@ -6,6 +6,9 @@ use emgate::app::Error;
 use emgate::clock::Clock as _;
 use emgate::domain::webhook::job::{Job, JobKind, JobState};
 use emgate::domain::webhook::{Delivery, DeliveryState};
+use emgate::runtime::Worker as _;
+use emgate::store::config::Retention;
+use emgate::store::retention::Pruner;
 use emgate::webhooks::{Config, Jobs};
 use jiff::Timestamp;
 use serde_json::json;
@@ -171,4 +174,40 @@ async fn replay_sends_what_the_endpoint_wants_and_never_got() {
     }
     let second = begin(&bench, endpoint.id, JobKind::Replay, begin_at).await;
     assert_eq!(second.total, 0, "it has all by now");
+}
+
+#[tokio::test]
+async fn a_replay_over_what_retention_removed_says_from_when_it_can() {
+    let mut bench = Bench::idle(lab()).await;
+    let kept = Duration::from_hours(24);
+    let retention = Retention {
+        events: kept,
+        ..Retention::default()
+    };
+    let begin_at = bench.clock.now();
+    bench.event().await;
+    bench.advance(Duration::from_hours(30));
+    bench.event().await;
+    let mut pruner = Pruner::new(bench.store.clone(), &retention);
+    pruner.activate().await;
+    bench.verbs = bench.verbs.clone().with_events_kept(kept);
+    let endpoint = bench.endpoint("https://receiver.example/").await;
+    let context = operator();
+    let replay = async |since| {
+        bench
+            .verbs
+            .begin_job(&context, endpoint.id, JobKind::Replay, since)
+            .await
+    };
+    let Err(Error::Invalid(faults)) = replay(begin_at).await else {
+        panic!("it was accepted")
+    };
+    assert_eq!(faults[0].pointer, "/since");
+    let said = faults[0].detail.split_whitespace().find_map(|word| {
+        let word = word.trim_end_matches(';');
+        word.parse::<Timestamp>().ok()
+    });
+    let said = said.unwrap_or_else(|| panic!("no moment in {}", faults[0].detail));
+    assert!(said > begin_at);
+    assert_eq!(replay(said).await.expect("a job").total, 1, "from then on it can");
 }

@@ -84,7 +84,7 @@ impl Bench {
     }
 
     pub fn dispatch(&self) -> DispatcherHealth {
-        self.dispatch_with(Client::new(self.guard.clone(), self.config.timeout))
+        self.dispatch_with(Client::of(self.guard.clone(), &self.config))
     }
 
     pub fn dispatch_with(&self, client: Client) -> DispatcherHealth {

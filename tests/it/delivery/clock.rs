@@ -1,5 +1,7 @@
 //! A clock that is ahead for a while: nothing is given up for an age it does not have.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use emgate::clock::Clock as _;
@@ -7,6 +9,7 @@ use emgate::domain::webhook::DeliveryState;
 
 use super::bench::{Bench, lab, quiet};
 use super::peer::{OK, Peer, Reply};
+use crate::waiting::holds;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -55,5 +58,53 @@ async fn what_waited_for_days_while_the_gateway_was_away_is_tried_before_it_is_g
     peer.now(|_| OK);
     assert!(delivery.next_attempt_at.is_some());
     bench.advance(Duration::from_secs(10));
+    bench.settled(event, DeliveryState::Delivered).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_sends_no_more_at_once_than_the_endpoint_takes() {
+    let (bench, peer) = (
+        Bench::start().await,
+        Peer::answering(Reply::Status(503, "")).await,
+    );
+    let limits = serde_json::json!({"maxConcurrency": 2, "rate": 3});
+    bench.endpoint_with(&peer.url(), limits).await;
+    for _ in 0..8 {
+        bench.event().await;
+    }
+    holds("the first of them", || peer.count() == 3).await;
+    // Everything is due now, and a healthy receiver gets it at its rate.
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = open.clone();
+    peer.now(move |_| Reply::Once(gate.clone()));
+    bench.clock.advance(Duration::from_hours(3));
+    bench.store.deliveries_nudge().now();
+    holds("the first under way", || peer.open() >= 1).await;
+    quiet(&bench).await;
+    assert!(peer.open() <= 2, "{} at once", peer.open());
+    open.store(true, Ordering::SeqCst);
+    holds("the rate is used up", || peer.count() >= 6).await;
+    quiet(&bench).await;
+    assert!(peer.count() <= 6, "{} requests", peer.count());
+    for _ in 0..10 {
+        bench.advance(Duration::from_secs(1));
+        quiet(&bench).await;
+    }
+    for delivery in bench.deliveries().await {
+        assert_eq!(delivery.state, DeliveryState::Delivered);
+    }
+    assert!(peer.most_open() <= 2);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_holds_up_no_new_delivery() {
+    let (bench, peer) = (Bench::start().await, Peer::answering(OK).await);
+    bench
+        .endpoint_with(&peer.url(), serde_json::json!({"rate": 1}))
+        .await;
+    let event = bench.event().await;
+    bench.settled(event, DeliveryState::Delivered).await;
+    bench.clock.set(bench.clock.now() - Duration::from_hours(5));
+    let event = bench.event().await;
     bench.settled(event, DeliveryState::Delivered).await;
 }

@@ -185,7 +185,7 @@ async fn a_retry_sends_the_text_of_the_first_attempt() {
     let slack = bench
         .endpoint_with(
             &peer.url(),
-            json!({"format": "slack", "template": "{\"text\": \"one\"}"}),
+            json!({"format": "slack", "template": "{\"text\": \"one\"}", "rate": 1000}),
         )
         .await;
     let event = bench.event().await;
@@ -267,7 +267,7 @@ async fn a_webhook_that_was_removed_is_tried_once_an_hour_and_announced(
     let removed = bench
         .endpoint_with(
             &peer.url(),
-            json!({"format": format, "eventTypes": ["upstream.unavailable"]}),
+            json!({"format": format, "eventTypes": ["upstream.unavailable"], "rate": 1000}),
         )
         .await;
     bench
@@ -552,5 +552,20 @@ async fn every_request_in_the_documentation_makes_an_endpoint_without_warnings()
             .await;
         let made = made.unwrap_or_else(|fault| panic!("{request}: {fault:?}"));
         assert!(made.warnings.is_empty(), "{request}: {:?}", made.warnings);
+    }
+}
+
+#[tokio::test]
+async fn a_chat_service_gets_no_more_a_second_than_it_takes() {
+    let (bench, peer) = (Bench::start().await, Peer::start(|_| ok_in_words()).await);
+    bench.endpoint_with(&peer.url(), json!({"format": "slack"})).await;
+    for _ in 0..3 {
+        bench.event().await;
+    }
+    for sent in 1..=3 {
+        holds("the next message", || peer.count() == sent).await;
+        quiet(&bench).await;
+        assert_eq!(peer.count(), sent, "one a second");
+        bench.advance(Duration::from_secs(1));
     }
 }

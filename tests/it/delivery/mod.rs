@@ -13,6 +13,8 @@ mod killed;
 mod order;
 mod peer;
 mod peers;
+mod reached;
+mod receivers;
 mod recovery;
 mod restart;
 mod secrets;

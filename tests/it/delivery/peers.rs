@@ -7,6 +7,7 @@ use emgate::domain::webhook::{Attempt, AttemptError, DeliveryState};
 
 use super::bench::Bench;
 use super::peer::{Peer, Reply};
+use crate::waiting::holds;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
@@ -311,4 +312,23 @@ async fn a_receiver_that_cannot_be_reached_is_a_failed_connection_or_a_dns_error
     let event = other.event().await;
     let delivery = other.attempted(event, 1, DeliveryState::Pending).await;
     assert_eq!(delivery.attempts[0].error, Some(AttemptError::Dns));
+}
+
+#[tokio::test]
+async fn a_connection_that_the_receiver_would_keep_is_used_once() {
+    let kept = b"HTTP/1.1 204 No Content\r\nconnection: keep-alive\r\nkeep-alive: timeout=60\r\n\r\n";
+    let (bench, peer) = (
+        Bench::start().await,
+        Peer::answering(Reply::Stall(kept.to_vec())).await,
+    );
+    bench.endpoint(&peer.url()).await;
+    for sent in 1..=3 {
+        let event = bench.event().await;
+        let delivery = bench.settled(event, DeliveryState::Delivered).await;
+        assert_eq!(delivery.attempts.len(), 1);
+        assert_eq!(delivery.attempts[0].exchange.reused, Some(false));
+        // On a connection that it keeps the receiver would have read, and not have counted, a second request.
+        assert_eq!(peer.count(), sent);
+        holds("the sender hangs up", || peer.open() == 0).await;
+    }
 }

@@ -10,14 +10,15 @@ use emgate::webhooks::egress::Resolve;
 use emgate::webhooks::{Client, EgressPolicy};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::bench::lab;
 use super::peer::{Peer, Reply};
 
-struct Loopback;
+pub(super) struct Loopback;
 
 #[async_trait::async_trait]
 impl Resolve for Loopback {
@@ -26,14 +27,14 @@ impl Resolve for Loopback {
     }
 }
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
+pub(super) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
 }
 
 /// A TLS server with a leaf of this authority.
-async fn server(
+pub(super) async fn server(
     authority: &CertifiedIssuer<'static, KeyPair>,
     name: &str,
     change: impl FnOnce(&mut CertificateParams),
@@ -42,14 +43,39 @@ async fn server(
     change(&mut params);
     let key = KeyPair::generate().expect("a key");
     let leaf = params.signed_by(&key, authority).expect("a leaf");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
+    let config = builder()
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], key)
         .expect("a configuration");
+    served(config).await
+}
+
+/// The same, which asks for a certificate of the authority's.
+pub(super) async fn server_asking(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> SocketAddr {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let leaf = params.signed_by(&key, authority).expect("a leaf");
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = builder()
+        .with_client_cert_verifier(clients.build().expect("a verifier"))
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .expect("a configuration");
+    served(config).await
+}
+
+fn builder() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+}
+
+async fn served(config: ServerConfig) -> SocketAddr {
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("an address");
@@ -66,7 +92,7 @@ async fn server(
     addr
 }
 
-fn client(authority: &CertifiedIssuer<'static, KeyPair>) -> Client {
+pub(super) fn client(authority: &CertifiedIssuer<'static, KeyPair>) -> Client {
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

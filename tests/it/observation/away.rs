@@ -120,6 +120,7 @@ async fn readiness_reports_since_when_nothing_was_observed() {
             unknown_after: Duration::from_mins(20),
             endpoints: 50,
             events_kept: Duration::from_hours(30 * 24),
+            attempt: Duration::from_mins(1),
         },
     );
     world.begin(0, 1_000_000).await;

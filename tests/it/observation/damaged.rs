@@ -58,6 +58,7 @@ impl Observatory {
             unknown_after: Duration::from_mins(20),
             endpoints: 50,
             events_kept: Duration::from_hours(30 * 24),
+            attempt: Duration::from_mins(1),
         };
         App::new(rooms, limits)
     }

@@ -1,8 +1,14 @@
 //! A replica ends, or is silent for a while: the other continues its work, and late writes of the first are refused.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use axum::http::StatusCode;
+use emgate::domain::access::Tenancy;
+use emgate::domain::event::{EventType, NewEvent, Routing};
+use emgate::domain::id::{EndpointId, EventId, JobId};
+use emgate::domain::webhook::job::JobState;
+use emgate::store::webhooks::deliveries::DeliveryFilter;
 use serde_json::json;
 use sqlx::Connection as _;
 use tokio::sync::{mpsc, oneshot};
@@ -181,4 +187,68 @@ async fn held_receiver() -> (
     let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, router).await.expect("served") });
     (url, requests)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_replica_goes_on_with_the_job_of_a_killed_one() {
+    const EVENTS: usize = 5000;
+    let shared = Shared::start(&[]).await;
+    let killed = shared.replica().await;
+    let store = shared.store().await;
+    let since = store.clock().now();
+    let mut tx = store.begin().await.expect("begun");
+    for _ in 0..EVENTS {
+        let event = NewEvent {
+            id: EventId::new(store.clock().id()),
+            kind: EventType::UpstreamRecovered,
+            at: store.clock().now(),
+            body: "{}".into(),
+            routing: Routing::default(),
+        };
+        tx.append_event(&event).await.expect("appended");
+    }
+    tx.commit().await.expect("committed");
+    // Held, so that nothing but the job works on them.
+    let wanted = json!({
+        "url": "https://receiver.example/", "enabled": false, "eventTypes": ["upstream.recovered"],
+    });
+    let (status, endpoint) = killed.post("/api/v1/webhook-endpoints", &[], &wanted).await;
+    assert_eq!(status, 201, "{endpoint}");
+    let id = endpoint["id"].as_str().expect("an id");
+    let path = format!("/api/v1/webhook-endpoints/{id}/replay");
+    let (status, job) = killed
+        .post(&path, &[], &json!({"since": since.to_string()}))
+        .await;
+    assert_eq!(
+        (status, &job["total"]),
+        (StatusCode::ACCEPTED.as_u16(), &json!(EVENTS)),
+        "{job}"
+    );
+    let job: JobId = job["id"].as_str().expect("an id").parse().expect("an id");
+    let endpoint: EndpointId = id.parse().expect("an id");
+    let read = async || {
+        let found = store.job(endpoint, job, &Tenancy::All).await;
+        found.expect("read").expect("there")
+    };
+    eventually("the job to run", read, |job| job.state == JobState::Running).await;
+    killed.process.kill();
+    let left = read().await;
+    assert_eq!(
+        left.state,
+        JobState::Running,
+        "it was killed before the end: {left:?}"
+    );
+    let _other = shared.replica().await;
+    let job = eventually("the job to end", read, |job| job.state == JobState::Finished).await;
+    assert_eq!(usize::try_from(job.done).expect("fits"), EVENTS);
+    let filter = DeliveryFilter {
+        endpoint: Some(endpoint),
+        ..DeliveryFilter::default()
+    };
+    let all = store
+        .deliveries(&Tenancy::All, &filter, None, 10_000)
+        .await
+        .expect("read");
+    let events: HashSet<EventId> = all.iter().map(|delivery| delivery.event).collect();
+    assert_eq!((all.len(), events.len()), (EVENTS, EVENTS), "each event once");
 }

@@ -9,7 +9,14 @@ use super::client::Answer;
 use super::receiver::Received;
 
 /// Members whose values depend on how fast the machine is; a session has as many events as were seen of its progress.
-const MEASURED: &[&str] = &["durationMs", "nextAttemptAt", "sequence"];
+const MEASURED: &[&str] = &[
+    "clockSkew",
+    "durationMs",
+    "nextAttemptAt",
+    "phases",
+    "remoteAddress",
+    "sequence",
+];
 
 /// Headers that say nothing of the answer, and those that the client checks in every answer.
 const UNSHOWN: &[&str] = &[

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{ABC, NORDWIND, Things, confined, gateway};
+use crate::support::client::Client;
 use crate::support::receiver::WebhookReceiver;
+use crate::waiting::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_gets_what_its_owner_sees() {
@@ -141,5 +143,33 @@ async fn endpoints_are_shared_by_those_of_the_same_confinement() {
     };
     assert_eq!(tests(&[ABC, NORDWIND]).await, 1);
     assert_eq!(tests(&[ABC]).await, 0);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confined_owner_sees_of_an_inner_receiver_status_and_timing_alone() {
+    let test = gateway().await;
+    let client = confined(&test, &[ABC]);
+    let receiver = WebhookReceiver::start().await;
+    let endpoint = super::endpoint(&client, &receiver.url()).await;
+    let path = format!("/api/v1/webhook-endpoints/{endpoint}/test");
+    let begun = client.post(&path).send().await.expect(202);
+    let link = format!("/api/v1/webhook-deliveries/{}", super::id_of(&begun.body));
+    let read = async |client: &Client| client.get(&link).send().await.expect(200).body;
+    eventually(
+        "the test to arrive",
+        async || read(&client).await,
+        |delivery| delivery["state"] == "delivered",
+    )
+    .await;
+    let (own, operators) = (read(&client).await, read(&test.client).await);
+    let (own, operators) = (&own["attempts"][0], &operators["attempts"][0]);
+    assert!(operators["remoteAddress"].is_string(), "{operators}");
+    assert_eq!(own["remoteAddress"], Value::Null, "{own}");
+    assert_eq!(own["response"], Value::Null);
+    for member in ["status", "durationMs", "phases", "connectionReused"] {
+        assert_eq!(own[member], operators[member], "{member}");
+        assert!(!own[member].is_null(), "{member}");
+    }
     test.stop().await;
 }
