@@ -1,5 +1,5 @@
 //! The gauges that no event changes: what the store holds, what EM allows, how long keys and certificates are good for. Read
-//! every few seconds by one worker, since only here all rooms are in reach (docs/operations.md#metrics).
+//! every few seconds by one worker, since only here all rooms are in reach (docs/operations.md#metrics-and-alerts).
 
 use std::time::Duration;
 

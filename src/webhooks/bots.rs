@@ -103,7 +103,7 @@ fn service(delivery: &Claimed) -> Option<&'static Service> {
         Format::Slack if options.bot.is_some() => Some(&slack::SERVICE),
         Format::Mattermost if options.bot.is_some() => Some(&mattermost::SERVICE),
         // A template has no failover's message, and an event without a failover nothing to edit.
-        Format::Discord if options.template.is_none() => Some(&discord::SERVICE),
+        Format::Discord if delivery.to.keeps_one_message() => Some(&discord::SERVICE),
         _ => None,
     }
 }

@@ -220,10 +220,13 @@ async fn operations_and_events_are_paged_by_cursor_in_both_directions() {
     let events = walk(&test, "/api/v1/events?pageSize=3", "next").await;
     let log: Vec<String> = events.iter().flat_map(ids).collect();
     assert!(log.len() >= 10, "{log:?}");
-    let times: Vec<&str> = events
+    let times: Vec<jiff::Timestamp> = events
         .iter()
         .flat_map(|page| page["items"].as_array().expect("items"))
-        .map(|item| item["timestamp"].as_str().expect("a moment"))
+        .map(|item| {
+            let text = item["timestamp"].as_str().expect("a moment");
+            text.parse().expect("a moment")
+        })
         .collect();
     assert!(times.is_sorted(), "oldest first: {times:?}");
     let after = test

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::client::Answer;
 use crate::support::{PLAN, TestGateway};
 
 const ENDPOINTS: &str = "/api/v1/webhook-endpoints";
@@ -502,5 +503,71 @@ async fn a_job_is_read_where_its_location_says_and_listed() {
         let refused = refused.refused(422, "invalid-request").await;
         assert!(refused.pointers()[0].starts_with(pointer), "{body}");
     }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_never_shown_does_not_follow_an_endpoint_elsewhere() {
+    let test = TestGateway::start().await;
+    let make = async |wanted: Value| {
+        let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
+        made.header("location").to_owned()
+    };
+    let change = async |link: &str, patch: Value| {
+        let request = test.client.request("PATCH", link);
+        request.json(&patch).send().await
+    };
+    let pointers = |answer: &Answer| -> Vec<String> {
+        let errors = answer.body["errors"].as_array().expect("errors").iter();
+        errors
+            .map(|error| error["pointer"].as_str().expect("a pointer").to_owned())
+            .collect()
+    };
+    let elsewhere = json!({"url": "https://elsewhere.example/hook"});
+    let headers =
+        json!({"url": "https://hooks.example/a", "headers": {"Authorization": "Bearer abc", "X-Site": "7"}});
+    let link = make(headers).await;
+    change(&link, json!({"url": "https://hooks.example/b"}))
+        .await
+        .expect(200);
+    let refused = change(&link, elsewhere.clone()).await.expect(422);
+    assert_eq!(pointers(&refused), ["/headers/Authorization"]);
+    let anew = json!({"url": "https://elsewhere.example/hook", "headers": {"Authorization": "Bearer def"}});
+    change(&link, anew).await.expect(200);
+
+    let bot = json!({"url": "https://slack.com/api/", "format": "slack", "bot": {"token": "xoxb-1", "channel": "C1"}});
+    let link = make(bot).await;
+    let refused = change(&link, elsewhere).await.expect(422);
+    assert_eq!(pointers(&refused), ["/bot/token"]);
+
+    // Under another format the address would be shown.
+    let link = make(json!({"url": "https://hooks.slack.com/services/T0/B0/hush", "format": "slack"})).await;
+    let refused = change(&link, json!({"format": "standard"})).await.expect(422);
+    assert_eq!(pointers(&refused), ["/url"]);
+    assert!(!refused.text.contains("hush"), "{}", refused.text);
+
+    // A mask that stands for nothing.
+    for (wanted, pointer) in [
+        (
+            json!({"url": "https://slack.com/api/", "format": "slack", "bot": {"token": "***", "channel": "C1"}}),
+            "/bot/token",
+        ),
+        (
+            json!({"url": "https://events.pagerduty.com/v2/enqueue", "format": "pagerduty", "routingKey": "***"}),
+            "/routingKey",
+        ),
+    ] {
+        let refused = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(422);
+        assert_eq!(pointers(&refused), [pointer]);
+    }
+    let forgotten = json!({"url": "https://hooks.slack.com/services/T0/B0/x"});
+    let made = test
+        .client
+        .post(ENDPOINTS)
+        .json(&forgotten)
+        .send()
+        .await
+        .expect(201);
+    assert_eq!(made.body["warnings"][0]["pointer"], "/url", "{}", made.text);
     test.stop().await;
 }

@@ -6,6 +6,7 @@
 
 mod again;
 mod connection;
+mod kept;
 mod messages;
 mod secrets;
 mod settings;
@@ -298,7 +299,17 @@ impl Webhooks {
         }
         let (after, stored) = (&endpoint.settings.connection, &was.connection);
         self.check_connection(after, stored, &mut faults);
+        let address_given = target.is_some();
         let target = target.unwrap_or_else(|| sealed.target.clone());
+        let old = kept::Endpoint {
+            settings: &was,
+            target: &sealed.target,
+        };
+        let new = kept::Endpoint {
+            settings: &endpoint.settings,
+            target: &target,
+        };
+        kept::check(&old, &new, address_given, &mut faults);
         check_credentials(Some(&target), &endpoint.settings, &mut faults);
         if was.options.template != endpoint.settings.options.template
             || was.format != endpoint.settings.format

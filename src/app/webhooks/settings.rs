@@ -119,6 +119,9 @@ pub(super) fn replaced(
     settings
 }
 
+/// What is said of a mask that stands for nothing.
+const NOTHING_KEPT: &str = "stands for a value that is not shown, and there is none";
+
 /// Applies a patch by RFC 7396: an absent member stays, null resets it to its default.
 pub(super) fn apply(mut patch: WebhookEndpointPatch, settings: &mut Settings, faults: &mut Vec<FieldError>) {
     connection::apply(&mut patch, &mut settings.connection, faults);
@@ -155,6 +158,11 @@ pub(super) fn apply(mut patch: WebhookEndpointPatch, settings: &mut Settings, fa
     match patch.routing_key {
         // The masked value of a read, sent back: the stored value stays.
         Some(Some(key)) if is_masked(&key, taken.routing_key.is_some()) => {}
+        Some(Some(key)) if key == MASK => {
+            // Instead of what the format says of a key that is missing.
+            taken.routing_key = Some(key.into());
+            faults.push(FieldError::new("/routingKey", NOTHING_KEPT));
+        }
         Some(key) => {
             taken.routing_key = key.map(|key| options::value(&key, "/routingKey", faults).into());
         }
@@ -210,6 +218,10 @@ fn apply_bot(
     }
     let token = match wanted.token {
         Some(token) if is_masked(&token, before.is_some()) => None,
+        Some(token) if token == MASK => {
+            faults.push(FieldError::new("/bot/token", NOTHING_KEPT));
+            Some(token.into())
+        }
         Some(token) => Some(options::value(&token, "/bot/token", faults).into()),
         None => None,
     };
@@ -259,8 +271,7 @@ fn apply_headers(
             // The masked value of a read, sent back: the stored value stays.
             Some(value) if value == MASK && headers.get(&name).is_some() => {}
             Some(value) if value == MASK => {
-                let detail = "stands for a value that is not shown, and there is none of this name";
-                faults.push(FieldError::new(pointer(), detail));
+                faults.push(FieldError::new(pointer(), NOTHING_KEPT));
             }
             Some(value) => {
                 if let Err(detail) = headers.set(&name, &value) {

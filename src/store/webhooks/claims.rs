@@ -107,9 +107,20 @@ impl Tx {
         if begun.is_empty() {
             return Ok(claims);
         }
+        // Edits of one message keep to a pace of their own, and most are overtaken before they are sent.
+        let edits = |lane: &str| {
+            let share = shares.iter().find(|share| share.lane.key == lane);
+            share.is_some_and(|share| share.lane.rate.is_none())
+                && lane.parse().is_ok_and(|id: EndpointId| {
+                    destinations.get(&id).is_some_and(|to| to.keeps_one_message())
+                })
+        };
         let mut of_lanes: HashMap<String, u32> = HashMap::new();
         for row in &begun {
-            *of_lanes.entry(row.text("lane")?).or_default() += 1;
+            let lane = row.text("lane")?;
+            if !edits(&lane) {
+                *of_lanes.entry(lane).or_default() += 1;
+            }
         }
         self.use_up_rates(shares, &of_lanes, now).await?;
         let bodies = self.bodies(&begun).await?;

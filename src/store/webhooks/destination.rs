@@ -38,6 +38,15 @@ pub struct Destination {
     pub connection: Connection,
 }
 
+impl Destination {
+    /// Whether a failover is one message there, which is edited.
+    #[must_use]
+    pub fn keeps_one_message(&self) -> bool {
+        let is_discord = self.format == Format::Discord && self.options.template.is_none();
+        self.options.bot.is_some() || is_discord
+    }
+}
+
 /// What is read of an endpoint's row.
 pub(super) const COLUMNS: &str = "url, secret, headers, format, signing_key, signs_v1a, previous_secret, \
      previous_signing_key, body_signature, format_options, connection";

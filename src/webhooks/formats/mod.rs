@@ -239,8 +239,19 @@ fn address_warning(format: Format, bot: bool, target: &TargetUrl) -> Option<Stri
     match (format, bot) {
         (Format::Slack, true) => slack::API.warning(target),
         (_, true) => None,
+        (_, false) if of(format)?.shape.is_any() => meant_for(target),
         (_, false) => of(format)?.shape.warning(target),
     }
+}
+
+/// An address of a chat service whose format was not asked for: the service would refuse the bodies, and the address, which
+/// is a credential there, is not masked.
+fn meant_for(target: &TargetUrl) -> Option<String> {
+    let row = FORMATS.iter().find(|row| row.shape.fits(target))?;
+    let (service, format) = (row.shape.service, row.format.as_str());
+    Some(format!(
+        "this looks like an address of {service}, which takes the format {format}"
+    ))
 }
 
 /// The formats that can be sent.

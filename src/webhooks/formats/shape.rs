@@ -30,10 +30,23 @@ impl Shape {
         parameters: &[],
     };
 
+    /// Whether any address will do.
+    pub(super) const fn is_any(&self) -> bool {
+        self.service.is_empty()
+    }
+
+    /// Whether an address is one of the service's own hosts, and looks as they do.
+    pub(super) fn fits(&self, target: &TargetUrl) -> bool {
+        !self.hosts.is_empty() && self.looks_right(target)
+    }
+
+    fn looks_right(&self, target: &TargetUrl) -> bool {
+        self.names(target) && target.url().path().contains(self.path) && self.asks(target)
+    }
+
     /// What is odd about an address, if anything is; nothing of the address is repeated.
     pub(super) fn warning(&self, target: &TargetUrl) -> Option<String> {
-        let known = self.service.is_empty()
-            || (self.names(target) && target.url().path().contains(self.path) && self.asks(target));
+        let known = self.is_any() || self.looks_right(target);
         let (service, looks_like) = (self.service, self.looks_like);
         (!known).then(|| format!("this does not look like an address of {service}, such as {looks_like}"))
     }
