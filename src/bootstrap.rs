@@ -335,7 +335,7 @@ impl Gateway {
 /// [`Error`].
 pub async fn serve(config: Config, manager: ServiceManager) -> Result<(), Error> {
     let _alive = manager.keep_alive();
-    let outcome = serve_watched(config, &manager).await;
+    let outcome = Box::pin(serve_watched(config, &manager)).await;
     if let Err(error) = &outcome {
         manager.status(&error.to_string()).await;
     }

@@ -1,4 +1,4 @@
-//! What the service manager is told, by the protocol of systemd (sd_notify(3)): ready, reloading, stopping, alive.
+//! What the service manager is told, by the protocol of systemd (`sd_notify(3)`): ready, reloading, stopping, alive.
 //!
 //! Without `NOTIFY_SOCKET`, and on systems other than Linux, nothing is sent. A message that cannot be sent is logged
 //! once and fails nothing: the gateway's work does not depend on who watches it.

@@ -27,7 +27,7 @@ async fn start_reload_and_stop_are_told_in_order(#[case] manager: ServiceManager
     assert_eq!(manager.next(), OPENS);
     assert_eq!(manager.next(), EXTENDS);
     let ready = format!("READY=1\nSTATUS=accepts requests on {}", world.gateway.addr);
-    assert_eq!(manager.until("READY=1"), [ready.clone()]);
+    assert_eq!(manager.until("READY=1"), std::slice::from_ref(&ready));
     let (status, _, body) = world.ask("/api/v1/operations").await;
     assert_eq!(status, 200, "{body}");
 

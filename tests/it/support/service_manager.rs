@@ -18,7 +18,7 @@ impl ServiceManager {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("bound");
-        Self::of(socket, path.display().to_string(), folder)
+        Self::of(socket, &path.display().to_string(), folder)
     }
 
     /// At an abstract name.
@@ -27,10 +27,10 @@ impl ServiceManager {
         let name = folder.path().display().to_string();
         let address = SocketAddr::from_abstract_name(&name).expect("an address");
         let socket = UnixDatagram::bind_addr(&address).expect("bound");
-        Self::of(socket, format!("@{name}"), folder)
+        Self::of(socket, &format!("@{name}"), folder)
     }
 
-    fn of(socket: UnixDatagram, name: String, folder: tempfile::TempDir) -> Self {
+    fn of(socket: UnixDatagram, name: &str, folder: tempfile::TempDir) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).expect("set");
         Self {
             socket,
