@@ -35,6 +35,9 @@ systemd-analyze verify --man=no /usr/lib/systemd/system/emgate.service /usr/lib/
 # Other units of the image may have their faults.
 ! grep emgate /tmp/verify || fail 'systemd has something against the units'
 
+[ -s /usr/share/man/man1/emgate.1.gz ] && [ -s /usr/share/man/man1/emgate-serve.1.gz ] || fail 'has no manual pages'
+[ -s /usr/share/bash-completion/completions/emgate ] || fail 'has no completions'
+
 step 'a check before the configuration says what is missing'
 ! emgate check --config $config 2>/tmp/check || fail 'finds the empty configuration good'
 grep -q 'upstream.url' /tmp/check || fail "does not say that upstream.url is missing: $(cat /tmp/check)"

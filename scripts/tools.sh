@@ -227,6 +227,11 @@ systemd() {
     have systemd-analyze || apt_install systemd
 }
 
+# What reads manual pages and completions.
+manual() {
+    { have man && have mandoc && have zsh && have fish; } || apt_install man-db groff-base mandoc zsh fish
+}
+
 packages() {
     nfpm
     systemd
@@ -240,7 +245,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | systemd | packages | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | systemd | packages | image) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done
