@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd manual packages openapi openapi-check sdk-check guides oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd manual packages portable openapi openapi-check sdk-check guides oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -69,6 +69,9 @@ manual: $(BINARY) ## The manual pages read by man and mandoc, the completions by
 
 packages: $(BINARY) ## The .deb and the .rpm; the .deb lives in a fresh Debian 12 and 13 with systemd (needs root)
 	scripts/packages.sh $(BINARY)
+
+portable: ## A release binary that runs with glibc 2.28 and newer (Debian 10, RHEL 8)
+	scripts/portable.sh
 
 openapi: ## Record the examples of the mirror and write openapi/emgate.v1.json anew
 	mkdir -p openapi

