@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd packages openapi openapi-check sdk-check chat pictures guides prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -21,8 +21,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, units of systemd, OpenAPI document, generated clients and requests, chat messages, guides, alerts, identity provider, documentation page in a browser
-	@scripts/steps.sh lint unit helm systemd openapi-check sdk-check chat guides prometheus oidc api-fuzz-short browser
+test: ## Everything CI runs: lint, tests, chart, units of systemd, manual pages, OpenAPI document, generated clients and requests, chat messages, guides, alerts, identity provider, documentation page in a browser
+	@scripts/steps.sh lint unit helm systemd manual openapi-check sdk-check chat guides prometheus oidc api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -64,8 +64,14 @@ helm: $(BINARY) ## Lint, render and validate the chart, and run its test pod's c
 systemd: ## The units of systemd: verified, and how exposed systemd finds them
 	scripts/systemd.sh
 
+manual: $(BINARY) ## The manual pages read by man and mandoc, the completions by their shells
+	scripts/manual.sh $(BINARY)
+
 packages: $(BINARY) ## The .deb and the .rpm; the .deb lives in a fresh Debian 12 and 13 with systemd (needs root)
 	scripts/packages.sh $(BINARY)
+
+portable: ## A release binary that runs with glibc 2.28 and newer (Debian 10, RHEL 8)
+	scripts/portable.sh
 
 openapi: ## Record the examples of the mirror and write openapi/emgate.v1.json anew
 	mkdir -p openapi

@@ -31,9 +31,12 @@ apt-get install --quiet --yes "$here/old.deb" >/tmp/apt 2>&1 || { cat /tmp/apt; 
 [ "$(stat -c '%a %U' $config)" = '640 root' ] || fail "the configuration is $(stat -c '%a %U' $config)"
 ! systemctl --quiet is-active emgate.service || fail 'runs before it is configured'
 ! systemctl --quiet is-enabled emgate.service || fail 'is enabled before it is configured'
-systemd-analyze verify /usr/lib/systemd/system/emgate.service /usr/lib/systemd/system/emgate@.service >/tmp/verify 2>&1 || true
+systemd-analyze verify --man=no /usr/lib/systemd/system/emgate.service /usr/lib/systemd/system/emgate@.service >/tmp/verify 2>&1 || true
 # Other units of the image may have their faults.
 ! grep emgate /tmp/verify || fail 'systemd has something against the units'
+
+[ -s /usr/share/man/man1/emgate.1.gz ] && [ -s /usr/share/man/man1/emgate-serve.1.gz ] || fail 'has no manual pages'
+[ -s /usr/share/bash-completion/completions/emgate ] || fail 'has no completions'
 
 step 'a check before the configuration says what is missing'
 ! emgate check --config $config 2>/tmp/check || fail 'finds the empty configuration good'
@@ -65,6 +68,10 @@ TOML
 configure $config emgate 8080
 printf 'EMGATE_LOG=emgate=debug,info\n' >/etc/default/emgate
 systemctl enable --quiet --now emgate.service
+says() { systemctl show --property StatusText --value emgate.service | grep -q "$1"; }
+# `systemctl start` came back when requests were accepted, not before.
+emgate health --config $config || fail 'is started before it accepts requests'
+says '^accepts requests on 127.0.0.1:8080$' || fail 'does not say that it accepts requests'
 until_true 60 ready $config || fail 'does not become ready'
 
 step 'it runs with nothing that it does not need'
@@ -82,8 +89,27 @@ systemctl reload emgate.service
 heard() { journalctl --quiet --unit emgate.service | grep -q SIGHUP; }
 until_true 20 heard || fail 'does not hear of a reload'
 [ "$(main_pid emgate.service)" = "$pid" ] || fail 'a reload ends the process'
+until_true 20 says '^accepts requests' || fail 'does not say that the reload is over'
+systemctl --quiet is-active emgate.service || fail 'is not active after a reload'
 kill -KILL "$pid"
 until_true 60 changed_pid "$pid" || fail 'does not come back after a crash'
+
+step 'a process that is stuck is ended and started again'
+[ "$(systemctl show --property WatchdogUSec --value emgate.service)" = 1min ] || fail 'has no watchdog'
+mkdir -p /run/systemd/system/emgate.service.d
+printf '[Service]\nWatchdogSec=3s\n' >/run/systemd/system/emgate.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl restart emgate.service
+until_true 60 ready $config || fail 'does not start with a short watchdog'
+pid=$(main_pid emgate.service)
+sleep 7
+[ "$(main_pid emgate.service)" = "$pid" ] || fail 'the watchdog ends a process that is alive'
+kill -STOP "$pid"
+until_true 60 changed_pid "$pid" || fail 'the watchdog does not end a process that is stuck'
+rm -r /run/systemd/system/emgate.service.d
+systemctl daemon-reload
+systemctl restart emgate.service
+until_true 60 ready $config || fail 'does not start again'
 
 step 'a second instance has its own configuration, secrets, store, and TLS on a port of the system'
 mkdir -m 0700 /etc/emgate/site-b.secrets

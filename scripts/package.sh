@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the .deb and the .rpm from a binary.
 #
-#   scripts/package.sh [BINARY [FOLDER]]
+#   scripts/package.sh [BINARY [FOLDER]]     a binary with the feature `manual`, which is on by default
 #
 # VERSION=0.1.1 for another version than that of Cargo.toml, COMPRESSION=gzip for speed.
 set -euo pipefail
@@ -38,28 +38,32 @@ cat >"$work/changelog.yaml" <<YAML
     - note: Version $version; /usr/share/doc/emgate/changelog.gz says what is new.
 YAML
 
-# A program that can write its manual page and its completions has them in the package.
-slot() {
-    local file=$root/$1
-    shift
-    if "$root/usr/bin/emgate" "$@" >"$work/slot" 2>/dev/null; then
-        install -D -m 0644 "$work/slot" "$file"
-    else
-        printf 'package: no %s: the program does not know emgate %s\n' "${file#"$root"/}" "$*" >&2
-    fi
+# The manual pages and the completions come from the program itself; one that was built without them makes no package.
+pages=$work/pages
+"$root/usr/bin/emgate" man --date "$time" "$pages" || {
+    printf 'package: the program cannot write its manual pages; build it with --features manual\n' >&2
+    exit 1
 }
-slot usr/share/man/man1/emgate.1 man
-[ ! -f "$root/usr/share/man/man1/emgate.1" ] || gzip -9n "$root/usr/share/man/man1/emgate.1"
-slot usr/share/bash-completion/completions/emgate completions bash
-slot usr/share/zsh/vendor-completions/_emgate completions zsh
-slot usr/share/fish/vendor_completions.d/emgate.fish completions fish
+gzip -9n "$pages"/*.1
+completions() { # SHELL FILE
+    mkdir -p "$root/$(dirname "$2")"
+    "$root/usr/bin/emgate" completions "$1" >"$root/$2"
+}
+completions bash usr/share/bash-completion/completions/emgate
+completions zsh usr/share/zsh/vendor-completions/_emgate
+completions fish usr/share/fish/vendor_completions.d/emgate.fish
+chmod -R u=rwX,go=rX "$root/usr/share" "$pages"
 
-find "$root" "$documents" -exec touch --no-dereference --date "@$time" {} +
+find "$root" "$documents" "$pages" -exec touch --no-dereference --date "@$time" {} +
 mkdir -p "$out"
+for page in "$pages"/*.gz; do
+    printf -- '  - {src: "%s", dst: "/usr/share/man/man1/%s", type: doc, packager: rpm}\n' "$page" "$(basename "$page")"
+done >"$work/pages.yaml"
 # nfpm itself reads variables in a few fields alone.
 sed -e "s|\${PACKAGE_ARCH}|$(dpkg --print-architecture)|; s|\${PACKAGE_VERSION}|$version|; s|\${PACKAGE_GLIBC}|$glibc|" \
     -e "s|\${PACKAGE_TIME}|$(date -u -d "@$time" +%Y-%m-%dT%H:%M:%SZ)|; s|\${PACKAGE_CHANGELOG}|$work/changelog.yaml|" \
-    -e "s|\${PACKAGE_COMPRESSION}|${COMPRESSION:-xz}|" -e "s|\${PACKAGE_ROOT}|$root|; s|\${PACKAGE_DOCUMENTS}|$documents|g" packaging/nfpm.yaml >"$work/nfpm.yaml"
+    -e "s|\${PACKAGE_COMPRESSION}|${COMPRESSION:-xz}|" -e "s|\${PACKAGE_ROOT}|$root|; s|\${PACKAGE_DOCUMENTS}|$documents|g" \
+    -e "s|\${PACKAGE_PAGES}|$pages|" -e "/manual pages of the .rpm follow/r $work/pages.yaml" packaging/nfpm.yaml >"$work/nfpm.yaml"
 export SOURCE_DATE_EPOCH=$time
 for kind in deb rpm; do
     .tools/bin/nfpm package --config "$work/nfpm.yaml" --packager "$kind" --target "$out/" >"$work/log" 2>&1 || {

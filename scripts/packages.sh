@@ -42,7 +42,7 @@ fresh() {
     local base=.tools/roots/$1.tar
     if [ ! -s "$base" ]; then
         mkdir -p .tools/roots
-        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates "$1" "$base.part" \
+        mmdebstrap --quiet --format=tar --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates "$1" "$base.part" \
             >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "mmdebstrap cannot make $1"; }
         mv "$base.part" "$base"
     fi

@@ -14,7 +14,8 @@ trap 'rm -rf "$work"' EXIT
 for unit in packaging/systemd/*.service; do
     # The program is not installed here: something that is stands for it.
     sed 's|^ExecStart=/usr/bin/emgate|ExecStart=/bin/true|' "$unit" >"$work/$(basename "$unit")"
-    systemd-analyze verify "$work/$(basename "$unit")" 2>"$work/said" || true
+    # The manual page is not installed either.
+    systemd-analyze verify --man=no "$work/$(basename "$unit")" 2>"$work/said" || true
     [ ! -s "$work/said" ] || { cat "$work/said" >&2; fail "$unit is not silent in systemd-analyze verify"; }
     systemd-analyze security --offline=true --threshold=15 --no-pager "$unit" >"$work/security" || {
         grep '✗' "$work/security" >&2

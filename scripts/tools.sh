@@ -257,8 +257,18 @@ prometheus() {
         fail "cannot write the templates of Alertmanager to $templates"
 }
 
+# What links against the glibc of an older system.
+zigbuild() {
+    pip_venv zigbuild cargo-zigbuild==0.24.0 ziglang==0.17.0
+}
+
 systemd() {
     have systemd-analyze || apt_install systemd
+}
+
+# What reads manual pages and completions.
+manual() {
+    { have man && have mandoc && have zsh && have fish; } || apt_install man-db groff-base mandoc zsh fish
 }
 
 packages() {
@@ -274,7 +284,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | prometheus | systemd | packages | image) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | image | zigbuild) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

@@ -8,6 +8,8 @@
 pub mod audit;
 pub mod check;
 mod gauges;
+mod reload;
+mod service_manager;
 mod shares;
 
 use std::net::SocketAddr;
@@ -17,6 +19,8 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use self::reload::Reload;
+pub use self::service_manager::ServiceManager;
 use crate::app::{self, App, ApprovalClock};
 use crate::auth::{self, Verifier};
 use crate::clock::{SharedClock, SystemClock};
@@ -93,7 +97,7 @@ pub struct Gateway {
     tasks: Tasks,
     heartbeat: AbortOnDropHandle<()>,
     _notifications: AbortOnDropHandle<()>,
-    reload: Nudge,
+    reload: Reload,
     stop_serving: CancellationToken,
     server: AbortOnDropHandle<Result<(), http::ServerError>>,
 }
@@ -105,7 +109,7 @@ struct Starting {
     clock: SharedClock,
     startup: http::Startup,
     tasks: Tasks,
-    reload: Nudge,
+    reload: Reload,
     stop_serving: CancellationToken,
     server: AbortOnDropHandle<Result<(), http::ServerError>>,
 }
@@ -130,10 +134,8 @@ impl Starting {
         let stop_serving = CancellationToken::new();
         let (settings, router, stop) = (config.server.clone(), startup.router(), stop_serving.clone());
         let tls = certificate.as_ref().map(http::Certificate::served);
-        let (tasks, reload) = (Tasks::new(), Nudge::default());
-        if let Some(certificate) = certificate {
-            tasks.drive(certificate, reload.clone());
-        }
+        let tasks = Tasks::new();
+        let reload = Reload::drive(certificate, &tasks);
         let server =
             tokio::spawn(async move { http::serve(&settings, router, listener, tls, stop, DRAIN).await });
         Ok(Self {
@@ -337,16 +339,28 @@ impl Gateway {
 }
 
 /// Runs the gateway until it is asked to stop (SIGTERM or SIGINT; a second one ends it at once). SIGHUP
-/// never ends it.
+/// never ends it. The service manager is told of each step.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn serve(config: Config) -> Result<(), Error> {
+pub async fn serve(config: Config, manager: ServiceManager) -> Result<(), Error> {
+    let _alive = manager.keep_alive();
+    let outcome = Box::pin(serve_watched(config, &manager)).await;
+    if let Err(error) = &outcome {
+        manager.status(&error.to_string()).await;
+    }
+    outcome
+}
+
+async fn serve_watched(config: Config, manager: &ServiceManager) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
     let starting = Starting::listen(config).await?;
-    let reload = starting.reload.clone();
+    manager
+        .status("opens the store; migrations may take some time")
+        .await;
+    let mut reload = starting.reload.clone();
     let mut gateway = {
-        let finish = starting.finish();
+        let finish = manager.patiently(starting.finish());
         tokio::pin!(finish);
         loop {
             tokio::select! {
@@ -354,13 +368,16 @@ pub async fn serve(config: Config) -> Result<(), Error> {
                 signal = signals.next() => match signal {
                     Signal::Stop(signal) => {
                         tracing::info!(signal, "stopped during the start");
+                        manager.stopping("stopped during the start").await;
                         return Ok(());
                     }
-                    Signal::Reload => reload_certificate(&reload),
+                    // Of a reload the service manager hears nothing now: its end would be taken for that of the start.
+                    Signal::Reload => reload.now().await,
                 },
             }
         }
     };
+    manager.ready(gateway.addr).await;
     let outcome = loop {
         tokio::select! {
             signal = signals.next() => match signal {
@@ -368,11 +385,18 @@ pub async fn serve(config: Config) -> Result<(), Error> {
                     tracing::info!(signal, "stopping");
                     break Ok(());
                 }
-                Signal::Reload => reload_certificate(&gateway.reload),
+                Signal::Reload => {
+                    manager.reloading().await;
+                    gateway.reload.now().await;
+                    manager.ready(gateway.addr).await;
+                }
             },
             error = gateway.broken() => break Err(error),
         }
     };
+    manager
+        .stopping("finishes the requests and deliveries in progress")
+        .await;
     let at_once = async {
         loop {
             if let Signal::Stop(signal) = signals.next().await {
@@ -381,7 +405,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         }
     };
     tokio::select! {
-        stopped = gateway.stop() => outcome.and(stopped),
+        stopped = manager.patiently(gateway.stop()) => outcome.and(stopped),
         signal = at_once => {
             tracing::warn!(signal, "stopped immediately, without waiting for the work in progress");
             outcome
@@ -395,11 +419,6 @@ fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> E
         Ok(Err(error)) => Error::Server(error),
         Ok(Ok(())) | Err(_) => Error::ServerEnded,
     }
-}
-
-fn reload_certificate(reload: &Nudge) {
-    tracing::info!("SIGHUP: the files of server.tls are read again; other settings need a restart");
-    reload.now();
 }
 
 /// What the process is asked to do.

@@ -10,6 +10,8 @@ pub mod client;
 pub mod convert;
 pub mod health;
 pub mod inspect;
+#[cfg(feature = "manual")]
+pub mod manual;
 pub mod serve;
 pub mod token;
 

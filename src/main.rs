@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+#[cfg(feature = "manual")]
+use clap::CommandFactory as _;
 use clap::{Parser, Subcommand};
 use emgate::{
     cli::{self, Failure},
@@ -37,6 +39,9 @@ enum Command {
     Audit(cli::audit::Args),
     /// Check what `serve` needs: configuration, listener, store, and a real logon with every account
     Check(cli::check::Args),
+    /// Print the completions of a shell
+    #[cfg(feature = "manual")]
+    Completions(cli::manual::CompletionsArgs),
     /// Convert one of Enterprise Manager's documents between XML and the JSON of the API
     Convert(cli::convert::Args),
     /// Print the event log of a running gateway, and follow it
@@ -45,6 +50,9 @@ enum Command {
     Health(cli::health::Args),
     /// Forward events to a receiver on this machine, signed as webhooks
     Listen(cli::client::listen::Args),
+    /// Write the manual pages of this program
+    #[cfg(feature = "manual")]
+    Man(cli::manual::ManArgs),
     /// Show, await or cancel an operation of a running gateway
     Operation(cli::client::operation::Args),
     /// Print the OpenAPI document of the API
@@ -73,6 +81,8 @@ impl Command {
             #[cfg(feature = "demo")]
             Self::Simulate(_) => "info",
             Self::Serve(_) => "info",
+            #[cfg(feature = "manual")]
+            Self::Completions(_) | Self::Man(_) => "error",
             Self::Audit(_)
             | Self::Check(_)
             | Self::Convert(_)
@@ -108,9 +118,13 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Audit(args) => block_on(cli::audit::run(&args))?,
         Command::Check(args) => block_on(cli::check::run(&args))?,
+        #[cfg(feature = "manual")]
+        Command::Completions(args) => cli::manual::completions(&args, CommandLine::command()),
         Command::Convert(args) => cli::convert::run(&args),
         Command::Events(args) => block_on(cli::client::events::run(&args))?,
         Command::Listen(args) => block_on(cli::client::listen::run(&args))?,
+        #[cfg(feature = "manual")]
+        Command::Man(args) => cli::manual::man(&args, CommandLine::command()),
         Command::Operation(args) => block_on(cli::client::operation::run(&args))?,
         Command::Plan(args) => block_on(cli::client::plan::run(&args))?,
         Command::Health(args) => block_on(cli::health::run(&args))?,

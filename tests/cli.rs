@@ -11,6 +11,10 @@
     reason = "a test that meets the unexpected shall end loudly"
 )]
 
+#[cfg(feature = "manual")]
+#[path = "cli/manual.rs"]
+mod manual;
+
 use std::{
     io::Write as _,
     path::Path,
@@ -92,10 +96,14 @@ const COMMANDS: &[&str] = &[
     "demo",
     "audit",
     "check",
+    #[cfg(feature = "manual")]
+    "completions",
     "convert",
     "events",
     "health",
     "listen",
+    #[cfg(feature = "manual")]
+    "man",
     "openapi",
     "operation",
     "plan",

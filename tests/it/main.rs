@@ -99,6 +99,8 @@ mod restarts; // real processes, killed and started again
 mod rust_source; // modules and paths of the source, read for the guards
 #[cfg(feature = "demo")]
 mod server_tls; // the listener's certificate while the gateway runs, and SIGHUP
+#[cfg(all(feature = "demo", target_os = "linux"))]
+mod service_manager; // what the service manager is told: ready, reloading, stopping, alive
 #[cfg(feature = "demo")]
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]

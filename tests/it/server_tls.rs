@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+#[cfg(target_os = "linux")]
+use crate::support::service_manager::ServiceManager;
 use crate::support::world::{World, stats};
 use crate::waiting::eventually;
 
@@ -39,11 +41,16 @@ struct Served {
 
 impl Served {
     fn start(folder: tempfile::TempDir) -> Self {
+        Self::start_with(folder, "A=b")
+    }
+
+    /// The same with one more variable.
+    fn start_with(folder: tempfile::TempDir, variable: &str) -> Self {
         let at = |key: &str, file: &str| {
             format!("EMGATE_SERVER__TLS__{key}={}", folder.path().join(file).display())
         };
         let (cert, key) = (at("CERT_FILE", "tls.crt"), at("KEY_FILE", "tls.key"));
-        let world = World::begin_by(&["env", &cert, &key], &[]);
+        let world = World::begin_by(&["env", &cert, &key, variable], &[]);
         Self { world, folder }
     }
 
@@ -179,6 +186,24 @@ async fn sighup_has_the_pair_read_again() {
     served.world.gateway.hangup();
     served.line(HANGUP);
     served.until(&second).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_reload_is_over_when_the_new_pair_is_served() {
+    let (first, second) = (pair("first.example"), pair("second.example"));
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &first);
+    let manager = ServiceManager::at_path();
+    let served = Served::start_with(folder, manager.variable());
+    manager.until("READY=1");
+    for pair in [second, first] {
+        write(served.folder.path(), &pair);
+        served.world.gateway.hangup();
+        manager.until("RELOADING=1");
+        manager.until("READY=1");
+        assert_eq!(served.leaf().await, pair.der);
+    }
 }
 
 #[tokio::test]

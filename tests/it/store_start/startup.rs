@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use super::{emgate, gateway};
 use crate::support::postgres::{Database, database};
 use crate::support::process::Process;
+#[cfg(target_os = "linux")]
+use crate::support::service_manager::ServiceManager;
 use crate::support::{client, token};
 use crate::waiting::eventually;
 
@@ -176,6 +178,32 @@ async fn a_start_that_waits_for_another_program_on_its_file_says_so() {
         .await
         .expect("let go");
     until_open(&mut process).await;
+    assert!(process.terminate().success());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_manager_is_asked_for_time_until_the_store_is_open() {
+    let database = database().await;
+    let mut other = sqlx::PgConnection::connect(&database.url)
+        .await
+        .expect("connected");
+    other.lock().await.expect("the lock of migrations");
+    let manager = ServiceManager::at_path();
+    let (_, socket) = manager.variable().split_once('=').expect("a variable");
+    let key = database.key_file.display().to_string();
+    let mut process = gateway(&[(URL, &database.url), (KEY, &key), ("NOTIFY_SOCKET", socket)]);
+    manager.until("EXTEND_TIMEOUT_USEC=");
+    // A reload now is done and not told: its end would be taken for the end of the start.
+    process.hangup();
+    process.wait_for_line("SIGHUP: the files of server.tls are read again; other settings need a restart");
+    is_starting(&mut process).await;
+    other.unlock().await.expect("let go");
+    let said = manager.until("READY=1");
+    assert!(
+        !said.iter().any(|message| message.contains("RELOADING")),
+        "{said:?}"
+    );
     assert!(process.terminate().success());
 }
 

@@ -16,6 +16,8 @@ pub mod process;
 pub mod receiver;
 pub mod schema_check;
 pub mod scripted_server;
+#[cfg(target_os = "linux")]
+pub mod service_manager;
 pub mod snapshot;
 pub mod sse;
 pub mod tcp_gate;
