@@ -15,6 +15,7 @@ pub mod manual;
 pub mod serve;
 pub mod token;
 
+use std::ops::ControlFlow;
 use std::{
     io::{self, Write as _},
     path::PathBuf,
@@ -134,11 +135,18 @@ pub fn openapi() -> Result<(), Failure> {
 /// # Errors
 /// When stdout cannot be written for another reason.
 pub fn output(bytes: &[u8]) -> Result<(), Failure> {
+    stream_output(bytes).map(|_| ())
+}
+
+/// The same for output that does not end by itself: it breaks off when its reader has gone.
+///
+/// # Errors
+/// When stdout cannot be written for another reason.
+pub fn stream_output(bytes: &[u8]) -> Result<ControlFlow<()>, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
     }
 }

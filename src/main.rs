@@ -83,14 +83,12 @@ impl Command {
             Self::Serve(_) => "info",
             #[cfg(feature = "manual")]
             Self::Completions(_) | Self::Man(_) => "error",
+            // What a library logs of a server is in the failure that the command prints.
+            Self::Events(_) | Self::Listen(_) | Self::Operation(_) | Self::Plan(_) => "emgate=error",
             Self::Audit(_)
             | Self::Check(_)
             | Self::Convert(_)
-            | Self::Events(_)
             | Self::Health(_)
-            | Self::Listen(_)
-            | Self::Operation(_)
-            | Self::Plan(_)
             | Self::Openapi
             | Self::Token(_) => "error",
         }

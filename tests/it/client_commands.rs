@@ -101,6 +101,11 @@ async fn what_a_command_cannot_do_has_its_exit_code() {
     let world = World::start(&["--speed", "0.1"]).await;
     let (code, _, told) = ran(&world, &["plan", "test", "No Such Plan"]).await;
     assert!(code == Some(1) && told.contains("there is no plan"), "{told}");
+    let (code, _, told) = ran(&world, &["plan", "test", "Site 1 Failover Plan"]).await;
+    assert!(
+        code == Some(2) && told.contains("it takes: start, undo"),
+        "{told}"
+    );
     let (code, _, told) = ran(
         &world,
         &["operation", "show", "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"],
@@ -246,6 +251,55 @@ async fn what_is_forwarded_is_a_webhook_and_leaves_nothing_behind() {
         assert_eq!(list["items"], json!([]));
     }
     drop(KilledAtTheEnd(child));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_end_by_itself_ends_when_nobody_reads_it() {
+    let world = World::start(&["--speed", "50"]).await;
+    let receiver = WebhookReceiver::start().await;
+    let to = receiver.url();
+    for arguments in [
+        ["events", "--follow", "--after", "start", "--json"].as_slice(),
+        &["listen", "--forward-to", &to, "--after", "start", "--json"],
+    ] {
+        let mut child = started(&world, arguments);
+        // As `| head -1`: one line is read, and then the pipe is closed.
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let (status, _) = world
+            .post(&format!("/api/v1/cloud-failover-plans/{PLAN}/test"), &json!({}))
+            .await;
+        assert_eq!(status, 202);
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("a line");
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        assert!(line["secret"].is_string() || line["id"].is_string(), "{line}");
+        drop(stdout);
+        let output = tokio::task::spawn_blocking(move || output_of(child))
+            .await
+            .expect("an end");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let list = world.get("/api/v1/operations?pageSize=1").await;
+        let id = list["items"][0]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/api/v1/operations/{id}");
+        world.until(&path, |body| body["state"] == "finished").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_file_goes_before_a_variable_and_an_empty_token_is_none() {
+    let world = World::start(&["--speed", "50"]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    let good = token(&json!({"sub": "cli", "scope": SCOPES}));
+    std::fs::write(&file, good).expect("written");
+    let file = file.to_str().expect("a path");
+    let mut command = prepared(&world, &["plan", "list", "--token-file", file]);
+    command.env("EMGATE_TOKEN", "of-another-shell");
+    assert_eq!(run(command).await.0, Some(0));
+    let mut command = prepared(&world, &["plan", "list"]);
+    command.env("EMGATE_TOKEN", "");
+    let (code, _, told) = run(command).await;
+    assert!(code == Some(2) && told.contains("there is no token"), "{told}");
 }
 
 struct KilledAtTheEnd(Child);

@@ -1,5 +1,6 @@
 //! `emgate events`: prints the event log, and follows it.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -10,7 +11,7 @@ use super::exit;
 use super::server::{Server, ServerArgs};
 use super::sse::{Block, Parser};
 use super::wait::text;
-use crate::cli::{Failure, output};
+use crate::cli::{Failure, stream_output};
 use crate::domain::event::EventType;
 
 /// How long to rest before a stream is opened again, where the gateway does not say.
@@ -64,7 +65,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let is_json = server.json;
     let following = follow(&server, &args.wanted, async |event: String| {
         let line = if is_json { event } else { shown(&event) };
-        output(format!("{line}\n").as_bytes())
+        stream_output(format!("{line}\n").as_bytes())
     });
     tokio::select! {
         followed = following => followed,
@@ -87,7 +88,9 @@ async fn print_log(server: &Server, wanted: &WantedArgs) -> Result<(), Failure> 
             if wanted.types.is_empty() || is_wanted {
                 let json = item.to_string();
                 let line = if server.json { json } else { shown(&json) };
-                output(format!("{line}\n").as_bytes())?;
+                if stream_output(format!("{line}\n").as_bytes())?.is_break() {
+                    return Ok(());
+                }
             }
             if let Some(id) = text(item, "/id") {
                 id.clone_into(&mut after);
@@ -136,15 +139,15 @@ fn shown(event: &str) -> String {
     )
 }
 
-/// Hands every event to `take`, as the JSON of the log, and comes back when the stream breaks: nothing is missed, and
-/// nothing comes twice.
+/// Hands every event to `take`, as the JSON of the log, until that breaks off, and comes back when the stream breaks: nothing is
+/// missed, and nothing comes twice.
 ///
 /// # Errors
 /// What the gateway refuses, what `take` says, or that it cannot be reached at the first request.
 pub(super) async fn follow(
     server: &Server,
     wanted: &WantedArgs,
-    mut take: impl AsyncFnMut(String) -> Result<(), Failure>,
+    mut take: impl AsyncFnMut(String) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let types: Vec<&str> = wanted.types.iter().map(|kind| kind.as_str()).collect();
     let mut last: Option<String> = None;
@@ -188,7 +191,11 @@ pub(super) async fn follow(
                             (Some("reset"), _) => {
                                 eprintln!("events were missed: the log does not go back as far any more");
                             }
-                            (Some(_), Some(data)) => take(data).await?,
+                            (Some(_), Some(data)) => {
+                                if take(data).await?.is_break() {
+                                    return Ok(());
+                                }
+                            }
                             _ => {}
                         }
                         // After it was taken: what failed in between comes again.

@@ -4,6 +4,7 @@
 //! It reads a stream of its own: no endpoint is made, and nothing is left behind. An event is forwarded once; what becomes
 //! of it is printed.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -11,11 +12,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::events::{WantedArgs, follow};
-use super::server::{Server, ServerArgs};
-use crate::cli::{Failure, output};
+use super::server::{Server, ServerArgs, error_text};
+use crate::cli::{Failure, output, stream_output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::webhook::endpoint::SigningSecret;
 
@@ -69,8 +71,16 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
             SigningSecret::from_key(&key)
         }
     };
+    let is_json = server.json;
     if args.secret.is_none() {
-        output(format!("signed with {}\n", secret.text().expose_secret()).as_bytes())?;
+        let text = secret.text();
+        let text = text.expose_secret();
+        let line = if is_json {
+            json!({ "secret": text }).to_string()
+        } else {
+            format!("signed with {text}")
+        };
+        output(format!("{line}\n").as_bytes())?;
     }
     let http = reqwest::Client::builder()
         .timeout(LIMIT)
@@ -80,10 +90,18 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|error| Failure::caused_by(&error))?;
     let forwarding = follow(&server, &args.wanted, async |event: String| {
         let Ok(event) = serde_json::from_str::<Event>(&event) else {
-            return output(b"an event that cannot be read was left out\n");
+            eprintln!("an event that cannot be read was left out");
+            return Ok(ControlFlow::Continue(()));
         };
         let outcome = forward(&http, args.forward_to.clone(), &secret, &event).await;
-        output(format!("{outcome}  {}  {}\n", event.kind, event.id).as_bytes())
+        let line = if is_json {
+            let (status, error) = (outcome.as_ref().ok(), outcome.as_ref().err());
+            json!({"id": event.id, "type": event.kind, "status": status, "error": error}).to_string()
+        } else {
+            let outcome = outcome.map_or_else(|error| error, |status| status.to_string());
+            format!("{outcome}  {}  {}", event.kind, event.id)
+        };
+        stream_output(format!("{line}\n").as_bytes())
     });
     tokio::select! {
         forwarded = forwarding => forwarded,
@@ -91,8 +109,13 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// Sends an event as a webhook, and returns what came of it.
-async fn forward(http: &reqwest::Client, url: reqwest::Url, secret: &SigningSecret, event: &Event) -> String {
+/// Sends an event as a webhook, and returns the status of the answer, or why there is none.
+async fn forward(
+    http: &reqwest::Client,
+    url: reqwest::Url,
+    secret: &SigningSecret,
+    event: &Event,
+) -> Result<u16, String> {
     let body = format!(
         r#"{{"type":"{}","timestamp":"{}","data":{}}}"#,
         event.kind, event.timestamp, event.data
@@ -109,9 +132,9 @@ async fn forward(http: &reqwest::Client, url: reqwest::Url, secret: &SigningSecr
         )
         .body(body);
     match request.send().await {
-        Ok(answer) => answer.status().as_u16().to_string(),
-        Err(error) if error.is_timeout() => "no answer in time".to_owned(),
-        Err(error) => format!("not sent ({})", error.without_url()),
+        Ok(answer) => Ok(answer.status().as_u16()),
+        Err(error) if error.is_timeout() => Err("no answer in time".to_owned()),
+        Err(error) => Err(format!("not sent ({})", error_text(&error))),
     }
 }
 

@@ -191,10 +191,25 @@ async fn show(server: &Server, wanted: &str) -> Result<(), Failure> {
     output(lines.concat().as_bytes())
 }
 
+/// Refuses an action that plans of this kind do not take, in place of the address that there is none for.
+fn check_action(plan: &Value, action: &str) -> Result<(), Failure> {
+    let taken = plan.pointer("/actions").and_then(Value::as_array);
+    let taken: Vec<&str> = taken.into_iter().flatten().filter_map(Value::as_str).collect();
+    if taken.is_empty() || taken.contains(&action) {
+        return Ok(());
+    }
+    let kind = text(plan, "/kind").unwrap_or("this kind");
+    Err(Failure::usage(format!(
+        "a plan of kind {kind} does not take `{action}`; it takes: {}",
+        taken.join(", ")
+    )))
+}
+
 async fn act(args: &ActArgs, action: &str) -> Result<(), Failure> {
     let server = Server::new(&args.server)?;
     let deadline = Instant::now() + args.wait.timeout.timeout;
     let found = find(&server, &args.plan).await?;
+    check_action(&found.plan, action)?;
     // One key for the command, however often its request has to be sent.
     let key = args.idempotency_key.clone();
     let key = key.unwrap_or_else(|| SystemClock.id().to_string());
@@ -216,6 +231,12 @@ async fn act(args: &ActArgs, action: &str) -> Result<(), Failure> {
         }
     };
     let operation = answer.body;
+    if !server.json && text(&operation, "/state") == Some("awaitingApproval") {
+        let part = |pointer| operation.pointer(pointer).map(ToString::to_string);
+        let required = part("/approval/required").unwrap_or_default();
+        let until = text(&operation, "/approval/expiresAt").unwrap_or_default();
+        eprintln!("nothing was started: it waits for {required} approvals until {until}");
+    }
     match text(&operation, "/id") {
         Some(id) if args.wait.wait => {
             if !server.json {

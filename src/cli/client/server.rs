@@ -32,15 +32,9 @@ pub struct ServerArgs {
     )]
     pub server: String,
     /// The token; better in the environment or a file than on the command line
-    #[arg(
-        long,
-        value_name = "JWT",
-        env = "EMGATE_TOKEN",
-        hide_env_values = true,
-        conflicts_with = "token_file"
-    )]
+    #[arg(long, value_name = "JWT", env = "EMGATE_TOKEN", hide_env_values = true)]
     pub token: Option<SecretString>,
-    /// A file with the token; it is read again for every request, so that it may be renewed
+    /// A file with the token, which goes before --token; it is read again for every request, so that it may be renewed
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// A file with certificates (PEM) that the gateway's may come from, beside those that the system trusts
@@ -82,7 +76,9 @@ impl Server {
     /// # Errors
     /// When there is no token, the address is none, or the file of certificates holds none.
     pub(super) fn new(args: &ServerArgs) -> Result<Self, Failure> {
-        let token = match (&args.token_file, &args.token) {
+        let given = args.token.as_ref();
+        let given = given.filter(|token| !token.expose_secret().trim().is_empty());
+        let token = match (&args.token_file, given) {
             (Some(file), _) => Token::File(file.clone()),
             (None, Some(token)) => Token::Given(token.clone()),
             (None, None) => {
@@ -226,7 +222,9 @@ impl Server {
 
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let cause = error_text(error);
-        let hint = if cause.contains("certificate") {
+        let hint = if cause.contains("CaUsedAsEndEntity") {
+            "the gateway serves the certificate of an authority (CA:TRUE) as its own; let the authority sign one for it"
+        } else if cause.contains("certificate") {
             "--ca-file or EMGATE_CA_FILE names the file of the authority that the gateway's certificate comes from"
         } else {
             "is the gateway running there? --server or EMGATE_SERVER names another"
@@ -274,7 +272,7 @@ fn passes(status: StatusCode) -> bool {
 }
 
 /// The innermost cause, which says what happened; the layers above repeat the address.
-fn error_text(error: &reqwest::Error) -> String {
+pub(super) fn error_text(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
