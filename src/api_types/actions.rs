@@ -58,6 +58,7 @@ impl From<ActionOptions> for StartOptions {
 #[serde(deny_unknown_fields)]
 pub struct RestorePoint {
     /// The latest restore points before this timestamp are used; it must not be in the future.
+    #[serde(deserialize_with = "super::moment::given")]
     pub before: Timestamp,
 }
 

@@ -1,7 +1,8 @@
 //! Moments in the JSON: RFC 3339, UTC, `Z`, with 0, 3, 6 or 9 fraction digits, the fewest that lose nothing.
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize as _, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -27,6 +28,16 @@ impl std::fmt::Display for Moment {
         };
         write!(f, "{:.digits$}", self.0)
     }
+}
+
+/// Reads a moment of a request: RFC 3339, with any offset.
+///
+/// # Errors
+/// What is expected, in place of what a library misses.
+pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let expected = "must be a timestamp in RFC 3339, such as 2026-01-31T12:00:00Z";
+    text.parse().map_err(|_| D::Error::custom(expected))
 }
 
 impl Serialize for Moment {

@@ -139,6 +139,7 @@ pub struct WebhookSecretRotation {
 #[schema(example = json!({"since": "2026-02-13T08:00:00Z"}))]
 pub struct WebhookResend {
     /// The moment; not in the future.
+    #[serde(deserialize_with = "super::moment::given")]
     pub since: Timestamp,
 }
 

@@ -43,7 +43,8 @@ pub(super) fn presented(request: &Request) -> Option<Presented> {
     }
     let route = request.extensions().get::<MatchedPath>()?.as_str();
     let ticket = ticket(request.uri())?;
-    if STREAMS.contains(&route) {
+    // It counts once, and HEAD shows nothing of a stream.
+    if STREAMS.contains(&route) && request.method() == Method::GET {
         return Some(Presented::Stream(ticket));
     }
     if OPERATION.contains(&route) {

@@ -40,6 +40,16 @@ words! {
 }
 
 impl Class {
+    /// What opens an address of this kind, if anything does.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        if self.is_never_open() {
+            "webhooks never reach it, whatever webhooks.allow_networks lists"
+        } else {
+            "webhooks may not reach it unless webhooks.allow_networks lists its network"
+        }
+    }
+
     /// Whether no configuration opens it.
     #[must_use]
     pub const fn is_never_open(self) -> bool {

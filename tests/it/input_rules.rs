@@ -635,3 +635,39 @@ async fn every_header_of_an_answer_may_be_read_by_a_page_of_a_known_origin() {
     }
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_where_none_is_taken_is_refused_unless_it_is_empty() {
+    let test = TestGateway::start().await;
+    let endpoint = endpoint(&test).await;
+    let paths = [
+        "/api/v1/stream-tickets".to_owned(),
+        format!("{endpoint}/test"),
+        format!("/api/v1/operations/{PLAN}/cancel"),
+        "/api/v1/webhook-deliveries/dlv_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01/redeliver".to_owned(),
+    ];
+    for path in &paths {
+        for (body, status) in [("{\"x\":1}", 422), ("[]", 422), ("{", 400)] {
+            let answer = send(&test, "POST", path, body).await;
+            assert_eq!(answer.status, status, "{path} {body}: {}", answer.text);
+        }
+        let answer = send(&test, "POST", path, "{}").await;
+        assert!(
+            [201, 202, 404].contains(&answer.status),
+            "{path}: {}",
+            answer.text
+        );
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moment_that_is_none_is_refused_by_what_is_expected() {
+    let test = TestGateway::start().await;
+    let path = format!("{}/recover", endpoint(&test).await);
+    let refused = send(&test, "POST", &path, "{\"since\":\"yesterday\"}").await;
+    let refused = refused.expect_problem(422, "invalid-request");
+    let detail = refused.body["errors"][0]["detail"].as_str().expect("a detail");
+    assert!(detail.contains("RFC 3339"), "{detail}");
+    test.stop().await;
+}

@@ -36,6 +36,23 @@ pub struct RawJson {
     pub value: Value,
 }
 
+/// No body, or an object without members, which some clients always send.
+pub struct NoBody;
+
+impl FromRequest<HttpState> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        let body = RawJson::from_request(request, state).await?;
+        let is_empty = body.value.as_object().is_some_and(serde_json::Map::is_empty);
+        if body.bytes.is_none() || is_empty {
+            Ok(Self)
+        } else {
+            Err(Problem::fault("", "this request has no body"))
+        }
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
     type Rejection = Problem;
 

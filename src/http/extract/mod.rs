@@ -11,7 +11,7 @@ mod path;
 mod prefer;
 mod query;
 
-pub use body::{JsonBody, JsonValue, OptionalJson, RawJson};
+pub use body::{JsonBody, JsonValue, NoBody, OptionalJson, RawJson};
 pub use conditional::{Conditions, entity_tag};
 pub use cursor::{
     AuditCursor, EventCursor, FromCursor, IntoCursor, OpaqueCursor, START, cursor, position_text,

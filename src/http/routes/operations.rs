@@ -25,7 +25,7 @@ use crate::domain::operation::{OperationKind, OperationState};
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_WRITE};
 use crate::http::codes::Code;
-use crate::http::extract::{Choices, EnumParam, Id, IdFilter, OptionalJson, Preferences, Query};
+use crate::http::extract::{Choices, EnumParam, Id, IdFilter, NoBody, OptionalJson, Preferences, Query};
 use crate::http::failures;
 use crate::http::layers::ASK_AGAIN;
 use crate::http::problem::Problem;
@@ -277,6 +277,7 @@ async fn cancel_operation(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<OperationId>,
+    NoBody: NoBody,
 ) -> Result<Accepted<Operation>, Problem> {
     let cancelled = state.app().cancel(&context, id).await;
     let body = shown(&state, &cancelled.map_err(failures::of_action)?);

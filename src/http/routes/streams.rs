@@ -22,7 +22,7 @@ use crate::domain::event::EventType;
 use crate::domain::id::{EmId, OperationId};
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_READ};
-use crate::http::extract::{Choices, Id, IdFilter, Query, START, text_of};
+use crate::http::extract::{Choices, Id, IdFilter, NoBody, Query, START, text_of};
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
 use crate::http::register::{require_one_of, require_scope};
@@ -243,6 +243,7 @@ async fn stream_failover_session(
 async fn create_stream_ticket(
     State(state): State<HttpState>,
     context: OpContext,
+    NoBody: NoBody,
 ) -> Result<(StatusCode, Json<StreamTicket>), Problem> {
     let new = state.app().issue_stream_ticket(&context).await?;
     let body = StreamTicket {

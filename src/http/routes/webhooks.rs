@@ -31,8 +31,8 @@ use crate::http::HttpState;
 use crate::http::answers::STORED;
 use crate::http::codes::Code;
 use crate::http::extract::{
-    Choices, Conditions, EnumParam, Id, IdFilter, Ids, JsonBody, JsonValue, OptionalJson, Query, entity_tag,
-    no_idempotency_key,
+    Choices, Conditions, EnumParam, Id, IdFilter, Ids, JsonBody, JsonValue, NoBody, OptionalJson, Query,
+    entity_tag, no_idempotency_key,
 };
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -391,6 +391,7 @@ async fn redeliver_webhook_delivery(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<DeliveryId>,
+    NoBody: NoBody,
 ) -> Result<Accepted<WebhookDelivery>, Problem> {
     let delivery = state.app().webhooks().redeliver(&context, id).await?;
     let location = state.links().api(&format!("/webhook-deliveries/{}", delivery.id));
@@ -427,6 +428,7 @@ async fn test_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EndpointId>,
+    NoBody: NoBody,
 ) -> Result<Accepted<WebhookDelivery>, Problem> {
     let delivery = state.app().webhooks().test(&context, id).await?;
     let location = state.links().api(&format!("/webhook-deliveries/{}", delivery.id));
