@@ -646,6 +646,10 @@ pub struct WebhookPreviewInput {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub template: Option<Option<String>>,
+    /// The content type of what the template yields; the endpoint's own when absent, the format's when null.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub content_type: Option<Option<String>>,
 }
 
 /// What would be sent.

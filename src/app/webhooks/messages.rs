@@ -84,6 +84,15 @@ impl Webhooks {
         if let Some(template) = wanted.template {
             taken.template = template.map(|text| options::template(&text, "/template", &mut faults));
         }
+        match wanted.content_type {
+            Some(text) => {
+                taken.content_type =
+                    text.map(|text| options::content_type(&text, "/contentType", &mut faults));
+            }
+            // The endpoint's belongs to its template.
+            None if taken.template.is_none() => taken.content_type = None,
+            None => {}
+        }
         if format != settings.format {
             taken.keep_those_of(format);
         }

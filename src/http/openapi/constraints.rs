@@ -123,6 +123,7 @@ fn members() -> Vec<(&'static str, &'static str, Value)> {
         ("WebhookPreviewInput", "eventType", one_type),
         ("WebhookPreviewInput", "format", formats.clone()),
         ("WebhookPreviewInput", "template", template.clone()),
+        ("WebhookPreviewInput", "contentType", content_type.clone()),
         ("CallbackRequest", "secret", secret),
         ("CallbackRequest", "url", url.clone()),
     ];

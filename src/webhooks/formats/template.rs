@@ -88,7 +88,8 @@ pub(super) fn render(
     if json && let Err(error) = serde_json::from_str::<IgnoredAny>(&rendered) {
         let (line, column) = (error.line(), error.column());
         return Err(Failure(format!(
-            "the result is not JSON: its line {line}, column {column}; whole values are written as {{{{ value|tojson }}}}"
+            "the result is not JSON: its line {line}, column {column}; whole values are written as {{{{ value|tojson }}}}, \
+             and for what is not JSON, contentType says what it is"
         )));
     }
     Ok(rendered)

@@ -498,6 +498,12 @@ async fn a_preview_shows_what_would_be_sent_and_sends_nothing() {
     assert_eq!(teams["contentType"], "application/json; charset=utf-8");
     let text = teams["body"].as_str().expect("a body");
     assert!(text.contains("Waits for approval"), "{text}");
+    let text = json!({"template": "{{ event.type }}", "contentType": "text/plain"});
+    let text = shown(text).await;
+    assert_eq!(
+        (&text["contentType"], &text["body"]),
+        (&json!("text/plain"), &json!("failover.session.finished"))
+    );
     let standard = shown(json!({"format": "standard", "template": "{{ event.type|tojson }}"})).await;
     assert_eq!(standard["body"], "\"failover.session.finished\"");
     for (wanted, pointer) in [
