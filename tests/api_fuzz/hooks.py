@@ -42,8 +42,10 @@ RULES = [
     (r"^(filter: )?at position \d+: ", "a grammar that is not regular"),
     (r"must be true, unless startDate bounds the restore points", "depends on another member"),
     # What the text of an address leads to.
-    (r"this is not a URL such as |^the URL ", "URLs are no regular language, and some lead where nothing may be sent"),
+    (r"this is not a URL such as |^the URL |^the proxy |^a proxy's URL ", "URLs are no regular language, and some lead where nothing may be sent"),
     (r"this event is not in the log", "depends on the log"),
+    (r"in PEM|not PEM|cannot be an authority|does not belong to the certificate", "PEM is no regular language"),
+    (r"is needed beside its key|certificate has a private key", "depends on another member"),
     # Parameters that depend on `type`.
     (r"^sort(Asc|Desc): must be one of |must be one of [A-Z]\w+, ", "depends on the type"),
 ]

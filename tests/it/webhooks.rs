@@ -540,6 +540,13 @@ async fn what_is_never_shown_does_not_follow_an_endpoint_elsewhere() {
     let refused = change(&link, elsewhere).await.expect(422);
     assert_eq!(pointers(&refused), ["/bot/token"]);
 
+    // A proxy of one's own, with an authority of one's own, reads what goes through it.
+    let proxy = json!({"proxy": "http://proxy.example:3128"});
+    let refused = change(&link, proxy.clone()).await.expect(422);
+    assert_eq!(pointers(&refused), ["/url", "/bot/token"]);
+    let plain = make(json!({"url": "https://hooks.example/a"})).await;
+    change(&plain, proxy).await.expect(200);
+
     // Under another format the address would be shown.
     let link = make(json!({"url": "https://hooks.slack.com/services/T0/B0/hush", "format": "slack"})).await;
     let refused = change(&link, json!({"format": "standard"})).await.expect(422);

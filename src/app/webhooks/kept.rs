@@ -1,5 +1,5 @@
 //! What has to be given anew with a change. Credentials are never shown, so whoever may change an endpoint may not learn them
-//! by having them sent to another address, or by a format under which the address itself is shown.
+//! by having them sent to another address or through another proxy, or by a format under which the address itself is shown.
 
 use secrecy::ExposeSecret as _;
 
@@ -27,11 +27,19 @@ pub(super) fn check(
             "the address is a credential of the format before; give it anew, complete, with the new format";
         faults.push(FieldError::new("/url", detail));
     }
-    if before.target.origin() == after.target.origin() {
+    let proxy = &now.connection.proxy;
+    let has_new_proxy = proxy.is_some() && *proxy != was.connection.proxy;
+    if before.target.origin() == after.target.origin() && !has_new_proxy {
         return;
     }
-    let detail =
-        "was given for another address and is never shown; give it anew, or remove it, with the new URL";
+    // A proxy reads plain HTTP, and with an authority of its own TLS as well.
+    let is_credential = after.target.shown(now.format).contains(MASK);
+    if has_new_proxy && !address_given && is_credential {
+        let detail =
+            "is a credential and was given for another way; give it anew, complete, with the new proxy";
+        faults.push(FieldError::new("/url", detail));
+    }
+    let detail = "was given for another address or proxy and is never shown; give it anew, or remove it, with the change";
     let credentials = now.headers.shown().filter(|(_, shown)| *shown == MASK);
     for (name, _) in credentials {
         if was.headers.get(name) == now.headers.get(name) {
