@@ -192,7 +192,8 @@ pub(super) async fn follow(
                                 eprintln!("events were missed: the log does not go back as far any more");
                             }
                             (Some(_), Some(data)) => {
-                                if take(data).await?.is_break() {
+                                let taken = take(data).await?;
+                                if taken.is_break() {
                                     return Ok(());
                                 }
                             }
