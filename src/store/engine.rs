@@ -45,6 +45,12 @@ pub(super) struct Pools {
     pub(super) read: AnyPool,
 }
 
+macro_rules! event_log_lock {
+    () => {
+        "select pg_advisory_xact_lock(7310868735)::text"
+    };
+}
+
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -61,6 +67,15 @@ impl Engine {
         match self {
             Self::Sqlite => "begin immediate",
             Self::Postgres => "begin",
+        }
+    }
+
+    /// How a transaction begins that appends to the event log, or counts on nobody else doing so until its commit: with
+    /// [`Engine::order_events`] in the same round trip.
+    pub(super) const fn begin_ordered(self) -> &'static str {
+        match self {
+            Self::Sqlite => "begin immediate",
+            Self::Postgres => concat!("begin; ", event_log_lock!()),
         }
     }
 
@@ -88,7 +103,7 @@ impl Engine {
     pub(super) const fn order_events(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None,
-            Self::Postgres => Some("select pg_advisory_xact_lock(7310868735)::text"),
+            Self::Postgres => Some(event_log_lock!()),
         }
     }
 
@@ -154,6 +169,12 @@ const MIGRATING_PRAGMAS: &str = "pragma busy_timeout = 1800000; pragma journal_m
 pub(super) const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
      pragma foreign_keys = on;";
 
+/// Limits of a statement, and plans that do not hang on statistics: a plan is kept with its statement, and one that was
+/// made while a table was small would read the whole of it long after. Every statement has its index. Compiling one, which
+/// a server does where it takes a plan for dear, costs more than any of them takes.
+const SESSION: &str = "set statement_timeout = '7s'; set lock_timeout = '5s'; \
+     set idle_in_transaction_session_timeout = '4s'; set enable_seqscan = off; set jit = off";
+
 pub(super) fn postgres_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
@@ -168,12 +189,7 @@ pub(super) fn postgres_pool(connections: u32) -> AnyPoolOptions {
         })
         .after_connect(|connection, _| {
             Box::pin(async move {
-                connection
-                    .execute(sqlx::raw_sql(
-                        "set statement_timeout = '7s'; set lock_timeout = '5s'; \
-                         set idle_in_transaction_session_timeout = '4s'",
-                    ))
-                    .await?;
+                connection.execute(sqlx::raw_sql(SESSION)).await?;
                 Ok(())
             })
         })

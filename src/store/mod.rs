@@ -78,6 +78,7 @@ use webhooks::fan_out::Appended;
 pub struct Tx {
     inner: sqlx::Transaction<'static, Any>,
     store: Arc<Inner>,
+    event_log_locked: bool,
     events_written: bool,
     operations_written: bool,
     /// The events appended: their deliveries are written at the end, and they are counted once they are committed.
@@ -222,13 +223,26 @@ impl Store {
     /// # Errors
     /// [`Error::TooSlow`] when the database does not answer in time.
     pub async fn begin(&self) -> Result<Tx, Error> {
+        self.begin_by(self.0.engine.begin(), false).await
+    }
+
+    /// Begins a transaction as after [`Tx::lock_event_log`].
+    ///
+    /// # Errors
+    /// [`Error::TooSlow`] when the database does not answer in time.
+    pub async fn begin_ordered(&self) -> Result<Tx, Error> {
+        self.begin_by(self.0.engine.begin_ordered(), true).await
+    }
+
+    async fn begin_by(&self, statement: &'static str, event_log_locked: bool) -> Result<Tx, Error> {
         let connection = self.writer().acquire().await?;
-        let begin = sqlx::SqlStr::from_static(self.0.engine.begin());
+        let begin = sqlx::SqlStr::from_static(statement);
         let begun = sqlx::Transaction::begin(connection, Some(begin));
         let inner = self.0.health.limit(begun).await?;
         Ok(Tx {
             inner,
             store: self.0.clone(),
+            event_log_locked,
             events_written: false,
             operations_written: false,
             events: Vec::new(),
@@ -370,9 +384,13 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`].
     pub async fn lock_event_log(&mut self) -> Result<(), Error> {
+        if self.event_log_locked {
+            return Ok(());
+        }
         if let Some(lock) = self.engine().order_events() {
             sqlx::query(lock).execute(self.connection()).await?;
         }
+        self.event_log_locked = true;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use super::{Error, Tx};
 pub struct Savepoint {
     events: usize,
     audit: usize,
+    event_log_locked: bool,
 }
 
 impl Tx {
@@ -21,6 +22,7 @@ impl Tx {
         Ok(Savepoint {
             events: self.events.len(),
             audit: self.audit.len(),
+            event_log_locked: self.event_log_locked,
         })
     }
 
@@ -45,9 +47,38 @@ impl Tx {
             .await?;
         self.events.truncate(mark.events);
         self.audit.truncate(mark.audit);
+        // A lock that was taken since is given back.
+        self.event_log_locked = mark.event_log_locked;
         sqlx::query("release savepoint one_row")
             .execute(self.connection())
             .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::engine::Engine;
+    use crate::store::row::Columns as _;
+    use crate::store::testing::temporary;
+
+    #[tokio::test]
+    async fn the_lock_of_the_event_log_is_taken_again_after_what_took_it_was_undone() {
+        let store = temporary().await;
+        if store.0.engine == Engine::Sqlite {
+            return;
+        }
+        let mut tx = store.begin().await.expect("begun");
+        let mark = tx.mark().await.expect("marked");
+        tx.lock_event_log().await.expect("locked");
+        tx.undo(mark).await.expect("undone");
+        tx.lock_event_log().await.expect("locked again");
+        let held = sqlx::query(
+            "select count(*) as held from pg_locks where locktype = 'advisory' and granted and pid = pg_backend_pid()",
+        )
+        .fetch_one(tx.connection())
+        .await
+        .expect("counted");
+        assert_eq!(held.int("held").expect("a number"), 1);
     }
 }

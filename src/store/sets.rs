@@ -18,6 +18,13 @@ pub(in crate::store) fn parameter<T: Serialize>(rows: &[T]) -> Result<String, Er
     json(&rows, "a set of rows")
 }
 
+/// A column in a condition that only checks what another condition has found: no index answers it. A server that has no
+/// statistics of a table yet takes every condition for a selective one, and would read all that waits to find a few by
+/// their ids.
+pub(in crate::store) fn checked(column: &str) -> String {
+    format!("{column} || ''")
+}
+
 impl Engine {
     /// The parameter's rows as the table `r`, to be selected from.
     pub(in crate::store) fn table(self, parameter: &str, shape: Shape) -> String {

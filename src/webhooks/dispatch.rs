@@ -179,9 +179,8 @@ impl Engine {
         stopping: bool,
         now: Timestamp,
     ) -> Result<(Vec<Claimed>, Vec<Written>, Vec<Lane>), store::Error> {
-        let mut tx = self.store.begin().await?;
         // Of several replicas one at a time, so that what is counted here stays true until the commit.
-        tx.lock_event_log().await?;
+        let mut tx = self.store.begin_ordered().await?;
         if agenda.claims_uncertain {
             let alive = self.in_flight.alive();
             let released = tx.reclaim(&alive).await?;
@@ -209,9 +208,8 @@ impl Engine {
             lanes = fairness::paced(tx.waiting_lanes().await?, now);
             let settled: HashSet<Attempt> = agenda.finished.iter().map(|finished| finished.attempt).collect();
             let own = self.in_flight.by_lane(&settled).values().sum();
-            let under_way = tx.under_way().await?;
             let rotation = self.in_flight.rotate();
-            let shares = fairness::shares(&lanes, &under_way, own, rotation, now);
+            let shares = fairness::shares(&lanes, own, rotation, now);
             let claims = tx.claim(&shares, &self.owner, &self.opened).await?;
             claimed = claims.claimed;
             let quarantined = u64::try_from(claims.quarantined).unwrap_or(u64::MAX);

@@ -79,28 +79,18 @@ pub(super) fn may_send(lanes: &[Lane], in_flight: &HashMap<String, usize>, now: 
         })
 }
 
-/// Who may claim how many, and whether a probe: of what is `under_way` in all replicas the lanes' own bounds count, of
+/// Who may claim how many, and whether a probe: of what is under way in all replicas the lanes' own bounds count, of
 /// this process' `own` the total. `rotation` changes from turn to turn, and with it the lane that begins.
-pub(super) fn shares(
-    lanes: &[Lane],
-    under_way: &HashMap<String, usize>,
-    own: usize,
-    rotation: usize,
-    now: Timestamp,
-) -> Vec<Share> {
+pub(super) fn shares(lanes: &[Lane], own: usize, rotation: usize, now: Timestamp) -> Vec<Share> {
     let mut due: Vec<Lane> = lanes.iter().filter(|lane| lane.due <= now).cloned().collect();
     due.sort_by(|one, other| one.key.cmp(&other.key));
     let begin = rotation % due.len().max(1);
     due.rotate_left(begin);
-    let of = |lane: &Lane| under_way.get(&lane.key).copied().unwrap_or_default();
     let loads: Vec<LaneLoad> = due
         .iter()
-        .map(|lane| {
-            let in_flight = of(lane);
-            LaneLoad {
-                cap: lane.cap.min(in_flight.saturating_add(room(lane, now))),
-                in_flight,
-            }
+        .map(|lane| LaneLoad {
+            cap: lane.cap.min(lane.under_way.saturating_add(room(lane, now))),
+            in_flight: lane.under_way,
         })
         .collect();
     let limits = fair_shares(&loads, own);
@@ -108,7 +98,7 @@ pub(super) fn shares(
         .zip(limits)
         .filter(|(_, limit)| *limit > 0)
         .map(|(lane, limit)| {
-            let probe = of(&lane) == 0;
+            let probe = lane.under_way == 0;
             Share { lane, limit, probe }
         })
         .collect()
@@ -166,6 +156,7 @@ mod tests {
             key: "ep_1".to_owned(),
             endpoint: None,
             cap: 32,
+            under_way: 0,
             down: false,
             due: at(0),
             urgent: None,
@@ -185,7 +176,7 @@ mod tests {
     fn let_out(lane: Lane, millis: i64) -> (usize, i64) {
         let lanes = paced(vec![lane], at(millis));
         let due = lanes[0].due.as_millisecond() - at(0).as_millisecond();
-        let shares = shares(&lanes, &HashMap::new(), 0, 0, at(millis));
+        let shares = shares(&lanes, 0, 0, at(millis));
         (shares.first().map_or(0, |share| share.limit), due)
     }
 

@@ -160,8 +160,11 @@ impl Rules {
         }
         let written = tx.settle(&decided.settlements).await?;
         // After the deliveries themselves are out of the way: they may be what lets others go.
-        if !decided.took.is_empty() {
-            tx.unblock_failing(decided.took.iter().copied()).await?;
+        let standings = &decided.standings;
+        let has_failing = |id: &&EndpointId| standings.get(*id).is_some_and(|standing| standing.has_failing);
+        let took: Vec<EndpointId> = decided.took.iter().filter(has_failing).copied().collect();
+        if !took.is_empty() {
+            tx.unblock_failing(took).await?;
         }
         Ok(written)
     }

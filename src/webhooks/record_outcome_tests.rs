@@ -28,6 +28,7 @@ impl Fixture {
             enabled: true,
             health,
             facts: ReceiverFacts::default(),
+            has_failing: false,
         };
         Self {
             rules: Rules {

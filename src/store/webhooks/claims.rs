@@ -12,7 +12,7 @@ use sqlx::any::AnyRow;
 
 use super::super::engine::Engine;
 use super::super::row::{Columns as _, micros};
-use super::super::sets::{Shape, parameter};
+use super::super::sets::{Shape, checked, parameter};
 use super::super::{Error, Tx};
 use super::choose::Chosen;
 use super::destination::{self, Destination};
@@ -68,12 +68,13 @@ struct Beginning {
 const BEGINNINGS: Shape = &[("delivery", "text"), ("as_probe", "bigint")];
 const ATTEMPTS: Shape = &[("delivery", "text"), ("number", "bigint")];
 
-/// Makes deliveries `$2`'s.
+/// Makes deliveries `$2`'s. They are found by their ids alone ([`checked`]).
 pub(super) fn begin_sql(engine: Engine) -> String {
+    let state = checked("state");
     format!(
         "update webhook_deliveries set state = 'sending', due_at = null, urgent = 0, owner = $2, probe = r.as_probe, \
              since = case when attempts = 0 then $3 else since end, attempts = attempts + 1, last_attempt_at = $3 \
-         from {} where id = r.delivery and state = 'pending' \
+         from {} where id = r.delivery and {state} = 'pending' \
          returning id, lane, endpoint_id, attempts, event_id, event_type, operation_id, created_at, probe",
         engine.table("$1", BEGINNINGS)
     )

@@ -27,6 +27,8 @@ pub struct Lane {
     pub endpoint: Option<EndpointId>,
     /// How many deliveries may be in flight at once.
     pub cap: usize,
+    /// How many attempts are under way, those of other replicas included.
+    pub under_way: usize,
     /// Whether only a probe may go out.
     pub down: bool,
     /// When something may go out next.
@@ -56,25 +58,39 @@ pub struct Share {
     pub probe: bool,
 }
 
-const ENDPOINT_LANES: &str = "select e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, e.format, e.rate, e.paced_until, \
-     (select min(d.due_at) from webhook_deliveries d where d.lane = e.id and d.state = 'pending' and d.blocked = 0) as due, \
-     (select min(u.due_at) from webhook_deliveries u where u.lane = e.id and u.state = 'pending' and u.urgent = 1) as urgent \
-     from webhook_endpoints e where e.enabled = 1";
-
-const CALLBACK_LANES: &str = "select lane, min(due_at) as due from webhook_deliveries \
-     where endpoint_id is null and state = 'pending' group by lane";
+/// Every enabled endpoint, and every origin of callbacks for which something waits, with what it has under way in all
+/// replicas.
+pub(super) const LANES: &str = "select e.id as lane, e.id, e.max_concurrency, e.down_since, e.paused_until, e.next_probe_at, \
+         e.format, e.rate, e.paced_until, \
+         (select d.due_at from webhook_deliveries d where d.lane = e.id and d.state = 'pending' and d.blocked = 0 \
+             order by d.due_at, d.place limit 1) as due, \
+         (select u.due_at from webhook_deliveries u where u.lane = e.id and u.state = 'pending' and u.urgent = 1 \
+             order by u.due_at limit 1) as urgent, \
+         (select count(*) from webhook_deliveries s where s.lane = e.id and s.state = 'sending') as under_way \
+     from webhook_endpoints e where e.enabled = 1 \
+     union all \
+     select c.lane, null, null, null, null, null, null, null, null, c.due, null, \
+         (select count(*) from webhook_deliveries s where s.lane = c.lane and s.state = 'sending') \
+     from (select lane, min(due_at) as due from webhook_deliveries \
+         where endpoint_id is null and state = 'pending' group by lane) as c";
 
 /// Every lane in which something waits, those aside that cannot be read.
-fn lanes(known: &Unreadable, endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Result<Vec<Lane>, Error> {
-    let of_endpoints = known.read(ENDPOINTS, endpoints, |row| {
-        let due = row.opt_at("due")?;
-        due.map(|due| endpoint_lane(row, due)).transpose()
+fn lanes(known: &Unreadable, rows: &[AnyRow]) -> Result<Vec<Lane>, Error> {
+    let of_endpoints = known.read(ENDPOINTS, rows, |row| {
+        let (endpoint, due) = (row.opt_text("id")?, row.opt_at("due")?);
+        due.filter(|_| endpoint.is_some())
+            .map(|due| endpoint_lane(row, due))
+            .transpose()
     })?;
-    let of_callbacks = known.read(CALLBACKS, callbacks, |row| {
-        Ok(Lane {
+    let of_callbacks = known.read(CALLBACKS, rows, |row| {
+        if row.opt_text("id")?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Lane {
             key: row.text("lane")?,
             endpoint: None,
             cap: CALLBACK_CONCURRENCY,
+            under_way: under_way(row)?,
             down: false,
             due: row.at("due")?,
             urgent: None,
@@ -83,14 +99,14 @@ fn lanes(known: &Unreadable, endpoints: &[AnyRow], callbacks: &[AnyRow]) -> Resu
             rate: None,
             paced_until: None,
             interval: None,
-        })
+        }))
     })?;
-    Ok(of_endpoints
-        .items
-        .into_iter()
-        .flatten()
-        .chain(of_callbacks.items)
-        .collect())
+    let lanes = of_endpoints.items.into_iter().chain(of_callbacks.items);
+    Ok(lanes.flatten().collect())
+}
+
+fn under_way(row: &AnyRow) -> Result<usize, Error> {
+    Ok(usize::try_from(row.int("under_way")?).unwrap_or(0))
 }
 
 fn endpoint_lane(row: &AnyRow, due: Timestamp) -> Result<Lane, Error> {
@@ -108,6 +124,7 @@ fn endpoint_lane(row: &AnyRow, due: Timestamp) -> Result<Lane, Error> {
         key: row.text("id")?,
         endpoint: Some(row.parsed("id")?),
         cap: usize::try_from(row.int("max_concurrency")?).unwrap_or(1),
+        under_way: under_way(row)?,
         down,
         due: urgent.map_or(unhurried, |at| at.min(unhurried)),
         urgent,
@@ -134,9 +151,8 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn waiting_lanes(&self) -> Result<Vec<Lane>, Error> {
-        let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.reader()).await?;
-        let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.reader()).await?;
-        lanes(&self.0.unreadable, &endpoints, &callbacks)
+        let rows = sqlx::query(LANES).fetch_all(self.reader()).await?;
+        lanes(&self.0.unreadable, &rows)
     }
 }
 
@@ -146,9 +162,8 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn waiting_lanes(&mut self) -> Result<Vec<Lane>, Error> {
-        let endpoints = sqlx::query(ENDPOINT_LANES).fetch_all(self.connection()).await?;
-        let callbacks = sqlx::query(CALLBACK_LANES).fetch_all(self.connection()).await?;
-        lanes(&self.store.unreadable, &endpoints, &callbacks)
+        let rows = sqlx::query(LANES).fetch_all(self.connection()).await?;
+        lanes(&self.store.unreadable, &rows)
     }
 
     /// Uses up the rates of lanes by what was claimed of each, so that no replica and no next start sends more.
@@ -178,26 +193,6 @@ impl Tx {
         .execute(self.connection())
         .await?;
         Ok(())
-    }
-
-    /// How many attempts of each lane are under way, those of other replicas included.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    pub async fn under_way(&mut self) -> Result<HashMap<String, usize>, Error> {
-        let rows = sqlx::query(
-            "select lane, count(*) as attempts from webhook_deliveries where state = 'sending' group by lane",
-        )
-        .fetch_all(self.connection())
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    row.text("lane")?,
-                    usize::try_from(row.int("attempts")?).unwrap_or(0),
-                ))
-            })
-            .collect()
     }
 }
 

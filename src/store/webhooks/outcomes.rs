@@ -13,7 +13,7 @@ use sqlx::any::AnyRow;
 use super::super::engine::Engine;
 use super::super::readable::DELIVERIES;
 use super::super::row::{Columns as _, micros};
-use super::super::sets::{Shape, parameter};
+use super::super::sets::{Shape, checked, parameter};
 use super::super::text::opt_kept;
 use super::super::{Error, Tx};
 use crate::domain::id::{DeliveryId, EndpointId};
@@ -205,8 +205,9 @@ pub(super) fn sending_sql(engine: Engine) -> String {
         "select d.id, d.attempts, d.lane, d.endpoint_id, d.order_key, d.passed, d.probe, d.step, d.failures, \
              d.first_failed_at, d.crashes, d.since, d.created_at \
          from {} cross join webhook_deliveries d \
-         where d.id = r.delivery and d.attempts = r.number and d.state = 'sending' and d.owner = $2{}",
+         where d.id = r.delivery and d.attempts = r.number and {} = 'sending' and d.owner = $2{}",
         engine.table("$1", ATTEMPTS),
+        checked("d.state"),
         engine.for_update_of("d")
     )
 }
@@ -226,9 +227,10 @@ pub(super) fn settle_sql(engine: Engine) -> String {
         "update webhook_deliveries set state = r.becomes, due_at = r.due, ended_at = r.ended, owner = null, probe = 0, \
              passed = r.may_pass, step = r.at_step, failures = r.failed, first_failed_at = r.first_failed, \
              crashes = r.crashed, blocked = case when r.ended is null and r.may_pass = 0 then blocked else 0 end \
-         from {} where id = r.delivery and attempts = r.attempt and state = 'sending' and owner = $2 \
+         from {} where id = r.delivery and attempts = r.attempt and {} = 'sending' and owner = $2 \
          returning id",
-        engine.table("$1", SETTLED_ROWS)
+        engine.table("$1", SETTLED_ROWS),
+        checked("state")
     )
 }
 

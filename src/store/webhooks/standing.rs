@@ -26,6 +26,8 @@ pub struct Standing {
     pub health: EndpointHealth,
     /// What its receiver showed.
     pub facts: ReceiverFacts,
+    /// Whether a delivery that has failed keeps others of its session.
+    pub has_failing: bool,
 }
 
 #[derive(Serialize)]
@@ -79,8 +81,11 @@ impl Tx {
     ) -> Result<HashMap<EndpointId, Standing>, Error> {
         let (table, lock) = (self.engine().table("$1", KEYS), self.engine().for_update_of("e"));
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select e.id, e.enabled, {}, {FACTS_COLUMNS} from webhook_endpoints e where e.id in (select r.key from {table}) \
-             order by e.id{lock}",
+            "select e.id, e.enabled, {}, {FACTS_COLUMNS}, \
+                 case when exists (select 1 from webhook_deliveries d where d.lane = e.id and d.order_key is not null \
+                     and d.state in ('pending', 'sending', 'held') and d.passed = 0 and d.failures > 0) \
+                 then 1 else 0 end as has_failing \
+             from webhook_endpoints e where e.id in (select r.key from {table}) order by e.id{lock}",
             endpoints::HEALTH_COLUMNS
         )))
         .bind(keys(ids)?)
@@ -96,6 +101,7 @@ impl Tx {
                 enabled: row.flag("enabled")?,
                 health,
                 facts: facts_from(row)?,
+                has_failing: row.flag("has_failing")?,
             };
             Ok((row.parsed("id")?, standing))
         })?;

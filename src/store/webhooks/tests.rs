@@ -347,9 +347,12 @@ async fn what_a_registered_replica_sends_is_left_to_it_until_it_is_no_more() {
         .expect("registered");
     tx.commit().await.expect("committed");
     let claimed = fixture.claim().await;
+    fixture
+        .event(EventType::UpstreamUnavailable, Routing::default())
+        .await;
     let mut tx = fixture.store.begin().await.expect("begun");
-    let under_way = tx.under_way().await.expect("counted");
-    assert_eq!(under_way[&claimed[0].lane], 1, "others' attempts count as well");
+    let lanes = tx.waiting_lanes().await.expect("read");
+    assert_eq!(lanes[0].under_way, 1, "others' attempts count as well");
     assert_eq!(tx.reclaim(&HashSet::new()).await.expect("looked"), 0);
     tx.remove_replica("me").await.expect("removed");
     tx.commit().await.expect("committed");
