@@ -72,7 +72,7 @@ pub(super) fn probe_sql(engine: Engine) -> String {
     let found = engine.gathered(
         CANDIDATE,
         "select d.id, d.place, d.order_key as session from webhook_deliveries d \
-         where d.lane = r.key and d.state = 'pending' \
+         where d.lane = r.key and d.state = 'pending' and d.since > 0 \
            and (d.blocked = 0 or (\
                 not exists (select 1 from webhook_deliveries b where b.lane = d.lane and b.order_key = d.order_key \
                      and b.state = 'pending' and b.blocked = 1 and b.place < d.place) \

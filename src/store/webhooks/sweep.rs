@@ -43,7 +43,7 @@ impl Tx {
     pub async fn hold_deliveries(&mut self, endpoint: EndpointId) -> Result<(), Error> {
         sqlx::query(
             "update webhook_deliveries set state = 'held', due_at = null, urgent = 0 \
-             where lane = $1 and state = 'pending'",
+             where lane = $1 and state = 'pending' and since > 0",
         )
         .bind(endpoint.to_string())
         .execute(self.connection())
@@ -79,7 +79,7 @@ impl Tx {
         let now = micros(self.clock().now());
         sqlx::query(
             "update webhook_deliveries set due_at = $1 \
-             where lane = $2 and state = 'pending' and passed = 0 and due_at > $1",
+             where lane = $2 and state = 'pending' and since > 0 and passed = 0 and due_at > $1",
         )
         .bind(now)
         .bind(endpoint.to_string())
@@ -125,7 +125,7 @@ impl Tx {
         let now = micros(self.clock().now());
         let rows = sqlx::query(
             "update webhook_deliveries set state = 'exhausted', due_at = null, ended_at = $1, blocked = 0 where id in (\
-                 select id from webhook_deliveries where lane = $2 and state = 'pending' and since <= $3 limit $4) \
+                 select id from webhook_deliveries where lane = $2 and state = 'pending' and since > 0 and since <= $3 limit $4) \
              returning lane, order_key",
         )
         .bind(now)
@@ -152,12 +152,12 @@ impl Tx {
     pub async fn forget_the_future(&mut self, horizon: Timestamp) -> Result<(), Error> {
         let (now, horizon) = (micros(self.clock().now()), micros(horizon));
         for sql in [
-            "update webhook_deliveries set due_at = $1 where state = 'pending' and due_at > $2",
+            "update webhook_deliveries set due_at = $1 where state = 'pending' and since > 0 and due_at > $2",
             // One by one, since each has an index of its own.
-            "update webhook_deliveries set since = $1 where state = 'pending' and since > $2",
+            "update webhook_deliveries set since = $1 where state = 'pending' and since > 0 and since > $2",
             "update webhook_deliveries set since = $1 where state = 'sending' and since > $2",
             "update webhook_deliveries set since = $1 where state = 'held' and since > $2",
-            "update webhook_deliveries set first_failed_at = $1 where state = 'pending' and first_failed_at > $2",
+            "update webhook_deliveries set first_failed_at = $1 where state = 'pending' and since > 0 and first_failed_at > $2",
             "update webhook_deliveries set first_failed_at = $1 where state = 'sending' and first_failed_at > $2",
             "update webhook_deliveries set first_failed_at = $1 where state = 'held' and first_failed_at > $2",
             "update webhook_endpoints set paused_until = $1 where paused_until > $2",
@@ -180,7 +180,8 @@ impl Tx {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn waiting_deliveries(&mut self) -> Result<Waiting, Error> {
         let row = sqlx::query(
-            "select count(*) as deliveries, min(due_at) as oldest from webhook_deliveries where state = 'pending'",
+            "select count(*) as deliveries, min(due_at) as oldest from webhook_deliveries \
+             where state = 'pending' and since > 0",
         )
         .fetch_one(self.connection())
         .await?;
