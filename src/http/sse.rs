@@ -22,7 +22,7 @@ use super::headers::ACCEL_BUFFERING;
 use super::idle::ConnectionHandle;
 use super::layers::NoCompression;
 use super::problem::Problem;
-use super::stream_slots::Slot;
+use super::stream_slots::{Slot, StreamKind};
 use crate::app::OpContext;
 use crate::app::streams::{Cut, Entry, EventStream, LogPosition, OpenStream, Step};
 use crate::clock::SharedClock;
@@ -61,7 +61,7 @@ impl Seat {
         mut self,
         state: &HttpState,
         context: &OpContext,
-        kind: &'static str,
+        kind: StreamKind,
         open: OpenStream,
     ) -> Response {
         self.slot.count_as(kind);

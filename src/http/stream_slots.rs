@@ -17,6 +17,33 @@ const MOST_STREAMS: usize = 6144;
 /// When a caller with too many streams may try again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
+/// What a stream follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamKind {
+    /// The event log.
+    Events,
+    /// An operation.
+    Operation,
+    /// A failover session.
+    Session,
+}
+
+impl StreamKind {
+    const ALL: [Self; 3] = [Self::Events, Self::Operation, Self::Session];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Operation => "operation",
+            Self::Session => "session",
+        }
+    }
+
+    fn gauge(self) -> metrics::Gauge {
+        metrics::gauge!(names::STREAMS, "kind" => self.as_str())
+    }
+}
+
 /// The streams that are open; clones share them.
 #[derive(Clone)]
 pub(super) struct StreamSlots(Arc<Inner>);
@@ -37,11 +64,14 @@ struct Open {
 pub(super) struct Slot {
     slots: StreamSlots,
     subject: u64,
-    counted: Option<&'static str>,
+    counted: Option<StreamKind>,
 }
 
 impl StreamSlots {
     pub(super) fn new(of_one: usize) -> Self {
+        for kind in StreamKind::ALL {
+            kind.gauge().set(0.0);
+        }
         Self(Arc::new(Inner {
             of_one,
             hashing: RandomState::new(),
@@ -80,8 +110,8 @@ impl StreamSlots {
 
 impl Slot {
     /// Shows the stream among those of its kind.
-    pub(super) fn count_as(&mut self, kind: &'static str) {
-        metrics::gauge!(names::STREAMS, "kind" => kind).increment(1);
+    pub(super) fn count_as(&mut self, kind: StreamKind) {
+        kind.gauge().increment(1);
         self.counted = Some(kind);
     }
 }
@@ -97,7 +127,7 @@ impl Drop for Slot {
             }
         }
         if let Some(kind) = self.counted {
-            metrics::gauge!(names::STREAMS, "kind" => kind).decrement(1);
+            kind.gauge().decrement(1);
         }
     }
 }

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+import dashboards
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -92,8 +93,11 @@ def main():
     if done.returncode:
         fail(done.stdout + done.stderr)
     check_pages(rules)
+    for fault in dashboards.faults(promtool):
+        fail(fault)
     known, cases = check_names(), check_cases(promtool, groups)
     print(f"prometheus: {len(rules)} rules with a page each, {cases} cases; all names are among {known} metrics")
+    print(f"prometheus: {len(dashboards.DASHBOARDS)} dashboards keep {len(dashboards.RULES)} rules")
 
 
 main()

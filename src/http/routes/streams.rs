@@ -27,6 +27,7 @@ use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
 use crate::http::register::{require_one_of, require_scope};
 use crate::http::sse::Seat;
+use crate::http::stream_slots::StreamKind;
 
 /// What opens a stream.
 const STREAM_SCOPES: &[Scope] = &[Scope::EventsRead, Scope::SessionsRead];
@@ -188,7 +189,7 @@ async fn stream_events(
     let opened = state
         .app()
         .stream_events(&context, query.into(), StreamRequest { start, cut });
-    Ok(seat.answer(&state, &context, "events", opened.await?))
+    Ok(seat.answer(&state, &context, StreamKind::Events, opened.await?))
 }
 
 /// Stream an operation
@@ -209,7 +210,7 @@ async fn stream_operation(
     let opened = state
         .app()
         .stream_operation(&context, id, StreamRequest { start, cut });
-    Ok(seat.answer(&state, &context, "operation", opened.await?))
+    Ok(seat.answer(&state, &context, StreamKind::Operation, opened.await?))
 }
 
 /// Stream a failover session
@@ -231,7 +232,7 @@ async fn stream_failover_session(
     let opened = state
         .app()
         .stream_session(&context, &id, StreamRequest { start, cut });
-    Ok(seat.answer(&state, &context, "session", opened.await?))
+    Ok(seat.answer(&state, &context, StreamKind::Session, opened.await?))
 }
 
 /// Issue a ticket for a stream
