@@ -46,6 +46,14 @@ pub struct WantedArgs {
     pub after: Option<String>,
 }
 
+impl WantedArgs {
+    /// The types as a parameter; none for all.
+    fn list(&self) -> Option<String> {
+        let words: Vec<&str> = self.types.iter().map(|kind| kind.as_str()).collect();
+        (!words.is_empty()).then(|| words.join(","))
+    }
+}
+
 fn event_type(word: &str) -> Result<EventType, String> {
     EventType::parse(word).ok_or_else(|| {
         let known: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -75,22 +83,24 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
 
 async fn print_log(server: &Server, wanted: &WantedArgs) -> Result<(), Failure> {
     let mut after = wanted.after.clone().unwrap_or_else(|| "start".to_owned());
+    let types = wanted.list();
     loop {
-        let path = with_query("/events", &[("pageSize", Some("100")), ("after", Some(&after))]);
+        let parameters = [
+            ("pageSize", Some("100")),
+            ("type", types.as_deref()),
+            ("after", Some(&after)),
+        ];
+        let path = with_query("/events", &parameters);
         let page = server.get(&path).await?;
         let items = page.get("items").and_then(Value::as_array);
         let Some(items) = items.filter(|items| !items.is_empty()) else {
             return Ok(());
         };
         for item in items {
-            let kind = text(item, "/type").and_then(EventType::parse);
-            let is_wanted = kind.is_none_or(|kind| wanted.types.contains(&kind));
-            if wanted.types.is_empty() || is_wanted {
-                let json = item.to_string();
-                let line = if server.json { json } else { shown(&json) };
-                if stream_output(format!("{line}\n").as_bytes())?.is_break() {
-                    return Ok(());
-                }
+            let json = item.to_string();
+            let line = if server.json { json } else { shown(&json) };
+            if stream_output(format!("{line}\n").as_bytes())?.is_break() {
+                return Ok(());
             }
             if let Some(id) = text(item, "/id") {
                 id.clone_into(&mut after);
@@ -149,7 +159,7 @@ pub(super) async fn follow(
     wanted: &WantedArgs,
     mut take: impl AsyncFnMut(String) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
-    let types: Vec<&str> = wanted.types.iter().map(|kind| kind.as_str()).collect();
+    let types = wanted.list();
     let mut last: Option<String> = None;
     let mut pause = PAUSE;
     let mut is_first = true;
@@ -159,7 +169,6 @@ pub(super) async fn follow(
         } else {
             wanted.after.as_deref()
         };
-        let types = (!types.is_empty()).then(|| types.join(","));
         let mut request = server.request(
             Method::GET,
             &with_query("/events/stream", &[("type", types.as_deref()), ("after", after)]),
