@@ -19,7 +19,7 @@ import zlib
 import schemathesis
 from hypothesis import strategies as st
 
-URL = os.environ["EMGATE_URL"]
+URL = os.environ["EMGATE_SERVER"]
 TOKEN = os.environ["EMGATE_TOKEN"]
 
 # Details of refusals that no schema can foresee, and why.
