@@ -200,6 +200,36 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn the_log_is_read_by_one_type_and_by_several_in_both_directions() {
+        use EventType::{SessionLost, UpstreamRecovered, UpstreamUnavailable, WebhookTest};
+        let store = temporary().await;
+        let mut tx = store.begin().await.expect("begun");
+        let mut all = Vec::new();
+        for kind in [UpstreamUnavailable, UpstreamRecovered, SessionLost].repeat(2) {
+            let event = event(kind);
+            tx.append_event(&event).await.expect("appended");
+            all.push((event.id, kind));
+        }
+        tx.commit().await.expect("committed");
+        for types in [
+            vec![],
+            vec![SessionLost],
+            vec![WebhookTest],
+            vec![UpstreamRecovered, UpstreamUnavailable],
+        ] {
+            let wanted = all
+                .iter()
+                .filter(|(_, kind)| types.is_empty() || types.contains(kind));
+            let wanted: Vec<EventId> = wanted.map(|(id, _)| *id).collect();
+            for from in [Cursor::After(0), Cursor::Before(i64::MAX)] {
+                let read = store.events(&Tenancy::All, &types, from, 10).await.expect("read");
+                let read: Vec<EventId> = read.iter().map(|event| event.id).collect();
+                assert_eq!(read, wanted, "{types:?} {from:?}");
+            }
+        }
+    }
+
     /// Counts what is counted.
     #[derive(Default)]
     struct Counting(std::sync::Arc<std::sync::atomic::AtomicU64>);

@@ -203,7 +203,7 @@ async fn a_scrape_is_bounded_however_much_there_is_and_whoever_asks() {
                       operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read \
                       plans:approve tenants:all";
     let caller = |number: usize| json!({"sub": format!("caller-{number}"), "scope": everything});
-    for number in 0..60 {
+    for (number, plan) in plans.iter().enumerate().take(60) {
         let endpoint = json!({"url": receiver.url(), "description": format!("endpoint {number}")});
         let made = ask(
             &world,
@@ -214,7 +214,7 @@ async fn a_scrape_is_bounded_however_much_there_is_and_whoever_asks() {
         )
         .await;
         assert_eq!(made, 201);
-        let path = format!("/api/v1/cloud-failover-plans/{}/test", plans[number]);
+        let path = format!("/api/v1/cloud-failover-plans/{plan}/test");
         assert_eq!(ask(&world, "POST", &path, &caller(number), None).await, 202);
         ask(
             &world,

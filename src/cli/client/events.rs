@@ -162,7 +162,7 @@ pub(super) async fn follow(
     let types = wanted.list();
     let mut last: Option<String> = None;
     let mut pause = PAUSE;
-    let mut is_first = true;
+    let (mut is_first, mut is_told) = (true, false);
     loop {
         let after = if last.is_some() {
             None
@@ -178,7 +178,7 @@ pub(super) async fn follow(
         }
         match request.send().await {
             Ok(mut answer) if answer.status() == StatusCode::OK => {
-                is_first = false;
+                (is_first, is_told) = (false, false);
                 let mut parser = Parser::default();
                 // A connection that was cut off is silent for ever.
                 while let Ok(Ok(Some(bytes))) = tokio::time::timeout(SILENCE, answer.chunk()).await {
@@ -218,9 +218,22 @@ pub(super) async fn follow(
             {
                 return Err(refused(answer).await);
             }
-            Ok(_) => {}
             Err(error) if is_first => return Err(server.unreachable(&error)),
-            Err(_) => {}
+            Ok(_) | Err(_) if is_told => {}
+            Ok(answer) => {
+                eprintln!(
+                    "the gateway answers {}; the stream is asked for again",
+                    answer.status()
+                );
+                is_told = true;
+            }
+            Err(error) => {
+                eprintln!(
+                    "{}; the stream is asked for again",
+                    server.unreachable(&error).message
+                );
+                is_told = true;
+            }
         }
         sleep(pause).await;
     }
