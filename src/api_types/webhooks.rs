@@ -387,6 +387,9 @@ pub struct WebhookEndpoint {
     /// When it first failed since then.
     #[schema(required)]
     pub first_failure_at: Option<Moment>,
+    /// Why the last attempt failed, for people; null since its last success.
+    #[schema(required)]
+    pub last_error: Option<String>,
     /// The receiver's certificate, as the last TLS handshake showed it; null before the first.
     #[schema(required)]
     pub certificate: Option<WebhookCertificate>,
@@ -486,6 +489,7 @@ impl From<&Endpoint> for WebhookEndpoint {
             health: endpoint.health.state().as_str(),
             last_success_at: endpoint.health.last_success_at.map(Into::into),
             first_failure_at: endpoint.health.first_failure_at.map(Into::into),
+            last_error: endpoint.health.last_error.clone(),
             certificate: endpoint
                 .receiver
                 .certificate_not_after
@@ -705,7 +709,8 @@ pub struct WebhookDelivery {
     /// `pending`, `sending`, `delivered`, `held` (the endpoint is disabled), `exhausted` (given up), `cancelled` (the
     /// endpoint was deleted) or `quarantined` (the gateway could not process it).
     pub state: &'static str,
-    /// When it is attempted next; null when it is not waiting, or waits for an earlier event of its session.
+    /// When it is attempted next; while its endpoint is down or has asked for silence, when the probe goes out or the silence
+    /// ends. Null when it is not waiting, or waits for an earlier event of its session.
     #[schema(required)]
     pub next_attempt_at: Option<Moment>,
     /// When it was created, together with its event.
@@ -741,6 +746,10 @@ pub struct WebhookAttempt {
     /// What the endpoint's owner should look at although nothing failed, such as a template that was not rendered.
     #[schema(required)]
     pub warning: Option<String>,
+    /// Why an attempt that failed in nothing sent nothing: a bot's event that was merged into the delivery of a newer one, for
+    /// instance; null where a request was sent.
+    #[schema(required)]
+    pub note: Option<String>,
     /// How long its phases took; null while it runs or when its end is not known.
     #[schema(required)]
     pub phases: Option<WebhookAttemptPhases>,
@@ -811,6 +820,7 @@ impl From<&Attempt> for WebhookAttempt {
             location: attempt.location.clone(),
             response: attempt.response.clone(),
             warning: attempt.warning.clone(),
+            note: attempt.note.clone(),
             phases: attempt.duration.map(|total| WebhookAttemptPhases {
                 dns: exchange.dns.map(ms),
                 connect: exchange.connect.map(ms),

@@ -3,6 +3,7 @@
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
+use crate::domain::event::EventType;
 use crate::domain::id::EventId;
 use crate::store::cursor::Cursor;
 use crate::store::events::StoredEvent;
@@ -28,13 +29,14 @@ impl App {
         found.ok_or(Error::NotFound { what: "the event" })
     }
 
-    /// A page of the event log, oldest first.
+    /// A page of the event log, oldest first: of events of these types, of all when there are none.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the event that marks the place is not in the log, [`Error::Store`].
     pub async fn events(
         &self,
         context: &OpContext,
+        types: &[EventType],
         cursor: Option<Cursor<EventPlace>>,
         size: usize,
     ) -> Result<LogPage<StoredEvent, Cursor<EventPlace>>, Error> {
@@ -44,11 +46,8 @@ impl App {
             Some(Cursor::After(place)) => Some(Cursor::After(self.place(tenancy, place, "after").await?)),
             Some(Cursor::Before(place)) => Some(Cursor::Before(self.place(tenancy, place, "before").await?)),
         };
-        let events = match seq {
-            Some(Cursor::Before(seq)) => self.store.events_before(tenancy, seq, more).await?,
-            Some(Cursor::After(seq)) => self.store.events_after(tenancy, seq, more).await?,
-            None => self.store.events_after(tenancy, 0, more).await?,
-        };
+        let from = seq.unwrap_or(Cursor::After(0));
+        let events = self.store.events(tenancy, types, from, more).await?;
         // Numbers in the log count everybody's events; whoever sees only some of them is given ids.
         let confined = tenancy.is_confined();
         let place = |event: &StoredEvent| {

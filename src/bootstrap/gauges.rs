@@ -96,6 +96,7 @@ pub(super) fn show_configuration(config: &Config) {
         }
         counter!(names::OPERATIONS_STARTED, "action" => action.as_str()).increment(0);
     }
+    counter!(names::WEBHOOK_FENCED).increment(0);
     gauge!(names::CONFIG_INFO, "store" => store, "tls" => tls, "policies" => policies).set(1.0);
 }
 

@@ -335,6 +335,8 @@ pub struct Attempt {
     pub response: Option<String>,
     /// What its owner should look at, although nothing failed.
     pub warning: Option<String>,
+    /// Why nothing was sent, although nothing failed.
+    pub note: Option<String>,
     /// What it saw of its connection.
     pub exchange: Exchange,
 }

@@ -120,8 +120,8 @@ codes! {
         "Enterprise Manager answered that the request is invalid.",
         "The detail quotes Enterprise Manager.";
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
-        "The caller has exceeded its rate limit.",
-        "Try again after the time in `Retry-After`.", retry after 1 s;
+        "The caller has exceeded its rate limit, or has as many of something as it may: endpoints, jobs or open streams.",
+        "Try again after the time in `Retry-After`. Where a number is limited, waiting alone may change nothing: the detail says what to give up first.", retry after 1 s;
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "The gateway failed unexpectedly.",
         "Report the `requestId` to the operator; the log has the details.";
@@ -177,8 +177,8 @@ impl Code {
     "code": "rate-limited",
     "status": 429,
     "title": "Too many requests",
-    "description": "The caller has exceeded its rate limit.",
-    "remedy": "Try again after the time in `Retry-After`.",
+    "description": "The caller has exceeded its rate limit, or has as many of something as it may: endpoints, jobs or open streams.",
+    "remedy": "Try again after the time in `Retry-After`. Where a number is limited, waiting alone may change nothing: the detail says what to give up first.",
 }))]
 pub struct ProblemMeaning {
     /// The code.

@@ -3,6 +3,8 @@
 //! This is the one file that knows every room's errors. An error is logged here, once, with the request's span around
 //! it; the problem holds public text only.
 
+use std::time::Duration;
+
 use super::codes::Code;
 use super::problem::Problem;
 use crate::app::error::{BusyWith, StoreError};
@@ -10,6 +12,12 @@ use crate::app::{self, UpstreamError, UpstreamFault};
 use crate::auth::Refusal;
 use crate::domain::policy::Denial;
 use crate::json;
+
+/// When to come again where a number of things is limited. Time does not lower it, so that this is no more than what keeps a
+/// client that goes by `Retry-After` alone from asking without end.
+const COUNT_PAUSE: Duration = Duration::from_hours(1);
+/// When to come again while a job is under way: some thousand deliveries further.
+const JOB_PAUSE: Duration = Duration::from_secs(30);
 
 /// What was requested when Enterprise Manager did not answer in time.
 #[derive(Clone, Copy)]
@@ -92,11 +100,13 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
         E::NoSuchMethod(methods) => Problem::no_such_method(methods),
         E::Invalid(faults) => Problem::invalid(faults.clone()),
         E::TooManyEndpoints { most } => {
-            let detail =
-                format!("there are {most} webhook endpoints already (limits.endpoints); delete one first");
-            Problem::new(Code::RateLimited, detail)
+            let detail = format!(
+                "there are {most} webhook endpoints already (limits.endpoints), and waiting alone makes no room: delete one \
+                 first, or have the limit raised"
+            );
+            Problem::new(Code::RateLimited, detail).retry_after(Some(COUNT_PAUSE))
         }
-        E::TooManyJobs(detail) => Problem::new(Code::RateLimited, *detail),
+        E::TooManyJobs(detail) => Problem::new(Code::RateLimited, *detail).retry_after(Some(JOB_PAUSE)),
         E::PlanBusy(BusyWith::Operation(id)) => Problem::new(
             Code::PlanBusy,
             format!("operation {id} of this plan has not ended"),

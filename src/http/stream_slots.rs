@@ -95,7 +95,8 @@ impl StreamSlots {
         let of_subject = open.by_subject.entry(subject).or_default();
         if *of_subject >= self.0.of_one {
             let most = self.0.of_one;
-            let detail = format!("{most} streams of this subject are open already (limits.streams)");
+            let detail =
+                format!("{most} streams of this subject are open already (limits.streams): close one first");
             return Err(Problem::new(Code::RateLimited, detail).retry_after(Some(TRY_AGAIN)));
         }
         *of_subject += 1;

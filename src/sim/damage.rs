@@ -43,6 +43,8 @@ pub enum Kind {
     NoState,
     /// Text where numbers and times should be.
     WrongTypes,
+    /// An element that only a later version has.
+    LaterPart,
 }
 
 /// A record and what is wrong with it.
@@ -129,6 +131,7 @@ impl Kind {
                 element.children.retain(|child| child.name != "State");
                 return element;
             }
+            Self::LaterPart => return element.text_child("LaterMember", "1".to_owned()),
             Self::WrongTypes => {
                 for child in &mut element.children {
                     if matches!(child.name, "Progress" | "CreationTimeUTC" | "EndTimeUTC") {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use sqlx::any::AnyRow;
 
 use super::cursor::{Cursor, Page};
-use super::events::{StoredEvent, event_from};
+use super::events::{StoredEvent, and_of_types, event_from};
 use super::readable::EVENTS;
 use super::row::Columns as _;
 use super::sql::Sql;
@@ -102,7 +102,6 @@ impl LogFilter {
     }
 
     fn confine(&self, query: &mut Sql) {
-        query.and_one_of("type", self.types.iter().map(|kind| kind.as_str().to_owned()));
         let keys = [
             ("plan_key", self.plan.as_ref().map(EmId::key)),
             ("session_key", self.session.as_ref().map(EmId::key)),
@@ -124,6 +123,7 @@ impl LogFilter {
             }
             query.push(")");
         }
+        and_of_types(query, &self.types);
     }
 }
 

@@ -75,7 +75,7 @@ impl Store {
         after: i64,
         limit: i64,
     ) -> Result<Vec<StoredEvent>, Error> {
-        self.events_from(tenancy, Cursor::After(after), limit).await
+        self.events(tenancy, &[], Cursor::After(after), limit).await
     }
 
     /// Up to `limit` events that `tenancy` sees, with a place in the log before `before`, oldest first: the page that
@@ -89,12 +89,17 @@ impl Store {
         before: i64,
         limit: i64,
     ) -> Result<Vec<StoredEvent>, Error> {
-        self.events_from(tenancy, Cursor::Before(before), limit).await
+        self.events(tenancy, &[], Cursor::Before(before), limit).await
     }
 
-    async fn events_from(
+    /// Up to `limit` events of these types, of any when there are none, that `tenancy` sees, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn events(
         &self,
         tenancy: &Tenancy,
+        types: &[EventType],
         cursor: Cursor<i64>,
         limit: i64,
     ) -> Result<Vec<StoredEvent>, Error> {
@@ -102,6 +107,7 @@ impl Store {
         loop {
             let mut query = Sql::new("select seq, id, type, body from events where 1 = 1");
             query.and_event_seen_by(tenancy)?;
+            and_of_types(&mut query, types);
             page.confine(&mut query);
             let rows = query.fetch_all(self.reader()).await?;
             if !page.add(self.read_rows(EVENTS, &rows, event_from)?, &rows)? {
@@ -131,6 +137,17 @@ impl Store {
         let rows = query.fetch_all(self.reader()).await?;
         rows.first().map(|row| row.int("seq")).transpose()
     }
+}
+
+/// Narrows a statement about the log to types, after every other condition: one alone is found by its index, if nothing else
+/// is; of several the rows in the order of the log are read until the page is full, since each engine would sort all of them.
+pub(in crate::store) fn and_of_types(query: &mut Sql, types: &[EventType]) {
+    let column = if types.len() == 1 && !query.is_confined() {
+        "type"
+    } else {
+        "type || ''"
+    };
+    query.and_one_of(column, types.iter().map(|kind| kind.as_str().to_owned()));
 }
 
 pub(in crate::store) fn event_from(row: &AnyRow) -> Result<StoredEvent, Error> {
@@ -181,6 +198,36 @@ mod tests {
             store.event_place(event.id, &Tenancy::All).await.expect("read"),
             Some(log[0].seq)
         );
+    }
+
+    #[tokio::test]
+    async fn the_log_is_read_by_one_type_and_by_several_in_both_directions() {
+        use EventType::{SessionLost, UpstreamRecovered, UpstreamUnavailable, WebhookTest};
+        let store = temporary().await;
+        let mut tx = store.begin().await.expect("begun");
+        let mut all = Vec::new();
+        for kind in [UpstreamUnavailable, UpstreamRecovered, SessionLost].repeat(2) {
+            let event = event(kind);
+            tx.append_event(&event).await.expect("appended");
+            all.push((event.id, kind));
+        }
+        tx.commit().await.expect("committed");
+        for types in [
+            vec![],
+            vec![SessionLost],
+            vec![WebhookTest],
+            vec![UpstreamRecovered, UpstreamUnavailable],
+        ] {
+            let wanted = all
+                .iter()
+                .filter(|(_, kind)| types.is_empty() || types.contains(kind));
+            let wanted: Vec<EventId> = wanted.map(|(id, _)| *id).collect();
+            for from in [Cursor::After(0), Cursor::Before(i64::MAX)] {
+                let read = store.events(&Tenancy::All, &types, from, 10).await.expect("read");
+                let read: Vec<EventId> = read.iter().map(|event| event.id).collect();
+                assert_eq!(read, wanted, "{types:?} {from:?}");
+            }
+        }
     }
 
     /// Counts what is counted.

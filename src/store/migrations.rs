@@ -31,6 +31,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (17, "streams", include_str!("migrations/0017_streams.sql")),
     (18, "attempts", include_str!("migrations/0018_attempts.sql")),
     (19, "waiting", include_str!("migrations/0019_waiting.sql")),
+    (20, "notes", include_str!("migrations/0020_notes.sql")),
 ];
 
 /// Brings the tables up to date.

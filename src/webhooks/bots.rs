@@ -24,7 +24,7 @@ use super::deliver::{self, Outcome, Sender};
 use super::formats::verdict::Verdict;
 use super::formats::{self, Rendered, Row, bot_message};
 use crate::domain::event::EventType;
-use crate::domain::id::EndpointId;
+use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::webhook::Format;
 use crate::domain::webhook::rules::elapsed;
 use crate::domain::webhook::target::TargetUrl;
@@ -39,6 +39,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const ANSWER_LIMIT: usize = 64 * 1024;
 /// How many replies are remembered, so that a retry repeats none.
 const REPLIES: usize = 50;
+
+/// Why nothing is sent of a machine that succeeded.
+const SUCCEEDED: &str = "nothing was sent: the failover's message counts machines that succeeded, and only failed ones have a reply";
+/// Why nothing is sent by a retry whose reply arrived.
+const REPLIED: &str = "nothing was sent: an earlier attempt has made this reply";
+
+/// Why nothing is sent of an event that a newer one has overtaken.
+fn merged_into(newer: DeliveryId) -> String {
+    format!(
+        "nothing was sent: merged into {newer}, whose newer event brings the failover's message up to date"
+    )
+}
 
 /// A message as the service names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,15 +179,15 @@ impl Attempt<'_> {
             Err(outcome) => return outcome,
         };
         let ended = match (self.delivery.kind, memory) {
-            (EventType::MachineFinished, _) if !is_bad => return Outcome::done_without_request(),
+            (EventType::MachineFinished, _) if !is_bad => return Outcome::done_without_request(SUCCEEDED),
             (EventType::MachineFinished, None) => self.post_new(endpoint, failover, Vec::new(), false).await,
             (EventType::MachineFinished, Some(memory)) => self.reply(endpoint, failover, memory, false).await,
             (_, None) => self.post_new(endpoint, failover, Vec::new(), true).await,
             (kind, Some(memory)) => {
                 let ends = matches!(kind, EventType::SessionFinished | EventType::SessionLost);
                 match self.turn_to_edit(&memory, ends).await {
-                    Ok(true) => self.edit(endpoint, failover, memory, ends).await,
-                    Ok(false) => return Outcome::done_without_request(),
+                    Ok(None) => self.edit(endpoint, failover, memory, ends).await,
+                    Ok(Some(newer)) => return Outcome::done_without_request(merged_into(newer)),
                     Err(outcome) => return outcome,
                 }
             }
@@ -185,16 +197,16 @@ impl Attempt<'_> {
         }
     }
 
-    /// Waits until the message may be edited again; false when a newer event will edit it instead.
-    async fn turn_to_edit(&self, memory: &Memory, ends: bool) -> Result<bool, Outcome> {
+    /// Waits until the message may be edited again, or returns the delivery of a newer event that will edit it instead.
+    async fn turn_to_edit(&self, memory: &Memory, ends: bool) -> Result<Option<DeliveryId>, Outcome> {
         let store = &self.sender.store;
         let edited_at = Timestamp::from_microsecond(memory.edited_at).unwrap_or_default();
         let looks = EDIT_EVERY.as_millis() / LOOK_EVERY.as_millis();
         for _ in 0..=looks {
             if !ends {
-                match with_timeout(store.is_overtaken(self.delivery.id)).await {
-                    Ok(true) => return Ok(false),
-                    Ok(false) => {}
+                match with_timeout(store.overtaken_by(self.delivery.id)).await {
+                    Ok(Some(newer)) => return Ok(Some(newer)),
+                    Ok(None) => {}
                     Err(error) => return Err(self.store_failed(&error)),
                 }
             }
@@ -205,7 +217,7 @@ impl Attempt<'_> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Ok(true)
+        Ok(None)
     }
 
     async fn post_new(
@@ -245,7 +257,7 @@ impl Attempt<'_> {
     /// Replies once per event; where the message is gone, the reply is one of its own.
     async fn reply(&mut self, endpoint: EndpointId, failover: &str, mut memory: Memory, loud: bool) -> Ended {
         if memory.replied.contains(&self.event) {
-            return Ok((Outcome::done_without_request(), None));
+            return Ok((Outcome::done_without_request(REPLIED), None));
         }
         let step = Step::Reply {
             to: &memory.posted,

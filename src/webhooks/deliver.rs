@@ -58,11 +58,12 @@ impl Outcome {
         }
     }
 
-    /// There is nothing to send.
-    pub(super) fn done_without_request() -> Self {
+    /// There is nothing to send, for this reason.
+    pub(super) fn done_without_request(note: impl Into<String>) -> Self {
         Self {
             end: AttemptEnd {
                 duration: Some(Duration::ZERO),
+                note: Some(note.into()),
                 ..AttemptEnd::default()
             },
             ..Self::default()
@@ -73,10 +74,11 @@ impl Outcome {
     pub(super) fn interrupted() -> Self {
         Self {
             end: AttemptEnd {
+                duration: Some(Duration::ZERO),
                 error: Some(AttemptError::Interrupted),
                 ..AttemptEnd::default()
             },
-            ..Self::done_without_request()
+            ..Self::default()
         }
     }
 

@@ -128,7 +128,7 @@ def schemathesis(name, url, token, arguments):
     ]
     environment = {
         **os.environ,
-        "EMGATE_URL": url,
+        "EMGATE_SERVER": url,
         "EMGATE_TOKEN": token,
         "SCHEMATHESIS_HOOKS": "hooks",
         "PYTHONPATH": str(HERE),

@@ -5,12 +5,12 @@ import { createServer } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
 export const LIMIT = 60_000; // milliseconds
-export const { EMGATE_URL, EMGATE_TOKEN } = process.env;
+export const { EMGATE_SERVER, EMGATE_TOKEN } = process.env;
 /** The plan that the demo has. */
 export const PLAN = "3f56fa52-c902-4655-9774-2022fde214d2";
 
 export async function api(method, path, body) {
-  const response = await fetch(`${EMGATE_URL}/api/v1${path}`, {
+  const response = await fetch(`${EMGATE_SERVER}/api/v1${path}`, {
     method,
     headers: { authorization: `Bearer ${EMGATE_TOKEN}`, "content-type": "application/json" },
     body: body && JSON.stringify(body),

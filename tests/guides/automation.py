@@ -17,7 +17,7 @@ def ansible():
 
     def play(*arguments):
         command = [playbook, GUIDES / "ansible" / "test-plan.yml", "-e", "tower_job_id=7", *arguments]
-        return run(command, EMGATE_URL=URL, EMGATE_TOKEN=TOKEN)
+        return run(command, EMGATE_SERVER=URL, EMGATE_TOKEN=TOKEN)
 
     before = operations()
     for _ in range(2):
@@ -60,7 +60,7 @@ def github_actions():
         with tempfile.NamedTemporaryFile("r") as summary:
             settings = {
                 **workflow["env"],
-                "EMGATE_URL": URL,
+                "EMGATE_SERVER": URL,
                 "ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{server.server_port}/token?api-version=2.0",
                 "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request",
                 "GITHUB_RUN_ID": "8",
@@ -73,7 +73,7 @@ def github_actions():
     before = operations()
     hiccups = Hiccups().url
     for url in (hiccups, URL):
-        played, summary = play(EMGATE_URL=url)
+        played, summary = play(EMGATE_SERVER=url)
         assert played.returncode == 0, played.stdout + played.stderr
         assert "Result: success" in summary and "- filesrv03: success" in summary, summary
     assert len(operations() - before) == 1, "a run that is repeated tests once"

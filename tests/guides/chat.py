@@ -49,7 +49,7 @@ def connecting(receiver):
             json.dump({**settings("chat/slack.json"), "url": receiver.url + path}, file)
             file.flush()
             script = str(GUIDES / "chat" / "connect.sh")
-            played = run(["bash", script, file.name], EMGATE_URL=url, EMGATE_TOKEN=TOKEN)
+            played = run(["bash", script, file.name], EMGATE_SERVER=url, EMGATE_TOKEN=TOKEN)
         assert played.returncode == code, played.stdout + played.stderr
         assert "warning: this does not look like an address of Slack" in played.stdout, played.stdout
         told = "it answered 200 ok\nThe test was delivered." if code == 0 else "it answered 404 no_service"

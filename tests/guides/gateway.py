@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-URL, TOKEN, SIMULATOR = (os.environ[f"EMGATE_{name}"] for name in ("URL", "TOKEN", "SIMULATOR"))
+URL, TOKEN, SIMULATOR = (os.environ[f"EMGATE_{name}"] for name in ("SERVER", "TOKEN", "SIMULATOR"))
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 PLAN = "3f56fa52-c902-4655-9774-2022fde214d2"  # that the demo has
 LIMIT = 120  # seconds

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-import { EMGATE_TOKEN, EMGATE_URL, api, listening, registered, tested } from "./api.mjs";
+import { EMGATE_TOKEN, EMGATE_SERVER, api, listening, registered, tested } from "./api.mjs";
 
 const file = (name) => JSON.parse(readFileSync(new URL(`../../docs/guides/n8n/${name}.json`, import.meta.url)));
 /** The descriptions of n8n's nodes, as its editor has them. */
@@ -65,7 +65,7 @@ async function request(node, scope) {
   const headers = { authorization: `Bearer ${EMGATE_TOKEN}` };
   for (const header of headerParameters?.parameters ?? []) headers[header.name] = value(header.value, scope);
   if (jsonBody) headers["content-type"] = "application/json";
-  const address = value(url, scope).replace("https://dr.example", EMGATE_URL);
+  const address = value(url, scope).replace("https://dr.example", EMGATE_SERVER);
   const response = await fetch(address, { method, headers, body: value(jsonBody, scope) });
   assert.ok(response.ok, `${node.name}: ${response.status} ${await response.clone().text()}`);
   return response.json();

@@ -7,10 +7,10 @@ import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import vm from "node:vm";
 
-import { EMGATE_TOKEN, EMGATE_URL, PLAN, api, listening, registered, until } from "./api.mjs";
+import { EMGATE_TOKEN, EMGATE_SERVER, PLAN, api, listening, registered, until } from "./api.mjs";
 
 const text = (name) => readFileSync(new URL(`../../docs/guides/servicenow/${name}`, import.meta.url), "utf8");
-const properties = { "emgate.url": EMGATE_URL, "emgate.token": EMGATE_TOKEN };
+const properties = { "emgate.url": EMGATE_SERVER, "emgate.token": EMGATE_TOKEN };
 
 /** An outbound REST message, which blocks as the platform's does. */
 class RESTMessageV2 {

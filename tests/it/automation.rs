@@ -176,6 +176,34 @@ async fn a_repeated_request_of_one_who_polls_is_answered_like_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_comes_with_an_end_that_was_waited_for_as_with_an_open_operation() {
+    let builder = TestGateway::builder().config(|config| config.auth.tickets = true);
+    let test = builder.start().await;
+    let ask = async || {
+        let request = test
+            .client
+            .post(&plan("/test"))
+            .header("idempotency-key", "run-8");
+        request
+            .header("prefer", "respond-async, ticket, wait=50")
+            .send()
+            .await
+    };
+    for _ in 0..2 {
+        let done = ask().await.expect(200);
+        assert_eq!(
+            done.header("preference-applied"),
+            "respond-async, ticket, wait=50"
+        );
+        let location = done.header("location");
+        assert!(location.contains("/result?ticket="), "{location}");
+        let read = test.stranger().get(location).send().await.expect(200);
+        assert_eq!(read.body["result"], done.body["result"]);
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_not_ready_says_when_to_come_again() {
     let test = TestGateway::builder()
         .config(|config| config.policies = Policies::default())

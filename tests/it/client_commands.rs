@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::process::command;
+use crate::support::process::{Process, command};
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::World;
 use crate::support::{PLAN, SECRET, token};
@@ -138,6 +138,52 @@ async fn what_a_command_cannot_do_has_its_exit_code() {
     assert!(code == Some(5) && told.contains("plan-busy"), "{told}");
     let open = world.get("/api/v1/operations?state=running,submitting").await;
     assert_eq!(open["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_on_a_wait_that_is_none_is_said_to_bound_nothing() {
+    let world = World::start(&["--speed", "50"]).await;
+    let (code, accepted, told) = ran(&world, &["plan", "test", PLAN, "--timeout", "1m"]).await;
+    assert_eq!(code, Some(0), "{accepted}{told}");
+    assert!(told.contains("--timeout bounds the wait of --wait"), "{told}");
+    let list = world.get("/api/v1/operations").await;
+    let id = list["items"][0]["id"].as_str().expect("an id").to_owned();
+    let (code, _, told) = ran(&world, &["operation", "wait", &id, "--timeout", "1m"]).await;
+    assert!(code == Some(0) && !told.contains("--timeout"), "{told}");
+    let (_, _, told) = ran(&world, &["plan", "test", PLAN]).await;
+    assert!(!told.contains("--timeout"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_says_once_that_enterprise_manager_is_away() {
+    let mut world = World::start(&["--speed", "0.1"]).await;
+    let (status, operation) = world
+        .post(&format!("/api/v1/cloud-failover-plans/{PLAN}/test"), &json!({}))
+        .await;
+    assert_eq!(status, 202);
+    let other = Process::start(&["simulate", "--listen", "127.0.0.1:0"], &[]);
+    std::mem::replace(&mut world.simulator, other).kill();
+    let is_away = |readiness: &Value| {
+        let mut checks = readiness["checks"].as_array().expect("checks").iter();
+        checks.any(|check| check["name"] == "upstream" && check["status"] == "failed")
+    };
+    world.until("/readyz", is_away).await;
+    let id = operation["id"].as_str().expect("an id");
+    let (code, _, told) = ran(&world, &["operation", "wait", id, "--timeout", "3s"]).await;
+    assert_eq!(code, Some(6), "{told}");
+    let said = "Enterprise Manager does not answer the gateway since ";
+    assert_eq!(told.matches(said).count(), 1, "{told}");
+    // What only Enterprise Manager can answer is asked again, and the reason is said.
+    let mut child = started(&world, &["plan", "list"]);
+    let mut told = BufReader::new(child.stderr.take().expect("piped"));
+    let child = KilledAtTheEnd(child);
+    let mut line = String::new();
+    told.read_line(&mut line).expect("a line");
+    assert!(
+        line.contains("(upstream-unavailable); the request is repeated"),
+        "{line}"
+    );
+    drop(child);
 }
 
 #[cfg(unix)]
@@ -312,7 +358,7 @@ impl Drop for KilledAtTheEnd {
 }
 
 /// The authority of a gateway, and the variables that make it serve what came from there.
-fn certified(folder: &std::path::Path) -> (String, [String; 2]) {
+pub fn certified(folder: &std::path::Path) -> (String, [String; 2]) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -94,3 +94,27 @@ async fn the_script_for_curl_follows_the_events() {
     child.kill().expect("killed");
     child.wait().expect("gone");
 }
+
+#[test]
+fn guides_name_the_gateway_by_the_variable_of_the_client_commands() {
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs")];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                read += 1;
+                for other in ["EMGATE_URL", "$EMGATE/"] {
+                    assert!(
+                        !text.contains(other),
+                        "{} has {other} in place of EMGATE_SERVER",
+                        path.display()
+                    );
+                }
+            }
+        }
+    }
+    assert!(read > 40, "{read} files");
+}

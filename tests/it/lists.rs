@@ -358,3 +358,72 @@ async fn a_damaged_record_costs_no_other_record_of_the_list() {
     assert!(description.contains("\u{fffd}[31mfailed"), "{description:?}");
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_listed_by_type_in_pages_of_their_own() {
+    let test = TestGateway::start().await;
+    for _ in 0..2 {
+        let done = test
+            .client
+            .post(&format!("/api/v1/cloud-failover-plans/{PLAN}/test"));
+        done.header("prefer", "wait=50").send().await.expect(200);
+    }
+    let of = |item: &Value| item["type"].as_str().expect("a type").to_owned();
+    let all = walk(&test, "/api/v1/events?pageSize=100", "next").await;
+    let all: Vec<Value> = all
+        .iter()
+        .flat_map(|page| page["items"].as_array().expect("items").clone())
+        .collect();
+    for types in [
+        "failover.session.started",
+        "failover.session.finished",
+        "failover.vm.finished,failover.session.finished",
+        "webhook.test",
+    ] {
+        let wanted: Vec<String> = all
+            .iter()
+            .filter(|item| types.split(',').any(|kind| kind == of(item)))
+            .map(|item| item["id"].as_str().expect("an id").to_owned())
+            .collect();
+        let first = format!("/api/v1/events?type={types}&pageSize=1");
+        let pages = walk(&test, &first, "next").await;
+        assert_eq!(pages.iter().flat_map(ids).collect::<Vec<_>>(), wanted, "{types}");
+        let mut back = wanted.clone();
+        back.pop();
+        if let Some(last) = wanted.last() {
+            let first = format!("/api/v1/events?type={types}&pageSize=1&before={last}");
+            let mut read: Vec<String> = walk(&test, &first, "previous")
+                .await
+                .iter()
+                .flat_map(ids)
+                .collect();
+            read.reverse();
+            assert_eq!(read, back, "{types} backwards");
+        }
+    }
+    // A tenant's events by type, through the tenant's own index.
+    let own = test.client_as(&json!({"sub": "abc", "scope": "events:read", "tenants": ["ABC Company"]}));
+    let page = own
+        .get("/api/v1/events?type=failover.session.finished")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(ids(&page.body).len(), 2);
+    for query in [
+        "type=nonsense",
+        "type=",
+        "type=webhook.test,",
+        "kind=webhook.test",
+    ] {
+        let refused = test.client.get(&format!("/api/v1/events?{query}"));
+        let refused = refused.refused(422, "invalid-request").await;
+        if query == "type=nonsense" {
+            assert!(
+                refused.text.contains("failover.session.finished"),
+                "{}",
+                refused.text
+            );
+        }
+    }
+    test.stop().await;
+}

@@ -83,6 +83,8 @@ mod logon_share; // more and fewer sessions while they are in use
 #[cfg(feature = "demo")]
 mod meta; // probes, metrics, documentation, what every answer carries, the listener
 #[cfg(feature = "demo")]
+mod metrics; // every row of the table of metrics in a scrape, and how many series there are
+#[cfg(feature = "demo")]
 mod mirror; // Enterprise Manager's paths as JSON: reads, writes, tasks, plans, and all of the catalogue
 #[cfg(feature = "demo")]
 mod observation; // turns of the watcher: pages that shift, failed reads, namesakes, an EM that forgets

@@ -183,7 +183,8 @@ async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
             "/api/v1/events?after=evt_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             "after",
         ),
-        ("/api/v1/events?type=failover.session.finished", "type"),
+        ("/api/v1/events?type=failover.session", "type"),
+        ("/api/v1/events?eventType=failover.session.finished", "eventType"),
         ("/readyz?strict=yes", "strict"),
     ] {
         let answer = test.client.get(path).refused(422, "invalid-request").await;

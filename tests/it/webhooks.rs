@@ -578,3 +578,142 @@ async fn what_is_never_shown_does_not_follow_an_endpoint_elsewhere() {
     assert_eq!(made.body["warnings"][0]["pointer"], "/url", "{}", made.text);
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_whose_names_differ_in_case_alone_are_refused_by_both_names() {
+    let test = TestGateway::start().await;
+    let plain = json!({"url": "https://hooks.example/"});
+    let made = test.client.post(ENDPOINTS).json(&plain).send().await.expect(201);
+    let link = made.header("location");
+    let mut wanted = plain.clone();
+    wanted["headers"] = json!({"X-Site": "7", "x-site": "8", "X-Other": "9"});
+    for (method, path, body) in [
+        ("POST", ENDPOINTS, &wanted),
+        ("PUT", link, &wanted),
+        (
+            "PATCH",
+            link,
+            &json!({"headers": {"X-Site": null, "x-site": "8"}}),
+        ),
+    ] {
+        let refused = test.client.request(method, path).json(body);
+        let refused = refused.refused(422, "invalid-request").await;
+        assert_eq!(refused.pointers(), ["/headers/x-site"], "{method}");
+        let detail = refused.body["errors"][0]["detail"].as_str().expect("a detail");
+        assert!(
+            detail.contains("`X-Site`") && detail.contains("`x-site`"),
+            "{detail}"
+        );
+    }
+    // In one spelling alone it replaces what is there in another.
+    for headers in [json!({"X-Site": "7"}), json!({"x-SITE": "8"})] {
+        let patch = test
+            .client
+            .request("PATCH", link)
+            .json(&json!({ "headers": headers }));
+        assert_eq!(patch.send().await.expect(200).body["headers"], headers);
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_of_the_secret_is_told_where_secrets_are_rotated() {
+    let test = TestGateway::start().await;
+    let plain = json!({"url": "https://hooks.example/"});
+    let made = test.client.post(ENDPOINTS).json(&plain).send().await.expect(201);
+    let link = made.header("location");
+    for member in ["secret", "secretText"] {
+        let patch = json!({member: "a secret that is plain text", "description": "x"});
+        let refused = test.client.request("PATCH", link).json(&patch);
+        let refused = refused.refused(422, "invalid-request").await;
+        assert_eq!(refused.pointers(), [format!("/{member}")]);
+        assert!(refused.text.contains("rotate-secret"), "{}", refused.text);
+        assert!(!refused.text.contains("plain text"), "{}", refused.text);
+    }
+    let unknown = test.client.request("PATCH", link).json(&json!({"sekret": 1}));
+    assert_eq!(
+        unknown.refused(422, "invalid-request").await.pointers(),
+        ["/sekret"]
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_signs_is_a_warning_for_a_chat_which_verifies_nothing() {
+    let test = TestGateway::start().await;
+    let wanted = json!({"url": "https://hooks.slack.com/services/T0/B0/x", "format": "slack",
+        "signatures": ["v1", "v1a"], "bodySignature": "github", "secretText": "a secret that is plain text"});
+    let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
+    let told = |answer: &Answer| -> Vec<String> {
+        let warnings = answer.body["warnings"].as_array().expect("warnings").iter();
+        warnings
+            .map(|warning| warning["pointer"].as_str().expect("a pointer").to_owned())
+            .collect()
+    };
+    assert_eq!(told(&made), ["/signatures", "/bodySignature", "/secretText"]);
+    let link = made.header("location");
+    let patch = test.client.request("PATCH", link);
+    let patched = patch.json(&json!({"signatures": null})).send().await.expect(200);
+    assert_eq!(told(&patched), ["/bodySignature"]);
+    let mut replaced = wanted.clone();
+    replaced["url"] = "https://hooks.example/".into();
+    replaced["format"] = "standard".into();
+    let put = test
+        .client
+        .request("PUT", link)
+        .json(&replaced)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(told(&put), Vec::<String>::new());
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_did_not_change_is_304_and_its_tag_guards_its_settings() {
+    let test = open_gateway().await;
+    let wanted = json!({"url": "http://127.0.0.1:9/hook"});
+    let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
+    let link = made.header("location");
+    let tag = made.header("etag").to_owned();
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
+    let again = async |tag: &str| test.client.get(link).header("if-none-match", tag).send().await;
+    for known in [
+        tag.clone(),
+        format!("W/{tag}"),
+        format!("\"x\", {tag}"),
+        "*".to_owned(),
+    ] {
+        let same = again(&known).await.expect(304);
+        assert_eq!(
+            (same.header("etag"), same.text.as_str()),
+            (tag.as_str(), ""),
+            "{known}"
+        );
+    }
+    assert_eq!(test.client.get(link).send().await.expect(200).header("etag"), tag);
+    // How it does is part of what a reader has, and no change that a writer has to know of.
+    test.client.post(&format!("{link}/test")).send().await.expect(202);
+    let failed = test
+        .until(link, |endpoint| !endpoint["lastError"].is_null())
+        .await;
+    assert_eq!(failed["health"], "degraded");
+    assert!(
+        failed["lastError"]
+            .as_str()
+            .is_some_and(|why| why.contains("connection")),
+        "{failed}"
+    );
+    let now = again(&tag).await.expect(200);
+    assert_ne!(now.header("etag"), tag);
+    let patch = async |tag: &str, description: &str| {
+        let patch = test.client.request("PATCH", link).header("if-match", tag);
+        patch.json(&json!({ "description": description })).send().await
+    };
+    let changed = patch(&tag, "first").await.expect(200);
+    patch(&tag, "second")
+        .await
+        .expect_problem(412, "precondition-failed");
+    patch(changed.header("etag"), "second").await.expect(200);
+    test.stop().await;
+}

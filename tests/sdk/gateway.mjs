@@ -3,7 +3,7 @@
 //   node tests/sdk/gateway.mjs BINARY COMMAND
 //
 // Starts `BINARY demo --fast --keep`, waits until it tells its address and a token, and runs COMMAND in a shell with
-// EMGATE_URL, EMGATE_TOKEN and EMGATE_SIMULATOR. Ends as the command ends.
+// EMGATE_SERVER, EMGATE_TOKEN and EMGATE_SIMULATOR. Ends as the command ends.
 
 import { spawn, spawnSync } from "node:child_process";
 
@@ -23,7 +23,7 @@ const invited = new Promise((found, failed) => {
     const token = /TOKEN=(\S+)/.exec(said);
     if (url && simulator && token && said.includes("Webhooks that arrive")) {
       clearTimeout(timer);
-      found({ EMGATE_URL: url[1], EMGATE_TOKEN: token[1], EMGATE_SIMULATOR: simulator[1] });
+      found({ EMGATE_SERVER: url[1], EMGATE_TOKEN: token[1], EMGATE_SIMULATOR: simulator[1] });
     }
   });
 });

@@ -4,7 +4,7 @@ import { listCloudFailoverPlans, listEmJobs } from "./hey/sdk.gen";
 
 declare const process: { env: Record<string, string | undefined> };
 
-client.setConfig({ baseUrl: process.env.EMGATE_URL ?? "", auth: () => process.env.EMGATE_TOKEN });
+client.setConfig({ baseUrl: process.env.EMGATE_SERVER ?? "", auth: () => process.env.EMGATE_TOKEN });
 
 const plans = await listCloudFailoverPlans({ query: { pageSize: 10 }, throwOnError: true });
 const names: string[] = plans.data.items.map((plan) => plan.name);

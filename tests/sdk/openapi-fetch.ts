@@ -6,7 +6,7 @@ import type { components, paths } from "./schema";
 declare const process: { env: Record<string, string | undefined> };
 
 const client = createClient<paths>({
-  baseUrl: process.env.EMGATE_URL,
+  baseUrl: process.env.EMGATE_SERVER,
   headers: { authorization: `Bearer ${process.env.EMGATE_TOKEN}` },
 });
 

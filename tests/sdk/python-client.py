@@ -15,7 +15,7 @@ modules = [module.name for module in pkgutil.walk_packages(emgate_client.__path_
 for module in modules:
     importlib.import_module(module)
 
-client = AuthenticatedClient(base_url=os.environ["EMGATE_URL"], token=os.environ["EMGATE_TOKEN"])
+client = AuthenticatedClient(base_url=os.environ["EMGATE_SERVER"], token=os.environ["EMGATE_TOKEN"])
 
 plans = list_cloud_failover_plans.sync(client=client, page_size=10)
 assert isinstance(plans, PlanPage), plans

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the endpoint of a file, sends a test through it, and tells what came of that: connect.sh FILE.json
-# EMGATE_URL and EMGATE_TOKEN say where and as whom; scopes: webhooks:read webhooks:write.
+# EMGATE_SERVER and EMGATE_TOKEN say where and as whom; scopes: webhooks:read webhooks:write.
 set -euo pipefail
 
 answer=$(mktemp)
@@ -13,21 +13,21 @@ api() {
   [[ $status == 2?? ]] || { jq --raw-output .detail "$answer" >&2; exit 1; }
 }
 
-api --data @"$1" "$EMGATE_URL/api/v1/webhook-endpoints"
+api --data @"$1" "$EMGATE_SERVER/api/v1/webhook-endpoints"
 id=$(jq --raw-output .id "$answer")
 jq --raw-output '"endpoint \(.id)", (.warnings[]? | "warning: \(.detail)")' "$answer"
 
-api --request POST "$EMGATE_URL/api/v1/webhook-endpoints/$id/test"
+api --request POST "$EMGATE_SERVER/api/v1/webhook-endpoints/$id/test"
 delivery=$(jq --raw-output .id "$answer")
 for _ in {1..30}; do
-  api "$EMGATE_URL/api/v1/webhook-deliveries/$delivery"
+  api "$EMGATE_SERVER/api/v1/webhook-deliveries/$delivery"
   jq --exit-status '.state == "sending" or .attempts == []' "$answer" >/dev/null || break
   sleep 1
 done
 jq --raw-output '.attempts[-1] // {} | if .status then "it answered \(.status) \(.response // "")" else "no answer: \(.error)" end' \
   "$answer"
 if ! jq --exit-status '.state == "delivered"' "$answer" >/dev/null; then
-  echo "The endpoint stays: mend it (PATCH $EMGATE_URL/api/v1/webhook-endpoints/$id) or remove it (DELETE) before you try again." >&2
+  echo "The endpoint stays: mend it (PATCH $EMGATE_SERVER/api/v1/webhook-endpoints/$id) or remove it (DELETE) before you try again." >&2
   exit 1
 fi
 echo "The test was delivered."

@@ -89,9 +89,8 @@ pub struct ChangedEndpoint {
 }
 
 impl ChangedEndpoint {
-    fn new(endpoint: Endpoint, target: &TargetUrl) -> Self {
-        let (format, options) = (endpoint.settings.format, &endpoint.settings.options);
-        let warnings = formats::warnings(format, options, target);
+    fn new(endpoint: Endpoint, target: &TargetUrl, given: Option<&'static str>) -> Self {
+        let warnings = formats::warnings(&endpoint.settings, target, given);
         Self { endpoint, warnings }
     }
 }
@@ -158,6 +157,7 @@ impl Webhooks {
         wanted: WebhookEndpointCreate,
     ) -> Result<NewEndpoint, Error> {
         let mut faults = Vec::new();
+        let secret_member = secret_member(&wanted);
         let secret = given_secret(
             wanted.secret.as_deref(),
             wanted.secret_text.as_deref(),
@@ -192,7 +192,7 @@ impl Webhooks {
         let told = told(id).with("origin", target.url().origin().ascii_serialization().as_str());
         tx.audit(context, AuditAction::EndpointCreate, told);
         tx.commit().await?;
-        let warnings = formats::warnings(settings.format, &settings.options, &target);
+        let warnings = formats::warnings(&settings, &target, secret_member);
         Ok(NewEndpoint {
             endpoint,
             secret,
@@ -278,6 +278,10 @@ impl Webhooks {
         };
         let stored = &before.settings.connection;
         self.vet_proxy(proxy.as_deref(), stored, &mut faults).await;
+        let secret_member = match &change {
+            Change::Patch(_) => None,
+            Change::Replace(wanted) => secret_member(wanted),
+        };
         let secret = match &change {
             Change::Patch(_) => None,
             Change::Replace(wanted) => given_secret(
@@ -337,7 +341,7 @@ impl Webhooks {
             let told = told(id).with("changed", Detail::Names(changed));
             tx.audit(context, AuditAction::EndpointUpdate, told);
             tx.commit().await?;
-            return Ok(ChangedEndpoint::new(endpoint, &target));
+            return Ok(ChangedEndpoint::new(endpoint, &target, secret_member));
         }
         self.write_change(&mut tx, &mut endpoint, &was, &target, readdressed)
             .await?;
@@ -355,7 +359,7 @@ impl Webhooks {
         let told = told(id).with("changed", Detail::Names(changed));
         tx.audit(context, AuditAction::EndpointUpdate, told);
         tx.commit().await?;
-        Ok(ChangedEndpoint::new(endpoint, &target))
+        Ok(ChangedEndpoint::new(endpoint, &target, secret_member))
     }
 
     /// Writes changed settings, and what they mean for deliveries that wait.
@@ -536,6 +540,12 @@ impl Webhooks {
             .map_err(|refused| faults.push(FieldError::new(pointer, refused.0)))
             .ok()
     }
+}
+
+/// The member that a caller gives a secret by.
+fn secret_member(wanted: &WebhookEndpointCreate) -> Option<&'static str> {
+    let given = wanted.secret.as_ref().map(|_| "/secret");
+    given.or_else(|| wanted.secret_text.as_ref().map(|_| "/secretText"))
 }
 
 /// What the audit log is told of an endpoint.

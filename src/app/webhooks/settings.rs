@@ -259,6 +259,15 @@ fn apply_headers(
     settings: &mut Settings,
     faults: &mut Vec<FieldError>,
 ) {
+    let mut spellings: BTreeMap<String, &str> = BTreeMap::new();
+    for name in changes.keys() {
+        if let Some(other) = spellings.insert(name.to_ascii_lowercase(), name) {
+            let detail = format!(
+                "`{other}` and `{name}` name the same header, since letter case does not count; give one of them"
+            );
+            faults.push(FieldError::new(json_pointer("/headers", name), detail));
+        }
+    }
     for (name, value) in changes {
         let pointer = || json_pointer("/headers", &name);
         let headers = &mut settings.headers;

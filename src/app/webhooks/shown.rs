@@ -42,6 +42,7 @@ mod tests {
             location: Some("http://10.0.0.9/".to_owned()),
             response: Some("an answer".to_owned()),
             warning: None,
+            note: None,
             exchange: Exchange {
                 remote: remote.map(|text| text.parse().expect("an address")),
                 ..Exchange::default()

@@ -46,6 +46,14 @@ pub struct WantedArgs {
     pub after: Option<String>,
 }
 
+impl WantedArgs {
+    /// The types as a parameter; none for all.
+    fn list(&self) -> Option<String> {
+        let words: Vec<&str> = self.types.iter().map(|kind| kind.as_str()).collect();
+        (!words.is_empty()).then(|| words.join(","))
+    }
+}
+
 fn event_type(word: &str) -> Result<EventType, String> {
     EventType::parse(word).ok_or_else(|| {
         let known: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -75,22 +83,24 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
 
 async fn print_log(server: &Server, wanted: &WantedArgs) -> Result<(), Failure> {
     let mut after = wanted.after.clone().unwrap_or_else(|| "start".to_owned());
+    let types = wanted.list();
     loop {
-        let path = with_query("/events", &[("pageSize", Some("100")), ("after", Some(&after))]);
+        let parameters = [
+            ("pageSize", Some("100")),
+            ("type", types.as_deref()),
+            ("after", Some(&after)),
+        ];
+        let path = with_query("/events", &parameters);
         let page = server.get(&path).await?;
         let items = page.get("items").and_then(Value::as_array);
         let Some(items) = items.filter(|items| !items.is_empty()) else {
             return Ok(());
         };
         for item in items {
-            let kind = text(item, "/type").and_then(EventType::parse);
-            let is_wanted = kind.is_none_or(|kind| wanted.types.contains(&kind));
-            if wanted.types.is_empty() || is_wanted {
-                let json = item.to_string();
-                let line = if server.json { json } else { shown(&json) };
-                if stream_output(format!("{line}\n").as_bytes())?.is_break() {
-                    return Ok(());
-                }
+            let json = item.to_string();
+            let line = if server.json { json } else { shown(&json) };
+            if stream_output(format!("{line}\n").as_bytes())?.is_break() {
+                return Ok(());
             }
             if let Some(id) = text(item, "/id") {
                 id.clone_into(&mut after);
@@ -149,17 +159,16 @@ pub(super) async fn follow(
     wanted: &WantedArgs,
     mut take: impl AsyncFnMut(String) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
-    let types: Vec<&str> = wanted.types.iter().map(|kind| kind.as_str()).collect();
+    let types = wanted.list();
     let mut last: Option<String> = None;
     let mut pause = PAUSE;
-    let mut is_first = true;
+    let (mut is_first, mut is_told) = (true, false);
     loop {
         let after = if last.is_some() {
             None
         } else {
             wanted.after.as_deref()
         };
-        let types = (!types.is_empty()).then(|| types.join(","));
         let mut request = server.request(
             Method::GET,
             &with_query("/events/stream", &[("type", types.as_deref()), ("after", after)]),
@@ -169,7 +178,7 @@ pub(super) async fn follow(
         }
         match request.send().await {
             Ok(mut answer) if answer.status() == StatusCode::OK => {
-                is_first = false;
+                (is_first, is_told) = (false, false);
                 let mut parser = Parser::default();
                 // A connection that was cut off is silent for ever.
                 while let Ok(Ok(Some(bytes))) = tokio::time::timeout(SILENCE, answer.chunk()).await {
@@ -209,9 +218,22 @@ pub(super) async fn follow(
             {
                 return Err(refused(answer).await);
             }
-            Ok(_) => {}
             Err(error) if is_first => return Err(server.unreachable(&error)),
-            Err(_) => {}
+            Ok(_) | Err(_) if is_told => {}
+            Ok(answer) => {
+                eprintln!(
+                    "the gateway answers {}; the stream is asked for again",
+                    answer.status()
+                );
+                is_told = true;
+            }
+            Err(error) => {
+                eprintln!(
+                    "{}; the stream is asked for again",
+                    server.unreachable(&error).message
+                );
+                is_told = true;
+            }
         }
         sleep(pause).await;
     }

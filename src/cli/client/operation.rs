@@ -65,7 +65,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         }
         Command::Wait(args) => {
             let server = Server::new(&args.server)?;
-            let deadline = Instant::now() + args.timeout.timeout;
+            let deadline = args.timeout.deadline();
             until_end(&server, &args.id.to_string(), deadline).await
         }
         Command::Cancel(args) => {

@@ -2,7 +2,6 @@
 
 use reqwest::Method;
 use serde_json::{Map, Value};
-use tokio::time::Instant;
 
 use super::exit;
 use super::server::{Server, ServerArgs};
@@ -207,7 +206,8 @@ fn check_action(plan: &Value, action: &str) -> Result<(), Failure> {
 
 async fn act(args: &ActArgs, action: &str) -> Result<(), Failure> {
     let server = Server::new(&args.server)?;
-    let deadline = Instant::now() + args.wait.timeout.timeout;
+    args.wait.note_unused();
+    let deadline = args.wait.timeout.deadline();
     let found = find(&server, &args.plan).await?;
     check_action(&found.plan, action)?;
     // One key for the command, however often its request has to be sent.

@@ -65,6 +65,15 @@ pub(super) struct Answer {
     retry_after: Option<Duration>,
 }
 
+/// How Enterprise Manager is to the gateway.
+pub(super) enum Upstream {
+    Answers,
+    /// It does not answer, since that moment where it is known.
+    Away {
+        since: Option<String>,
+    },
+}
+
 /// What a request came to.
 pub(super) enum Outcome {
     Answered(Answer),
@@ -168,6 +177,7 @@ impl Server {
         prepare: impl Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
     ) -> Result<Answer, Failure> {
         let mut is_first = true;
+        let mut told = String::new();
         loop {
             let (failure, pause) = match self.ask(method.clone(), path, &prepare).await? {
                 Outcome::Answered(answer) if answer.status.is_success() => return Ok(answer),
@@ -183,8 +193,32 @@ impl Server {
             if Instant::now() + pause >= deadline {
                 return Err(failure);
             }
+            // Each reason once: whoever looks on learns what is waited for, and no log is filled with it.
+            if failure.message != told {
+                eprintln!("{}; the request is repeated", failure.message);
+                told = failure.message;
+            }
             sleep(pause).await;
         }
+    }
+
+    /// How Enterprise Manager is to the gateway; none when the gateway does not say.
+    pub(super) async fn upstream(&self) -> Option<Upstream> {
+        let asked = self
+            .http
+            .get(format!("{}/readyz", self.base))
+            .timeout(CONNECT_LIMIT);
+        let text = asked.send().await.ok()?.text().await.ok()?;
+        let readiness: Value = serde_json::from_str(&text).ok()?;
+        let mut checks = readiness.get("checks")?.as_array()?.iter();
+        let check = checks.find(|check| check.get("name").is_some_and(|name| name == "upstream"))?;
+        let since = check.get("since").and_then(Value::as_str);
+        Some(match check.get("status")?.as_str()? {
+            "ok" => Upstream::Answers,
+            _ => Upstream::Away {
+                since: since.map(ToOwned::to_owned),
+            },
+        })
     }
 
     /// Reads.

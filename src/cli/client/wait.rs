@@ -7,12 +7,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::exit;
-use super::server::Server;
+use super::server::{Server, Upstream};
 use crate::cli::{Failure, output};
 use crate::config;
 
 /// How long the gateway is asked to hold one answer.
 const HOLD: &str = "wait=30";
+/// How long to wait where nothing is said.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// Whether to wait, and how long.
 #[derive(clap::Args, Clone, Debug)]
@@ -27,9 +29,27 @@ pub struct WaitArgs {
 /// How long to wait.
 #[derive(clap::Args, Clone, Debug)]
 pub struct TimeoutArgs {
-    /// How long to wait at most; the operation goes on after that (exit code 6)
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = config::duration)]
-    pub timeout: Duration,
+    /// How long to wait at most, 24h when absent; the operation goes on after that (exit code 6)
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub timeout: Option<Duration>,
+}
+
+impl TimeoutArgs {
+    /// Until when.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout.unwrap_or(LONGEST)
+    }
+}
+
+impl WaitArgs {
+    /// Says that a bound on the wait bounds nothing where there is no wait.
+    pub(super) fn note_unused(&self) {
+        if self.timeout.timeout.is_some() && !self.wait {
+            eprintln!(
+                "--timeout bounds the wait of --wait; without --wait this command ends as soon as the gateway has answered"
+            );
+        }
+    }
 }
 
 /// A text member of a document, at a JSON pointer.
@@ -80,7 +100,24 @@ pub(super) async fn until_end(server: &Server, id: &str, deadline: Instant) -> R
 async fn follow(server: &Server, id: &str, deadline: Instant) -> Result<Value, Failure> {
     let path = format!("/operations/{id}");
     let mut shown = String::new();
+    let mut is_away = false;
     loop {
+        // Told at each change, not at each look.
+        let looked = tokio::time::timeout_at(deadline, server.upstream()).await;
+        match looked.ok().flatten() {
+            Some(Upstream::Away { since }) if !is_away => {
+                let since = since.map_or_else(String::new, |since| format!(" since {since}"));
+                eprintln!(
+                    "Enterprise Manager does not answer the gateway{since}; how the operation ends is known once it does"
+                );
+                is_away = true;
+            }
+            Some(Upstream::Answers) if is_away => {
+                eprintln!("Enterprise Manager answers the gateway again");
+                is_away = false;
+            }
+            Some(Upstream::Away { .. } | Upstream::Answers) | None => {}
+        }
         let asked = server.persist(Method::GET, &path, deadline, |request| {
             request.header("prefer", HOLD)
         });

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::Health;
 use crate::clock::later;
@@ -89,6 +89,32 @@ impl Schedule {
             .is_some_and(|since| elapsed(now, since) >= PROBE_SLOWS_AFTER);
         let longest = self.pauses.iter().max().copied().unwrap_or(PROBE);
         (if long_down { PROBE_SLOW } else { PROBE }).min(longest)
+    }
+}
+
+/// What a delivery's next attempt waits for beside its own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// Whether somebody waits for it, so that it waits for nothing else.
+    pub is_urgent: bool,
+    /// Until when its endpoint asked for silence.
+    pub paused_until: Option<Timestamp>,
+    /// When its endpoint is probed next, while that is down.
+    pub probe_at: Option<Timestamp>,
+}
+
+impl Wait {
+    /// When it is attempted next, to the millisecond: what waits for an endpoint that is down goes out with the probe, or
+    /// once that has succeeded.
+    #[must_use]
+    pub fn next_attempt(self, due: Timestamp) -> Timestamp {
+        let own = self.probe_at.filter(|_| !self.is_urgent).unwrap_or(due);
+        let paused_until = self.paused_until.filter(|_| !self.is_urgent);
+        let at = paused_until.map_or(own, |until| until.max(own));
+        let whole = TimestampRound::new()
+            .smallest(Unit::Millisecond)
+            .mode(RoundMode::Ceil);
+        at.round(whole).unwrap_or(at)
     }
 }
 
@@ -350,6 +376,31 @@ mod tests {
         assert_eq!(
             second.failed(&schedule(), at(0), false, Some(at(3600)), exact),
             After::Retry(at(3600))
+        );
+    }
+
+    #[test]
+    fn the_next_attempt_waits_for_pause_and_probe_unless_somebody_waits_for_it() {
+        let wait = |is_urgent, paused_until, probe_at| Wait {
+            is_urgent,
+            paused_until,
+            probe_at,
+        };
+        for (wait, expected) in [
+            (wait(false, None, None), 10),
+            (wait(false, Some(at(5)), None), 10),
+            (wait(false, Some(at(60)), None), 60),
+            (wait(false, None, Some(at(30))), 30),
+            (wait(false, None, Some(at(4))), 4),
+            (wait(false, Some(at(60)), Some(at(30))), 60),
+            (wait(true, Some(at(60)), Some(at(30))), 10),
+        ] {
+            assert_eq!(wait.next_attempt(at(10)), at(expected), "{wait:?}");
+        }
+        let odd = at(10) + Duration::from_nanos(1_000_001);
+        assert_eq!(
+            wait(false, None, None).next_attempt(odd),
+            at(10) + Duration::from_millis(2)
         );
     }
 

@@ -375,6 +375,7 @@ fn endpoint() -> WebhookEndpoint {
         health: "up",
         last_success_at: Some(at(115).into()),
         first_failure_at: None,
+        last_error: None,
         certificate: Some(WebhookCertificate {
             not_after: at(90 * 86_400).into(),
             expires_soon: false,
@@ -404,6 +405,7 @@ fn delivery() -> WebhookDelivery {
             location: None,
             response: None,
             warning: None,
+            note: None,
             phases: Some(WebhookAttemptPhases {
                 dns: Some(1.204),
                 connect: Some(8.411),

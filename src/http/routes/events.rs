@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,7 +19,7 @@ use crate::domain::event::EventType;
 use crate::domain::id::EventId;
 use crate::http::HttpState;
 use crate::http::answers::STORED;
-use crate::http::extract::{EventCursor, Id, PageSize};
+use crate::http::extract::{Choices, EventCursor, Id, PageSize, Query};
 use crate::http::openapi::{event_example, event_schema};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -28,6 +29,18 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(require_scope(Scope::EventsRead, &[STORED], routes!(list_events)))
         .routes(require_scope(Scope::EventsRead, &[STORED], routes!(get_event)))
         .routes(require_scope(Scope::EventsRead, &[], routes!(list_event_types)))
+}
+
+type EventTypes = Choices<EventType>;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct EventQuery {
+    /// Only events of these types, separated by commas.
+    #[serde(rename = "type")]
+    #[param(inline, style = Form, explode = false)]
+    kind: Option<EventTypes>,
 }
 
 /// The page of the log, described; it is read like that of any other log.
@@ -50,14 +63,17 @@ struct EventParams {
 ///
 /// Oldest first, kept for 30 days. To follow the log, repeat the request with `after` set to the id of the last event
 /// received.
-#[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "events", params(EventParams),
+#[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "events",
+    params(EventQuery, EventParams),
     responses((status = 200, description = "A page of events.", body = Page<EventItem>)))]
 async fn list_events(
     State(state): State<HttpState>,
     context: OpContext,
+    Query(query): Query<EventQuery>,
     log: Log<EventPlace>,
 ) -> Result<Json<Page<EventItem>>, Problem> {
-    let page = state.app().events(&context, log.from, log.size).await?;
+    let types = query.kind.unwrap_or_default().0;
+    let page = state.app().events(&context, &types, log.from, log.size).await?;
     Ok(log.readable(state.links(), &page, item))
 }
 

@@ -70,11 +70,11 @@ pub(super) async fn answer(
     };
     let location = match wait.asynchrony() {
         None => body.links.this.clone(),
-        Some(Asynchrony::Ticket) if goes_on => {
+        Some(Asynchrony::Ticket) => {
             let issued = state.app().issue_operation_ticket(context, operation.id).await?;
             format!("{}?{TICKET}={}", body.links.result, issued.ticket.expose_secret())
         }
-        Some(Asynchrony::Ticket | Asynchrony::Result) => body.links.result.clone(),
+        Some(Asynchrony::Result) => body.links.result.clone(),
     };
     let replayed = submitted.replayed.then_some([(IDEMPOTENCY_REPLAYED, "true")]);
     let answer = (status, [(LOCATION, location)], replayed, Json(body)).into_response();

@@ -238,7 +238,9 @@ async fn stream_failover_session(
 /// Issue a ticket for a stream
 ///
 /// It opens one stream within 60 seconds, with the rights of this token, where headers cannot be set: a browser's
-/// `EventSource`, for instance. It counts in the query parameter `ticket`, on any replica.
+/// `EventSource`, for instance. It counts in the query parameter `ticket`, on any replica. Either scope will do here, and the
+/// stream needs its own: with `events:read` the ticket opens the stream of events and those of operations, with `sessions:read`
+/// those of failover sessions.
 #[utoipa::path(post, path = "/api/v1/stream-tickets", operation_id = "createStreamTicket", tag = "events",
     responses((status = 201, description = "The ticket.", body = StreamTicket)))]
 async fn create_stream_ticket(

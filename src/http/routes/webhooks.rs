@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::middleware::from_fn;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -43,6 +43,10 @@ const CHANGED: &[&[Code]] = &[STORED, &[Code::PreconditionFailed]];
 /// What may answer that the thing itself does not allow it.
 const SENT_AGAIN: &[&[Code]] = &[STORED, &[Code::InvalidRequest]];
 
+/// What a patch of the secret is told.
+const ROTATED_INSTEAD: &str = "is not changed by PATCH: POST …/rotate-secret gives the endpoint another one, and both sign for 24 hours; \
+     so does PUT with a secret";
+
 /// Members of a read that are no settings.
 const READ_ONLY: &[&str] = &[
     "id",
@@ -58,6 +62,7 @@ const OBSERVED: &[&str] = &[
     "health",
     "lastSuccessAt",
     "firstFailureAt",
+    "lastError",
     "certificate",
     "clockSkew",
 ];
@@ -108,18 +113,20 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 #[utoipa::path(post, path = "/api/v1/webhook-endpoints", operation_id = "createWebhookEndpoint", tag = "webhooks",
     request_body = WebhookEndpointCreate,
     responses((status = 201, description = "Registered. Keep the secret: it is not shown again.",
-        body = WebhookEndpointCreated, headers(("Location" = String, description = "The endpoint.")))))]
+        body = WebhookEndpointCreated, headers(("Location" = String, description = "The endpoint."),
+            ("ETag" = String, description = "The entity tag of the endpoint, for `If-Match` and `If-None-Match`.")))))]
 async fn create_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,
     JsonBody(wanted): JsonBody<WebhookEndpointCreate>,
-) -> Result<Created<WebhookEndpointCreated>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let new = state.app().webhooks().create(&context, wanted).await?;
     let location = state
         .links()
         .api(&format!("/webhook-endpoints/{}", new.endpoint.id));
+    let tag = tag_of(&new.endpoint);
     let body = WebhookEndpointCreated::new(&new.endpoint, &new.secret, new.warnings);
-    Ok(Created { location, body })
+    Ok(([(ETAG, tag)], Created { location, body }))
 }
 
 /// List webhook endpoints
@@ -137,18 +144,28 @@ async fn list_webhook_endpoints(
     Ok(log.page(state.links(), &page, WebhookEndpoint::from))
 }
 
-/// The entity tag of what an endpoint's owner decides. How it does is left out: it changes with every delivery.
+/// The entity tag of an endpoint in two parts: of what its owner decides, which guards changes, and of how it does, which changes
+/// with every delivery and counts for `If-None-Match` alone.
 fn tag_of(endpoint: &Endpoint) -> String {
     let mut shown = serde_json::to_value(WebhookEndpoint::from(endpoint)).unwrap_or_default();
+    let mut observed = serde_json::Map::new();
     if let Some(members) = shown.as_object_mut() {
-        members.retain(|name, _| !OBSERVED.contains(&name.as_str()));
+        for name in OBSERVED {
+            observed.extend(members.remove_entry(*name));
+        }
     }
-    entity_tag(shown.to_string().as_bytes())
+    let settings = entity_tag(shown.to_string().as_bytes());
+    let observed = entity_tag(serde_json::Value::Object(observed).to_string().as_bytes());
+    format!(
+        "{}.{}",
+        settings.trim_end_matches('"'),
+        observed.trim_start_matches('"')
+    )
 }
 
-/// The endpoint with its entity tag.
-fn tagged(endpoint: &Endpoint) -> impl IntoResponse + use<> {
-    ([(ETAG, tag_of(endpoint))], Json(WebhookEndpoint::from(endpoint)))
+/// The part of an entity tag that guards changes.
+fn of_settings(tag: &str) -> &str {
+    tag.split_once('.').map_or(tag, |(settings, _)| settings)
 }
 
 async fn change(
@@ -160,7 +177,10 @@ async fn change(
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let unchanged = conditions.expected().map(|tags| {
         let tags = tags.to_vec();
-        move |endpoint: &Endpoint| tags.contains(&tag_of(endpoint))
+        move |endpoint: &Endpoint| {
+            let now = tag_of(endpoint);
+            tags.iter().any(|tag| of_settings(tag) == of_settings(&now))
+        }
     });
     let unchanged = unchanged.as_ref().map(|is_same| is_same as Unchanged<'_>);
     let changed = state
@@ -177,15 +197,20 @@ async fn change(
 #[utoipa::path(get, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "getWebhookEndpoint",
     tag = "webhooks",
     params(EndpointPath),
-    responses((status = 200, description = "The endpoint.", body = WebhookEndpoint,
-        headers(("ETag" = String, description = "The entity tag of its settings, for `If-Match`.")))))]
+    responses(
+        (status = 200, description = "The endpoint.", body = WebhookEndpoint,
+            headers(("ETag" = String, description = "The entity tag of the endpoint, for `If-Match` and `If-None-Match`."))),
+        (status = 304, description = "The caller already has this state (`If-None-Match`)."),
+    ))]
 async fn get_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EndpointId>,
-) -> Result<impl IntoResponse, Problem> {
+    conditions: Conditions,
+) -> Result<Response, Problem> {
     let endpoint = state.app().webhooks().get(&context, id).await?;
-    Ok(tagged(&endpoint))
+    let shown = Json(WebhookEndpoint::from(&endpoint)).into_response();
+    Ok(conditions.tagged(&tag_of(&endpoint), shown))
 }
 
 /// Change a webhook endpoint
@@ -199,14 +224,21 @@ async fn get_webhook_endpoint(
     request_body(content = WebhookEndpointPatch, content_type = "application/merge-patch+json",
         description = "A JSON Merge Patch; the media type `application/json` is accepted as well."),
     responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpointChanged,
-        headers(("ETag" = String, description = "The entity tag of its settings, for `If-Match`.")))))]
+        headers(("ETag" = String, description = "The entity tag of the endpoint, for `If-Match` and `If-None-Match`.")))))]
 async fn update_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EndpointId>,
     conditions: Conditions,
-    JsonBody(patch): JsonBody<WebhookEndpointPatch>,
+    JsonValue(body): JsonValue,
 ) -> Result<impl IntoResponse, Problem> {
+    for member in ["secret", "secretText"] {
+        if body.get(member).is_some() {
+            return Err(Problem::fault(format!("/{member}"), ROTATED_INSTEAD));
+        }
+    }
+    let patch: WebhookEndpointPatch =
+        json::read(&body).map_err(|fault| Problem::fault(fault.pointer, fault.detail))?;
     change(&state, &context, id, Change::Patch(Box::new(patch)), &conditions).await
 }
 
@@ -220,7 +252,7 @@ async fn update_webhook_endpoint(
     params(EndpointPath, EndpointConditions),
     request_body = WebhookEndpointCreate,
     responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpointChanged,
-        headers(("ETag" = String, description = "The entity tag of its settings, for `If-Match`.")))))]
+        headers(("ETag" = String, description = "The entity tag of the endpoint, for `If-Match` and `If-None-Match`.")))))]
 async fn replace_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,

@@ -14,6 +14,7 @@ use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::webhook::exchange::{Exchange, TlsVersion};
+use crate::domain::webhook::rules::Wait;
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DeliveryState};
 
 /// Which deliveries a list shows; empty means all.
@@ -27,8 +28,10 @@ pub struct DeliveryFilter {
     pub event_types: Vec<EventType>,
 }
 
-const COLUMNS: &str =
-    "id, endpoint_id, operation_id, event_id, event_type, state, due_at, blocked, created_at";
+const COLUMNS: &str = "id, endpoint_id, operation_id, event_id, event_type, state, due_at, blocked, urgent, created_at, \
+     (select e.paused_until from webhook_endpoints e where e.id = webhook_deliveries.endpoint_id) as paused_until, \
+     (select e.next_probe_at from webhook_endpoints e where e.id = webhook_deliveries.endpoint_id \
+          and e.down_since is not null) as probe_at";
 
 impl Store {
     /// A delivery that `tenancy` sees, with every attempt.
@@ -109,7 +112,7 @@ impl Store {
         let mut attempts: HashMap<String, Vec<AnyRow>> = HashMap::new();
         if !rows.is_empty() {
             let mut sql = Sql::new(
-                "select delivery_id, number, at, duration_us, status, error, location, response, warning, dns_us, connect_us, \
+                "select delivery_id, number, at, duration_us, status, error, location, response, warning, note, dns_us, connect_us, \
                  tls_us, first_byte_us, remote, tls_version, reused from webhook_attempts where 1 = 1",
             );
             let ids = rows
@@ -133,6 +136,11 @@ impl Store {
 
 fn delivery_from(row: &AnyRow, attempts: Vec<Attempt>) -> Result<Delivery, Error> {
     let blocked = row.flag("blocked")?;
+    let wait = Wait {
+        is_urgent: row.flag("urgent")?,
+        paused_until: row.opt_at("paused_until")?,
+        probe_at: row.opt_at("probe_at")?,
+    };
     Ok(Delivery {
         id: row.parsed("id")?,
         endpoint: row.opt_parsed("endpoint_id")?,
@@ -144,7 +152,10 @@ fn delivery_from(row: &AnyRow, attempts: Vec<Attempt>) -> Result<Delivery, Error
         state: DeliveryState::parse(&row.text("state")?).ok_or(Error::Corrupt {
             what: "webhook_deliveries.state",
         })?,
-        next_attempt_at: row.opt_at("due_at")?.filter(|_| !blocked),
+        next_attempt_at: row
+            .opt_at("due_at")?
+            .filter(|_| !blocked)
+            .map(|due| wait.next_attempt(due)),
         created_at: row.at("created_at")?,
         attempts,
     })
@@ -177,6 +188,7 @@ fn attempt_from(row: &AnyRow) -> Result<Attempt, Error> {
         location: row.opt_text("location")?,
         response: row.opt_text("response")?,
         warning: row.opt_text("warning")?,
+        note: row.opt_text("note")?,
         // What a later program wrote here, or damage, costs no more than itself.
         exchange: Exchange {
             dns: time(row, "dns_us")?,

@@ -159,20 +159,20 @@ impl Store {
         tx.commit().await
     }
 
-    /// Whether a later event of the same failover waits for the endpoint of this delivery.
+    /// The delivery of the newest event of the same failover that waits for the same endpoint behind this delivery.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn is_overtaken(&self, delivery: DeliveryId) -> Result<bool, Error> {
+    pub async fn overtaken_by(&self, delivery: DeliveryId) -> Result<Option<DeliveryId>, Error> {
         let rows = sqlx::query(
             "select n.id from webhook_deliveries d join webhook_deliveries n \
              on n.lane = d.lane and n.order_key = d.order_key and n.place > d.place \
-             where d.id = $1 and n.state in ('pending', 'held') limit 1",
+             where d.id = $1 and n.state in ('pending', 'held') order by n.place desc limit 1",
         )
         .bind(delivery.to_string())
         .fetch_all(self.reader())
         .await?;
-        Ok(!rows.is_empty())
+        rows.first().map(|row| row.parsed("id")).transpose()
     }
 }
 
@@ -236,6 +236,6 @@ mod tests {
             .expect("nothing to do");
         assert_eq!(store.kept_body(nobodys).await.expect("read"), None);
         store.warn_attempt(nobodys, 1, "x").await.expect("nothing to do");
-        assert!(!store.is_overtaken(nobodys).await.expect("read"));
+        assert_eq!(store.overtaken_by(nobodys).await.expect("read"), None);
     }
 }

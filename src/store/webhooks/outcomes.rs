@@ -71,6 +71,8 @@ pub struct AttemptEnd {
     pub location: Option<String>,
     /// The beginning of the answer.
     pub response: Option<String>,
+    /// Why nothing was sent, where that is no failure.
+    pub note: Option<String>,
     /// What was seen of the connection.
     pub exchange: Exchange,
 }
@@ -110,6 +112,7 @@ pub struct EndedAttempt {
     fault: Option<&'static str>,
     pointed: Option<String>,
     said: Option<String>,
+    noted: Option<String>,
     dns: Option<i64>,
     dialled: Option<i64>,
     shook: Option<i64>,
@@ -134,6 +137,7 @@ impl Attempt {
             fault: end.error.map(AttemptError::as_str),
             pointed: opt_kept(end.location.as_ref()),
             said: opt_kept(end.response.as_ref()),
+            noted: opt_kept(end.note.as_ref()),
             dns: us(exchange.dns),
             dialled: us(exchange.connect),
             shook: us(exchange.tls),
@@ -153,6 +157,7 @@ const ENDED_ATTEMPTS: Shape = &[
     ("fault", "text"),
     ("pointed", "text"),
     ("said", "text"),
+    ("noted", "text"),
     ("dns", "bigint"),
     ("dialled", "bigint"),
     ("shook", "bigint"),
@@ -215,7 +220,7 @@ pub(super) fn sending_sql(engine: Engine) -> String {
 pub(super) fn end_attempts_sql(engine: Engine) -> String {
     format!(
         "update webhook_attempts set ended = 1, duration_us = r.took_us, status = r.answered, error = r.fault, \
-             location = r.pointed, response = r.said, dns_us = r.dns, connect_us = r.dialled, tls_us = r.shook, \
+             location = r.pointed, response = r.said, note = r.noted, dns_us = r.dns, connect_us = r.dialled, tls_us = r.shook, \
              first_byte_us = r.first, remote = r.peer, tls_version = r.spoke, reused = r.again \
          from {} where delivery_id = r.delivery and number = r.attempt and ended = 0",
         engine.table("$1", ENDED_ATTEMPTS)

@@ -41,6 +41,7 @@ use crate::domain::event::EventType;
 use crate::domain::field_error::FieldError;
 use crate::domain::links::Links;
 use crate::domain::webhook::Format;
+use crate::domain::webhook::endpoint::Settings;
 use crate::domain::webhook::options::FormatOptions;
 use crate::domain::webhook::target::TargetUrl;
 
@@ -217,9 +218,11 @@ pub fn preview(
     Ok(render(row, &event))
 }
 
-/// What is odd about an endpoint, although it may be right: each with its pointer.
+/// What is odd about an endpoint, although it may be right: each with its pointer. `secret` is the member by which a caller has
+/// just given a secret.
 #[must_use]
-pub fn warnings(format: Format, options: &FormatOptions, target: &TargetUrl) -> Vec<FieldError> {
+pub fn warnings(settings: &Settings, target: &TargetUrl, secret: Option<&'static str>) -> Vec<FieldError> {
+    let (format, options) = (settings.format, &settings.options);
     let address = address_warning(format, options.bot.is_some(), target);
     let mut found: Vec<FieldError> = address
         .map(|detail| FieldError::new("/url", detail))
@@ -231,6 +234,19 @@ pub fn warnings(format: Format, options: &FormatOptions, target: &TargetUrl) -> 
     {
         let detail = "this does not look like a routing key of PagerDuty, which has 32 letters and digits";
         found.push(FieldError::new("/routingKey", detail));
+    }
+    if of(format).is_some_and(|row| !row.signed) {
+        let unused = [
+            settings.signs_v1a.then_some("/signatures"),
+            settings.body_signature.map(|_| "/bodySignature"),
+            secret,
+        ];
+        let detail = format!(
+            "changes nothing: deliveries of the format {} are not signed, since their service verifies nothing",
+            format.as_str()
+        );
+        let unused = unused.into_iter().flatten();
+        found.extend(unused.map(|pointer| FieldError::new(pointer, detail.clone())));
     }
     found
 }
@@ -278,6 +294,27 @@ mod tests {
     fn every_format_has_a_row() {
         let known: Vec<Format> = supported().collect();
         assert_eq!(known, Format::ALL);
+    }
+
+    #[test]
+    fn what_signs_is_a_warning_where_nothing_is_signed() {
+        let target = TargetUrl::parse("https://hooks.slack.com/services/T0/B0/x", false).expect("a URL");
+        let signing = |format| Settings {
+            format,
+            signs_v1a: true,
+            body_signature: Some(crate::domain::webhook::signing::BodySignature::Github),
+            ..Settings::default()
+        };
+        let found = warnings(&signing(Format::Slack), &target, Some("/secretText"));
+        let pointers: Vec<&str> = found.iter().map(|odd| odd.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/signatures", "/bodySignature", "/secretText"]);
+        let plain = Settings {
+            format: Format::Slack,
+            ..Settings::default()
+        };
+        assert_eq!(warnings(&plain, &target, None), []);
+        let portal = TargetUrl::parse("https://portal.example/hook", false).expect("a URL");
+        assert_eq!(warnings(&signing(Format::Standard), &portal, Some("/secret")), []);
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub(super) fn samples() -> Vec<Sample> {
     let mut running = failed_machines(2);
     running.extend((1..=6).map(|at| machine(&format!("print{at:02}"), Some("success"), None)));
     running.extend((1..=4).map(|at| machine(&format!("mail{at:02}"), None, None)));
-    let progressed = EventType::SessionProgressed;
+    let (started, progressed) = (EventType::SessionStarted, EventType::SessionProgressed);
     vec![
         Sample::new("good", ended, &session(ended, "test", Some("success"), &good)),
         Sample::new("failed", ended, &session(ended, "test", Some("failed"), &failed)),
@@ -143,6 +143,7 @@ pub(super) fn samples() -> Vec<Sample> {
             progressed,
             &session(progressed, "start", None, &running),
         ),
+        Sample::new("over", started, &session(started, "test", Some("success"), &good)),
         Sample::new("machine", EventType::MachineFinished, &machine_ended()),
         Sample::new("approval", EventType::ApprovalRequested, &approval()),
     ]

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::samples::{links, options, samples};
-use super::{FORMATS, Outgoing, render};
+use super::{FORMATS, Outgoing, of, render};
 use crate::domain::event::EventType;
 use crate::domain::webhook::Format;
 
@@ -46,4 +46,35 @@ fn every_event_type_has_a_message_in_every_format() {
             }
         }
     }
+}
+
+#[test]
+fn a_failover_that_was_over_when_first_seen_is_told_so_with_ems_own_times() {
+    let mut samples = samples().into_iter();
+    let over = samples.find(|sample| sample.name == "over").expect("the sample");
+    for row in FORMATS.iter().filter(|row| row.kept) {
+        let body = over.rendered(row);
+        assert!(body.contains("Already ended: test of "), "{body}");
+        assert!(
+            !body.contains("Duration"),
+            "that is for the event of its end: {body}"
+        );
+        assert!(!body.contains("not ended"), "{body}");
+    }
+    let slack = over.rendered(of(Format::Slack).expect("a row"));
+    for told in ["2026-02-13 08:00 UTC", "2026-02-13 08:12 UTC"] {
+        assert!(slack.contains(told), "{told}: {slack}");
+    }
+    // Nobody is called for what had succeeded before it was seen.
+    let pager: Value =
+        serde_json::from_str(&over.rendered(of(Format::PagerDuty).expect("a row"))).expect("JSON");
+    assert_eq!(pager["event_action"], "resolve");
+    // What Enterprise Manager does not say is not made up.
+    let without = over.body.replace("\"2026-02-13T08:00:02Z\"", "null");
+    let timeless = super::samples::Sample {
+        body: without,
+        ..over
+    };
+    let slack = timeless.rendered(of(Format::Slack).expect("a row"));
+    assert!(!slack.contains("Started") && slack.contains("Ended: "), "{slack}");
 }

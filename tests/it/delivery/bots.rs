@@ -141,6 +141,12 @@ async fn a_failover_is_one_message_with_replies(#[case] format: &'static str, #[
     delivered(&bench, EventType::MachineFinished, 4, Some("failed")).await;
     delivered(&bench, EventType::SessionFinished, 5, Some("failed")).await;
     assert_eq!(lines(&peer), expected);
+    let succeeded = bench.deliveries().await.swap_remove(2);
+    let note = succeeded.attempts[0].note.as_deref();
+    assert!(
+        note.is_some_and(|note| note.contains("succeeded")),
+        "{succeeded:?}"
+    );
     let sent = peer.received();
     let bodies: Vec<Value> = sent.iter().map(Received::json).collect();
     match format {
@@ -201,6 +207,26 @@ async fn a_newer_event_edits_in_place_of_those_before_it() {
     assert!(
         texts.last().is_some_and(|text| text.contains("60 %")),
         "{texts:?}"
+    );
+    // Where nothing was sent, the log of deliveries says what became of the event.
+    let all = bench.deliveries().await;
+    let silent: Vec<_> = all
+        .iter()
+        .filter(|one| one.attempts[0].status.is_none())
+        .collect();
+    assert_eq!(texts.len() + silent.len(), all.len(), "{all:#?}");
+    for delivery in &silent {
+        assert_eq!(delivery.state, DeliveryState::Delivered);
+        let note = delivery.attempts[0].note.as_deref().expect("a note");
+        let newer = all
+            .iter()
+            .find(|one| note.contains(&format!("merged into {}", one.id)));
+        assert_ne!(newer.expect(note).id, delivery.id, "{note}");
+    }
+    assert!(!silent.is_empty());
+    assert!(
+        all.iter()
+            .all(|one| one.attempts[0].note.is_some() == one.attempts[0].status.is_none())
     );
 }
 

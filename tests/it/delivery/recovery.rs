@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use emgate::api_types::webhooks::WebhookEndpoint;
 use emgate::domain::webhook::{DeliveryState, Health};
+use jiff::SignedDuration;
 
 use super::bench::{Bench, quiet, until};
 use super::peer::{OK, Peer, Reply};
+use crate::support::context::operator;
 use crate::waiting::holds;
 
 /// An endpoint that is down, and one event that waits for it.
@@ -44,6 +47,44 @@ async fn an_endpoint_that_is_down_hears_within_about_a_minute_of_its_return() {
     }
     let health = bench.get(endpoint.id).await.health;
     assert_eq!((health.state(), health.first_failure_at), (Health::Up, None));
+}
+
+#[tokio::test]
+async fn what_waits_for_an_endpoint_that_is_down_is_due_with_its_probe() {
+    let (bench, peer, endpoint, first) = down().await;
+    let second = bench.session_event(1, 1).await;
+    let behind = bench.session_event(1, 2).await;
+    let endpoint = bench.get(endpoint.id).await;
+    let shown = WebhookEndpoint::from(&endpoint);
+    assert_eq!(
+        (shown.health, shown.last_error.as_deref()),
+        ("down", Some("the receiver answered 503"))
+    );
+    let probe = endpoint.health.next_probe_at.expect("a probe");
+    for event in [first, second] {
+        let next = bench.delivery_of(event).await.next_attempt_at.expect("a moment");
+        let beyond = next.duration_since(probe);
+        assert!(
+            beyond >= SignedDuration::ZERO && beyond < SignedDuration::from_millis(1),
+            "{next} {probe}"
+        );
+        assert_eq!(
+            next.subsec_nanosecond() % 1_000_000,
+            0,
+            "as every time of the gateway's own: {next}"
+        );
+    }
+    assert_eq!(
+        bench.delivery_of(behind).await.next_attempt_at,
+        None,
+        "behind another"
+    );
+    // Nothing goes out before that moment.
+    quiet(&bench).await;
+    assert_eq!(peer.count(), 3);
+    // A person's test does not wait for it.
+    bench.verbs.test(&operator(), endpoint.id).await.expect("a test");
+    holds("the test", || peer.count() == 4).await;
 }
 
 #[tokio::test]

@@ -34,12 +34,13 @@ pub(super) fn alert(
         _ => session.or(operation).unwrap_or(id).to_owned(),
     };
     let succeeded = |result: Option<&str>| matches!(result, Some("success"));
+    let of_session = data.session.as_ref();
     let resolved = match kind {
-        EventType::SessionFinished => succeeded(
-            data.session
-                .as_ref()
-                .and_then(|session| session.result.as_deref()),
-        ),
+        EventType::SessionFinished => succeeded(of_session.and_then(|session| session.result.as_deref())),
+        // Nobody is called for a failover that was over, and had succeeded, before it was seen.
+        EventType::SessionStarted => {
+            of_session.is_some_and(|session| session.has_ended() && succeeded(session.result.as_deref()))
+        }
         EventType::OperationFinished => succeeded(
             data.operation
                 .as_ref()

@@ -31,6 +31,7 @@ pub(super) struct Session {
     pub(super) plan_name: Option<String>,
     pub(super) tenant: Option<Named>,
     pub(super) backup_server: Option<Named>,
+    pub(super) state: Option<String>,
     pub(super) result: Option<String>,
     pub(super) progress: Option<i64>,
     pub(super) started_at: Option<String>,
@@ -38,6 +39,13 @@ pub(super) struct Session {
     pub(super) failure_message: Option<String>,
     pub(super) virtual_machines: Vec<Machine>,
     pub(super) action: Option<String>,
+}
+
+impl Session {
+    /// Whether it was over when the event was written.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.as_deref() == Some("stopped")
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

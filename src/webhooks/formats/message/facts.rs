@@ -28,7 +28,9 @@ pub(super) fn facts(
     let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
     add("Plan", owned(plan));
     add("Tenant", owned(tenant));
+    let is_start = kind == EventType::SessionStarted;
     let took = session
+        .filter(|_| !is_start)
         .and_then(|session| duration(session.started_at.as_deref(), session.ended_at.as_deref(), None))
         .or_else(|| {
             let operation = operation.filter(|_| kind == EventType::OperationFinished)?;
@@ -42,6 +44,8 @@ pub(super) fn facts(
     let goes_on = matches!(kind, EventType::SessionStarted | EventType::SessionProgressed);
     let started = session.and_then(|session| session.started_at.as_deref());
     add("Started", started.filter(|_| goes_on).map(minute));
+    let ended = session.and_then(|session| session.ended_at.as_deref());
+    add("Ended", ended.filter(|_| is_start).map(minute));
     add("Machines", machine_count(kind, data, failed, good));
     if let (EventType::ApprovalRequested, Some(approval)) =
         (kind, operation.and_then(|operation| operation.approval.as_ref()))

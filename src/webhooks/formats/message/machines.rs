@@ -62,7 +62,7 @@ pub(super) fn machine_count(kind: EventType, data: &Data, failed: usize, good: u
     let total = session.virtual_machines.len();
     let open = total.saturating_sub(failed + good);
     let word_for_open = match kind {
-        EventType::SessionStarted | EventType::SessionProgressed => "not ended",
+        EventType::SessionStarted | EventType::SessionProgressed if !session.has_ended() => "not ended",
         _ => "without a result",
     };
     let mut parts = vec![format!("{total} in all")];

@@ -11,6 +11,7 @@ fn for_people(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, rest) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
     match (hours, minutes) {
+        (0, 0) if rest == 0 => "less than 1 s".to_owned(),
         (0, 0) => format!("{rest} s"),
         (0, _) => format!("{minutes} min {rest} s"),
         _ => format!("{hours} h {minutes} min"),
@@ -33,5 +34,22 @@ pub(super) fn minute(text: &str) -> String {
     match text.parse::<Timestamp>() {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         Err(_) => clean(text, 40),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("2026-02-13T08:00:00Z", "less than 1 s")]
+    #[case("2026-02-13T08:00:00.9Z", "less than 1 s")]
+    #[case("2026-02-13T08:00:59Z", "59 s")]
+    #[case("2026-02-13T08:12:05Z", "12 min 5 s")]
+    #[case("2026-02-13T10:12:05Z", "2 h 12 min")]
+    fn a_length_of_time_has_its_two_largest_units(#[case] to: &str, #[case] told: &str) {
+        let took = duration(Some("2026-02-13T08:00:00Z"), Some(to), None);
+        assert_eq!(took.as_deref(), Some(told));
     }
 }

@@ -1,6 +1,6 @@
 //! The title of a message: its result, plan and tenant, with the tone that the result has.
 
-use super::body::Data;
+use super::body::{Data, Session};
 use super::machines::{counted, machine};
 use super::tone::Tone;
 use crate::domain::event::EventType;
@@ -27,6 +27,10 @@ pub(super) fn headline(kind: EventType, data: &Data) -> (Tone, String) {
         (tone, word)
     };
     match kind {
+        // Its end is the event after this one.
+        EventType::SessionStarted if data.session.as_ref().is_some_and(Session::has_ended) => {
+            plain(Tone::Info, "Already ended")
+        }
         EventType::SessionStarted => plain(Tone::Info, "Started"),
         EventType::SessionProgressed => match data.session.as_ref().and_then(|session| session.progress) {
             Some(progress) => (Tone::Info, format!("{progress} %")),

@@ -1,0 +1,278 @@
+//! The table of metrics beside gateways that run: each of its rows appears in a scrape with the labels that it names, and the
+//! number of series stays bounded whatever there is and whoever asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use emgate::telemetry::{Kind, METRICS, Metric};
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
+use sqlx::Connection as _;
+
+use crate::client_commands::certified;
+use crate::support::receiver::WebhookReceiver;
+use crate::support::sse::Stream;
+use crate::support::world::World;
+use crate::support::{PLAN, client, idp, seconds_now, token};
+use crate::waiting::eventually;
+
+/// What a scrape has at the most (docs/operations.md#metrics-and-alerts).
+const MOST_SERIES: usize = 2_000;
+
+/// The labels of each family that was seen.
+type Seen = BTreeMap<String, BTreeSet<String>>;
+
+/// Lines of a scrape that are samples.
+fn samples(scrape: &str) -> impl Iterator<Item = &str> {
+    scrape
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Adds the families of a scrape, and the names of their labels.
+fn note(seen: &mut Seen, scrape: &str) {
+    for line in samples(scrape) {
+        let (name, rest) = line.split_at(line.find(['{', ' ']).expect("a value"));
+        let labels = rest
+            .strip_prefix('{')
+            .map_or("", |rest| rest.rsplit_once('}').expect("an end").0);
+        let family = seen.entry(name.to_owned()).or_default();
+        // No value here holds a comma within a name's quotes that is followed by a name.
+        let names = labels.split("\",").filter_map(|pair| pair.split_once("=\""));
+        family.extend(names.map(|(name, _)| name.to_owned()).filter(|name| name != "le"));
+    }
+}
+
+fn shown<'a>(seen: &'a Seen, metric: &Metric) -> Option<&'a BTreeSet<String>> {
+    match metric.kind {
+        Kind::Counter | Kind::Gauge => seen.get(metric.name),
+        Kind::Histogram => seen.get(&format!("{}_bucket", metric.name)),
+    }
+}
+
+/// The rows that were not seen.
+fn missing(seen: &Seen) -> Vec<&'static str> {
+    let rows = METRICS.iter().filter(|metric| shown(seen, metric).is_none());
+    rows.map(|metric| metric.name).collect()
+}
+
+async fn scrape(world: &World) -> String {
+    let answer = client::plain().get(world.gateway.url("/metrics")).send().await;
+    answer.expect("an answer").text().await.expect("a scrape")
+}
+
+/// Asks something by a token of these claims, whatever comes of it.
+async fn ask(world: &World, method: &str, path: &str, claims: &Value, body: Option<&Value>) -> u16 {
+    let method: reqwest::Method = method.parse().expect("a method");
+    let mut request = client::plain()
+        .request(method, world.gateway.url(path))
+        .bearer_auth(token(claims));
+    if let Some(body) = body {
+        request = request
+            .header("content-type", "application/json")
+            .body(body.to_string());
+    }
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+/// A failover as if from the console, of which Enterprise Manager's record is so.
+async fn damaged(world: &World, kind: &str) {
+    let made = client::plain()
+        .post(world.simulator.url("/_sim/failovers"))
+        .body(json!({"planId": PLAN, "seconds": 600}).to_string());
+    let made = made
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("a body");
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    let wish = json!({"id": made["sessionId"], "kind": kind, "alone": true});
+    world.control("damage", &wish).await;
+}
+
+/// What makes a gateway show of itself what it does not show by running.
+async fn exercise(world: &World, receiver: &WebhookReceiver) {
+    let endpoint = json!({"url": receiver.url(), "description": "all"});
+    let (status, made) = world.post("/api/v1/webhook-endpoints", &endpoint).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().expect("an id");
+    world
+        .post(&format!("/api/v1/webhook-endpoints/{id}/test"), &json!({}))
+        .await;
+    // Twice within the time of the cache.
+    for _ in 0..2 {
+        world.get(&format!("/api/v1/cloud-failover-plans/{PLAN}")).await;
+    }
+    world
+        .ask("/api/v1/operations/0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01")
+        .await;
+    assert_eq!(world.post("/api/v1/stream-tickets", &json!({})).await.0, 201);
+    let short =
+        token(&json!({"sub": "reader", "scope": "events:read tenants:all", "exp": seconds_now() + 2}));
+    let stream = client::plain()
+        .get(world.gateway.url("/api/v1/events/stream"))
+        .bearer_auth(short);
+    let mut stream = Stream::open(stream).await;
+    while stream.next().await.is_some() {}
+    for kind in ["badEntity", "wrongTypes", "laterPart"] {
+        damaged(world, kind).await;
+    }
+}
+
+/// Damages the store's row of an operation, and has it read.
+async fn read_a_damaged_row(world: &World, operation: &str) {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", world.folder().join("emgate.db").display());
+    let mut other = sqlx::AnyConnection::connect(&url)
+        .await
+        .expect("a second connection");
+    sqlx::query("update operations set metadata = '{'")
+        .execute(&mut other)
+        .await
+        .expect("changed");
+    other.close().await.expect("closed");
+    let (status, _, _) = world.ask(&format!("/api/v1/operations/{operation}")).await;
+    assert_eq!(status, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_of_the_table_appears_in_a_scrape_with_its_labels() {
+    let key = idp::Pair::new(Algorithm::ES256).jwk_with(&json!({"kid": "k1"}));
+    let issuer = format!("EMGATE_AUTH__ISSUERS__0__ISSUER={}", idp::publish(&[key]).await);
+    let starter = ["env", &issuer, "EMGATE_AUTH__ISSUERS__0__AUDIENCE__0=emgate"];
+    let world = World::start_by(&starter, &["--speed", "5"]).await;
+    let mut seen = Seen::new();
+    let receiver = WebhookReceiver::start().await;
+    exercise(&world, &receiver).await;
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/undo");
+    let (status, asked) = world.post(&path, &json!({})).await;
+    let operation = asked["id"].as_str().or(asked["operationId"].as_str());
+    let operation = operation.unwrap_or_else(|| panic!("{status}: {asked}"));
+    read_a_damaged_row(&world, operation).await;
+    let seen_so_far = async || {
+        note(&mut seen, &scrape(&world).await);
+        missing(&seen)
+    };
+    // Certificates are those of a gateway that has one.
+    let of_tls = "emgate_certificate_expiry_timestamp_seconds";
+    eventually("all rows but one", seen_so_far, |missing| missing == &[of_tls]).await;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, [chain, key]) = certified(folder.path());
+    let served = World::begin_by(&["env", &chain, &key], &[]);
+    let over_tls = reqwest::Client::builder()
+        .no_proxy()
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .expect("a client");
+    let url = format!("https://{}/metrics", served.gateway.addr);
+    let all = async || {
+        let answer = over_tls.get(&url).send().await.expect("an answer");
+        note(&mut seen, &answer.text().await.expect("a scrape"));
+        missing(&seen)
+    };
+    eventually("all rows", all, Vec::is_empty).await;
+    for metric in METRICS {
+        let labels = shown(&seen, metric).expect(metric.name);
+        let named: BTreeSet<String> = metric.labels.iter().map(|&label| label.to_owned()).collect();
+        assert_eq!(labels, &named, "{}", metric.name);
+    }
+    let known = |name: &String| METRICS.iter().any(|metric| name.starts_with(metric.name));
+    let unknown: Vec<&String> = seen
+        .keys()
+        .filter(|name| name.starts_with("emgate_") && !known(name))
+        .collect();
+    assert_eq!(unknown, Vec::<&String>::new(), "not in the table");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_is_bounded_however_much_there_is_and_whoever_asks() {
+    let world = World::start(&["--speed", "50", "--plans", "1000"]).await;
+    let receiver = WebhookReceiver::start().await;
+    let mut plans = Vec::new();
+    for page in 1..=10 {
+        let page = world
+            .get(&format!("/api/v1/cloud-failover-plans?pageSize=100&page={page}"))
+            .await;
+        let items = page["items"].as_array().expect("items").iter();
+        plans.extend(items.map(|plan| plan["id"].as_str().expect("an id").to_owned()));
+    }
+    assert!(plans.len() >= 500, "{}", plans.len());
+    let everything = "plans:read plans:test plans:start plans:undo plans:write sessions:read operations:read \
+                      operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read \
+                      plans:approve tenants:all";
+    let caller = |number: usize| json!({"sub": format!("caller-{number}"), "scope": everything});
+    for (number, plan) in plans.iter().enumerate().take(60) {
+        let endpoint = json!({"url": receiver.url(), "description": format!("endpoint {number}")});
+        let made = ask(
+            &world,
+            "POST",
+            "/api/v1/webhook-endpoints",
+            &caller(number),
+            Some(&endpoint),
+        )
+        .await;
+        assert_eq!(made, 201);
+        let path = format!("/api/v1/cloud-failover-plans/{plan}/test");
+        assert_eq!(ask(&world, "POST", &path, &caller(number), None).await, 202);
+        ask(
+            &world,
+            "GET",
+            &format!("/nowhere/{number}"),
+            &caller(number),
+            None,
+        )
+        .await;
+        ask(
+            &world,
+            &format!("METHOD{number}"),
+            "/api/v1/operations",
+            &caller(number),
+            None,
+        )
+        .await;
+    }
+    // Every operation of the document, by an id that is nothing's; of the mirror every path.
+    let document = world.get("/openapi.json").await;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let path = path.split('/').map(|part| match part.strip_prefix('{') {
+            Some(_) => "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
+            None => part,
+        });
+        let path = path.collect::<Vec<_>>().join("/");
+        // A stream does not end.
+        if path.ends_with("/stream") {
+            continue;
+        }
+        for method in item.as_object().expect("operations").keys() {
+            if ["get", "post", "put", "patch", "delete"].contains(&method.as_str()) {
+                let is_mirror = path.contains("/em/");
+                let method = method.to_uppercase();
+                if !is_mirror || method == "GET" {
+                    ask(&world, &method, &path, &caller(0), None).await;
+                }
+            }
+        }
+    }
+    world
+        .until("/api/v1/operations?state=submitting,running", |list| {
+            list["items"] == json!([])
+        })
+        .await;
+    let text = scrape(&world).await;
+    let mut of: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in samples(&text) {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        *of.entry(name).or_default() += 1;
+    }
+    let series: usize = of.values().sum();
+    println!("{series} series");
+    assert!(series <= MOST_SERIES, "{series} series: {of:#?}");
+    for id in plans.iter().take(60) {
+        assert!(!text.contains(id.as_str()), "the id of a plan is a label");
+    }
+    for word in ["caller-", "endpoint 1", "ep_", "METHOD", "/nowhere/"] {
+        assert!(!text.contains(word), "{word} is in a label");
+    }
+}
