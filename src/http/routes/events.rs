@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,6 +23,7 @@ use crate::http::extract::{EventCursor, Id, PageSize};
 use crate::http::openapi::{event_example, event_schema};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::remembered::{Answer, Asked, Basis};
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
@@ -56,9 +58,15 @@ async fn list_events(
     State(state): State<HttpState>,
     context: OpContext,
     log: Log<EventPlace>,
-) -> Result<Json<Page<EventItem>>, Problem> {
-    let page = state.app().events(&context, log.from, log.size).await?;
-    Ok(log.readable(state.links(), &page, item))
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let basis = Basis::default().and_store(state.app().store_revision());
+    let making = async {
+        let page = state.app().events(&context, log.from, log.size).await?;
+        Answer::json(&log.readable(state.links(), &page, item).0)
+    };
+    let answer = state.answers().of(context.tenancy(), &asked, basis, making);
+    Ok(answer.await?.response(&asked))
 }
 
 /// An item of the log; one that cannot be read is logged and left out, so that it does not hide the others.
