@@ -63,7 +63,8 @@ impl Verifier {
             }
             self.verified.forget(fingerprint);
         }
-        let verified = self.verify(token).await;
+        // Beside, since every request's future would be as large as this one.
+        let verified = Box::pin(self.verify(token)).await;
         count(if verified.is_ok() { "accepted" } else { "refused" });
         let verified = verified?;
         let caller = verified.caller.clone();

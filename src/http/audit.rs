@@ -66,7 +66,7 @@ pub(super) async fn refusals(
         code: code.as_str(),
         operation: context.operation().get(),
     };
-    match state.app().audit_refusal(refused).await {
+    match Box::pin(state.app().audit_refusal(refused)).await {
         Err(error) if !sampled => Problem::from(error).into_response(),
         Err(error) => {
             tracing::warn!(

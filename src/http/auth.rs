@@ -41,7 +41,8 @@ pub(super) async fn authenticate(
         return next.run(request).await;
     }
     let caller = match tickets::presented(&request) {
-        Some(ticket) => tickets::caller(state, ticket).await.map(Arc::new),
+        // Beside, since every request's future would be as large as this one.
+        Some(ticket) => Box::pin(tickets::caller(state, ticket)).await.map(Arc::new),
         None => match bearer(request.headers()) {
             Ok(token) => state.verifier().caller(token).await.map_err(Problem::from),
             Err(problem) => Err(problem),

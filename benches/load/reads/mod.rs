@@ -195,16 +195,11 @@ async fn prepare(addr: SocketAddr, token: &str) {
         .collect();
     assert_eq!(ids.len(), PLANS);
     let client = client();
-    let mut made = 0;
-    for id in ids.iter().cycle() {
-        if made == OPERATIONS {
-            break;
-        }
+    for id in ids.iter().cycle().take(OPERATIONS) {
         let url = format!("http://{addr}/api/v1/cloud-failover-plans/{id}/test");
         let request = client.post(url).bearer_auth(token).header("prefer", "wait=60");
         let answer = request.send().await.expect("an answer");
         assert!(answer.status().is_success(), "{}", answer.status());
-        made += 1;
     }
 }
 

@@ -73,7 +73,7 @@ impl Accepted {
             std::future::ready(Ok::<_, Infallible>(answer.take().unwrap_or_default()))
         });
         let layer = CompressionLayer::new().compress_when(predicate);
-        match layer.layer(inner).oneshot(request).await {
+        match Box::pin(layer.layer(inner).oneshot(request)).await {
             Ok(response) => response.map(Body::new),
             Err(never) => match never {},
         }

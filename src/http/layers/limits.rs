@@ -61,7 +61,7 @@ where
         Problem::too_large(limit).into_response()
     };
     if sends_at_once && (response.status().is_client_error() || response.status().is_server_error()) {
-        body.drain().await;
+        Box::pin(body.drain()).await;
     }
     response
 }

@@ -96,7 +96,7 @@ impl Steps {
             let answering = self.bounded(context, request, next.clone());
             async { Ok::<_, std::convert::Infallible>(answering.await) }
         });
-        match cors.layer(inner).oneshot(request).await {
+        match Box::pin(cors.layer(inner).oneshot(request)).await {
             Ok(response) => response,
             Err(never) => match never {},
         }

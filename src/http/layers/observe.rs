@@ -237,7 +237,9 @@ impl Drop for Line {
 
 /// The metrics of requests, each looked up by its labels once: the recorder would make them of texts for every request.
 #[derive(Default)]
-struct Counts(RwLock<HashMap<(&'static str, u16), HashMap<String, (Counter, Histogram)>>>);
+struct Counts(RwLock<HashMap<(&'static str, u16), ByRoute>>);
+
+type ByRoute = HashMap<String, (Counter, Histogram)>;
 
 impl Counts {
     fn count(&self, method: &'static str, route: &str, status: u16, elapsed: Duration) {
