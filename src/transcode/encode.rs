@@ -64,7 +64,6 @@ pub(super) fn document(
     let mut encoder = Encoder::new(catalogue, root, mode, indent);
     encoder.shown = shown.map(|id| catalogue.ty(id));
     encoder.mirror = mirror;
-    encoder.xml.out.reserve(bytes.len());
     encoder.root(root, &value);
     encoder.finish()
 }
@@ -335,14 +334,14 @@ impl<'a> Encoder<'a> {
             }
             (Scalar::Boolean, _) => self.refuse(FieldFaultKind::Type("true or false")),
             (Scalar::Int | Scalar::Long, Json::Number(text)) => match integer(text) {
-                Some(text) => Some(text),
+                Some(text) => Some(Cow::Owned(text)),
                 None => self.refuse(FieldFaultKind::Type("a whole number of at most 64 bits")),
             },
             (Scalar::Int | Scalar::Long, _) => self.refuse(FieldFaultKind::Type("a whole number")),
             (Scalar::Decimal, Json::Number(text)) => Some(Cow::Borrowed(text)),
             (Scalar::Decimal, _) => self.refuse(FieldFaultKind::Type("a number")),
             (Scalar::DateTime, Json::String(text)) => match date_time(text) {
-                Some(text) => Some(text),
+                Some(text) => Some(Cow::Owned(text)),
                 None => self.refuse(FieldFaultKind::Type("a date-time such as 2026-01-31T12:00:00Z")),
             },
             (_, Json::String(text)) if !xml::fits(text) => self.refuse(FieldFaultKind::Character),
@@ -365,41 +364,26 @@ impl<'a> Encoder<'a> {
 }
 
 /// A JSON number as XML's integer; `6.0` is one.
-pub(super) fn integer(text: &str) -> Option<Cow<'_, str>> {
-    // As nearly all are written: zero, or up to 18 digits that do not begin with it.
-    if text == "0" {
-        return Some(Cow::Borrowed(text));
-    }
-    if matches!(text.as_bytes(), [b'1'..=b'9', ..])
-        && text.len() <= 18
-        && text.bytes().all(|b| b.is_ascii_digit())
-    {
-        return Some(Cow::Borrowed(text));
-    }
+pub(super) fn integer(text: &str) -> Option<String> {
     let whole = match text.split_once('.') {
         Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
         Some(_) => return None,
         None => text,
     };
     let mut out = Vec::new();
-    let text = scalar::write_integer(whole, &mut out).then(|| String::from_utf8(out).ok())?;
-    text.map(Cow::Owned)
+    scalar::write_integer(whole, &mut out).then(|| String::from_utf8(out).ok())?
 }
 
 /// A date-time in UTC as XML text.
-fn date_time(text: &str) -> Option<Cow<'_, str>> {
+fn date_time(text: &str) -> Option<String> {
     match scalar::date_time(text)? {
-        scalar::DateTime::Never => Some(Cow::Borrowed("1753-01-01T00:00:00Z")),
+        scalar::DateTime::Never => Some("1753-01-01T00:00:00Z".to_owned()),
         at @ scalar::DateTime::At { .. } => {
-            let mut out = Vec::with_capacity(32);
+            let mut out = Vec::new();
             scalar::write_date_time(at, &mut out);
-            let written = std::str::from_utf8(&out).ok()?.trim_matches('"');
-            // Written as it is from here, what was read from here needs no copy.
-            Some(if written == text {
-                Cow::Borrowed(text)
-            } else {
-                Cow::Owned(written.to_owned())
-            })
+            String::from_utf8(out)
+                .ok()
+                .map(|t| t.trim_matches('"').to_owned())
         }
     }
 }
