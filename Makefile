@@ -112,8 +112,8 @@ api-fuzz: $(BINARY) ## Requests generated from the OpenAPI document, to a gatewa
 api-fuzz-short: $(BINARY)
 	scripts/api-fuzz.sh $(BINARY) --short
 
-bench: ## The transcoder compared with other converters; size of the binary, start, idle memory
-	scripts/tools.sh converters
+bench: ## The transcoder compared with other converters; reads beside nginx; size of the binary, start, idle memory
+	scripts/tools.sh converters nginx
 	cargo bench --locked
 
 chaos: ## Kills gateways, replicas, their database, then holds the books against each other (ROUNDS=200 APPROVAL_ROUNDS=500 SEED=1)

@@ -271,6 +271,11 @@ manual() {
     { have man && have mandoc && have zsh && have fish; } || apt_install man-db groff-base mandoc zsh fish
 }
 
+# The yardstick of reads.
+nginx() {
+    [ -x /usr/sbin/nginx ] || have nginx || apt_install nginx-light
+}
+
 packages() {
     nfpm
     systemd
@@ -284,7 +289,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | image | zigbuild) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | image | zigbuild | nginx) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

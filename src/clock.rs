@@ -19,10 +19,9 @@ pub trait Clock: Send + Sync + 'static {
 
     /// A new UUID version 7 whose time part is [`Clock::now`] (RFC 9562), so that ids sort by age.
     fn id(&self) -> Uuid {
-        let now = self.now();
-        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-        let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
-        Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
+        let mut chance = [0; 10];
+        self.random(&mut chance);
+        uuid_v7(self.now(), chance)
     }
 
     /// Fills `bytes` from the system's cryptographic random source.
@@ -49,6 +48,13 @@ pub trait Clock: Send + Sync + 'static {
     fn jittered(&self, duration: Duration, share: f64) -> Duration {
         duration.mul_f64((1.0 - share) + 2.0 * share * self.fraction())
     }
+}
+
+/// The UUID version 7 of a moment and of chance (RFC 9562 section 5.7).
+#[must_use]
+pub fn uuid_v7(at: Timestamp, chance: [u8; 10]) -> Uuid {
+    let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &chance).into_uuid()
 }
 
 /// `at` and `by` more, never beyond what a moment can be.

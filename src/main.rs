@@ -97,7 +97,12 @@ impl Command {
 
 fn main() -> ExitCode {
     let command = CommandLine::parse().command;
-    match start_logs(command.default_log()).and_then(|()| run(command)) {
+    let done = start_logs(command.default_log()).and_then(|logs| {
+        let done = run(command);
+        drop(logs);
+        done
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
@@ -143,7 +148,7 @@ fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
     clippy::disallowed_methods,
     reason = "the edge of the process, where the environment becomes an argument"
 )]
-fn start_logs(default: &str) -> Result<(), Failure> {
+fn start_logs(default: &str) -> Result<telemetry::Logs, Failure> {
     let filter = std::env::var("EMGATE_LOG").ok();
     telemetry::init(filter.as_deref(), default).map_err(|error| Failure::caused_by(&error))
 }

@@ -11,6 +11,7 @@ mod throttle;
 pub mod x509;
 
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 use url::Url;
@@ -20,20 +21,43 @@ pub use self::metrics::{Kind, METRICS, Metric, count_unknown, names, render, upk
 pub use self::throttle::Throttle;
 
 /// Starts what watches the program, a layer each: logs to stderr, by now. `filter` is the content of `EMGATE_LOG`,
-/// `default` counts when that is absent or empty. Called a second time in one process it changes nothing.
+/// `default` counts when that is absent or empty. Called a second time in one process it changes nothing. What it returns is to
+/// be kept until the end of the program.
 ///
 /// # Errors
 /// [`BadFilter`] when the filter cannot be read.
-pub fn init(filter: Option<&str>, default: &str) -> Result<(), BadFilter> {
+pub fn init(filter: Option<&str>, default: &str) -> Result<Logs, BadFilter> {
+    let filter = logs::filter(filter, default)?;
+    let queue = logs::Queue::written_to(std::io::stderr());
+    let writers = logs::Writers(queue.clone());
     let is_first = tracing_subscriber::registry()
-        .with(logs::filter(filter, default)?)
-        .with(logs::layer(std::io::stderr, std::io::stderr().is_terminal()))
+        .with(filter)
+        .with(logs::layer(writers, std::io::stderr().is_terminal()))
         .try_init()
         .is_ok();
     if is_first {
+        let _ = QUEUE.set(queue.clone());
         std::panic::set_hook(Box::new(logs::log_panic));
     }
-    Ok(())
+    Ok(Logs(queue))
+}
+
+/// The logs of a program that runs; the lines that still wait are written when it is dropped.
+#[must_use = "what still waits is written when it is dropped"]
+pub struct Logs(logs::Queue);
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+static QUEUE: OnceLock<logs::Queue> = OnceLock::new();
+
+/// How many lines of requests were dropped, because they came faster than the log was read.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    QUEUE.get().map_or(0, logs::Queue::dropped)
 }
 
 /// A URL as a log line may show it: no user, no password, and of the query the names alone.

@@ -1,8 +1,9 @@
 //! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
 //! what damaged records cost the others, what the chain of the audit log costs, how a hundred thousand waiting deliveries go
-//! out after a restart, how many go out a second and how soon, what thousands of streams cost, and how many tokens are verified.
+//! out after a restart, how many go out a second and how soon, what thousands of streams cost, how many tokens are
+//! verified, and how many reads are answered beside nginx.
 //!
-//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog deliveries latency streams tokens`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog deliveries latency streams tokens reads`. Everything is printed and nothing asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,6 +33,7 @@ mod postgres;
 #[path = "../process.rs"]
 mod process;
 mod prompt;
+mod reads;
 mod stores;
 mod streams;
 mod tokens;
@@ -47,6 +49,9 @@ fn main() {
             .skip(1)
             .filter(|word| !word.starts_with('-'))
             .collect();
+        if wanted.iter().any(|word| word == reads::bare::ARGUMENT) {
+            return reads::bare::serve().await;
+        }
         let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
         if is_wanted("prompt") {
             prompt::measure().await;
@@ -74,6 +79,9 @@ fn main() {
         }
         if is_wanted("tokens") {
             tokens::measure().await;
+        }
+        if is_wanted("reads") {
+            reads::measure().await;
         }
     });
 }

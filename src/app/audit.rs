@@ -2,6 +2,7 @@
 //! refusals, and reading.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
@@ -79,7 +80,7 @@ impl Tx {
             target: told.target,
             tenant,
             operation: told.operation,
-            request_id: Some(context.request_id.clone()),
+            request_id: Some(context.request_id.to_string()),
             ended: None,
             details: told.details,
         });
@@ -111,7 +112,7 @@ pub struct AuditPlace(pub i64);
 #[derive(Debug, Clone)]
 pub struct RefusedRequest {
     /// Who asked; absent where the token was not valid.
-    pub caller: Option<Caller>,
+    pub caller: Option<Arc<Caller>>,
     /// From where.
     pub client: Option<IpAddr>,
     /// The request's id.
@@ -138,10 +139,10 @@ impl App {
             None => AuditAction::RequestUnauthenticated,
         };
         tx.append_audit(AuditEntry {
-            actor: Actor::new(refused.caller.as_ref(), refused.client),
+            actor: Actor::new(refused.caller.as_deref(), refused.client),
             action,
             target: Some(shown_path(&refused.path)),
-            tenant: refused.caller.as_ref().and_then(AuditTenant::of_caller),
+            tenant: refused.caller.as_deref().and_then(AuditTenant::of_caller),
             operation: refused.operation,
             request_id: Some(refused.request_id),
             ended: None,

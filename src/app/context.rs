@@ -15,9 +15,9 @@ use crate::domain::id::OperationId;
 #[derive(Debug, Clone)]
 pub struct OpContext {
     /// The caller, by a verified token.
-    pub caller: Caller,
+    pub caller: Arc<Caller>,
     /// The request's id, as in `x-request-id`, problems and the log.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// The client's address, behind trusted proxies; absent where the server does not know it.
     pub client: Option<IpAddr>,
     /// Holds the operation that the request becomes.
@@ -27,14 +27,14 @@ pub struct OpContext {
 impl OpContext {
     /// Whose things the caller may see: what every read takes.
     #[must_use]
-    pub const fn tenancy(&self) -> &Tenancy {
+    pub fn tenancy(&self) -> &Tenancy {
         &self.caller.tenancy
     }
 
     /// The same request as if its caller saw the things of `tenancy`.
     pub(super) fn seeing(&self, tenancy: Tenancy) -> Self {
         let mut context = self.clone();
-        context.caller.tenancy = tenancy;
+        Arc::make_mut(&mut context.caller).tenancy = tenancy;
         context
     }
 }

@@ -46,6 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::SharedClock;
+use crate::domain::access::Tenancy;
 use crate::domain::policy::Policies;
 use crate::runtime::{Nudge, Tasks};
 use crate::store::Store;
@@ -53,6 +54,7 @@ pub use crate::store::cursor::Cursor;
 pub use crate::store::events::StoredEvent;
 pub use crate::store::operations::OperationFilter;
 use crate::upstream::EmClient;
+pub use crate::upstream::mirror::Source;
 pub use crate::upstream::{
     Error as UpstreamError, Kind as UpstreamFault, Page, PageRequest, SessionQuery, Sort, SortField,
 };
@@ -117,7 +119,12 @@ pub struct App {
     health: crate::webhooks::DispatcherHealth,
     policies: Arc<Policies>,
     limits: Limits,
+    /// The last event that those see who see the same things, for each in which state of the store, and when that was read.
+    positions: Arc<quick_cache::sync::Cache<Tenancy, streams::KnownPosition>>,
 }
+
+/// For how many sets of tenants the end of the log is remembered.
+const MOST_POSITIONS: usize = 1000;
 
 impl App {
     /// Verbs over these parts, within these limits.
@@ -157,7 +164,22 @@ impl App {
             health: parts.health,
             policies: Arc::new(parts.policies),
             limits,
+            positions: Arc::new(quick_cache::sync::Cache::new(MOST_POSITIONS)),
         }
+    }
+
+    /// Whether answers of EM's are remembered for a time.
+    #[must_use]
+    pub fn remembers_reads(&self) -> bool {
+        self.em.remembers_reads()
+    }
+
+    /// The state of the store, for what is made of it: the same number means the same content. None where other processes
+    /// change it as well.
+    #[must_use]
+    pub fn store_revision(&self) -> Option<u64> {
+        let revision = self.store.revision();
+        revision.is_alone.then_some(revision.commits)
     }
 
     /// The signal that the gateway stops.

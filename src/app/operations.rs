@@ -1,5 +1,6 @@
 //! The verbs for operations: list, read, wait, cancel.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::approvals::count_end;
@@ -9,7 +10,7 @@ use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
 use crate::domain::approval::{Decision, DecisionOutcome};
 use crate::domain::audit::AuditAction;
-use crate::domain::id::{LogonId, OperationId, TaskId};
+use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
 use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, ResultSource, TaskState,
 };
@@ -57,21 +58,38 @@ impl App {
         _context: &OpContext,
         operation: Operation,
     ) -> Result<OperationView, Error> {
-        let session = match &operation.session {
-            Some(id) => self
-                .store
-                .sessions_known(std::slice::from_ref(id), &Tenancy::All)
-                .await?
-                .pop()
-                .map(|record| Session {
-                    facts: record.facts,
-                    plan: operation.plan.clone().or(record.plan),
-                    action: operation.failover_action(),
-                    operation: Some(operation.id),
-                }),
-            None => None,
+        let view = self.with_sessions(vec![operation]).await?.pop();
+        view.ok_or(Error::Internal("an operation was lost on the way"))
+    }
+
+    /// The same for several, in their order, with one look at the sessions.
+    async fn with_sessions(&self, operations: Vec<Operation>) -> Result<Vec<OperationView>, Error> {
+        let mut ids: Vec<EmId> = Vec::new();
+        for id in operations
+            .iter()
+            .filter_map(|operation| operation.session.as_ref())
+        {
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
+        let mut records = HashMap::with_capacity(ids.len());
+        if !ids.is_empty() {
+            for record in self.store.sessions_known(&ids, &Tenancy::All).await? {
+                records.insert(record.facts.id.key(), record);
+            }
+        }
+        let view = |operation: Operation| {
+            let record = operation.session.as_ref().and_then(|id| records.get(&id.key()));
+            let session = record.map(|record| Session {
+                facts: record.facts.clone(),
+                plan: operation.plan.clone().or_else(|| record.plan.clone()),
+                action: operation.failover_action(),
+                operation: Some(operation.id),
+            });
+            OperationView { operation, session }
         };
-        Ok(OperationView { operation, session })
+        Ok(operations.into_iter().map(view).collect())
     }
 
     /// A page of operations, newest first.
@@ -91,12 +109,8 @@ impl App {
             .operations(tenancy, filter, cursor, one_more(size))
             .await?;
         let page = LogPage::cut(found, cursor, size, |operation| operation.id);
-        let mut items = Vec::with_capacity(page.items.len());
-        for operation in page.items {
-            items.push(self.with_session(context, operation).await?);
-        }
         Ok(LogPage {
-            items,
+            items: self.with_sessions(page.items).await?,
             next: page.next,
             previous: page.previous,
         })

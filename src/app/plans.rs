@@ -1,6 +1,8 @@
 //! Failover plans: read, run, edited, deleted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -12,10 +14,12 @@ use super::plan_edit::edit_of;
 use super::policies::{Checks, Examined};
 use super::submit::{Callback, Intent, Submitted};
 use super::{App, Error, OpContext};
+use crate::domain::access::Tenancy;
 use crate::domain::command::Command;
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::domain::policy::PlanAction;
+use crate::upstream::mirror::Source;
 use crate::upstream::{self, EmClient, Page, PageRequest};
 
 /// What a caller asks of a plan, beside the action.
@@ -60,33 +64,43 @@ impl App {
         context: &OpContext,
         kind: PlanKind,
         page: &PageRequest,
-    ) -> Result<Page<Plan>, Error> {
+    ) -> Result<PlanList, Error> {
         let tenancy = context.tenancy();
         let Some(tenants) = tenancy.confinement() else {
-            return Ok(self.em.plans(kind, page).await?);
+            let page = self.em.shared_plans(kind, page).await?;
+            return Ok(PlanList::Whole(page));
         };
-        if kind == PlanKind::OnPremises {
-            return Ok(numbered(Vec::new(), page));
+        let mut list = ConfinedPlans {
+            shown: Vec::new(),
+            named: Vec::new(),
+            tenancy: tenancy.clone(),
+            page: *page,
+        };
+        if kind == PlanKind::Cloud {
+            let em = self.em.seen_by(tenancy);
+            list.shown = em.plans_of_tenants(&tenants).await?;
+            let mut shown = list.shown.iter().flat_map(|page| &page.items);
+            if em.is_of_tenant() && shown.any(|plan| plan.tenant.is_none()) {
+                list.named = self.em.all_shared_plans(kind).await?;
+            }
         }
-        let em = self.em.seen_by(tenancy);
-        let mut plans = em.plans_of_tenants(&tenants).await?;
-        self.name_tenants(&em, &mut plans).await?;
-        plans.retain(|plan| tenancy.sees(plan.tenant.as_ref()));
-        if page.sort.is_some_and(|sort| sort.descending) {
-            plans.reverse();
-        }
-        Ok(numbered(plans, page))
+        Ok(PlanList::Confined(list))
     }
 
     /// A plan as EM describes it now.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Upstream`].
-    pub async fn plan(&self, context: &OpContext, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
+    pub async fn plan(&self, context: &OpContext, kind: PlanKind, id: &EmId) -> Result<Arc<Plan>, Error> {
         let em = self.em_for_plan(context, kind)?;
-        let plan = em.plan(kind, id).await;
-        self.seen(context, &em, plan.map_err(|error| no_plan(context, error))?)
-            .await
+        let plan = em.shared_plan(kind, id).await;
+        let plan = plan.map_err(|error| no_plan(context, error))?;
+        if plan.tenant.is_some() || !em.is_of_tenant() {
+            // As it is, it is the same for all who share EM's answer.
+            let seen = context.tenancy().sees(plan.tenant.as_ref());
+            return seen.then_some(plan).ok_or(NO_PLAN);
+        }
+        self.seen(context, &em, (*plan).clone()).await.map(Arc::new)
     }
 
     /// The account that shows a caller their plans of this kind.
@@ -112,11 +126,7 @@ impl App {
         if !em.is_of_tenant() || plans.iter().all(|plan| plan.tenant.is_some()) {
             return Ok(());
         }
-        let all = self.em.all_plans(PlanKind::Cloud).await?;
-        for plan in plans.iter_mut().filter(|plan| plan.tenant.is_none()) {
-            let known = all.iter().find(|known| known.id == plan.id);
-            plan.tenant = known.and_then(|known| known.tenant.clone());
-        }
+        name_by(plans, &self.em.all_shared_plans(PlanKind::Cloud).await?);
         Ok(())
     }
 
@@ -193,7 +203,7 @@ impl App {
     ) -> Result<Examined, Error> {
         let checked = checks.note(self.checked(action, &request))?;
         checks.note(self.expect_ready().await)?;
-        let plan = self.plan(context, kind, id).await?;
+        let plan = (*self.plan(context, kind, id).await?).clone();
         let command = checked.map(|action| Command::Act {
             plan: plan.reference(),
             action,
@@ -381,6 +391,66 @@ fn no_plan(context: &OpContext, error: upstream::Error) -> Error {
         NO_PLAN
     } else {
         Error::Upstream(error)
+    }
+}
+
+/// A page of plans that was read and not made yet: whoever made it of the same answers before has it.
+pub enum PlanList {
+    /// As EM numbers it.
+    Whole(Arc<Page<Plan>>),
+    /// Of the plans of some tenants.
+    Confined(ConfinedPlans),
+}
+
+/// What a page of the plans of some tenants is made of.
+pub struct ConfinedPlans {
+    shown: Vec<Arc<Page<Plan>>>,
+    /// The plans with their tenants, where EM did not tell these.
+    named: Vec<Arc<Page<Plan>>>,
+    tenancy: Tenancy,
+    page: PageRequest,
+}
+
+impl PlanList {
+    /// EM's answers that it is made of, each the same as long as it is remembered.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Source> {
+        let pages = match self {
+            Self::Whole(page) => std::slice::from_ref(page).iter().chain(&[]),
+            Self::Confined(list) => list.shown.iter().chain(&list.named),
+        };
+        pages.map(|page| Source(page.clone())).collect()
+    }
+
+    /// The page.
+    #[must_use]
+    pub fn page(&self) -> Cow<'_, Page<Plan>> {
+        match self {
+            Self::Whole(page) => Cow::Borrowed(page),
+            Self::Confined(list) => Cow::Owned(list.page()),
+        }
+    }
+}
+
+impl ConfinedPlans {
+    fn page(&self) -> Page<Plan> {
+        let shown = self.shown.iter().flat_map(|page| &page.items);
+        let mut plans: Vec<Plan> = shown.cloned().collect();
+        name_by(&mut plans, &self.named);
+        plans.retain(|plan| self.tenancy.sees(plan.tenant.as_ref()));
+        if self.page.sort.is_some_and(|sort| sort.descending) {
+            plans.reverse();
+        }
+        numbered(plans, &self.page)
+    }
+}
+
+/// Gives plans the tenants that others have of the same id.
+fn name_by(plans: &mut [Plan], named: &[Arc<Page<Plan>>]) {
+    for plan in plans.iter_mut().filter(|plan| plan.tenant.is_none()) {
+        let mut known = named.iter().flat_map(|page| &page.items);
+        let known = known.find(|known| known.id == plan.id);
+        plan.tenant = known.and_then(|known| known.tenant.clone());
     }
 }
 

@@ -1,9 +1,10 @@
 //! Failover sessions: EM's own list, with what the gateway knows beside it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::plans::not_found;
-use super::{App, Error, OpContext};
+use super::{App, Error, OpContext, Source};
 use crate::domain::id::{EmId, OperationId};
 use crate::domain::plan::ActionKind;
 use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
@@ -17,12 +18,40 @@ impl App {
     /// # Errors
     /// [`Error::Upstream`], [`Error::Store`].
     pub async fn sessions(&self, context: &OpContext, query: &SessionQuery) -> Result<Page<Session>, Error> {
+        let read = self.read_sessions(context, query).await?;
+        self.sessions_on(context, query, read).await
+    }
+
+    /// What EM says of a page of failover sessions; nothing for callers who are confined to tenants.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`].
+    pub async fn read_sessions(
+        &self,
+        context: &OpContext,
+        query: &SessionQuery,
+    ) -> Result<Option<SessionsRead>, Error> {
         if context.tenancy().is_confined() {
-            return self.observed_sessions(context, query).await;
+            return Ok(None);
         }
-        let page = self.em.sessions(query).await?;
+        Ok(Some(SessionsRead(self.em.shared_sessions(query).await?)))
+    }
+
+    /// The page that was read so, with what the gateway knows of its sessions.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn sessions_on(
+        &self,
+        context: &OpContext,
+        query: &SessionQuery,
+        read: Option<SessionsRead>,
+    ) -> Result<Page<Session>, Error> {
+        let Some(SessionsRead(page)) = read else {
+            return self.observed_sessions(context, query).await;
+        };
         Ok(Page {
-            items: self.known(context, page.items).await?,
+            items: self.known(context, page.items.clone()).await?,
             number: page.number,
             size: page.size,
             total: page.total,
@@ -137,6 +166,17 @@ impl App {
             }
         });
         Ok(joined.collect())
+    }
+}
+
+/// A page of failover sessions as EM shows them.
+pub struct SessionsRead(Arc<Page<SessionFacts>>);
+
+impl SessionsRead {
+    /// EM's answer that it is made of.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source(self.0.clone())
     }
 }
 

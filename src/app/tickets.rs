@@ -91,7 +91,7 @@ impl App {
         let caller = Caller {
             scopes: [Scope::OperationsRead].into(),
             expires_at: new.expires_at,
-            ..context.caller.clone()
+            ..(*context.caller).clone()
         };
         let mut tx = self.store.begin().await?;
         tx.add_operation_ticket(&hash, operation, &caller, new.expires_at)

@@ -144,6 +144,6 @@ impl Verifier {
             tenancy: granted.tenancy,
             rules: granted.rules,
         });
-        found.outcome = self.accepted(signed).map(|verified| verified.caller);
+        found.outcome = self.accepted(signed).map(|verified| (*verified.caller).clone());
     }
 }

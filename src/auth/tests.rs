@@ -41,6 +41,7 @@ fn ask(config: &AuthConfig, token: &str) -> Result<Caller, Refusal> {
         .caller(token)
         .now_or_never()
         .expect("a configured key is at hand")
+        .map(std::sync::Arc::unwrap_or_clone)
 }
 
 fn with(config: &AuthConfig, claims: &Value) -> Result<Caller, Refusal> {
@@ -262,6 +263,30 @@ fn a_remembered_token_expires_all_the_same() {
     assert!(ask().is_ok() && ask().is_ok());
     clock.advance(std::time::Duration::from_secs(90));
     assert_eq!(ask(), Err(Refusal::Expired));
+}
+
+#[test]
+fn a_remembered_token_vouches_for_no_other() {
+    let clock = ManualClock::at(jiff::Timestamp::from_second(NOW).expect("a moment"));
+    let verifier = Verifier::new(&config(), clock).expect("a verifier");
+    let token = signed(&claims());
+    assert!(
+        verifier
+            .caller(&token)
+            .now_or_never()
+            .expect("no waiting")
+            .is_ok()
+    );
+    // Each of its characters but the dots, changed by its lowest bit.
+    for (place, letter) in token.char_indices().filter(|(_, letter)| *letter != '.') {
+        let other = char::from(u8::try_from(letter).expect("base64") ^ 1);
+        let mut near = token.clone();
+        near.replace_range(place..=place, other.encode_utf8(&mut [0; 4]));
+        let answer = verifier.caller(&near).now_or_never().expect("no waiting");
+        // The last characters of base64 may hold bits that mean nothing; then it is another text, and verified by itself.
+        let same_bytes = place == token.len() - 1;
+        assert!(answer.is_err() || same_bytes, "{place}: {letter} for {other}");
+    }
 }
 
 /// Pairs made for this test: private PKCS#8 for the library's signer, public PEM for the configuration.

@@ -16,7 +16,7 @@ const MOST: usize = 10_000;
 
 /// A token that was verified.
 pub(super) struct Verified {
-    pub caller: Caller,
+    pub caller: Arc<Caller>,
     pub times: Times,
     /// The issuer, by its place in the configuration, and the generation of the set that verified it; none for a
     /// configured key.
@@ -73,7 +73,7 @@ mod tests {
         for number in 0..MOST + 2_000 {
             let claims = Claims(Map::from_iter([("exp".to_owned(), json!(1))]));
             let verified = Verified {
-                caller: Caller {
+                caller: Arc::new(Caller {
                     name: None,
                     issuer: None,
                     scopes: std::collections::BTreeSet::new(),
@@ -81,7 +81,7 @@ mod tests {
                     token_id: None,
                     expires_at: Timestamp::MAX,
                     rules: Vec::new(),
-                },
+                }),
                 times: claims.times().expect("times"),
                 by: None,
             };

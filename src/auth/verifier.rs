@@ -53,7 +53,7 @@ impl Verifier {
     ///
     /// # Errors
     /// Why the token is not accepted.
-    pub async fn caller(&self, token: &str) -> Result<Caller, Refusal> {
+    pub async fn caller(&self, token: &str) -> Result<Arc<Caller>, Refusal> {
         let fingerprint = Fingerprint::of(token);
         if let Some(known) = self.verified.get(fingerprint) {
             let fresh = known.times.check(self.clock.now(), self.config.leeway);
@@ -63,7 +63,8 @@ impl Verifier {
             }
             self.verified.forget(fingerprint);
         }
-        let verified = self.verify(token).await;
+        // Beside, since every request's future would be as large as this one.
+        let verified = Box::pin(self.verify(token)).await;
         count(if verified.is_ok() { "accepted" } else { "refused" });
         let verified = verified?;
         let caller = verified.caller.clone();
@@ -225,7 +226,11 @@ impl Verifier {
             } => Some((place, generation)),
             SignedBy::Key { .. } => None,
         };
-        Ok(Verified { caller, times, by })
+        Ok(Verified {
+            caller: Arc::new(caller),
+            times,
+            by,
+        })
     }
 }
 

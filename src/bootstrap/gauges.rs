@@ -105,6 +105,7 @@ impl Worker for Gauges {
 
     async fn activate(&mut self) -> Turn {
         telemetry::upkeep();
+        counter!(names::LOG_DROPPED).absolute(telemetry::dropped_lines());
         self.store().await;
         self.upstream();
         self.keys();

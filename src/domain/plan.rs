@@ -95,7 +95,7 @@ impl Action {
 }
 
 /// An EM object that is mentioned by another: a tenant, a backup server, a replica point.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference {
     /// Its id.
     pub id: EmId,

@@ -10,7 +10,7 @@ use crate::text::lower_camel;
 
 words! {
     /// How far a session, or a machine within it, has come (EM page `get_cloudfailoversessions_id`).
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
     open enum SessionState {
         /// It was created and does not work yet.
         Starting = "starting",
@@ -39,7 +39,7 @@ impl SessionState {
 
 words! {
     /// How a session ended. EM's `None`, and nothing at all, are no result.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
     open enum SessionResult {
         /// All machines came up.
         Success = "success",
@@ -66,7 +66,7 @@ impl SessionResult {
 }
 
 /// A failover session as EM described it at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionFacts {
     /// The session's id.
     pub id: EmId,
@@ -97,7 +97,7 @@ pub struct SessionFacts {
 }
 
 /// One machine within a failover session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MachineFacts {
     /// The machine's name.
     pub name: String,

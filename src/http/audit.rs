@@ -6,9 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::middleware::Next;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use quick_cache::sync::Cache;
 
@@ -41,13 +39,15 @@ impl Sampler {
     }
 }
 
-/// Tells the audit log of a request that was refused a right.
-pub(super) async fn refusals(State(state): State<HttpState>, request: Request, next: Next) -> Response {
-    let context = RequestContext::of(request.extensions()).cloned();
-    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let response = next.run(request).await;
-    let code = response.extensions().get::<Problem>().map(Problem::code);
-    let (Some(context), Some(code)) = (context, code) else {
+/// Tells the audit log of a request that was refused a right; what it is answered with.
+pub(super) async fn refusals(
+    state: &HttpState,
+    context: &RequestContext,
+    method: &Method,
+    path: &str,
+    response: Response,
+) -> Response {
+    let Some(code) = response.extensions().get::<Problem>().map(Problem::code) else {
         return response;
     };
     let sampled = match (code.status(), code) {
@@ -60,13 +60,13 @@ pub(super) async fn refusals(State(state): State<HttpState>, request: Request, n
     let refused = RefusedRequest {
         caller: context.verified().cloned(),
         client: context.client(),
-        request_id: context.id().to_owned(),
-        method,
-        path,
+        request_id: context.id().to_string(),
+        method: method.to_string(),
+        path: path.to_owned(),
         code: code.as_str(),
         operation: context.operation().get(),
     };
-    match state.app().audit_refusal(refused).await {
+    match Box::pin(state.app().audit_refusal(refused)).await {
         Err(error) if !sampled => Problem::from(error).into_response(),
         Err(error) => {
             tracing::warn!(

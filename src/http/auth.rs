@@ -3,13 +3,16 @@
 //! Everything under `/api` is authenticated here before any handler runs, unknown paths included; `auth` verifies
 //! the token, or a ticket that stands for one (`tickets`). A route's scope is checked where the route is registered (`register::require_scope`).
 
-use axum::extract::{Request, State};
+use std::sync::Arc;
+
+use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Extensions, HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::HttpState;
+use super::config::PROBES;
 use super::context::RequestContext;
 use super::limiter::Allowance;
 use super::problem::{Code, Problem};
@@ -19,21 +22,18 @@ use crate::domain::access::{Caller, Scope, Tenancy};
 /// Where the metadata of the protected resource is (RFC 9728).
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-/// Probes, which are never limited: load must not look like a failure.
-const UNLIMITED: &[&str] = &["/healthz", "/readyz", "/metrics"];
-
 /// Lets requests under `/api` pass with a valid token only, and leaves the caller with the request. Counts each request: of a
 /// subject, or of an address when there is none.
 pub(super) async fn authenticate(
-    State(state): State<HttpState>,
+    state: &HttpState,
+    context: &RequestContext,
     mut request: Request,
     next: Next,
 ) -> Response {
     let path = request.uri().path();
-    let context = RequestContext::of(request.extensions()).cloned();
-    let address = context.as_ref().and_then(RequestContext::client);
+    let address = context.client();
     if path != "/api" && !path.starts_with("/api/") {
-        if !UNLIMITED.contains(&path)
+        if !PROBES.contains(&path)
             && let Err(problem) = state.limiter().anonymous(address)
         {
             return problem.into_response();
@@ -41,7 +41,8 @@ pub(super) async fn authenticate(
         return next.run(request).await;
     }
     let caller = match tickets::presented(&request) {
-        Some(ticket) => tickets::caller(&state, ticket).await,
+        // Beside, since every request's future would be as large as this one.
+        Some(ticket) => Box::pin(tickets::caller(state, ticket)).await.map(Arc::new),
         None => match bearer(request.headers()) {
             Ok(token) => state.verifier().caller(token).await.map_err(Problem::from),
             Err(problem) => Err(problem),
@@ -49,10 +50,8 @@ pub(super) async fn authenticate(
     };
     match caller {
         Ok(caller) => {
-            if let Some(context) = &context {
-                context.set_caller(&caller);
-            }
-            let allowance = Allowance::new(state.limiter().clone(), &caller, context);
+            context.set_caller(&caller);
+            let allowance = Allowance::new(state.limiter().clone(), &caller, context.clone());
             if let Err(problem) = allowance.take_request() {
                 return problem.into_response();
             }
@@ -71,37 +70,46 @@ pub(super) async fn authenticate(
     }
 }
 
-/// Lets a request pass whose caller holds `scope`.
-pub(super) async fn require(scope: Scope, request: Request, next: Next) -> Response {
-    let Some(caller) = request.extensions().get::<Caller>() else {
-        return Problem::no_token().into_response();
-    };
-    let permitted = permit(caller, scope).and_then(|()| {
-        if ACTIONS.contains(&scope) {
-            take_action(request.extensions())
-        } else {
-            Ok(())
-        }
-    });
-    match permitted {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
+/// What a route asks of its callers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Needs {
+    /// This scope.
+    Scope(Scope),
+    /// Any one of these.
+    OneOf(&'static [Scope]),
+    /// A valid token.
+    Token,
+    /// Nothing.
+    Nothing,
 }
 
-/// Lets a request pass whose caller holds one of `scopes`.
-pub(super) async fn require_one_of(scopes: &[Scope], request: Request, next: Next) -> Response {
-    let Some(caller) = request.extensions().get::<Caller>() else {
-        return Problem::no_token().into_response();
-    };
-    let mut refused = Problem::no_token();
-    for scope in scopes {
-        match permit(caller, *scope) {
-            Ok(()) => return next.run(request).await,
-            Err(problem) => refused = problem,
+/// Whether a request has what its route asks for.
+///
+/// # Errors
+/// 401, 403, or 429 when it is an action too many.
+pub(super) fn admit(needs: Needs, extensions: &Extensions) -> Result<(), Problem> {
+    let caller = extensions.get::<Arc<Caller>>();
+    match (needs, caller) {
+        (Needs::Nothing, _) | (Needs::Token, Some(_)) => Ok(()),
+        (_, None) => Err(Problem::no_token()),
+        (Needs::Scope(scope), Some(caller)) => {
+            permit(caller, scope)?;
+            if ACTIONS.contains(&scope) {
+                take_action(extensions)?;
+            }
+            Ok(())
+        }
+        (Needs::OneOf(scopes), Some(caller)) => {
+            let mut refused = Problem::no_token();
+            for scope in scopes {
+                match permit(caller, *scope) {
+                    Ok(()) => return Ok(()),
+                    Err(problem) => refused = problem,
+                }
+            }
+            Err(refused)
         }
     }
-    refused.into_response()
 }
 
 /// The scopes of requests that count as actions. Stopping an operation is none: it must always be possible.
@@ -117,15 +125,6 @@ pub(super) fn take_action(extensions: &Extensions) -> Result<(), Problem> {
     extensions
         .get::<Allowance>()
         .map_or(Ok(()), Allowance::take_action)
-}
-
-/// Lets a request pass with any valid token.
-pub(super) async fn require_token(request: Request, next: Next) -> Response {
-    if request.extensions().get::<Caller>().is_some() {
-        next.run(request).await
-    } else {
-        Problem::no_token().into_response()
-    }
 }
 
 /// Refuses a caller who lacks `scope`, or sees nobody's things. Whose things the others see is decided where these are read.

@@ -7,6 +7,9 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 use url::Url;
 
+/// Probes, which are never shed, never limited, and answered before the start is over: load must not look like a failure.
+pub(super) const PROBES: &[&str] = &["/healthz", "/readyz", "/metrics"];
+
 /// `[server]`: the listener and the bounds of a request.
 #[derive(Clone, Debug)]
 pub struct Config {

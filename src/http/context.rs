@@ -1,17 +1,17 @@
 //! What is known of a request from its first layer on: its id, its place in a trace, its arrival, and later its caller.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::headers::{REQUEST_ID, TRACEPARENT};
-use super::standing::Standing;
+use super::standing::{Standing, Standings};
 use crate::app::OperationSlot;
-use crate::clock::Clock;
+use crate::clock::{Clock, uuid_v7};
 use crate::domain::access::Caller;
 
 /// One request's identity; clones share it.
@@ -20,22 +20,34 @@ pub struct RequestContext(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    id: String,
+    id: Arc<str>,
     trace: Trace,
     started: Instant,
     client: Option<IpAddr>,
-    caller: OnceLock<Caller>,
+    caller: OnceLock<Arc<Caller>>,
     operation: OperationSlot,
-    standings: Mutex<Vec<Standing>>,
-    position: OnceLock<String>,
+    standings: Mutex<Standings>,
+    position: OnceLock<HeaderValue>,
 }
 
 impl RequestContext {
     /// Reads or makes the request's id and trace context.
     pub(super) fn new(headers: &HeaderMap, client: Option<IpAddr>, clock: &dyn Clock) -> Self {
+        // One draw for all three: the id is made of a moment and the rest.
+        let mut chance = [0; 34];
+        clock.random(&mut chance);
+        let (of_trace, of_id) = chance.split_at(24);
+        let id = request_id(headers).map_or_else(
+            || {
+                let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+                let id = uuid_v7(clock.now(), of_id.first_chunk().copied().unwrap_or_default());
+                Arc::from(&*id.hyphenated().encode_lower(&mut text))
+            },
+            Arc::from,
+        );
         Self(Arc::new(Inner {
-            id: request_id(headers).unwrap_or_else(|| clock.id().to_string()),
-            trace: Trace::continued(headers, clock),
+            id,
+            trace: Trace::continued(headers, of_trace.first_chunk().copied().unwrap_or_default()),
             started: Instant::now(),
             client,
             caller: OnceLock::new(),
@@ -53,21 +65,20 @@ impl RequestContext {
 
     /// The id in `x-request-id`, in problems and in the log.
     #[must_use]
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &Arc<str> {
         &self.0.id
     }
 
     /// The trace it belongs to, 32 hex digits.
     #[must_use]
     pub fn trace_id(&self) -> &str {
-        &self.0.trace.id
+        self.0.trace.id()
     }
 
     /// The `traceparent` that names this request as the parent of what follows.
     #[must_use]
-    pub fn traceparent(&self) -> String {
-        let trace = &self.0.trace;
-        format!("00-{}-{}-{:02x}", trace.id, trace.span, trace.flags)
+    pub fn traceparent(&self) -> &str {
+        self.0.trace.parent()
     }
 
     /// When it came, on the clock that deadlines are measured with.
@@ -90,31 +101,31 @@ impl RequestContext {
 
     /// Remembers what is left of a limit, for the answer's headers.
     pub(super) fn add_standing(&self, standing: Standing) {
-        self.0.standings.lock().push(standing);
+        self.0.standings.lock().add(standing);
     }
 
     /// What is left of the limits that the request counted in.
-    pub(super) fn standings(&self) -> Vec<Standing> {
-        self.0.standings.lock().clone()
+    pub(super) fn standings(&self) -> Standings {
+        *self.0.standings.lock()
     }
 
     /// Remembers the position of the event log that the answer includes, for its header.
-    pub(super) fn set_position(&self, position: String) {
+    pub(super) fn set_position(&self, position: HeaderValue) {
         let _ = self.0.position.set(position);
     }
 
     /// The position of the event log that the answer includes.
-    pub(super) fn position(&self) -> Option<&str> {
-        self.0.position.get().map(String::as_str)
+    pub(super) fn position(&self) -> Option<&HeaderValue> {
+        self.0.position.get()
     }
 
     /// Remembers who asked, for the log and the audit log.
-    pub(super) fn set_caller(&self, caller: &Caller) {
+    pub(super) fn set_caller(&self, caller: &Arc<Caller>) {
         let _ = self.0.caller.set(caller.clone());
     }
 
     /// The caller, once the token was verified.
-    pub(super) fn verified(&self) -> Option<&Caller> {
+    pub(super) fn verified(&self) -> Option<&Arc<Caller>> {
         self.0.caller.get()
     }
 
@@ -125,53 +136,51 @@ impl RequestContext {
 }
 
 /// The caller's id, if it is valid: up to 128 letters, digits, dots, hyphens and underscores.
-fn request_id(headers: &HeaderMap) -> Option<String> {
+fn request_id(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
     let sane = (1..=128).contains(&text.len())
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-    sane.then(|| text.to_owned())
+    sane.then_some(text)
 }
 
-/// W3C trace context, level 1.
+/// W3C trace context, level 1: the `traceparent` that names this request, with version, trace, span and flags.
 #[derive(Debug)]
-struct Trace {
-    id: String,
-    span: String,
-    flags: u8,
-}
+struct Trace([u8; 55]);
 
 impl Trace {
-    /// Continues the caller's trace with a span of our own, or begins one.
-    fn continued(headers: &HeaderMap, clock: &dyn Clock) -> Self {
-        let fresh = |digits: usize| {
-            let text = Uuid::from_u128(rand128(clock)).simple().to_string();
-            text.get(..digits).unwrap_or_default().to_owned()
-        };
+    /// Continues the caller's trace with a span of our own, or begins one; `chance` is what new ids are made of.
+    fn continued(headers: &HeaderMap, chance: [u8; 24]) -> Self {
         let mut given = headers.get_all(TRACEPARENT).iter();
         let parent = match (given.next(), given.next()) {
             (Some(only), None) => only.to_str().ok().and_then(parse_traceparent),
             _ => None,
         };
-        let (trace_id, flags) = parent.unwrap_or_else(|| (fresh(32), 0));
-        Self {
-            id: trace_id,
-            span: fresh(16),
-            flags,
-        }
+        let (of_trace, of_span) = chance.split_at(16);
+        // Never zero, which the standard forbids for both ids.
+        let trace = u128::from_be_bytes(of_trace.try_into().unwrap_or_default()) | 1 << 127;
+        let span = u64::from_be_bytes(of_span.try_into().unwrap_or_default()) | 1 << 63;
+        let mut text = [b'0'; 55];
+        // It fits: every part has its length.
+        let _ = match parent {
+            Some((trace, flags)) => write!(text.as_mut_slice(), "00-{trace}-{span:016x}-{flags:02x}"),
+            None => write!(text.as_mut_slice(), "00-{trace:032x}-{span:016x}-00"),
+        };
+        Self(text)
+    }
+
+    fn parent(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    fn id(&self) -> &str {
+        self.parent().get(3..35).unwrap_or_default()
     }
 }
 
-/// Never zero, which the standard forbids for both ids: two of its bits are always set.
-fn rand128(clock: &dyn Clock) -> u128 {
-    let mut bytes = [0; 16];
-    clock.random(&mut bytes);
-    u128::from_be_bytes(bytes) | (1 << 127) | 1
-}
-
 /// Trace id and flags of a `traceparent`; versions above 00 may carry more, which is not ours to read.
-fn parse_traceparent(text: &str) -> Option<(String, u8)> {
+fn parse_traceparent(text: &str) -> Option<(&str, u8)> {
     let hex = |part: &str, length: usize| {
         part.len() == length
             && part
@@ -189,11 +198,13 @@ fn parse_traceparent(text: &str) -> Option<(String, u8)> {
         && hex(flags, 2)
         && (version != "00" || parts.next().is_none());
     // Of the flags only `sampled` is known; the others must not be passed on.
-    sound.then_some((trace_id.to_owned(), u8::from_str_radix(flags, 16).ok()? & 1))
+    sound.then_some((trace_id, u8::from_str_radix(flags, 16).ok()? & 1))
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::clock::SystemClock;
 
@@ -205,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_sane_request_id_is_kept_and_any_other_replaced() {
-        assert_eq!(context("x-request-id", "portal-7.A_b").id(), "portal-7.A_b");
+        assert_eq!(&**context("x-request-id", "portal-7.A_b").id(), "portal-7.A_b");
         for insane in ["", "a b", "a/b", "ä", "a;b", &"x".repeat(129)] {
             assert!(
                 Uuid::try_parse(context("x-request-id", insane).id()).is_ok(),
@@ -217,13 +228,14 @@ mod tests {
     #[test]
     fn a_callers_trace_continues_with_a_new_span() {
         let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let sent = context("traceparent", given).traceparent();
+        let context = context("traceparent", given);
+        let sent = context.traceparent();
         assert!(
             sent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && sent.ends_with("-01"),
             "{sent}"
         );
         assert_ne!(sent, given);
-        assert!(parse_traceparent(&sent).is_some());
+        assert!(parse_traceparent(sent).is_some());
     }
 
     #[test]
@@ -243,7 +255,7 @@ mod tests {
                 "0af7651916cd43dd8448eb211c80319c",
                 "{broken}"
             );
-            assert!(parse_traceparent(&sent.traceparent()).is_some());
+            assert!(parse_traceparent(sent.traceparent()).is_some());
         }
         assert!(parse_traceparent("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more").is_some());
     }

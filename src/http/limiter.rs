@@ -117,11 +117,11 @@ fn network(address: IpAddr) -> IpAddr {
 pub(super) struct Allowance {
     limiter: Arc<Limiter>,
     key: u32,
-    context: Option<RequestContext>,
+    context: RequestContext,
 }
 
 impl Allowance {
-    pub(super) fn new(limiter: Arc<Limiter>, caller: &Caller, context: Option<RequestContext>) -> Self {
+    pub(super) fn new(limiter: Arc<Limiter>, caller: &Caller, context: RequestContext) -> Self {
         let key = limiter.key((&caller.issuer, &caller.name));
         Self {
             limiter,
@@ -154,9 +154,8 @@ impl Allowance {
 
     fn take(&self, bucket: &Bucket, why: &str) -> Result<(), Problem> {
         let taken = bucket.take(self.key);
-        if let Some(context) = &self.context {
-            context.add_standing(taken.unwrap_or_else(|_| bucket.standing(0)));
-        }
+        self.context
+            .add_standing(taken.unwrap_or_else(|_| bucket.standing(0)));
         taken.map(drop).map_err(|wait| over(why, wait))
     }
 }

@@ -22,6 +22,7 @@ mod listener;
 mod openapi;
 pub mod problem;
 mod register;
+mod remembered;
 mod routes;
 mod server;
 mod sse;
@@ -70,6 +71,7 @@ struct Inner {
     limiter: Arc<Limiter>,
     streams: StreamSlots,
     links: Links,
+    answers: remembered::Answers,
     document: OnceLock<(Bytes, String)>,
 }
 
@@ -90,6 +92,7 @@ impl HttpState {
             limiter: Arc::new(limiter),
             streams,
             links,
+            answers: remembered::Answers::new(),
             document: OnceLock::new(),
         }))
     }
@@ -126,6 +129,11 @@ impl HttpState {
 
     fn streams(&self) -> &StreamSlots {
         &self.0.streams
+    }
+
+    /// The answers that are remembered.
+    fn answers(&self) -> &remembered::Answers {
+        &self.0.answers
     }
 
     /// Makes the addresses in answers.

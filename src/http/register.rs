@@ -5,15 +5,18 @@
 
 use std::sync::Arc;
 
+use axum::extract::Request;
 use axum::http::Method;
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse as _;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
+use super::auth::Needs;
 use super::codes::Code;
-use super::extract::{KnownParameters, only_known};
+use super::extract::KnownParameters;
 use super::{answers, auth};
 use crate::domain::access::Scope;
 
@@ -38,9 +41,7 @@ where
         operation.security = Some(vec![SecurityRequirement::new(BEARER, [scope.as_str()])]);
         answers::document(operation, &[&[answers::GUARDED], more].concat());
     }
-    // The layer added last runs first: who may not call the route learns nothing about its parameters.
-    only_known_parameters((schemas, paths, router), known)
-        .map(|router| router.route_layer(from_fn(move |request, next| auth::require(scope, request, next))))
+    guarded((schemas, paths, router), Needs::Scope(scope), known)
 }
 
 /// Registers routes that need any one of `scopes`.
@@ -62,11 +63,7 @@ where
         operation.security = Some(security.clone());
         answers::document(operation, &[&[answers::GUARDED], more].concat());
     }
-    only_known_parameters((schemas, paths, router), known).map(|router| {
-        router.route_layer(from_fn(move |request, next| {
-            auth::require_one_of(scopes, request, next)
-        }))
-    })
+    guarded((schemas, paths, router), Needs::OneOf(scopes), known)
 }
 
 /// Registers routes that need a token, of whatever scope.
@@ -80,8 +77,7 @@ where
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
         answers::document(operation, &[answers::AUTHENTICATED]);
     }
-    only_known_parameters((schemas, paths, router), known)
-        .map(|router| router.route_layer(from_fn(auth::require_token)))
+    guarded((schemas, paths, router), Needs::Token, known)
 }
 
 /// Registers routes that need no token. Those without parameters ignore any, as probes and browsers expect.
@@ -113,21 +109,29 @@ where
     if known.is_empty() {
         (schemas, paths, router)
     } else {
-        only_known_parameters((schemas, paths, router), known)
+        guarded((schemas, paths, router), Needs::Nothing, known)
     }
 }
 
-/// Refuses query parameters that the routes do not document, before their handlers run.
-fn only_known_parameters<S>(routes: UtoipaMethodRouter<S>, known: KnownParameters) -> UtoipaMethodRouter<S>
+/// Refuses, before their handlers run, callers who lack what the routes need, then query parameters that they do not document:
+/// who may not call a route learns nothing about its parameters. One layer for both, since each copies what is below it for
+/// every request.
+fn guarded<S>(routes: UtoipaMethodRouter<S>, needs: Needs, known: KnownParameters) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
     let known = Arc::new(known);
-    routes.map(|router| {
-        router.route_layer(from_fn(move |request, next| {
-            only_known(known.clone(), request, next)
-        }))
-    })
+    let guard = move |request: Request, next: Next| {
+        let admitted = auth::admit(needs, request.extensions());
+        let checked = admitted.and_then(|()| known.check(request.method(), request.uri()));
+        async {
+            match checked {
+                Ok(()) => next.run(request).await,
+                Err(problem) => problem.into_response(),
+            }
+        }
+    };
+    routes.map(|router| router.route_layer(from_fn(guard)))
 }
 
 /// The query parameters that the routes document.

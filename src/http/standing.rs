@@ -1,6 +1,9 @@
 //! What is left of a caller's limits, and how answers say it (draft-ietf-httpapi-ratelimit-headers).
 
+use std::fmt::Write as _;
+
 use axum::http::HeaderValue;
+use bytes::BytesMut;
 
 use super::config::Limits;
 
@@ -24,18 +27,32 @@ pub(super) fn policy(limits: &Limits) -> Option<HeaderValue> {
     HeaderValue::from_str(&text).ok()
 }
 
+/// What is left of the limits that one request counts in: that of requests, and that of actions.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standings([Option<Standing>; 2]);
+
+impl Standings {
+    /// Adds one; there is room for all that there are.
+    pub(super) fn add(&mut self, standing: Standing) {
+        if let Some(free) = self.0.iter_mut().find(|place| place.is_none()) {
+            *free = Some(standing);
+        }
+    }
+}
+
 /// The value of `RateLimit`: what is left of each limit, and when all of it is there again.
-pub(super) fn remaining(standings: &[Standing]) -> Option<HeaderValue> {
-    let each = |standing: &Standing| {
+pub(super) fn remaining(standings: &Standings) -> Option<HeaderValue> {
+    let mut text = BytesMut::with_capacity(64);
+    for (place, standing) in standings.0.iter().flatten().enumerate() {
         let Standing {
             limit,
             remaining,
             whole_in,
         } = standing;
-        format!("\"{limit}\";r={remaining};t={whole_in}")
-    };
-    let text: Vec<String> = standings.iter().map(each).collect();
-    (!text.is_empty()).then(|| HeaderValue::from_str(&text.join(", ")).ok())?
+        let separator = if place > 0 { ", " } else { "" };
+        write!(text, "{separator}\"{limit}\";r={remaining};t={whole_in}").ok()?;
+    }
+    (!text.is_empty()).then(|| HeaderValue::from_maybe_shared(text.freeze()).ok())?
 }
 
 #[cfg(test)]
@@ -51,9 +68,11 @@ mod tests {
             remaining,
             whole_in,
         };
-        let both = [standing("requests", 59, 1), standing("actions", 29, 2)];
+        let mut both = Standings::default();
+        assert_eq!(remaining(&both), None);
+        both.add(standing("requests", 59, 1));
+        both.add(standing("actions", 29, 2));
         let value = remaining(&both).expect("a value");
         assert_eq!(value, "\"requests\";r=59;t=1, \"actions\";r=29;t=2");
-        assert_eq!(remaining(&[]), None);
     }
 }

@@ -18,16 +18,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::config::Config;
+use super::config::{Config, PROBES};
 use super::problem::{Code, Problem};
 use super::{HttpState, MAX_IN_FLIGHT, layers, routes};
 use crate::clock::SharedClock;
 
 /// How long a request waits for the end of the start before it is refused.
 const START_WAIT: Duration = Duration::from_secs(1);
-
-/// Probes are answered with the present state at once.
-const PROBES: &[&str] = &["/healthz", "/readyz", "/metrics"];
 
 /// Answers every request; clones share it.
 #[derive(Clone)]

@@ -51,6 +51,7 @@ pub mod webhooks;
 
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use sqlx::{Any, AnyPool};
@@ -114,6 +115,8 @@ struct Inner {
     deliveries: Nudge,
     /// Counts the commits, here or in another replica, that changed an operation, a session or the event log.
     changes: watch::Sender<u64>,
+    /// Counts all commits of this process, those of unknown outcome included, and what other replicas announced.
+    commits: AtomicU64,
     /// Given when there may be another replica, or one less.
     replicas: Nudge,
     /// This process among those that share the database.
@@ -196,6 +199,7 @@ impl Store {
             chain_end: audit::ChainEnd::default(),
             deliveries: Nudge::default(),
             changes: watch::Sender::new(0),
+            commits: AtomicU64::new(0),
             replicas: Nudge::default(),
             _lock: lock,
         };
@@ -314,6 +318,15 @@ impl Store {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
+    }
+
+    /// The state of the store as far as this process knows: what is read after this is at least as new.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        Revision {
+            commits: self.0.commits.load(Ordering::SeqCst),
+            is_alone: self.0.engine == Engine::Sqlite,
+        }
     }
 
     /// Whether the database answers, for readiness. One that took no writes is tried again: who waits for readiness
@@ -435,7 +448,11 @@ impl Tx {
         let turn = self.write_audit().await?;
         let changed = self.changed();
         let Self { inner, store, .. } = self;
-        store.health.limit(inner.commit()).await?;
+        {
+            // Also where the outcome is not known, or not waited for: it may be there.
+            let _counted = Counted(&store.commits);
+            store.health.limit(inner.commit()).await?;
+        }
         if let Some(turn) = turn {
             turn.committed();
         }
@@ -456,9 +473,28 @@ impl Tx {
     }
 }
 
+/// A state of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    /// How many commits this process knows of.
+    pub commits: u64,
+    /// Whether nobody else commits, so that it knows of all.
+    pub is_alone: bool,
+}
+
+/// Counts a commit when it is over.
+struct Counted<'c>(&'c AtomicU64);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 impl Inner {
     /// Tells those who follow [`Store::changes`].
     fn announce(&self) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 }

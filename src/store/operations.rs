@@ -222,20 +222,33 @@ impl Tx {
             .collect())
     }
 
-    /// The operations that are joined to a session, newest first.
+    /// The newest operation that is joined to each of these sessions, where there is one that can be read.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
-    pub async fn operations_of_session(&mut self, session: &EmId) -> Result<Vec<Operation>, Error> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {} from operations where upstream_id = $1 and session_key = $2 order by id desc",
-            self.columns()
-        )))
-        .bind(UPSTREAM)
-        .bind(session.key())
-        .fetch_all(self.connection())
-        .await?;
-        self.with_history(rows).await
+    pub async fn newest_operations_of(
+        &mut self,
+        sessions: &[EmId],
+    ) -> Result<HashMap<EmId, Operation>, Error> {
+        let mut newest = HashMap::new();
+        for some in sessions.chunks(MOST_IDS) {
+            let mut query = Sql::new(format!(
+                "select {} from operations where upstream_id = ",
+                self.columns()
+            ));
+            query
+                .bind(UPSTREAM.to_owned())
+                .and_one_of("session_key", some.iter().map(EmId::key))
+                .push(" order by id");
+            let rows = query.fetch_all(self.connection()).await?;
+            // The last of a session counts.
+            for operation in self.with_history(rows).await? {
+                if let Some(session) = operation.session.clone() {
+                    newest.insert(session, operation);
+                }
+            }
+        }
+        Ok(newest)
     }
 
     /// The keys of the plans that open operations keep busy, those that cannot be read included.
@@ -275,16 +288,11 @@ impl Tx {
 
     /// The operations behind rows; those that cannot be read are left out.
     async fn with_history(&mut self, rows: Vec<AnyRow>) -> Result<Vec<Operation>, Error> {
-        let mut histories = HashMap::new();
-        for row in &rows {
-            let id = row.text("id")?;
-            let steps = sqlx::query(
-                "select state, at, reason from operation_history where operation_id = $1 order by position",
-            )
-            .bind(id.clone())
-            .fetch_all(self.connection())
-            .await?;
-            histories.insert(id, steps);
+        let mut histories: HashMap<String, Vec<AnyRow>> = HashMap::new();
+        for some in rows.chunks(MOST_IDS) {
+            for row in history_of(some)?.fetch_all(self.connection()).await? {
+                histories.entry(row.text("operation_id")?).or_default().push(row);
+            }
         }
         let read = self.read_rows(OPERATIONS, &rows, |row| operation_from(row, &histories))?;
         Ok(read.items)
@@ -425,22 +433,23 @@ impl Store {
 
     async fn histories(&self, rows: &[AnyRow]) -> Result<HashMap<String, Vec<AnyRow>>, Error> {
         let mut histories: HashMap<String, Vec<AnyRow>> = HashMap::new();
-        if !rows.is_empty() {
-            let mut query =
-                Sql::new("select operation_id, state, at, reason from operation_history where 1 = 1");
-            let ids = rows
-                .iter()
-                .map(|row| row.text("id"))
-                .collect::<Result<Vec<_>, _>>()?;
-            query
-                .and_one_of("operation_id", ids.into_iter())
-                .push(" order by operation_id, position");
-            for row in query.fetch_all(self.reader()).await? {
+        for some in rows.chunks(MOST_IDS) {
+            for row in history_of(some)?.fetch_all(self.reader()).await? {
                 histories.entry(row.text("operation_id")?).or_default().push(row);
             }
         }
         Ok(histories)
     }
+}
+
+/// The statement for the histories of the operations behind rows, of which there is one at least.
+fn history_of(rows: &[AnyRow]) -> Result<Sql, Error> {
+    let mut query = Sql::new("select operation_id, state, at, reason from operation_history where 1 = 1");
+    let ids = rows.iter().map(|row| row.text("id"));
+    query
+        .and_one_of("operation_id", ids.collect::<Result<Vec<_>, _>>()?.into_iter())
+        .push(" order by operation_id, position");
+    Ok(query)
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! A terminal gets lines to read, all else one flat JSON object a line (`telemetry/logs/json.rs`).
 
 mod json;
+mod writer;
+
+pub(super) use writer::{Queue, Writers};
 
 use tracing::Subscriber;
 use tracing_subscriber::{
@@ -39,7 +42,7 @@ where
     } else {
         layer
             .with_ansi(false)
-            .fmt_fields(json::Fields::default())
+            .fmt_fields(json::Fields)
             .event_format(json::Flat)
             .boxed()
     }

@@ -59,9 +59,15 @@ metrics_table! {
     HTTP_IN_FLIGHT = Gauge "emgate_http_requests_in_flight" [] "Requests in flight.";
     HTTP_PROBLEMS = Counter "emgate_http_problems_total" ["code"] "Problem answers, by code.";
 
+    HTTP_REMEMBERED = Counter "emgate_http_answers_remembered_total" ["outcome"] "Answers that may be remembered: given from memory, or made.";
+    HTTP_REMEMBERED_BYTES = Gauge "emgate_http_answers_remembered_bytes" [] "Memory of the answers that are remembered, in bytes.";
+
+    LOG_DROPPED = Counter "emgate_log_lines_dropped_total" [] "Log lines of requests that were dropped, because they came faster than the log was read.";
+
     UPSTREAM_REQUESTS = Counter "emgate_upstream_requests_total" ["account" "method" "outcome"] "Requests to EM; the outcome is a status or the kind of failure.";
     UPSTREAM_SECONDS = Histogram "emgate_upstream_request_duration_seconds" ["method"] "Time from a request to the end of EM's answer, in seconds.";
     UPSTREAM_SHARED = Counter "emgate_upstream_shared_total" ["by"] "Reads answered without a request to EM, by coalescing or by the cache.";
+    UPSTREAM_REMEMBERED_BYTES = Gauge "emgate_upstream_answers_remembered_bytes" [] "Memory of the answers of EM that are remembered, in bytes.";
     UPSTREAM_LOGONS = Counter "emgate_upstream_logons_total" ["account" "outcome"] "Attempts to log on to EM.";
     UPSTREAM_LOGOFFS = Counter "emgate_upstream_logoffs_total" ["account" "outcome"] "Attempts to log off from EM.";
     UPSTREAM_SESSIONS = Gauge "emgate_upstream_logon_sessions" ["account"] "Logon sessions held at EM.";

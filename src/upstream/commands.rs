@@ -3,6 +3,8 @@
 //! The request is sent at most once (see `call`); [`Error::acted`] says whether it may have arrived. The logon session of
 //! a task is pinned before the answer goes up, so that the task outlives the request.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -68,7 +70,7 @@ impl EmClient {
         }
         Ok(WriteResponse {
             status,
-            document: Some(Document::of(&decoded)),
+            document: Some(Document::of(Arc::new(decoded))),
             task,
         })
     }

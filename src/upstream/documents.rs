@@ -3,6 +3,9 @@
 //! Fields are read leniently: what is absent, or not of the type that the catalogue says, is simply not known.
 //! An answer without an identity where one is needed is refused whole.
 
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -29,9 +32,33 @@ pub(super) struct Decoded {
     pub json: Bytes,
     /// What of it is damaged: rows of a page that are not in the JSON, or are with characters replaced.
     pub damaged: Vec<Damaged>,
+    /// What was made of it for all who read it.
+    pub made: Made,
 }
 
+/// What was made of a document, once and for all who get it from the read cache: it is remembered as long as the document.
+#[derive(Default)]
+pub(super) struct Made(OnceLock<Arc<dyn Any + Send + Sync>>);
+
 impl Decoded {
+    /// What `make` makes of the document, at the first time; later the same.
+    ///
+    /// # Errors
+    /// Those of `make`; nothing is remembered then.
+    pub fn made<T: Send + Sync + 'static>(
+        &self,
+        make: impl FnOnce(&Self) -> Result<T, Error>,
+    ) -> Result<Arc<T>, Error> {
+        let known = |made: &Arc<dyn Any + Send + Sync>| made.clone().downcast::<T>().ok();
+        if let Some(known) = self.made.0.get().and_then(known) {
+            return Ok(known);
+        }
+        let made = Arc::new(make(self)?);
+        // Of two who made it at once, both take the first one's; what is made of a document is of one type.
+        let first = self.made.0.get_or_init(|| made.clone());
+        Ok(known(first).unwrap_or(made))
+    }
+
     /// The fields of it that the gateway reads.
     ///
     /// # Errors
@@ -100,6 +127,7 @@ pub(super) async fn decode_for_callers(
             root,
             json: json.into(),
             damaged: Vec::new(),
+            made: Made::default(),
         })
     })
     .await
@@ -132,6 +160,7 @@ pub(super) async fn decode_record(body: Bytes, roots: &'static [&'static str]) -
             root,
             json: json.into(),
             damaged,
+            made: Made::default(),
         })
     })
     .await
@@ -155,6 +184,7 @@ pub(super) async fn decode_rows(body: Bytes, row: &'static str) -> Result<Decode
             root: "QueryResult",
             json: json.into(),
             damaged: damaged.collect(),
+            made: Made::default(),
         })
     })
     .await

@@ -1,6 +1,7 @@
 //! Failover plans of both kinds: read; `commands` runs, changes and deletes them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,7 +11,7 @@ use super::documents::{
 };
 use super::error::Error;
 use super::limits::Class;
-use super::query::{Filter, Freshness};
+use super::query::{Filter, SharedRows};
 use super::types::{Page, PageRequest, Sort, SortField};
 use super::{EmClient, paths};
 use crate::domain::id::EmId;
@@ -32,17 +33,21 @@ impl EmClient {
     /// # Errors
     /// [`Error`].
     pub async fn plans(&self, kind: PlanKind, page: &PageRequest) -> Result<Page<Plan>, Error> {
+        Ok((*self.shared_plans(kind, page).await?).clone())
+    }
+
+    /// The same, shared by all who get the same answer of EM's: as long as that is remembered, it is the same page.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn shared_plans(&self, kind: PlanKind, page: &PageRequest) -> Result<Arc<Page<Plan>>, Error> {
+        let make = move |document| plan_row(kind, document);
         let rows = self
-            .rows(
-                query_type(kind),
-                &Filter::default(),
-                page,
-                Freshness::Shared,
-                move |document| plan_row(kind, document),
-            )
+            .shared_rows(query_type(kind), &Filter::default(), page, make)
             .await?;
-        self.note_rows(query_type(kind), &rows, |plan| &plan.id);
-        Ok(rows.page)
+        let plans = &rows.page.items;
+        self.note_rows(query_type(kind), plans, &rows.damaged, |plan| &plan.id);
+        Ok(rows.page.clone())
     }
 
     /// The cloud plans of these tenants that can be read, by name. EM is asked for those of a few tenants only; of many, and
@@ -50,9 +55,9 @@ impl EmClient {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn plans_of_tenants(&self, tenants: &BTreeSet<String>) -> Result<Vec<Plan>, Error> {
+    pub async fn plans_of_tenants(&self, tenants: &BTreeSet<String>) -> Result<Vec<Arc<Page<Plan>>>, Error> {
         if self.is_of_tenant() {
-            return self.own_plans().await;
+            return Ok(vec![self.own_plans().await?]);
         }
         let mut filter = Filter::default();
         if tenants.len() <= TENANTS_ASKED_FOR {
@@ -63,24 +68,35 @@ impl EmClient {
             let by_name = tenants.iter().map(|name| ("CloudTenantName", name.clone()));
             filter.and_one("==", by_name.chain(by_id));
         }
-        self.every_plan(PlanKind::Cloud, &filter).await
+        self.every_page(PlanKind::Cloud, &filter).await
     }
 
     /// All that EM shows to a tenant's account. It answers no queries there, and gives the collection on one page.
-    async fn own_plans(&self) -> Result<Vec<Plan>, Error> {
+    async fn own_plans(&self) -> Result<Arc<Page<Plan>>, Error> {
         let target = format!("{}?format=Entity", PlanKind::Cloud.em_collection());
         let kind = query_type(PlanKind::Cloud);
         let decoded = self.read_collection(&target, &["CloudFailoverPlans"]).await?;
-        let (document, damaged): (QueryDocument<PlanDocument>, _) = decoded.rows()?;
-        let rows = document.items.into_iter();
-        let mut plans: Vec<Plan> = rows
-            .filter_map(|document| plan_row(PlanKind::Cloud, document))
-            .collect();
-        let now = self.inner.clock.now();
-        let read = plans.iter().map(|plan| &plan.id);
-        self.inner.damages.met(kind, read, &damaged, now);
-        plans.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(plans)
+        let rows: Arc<SharedRows<Plan>> = decoded.made(|decoded| {
+            let (document, damaged): (QueryDocument<PlanDocument>, _) = decoded.rows()?;
+            let rows = document.items.into_iter();
+            let mut items: Vec<Plan> = rows
+                .filter_map(|document| plan_row(PlanKind::Cloud, document))
+                .collect();
+            items.sort_by(|one, other| one.name.cmp(&other.name));
+            let page = Page {
+                number: 1,
+                size: u32::try_from(items.len()).unwrap_or(u32::MAX),
+                total: 1,
+                items,
+            };
+            Ok(SharedRows {
+                page: Arc::new(page),
+                more: false,
+                damaged,
+            })
+        })?;
+        self.note_rows(kind, &rows.page.items, &rows.damaged, |plan| &plan.id);
+        Ok(rows.page.clone())
     }
 
     /// All plans of one kind that can be read, by name.
@@ -89,6 +105,14 @@ impl EmClient {
     /// [`Error`].
     pub async fn all_plans(&self, kind: PlanKind) -> Result<Vec<Plan>, Error> {
         self.every_plan(kind, &Filter::default()).await
+    }
+
+    /// The pages of all plans of one kind that can be read, by name, shared by all who get the same answers of EM's.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn all_shared_plans(&self, kind: PlanKind) -> Result<Vec<Arc<Page<Plan>>>, Error> {
+        self.every_page(kind, &Filter::default()).await
     }
 
     /// The plans of one kind that have that name, ignoring letter case.
@@ -102,6 +126,11 @@ impl EmClient {
     }
 
     async fn every_plan(&self, kind: PlanKind, filter: &Filter) -> Result<Vec<Plan>, Error> {
+        let pages = self.every_page(kind, filter).await?;
+        Ok(pages.iter().flat_map(|page| page.items.iter().cloned()).collect())
+    }
+
+    async fn every_page(&self, kind: PlanKind, filter: &Filter) -> Result<Vec<Arc<Page<Plan>>>, Error> {
         let make = move |document| plan_row(kind, document);
         self.all_rows(query_type(kind), filter, BY_NAME, make, |plan| &plan.id)
             .await
@@ -112,8 +141,16 @@ impl EmClient {
     /// # Errors
     /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
     pub async fn plan(&self, kind: PlanKind, id: &EmId) -> Result<Plan, Error> {
+        Ok((*self.shared_plan(kind, id).await?).clone())
+    }
+
+    /// The same, shared by all who get the same answer of EM's: as long as that is remembered, it is the same plan.
+    ///
+    /// # Errors
+    /// As [`EmClient::plan`].
+    pub async fn shared_plan(&self, kind: PlanKind, id: &EmId) -> Result<Arc<Plan>, Error> {
         let decoded = self.read_record(&whole(kind, id), &PLAN_ROOTS).await?;
-        Ok(plan_asked_for(kind, id, decoded.read()?))
+        decoded.made(|decoded| Ok(plan_asked_for(kind, id, decoded.read()?)))
     }
 
     /// A plan as EM has it at this moment, whatever was read before, and its document as the mirror shows it.

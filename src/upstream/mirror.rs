@@ -28,6 +28,18 @@ pub struct Document {
     pub root: &'static str,
     /// The JSON of docs/behaviour.md#xml-to-json, without white space.
     pub json: Bytes,
+    /// The answer of EM's that it is made of, the same for all who share it; none where it is one caller's alone.
+    pub source: Option<Source>,
+}
+
+/// An answer of EM's, known by itself alone: two are the same when they are one, whatever they hold.
+#[derive(Clone)]
+pub struct Source(pub Arc<dyn std::any::Any + Send + Sync>);
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
 }
 
 impl Document {
@@ -46,11 +58,17 @@ impl Document {
         Self {
             root: self.root,
             json: Bytes::from(value.to_string()),
+            source: self.source,
         }
     }
 
     /// Whether it is a list without items.
     pub fn is_empty_list(&self) -> bool {
+        // An empty list is short; a long document need not be read through to know that it is none.
+        const SHORT: usize = 4096;
+        if self.json.len() > SHORT {
+            return false;
+        }
         #[derive(serde::Deserialize)]
         struct List {
             items: Vec<serde::de::IgnoredAny>,
@@ -58,10 +76,11 @@ impl Document {
         serde_json::from_slice(&self.json).is_ok_and(|list: List| list.items.is_empty())
     }
 
-    pub(super) fn of(decoded: &Decoded) -> Self {
+    pub(super) fn of(decoded: Arc<Decoded>) -> Self {
         Self {
             root: decoded.root,
             json: decoded.json.clone(),
+            source: Some(Source(decoded)),
         }
     }
 }
@@ -128,7 +147,7 @@ impl EmClient {
             .read_cache
             .read((self.audience.clone(), format!("mirror {target}")), reading)
             .await?;
-        Ok(Document::of(&decoded))
+        Ok(Document::of(decoded))
     }
 
     /// The same as EM has it now, whatever was read before.
@@ -136,7 +155,7 @@ impl EmClient {
     /// # Errors
     /// [`Error`].
     pub async fn document_fresh(&self, target: &str) -> Result<Document, Error> {
-        Ok(Document::of(&*self.document_now(target).await?))
+        Ok(Document::of(self.document_now(target).await?))
     }
 
     async fn document_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {

@@ -10,6 +10,7 @@
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `paths`, `xml` | how its answers are read |
+//! | `known_pages` | pages that came before, as the same bytes |
 //! | `oversize` | pages that are larger than an answer may be |
 //! | `damage` | which of its records are damaged |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
@@ -29,6 +30,7 @@ mod damage;
 mod documents;
 mod error;
 mod failover;
+mod known_pages;
 mod limits;
 mod logon;
 mod logons;
@@ -64,6 +66,7 @@ pub use self::types::{
 use self::call::{Call, SendPermit};
 use self::damage::Damages;
 use self::documents::Decoded;
+use self::known_pages::KnownPages;
 use self::limits::Class;
 use self::logons::{Lease, Pool};
 use self::oversize::Oversize;
@@ -98,6 +101,7 @@ struct Inner {
     read_cache: ReadCache,
     damages: Damages,
     oversize: Oversize,
+    known_pages: KnownPages,
     clock: SharedClock,
     links: Links,
     tasks: TaskTracker,
@@ -148,6 +152,7 @@ impl EmClient {
             read_cache,
             damages: Damages::default(),
             oversize: Oversize::default(),
+            known_pages: KnownPages::default(),
             clock,
             links: config.links.clone(),
             tasks,
@@ -165,6 +170,12 @@ impl EmClient {
             tasks.spawn(async move { stop.run_until_cancelled(pool.close_surplus()).await });
         }
         Ok(em)
+    }
+
+    /// Whether answers to reads are remembered for a time.
+    #[must_use]
+    pub fn remembers_reads(&self) -> bool {
+        self.inner.read_cache.remembers()
     }
 
     /// What addresses begin with in the documents that callers get.

@@ -80,13 +80,30 @@ impl EmClient {
     ///
     /// # Errors
     /// [`Error`].
-    pub(super) async fn rows<T: DeserializeOwned, R>(
+    pub(super) async fn rows<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
         &self,
         kind: &'static str,
         filter: &Filter,
         page: &PageRequest,
         freshness: Freshness,
         make: impl Fn(T) -> Option<R>,
+    ) -> Result<Rows<R>, Error> {
+        self.rows_in_parts(kind, filter, page, freshness, make, None)
+            .await
+    }
+
+    /// The same, where the whole page may be known to be too large: by the error that it was answered with.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub(super) async fn rows_in_parts<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
+        &self,
+        kind: &'static str,
+        filter: &Filter,
+        page: &PageRequest,
+        freshness: Freshness,
+        make: impl Fn(T) -> Option<R>,
+        mut known: Option<Error>,
     ) -> Result<Rows<R>, Error> {
         // What is still to be read, the next page last; one entry is split up at a time.
         let size = page.page_size.clamp(1, LARGEST_PAGE);
@@ -98,7 +115,11 @@ impl EmClient {
         }];
         let mut whole: Option<Rows<R>> = None;
         while let Some(next) = due.pop() {
-            let read = match self.one_page(kind, filter, &next, freshness, &make).await {
+            let read = match known.take() {
+                Some(error) => Err(error),
+                None => self.one_page(kind, filter, &next, freshness, &make).await,
+            };
+            let read = match read {
                 Err(error) if matches!(error.kind(), Kind::TooLarge { .. }) => {
                     if next.page_size > 1 {
                         due.extend(smaller(&next).into_iter().rev());

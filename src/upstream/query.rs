@@ -5,13 +5,15 @@
 //! `CreationTimeUTC`.
 
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
 use super::EmClient;
 use super::damage::Damaged;
-use super::documents::{self, PageDocument, QueryDocument};
-use super::error::Error;
+use super::documents::{self, Decoded, PageDocument, QueryDocument};
+use super::error::{Error, Kind};
+use super::known_pages::Print;
 use super::limits::Class;
 use super::paths::escaped;
 use super::types::{Page, PageRequest, Sort, SortField};
@@ -108,6 +110,23 @@ pub(super) struct Rows<T> {
     pub damaged: Vec<Damaged>,
 }
 
+/// A page of rows that all share who get the same answer.
+pub(super) struct SharedRows<T> {
+    pub page: Arc<Page<T>>,
+    pub more: bool,
+    pub damaged: Vec<Damaged>,
+}
+
+impl<T> From<Rows<T>> for SharedRows<T> {
+    fn from(rows: Rows<T>) -> Self {
+        Self {
+            page: Arc::new(rows.page),
+            more: rows.more,
+            damaged: rows.damaged,
+        }
+    }
+}
+
 /// How a query may be answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Freshness {
@@ -119,7 +138,7 @@ pub(super) enum Freshness {
 
 impl EmClient {
     /// One page of a query, and its damaged rows. `make`: what a row means, none without an id.
-    pub(super) async fn one_page<T: DeserializeOwned, R>(
+    pub(super) async fn one_page<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
         &self,
         kind: &'static str,
         filter: &Filter,
@@ -128,43 +147,75 @@ impl EmClient {
         make: impl Fn(T) -> Option<R>,
     ) -> Result<Rows<R>, Error> {
         let target = target(kind, filter, page);
-        let decoded = match freshness {
-            Freshness::Shared => self.read_rows(&target, kind).await?,
-            Freshness::Now => self.fetch_rows(Class::Page, &target, kind).await?,
-        };
-        let (answer, mut damaged): (QueryDocument<T>, _) = decoded.rows()?;
-        let mut items = Vec::with_capacity(answer.items.len());
-        for row in answer.items {
-            match make(row) {
-                Some(row) => items.push(row),
-                None => damaged.push(Damaged {
-                    ids: Vec::new(),
-                    created: None,
-                    reason: "it has no id".to_owned(),
-                    repaired: false,
-                }),
-            }
+        if freshness == Freshness::Shared {
+            return rows_of(&*self.read_rows(&target, kind).await?, page, make);
         }
-        Ok(page_of(items, answer.page, page, damaged))
+        // The watcher reads the same pages again and again.
+        let answer = self.fetch_answer(Class::Page, &target).await?;
+        let print = Print::of(kind, page, &answer.body);
+        let rows: Arc<SharedRows<R>> = match self.inner.known_pages.get(print) {
+            Some(rows) => rows,
+            None => {
+                let decoded = documents::decode_rows(answer.body, kind).await?;
+                let rows = Arc::new(rows_of(&decoded, page, make)?.into());
+                self.inner.known_pages.put(print, Arc::clone(&rows));
+                rows
+            }
+        };
+        Ok(Rows {
+            page: (*rows.page).clone(),
+            more: rows.more,
+            damaged: rows.damaged.clone(),
+        })
+    }
+
+    /// The rows of a page, made once of an answer for all who share it; the next answer makes them anew.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub(super) async fn shared_rows<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
+        &self,
+        kind: &'static str,
+        filter: &Filter,
+        page: &PageRequest,
+        make: impl Fn(T) -> Option<R>,
+    ) -> Result<Arc<SharedRows<R>>, Error> {
+        let asked = PageRequest {
+            page: page.page.max(1),
+            page_size: page.page_size.clamp(1, LARGEST_PAGE),
+            sort: page.sort,
+        };
+        let decoded = match self.read_rows(&target(kind, filter, &asked), kind).await {
+            Err(error) if matches!(error.kind(), Kind::TooLarge { .. }) => {
+                let parts = self.rows_in_parts(kind, filter, page, Freshness::Shared, make, Some(error));
+                return Ok(Arc::new(parts.await?.into()));
+            }
+            decoded => decoded?,
+        };
+        decoded.made(|decoded| Ok(rows_of(decoded, &asked, make)?.into()))
     }
 
     /// Takes note of the damaged rows of a page, and of those that are well.
-    pub(super) fn note_rows<R>(&self, kind: &'static str, rows: &Rows<R>, id: impl Fn(&R) -> &EmId) {
+    pub(super) fn note_rows<R>(
+        &self,
+        kind: &'static str,
+        items: &[R],
+        damaged: &[Damaged],
+        id: impl Fn(&R) -> &EmId,
+    ) {
         let now = self.inner.clock.now();
-        self.inner
-            .damages
-            .met(kind, rows.page.items.iter().map(id), &rows.damaged, now);
+        self.inner.damages.met(kind, items.iter().map(id), damaged, now);
     }
 
     /// All rows, page after page, in EM's order. For things that are few and change rarely.
-    pub(super) async fn all_rows<T: DeserializeOwned, R>(
+    pub(super) async fn all_rows<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
         &self,
         kind: &'static str,
         filter: &Filter,
         sort: Sort,
         make: impl Fn(T) -> Option<R>,
         id: impl Fn(&R) -> &EmId,
-    ) -> Result<Vec<R>, Error> {
+    ) -> Result<Vec<Arc<Page<R>>>, Error> {
         let mut all = Vec::new();
         for number in 1..=MOST_PAGES {
             let page = PageRequest {
@@ -172,16 +223,38 @@ impl EmClient {
                 page_size: LARGEST_PAGE,
                 sort: Some(sort),
             };
-            let rows = self.rows(kind, filter, &page, Freshness::Shared, &make).await?;
-            self.note_rows(kind, &rows, &id);
+            let rows = self.shared_rows(kind, filter, &page, &make).await?;
+            self.note_rows(kind, &rows.page.items, &rows.damaged, &id);
             let empty = rows.page.items.is_empty() && rows.damaged.is_empty();
-            all.extend(rows.page.items);
+            all.push(rows.page.clone());
             if empty || !rows.more {
                 return Ok(all);
             }
         }
         Err(endless())
     }
+}
+
+/// The rows of a page; those without an id are damaged.
+fn rows_of<T: DeserializeOwned, R>(
+    decoded: &Decoded,
+    page: &PageRequest,
+    make: impl Fn(T) -> Option<R>,
+) -> Result<Rows<R>, Error> {
+    let (answer, mut damaged): (QueryDocument<T>, _) = decoded.rows()?;
+    let mut items = Vec::with_capacity(answer.items.len());
+    for row in answer.items {
+        match make(row) {
+            Some(row) => items.push(row),
+            None => damaged.push(Damaged {
+                ids: Vec::new(),
+                created: None,
+                reason: "it has no id".to_owned(),
+                repaired: false,
+            }),
+        }
+    }
+    Ok(page_of(items, answer.page, page, damaged))
 }
 
 /// More pages than any EM has; an EM that sends more is broken.

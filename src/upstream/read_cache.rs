@@ -18,9 +18,11 @@ use super::error::Error;
 use crate::clock::SharedClock;
 use crate::telemetry::names;
 
-/// Most answers remembered, and the largest.
-const MOST: usize = 256;
+/// The bytes of all answers that are remembered, and of the largest.
+const MOST: usize = 32 * 1024 * 1024;
 const LARGEST: usize = 256 * 1024;
+/// What is made of an answer costs about as much again, and its place a little.
+const OVERHEAD: usize = 1024;
 
 /// What a read brings.
 pub(super) type Outcome = Result<Arc<Decoded>, Error>;
@@ -51,6 +53,8 @@ struct State {
     generation: u64,
     under_way: HashMap<Key, WeakShared<Reading>>,
     remembered: HashMap<Key, (Timestamp, Arc<Decoded>)>,
+    /// The bytes of what is remembered.
+    bytes: usize,
 }
 
 impl ReadCache {
@@ -61,6 +65,11 @@ impl ReadCache {
             ttl,
             state: Mutex::default(),
         }
+    }
+
+    /// Whether anything is remembered.
+    pub fn remembers(&self) -> bool {
+        !self.ttl.is_zero()
     }
 
     /// The outcome of `read`, or of one like it that is under way.
@@ -107,6 +116,8 @@ impl ReadCache {
         state.generation += 1;
         state.under_way.clear();
         state.remembered.clear();
+        state.bytes = 0;
+        metrics::gauge!(names::UPSTREAM_REMEMBERED_BYTES).set(0.0);
     }
 
     fn join<F>(&self, key: &Key, read: F) -> Joined
@@ -146,6 +157,7 @@ impl ReadCache {
         }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "bytes of a memory of some megabytes")]
     fn remember(&self, key: Key, generation: u64, decoded: &Arc<Decoded>) {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -161,14 +173,28 @@ impl ReadCache {
         state
             .remembered
             .retain(|_, (at, _)| now.duration_since(*at).unsigned_abs() < ttl);
-        if state.remembered.len() < MOST {
-            state.remembered.insert(key, (now, decoded.clone()));
+        state.remembered.insert(key, (now, decoded.clone()));
+        state.bytes = state.remembered.values().map(|(_, one)| weight(one)).sum();
+        // All are of the last moments, in which the oldest was useful longest.
+        while state.bytes > MOST
+            && let Some(oldest) = state.remembered.iter().min_by_key(|(_, (at, _))| *at)
+        {
+            let oldest = oldest.0.clone();
+            if let Some((_, gone)) = state.remembered.remove(&oldest) {
+                state.bytes -= weight(&gone);
+            }
         }
+        metrics::gauge!(names::UPSTREAM_REMEMBERED_BYTES).set(state.bytes as f64);
     }
 
     fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
         self.state.lock()
     }
+}
+
+/// What an answer takes of the memory.
+fn weight(decoded: &Decoded) -> usize {
+    2 * decoded.json.len() + OVERHEAD
 }
 
 enum Joined {

@@ -5,6 +5,7 @@
 //! seconds, one that leaves the list meanwhile may hide others from this walk; the next one finds them.)
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,6 +41,14 @@ impl EmClient {
     /// # Errors
     /// [`Error`].
     pub async fn sessions(&self, query: &SessionQuery) -> Result<Page<SessionFacts>, Error> {
+        Ok((*self.shared_sessions(query).await?).clone())
+    }
+
+    /// The same, shared by all who get the same answer of EM's: as long as that is remembered, it is the same page.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn shared_sessions(&self, query: &SessionQuery) -> Result<Arc<Page<SessionFacts>>, Error> {
         let mut filter = Filter::default();
         if let Some(name) = &query.plan_name {
             filter.and("Name", "==", name);
@@ -52,11 +61,9 @@ impl EmClient {
         }
         filter.and_any("State", &query.states);
         filter.and_any("Result", &query.results);
-        let rows = self
-            .rows(KIND, &filter, &query.page, Freshness::Shared, facts)
-            .await?;
-        self.note_rows(KIND, &rows, |facts| &facts.id);
-        Ok(rows.page)
+        let rows = self.shared_rows(KIND, &filter, &query.page, facts).await?;
+        self.note_rows(KIND, &rows.page.items, &rows.damaged, |facts| &facts.id);
+        Ok(rows.page.clone())
     }
 
     /// One session, with the backup server that rows of a query lack.
@@ -79,6 +86,12 @@ impl EmClient {
     /// # Errors
     /// [`Error`]; never a part of the list.
     pub async fn sessions_since(&self, since: Option<Timestamp>) -> Result<Walked, Error> {
+        let walked = self.walk(since).await;
+        self.inner.known_pages.end_walk();
+        walked
+    }
+
+    async fn walk(&self, since: Option<Timestamp>) -> Result<Walked, Error> {
         let mut all: Vec<SessionFacts> = Vec::new();
         let mut all_damaged: Vec<Damaged> = Vec::new();
         let mut known = HashSet::new();

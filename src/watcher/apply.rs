@@ -8,6 +8,7 @@ use std::time::Duration;
 
 pub use super::batch::{Batch, BatchOutcome, Completion};
 use super::observe::{self, Change, Observation, Step};
+use super::settled::is_settled;
 use super::{Error, follow, plan_match};
 use crate::api_types::events::{Origin, operation_event, session_event};
 use crate::clock::later;
@@ -83,6 +84,10 @@ struct BatchWriter {
     told: HashSet<OperationId>,
     /// Sessions that were passed over; what they mean for operations waits with them.
     passed_over: HashSet<EmId>,
+    /// The sessions that EM showed in this part, and that could be compared.
+    compared: HashSet<EmId>,
+    /// The newest operations that are joined to the sessions that changed, ended ones included.
+    behind: HashMap<EmId, Operation>,
     /// Action and result of the operations that ended, to be counted once that is committed.
     endings: Vec<(String, String)>,
     applied: BatchOutcome,
@@ -98,20 +103,26 @@ impl BatchWriter {
             at: look.at,
         };
         let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
-        let open = tx.open_sessions().await?;
-        let mut unread: HashSet<String> = open.unreadable.into_iter().collect();
-        let mut known: HashMap<EmId, SessionRecord> = open.items.into_iter().map(by_id).collect();
-        let others: Vec<EmId> = look
-            .sessions
-            .iter()
-            .map(|facts| &facts.id)
-            .filter(|id| !known.contains_key(*id))
-            .cloned()
-            .collect();
+        let operations = tx.unfinished_operations().await?;
+        let mut unread: HashSet<String> = HashSet::new();
+        let mut known: HashMap<EmId, SessionRecord> = HashMap::new();
+        let mut others: Vec<EmId> = look.sessions.iter().map(|facts| facts.id.clone()).collect();
+        if look.join || look.last.is_some() {
+            let open = tx.open_sessions().await?;
+            unread.extend(open.unreadable);
+            known.extend(open.items.into_iter().map(by_id));
+            others.retain(|id| !known.contains_key(id));
+        } else {
+            // A part in the middle is about its own sessions, and about operations whose sessions are open.
+            others.extend(
+                operations
+                    .iter()
+                    .filter_map(|operation| operation.session.clone()),
+            );
+        }
         let others = tx.sessions_known(&others).await?;
         unread.extend(others.unreadable);
         known.extend(others.items.into_iter().map(by_id));
-        let operations = tx.unfinished_operations().await?;
         let as_read = operations
             .iter()
             .map(|operation| (operation.id, operation.clone()))
@@ -126,6 +137,8 @@ impl BatchWriter {
             as_read,
             told: HashSet::new(),
             passed_over: HashSet::new(),
+            compared: HashSet::new(),
+            behind: HashMap::new(),
             endings: Vec::new(),
             applied: BatchOutcome::default(),
         })
@@ -153,6 +166,7 @@ impl BatchWriter {
         let mut in_reach: HashSet<EmId> = HashSet::new();
         for facts in std::mem::take(&mut self.look.sessions) {
             if in_reach.insert(facts.id.clone()) && !self.unread.contains(&facts.id.key()) {
+                self.compared.insert(facts.id.clone());
                 changes.extend(observe::seen(self.known.get(&facts.id), facts, self.observation));
             }
         }
@@ -190,13 +204,17 @@ impl BatchWriter {
 
     /// Writes what changed and what it means for operations; the sessions that have been observed, now or before.
     async fn write_sessions(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<HashSet<EmId>, Error> {
+        let changed: Vec<EmId> = changes
+            .iter()
+            .map(|change| change.record.facts.id.clone())
+            .collect();
+        self.behind = tx.newest_operations_of(&changed).await?;
         let mut current = std::mem::take(&mut self.known);
         let mut ending: HashSet<EmId> = HashSet::new();
         let mut by_step: Vec<(SessionRecord, Vec<Step>)> = Vec::with_capacity(changes.len());
         for Change { mut record, steps } in changes {
-            let behind = self.operation_behind(tx, &record).await?;
+            let behind = self.operation_behind(&record);
             record.plan = behind
-                .as_ref()
                 .and_then(|operation| operation.plan.clone())
                 .or_else(|| record.plan.take())
                 .or_else(|| plan_match::resolve(&record.facts, &self.look.plans));
@@ -231,6 +249,9 @@ impl BatchWriter {
             .count();
         self.applied.active |= running > 0;
         self.applied.running = running;
+        let settled =
+            |id: &&EmId| !self.passed_over.contains(*id) && current.get(*id).is_some_and(is_settled);
+        self.applied.settled = self.compared.iter().filter(settled).cloned().collect();
         Ok(current.into_keys().collect())
     }
 
@@ -258,21 +279,14 @@ impl BatchWriter {
     }
 
     /// The newest operation that is joined to the session, ended ones included.
-    async fn operation_behind(
-        &self,
-        tx: &mut Tx,
-        record: &SessionRecord,
-    ) -> Result<Option<Operation>, Error> {
+    fn operation_behind(&self, record: &SessionRecord) -> Option<&Operation> {
         let id = &record.facts.id;
         let unfinished = self
             .operations
             .iter()
             .rev()
             .find(|operation| operation.session.as_ref() == Some(id));
-        match unfinished {
-            Some(operation) => Ok(Some(operation.clone())),
-            None => Ok(tx.operations_of_session(id).await?.into_iter().next()),
-        }
+        unfinished.or_else(|| self.behind.get(id))
     }
 
     fn advance_operations(&mut self, current: &HashMap<EmId, SessionRecord>, ending: &HashSet<EmId>) {
@@ -294,7 +308,7 @@ impl BatchWriter {
         mut record: SessionRecord,
         steps: Vec<Step>,
     ) -> Result<(), Error> {
-        let operation = self.operation_behind(tx, &record).await?;
+        let operation = self.operation_behind(&record).cloned();
         let session = Session {
             facts: record.facts.clone(),
             plan: record.plan.clone(),

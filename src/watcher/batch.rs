@@ -73,6 +73,8 @@ pub struct BatchOutcome {
     pub look_again: Option<Timestamp>,
     /// What the database refused to take, and why.
     pub skipped: Vec<(String, String)>,
+    /// The sessions of this part of which nothing is due while EM shows them as it did.
+    pub settled: HashSet<EmId>,
 }
 
 impl BatchOutcome {

@@ -48,16 +48,7 @@ pub(super) fn cut(
     baseline: bool,
     Size(most): Size,
 ) -> Vec<Part> {
-    let waiting: Vec<&PlanRef> = operations
-        .iter()
-        .filter(|operation| operation.session.is_none() && operation.expects_session())
-        .filter_map(|operation| operation.plan.as_ref())
-        .collect();
-    let wanted = |facts: &SessionFacts| {
-        waiting
-            .iter()
-            .any(|plan| facts.plan_name == plan.name || facts.job.as_ref() == Some(&plan.id))
-    };
+    let wanted = wanted_by(operations);
     let (wanted, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(wanted);
     let (known_ones, new): (Vec<_>, Vec<_>) = others
         .into_iter()
@@ -86,6 +77,20 @@ pub(super) fn cut(
         }
     }
     parts
+}
+
+/// Which sessions operations may be joined with that wait for theirs.
+pub(super) fn wanted_by(operations: &[Operation]) -> impl Fn(&SessionFacts) -> bool {
+    let waiting: Vec<&PlanRef> = operations
+        .iter()
+        .filter(|operation| operation.session.is_none() && operation.expects_session())
+        .filter_map(|operation| operation.plan.as_ref())
+        .collect();
+    move |facts| {
+        waiting
+            .iter()
+            .any(|plan| facts.plan_name == plan.name || facts.job.as_ref() == Some(&plan.id))
+    }
 }
 
 /// Whether the appearance of a session is reported.

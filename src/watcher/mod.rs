@@ -25,6 +25,7 @@ mod plan_match;
 mod poll_backoff;
 mod replicas;
 mod report;
+mod settled;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -81,6 +82,7 @@ pub struct Watcher {
     /// When the query last reached back to sessions that were lost.
     lost_checked_at: Option<Timestamp>,
     part_size: batches::Size,
+    settled: settled::Settled,
     /// Sessions whose backup server could not be read when they came up; none until they were searched for.
     incomplete: Option<HashSet<EmId>>,
     /// Logon sessions of other replicas that were resumed.
@@ -110,6 +112,7 @@ impl Watcher {
             damaged: damaged::Damaged::default(),
             lost_checked_at: None,
             part_size: batches::Size::FULL,
+            settled: settled::Settled::default(),
             incomplete: None,
             adopted: HashSet::new(),
         }

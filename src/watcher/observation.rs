@@ -13,7 +13,7 @@ use super::apply::{self, Batch, BatchOutcome, Completion};
 use super::batches;
 use super::lookback::{CLOCK_SLACK, late_after, lookback_start};
 use super::observe::EM_WINDOW;
-use super::{Error, Watcher};
+use super::{Error, Watcher, settled};
 use crate::domain::id::EmId;
 use crate::domain::operation::Operation;
 use crate::domain::session::SessionFacts;
@@ -130,6 +130,15 @@ impl Watcher {
             Some(self.damaged.oldest()).filter(|oldest| micros(*oldest) != micros(before.oldest_damaged));
         self.read_again(&sessions, &shown, &known).await?;
         self.complete(&mut sessions);
+        self.settled.hold(lease);
+        let of_tasks = self
+            .lookups
+            .tasks
+            .values()
+            .filter_map(|task| task.session.clone());
+        let linked = settled::of_operations(operations).chain(of_tasks).collect();
+        let wanted = batches::wanted_by(operations);
+        self.settled.leave_out(&mut sessions, &known, &linked, wanted);
         let mut total = BatchOutcome::default();
         let mut number = None;
         let parts = batches::cut(sessions, &known, operations, baseline, self.part_size);
@@ -139,7 +148,7 @@ impl Watcher {
             if reads {
                 self.read_new(&mut part, &known, baseline).await;
             }
-            let written: Vec<EmId> = part.sessions.iter().map(|facts| facts.id.clone()).collect();
+            let written = self.settled.begin(&part.sessions);
             let tasks = self.lookups.tasks.clone();
             let look = Batch {
                 lease,
@@ -170,9 +179,10 @@ impl Watcher {
                 }
             };
             self.lookups.tasks.clear();
-            for id in &written {
+            for (id, _) in &written {
                 self.lookups.sessions.remove(id);
             }
+            self.settled.wrote(written, &applied.settled);
             number = Some(applied.number);
             self.follow_up(&applied);
             total.add(applied);

@@ -95,6 +95,8 @@ mod problems; // the table of errors, row by row
 #[cfg(feature = "demo")]
 mod public_url; // every address absolute below server.public_url, and none lost behind a prefix
 #[cfg(feature = "demo")]
+mod remembered; // answers that are remembered: who gets them, what ends the memory
+#[cfg(feature = "demo")]
 mod replicas; // real processes on one PostgreSQL: one job each, takeover, fencing, the database gone
 #[cfg(feature = "demo")]
 mod restarts; // real processes, killed and started again

@@ -44,6 +44,7 @@ impl App {
         Ok(Document {
             root: "Task",
             json: self.addressed(&json, id),
+            source: None,
         })
     }
 
@@ -119,6 +120,7 @@ impl App {
                 "Tasks"
             },
             json: document.to_string().into(),
+            source: None,
         })
     }
 

@@ -9,8 +9,10 @@ mod feed;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use self::feed::{After, Reader};
 pub use self::feed::{Cut, Entry};
@@ -28,6 +30,9 @@ pub(in crate::app) use self::feed::Feed;
 /// How many entries a stream takes from the ring at a time.
 const AT_A_TIME: usize = 64;
 
+/// How long the end of the log is believed to be where it was read: other replicas and retention move it as well.
+const POSITION_KNOWN: Duration = Duration::from_secs(1);
+
 /// Where a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamStart {
@@ -44,6 +49,14 @@ pub enum StreamStart {
 /// A place in the log that callers are told: after this event, or before all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogPosition(pub Option<EventId>);
+
+/// The end of the log as it was read, and the state of the store that it was read in.
+#[derive(Debug, Clone)]
+pub(in crate::app) struct KnownPosition {
+    commits: u64,
+    at: Instant,
+    position: LogPosition,
+}
 
 /// What comes next in a stream.
 #[derive(Debug)]
@@ -181,8 +194,28 @@ impl App {
     /// # Errors
     /// [`Error::Store`].
     pub async fn log_position(&self, context: &OpContext) -> Result<LogPosition, Error> {
-        let last = self.store.last_event(context.tenancy()).await?;
-        Ok(LogPosition(last.map(|(_, id)| id)))
+        // An earlier position is right too: what came after it may be in the list already. So a commit of another replica
+        // may be noticed late.
+        let (tenancy, now) = (context.tenancy(), Instant::now());
+        let commits = self.store.revision().commits;
+        if let Some(known) = self.positions.get(tenancy)
+            && known.commits == commits
+            && now.duration_since(known.at) < POSITION_KNOWN
+        {
+            return Ok(known.position);
+        }
+        let last = self.store.last_event(tenancy).await?;
+        let position = LogPosition(last.map(|(_, id)| id));
+        let at = now;
+        self.positions.insert(
+            tenancy.clone(),
+            KnownPosition {
+                commits,
+                at,
+                position,
+            },
+        );
+        Ok(position)
     }
 
     async fn opened(

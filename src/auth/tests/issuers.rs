@@ -68,6 +68,7 @@ impl Stage {
         self.verifier
             .caller(&testing::signed(key.0, key.1, &claims))
             .await
+            .map(std::sync::Arc::unwrap_or_clone)
     }
 
     async fn end(self) {

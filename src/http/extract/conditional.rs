@@ -25,14 +25,19 @@ impl Conditions {
         (!tags.iter().any(|tag| tag == "*")).then_some(tags)
     }
 
+    /// Whether the caller has the state of this tag already (`If-None-Match`).
+    #[must_use]
+    pub fn know(&self, tag: &str) -> bool {
+        self.if_none_match.as_ref().is_some_and(|tags| {
+            tags.iter()
+                .any(|known| known == "*" || opaque(known) == opaque(tag))
+        })
+    }
+
     /// Tags `response`, or answers 304 when the caller has it already (weak comparison, RFC 9110 section 8.8.3.2).
     #[must_use]
     pub fn tagged(&self, tag: &str, response: Response) -> Response {
-        let known = self.if_none_match.as_ref().is_some_and(|tags| {
-            tags.iter()
-                .any(|known| known == "*" || opaque(known) == opaque(tag))
-        });
-        let response = if known {
+        let response = if self.know(tag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             response

@@ -1,5 +1,6 @@
 //! A place in a log: opaque to callers, a few bytes in base64 here.
 
+use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
@@ -113,6 +114,14 @@ pub const START: &str = "start";
 /// A position of the event log as callers are told it: an event's id, or `start`.
 pub fn position_text(position: LogPosition) -> String {
     position.0.map_or_else(|| START.to_owned(), |id| id.to_string())
+}
+
+/// The same as a header.
+pub fn position_header(position: LogPosition) -> HeaderValue {
+    let Some(id) = position.0 else {
+        return HeaderValue::from_static(START);
+    };
+    HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static(START))
 }
 
 /// A cursor as callers send it. Ids of events and numbers of rows are accepted as they are.

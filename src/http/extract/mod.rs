@@ -14,11 +14,12 @@ mod query;
 pub use body::{JsonBody, JsonValue, NoBody, OptionalJson, RawJson};
 pub use conditional::{Conditions, entity_tag};
 pub use cursor::{
-    AuditCursor, EventCursor, FromCursor, IntoCursor, OpaqueCursor, START, cursor, position_text,
+    AuditCursor, EventCursor, FromCursor, IntoCursor, OpaqueCursor, START, cursor, position_header,
+    position_text,
 };
 pub use digest::json_etag;
 pub use idempotency::{Idempotency, no_idempotency_key};
-pub use parameters::{KnownParameters, only_known, pairs};
+pub use parameters::{KnownParameters, pairs};
 pub use path::{Id, Ids};
 pub use prefer::Preferences;
 pub use query::{Choice, Choices, EnumParam, IdFilter, PageNumber, PageSize, Query, TimestampParam, text_of};

@@ -1,5 +1,7 @@
 //! The context of a verb, from what the layers left with the request.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
@@ -13,7 +15,7 @@ impl FromRequestParts<HttpState> for OpContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &HttpState) -> Result<Self, Problem> {
-        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = parts.extensions.get::<Arc<Caller>>().cloned();
         let request = RequestContext::of(&parts.extensions);
         let Some((caller, request)) = caller.zip(request) else {
             tracing::error!("a route outside of authentication asked for a caller");
@@ -21,7 +23,7 @@ impl FromRequestParts<HttpState> for OpContext {
         };
         Ok(Self {
             caller,
-            request_id: request.id().to_owned(),
+            request_id: request.id().clone(),
             client: request.client(),
             operation: request.operation().clone(),
         })

@@ -4,12 +4,8 @@
 //! never ignored: a caller who writes `?dryRun=true` must not start a failover.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::http::Method;
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::domain::field_error::FieldError;
@@ -31,6 +27,17 @@ impl KnownParameters {
         self.0.iter().all(|(_, names)| names.is_empty())
     }
 
+    /// Whether all parameters of a request are known to its route, each given once.
+    ///
+    /// # Errors
+    /// 422 that names the others.
+    pub fn check(&self, method: &Method, uri: &Uri) -> Result<(), Problem> {
+        match uri.query() {
+            None | Some("") => Ok(()),
+            Some(query) => check(query, self.of(method)),
+        }
+    }
+
     fn of(&self, method: &Method) -> &[String] {
         let method = if *method == Method::HEAD {
             &Method::GET
@@ -39,15 +46,6 @@ impl KnownParameters {
         };
         let found = self.0.iter().find(|(known, _)| known == method);
         found.map_or(&[], |(_, names)| names)
-    }
-}
-
-/// Lets a request pass whose parameters are known to its route, each given once.
-pub async fn only_known(known: Arc<KnownParameters>, request: Request, next: Next) -> Response {
-    let query = request.uri().query().unwrap_or_default();
-    match check(query, known.of(request.method())) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! answered (docs/behaviour.md#waiting).
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -76,7 +77,7 @@ impl FromRequestParts<HttpState> for Preferences {
         let cap = state.config().request_timeout.saturating_sub(MARGIN);
         let configured = parts
             .extensions
-            .get::<Caller>()
+            .get::<Arc<Caller>>()
             .and_then(|caller| state.verifier().preference_of(caller));
         let asynchrony = asynchrony(&parts.headers).or(configured);
         Ok(Self {

@@ -3,24 +3,12 @@
 //! Servers in a row that choose different hosts of one request can be exploited, so a request that names none or two is
 //! refused (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
 
-use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, Version};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 
-use crate::http::problem::{Code, Problem};
-
-/// Lets a request pass that names exactly one host. HTTP/1.0 may name none; HTTP/2 names it in `:authority`.
-pub(super) async fn one_host(request: Request, next: Next) -> Response {
-    match fault(request.version(), request.uri(), request.headers()) {
-        None => next.run(request).await,
-        Some(detail) => Problem::new(Code::MalformedRequest, detail).into_response(),
-    }
-}
-
-fn fault(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
+/// Why a request does not name exactly one host. HTTP/1.0 may name none; HTTP/2 names it in `:authority`.
+pub(super) fn fault(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => return Some("the request has more than one Host header"),
@@ -29,6 +17,9 @@ fn fault(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<&'static st
         (None, _) => return Some("the request has no Host header"),
         (Some(host), None) => host,
     };
+    if version < Version::HTTP_2 && is_plain(host.as_bytes()) {
+        return None;
+    }
     let Some(host) = Authority::try_from(host.as_bytes())
         .ok()
         .filter(|host| !host.host().is_empty() && !host.as_str().contains('@'))
@@ -40,6 +31,18 @@ fn fault(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<&'static st
         .then_some("the Host header names another host than :authority")
 }
 
+/// A name or an IPv4 address, with or without a port: what nearly every request has, and what needs no copy to be read.
+fn is_plain(host: &[u8]) -> bool {
+    let mut parts = host.splitn(2, |byte| *byte == b':');
+    let name = parts.next().unwrap_or_default();
+    let port = parts.next().unwrap_or(b"80");
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    !name.is_empty()
+        && name.iter().all(of_name)
+        && (1..=5).contains(&port.len())
+        && port.iter().all(u8::is_ascii_digit)
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -48,6 +51,8 @@ mod tests {
 
     #[rstest]
     #[case(Version::HTTP_11, "/x", &["a.example"], true)]
+    #[case(Version::HTTP_11, "/x", &["a-1.example:8080"], true)]
+    #[case(Version::HTTP_11, "/x", &[":8080"], false)]
     #[case(Version::HTTP_11, "/x", &["[::1]:8080"], true)]
     #[case(Version::HTTP_11, "/x", &[], false)]
     #[case(Version::HTTP_11, "/x", &[""], false)]

@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, EXPECT};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, SizeHint};
+use metrics::Gauge;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
@@ -38,7 +38,13 @@ pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
 
 /// Refuses bodies that are declared too large, stops reading those that turn out to be, and drains a refused body: a
 /// connection that is closed with unread bytes is reset, and the caller may then never see the answer.
-pub(super) async fn body(State(limit): State<usize>, request: Request, next: Next) -> Response {
+pub(super) async fn body<F>(limit: usize, request: Request, inner: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    if request.body().is_end_stream() {
+        return inner(request).await;
+    }
     let declared = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -50,12 +56,12 @@ pub(super) async fn body(State(limit): State<usize>, request: Request, next: Nex
     let fits = declared.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= limit));
     let response = if fits {
         let limited = Body::new(Limited::new(body.clone(), limit));
-        next.run(Request::from_parts(parts, limited)).await
+        inner(Request::from_parts(parts, limited)).await
     } else {
         Problem::too_large(limit).into_response()
     };
     if sends_at_once && (response.status().is_client_error() || response.status().is_server_error()) {
-        body.drain().await;
+        Box::pin(body.drain()).await;
     }
     response
 }
@@ -108,39 +114,55 @@ impl HttpBody for SharedBody {
     }
 }
 
-/// Refuses at once what exceeds the limit of requests in flight. Probes always pass, or load would look like a failure.
-pub(super) async fn shed(State(in_flight): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
-        return next.run(request).await;
+/// The requests in flight: how many more there may be, and the gauge that shows them.
+pub(super) struct InFlight {
+    free: Arc<Semaphore>,
+    gauge: Gauge,
+}
+
+impl InFlight {
+    pub(super) fn new(free: Arc<Semaphore>) -> Self {
+        let gauge = metrics::gauge!(names::HTTP_IN_FLIGHT);
+        Self { free, gauge }
     }
-    match in_flight.try_acquire_owned() {
-        Ok(_permit) => {
-            metrics::gauge!(names::HTTP_IN_FLIGHT).increment(1);
-            let _counted = Counted;
-            next.run(request).await
+
+    /// Refuses at once what exceeds the limit. Probes always pass, or load would look like a failure.
+    pub(super) async fn shed(&self, is_probe: bool, inner: impl Future<Output = Response>) -> Response {
+        if is_probe {
+            return inner.await;
         }
-        Err(_) => Problem::new(
-            Code::Overloaded,
-            "too many requests are in flight; this one was not processed",
-        )
-        .into_response(),
+        match self.free.try_acquire() {
+            Ok(_permit) => {
+                self.gauge.increment(1);
+                let _counted = Counted(&self.gauge);
+                inner.await
+            }
+            Err(_) => Problem::new(
+                Code::Overloaded,
+                "too many requests are in flight; this one was not processed",
+            )
+            .into_response(),
+        }
     }
 }
 
 /// Ends the count of a request, also when its caller disconnects.
-struct Counted;
+struct Counted<'g>(&'g Gauge);
 
-impl Drop for Counted {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        metrics::gauge!(names::HTTP_IN_FLIGHT).decrement(1);
+        self.0.decrement(1);
     }
 }
 
 /// Ends the wait for an answer. An operation continues in its own task, so that a failure after it was recorded
 /// names it; otherwise a caller that retries would start it twice.
-pub(super) async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    let context = RequestContext::of(request.extensions()).cloned();
-    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
+pub(super) async fn deadline(
+    limit: Duration,
+    context: &RequestContext,
+    inner: impl Future<Output = Response>,
+) -> Response {
+    let mut response = match tokio::time::timeout(limit, inner).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             Code::GatewayTimeout,
@@ -148,8 +170,8 @@ pub(super) async fn deadline(State(limit): State<Duration>, request: Request, ne
         )
         .into_response(),
     };
-    if let Some(operation) = context.and_then(|context| context.operation().get())
-        && response.status().is_server_error()
+    if response.status().is_server_error()
+        && let Some(operation) = context.operation().get()
         && let Some(problem) = response.extensions_mut().get_mut::<Problem>()
     {
         *problem = problem.clone().about_operation(operation);
@@ -160,17 +182,15 @@ pub(super) async fn deadline(State(limit): State<Duration>, request: Request, ne
 #[cfg(test)]
 mod tests {
     use axum::Router;
-    use axum::http::StatusCode;
-    use axum::middleware::from_fn_with_state;
+    use axum::http::{HeaderMap, StatusCode};
     use axum::routing::get;
     use tower::ServiceExt as _;
     use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
+    use crate::clock::SystemClock;
 
-    async fn code(router: Router, path: &str) -> Result<StatusCode, &'static str> {
-        let request = Request::get(path).body(Body::empty()).expect("a request");
-        let response = router.oneshot(request).await.expect("an answer");
+    fn code(response: &Response) -> Result<StatusCode, &'static str> {
         match response.extensions().get::<Problem>() {
             None => Ok(response.status()),
             Some(problem) => Err(problem.code().as_str()),
@@ -186,29 +206,28 @@ mod tests {
         let router = Router::new()
             .route("/", get(broken))
             .layer(CatchPanicLayer::custom(panicked));
-        assert_eq!(code(router, "/").await, Err("internal"));
+        let request = Request::get("/").body(Body::empty()).expect("a request");
+        let response = router.oneshot(request).await.expect("an answer");
+        assert_eq!(code(&response), Err("internal"));
     }
 
     #[tokio::test]
     async fn requests_over_the_limit_are_refused_but_probes_pass() {
         let permits = Arc::new(Semaphore::new(1));
-        let router = Router::new()
-            .route("/", get(|| async { "in" }))
-            .route("/healthz", get(|| async { "alive" }))
-            .layer(from_fn_with_state(permits.clone(), shed));
-        assert_eq!(code(router.clone(), "/").await, Ok(StatusCode::OK));
+        let in_flight = InFlight::new(permits.clone());
+        let answer = || std::future::ready(StatusCode::OK.into_response());
+        assert_eq!(code(&in_flight.shed(false, answer()).await), Ok(StatusCode::OK));
         let held = permits.try_acquire().expect("a permit is free after the answer");
-        assert_eq!(code(router.clone(), "/").await, Err("overloaded"));
-        assert_eq!(code(router.clone(), "/healthz").await, Ok(StatusCode::OK));
+        assert_eq!(code(&in_flight.shed(false, answer()).await), Err("overloaded"));
+        assert_eq!(code(&in_flight.shed(true, answer()).await), Ok(StatusCode::OK));
         drop(held);
-        assert_eq!(code(router, "/").await, Ok(StatusCode::OK));
+        assert_eq!(code(&in_flight.shed(false, answer()).await), Ok(StatusCode::OK));
     }
 
     #[tokio::test]
     async fn the_deadline_ends_the_wait() {
-        let router = Router::new()
-            .route("/", get(std::future::pending::<StatusCode>))
-            .layer(from_fn_with_state(Duration::from_millis(10), deadline));
-        assert_eq!(code(router, "/").await, Err("gateway-timeout"));
+        let context = RequestContext::new(&HeaderMap::new(), None, &SystemClock);
+        let response = deadline(Duration::from_millis(10), &context, std::future::pending()).await;
+        assert_eq!(code(&response), Err("gateway-timeout"));
     }
 }

@@ -1,73 +1,131 @@
 //! What every request passes, outermost first: request id and trace context with the access log and the writing of
-//! problems, panics, the body's limit, the host, shedding, the deadline, the audit of refusals, authentication, then the handler.
+//! problems, compression, panics, CORS, the body's limit, the host, shedding, the deadline, the audit of refusals, authentication, then
+//! the handler.
 //!
 //! The order has reasons: the log is outside the deadline, so that a request that timed out leaves its line; problems
-//! are written outside everything, so that each layer's refusal has the same shape as a handler's.
+//! are written outside everything, so that each step's refusal has the same shape as a handler's. All steps are one layer of
+//! the router: each layer of its own would copy, for every request, all that are below it.
 
+mod compress;
 mod host;
 mod limits;
 mod observe;
 
-use axum::Router;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderValue, Method};
-use axum::middleware::{from_fn, from_fn_with_state};
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate};
-use tower_http::cors::CorsLayer;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_http::cors::CorsLayer;
+use tracing::Instrument as _;
+
+pub(super) use compress::{NoCompression, gzipped};
 pub(super) use observe::ASK_AGAIN;
 
+use super::config::PROBES;
+use super::context::RequestContext;
 use super::headers::{self, REQUEST_ID, TRACEPARENT};
+use super::problem::{Code, Problem};
 use super::{Config, HttpState, audit, auth};
 use crate::clock::SharedClock;
 
+/// What the steps work with.
+struct Steps {
+    observer: observe::Observer,
+    cors: Option<CorsLayer>,
+    max_body: usize,
+    /// For the steps that need keys and store; none before these are there.
+    guards: Option<Guards>,
+}
+
+struct Guards {
+    state: HttpState,
+    in_flight: limits::InFlight,
+}
+
 /// Wraps the routes, fallbacks included.
 pub(super) fn around(routes: Router, state: &HttpState) -> Router {
-    // The last layer added is the outermost.
-    let router = routes
-        .layer(from_fn_with_state(state.clone(), auth::authenticate))
-        .layer(from_fn_with_state(state.clone(), audit::refusals))
-        .layer(from_fn_with_state(
-            state.config().request_timeout,
-            limits::deadline,
-        ))
-        .layer(from_fn_with_state(state.in_flight(), limits::shed));
-    outer(router, state.config(), state.0.clock.clone())
+    let guards = Guards {
+        in_flight: limits::InFlight::new(state.in_flight()),
+        state: state.clone(),
+    };
+    wrapped(routes, state.config(), state.0.clock.clone(), Some(guards))
 }
 
 /// The part that needs neither keys nor store.
 pub(super) fn outer(routes: Router, config: &Config, clock: SharedClock) -> Router {
-    let mut router = routes
-        .layer(from_fn(host::one_host))
-        .layer(from_fn_with_state(config.max_body, limits::body));
-    if let Some(cors) = cors(&config.cors_origins) {
-        router = router.layer(cors);
-    }
-    let observer = observe::Observer::new(config, clock);
-    router
-        .layer(CatchPanicLayer::custom(limits::panicked))
-        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(Compressible)))
-        .layer(from_fn_with_state(observer, observe::observe))
+    wrapped(routes, config, clock, None)
 }
 
-/// Marks an answer that must leave byte for byte, with the length that was announced for it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NoCompression;
+fn wrapped(routes: Router, config: &Config, clock: SharedClock, guards: Option<Guards>) -> Router {
+    let steps = Steps {
+        observer: observe::Observer::new(config, clock),
+        cors: cors(&config.cors_origins),
+        max_body: config.max_body,
+        guards,
+    };
+    routes.layer(from_fn_with_state(Arc::new(steps), pass))
+}
 
-/// Excludes answers with a strong entity tag, which names their bytes, and those marked [`NoCompression`].
-#[derive(Debug, Clone, Copy)]
-struct Compressible;
+/// All steps, from the arrival of a request to its answer.
+async fn pass(State(steps): State<Arc<Steps>>, mut request: Request, next: Next) -> Response {
+    let line = steps.observer.begin(&mut request);
+    let accepted = compress::Accepted::by(request.headers());
+    let context = line.context().clone();
+    let answering = async {
+        let answer = AssertUnwindSafe(steps.with_cors(&context, request, next)).catch_unwind();
+        let answer = answer.await.unwrap_or_else(limits::panicked);
+        accepted.compressed(answer).await
+    };
+    let response = answering.instrument(line.span()).await;
+    steps.observer.complete(line, response)
+}
 
-impl Predicate for Compressible {
-    fn should_compress<B>(&self, response: &axum::http::Response<B>) -> bool
-    where
-        B: axum::body::HttpBody,
-    {
-        let names_bytes = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
-        !response.headers().get(ETAG).is_some_and(names_bytes)
-            && response.extensions().get::<NoCompression>().is_none()
+impl Steps {
+    async fn with_cors(&self, context: &RequestContext, request: Request, next: Next) -> Response {
+        let Some(cors) = &self.cors else {
+            return self.bounded(context, request, next).await;
+        };
+        let inner = service_fn(|request| {
+            let answering = self.bounded(context, request, next.clone());
+            async { Ok::<_, std::convert::Infallible>(answering.await) }
+        });
+        match Box::pin(cors.layer(inner).oneshot(request)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    async fn bounded(&self, context: &RequestContext, request: Request, next: Next) -> Response {
+        let inner =
+            async |request: Request| match host::fault(request.version(), request.uri(), request.headers()) {
+                Some(detail) => Problem::new(Code::MalformedRequest, detail).into_response(),
+                None => self.guarded(context, request, next).await,
+            };
+        limits::body(self.max_body, request, inner).await
+    }
+
+    async fn guarded(&self, context: &RequestContext, request: Request, next: Next) -> Response {
+        let Some(Guards { state, in_flight }) = &self.guards else {
+            return next.run(request).await;
+        };
+        let is_probe = PROBES.contains(&request.uri().path());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let answering = async {
+            let answering = auth::authenticate(state, context, request, next);
+            let response = limits::deadline(state.config().request_timeout, context, async {
+                let response = answering.await;
+                audit::refusals(state, context, &method, uri.path(), response).await
+            });
+            response.await
+        };
+        in_flight.shed(is_probe, answering).await
     }
 }
 

@@ -1,22 +1,25 @@
 //! The outermost layer: names the request, writes problems, and leaves one wide log line for each request.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use ipnet::IpNet;
-use tracing::Instrument as _;
+use metrics::{Counter, Histogram};
+use parking_lot::RwLock;
 
 use crate::clock::SharedClock;
 use crate::domain::links::Links;
 use crate::http::Config;
+use crate::http::config::PROBES;
 use crate::http::context::RequestContext;
 use crate::http::headers::{
     CROSS_ORIGIN_RESOURCE_POLICY, EVENT_ID, RATELIMIT, RATELIMIT_POLICY, REQUEST_ID, TRACEPARENT,
@@ -28,13 +31,13 @@ use crate::telemetry::names;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What the layer works with.
-#[derive(Clone)]
 pub(super) struct Observer {
     clock: SharedClock,
     trusted: Arc<[IpNet]>,
     links: Links,
     policy: Option<HeaderValue>,
     speaks_tls: bool,
+    counts: Arc<Counts>,
 }
 
 /// An answer that is no page may load and embed nothing, wherever a browser shows it.
@@ -48,77 +51,81 @@ impl Observer {
     pub(super) fn new(config: &Config, clock: SharedClock) -> Self {
         let trusted = config.trusted_proxies.as_slice().into();
         let links = Links::below(config.public_url.as_ref());
+        // What is looked up before the recording begins would count nothing.
+        crate::telemetry::upkeep();
         Self {
             clock,
             trusted,
             links,
             policy: standing::policy(&config.limits),
             speaks_tls: config.tls.is_some(),
+            counts: Arc::default(),
         }
     }
 }
 
-/// Runs the request in its own span and completes its answer.
-pub(super) async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
-    let client = client(&request, &observer.trusted);
-    let context = RequestContext::new(request.headers(), client, observer.clock.as_ref());
-    let span = tracing::info_span!(
-        "request",
-        request_id = context.id(),
-        trace_id = context.trace_id()
-    );
-    let mut line = Line {
-        method: request.method().clone(),
-        path: request.uri().path().to_owned(),
-        route: request
-            .extensions()
-            .get::<MatchedPath>()
-            .map(|route| route.as_str().to_owned()),
-        context: context.clone(),
-        status: None,
-        span: span.clone(),
-    };
-    request.extensions_mut().insert(context.clone());
+impl Observer {
+    /// The request's line, and its context, which is left with it.
+    pub(super) fn begin(&self, request: &mut Request) -> Line {
+        let client = client(request, &self.trusted);
+        let context = RequestContext::new(request.headers(), client, self.clock.as_ref());
+        request.extensions_mut().insert(context.clone());
+        Line {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            span: tracing::info_span!(
+                "request",
+                request_id = &**context.id(),
+                trace_id = context.trace_id()
+            ),
+            context,
+            status: None,
+            counts: self.counts.clone(),
+        }
+    }
 
-    let response = next.run(request).instrument(span).await;
-    let mut response = as_problem(response, &observer.links, &context, &line.path);
-    line.status = Some(response.status());
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(context.id()) {
-        headers.insert(REQUEST_ID, id);
+    /// Completes the answer, and writes the line.
+    pub(super) fn complete(&self, mut line: Line, response: Response) -> Response {
+        let context = &line.context;
+        let mut response = as_problem(response, &self.links, context, line.uri.path());
+        let status = response.status();
+        let headers = response.headers_mut();
+        headers.reserve(12);
+        let text = |text: &str| HeaderValue::from_str(text).ok();
+        if let Some(id) = text(context.id()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if let Some(traceparent) = text(context.traceparent()) {
+            headers.insert(TRACEPARENT, traceparent);
+        }
+        if let Some(position) = context.position().filter(|_| status == StatusCode::OK) {
+            headers.insert(EVENT_ID, position.clone());
+        }
+        if matches!(status, StatusCode::ACCEPTED | StatusCode::SERVICE_UNAVAILABLE) {
+            headers.entry(RETRY_AFTER).or_insert(ASK_AGAIN);
+        }
+        let left = standing::remaining(&context.standings());
+        if let (Some(left), Some(policy)) = (left, &self.policy) {
+            headers.insert(RATELIMIT, left);
+            headers.insert(RATELIMIT_POLICY, policy.clone());
+        }
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            CROSS_ORIGIN_RESOURCE_POLICY,
+            HeaderValue::from_static("same-origin"),
+        );
+        headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
+        if self.speaks_tls {
+            headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+        }
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if line.uri.path().starts_with("/api") && !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        line.status = Some(status);
+        response
     }
-    if let Ok(traceparent) = HeaderValue::from_str(&context.traceparent()) {
-        headers.insert(TRACEPARENT, traceparent);
-    }
-    let position = context.position().filter(|_| line.status == Some(StatusCode::OK));
-    if let Some(position) = position.and_then(|place| HeaderValue::from_str(place).ok()) {
-        headers.insert(EVENT_ID, position);
-    }
-    if matches!(
-        line.status,
-        Some(StatusCode::ACCEPTED | StatusCode::SERVICE_UNAVAILABLE)
-    ) {
-        headers.entry(RETRY_AFTER).or_insert(ASK_AGAIN);
-    }
-    let left = standing::remaining(&context.standings());
-    if let (Some(left), Some(policy)) = (left, &observer.policy) {
-        headers.insert(RATELIMIT, left);
-        headers.insert(RATELIMIT_POLICY, policy.clone());
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        CROSS_ORIGIN_RESOURCE_POLICY,
-        HeaderValue::from_static("same-origin"),
-    );
-    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
-    if observer.speaks_tls {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
-    }
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if line.path.starts_with("/api") && !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    response
 }
 
 /// Writes the body of a problem; a bare status or plain text of a library's own making becomes a problem as well.
@@ -152,6 +159,9 @@ fn client(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
 
 fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(&peer) {
+        return peer;
+    }
     let hops: Vec<&str> = headers
         .get_all(FORWARDED_FOR)
         .iter()
@@ -172,49 +182,83 @@ fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
 }
 
 /// The request's line in the log; written when it is dropped, so that callers who hang up leave one too.
-struct Line {
+pub(super) struct Line {
     method: Method,
-    path: String,
-    route: Option<String>,
+    uri: Uri,
+    route: Option<MatchedPath>,
     context: RequestContext,
     status: Option<StatusCode>,
     span: tracing::Span,
+    counts: Arc<Counts>,
+}
+
+impl Line {
+    pub(super) fn context(&self) -> &RequestContext {
+        &self.context
+    }
+
+    pub(super) fn span(&self) -> tracing::Span {
+        self.span.clone()
+    }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
         let _entered = self.span.enter();
         let elapsed = self.context.started().elapsed();
-        let method = self.method.as_str();
-        let route = self.route.as_deref().unwrap_or("none");
+        let (method, path) = (self.method.as_str(), self.uri.path());
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         // 499 is what proxies write for a caller who went away before the answer.
         let status = self.status.map_or(499, |status| status.as_u16());
-        metrics::counter!(names::HTTP_REQUESTS, "method" => known(&self.method), "route" => route.to_owned(), "status" => status.to_string())
-            .increment(1);
-        metrics::histogram!(names::HTTP_SECONDS, "method" => known(&self.method), "route" => route.to_owned())
-            .record(elapsed.as_secs_f64());
+        self.counts.count(known(&self.method), route, status, elapsed);
         macro_rules! write_line {
             ($level:expr) => {
                 tracing::event!(
                     target: "emgate::access",
                     $level,
                     method,
-                    path = self.path,
+                    path,
                     route,
                     status,
                     duration_ms = elapsed.as_secs_f64() * 1000.0,
                     caller = self.context.caller(),
                     client = self.context.client().map(tracing::field::display),
-                    "{method} {} {status}",
-                    self.path
+                    "{method} {path} {status}"
                 )
             };
         }
-        if matches!(route, "/healthz" | "/readyz" | "/metrics") {
+        if PROBES.contains(&route) {
             write_line!(tracing::Level::DEBUG);
         } else {
             write_line!(tracing::Level::INFO);
         }
+    }
+}
+
+/// The metrics of requests, each looked up by its labels once: the recorder would make them of texts for every request.
+#[derive(Default)]
+struct Counts(RwLock<HashMap<(&'static str, u16), ByRoute>>);
+
+type ByRoute = HashMap<String, (Counter, Histogram)>;
+
+impl Counts {
+    fn count(&self, method: &'static str, route: &str, status: u16, elapsed: Duration) {
+        let key = (method, status);
+        let known = self.0.read();
+        if let Some((requests, seconds)) = known.get(&key).and_then(|routes| routes.get(route)) {
+            requests.increment(1);
+            seconds.record(elapsed);
+            return;
+        }
+        drop(known);
+        let requests = metrics::counter!(names::HTTP_REQUESTS, "method" => method, "route" => route.to_owned(), "status" => status.to_string());
+        let seconds =
+            metrics::histogram!(names::HTTP_SECONDS, "method" => method, "route" => route.to_owned());
+        requests.increment(1);
+        seconds.record(elapsed);
+        let mut known = self.0.write();
+        let routes = known.entry(key).or_default();
+        routes.insert(route.to_owned(), (requests, seconds));
     }
 }
 

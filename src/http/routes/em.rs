@@ -7,7 +7,7 @@
 use axum::body::Body;
 use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LINK, LOCATION, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LINK, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -27,6 +27,7 @@ use crate::http::extract::{Conditions, Idempotency, Preferences, RawJson, json_e
 use crate::http::failures;
 use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
+use crate::http::remembered::{Answer, Asked, Basis};
 use crate::mirror::{self, Kind, MirrorRequest};
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
@@ -41,6 +42,7 @@ async fn mirror(
     context: OpContext,
     conditions: Result<Conditions, Problem>,
     wait: Preferences,
+    asked: Asked,
     request: Request,
 ) -> Result<Response, Problem> {
     let method = match *request.method() {
@@ -58,7 +60,7 @@ async fn mirror(
     let wanted = mirror_request(method, request.uri())?;
     let conditions = conditions?;
     if method == catalogue::Method::Get {
-        return read(&state, &context, &wanted, &conditions).await;
+        return read(&state, &context, &wanted, &conditions, &asked).await;
     }
     if let Some(verb) = wanted.plan_verb() {
         permit_mirror(&context.caller, verb.scope())?;
@@ -94,16 +96,20 @@ async fn read(
     context: &OpContext,
     wanted: &MirrorRequest,
     conditions: &Conditions,
+    asked: &Asked,
 ) -> Result<Response, Problem> {
-    match wanted.kind {
-        Kind::Document => Ok(document(&state.app().em_read(context, wanted).await?, conditions)),
-        Kind::Download => Ok(download(state.app().em_download(context, wanted).await?)),
-        Kind::Tasks => Ok(document(
-            &state.app().em_tasks(context, wanted).await?,
-            conditions,
-        )),
-        Kind::Task => Ok(document(&state.app().em_task(context, wanted).await?, conditions)),
-    }
+    let app = state.app();
+    let document = match wanted.kind {
+        Kind::Document => app.em_read(context, wanted).await?,
+        Kind::Download => return Ok(download(app.em_download(context, wanted).await?)),
+        Kind::Tasks => app.em_tasks(context, wanted).await?,
+        Kind::Task => app.em_task(context, wanted).await?,
+    };
+    let source = document.source.clone().filter(|_| app.remembers_reads());
+    let basis = source.map(|source| Basis::reads(vec![source]));
+    let making = async { Ok(shown(&document)) };
+    let answer = state.answers().of(context.tenancy(), asked, basis, making);
+    Ok(answer.await?.unless_known(conditions, asked))
 }
 
 async fn write(
@@ -192,16 +198,10 @@ fn unchanged(conditions: &Conditions) -> Option<Unchanged> {
     Some(Box::new(move |json| tags.contains(&json_etag(json))))
 }
 
-/// A document with its entity tag, or 304. A caller may cache it and has to revalidate.
-fn document(document: &Document, conditions: &Conditions) -> Response {
-    let tag = json_etag(&document.json);
-    let response = (
-        [(CONTENT_TYPE, "application/json")],
-        Body::from(document.json.clone()),
-    )
-        .into_response();
-    let response = conditions.tagged(&tag, response);
-    ([(CACHE_CONTROL, "private, no-cache")], response).into_response()
+/// A document with its entity tag. A caller may cache it and has to revalidate.
+fn shown(document: &Document) -> Answer {
+    let answer = Answer::of(document.json.clone()).tagged(&json_etag(&document.json));
+    answer.cached_as(HeaderValue::from_static("private, no-cache"))
 }
 
 /// A file's bytes, unchanged. A browser must not run a guest's file in the gateway's origin.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -23,6 +24,7 @@ use crate::http::extract::{Choices, EventCursor, Id, PageSize, Query};
 use crate::http::openapi::{event_example, event_schema};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::remembered::{Answer, Asked, Basis};
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
@@ -71,10 +73,16 @@ async fn list_events(
     context: OpContext,
     Query(query): Query<EventQuery>,
     log: Log<EventPlace>,
-) -> Result<Json<Page<EventItem>>, Problem> {
+    asked: Asked,
+) -> Result<Response, Problem> {
     let types = query.kind.unwrap_or_default().0;
-    let page = state.app().events(&context, &types, log.from, log.size).await?;
-    Ok(log.readable(state.links(), &page, item))
+    let basis = Basis::default().and_store(state.app().store_revision());
+    let making = async {
+        let page = state.app().events(&context, &types, log.from, log.size).await?;
+        Answer::json(&log.readable(state.links(), &page, item).0)
+    };
+    let answer = state.answers().of(context.tenancy(), &asked, basis, making);
+    Ok(answer.await?.response(&asked))
 }
 
 /// An item of the log; one that cannot be read is logged and left out, so that it does not hide the others.

@@ -1,5 +1,7 @@
 //! Who a caller is here, what they reach, and whose tokens are accepted.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, Uri};
@@ -38,7 +40,10 @@ const LISTS: &[(&str, &str, Scope)] = &[
 /// The lists that the token's scopes open, who its bearer is, and the documentation.
 #[utoipa::path(get, path = "/api/v1", operation_id = "getIndex", tag = "identity",
     responses((status = 200, description = "What the caller reaches.", body = ApiIndex)))]
-async fn get_index(State(state): State<HttpState>, Extension(caller): Extension<Caller>) -> Json<ApiIndex> {
+async fn get_index(
+    State(state): State<HttpState>,
+    Extension(caller): Extension<Arc<Caller>>,
+) -> Json<ApiIndex> {
     let links = state.links();
     let lists = LISTS
         .iter()
@@ -61,7 +66,7 @@ async fn get_index(State(state): State<HttpState>, Extension(caller): Extension<
 /// may ask.
 #[utoipa::path(get, path = "/api/v1/me", operation_id = "getMe", tag = "identity",
     responses((status = 200, description = "The caller.", body = Me)))]
-async fn get_me(Extension(caller): Extension<Caller>) -> Json<Me> {
+async fn get_me(Extension(caller): Extension<Arc<Caller>>) -> Json<Me> {
     Json(Me::new(&caller))
 }
 

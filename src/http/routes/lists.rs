@@ -16,7 +16,7 @@ use crate::domain::links::Links;
 use crate::http::HttpState;
 use crate::http::context::RequestContext;
 use crate::http::extract::{
-    FromCursor, IntoCursor, OpaqueCursor, PageNumber, PageSize, Query, cursor, position_text,
+    FromCursor, IntoCursor, OpaqueCursor, PageNumber, PageSize, Query, cursor, position_header,
 };
 use crate::http::problem::Problem;
 
@@ -74,11 +74,11 @@ impl NumberedList {
         links: &Links,
         page: &'a app::Page<T>,
         item: impl Fn(&'a T) -> U,
-    ) -> Json<Page<U>> {
-        Json(Page {
+    ) -> Page<U> {
+        Page {
             items: page.items.iter().map(item).collect(),
             page: numbered(links, &self.uri, page),
-        })
+        }
     }
 }
 
@@ -158,7 +158,7 @@ async fn note_position(parts: &mut Parts, state: &HttpState) -> Result<(), Probl
     match state.app().log_position(&context).await {
         Ok(position) => {
             if let Some(request) = RequestContext::of(&parts.extensions) {
-                request.set_position(position_text(position));
+                request.set_position(position_header(position));
             }
         }
         // A list of Enterprise Manager's needs no store.

@@ -30,6 +30,7 @@ use crate::http::failures;
 use crate::http::layers::ASK_AGAIN;
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::remembered::{Answer, Asked, Basis};
 
 /// What a cancellation may end in.
 const CANCEL_PROBLEMS: &[&[Code]] = &[UPSTREAM_WRITE, &[Code::OperationFinished, Code::NotCancellable]];
@@ -162,12 +163,16 @@ async fn list_operations(
     context: OpContext,
     Query(query): Query<OperationQuery>,
     log: Log<OperationId>,
-) -> Result<Json<Page<Operation>>, Problem> {
-    let app = state.app();
-    let page = app
-        .operations(&context, &query.into(), log.from, log.size)
-        .await?;
-    Ok(log.page(state.links(), &page, |view| shown(&state, view)))
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let (app, filter) = (state.app(), query.into());
+    let basis = Basis::default().and_store(app.store_revision());
+    let making = async {
+        let page = app.operations(&context, &filter, log.from, log.size).await?;
+        Answer::json(&log.page(state.links(), &page, |view| shown(&state, view)).0)
+    };
+    let answer = state.answers().of(context.tenancy(), &asked, basis, making);
+    Ok(answer.await?.response(&asked))
 }
 
 /// Read an operation

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,6 +12,7 @@ use super::lists::{NumberedList, NumberedParams, one_order};
 use super::paths::SessionPath;
 use crate::api_types::page::Page;
 use crate::api_types::sessions::FailoverSession;
+use crate::app::sessions::SessionsRead;
 use crate::app::{OpContext, PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
@@ -19,6 +21,7 @@ use crate::http::answers::{STORED, UPSTREAM_READ};
 use crate::http::extract::{Choice, Choices, EnumParam, Id, Query, TimestampParam};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::remembered::{Answer, Asked, Basis};
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
@@ -151,12 +154,21 @@ async fn list_failover_sessions(
     Query(filter): Query<SessionFilter>,
     Query(order): Query<SessionOrder>,
     list: NumberedList,
-) -> Result<Json<Page<FailoverSession>>, Problem> {
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let (app, links) = (state.app(), state.links());
     let query = filter.on(list.request(Some(order.sort()?)));
-    let page = state.app().sessions(&context, &query).await?;
-    Ok(list.page(state.links(), &page, |session| {
-        FailoverSession::new(state.links(), session)
-    }))
+    let revision = app.store_revision();
+    let read = app.read_sessions(&context, &query).await?;
+    let sources = read.iter().map(SessionsRead::source).collect();
+    let basis = Basis::reads(sources).and_store(revision);
+    let basis = basis.filter(|_| read.is_none() || app.remembers_reads());
+    let making = async {
+        let page = app.sessions_on(&context, &query, read).await?;
+        Answer::json(&list.page(links, &page, |session| FailoverSession::new(links, session)))
+    };
+    let answer = state.answers().of(context.tenancy(), &asked, basis, making);
+    Ok(answer.await?.response(&asked))
 }
 
 /// Read a failover session

@@ -1,11 +1,13 @@
 //! A log line as one flat JSON object: `timestamp`, `level`, `target`, `message`, the event's fields, then the
 //! fields of the spans around it, innermost first, so that a request's id is on every line of that request.
 //!
-//! The subscriber's own JSON nests span fields; flat is what log stores index without set-up.
+//! The subscriber's own JSON nests span fields; flat is what log stores index without set-up. A line is written as it is
+//! read, without a tree: every request leaves one.
 
 use std::fmt;
+use std::io;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -14,19 +16,22 @@ use tracing_subscriber::{
     field::RecordFields,
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields,
-        format::{JsonFields, Writer},
+        format::Writer,
         time::{FormatTime as _, SystemTime},
     },
     registry::LookupSpan,
 };
 
-/// Span fields kept as JSON text; a type of its own, so that no other layer's text is mistaken for it.
+/// Span fields kept as members of a JSON object, each followed by a line break, which no member contains; a type of its own, so
+/// that no other layer's text is mistaken for it.
 #[derive(Default)]
-pub(super) struct Fields(JsonFields);
+pub(super) struct Fields;
 
 impl<'w> FormatFields<'w> for Fields {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
-        self.0.format_fields(writer, fields)
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut members = Members::new(&mut writer, "", "\n");
+        fields.record(&mut members);
+        members.result
     }
 
     fn add_fields(
@@ -34,11 +39,30 @@ impl<'w> FormatFields<'w> for Fields {
         current: &'w mut FormattedFields<Self>,
         fields: &tracing::span::Record<'_>,
     ) -> fmt::Result {
-        let mut all = parsed(&current.fields);
-        fields.record(&mut Collected(&mut all));
-        current.fields = Value::Object(all).to_string();
+        // The last value of a name counts.
+        let mut added = String::new();
+        let mut members = Members::new(&mut added, "", "\n");
+        fields.record(&mut members);
+        members.result?;
+        let kept = members_of(&current.fields)
+            .filter(|(name, _)| !members_of(&added).any(|(other, _)| other == *name));
+        let mut all = String::new();
+        for (_, member) in kept {
+            all.push_str(member);
+            all.push('\n');
+        }
+        all.push_str(&added);
+        current.fields = all;
         Ok(())
     }
+}
+
+/// The members of a text of [`Fields`], with their names.
+fn members_of(fields: &str) -> impl Iterator<Item = (&str, &str)> {
+    fields.lines().filter_map(|member| {
+        let (name, _) = member.strip_prefix('"')?.split_once('"')?;
+        Some((name, member))
+    })
 }
 
 /// One object per line.
@@ -54,76 +78,158 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut timestamp = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
-        let mut fields = Map::new();
-        event.record(&mut Collected(&mut fields));
-        let message = fields.shift_remove("message").unwrap_or_default();
-
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), timestamp.into());
-        line.insert("level".to_owned(), event.metadata().level().as_str().into());
-        line.insert("target".to_owned(), event.metadata().target().into());
-        line.insert("message".to_owned(), message);
-        let mut add = |more: Map<String, Value>| {
-            for (name, value) in more {
-                line.entry(name).or_insert(value);
-            }
+        writer.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut writer)?;
+        let metadata = event.metadata();
+        write!(writer, "\",\"level\":\"{}\",\"target\":", metadata.level())?;
+        value(&mut writer, metadata.target())?;
+        writer.write_str(",\"message\":")?;
+        let mut message = Message {
+            writer: &mut writer,
+            found: None,
         };
-        add(fields);
+        event.record(&mut message);
+        message.found.unwrap_or_else(|| writer.write_str("null"))?;
+        let mut members = Members::new(&mut writer, ",", "");
+        members.names.extend(["timestamp", "level", "target", "message"]);
+        event.record(&mut members);
+        let (mut names, result) = (members.names, members.result);
+        result?;
         for span in context
             .lookup_current()
             .iter()
             .flat_map(tracing_subscriber::registry::SpanRef::scope)
         {
-            if let Some(fields) = span.extensions().get::<FormattedFields<Fields>>() {
-                add(parsed(&fields.fields));
+            let extensions = span.extensions();
+            let Some(fields) = extensions.get::<FormattedFields<Fields>>() else {
+                continue;
+            };
+            // Names are the program's own, so that they outlive the line.
+            let own = span.metadata().fields();
+            for (name, member) in members_of(&fields.fields) {
+                let Some(name) = own.iter().map(|field| field.name()).find(|own| *own == name) else {
+                    continue;
+                };
+                if !names.contains(&name) {
+                    names.push(name);
+                    write!(writer, ",{member}")?;
+                }
             }
         }
-        writeln!(writer, "{}", Value::Object(line))
+        writer.write_str("}\n")
     }
 }
 
-fn parsed(text: &str) -> Map<String, Value> {
-    serde_json::from_str(text).unwrap_or_default()
+/// Writes a value as JSON.
+fn value(writer: &mut dyn fmt::Write, value: &(impl Serialize + ?Sized)) -> fmt::Result {
+    serde_json::to_writer(AsBytes(writer), value).map_err(|_| fmt::Error)
 }
 
-/// Puts the fields it is shown into a map.
-struct Collected<'a>(&'a mut Map<String, Value>);
+/// Takes the bytes of a writer of JSON, which are whole characters.
+struct AsBytes<'w>(&'w mut dyn fmt::Write);
 
-impl Collected<'_> {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+impl io::Write for AsBytes<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
+        self.0.write_str(text).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-impl Visit for Collected<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+/// Writes the fields it is shown as members, each name once.
+struct Members<'w> {
+    writer: &'w mut dyn fmt::Write,
+    before: &'static str,
+    after: &'static str,
+    names: Vec<&'static str>,
+    result: fmt::Result,
+}
+
+impl<'w> Members<'w> {
+    fn new(writer: &'w mut dyn fmt::Write, before: &'static str, after: &'static str) -> Self {
+        Self {
+            writer,
+            before,
+            after,
+            names: Vec::with_capacity(16),
+            result: Ok(()),
+        }
     }
 
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+    fn put(&mut self, field: &Field, shown: impl Serialize) {
+        let name = field.name();
+        if self.result.is_err() || self.names.contains(&name) {
+            return;
+        }
+        self.names.push(name);
+        self.result = write!(self.writer, "{}\"{name}\":", self.before)
+            .and_then(|()| value(self.writer, &shown))
+            .and_then(|()| self.writer.write_str(self.after));
     }
+}
 
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
+/// Writes the message alone.
+struct Message<'w, 'l> {
+    writer: &'w mut Writer<'l>,
+    found: Option<fmt::Result>,
+}
+
+impl Message<'_, '_> {
+    fn put(&mut self, field: &Field, shown: impl Serialize) {
+        if field.name() == "message" {
+            self.found = Some(value(self.writer, &shown));
+        }
     }
+}
 
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
-    }
+/// A value of a field as JSON has it; both visitors show them alike.
+macro_rules! shows_values {
+    ($visitor:ty) => {
+        impl Visit for $visitor {
+            fn record_f64(&mut self, field: &Field, value: f64) {
+                self.put(field, value);
+            }
 
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
-    }
+            fn record_i64(&mut self, field: &Field, value: i64) {
+                self.put(field, value);
+            }
 
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, crate::telemetry::chain(value));
-    }
+            fn record_u64(&mut self, field: &Field, value: u64) {
+                self.put(field, value);
+            }
 
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+            fn record_bool(&mut self, field: &Field, value: bool) {
+                self.put(field, value);
+            }
+
+            fn record_str(&mut self, field: &Field, value: &str) {
+                self.put(field, value);
+            }
+
+            fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+                self.put(field, crate::telemetry::chain(value));
+            }
+
+            fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+                self.put(field, Shown(value));
+            }
+        }
+    };
+}
+
+shows_values!(Members<'_>);
+shows_values!(Message<'_, '_>);
+
+/// What `Debug` shows, as a JSON string.
+struct Shown<'d>(&'d dyn fmt::Debug);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:?}", self.0))
     }
 }
 
@@ -132,9 +238,8 @@ mod tests {
     use parking_lot::Mutex;
     use std::sync::Arc;
 
+    use serde_json::{Map, Value};
     use tracing_subscriber::layer::SubscriberExt as _;
-
-    use super::*;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);

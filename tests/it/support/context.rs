@@ -6,7 +6,7 @@ use emgate::domain::access::{Caller, Scope};
 /// A request by a caller who holds every scope.
 pub fn operator() -> OpContext {
     OpContext {
-        caller: Caller {
+        caller: std::sync::Arc::new(Caller {
             name: Some("an operator".to_owned()),
             issuer: None,
             scopes: Scope::ALL.iter().copied().collect(),
@@ -14,8 +14,8 @@ pub fn operator() -> OpContext {
             token_id: None,
             expires_at: jiff::Timestamp::MAX,
             rules: Vec::new(),
-        },
-        request_id: "a-request".to_owned(),
+        }),
+        request_id: "a-request".into(),
         client: None,
         operation: OperationSlot::default(),
     }

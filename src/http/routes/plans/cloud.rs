@@ -1,6 +1,5 @@
 //! Failover plans of Veeam Cloud Connect tenants.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +21,7 @@ use crate::http::answers::UPSTREAM_READ;
 use crate::http::extract::{Conditions, Id, JsonValue, OptionalJson, Query};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::remembered::Asked;
 use crate::http::routes::lists::{NumberedList, NumberedParams};
 use crate::http::routes::paths::PlanPath;
 
@@ -74,8 +74,9 @@ async fn list_cloud_failover_plans(
     context: OpContext,
     Query(order): Query<PlanOrder>,
     page: NumberedList,
-) -> Result<Json<Page<Plan>>, Problem> {
-    list(&state, &context, PlanKind::Cloud, order, page).await
+    asked: Asked,
+) -> Result<Response, Problem> {
+    list(&state, &context, PlanKind::Cloud, order, page, &asked).await
 }
 
 /// Read a cloud failover plan
@@ -90,8 +91,9 @@ async fn get_cloud_failover_plan(
     context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    get(&state, &context, PlanKind::Cloud, &id, &conditions).await
+    get(&state, &context, PlanKind::Cloud, &id, &conditions, &asked).await
 }
 
 /// Edit a cloud failover plan

@@ -6,19 +6,16 @@ mod document;
 mod on_premises;
 mod rehearsal;
 
-use axum::Json;
 use axum::body::Bytes;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::lists::{NumberedList, one_order};
-use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
 use crate::app::plans::UnchangedPlan;
-use crate::app::{OpContext, Sort, SortField};
+use crate::app::{OpContext, Sort, SortField, Source};
 use crate::domain::id::EmId;
 use crate::domain::plan::PlanKind;
 use crate::http::HttpState;
@@ -26,6 +23,7 @@ use crate::http::answers::UPSTREAM_WRITE;
 use crate::http::codes::Code;
 use crate::http::extract::{Choice, Conditions, EnumParam, entity_tag};
 use crate::http::problem::Problem;
+use crate::http::remembered::{Answer, Asked, Basis};
 
 /// What an action may end in.
 const ACTION_PROBLEMS: &[&[Code]] = &[
@@ -96,12 +94,14 @@ async fn list(
     kind: PlanKind,
     order: PlanOrder,
     list: NumberedList,
-) -> Result<Json<Page<Plan>>, Problem> {
-    let page = state
-        .app()
-        .plans(context, kind, &list.request(order.sort()?))
-        .await?;
-    Ok(list.page(state.links(), &page, |plan| Plan::new(state.links(), plan)))
+    asked: &Asked,
+) -> Result<Response, Problem> {
+    let (app, links) = (state.app(), state.links());
+    let plans = app.plans(context, kind, &list.request(order.sort()?)).await?;
+    let basis = app.remembers_reads().then(|| Basis::reads(plans.sources()));
+    let making = async { Answer::json(&list.page(links, &plans.page(), |plan| Plan::new(links, plan))) };
+    let answer = state.answers().of(context.tenancy(), asked, basis, making);
+    Ok(answer.await?.response(asked))
 }
 
 async fn get(
@@ -110,12 +110,19 @@ async fn get(
     kind: PlanKind,
     id: &EmId,
     conditions: &Conditions,
+    asked: &Asked,
 ) -> Result<Response, Problem> {
     let plan = state.app().plan(context, kind, id).await?;
-    let bytes = representation(&Plan::new(state.links(), &plan))?;
-    let tag = entity_tag(&bytes);
-    let response = ([(CONTENT_TYPE, "application/json")], bytes).into_response();
-    Ok(conditions.tagged(&tag, response))
+    // Callers who are confined to tenants get an answer of Enterprise Manager's own each.
+    let is_shared = state.app().remembers_reads() && !context.tenancy().is_confined();
+    let basis = is_shared.then(|| Basis::reads(vec![Source(plan.clone())]));
+    let making = async {
+        let bytes = representation(&Plan::new(state.links(), &plan))?;
+        let tag = entity_tag(&bytes);
+        Ok(Answer::of(bytes).tagged(&tag))
+    };
+    let answer = state.answers().of(context.tenancy(), asked, basis, making);
+    Ok(answer.await?.unless_known(conditions, asked))
 }
 
 fn representation(plan: &Plan) -> Result<Bytes, Problem> {

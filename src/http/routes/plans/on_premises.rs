@@ -1,6 +1,5 @@
 //! On-premises failover plans: as cloud plans, without what Enterprise Manager does not offer (test, delete).
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +21,7 @@ use crate::http::answers::UPSTREAM_READ;
 use crate::http::extract::{Conditions, Id, JsonValue, Query};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::remembered::Asked;
 use crate::http::routes::lists::{NumberedList, NumberedParams};
 use crate::http::routes::paths::PlanPath;
 
@@ -64,8 +64,9 @@ async fn list_failover_plans(
     context: OpContext,
     Query(order): Query<PlanOrder>,
     page: NumberedList,
-) -> Result<Json<Page<Plan>>, Problem> {
-    list(&state, &context, PlanKind::OnPremises, order, page).await
+    asked: Asked,
+) -> Result<Response, Problem> {
+    list(&state, &context, PlanKind::OnPremises, order, page, &asked).await
 }
 
 /// Read an on-premises failover plan
@@ -80,8 +81,9 @@ async fn get_failover_plan(
     context: OpContext,
     Id(id): Id<EmId>,
     conditions: Conditions,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    get(&state, &context, PlanKind::OnPremises, &id, &conditions).await
+    get(&state, &context, PlanKind::OnPremises, &id, &conditions, &asked).await
 }
 
 /// Edit an on-premises failover plan
