@@ -5,20 +5,26 @@ use serde_json::{Map, Value};
 
 use super::{Error, FieldError};
 use crate::api_types;
+use crate::domain::evidence::objectives::Objectives;
 use crate::domain::links::Links;
 use crate::domain::plan::{Plan, PlanCommand, PlanEdit, PlanKind};
 use crate::text::json_pointer;
 use crate::transcode;
 
 /// What `body` changes on `plan`: it must hold every member, and those that may not change as they were read.
-pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
+pub(super) fn edit_of(
+    links: &Links,
+    plan: &Plan,
+    objectives: &Objectives,
+    body: &Value,
+) -> Result<PlanEdit, Error> {
     let Value::Object(fields) = body else {
         return Err(Error::invalid(
             "",
             "must be an object: the plan as it was read, with the changes applied",
         ));
     };
-    let current = serde_json::to_value(api_types::plans::Plan::new(links, plan))
+    let current = serde_json::to_value(api_types::plans::Plan::new(links, plan, objectives))
         .map_err(|_| Error::Internal("a plan could not be represented"))?;
     let editable: &'static [&'static str] = match plan.kind {
         PlanKind::Cloud => &["preFailoverCommand", "postFailoverCommand"],

@@ -109,6 +109,10 @@ actions! {
     StreamTicket = "stream.ticket", Done 201, ["createStreamTicket"];
     /// A ticket for reading an operation was issued, with the answer to the request for it.
     OperationTicket = "operation.ticket", Done, [];
+    /// The objectives of a plan were set.
+    ObjectivesSet = "plan.objectives", Done 200, ["setCloudFailoverPlanObjectives", "setFailoverPlanObjectives"];
+    /// A revision of a recovery report was made; the row has its digest and answers no request.
+    ReportMade = "report.made", Done, [];
     /// A request was refused for lack of a right.
     RequestForbidden = "request.forbidden", Refused 403, [];
     /// A request had no valid token. One row a minute for each address.

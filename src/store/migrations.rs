@@ -30,6 +30,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (16, "formats", include_str!("migrations/0016_formats.sql")),
     (17, "streams", include_str!("migrations/0017_streams.sql")),
     (18, "attempts", include_str!("migrations/0018_attempts.sql")),
+    (20, "evidence", include_str!("migrations/0020_evidence.sql")),
 ];
 
 /// Brings the tables up to date.

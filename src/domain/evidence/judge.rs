@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::clocks::{At, Em, Span, across};
 use super::finding::{Finding, FindingCode};
 use super::measure::{Absence, Judged, Measure, Source, Verdict};
-use super::run::{PointFacts, Run};
+use super::run::{PointFacts, Run, RunAction};
 use crate::domain::id::EmId;
-use crate::domain::plan::{ActionKind, PlanKind};
+use crate::domain::plan::PlanKind;
 use crate::domain::session::{MachineFacts, SessionResult};
 use crate::domain::words::words;
 
@@ -31,7 +31,7 @@ words! {
 words! {
     /// Which figure is held against the target of the recovery time.
     pub enum HeldAgainst {
-        /// The plan's recovery time: of tests.
+        /// The plan's recovery time: of tests, and of what was started elsewhere.
         PlanRta = "rta",
         /// From the request to the last machine: of real failovers.
         EndToEnd = "endToEnd",
@@ -261,7 +261,7 @@ fn figures_of(run: &Run<'_>, wanted: &Wanted<'_>, namesakes: Option<&Namesakes<'
     let (point, estimated) = match (&point_id, run.session) {
         (Some(id), _) => (run.points.get(id), false),
         (None, Some(_)) => (None, false),
-        (None, None) => (run.newest.get(wanted.name), true),
+        (None, None) => (newest_of(run, wanted.name), true),
     };
     let made: Result<At<Em>, Absence> = match (point.and_then(|point| point.created_at), &point_id) {
         (Some(made), _) => Ok(At::new(made)),
@@ -291,6 +291,11 @@ fn figures_of(run: &Run<'_>, wanted: &Wanted<'_>, namesakes: Option<&Namesakes<'
         rpa: Judged::new(if estimated { rpa.estimated() } else { rpa }, rpo),
         bound: Measure::new(bound, Source::ReplicaPoints),
     }
+}
+
+fn newest_of<'a>(run: &Run<'a>, name: &str) -> Option<&'a PointFacts> {
+    let found = run.newest.iter().find(|(own, _)| own == name);
+    found.map(|(_, point)| point)
 }
 
 /// How old a restore point was when it was needed: at the incident, else at the start.
@@ -379,12 +384,10 @@ fn plan_figures(run: &Run<'_>, machines: &[MachineFigures]) -> PlanFigures {
             .map_or_else(|| without_session(run), |_| Absence::NoTime)),
         (Some(checked), Some(started)) => Ok(across(checked, started)),
     };
-    let undone = || {
-        if run.action == ActionKind::Test {
-            Absence::TestOnly
-        } else {
-            Absence::StillFailedOver
-        }
+    let undone = || match run.action {
+        RunAction::Test => Absence::TestOnly,
+        RunAction::Start => Absence::StillFailedOver,
+        RunAction::Unknown => Absence::NoOperation,
     };
     let on_replica = match (run.undo, last_at) {
         (None, _) => Err(undone()),
@@ -401,9 +404,9 @@ fn plan_figures(run: &Run<'_>, machines: &[MachineFigures]) -> PlanFigures {
             .ok_or(Absence::Running),
     };
     let (held, against) = match (run.action, run.incident_at) {
-        (ActionKind::Test, _) => (HeldAgainst::PlanRta, rta),
-        (_, Some(_)) => (HeldAgainst::SinceIncident, since_incident),
-        (_, None) => (HeldAgainst::EndToEnd, end_to_end),
+        (RunAction::Test | RunAction::Unknown, _) => (HeldAgainst::PlanRta, rta),
+        (RunAction::Start, Some(_)) => (HeldAgainst::SinceIncident, since_incident),
+        (RunAction::Start, None) => (HeldAgainst::EndToEnd, end_to_end),
     };
     PlanFigures {
         rto: Judged::new(against, run.objectives.rto_seconds),

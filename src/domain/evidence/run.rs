@@ -8,8 +8,21 @@ use serde::{Deserialize, Serialize};
 use super::clocks::{At, Caller, Em, Gateway};
 use super::objectives::Objectives;
 use crate::domain::id::EmId;
-use crate::domain::plan::{ActionKind, PlanKind, PlanMachine};
+use crate::domain::plan::{PlanKind, PlanMachine};
 use crate::domain::session::SessionFacts;
+use crate::domain::words::words;
+
+words! {
+    /// What was done with the plan.
+    pub enum RunAction {
+        /// It was tested.
+        Test = "test",
+        /// It was started.
+        Start = "start",
+        /// One of both: Enterprise Manager does not tell which of a session that was started elsewhere.
+        Unknown = "unknown",
+    }
+}
 
 /// A restore point as it was read at EM, kept since EM may remove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +41,7 @@ pub struct PointFacts {
 }
 
 /// By how much EM's clock is ahead of the gateway's, and how far that may be off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockDifference {
     /// How far EM's clock is ahead; negative when it is behind.
     pub ahead: SignedDuration,
@@ -66,7 +79,7 @@ pub struct Undo {
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
     /// A test or a start.
-    pub action: ActionKind,
+    pub action: RunAction,
     /// The kind of plan.
     pub kind: PlanKind,
     /// The machines of the plan when the failover was requested; none when the plan is not known.
@@ -78,7 +91,7 @@ pub struct Run<'a> {
     /// Restore points that the session used, by id.
     pub points: &'a HashMap<EmId, PointFacts>,
     /// Of plans without sessions, the newest restore point of each machine at the time of the request, by name.
-    pub newest: &'a HashMap<String, PointFacts>,
+    pub newest: &'a [(String, PointFacts)],
     /// The bound of the restore points.
     pub before: Option<At<Caller>>,
     /// When the incident began, as the caller says.

@@ -11,9 +11,9 @@ use super::finding::FindingCode;
 use super::judge::{HeldAgainst, Judgement, Outcome, judge};
 use super::measure::{Absence, Judged, Measure, Verdict};
 use super::objectives::{MachineObjectives, Objectives};
-use super::run::{ClockDifference, Course, PointFacts, Run, Undo};
+use super::run::{ClockDifference, Course, PointFacts, Run, RunAction, Undo};
 use crate::domain::id::EmId;
-use crate::domain::plan::{ActionKind, PlanKind, PlanMachine, Reference};
+use crate::domain::plan::{PlanKind, PlanMachine, Reference};
 use crate::domain::session::{MachineFacts, SessionFacts, SessionResult, SessionState};
 
 /// When the session starts, by EM's clock.
@@ -94,7 +94,7 @@ fn point(place: usize, age_seconds: i64) -> (EmId, PointFacts) {
 
 /// A test of a cloud plan, with nothing known beside the session.
 struct Scene {
-    action: ActionKind,
+    action: RunAction,
     plan: Vec<PlanMachine>,
     session: SessionFacts,
     points: HashMap<EmId, PointFacts>,
@@ -120,7 +120,7 @@ impl Scene {
             .enumerate()
             .filter_map(|(place, row)| Some(point(place, row.3?)));
         Self {
-            action: ActionKind::Test,
+            action: RunAction::Test,
             plan: planned(plan),
             session: session(machines.collect()),
             points: points.collect(),
@@ -145,7 +145,7 @@ impl Scene {
             session: Some(&self.session),
             lost: false,
             points: &self.points,
-            newest: &HashMap::new(),
+            newest: &[],
             before: self.before.map(At::<Caller>::new),
             incident_at: self.incident_at.map(At::<Caller>::new),
             objectives: &self.objectives,
@@ -305,7 +305,7 @@ fn course(ahead_seconds: i64) -> Course {
 #[case(-3600)]
 fn a_clock_that_is_off_changes_no_recovery_time(#[case] ahead: i64) {
     let mut scene = Scene::of(&["a"], &[("a", Some(100_000), OK, Some(60))]);
-    scene.action = ActionKind::Start;
+    scene.action = RunAction::Start;
     scene.course = Some(course(ahead));
     scene.clock = Some(ClockDifference {
         ahead: SignedDuration::from_secs(ahead),
@@ -330,7 +330,7 @@ fn a_clock_that_is_off_changes_no_recovery_time(#[case] ahead: i64) {
 #[test]
 fn the_way_back_is_measured_by_the_undo() {
     let mut scene = Scene::of(&["a"], &[("a", Some(100_000), OK, Some(60))]);
-    scene.action = ActionKind::Start;
+    scene.action = RunAction::Start;
     assert_eq!(
         millis(&scene.judged().plan.returned),
         Err(Absence::StillFailedOver)
@@ -346,12 +346,12 @@ fn the_way_back_is_measured_by_the_undo() {
 
 #[test]
 fn an_on_premises_plan_is_measured_by_its_task() {
-    let newest = HashMap::from([("a".to_owned(), point(0, 600).1)]);
+    let newest = [("a".to_owned(), point(0, 600).1)];
     let objectives = Objectives::default();
     let plan = planned(&["a"]);
     let done = At::<Gateway>::new(after(30_000));
     let judged = judge(&Run {
-        action: ActionKind::Start,
+        action: RunAction::Start,
         kind: PlanKind::OnPremises,
         machines: Some(&plan),
         session: None,
@@ -432,7 +432,7 @@ proptest! {
             scene.session.machines.push(row);
             scene.points.extend(age.map(|age| point(place, age)));
         }
-        scene.action = if is_test { ActionKind::Test } else { ActionKind::Start };
+        scene.action = if is_test { RunAction::Test } else { RunAction::Start };
         scene.incident_at = incident.map(after);
         scene.objectives = Objectives { rto_seconds: rto, rpo_seconds: rpo, ..Objectives::default() };
         scene.course = Some(course(ahead));

@@ -12,6 +12,7 @@ mod pages;
 mod paths;
 mod plans;
 mod reply;
+mod reports;
 mod sessions;
 mod streams;
 mod webhooks;
@@ -31,6 +32,7 @@ pub(super) fn all() -> OpenApiRouter<HttpState> {
         .merge(streams::routes())
         .merge(webhooks::routes())
         .merge(em::routes())
+        .merge(reports::routes())
         .merge(audit::routes())
         .merge(identity::routes())
         .merge(meta::routes())

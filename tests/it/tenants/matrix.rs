@@ -52,6 +52,7 @@ enum About {
 
 const ROWS: &[(&str, About)] = &[
     ("getProtectedResource", About::Open),
+    ("getReportKeys", About::Open),
     ("getHealth", About::Open),
     ("getMetrics", About::Open),
     ("getOpenapi", About::Open),
@@ -67,6 +68,12 @@ const ROWS: &[(&str, About)] = &[
     ("startCloudFailoverPlan", About::Plan),
     ("testCloudFailoverPlan", About::Plan),
     ("undoCloudFailoverPlan", About::Plan),
+    ("getCloudFailoverPlanObjectives", About::Plan),
+    ("setCloudFailoverPlanObjectives", About::Plan),
+    ("getFailoverPlanObjectives", About::OnPremisesPlan),
+    ("setFailoverPlanObjectives", About::OnPremisesPlan),
+    ("getOperationReport", About::Operation),
+    ("getFailoverSessionReport", About::Session),
     ("listFailoverPlans", About::NobodysList),
     ("getFailoverPlan", About::OnPremisesPlan),
     ("updateFailoverPlan", About::OnPremisesPlan),
@@ -177,6 +184,9 @@ impl World {
             "replaceWebhookEndpoint" => request.json(&json!({"url": self.receiver.url()})),
             "recoverWebhookEndpoint" | "replayWebhookEndpoint" => {
                 request.json(&json!({"since": "2026-01-01T00:00:00Z"}))
+            }
+            "setCloudFailoverPlanObjectives" | "setFailoverPlanObjectives" => {
+                request.json(&json!({"rtoSeconds": 3600}))
             }
             "createWebhookEndpoint" => request.json(&json!({"url": self.receiver.url()})),
             "updateWebhookEndpoint" => request

@@ -3,6 +3,7 @@
 mod call;
 mod cloud;
 mod document;
+mod objectives;
 mod on_premises;
 mod rehearsal;
 
@@ -18,7 +19,7 @@ use super::lists::{NumberedList, one_order};
 use crate::api_types::page::Page;
 use crate::api_types::plans::Plan;
 use crate::app::plans::UnchangedPlan;
-use crate::app::{OpContext, Sort, SortField};
+use crate::app::{self, OpContext, Sort, SortField};
 use crate::domain::id::EmId;
 use crate::domain::plan::PlanKind;
 use crate::http::HttpState;
@@ -46,6 +47,7 @@ const EDIT_PROBLEMS: &[&[Code]] = &[
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
+        .merge(objectives::routes())
         .merge(cloud::routes())
         .merge(on_premises::routes())
 }
@@ -101,7 +103,16 @@ async fn list(
         .app()
         .plans(context, kind, &list.request(order.sort()?))
         .await?;
-    Ok(list.page(state.links(), &page, |plan| Plan::new(state.links(), plan)))
+    let objectives = state.app().objectives_of(context, &page.items).await?;
+    let numbered = app::Page {
+        items: page.items.into_iter().zip(objectives).collect(),
+        number: page.number,
+        size: page.size,
+        total: page.total,
+    };
+    Ok(list.page(state.links(), &numbered, |(plan, objectives)| {
+        Plan::new(state.links(), plan, objectives)
+    }))
 }
 
 async fn get(
@@ -112,7 +123,12 @@ async fn get(
     conditions: &Conditions,
 ) -> Result<Response, Problem> {
     let plan = state.app().plan(context, kind, id).await?;
-    let bytes = representation(&Plan::new(state.links(), &plan))?;
+    let objectives = state
+        .app()
+        .objectives_of(context, std::slice::from_ref(&plan))
+        .await?;
+    let objectives = objectives.into_iter().next().unwrap_or_default();
+    let bytes = representation(&Plan::new(state.links(), &plan, &objectives))?;
     let tag = entity_tag(&bytes);
     let response = ([(CONTENT_TYPE, "application/json")], bytes).into_response();
     Ok(conditions.tagged(&tag, response))
@@ -132,7 +148,8 @@ fn representation(plan: &Plan) -> Result<Bytes, Problem> {
 fn unchanged(state: &HttpState, conditions: &Conditions) -> Option<UnchangedPlan> {
     let links = state.links().clone();
     let tags = conditions.expected()?.to_vec();
-    Some(Box::new(move |plan| {
-        representation(&Plan::new(&links, plan)).is_ok_and(|bytes| tags.contains(&entity_tag(&bytes)))
+    Some(Box::new(move |plan, objectives| {
+        representation(&Plan::new(&links, plan, objectives))
+            .is_ok_and(|bytes| tags.contains(&entity_tag(&bytes)))
     }))
 }

@@ -1,0 +1,147 @@
+//! Reports as callers read them: by the operation or by the session, in any revision and format.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::app::{App, Error, OpContext};
+use crate::domain::access::Tenancy;
+use crate::domain::evidence::asked::Asked;
+use crate::domain::id::{EmId, OperationId};
+use crate::domain::session::SessionPhase;
+use crate::reports::{self, Format};
+use crate::store::evidence::{ReportKey, RunRecord, RunState, StoredReport};
+
+const NO_REPORT: Error = Error::NotFound {
+    what: "a report: only tests and starts of failover plans have one",
+};
+const NO_REVISION: Error = Error::NotFound {
+    what: "this revision of the report",
+};
+
+/// A report as a file.
+#[derive(Debug, Clone)]
+pub struct ReportFile {
+    /// Its name, with ending.
+    pub name: String,
+    /// What it is.
+    pub format: Format,
+    /// Its content.
+    pub bytes: Bytes,
+    /// Which revision.
+    pub revision: i64,
+}
+
+impl App {
+    /// The report of an operation: the last revision, or the one asked for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::OperationRunning`], [`Error::Store`].
+    pub async fn operation_report(
+        &self,
+        context: &OpContext,
+        id: OperationId,
+        revision: Option<i64>,
+        format: Format,
+    ) -> Result<ReportFile, Error> {
+        let run = match self.store.run_of_operation(id, context.tenancy()).await? {
+            Some(run) => run,
+            None => self.late_run(context, id).await?,
+        };
+        self.report_file(&run, revision, format).await
+    }
+
+    /// The report of a session, wherever it was started.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::OperationRunning`], [`Error::SessionRunning`], [`Error::Store`].
+    pub async fn session_report(
+        &self,
+        context: &OpContext,
+        id: &EmId,
+        revision: Option<i64>,
+        format: Format,
+    ) -> Result<ReportFile, Error> {
+        let tenancy = context.tenancy();
+        let ids = std::slice::from_ref(id);
+        if let Some((_, operation, _)) = self.store.operations_behind(ids, tenancy).await?.pop() {
+            return self.operation_report(context, operation, revision, format).await;
+        }
+        let kept = self.store.run_of_session(id, tenancy).await?;
+        let session = self.store.sessions_known(ids, tenancy).await?.pop();
+        if let Some(open) = session
+            .as_ref()
+            .filter(|session| session.phase == SessionPhase::Open)
+        {
+            return Err(Error::SessionRunning(open.facts.id.clone()));
+        }
+        let run = match (kept, session) {
+            (Some(run), _) => run,
+            // What the plan was then is not known.
+            (None, Some(session)) => self.keep_foreign(&session, false).await?,
+            (None, None) => {
+                return Err(Error::NotFound {
+                    what: "the failover session",
+                });
+            }
+        };
+        self.report_file(&run, revision, format).await
+    }
+
+    /// The keys that sign reports, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn report_keys(&self) -> Result<Vec<ReportKey>, Error> {
+        Ok(self.store.report_keys().await?)
+    }
+
+    /// What is kept of an operation that an earlier version recorded.
+    async fn late_run(&self, context: &OpContext, id: OperationId) -> Result<RunRecord, Error> {
+        let found = self.store.operation(id, context.tenancy()).await?;
+        let operation = found.ok_or(Error::NotFound {
+            what: "the operation",
+        })?;
+        let run = self.run_of(&operation, Asked::default()).ok_or(NO_REPORT)?;
+        let mut tx = self.store.begin().await?;
+        tx.insert_run(&run, operation.plan.as_ref()).await?;
+        tx.commit().await?;
+        let kept = self.store.run_of_operation(id, &Tenancy::All).await?;
+        kept.ok_or(Error::Internal(
+            "what was kept of an operation vanished from the store",
+        ))
+    }
+
+    async fn report_file(
+        &self,
+        run: &RunRecord,
+        revision: Option<i64>,
+        format: Format,
+    ) -> Result<ReportFile, Error> {
+        let made = match run.state {
+            RunState::Reported => None,
+            RunState::Open | RunState::Due => {
+                // A caller who goes away leaves no half of it behind.
+                let (app, run) = (self.clone(), run.clone());
+                let making = self.tasks.spawn(async move { app.make_report(&run).await });
+                making
+                    .await
+                    .map_err(|_| Error::Internal("the making of a report was broken off"))??
+            }
+        };
+        let wanted = |made: &StoredReport| revision.is_none_or(|revision| revision == made.revision);
+        let report = match made.filter(wanted) {
+            Some(made) => made,
+            None => self.store.report(run.id, revision).await?.ok_or(NO_REVISION)?,
+        };
+        let unreadable = |_| Error::Internal("a report could not be shown");
+        let value: Value =
+            serde_json::from_str(&report.body).map_err(|_| Error::Internal("a report could not be read"))?;
+        let bytes = reports::render(format, &report.body).map_err(unreadable)?;
+        Ok(ReportFile {
+            name: format!("{}.{}", reports::file_stem(&value), format.word()),
+            format,
+            bytes: bytes.into(),
+            revision: report.revision,
+        })
+    }
+}
