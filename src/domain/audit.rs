@@ -111,8 +111,6 @@ actions! {
     OperationTicket = "operation.ticket", Done, [];
     /// The objectives of a plan were set.
     ObjectivesSet = "plan.objectives", Done 200, ["setCloudFailoverPlanObjectives", "setFailoverPlanObjectives"];
-    /// A revision of a recovery report was made; the row has its digest and answers no request.
-    ReportMade = "report.made", Done, [];
     /// A request was refused for lack of a right.
     RequestForbidden = "request.forbidden", Refused 403, [];
     /// A request had no valid token. One row a minute for each address.

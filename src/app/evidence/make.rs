@@ -1,4 +1,4 @@
-//! A report of what was kept: judged, signed, and written with its event and its row in the audit log, in one transaction.
+//! A report of what was kept: judged, signed, and written with its event in one transaction.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,8 @@ use crate::api_types::events::report_ready;
 use crate::api_types::reports::RecoveryReport;
 use crate::api_types::reports::build::{CleanUp, Material, Recorded};
 use crate::api_types::reports::figures::PastTest;
-use crate::app::audit::Told;
 use crate::app::{App, Error};
 use crate::domain::access::Tenancy;
-use crate::domain::audit::{Actor, AuditAction, AuditEntry, AuditTenant, target_of};
 use crate::domain::evidence::clocks::{At, Span};
 use crate::domain::evidence::judge::judge;
 use crate::domain::evidence::run::{Course, PointFacts, Run, RunAction, Undo};
@@ -179,20 +177,6 @@ impl App {
         if !tx.insert_report(new).await? {
             return Ok(false);
         }
-        let told = Told::default()
-            .with("reportId", run.id.to_string().as_str())
-            .with("revision", new.report.revision.to_string().as_str())
-            .with("digest", new.report.digest.as_str());
-        tx.append_audit(AuditEntry {
-            actor: Actor::default(),
-            action: AuditAction::ReportMade,
-            target: known.operation.as_ref().and_then(target_of),
-            tenant: AuditTenant::of_plan(plan),
-            operation: run.operation,
-            request_id: None,
-            ended: None,
-            details: told.details,
-        });
         let session = known.session.as_ref().map(|record| Session {
             facts: record.facts.clone(),
             plan: plan.cloned(),
