@@ -98,6 +98,22 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// Verifies the content of a file with the keys that a gateway told: the verdict and the digest, or all faults.
+///
+/// # Errors
+/// The faults, in one line.
+pub fn check(content: &[u8], keys: &Value) -> Result<String, String> {
+    let keys = listed(keys).ok_or("the gateway told no keys")?;
+    match verify(content, &keys, false) {
+        Ok(verified) => Ok(format!("{}, {}", verified.verdict, verified.digest)),
+        Err(faults) => Err(faults
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")),
+    }
+}
+
 fn good(name: &str, verified: &Verified) -> String {
     let page = match verified.page_compared {
         Some(true) => ", page compared",

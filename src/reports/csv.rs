@@ -73,23 +73,61 @@ impl Place {
     }
 }
 
+/// Columns of the programme; all are in the plan's row.
+const PROGRAMME: &[(&str, Place)] = &[
+    ("plan_id", Place::Machine("/plan/id")),
+    ("plan_name", Place::Machine("/plan/name")),
+    ("tenant", Place::Machine("/plan/tenant/name")),
+    ("tests", Place::Machine("/tests")),
+    ("last_test_at", Place::Machine("/lastTest/at")),
+    ("last_verdict", Place::Machine("/lastTest/verdict")),
+    ("last_result", Place::Machine("/lastTest/result")),
+    ("last_rta_seconds", Place::MachineSeconds("/lastTest/rtaMs")),
+    ("last_rpa_seconds", Place::MachineSeconds("/lastTest/rpaMs")),
+    ("last_report_id", Place::Machine("/lastTest/reportId")),
+    ("days_since", Place::Machine("/daysSince")),
+    ("test_every_days", Place::Machine("/testEveryDays")),
+    ("overdue", Place::Machine("/overdue")),
+    ("rto_target_seconds", Place::Machine("/rtoSeconds")),
+    ("rpo_target_seconds", Place::Machine("/rpoSeconds")),
+    ("owner", Place::Machine("/owner")),
+    ("population", Place::Report("/population")),
+    ("generated_at", Place::Report("/generatedAt")),
+];
+
 /// The table; a report without machines has one row.
 ///
 /// # Errors
 /// [`Error::Table`], in theory.
 pub fn table(report: &Value) -> Result<Vec<u8>, Error> {
+    let machines = report.get("machines").and_then(Value::as_array);
+    let none = [Value::Null];
+    let machines = machines.map_or(&none[..], Vec::as_slice);
+    rows(
+        COLUMNS,
+        report,
+        if machines.is_empty() { &none } else { machines },
+    )
+}
+
+/// The programme as a table: a row for each plan.
+///
+/// # Errors
+/// [`Error::Table`], in theory.
+pub fn programme(programme: &Value) -> Result<Vec<u8>, Error> {
+    let plans = programme.get("items").and_then(Value::as_array);
+    rows(PROGRAMME, programme, plans.map_or(&[], Vec::as_slice))
+}
+
+fn rows(columns: &[(&str, Place)], whole: &Value, rows: &[Value]) -> Result<Vec<u8>, Error> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer("\u{feff}".as_bytes().to_vec());
     writer
-        .write_record(COLUMNS.iter().map(|(name, _)| *name))
+        .write_record(columns.iter().map(|(name, _)| *name))
         .map_err(|_| Error::Table)?;
-    let machines = report.get("machines").and_then(Value::as_array);
-    let none = [Value::Null];
-    let machines = machines.map_or(&none[..], Vec::as_slice);
-    let machines = if machines.is_empty() { &none[..] } else { machines };
-    for machine in machines {
-        let cells = COLUMNS.iter().map(|(_, place)| place.cell(report, machine));
+    for row in rows {
+        let cells = columns.iter().map(|(_, place)| place.cell(whole, row));
         writer.write_record(cells).map_err(|_| Error::Table)?;
     }
     writer.into_inner().map_err(|_| Error::Table)

@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod figures;
+pub mod programme;
 pub mod sources;
 
 use std::collections::BTreeMap;

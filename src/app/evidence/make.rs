@@ -111,6 +111,7 @@ impl App {
             rpa_ms: judgement.plan.rpa.measure().figure().ok().map(Span::millis),
             machines: i64::try_from(judgement.plan.machines).unwrap_or(i64::MAX),
             ended_at: Some(ended_at(&known, made_at)),
+            executed: is_executed(&known),
             returned: undo
                 .as_ref()
                 .is_some_and(|undo| undo.state == OperationState::Finished),
@@ -176,6 +177,11 @@ impl App {
         let mut tx = self.store.begin().await?;
         if !tx.insert_report(new).await? {
             return Ok(false);
+        }
+        if !new.executed {
+            // What EM refused for certain, or was never sent, makes no event.
+            tx.commit().await?;
+            return Ok(true);
         }
         let session = known.session.as_ref().map(|record| Session {
             facts: record.facts.clone(),
@@ -280,6 +286,14 @@ fn result_of(known: &Known) -> Option<String> {
     })
 }
 
+/// Whether EM acted on it, or may have.
+fn is_executed(known: &Known) -> bool {
+    known.session.is_some()
+        || known.operation.as_ref().is_some_and(|operation| {
+            operation.state == OperationState::Unknown || operation.result_source.is_some()
+        })
+}
+
 fn ended_at(known: &Known, now: Timestamp) -> Timestamp {
     let session = known.session.as_ref().and_then(|session| session.facts.ended_at);
     let operation = known
@@ -349,7 +363,7 @@ fn course(run: &RunRecord, operation: &Operation, look_every: std::time::Duratio
     }
 }
 
-fn past_test(past: &PastRun) -> PastTest {
+pub(super) fn past_test(past: &PastRun) -> PastTest {
     PastTest {
         report_id: past.id.to_string(),
         operation_id: past.operation.map(|id| id.to_string()),

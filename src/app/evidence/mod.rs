@@ -8,14 +8,17 @@
 //! | `make` | a report of what was kept, signed, with its event, in one transaction |
 //! | `recorder` | the worker that does both for every failover |
 //! | `read` | reports as callers read them |
+//! | `programme` | all plans with their last tests |
 
 mod asked;
 mod gather;
 mod make;
 mod objectives;
+mod programme;
 mod read;
 mod recorder;
 
 pub use crate::store::evidence::ReportKey as Key;
-pub use read::ReportFile;
+pub use programme::ProgrammeQuery;
+pub use read::{ReportFile, programme_table};
 pub use recorder::Recorder;

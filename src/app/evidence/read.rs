@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::api_types::reports::programme::RecoveryProgramme;
 use crate::app::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::asked::Asked;
@@ -78,13 +79,21 @@ impl App {
             (Some(run), _) => run,
             // What the plan was then is not known.
             (None, Some(session)) => self.keep_foreign(&session, false).await?,
-            (None, None) => {
-                return Err(Error::NotFound {
-                    what: "the failover session",
-                });
-            }
+            (None, None) => return Err(self.not_observed(context, id).await),
         };
         self.report_file(&run, revision, format).await
+    }
+
+    /// Why there is no report of a session that was not observed: EM may show it already.
+    async fn not_observed(&self, context: &OpContext, id: &EmId) -> Error {
+        let shown = !context.tenancy().is_confined() && self.em.session(id).await.is_ok();
+        if shown {
+            Error::SessionRunning(id.clone())
+        } else {
+            Error::NotFound {
+                what: "the failover session",
+            }
+        }
     }
 
     /// The keys that sign reports, the newest first.
@@ -145,3 +154,14 @@ impl App {
         })
     }
 }
+
+/// The programme as a table.
+///
+/// # Errors
+/// [`Error::Internal`], in theory.
+pub fn programme_table(programme: &RecoveryProgramme) -> Result<Vec<u8>, Error> {
+    let value = serde_json::to_value(programme).map_err(|_| UNSHOWN)?;
+    reports::csv::programme(&value).map_err(|_| UNSHOWN)
+}
+
+const UNSHOWN: Error = Error::Internal("the programme could not be shown");

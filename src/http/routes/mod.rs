@@ -11,6 +11,7 @@ mod operations;
 mod pages;
 mod paths;
 mod plans;
+mod programme;
 mod reply;
 mod reports;
 mod sessions;
@@ -33,6 +34,7 @@ pub(super) fn all() -> OpenApiRouter<HttpState> {
         .merge(webhooks::routes())
         .merge(em::routes())
         .merge(reports::routes())
+        .merge(programme::routes())
         .merge(audit::routes())
         .merge(identity::routes())
         .merge(meta::routes())

@@ -41,6 +41,8 @@ pub struct NewReport {
     pub machines: i64,
     /// When the failover ended.
     pub ended_at: Option<Timestamp>,
+    /// Whether EM acted on it; what was refused, rejected or never sent is no test.
+    pub executed: bool,
     /// Whether the undo that followed is in it.
     pub returned: bool,
 }
@@ -69,7 +71,7 @@ impl Tx {
         }
         sqlx::query(
             "update recovery_runs set state = 'reported', revision = $2, outcome = $3, result = $4, rta_ms = $5, \
-             rpa_ms = $6, machines = $7, ended_at = $8, returned = $9 where id = $1",
+             rpa_ms = $6, machines = $7, ended_at = $8, returned = $9, executed = $10 where id = $1",
         )
         .bind(new.run.to_string())
         .bind(new.report.revision)
@@ -80,6 +82,7 @@ impl Tx {
         .bind(new.machines)
         .bind(new.ended_at.map(micros))
         .bind(i64::from(new.returned))
+        .bind(i64::from(new.executed))
         .execute(self.connection())
         .await?;
         if let Some(session) = &new.session {

@@ -1,5 +1,7 @@
 //! What is kept of each failover from its request on, and what its last report said.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
@@ -203,7 +205,7 @@ impl Store {
         rows.first().map(run_from).transpose()
     }
 
-    /// Failovers that ended and lack a report, or the last one that is due: those of operations that ended, those to be
+    /// Failovers that ended and lack a report, or the last one that is due: those of operations on which EM acted or may have, those to be
     /// reported anew, and starts that were undone since. Oldest first.
     ///
     /// # Errors
@@ -212,7 +214,8 @@ impl Store {
         let ended = format!(
             "select {COLUMNS} from recovery_runs where upstream_id = $1 and (state = 'due' or (state = 'open' and \
              operation_id is not null and exists (select 1 from operations o where o.id = recovery_runs.operation_id \
-             and o.state in ('finished', 'unknown')))) and state <> 'reported' order by started_at limit $2"
+             and (o.state = 'unknown' or (o.state = 'finished' and (o.session_key is not null \
+             or o.result_source is not null)))))) and state <> 'reported' order by started_at limit $2"
         );
         let undone = format!(
             "select {COLUMNS} from recovery_runs where upstream_id = $1 and action = 'start' and returned = 0 \
@@ -294,7 +297,7 @@ impl Store {
         let rows = sqlx::query(
             "select id, operation_id, session_key, started_at, outcome, result, rta_ms, rpa_ms, machines, asked \
              from recovery_runs where upstream_id = $1 and plan_key = $2 and started_at < $3 and action <> 'start' \
-             and revision > 0 order by started_at desc limit $4",
+             and revision > 0 and executed = 1 order by started_at desc limit $4",
         )
         .bind(UPSTREAM)
         .bind(plan.key())
@@ -303,6 +306,33 @@ impl Store {
         .fetch_all(self.reader())
         .await?;
         self.read_rows(RUNS, &rows, past_from)
+    }
+
+    /// The last test of each plan, and how many there were from one moment to another, by the plans' keys.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn tests_of_plans(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<HashMap<String, (PastRun, i64)>, Error> {
+        let rows = sqlx::query(
+            "select r.id, r.operation_id, r.session_key, r.started_at, r.outcome, r.result, r.rta_ms, r.rpa_ms, r.machines, \
+             r.asked, r.plan_key, t.tests from recovery_runs r join (select plan_key, max(started_at) as last, \
+             sum(case when started_at >= $2 and started_at < $3 then 1 else 0 end) as tests from recovery_runs \
+             where upstream_id = $1 and plan_key is not null and action <> 'start' and revision > 0 and executed = 1 \
+             group by plan_key) t on t.plan_key = r.plan_key and t.last = r.started_at \
+             where r.upstream_id = $1 and r.action <> 'start' and r.revision > 0 and r.executed = 1",
+        )
+        .bind(UPSTREAM)
+        .bind(micros(from))
+        .bind(micros(to))
+        .fetch_all(self.reader())
+        .await?;
+        let read = |row: &AnyRow| Ok((row.text("plan_key")?, (past_from(row)?, row.int("tests")?)));
+        let found: Vec<(String, (PastRun, i64))> = self.read_rows(RUNS, &rows, read)?;
+        Ok(found.into_iter().collect())
     }
 
     /// The undo of a plan that followed a start at that moment, unless the plan was started once more before it.

@@ -69,6 +69,7 @@ fn report(run: &RunRecord, revision: i64) -> NewReport {
         rpa_ms: None,
         machines: 2,
         ended_at: Some(run.started_at),
+        executed: true,
         returned: false,
     }
 }

@@ -34,6 +34,8 @@ create table recovery_runs (
     rpa_ms        bigint,
     machines      bigint,
     ended_at      bigint,
+    -- Whether Enterprise Manager acted on it; what was refused, rejected or never sent is no test.
+    executed      bigint not null default 1 check (executed in (0, 1)),
     -- Whether the undo that followed is in the report.
     returned      bigint not null default 0 check (returned in (0, 1)),
     check (operation_id is not null or session_key is not null),

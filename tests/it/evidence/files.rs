@@ -7,8 +7,8 @@ use emgate::reports::{Format, html, render};
 use serde_json::{Value, json};
 
 use super::tested;
-use crate::support::TestGateway;
 use crate::support::process::command;
+use crate::support::{PLAN, TestGateway, operation, plan};
 use crate::waiting::output_of;
 
 /// A report as JSON and as a page, and the key that signed it.
@@ -40,6 +40,13 @@ async fn signed() -> (Value, String, String, Vec<Key>) {
     let keys = keys.collect();
     test.stop().await;
     (report, text, page, keys)
+}
+
+/// Keeps a page for a browser to draw (`scripts/reports.sh`), where `EMGATE_WRITE_REPORTS` names a folder.
+fn keep(name: &str, page: &str) {
+    if let Some(folder) = std::env::var_os("EMGATE_WRITE_REPORTS") {
+        std::fs::write(std::path::Path::new(&folder).join(name), page).expect("written");
+    }
 }
 
 /// The same with another byte in one place.
@@ -154,6 +161,56 @@ async fn the_command_verifies_files_without_a_connection() {
     }
 }
 
+/// Reports as people look at them: a good test after others, one that failed, and one that was never sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_show_what_was_good_bad_or_never_sent() {
+    let test = TestGateway::builder()
+        .config(|config| {
+            config.policies = emgate::domain::policy::Policies(vec![crate::approvals::held_back(1)]);
+        })
+        .start()
+        .await;
+    super::set_objectives(&test).await;
+    let page = async |operation: &str| {
+        let answer = test
+            .client
+            .get(&format!("{operation}/report?format=html"))
+            .send()
+            .await;
+        answer.expect(200).text
+    };
+    for result in ["success", "failed", "success", "warning", "success"] {
+        let outcome =
+            json!({"planId": PLAN, "result": result, "failureMessage": "no free address in the pool DR-Net"});
+        test.sim_control(reqwest::Method::POST, "outcomes", outcome).await;
+        let purpose = json!({"reason": "yearly test", "scenario": "loss of the site", "ticket": "DR-1042"});
+        let operation = super::ended(&test, &plan("/test"), &json!({"purpose": purpose})).await;
+        let shown = page(&operation).await;
+        match result {
+            "failed" => {
+                assert!(shown.contains("✗ FAILED") && shown.contains("no free address"));
+                keep("failed.html", &shown);
+            }
+            "success" => {
+                assert!(shown.contains("✓ PASSED") && shown.contains("yearly test"));
+                keep("good.html", &shown);
+            }
+            _ => assert!(shown.contains("A machine recovered with a warning.")),
+        }
+    }
+    let waiting = test.client.post(&plan("/start")).send().await.expect(202);
+    let path = operation(&waiting);
+    test.client
+        .post(&format!("{path}/cancel"))
+        .send()
+        .await
+        .expect(202);
+    let never = page(&path).await;
+    assert!(never.contains("was not sent") && never.contains("There is no failover session."));
+    keep("empty.html", &never);
+    test.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_machines_do_no_harm() {
     let (mut report, _, _, _) = signed().await;
@@ -177,6 +234,7 @@ async fn names_of_machines_do_no_harm() {
     report["machines"] = machines.collect();
     report["plan"]["name"] = json!(names[0]);
     let page = html::page(&report).expect("a page");
+    keep("hostile.html", &page);
     assert!(!page.contains("<img") && !page.contains("<script>"));
     assert_eq!(page.matches("<script").count(), 1, "the block of data alone");
     assert_eq!(page.matches("</script>").count(), 1);
@@ -208,6 +266,12 @@ async fn a_report_of_a_thousand_machines_stays_small() {
             text.len()
         );
         let page = render(Format::Html, &text).expect("a page");
+        let name = if count == 1000 {
+            "thousand.html"
+        } else {
+            "hundred.html"
+        };
+        keep(name, std::str::from_utf8(&page).expect("UTF-8"));
         assert!(
             page.len() <= most,
             "{count} machines: {} bytes of HTML",

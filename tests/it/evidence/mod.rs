@@ -393,7 +393,7 @@ async fn a_test_that_failed_says_which_machine_and_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_was_started_elsewhere_has_a_report() {
     let test = TestGateway::start().await;
-    let begun = json!({"planId": PLAN, "action": "test", "seconds": 50});
+    let begun = json!({"planId": PLAN, "action": "test", "seconds": 150});
     let begun = test.sim_control(Method::POST, "failovers", begun).await;
     let session = begun["sessionId"].as_str().expect("an id");
     let path = format!("/api/v1/failover-sessions/{session}");
@@ -422,10 +422,6 @@ async fn a_session_that_was_lost_has_a_report() {
     let begun = json!({"planId": PLAN, "action": "test", "seconds": 100_000});
     let begun = test.sim_control(Method::POST, "failovers", begun).await;
     let session = begun["sessionId"].as_str().expect("an id");
-    test.until(&format!("/api/v1/failover-sessions/{session}"), |body| {
-        body["state"] == "working"
-    })
-    .await;
     let events = "/api/v1/events?pageSize=100";
     let has = |kind: &'static str| {
         move |body: &Value| {
@@ -512,6 +508,111 @@ async fn later_tests_are_compared_with_those_before() {
         (&compared["planChanged"], &compared["changes"]),
         (&json!(true), &json!(["scripts"]))
     );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_programme_has_every_plan_also_those_never_tested() {
+    let test = TestGateway::builder().sim(|sim| sim.plans = 250).start().await;
+    let wanted = json!({"testEveryDays": 30});
+    test.client
+        .request("PUT", &plan("/objectives"))
+        .json(&wanted)
+        .send()
+        .await
+        .expect(200);
+    let path = "/api/v1/reports/recovery-tests";
+    let before = test.client.get(path).send().await.expect(200).body;
+    assert_eq!(
+        (&before["population"], &before["tested"], &before["overdue"]),
+        (&json!(250), &json!(0), &json!(1))
+    );
+    let report = tested(&test).await;
+    let after = test.client.get(path).send().await.expect(200).body;
+    let schema = json!({"$ref": "#/components/schemas/RecoveryProgramme"});
+    assert_eq!(
+        SchemaCheck::of_the_program().schema_faults(&schema, &after),
+        Vec::<String>::new()
+    );
+    let items = after["items"].as_array().expect("items");
+    assert_eq!(
+        (items.len(), &after["tested"], &after["overdue"]),
+        (250, &json!(1), &json!(0))
+    );
+    let own = items
+        .iter()
+        .find(|item| item["plan"]["id"] == PLAN)
+        .expect("the plan");
+    assert_eq!(own["lastTest"]["reportId"], report["report"]["id"]);
+    assert_eq!(
+        (&own["tests"], &own["daysSince"], &own["overdue"]),
+        (&json!(1), &json!(0), &json!(false))
+    );
+    let table = test
+        .client
+        .get(&format!("{path}?format=csv"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(table.text.lines().count(), 251);
+    let later = test
+        .client
+        .get(&format!("{path}?to=2020-01-01T00:00:00Z"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(later.body["tested"], 0);
+    let one = test
+        .client
+        .get(&format!("{path}?tenant=ABC%20Company"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(
+        (&one.body["population"], &one.body["tenants"]),
+        (&json!(63), &json!(["ABC Company"]))
+    );
+    let confined =
+        test.client_as(&json!({"sub": "ann", "scope": "reports:read", "tenants": ["ABC Company"]}));
+    let own = confined.get(path).send().await.expect(200);
+    assert_eq!(
+        (&own.body["population"], &own.body["tenants"]),
+        (&json!(63), &json!(["ABC Company"]))
+    );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_em_refused_is_no_test_and_makes_no_event() {
+    let test = TestGateway::start().await;
+    test.fault(json!({"kind": "status", "status": 409, "method": "POST", "path": "/api/cloud/"}))
+        .await;
+    let refused = test.client.post(&plan("/test")).send().await;
+    let path = operation(&refused.expect_problem(409, "upstream-conflict"));
+    let report = report_of(&test, &path).await;
+    assert_eq!(report["summary"]["verdict"], "failed");
+    assert_eq!(report["measures"]["rta"]["reason"], "noSession");
+    let second = tested(&test).await;
+    assert_eq!(
+        second["comparison"]["tests"],
+        json!([]),
+        "what was refused is no test"
+    );
+    let events = "/api/v1/events?pageSize=100";
+    let events = test
+        .until(events, |body| {
+            let items = body["items"].as_array().into_iter().flatten();
+            items
+                .map(|event| &event["type"])
+                .any(|kind| kind == "recovery.report.ready")
+        })
+        .await;
+    let items = events["items"].as_array().expect("events").iter();
+    let ready: Vec<&Value> = items
+        .filter(|event| event["type"] == "recovery.report.ready")
+        .collect();
+    assert_eq!(ready.len(), 1);
+    assert_eq!(ready[0]["data"]["report"]["id"], second["report"]["id"]);
     test.stop().await;
 }
 

@@ -25,7 +25,7 @@ enum About {
     Page,
     /// A list of what tenants have.
     List,
-    /// The same as JSON lines, all on one page.
+    /// The same without pages.
     Lines,
     /// A list of what no tenant has.
     NobodysList,
@@ -79,6 +79,7 @@ const ROWS: &[(&str, About)] = &[
     ("updateFailoverPlan", About::OnPremisesPlan),
     ("startFailoverPlan", About::OnPremisesPlan),
     ("undoFailoverPlan", About::OnPremisesPlan),
+    ("getRecoveryProgramme", About::Lines),
     ("listEvents", About::List),
     ("getEvent", About::Event),
     ("streamEvents", About::Stream),
@@ -420,7 +421,7 @@ async fn try_whole(world: &World, operation: &Operation) {
 
 /// The query that has all on one page.
 fn whole_page(operation: &Operation) -> &'static str {
-    if operation.id == "exportAudit" {
+    if ["exportAudit", "getRecoveryProgramme"].contains(&operation.id.as_str()) {
         ""
     } else {
         "pageSize=100"
