@@ -256,6 +256,9 @@ fn trend(report: &Value, target: Option<i64>) -> Option<Trend> {
 /// A duration in its two largest units, without blanks: for drawings.
 fn short(millis: i64) -> String {
     let seconds = (millis + 500) / 1000;
+    if millis.unsigned_abs() < 10_000 {
+        return format!("{}.{}s", millis / 1000, millis.unsigned_abs() % 1000 / 100);
+    }
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 if seconds % 60 == 0 => format!("{}m", seconds / 60),
@@ -299,31 +302,30 @@ fn spelled(millis: i64) -> String {
     } else {
         format!(".{rest:03}")
     };
-    let text = match seconds {
-        0..60 => format!("{seconds}{fraction} s"),
-        60..3600 => format!("{} min {}{fraction} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!(
-            "{} h {} min {}{fraction} s",
-            seconds / 3600,
-            seconds % 3600 / 60,
-            seconds % 60
-        ),
-        _ => format!(
-            "{} d {} h {} min",
-            seconds / 86_400,
-            seconds % 86_400 / 3600,
-            seconds % 3600 / 60
-        ),
-    };
-    format!("{sign}{text}")
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds % 86_400 / 3600, "h"),
+        (seconds % 3600 / 60, "min"),
+    ];
+    // Beyond a day nobody asks for the seconds.
+    let shown_seconds = seconds < 86_400 && (seconds % 60 > 0 || rest > 0 || seconds == 0);
+    let mut parts: Vec<String> = units
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count} {unit}"))
+        .collect();
+    if shown_seconds {
+        parts.push(format!("{}{fraction} s", seconds % 60));
+    }
+    format!("{sign}{}", parts.join(" "))
 }
 
-/// A moment for people, in UTC, with the seconds' fraction where it has one.
+/// A moment for people, in UTC, with milliseconds at the most.
 #[expect(clippy::needless_pass_by_value, reason = "the engine hands values over")]
 pub(super) fn moment(value: minijinja::Value) -> String {
     let text = value.as_str().unwrap_or_default();
     match text.strip_suffix('Z').and_then(|text| text.split_once('T')) {
-        Some((day, time)) => format!("{day} {time} UTC"),
+        Some((day, time)) => format!("{day} {} UTC", time.get(..12).unwrap_or(time)),
         None if text.is_empty() => "not known".to_owned(),
         None => text.to_owned(),
     }
@@ -404,9 +406,10 @@ mod tests {
     #[rstest]
     #[case(0, "0 s")]
     #[case(1500, "1.500 s")]
-    #[case(480_000, "8 min 0 s")]
-    #[case(3_600_001, "1 h 0 min 0.001 s")]
-    #[case(-600_000, "−10 min 0 s")]
+    #[case(480_000, "8 min")]
+    #[case(3_600_001, "1 h 0.001 s")]
+    #[case(-600_000, "−10 min")]
+    #[case(604_800_000, "7 d")]
     #[case(90_061_000, "1 d 1 h 1 min")]
     fn a_duration_is_spelled_in_its_units(#[case] millis: i64, #[case] words: &str) {
         assert_eq!(spelled(millis), words);

@@ -31,6 +31,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (17, "streams", include_str!("migrations/0017_streams.sql")),
     (18, "attempts", include_str!("migrations/0018_attempts.sql")),
     (20, "evidence", include_str!("migrations/0020_evidence.sql")),
+    (21, "entries", include_str!("migrations/0021_entries.sql")),
 ];
 
 /// Brings the tables up to date.

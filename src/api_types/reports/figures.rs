@@ -41,8 +41,9 @@ impl From<&measure::Measure> for Measure {
             reason: figure.err().map(measure::Absence::as_str),
             precision: measure
                 .precision()
+                .filter(|_| figure.is_ok())
                 .map(|precision| i64::try_from(precision.as_millis()).unwrap_or(i64::MAX)),
-            estimated: measure.is_estimated(),
+            estimated: figure.is_ok() && measure.is_estimated(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `figures` has the measured values, `sources` where all of it comes from; `build` makes a report of what was kept.
 
 pub mod build;
+pub mod entries;
 pub mod figures;
 pub mod programme;
 pub mod sources;
@@ -320,6 +321,11 @@ pub struct ReportUndo {
 /// A check of an application or a machine.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "name": "orders can be entered", "machine": "filesrv03", "result": "pass", "at": "2026-02-13T08:05:00Z",
+    "detail": "entered order 4711", "evidence": {"url": "https://wiki.example/dr/4711.png", "sha256": null},
+    "by": "ann", "recordedAt": "2026-02-13T08:05:07Z",
+}))]
 pub struct ReportCheck {
     /// What was checked.
     pub name: String,
@@ -356,6 +362,7 @@ pub struct ReportEvidence {
 
 /// A note.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({"text": "The storage team was called at 09:10.", "by": "ann", "at": "2026-02-13T09:15:00Z"}))]
 pub struct ReportNote {
     /// What.
     pub text: String,
@@ -369,6 +376,11 @@ pub struct ReportNote {
 /// A finding.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": "fnd_019c55e5-9d00-7a1c-9f60-2f3f1d0c0011", "source": "person", "code": null, "severity": "error", "machine": null,
+    "title": "The address pool is too small", "detail": null, "owner": "bob", "due": "2026-03-01", "state": "open",
+    "by": "ann", "at": "2026-02-13T09:20:00Z",
+}))]
 pub struct ReportFinding {
     /// Its id; null of those that the gateway found.
     #[schema(required)]

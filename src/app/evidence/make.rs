@@ -9,10 +9,12 @@ use super::gather::{points_of, read_points};
 use crate::api_types::events::report_ready;
 use crate::api_types::reports::RecoveryReport;
 use crate::api_types::reports::build::{CleanUp, Material, Recorded};
+use crate::api_types::reports::entries;
 use crate::api_types::reports::figures::PastTest;
 use crate::app::{App, Error};
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::clocks::{At, Span};
+use crate::domain::evidence::entry::{Entry, findings, last_passed};
 use crate::domain::evidence::judge::judge;
 use crate::domain::evidence::run::{Course, PointFacts, Run, RunAction, Undo};
 use crate::domain::id::EmId;
@@ -59,7 +61,10 @@ impl App {
             Some(facts) => self.gather_points(facts).await?,
             None => HashMap::new(),
         };
-        let judgement = judge(&to_judge(run, &known, &points, self.limits.look_every));
+        let entries = self.store.entries(run.id).await?;
+        let mut judged = to_judge(run, &known, &points, self.limits.look_every);
+        judged.checked_at = last_passed(&entries).map(At::new);
+        let judgement = judge(&judged);
         let past = match &run.plan {
             Some(plan) => self.store.past_tests(plan, run.started_at, PAST).await?,
             None => Vec::new(),
@@ -85,7 +90,7 @@ impl App {
             clean_up: self.clean_up(run, facts).await,
             past: past.iter().map(past_test).collect(),
             previous_plan: past.first().and_then(|past| past.asked.plan.as_ref()),
-            recorded: Recorded::default(),
+            recorded: recorded(&entries),
             notifications: Vec::new(),
             em_address: self.em.address(),
             audit: self.audit_rows(run).await?,
@@ -111,6 +116,7 @@ impl App {
             rpa_ms: judgement.plan.rpa.measure().figure().ok().map(Span::millis),
             machines: i64::try_from(judgement.plan.machines).unwrap_or(i64::MAX),
             ended_at: Some(ended_at(&known, made_at)),
+            entries: entries.len(),
             executed: is_executed(&known),
             returned: undo
                 .as_ref()
@@ -360,6 +366,15 @@ fn course(run: &RunRecord, operation: &Operation, look_every: std::time::Duratio
             operation.result,
             Some(OperationResult::Success | OperationResult::Warning)
         ),
+    }
+}
+
+fn recorded(entries: &[Entry]) -> Recorded {
+    Recorded {
+        checks: entries.iter().filter_map(entries::check).collect(),
+        notes: entries.iter().filter_map(entries::note).collect(),
+        findings: findings(entries).iter().map(Into::into).collect(),
+        reviews: entries.iter().filter_map(entries::review).collect(),
     }
 }
 

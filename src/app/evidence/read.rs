@@ -8,6 +8,7 @@ use crate::app::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::asked::Asked;
 use crate::domain::id::{EmId, OperationId};
+use crate::domain::operation::Operation;
 use crate::domain::session::SessionPhase;
 use crate::reports::{self, Format};
 use crate::store::evidence::{ReportKey, RunRecord, RunState, StoredReport};
@@ -46,7 +47,13 @@ impl App {
     ) -> Result<ReportFile, Error> {
         let run = match self.store.run_of_operation(id, context.tenancy()).await? {
             Some(run) => run,
-            None => self.late_run(context, id).await?,
+            None => {
+                let found = self.store.operation(id, context.tenancy()).await?;
+                let operation = found.ok_or(Error::NotFound {
+                    what: "the operation",
+                })?;
+                self.late_run(&operation, Asked::default()).await?
+            }
         };
         self.report_file(&run, revision, format).await
     }
@@ -105,16 +112,12 @@ impl App {
     }
 
     /// What is kept of an operation that an earlier version recorded.
-    async fn late_run(&self, context: &OpContext, id: OperationId) -> Result<RunRecord, Error> {
-        let found = self.store.operation(id, context.tenancy()).await?;
-        let operation = found.ok_or(Error::NotFound {
-            what: "the operation",
-        })?;
-        let run = self.run_of(&operation, Asked::default()).ok_or(NO_REPORT)?;
+    pub(super) async fn late_run(&self, operation: &Operation, asked: Asked) -> Result<RunRecord, Error> {
+        let run = self.run_of(operation, asked).ok_or(NO_REPORT)?;
         let mut tx = self.store.begin().await?;
         tx.insert_run(&run, operation.plan.as_ref()).await?;
         tx.commit().await?;
-        let kept = self.store.run_of_operation(id, &Tenancy::All).await?;
+        let kept = self.store.run_of_operation(operation.id, &Tenancy::All).await?;
         kept.ok_or(Error::Internal(
             "what was kept of an operation vanished from the store",
         ))

@@ -496,6 +496,7 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
         ))),
         "Objectives" => value(serde_json::to_value(Objectives::from(&wanted()))),
         "RecoveryReport" => report::report(),
+        "RecoveryProgramme" => report::programme(),
         "FailoverSession" => value(serde_json::to_value(sessions::FailoverSession::new(
             &LINKS, &under_way,
         ))),

@@ -4,6 +4,7 @@
 mod audit;
 mod em;
 mod events;
+mod evidence;
 mod identity;
 mod lists;
 mod meta;
@@ -34,6 +35,7 @@ pub(super) fn all() -> OpenApiRouter<HttpState> {
         .merge(webhooks::routes())
         .merge(em::routes())
         .merge(reports::routes())
+        .merge(evidence::routes())
         .merge(programme::routes())
         .merge(audit::routes())
         .merge(identity::routes())

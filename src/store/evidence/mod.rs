@@ -4,12 +4,14 @@
 //! Reports are kept apart from operations and sessions, which are removed earlier. Invariant: a revision is written once and
 //! never changed.
 
+mod entries;
 mod keys;
 mod objectives;
 mod points;
 mod reports;
 mod runs;
 
+pub use entries::MOST_ENTRIES;
 pub use keys::ReportKey;
 pub use reports::{NewReport, StoredReport};
 pub use runs::{PastRun, RunRecord, RunState};

@@ -41,6 +41,8 @@ pub struct NewReport {
     pub machines: i64,
     /// When the failover ended.
     pub ended_at: Option<Timestamp>,
+    /// How many entries are in it: one that was added meanwhile makes the next revision due.
+    pub entries: usize,
     /// Whether EM acted on it; what was refused, rejected or never sent is no test.
     pub executed: bool,
     /// Whether the undo that followed is in it.
@@ -70,7 +72,8 @@ impl Tx {
             return Ok(false);
         }
         sqlx::query(
-            "update recovery_runs set state = 'reported', revision = $2, outcome = $3, result = $4, rta_ms = $5, \
+            "update recovery_runs set state = case when (select count(*) from recovery_entries where run_id = $1) > $11 \
+             then 'due' else 'reported' end, revision = $2, outcome = $3, result = $4, rta_ms = $5, \
              rpa_ms = $6, machines = $7, ended_at = $8, returned = $9, executed = $10 where id = $1",
         )
         .bind(new.run.to_string())
@@ -83,6 +86,7 @@ impl Tx {
         .bind(new.ended_at.map(micros))
         .bind(i64::from(new.returned))
         .bind(i64::from(new.executed))
+        .bind(i64::try_from(new.entries).unwrap_or(i64::MAX))
         .execute(self.connection())
         .await?;
         if let Some(session) = &new.session {

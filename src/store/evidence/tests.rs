@@ -8,6 +8,7 @@ use super::{NewReport, RunRecord, RunState, StoredReport};
 use crate::clock::ManualClock;
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::asked::Asked;
+use crate::domain::evidence::entry::{Content, Entry};
 use crate::domain::evidence::objectives::{MachineObjectives, Objectives};
 use crate::domain::evidence::run::{PointFacts, RunAction};
 use crate::domain::id::{EmId, ReportId};
@@ -69,6 +70,7 @@ fn report(run: &RunRecord, revision: i64) -> NewReport {
         rpa_ms: None,
         machines: 2,
         ended_at: Some(run.started_at),
+        entries: 0,
         executed: true,
         returned: false,
     }
@@ -209,4 +211,59 @@ async fn reports_are_kept_for_as_long_as_is_configured() {
     pruner.step().await.expect("a step");
     assert_eq!(store.report(run.id, None).await.expect("read"), None);
     assert_eq!(store.run(run.id).await.expect("read"), None);
+}
+
+#[tokio::test]
+async fn an_entry_makes_a_new_revision_due_also_while_one_is_made() {
+    let store = temporary().await;
+    let run = run(&store, 1, store.clock().now());
+    insert(&store, &run, &plan(1, "ABC")).await;
+    let note = |text: &str| Entry {
+        content: Content::Note {
+            text: text.to_owned(),
+        },
+        by: Some("ann".to_owned()),
+        at: store.clock().now(),
+    };
+    let add = async |entry: &Entry| {
+        let mut tx = store.begin().await.expect("begun");
+        assert!(tx.add_entry(run.id, entry).await.expect("added"));
+        tx.commit().await.expect("committed");
+    };
+    let state = async || store.run(run.id).await.expect("read").expect("there").state;
+    add(&note("first")).await;
+    assert_eq!(state().await, RunState::Open);
+    // The report was put together before the first entry.
+    write(&store, &report(&run, 1)).await;
+    assert_eq!(state().await, RunState::Due);
+    let whole = |revision, entries| NewReport {
+        entries,
+        ..report(&run, revision)
+    };
+    write(&store, &whole(2, 1)).await;
+    assert_eq!(state().await, RunState::Reported);
+    add(&note("second")).await;
+    assert_eq!(state().await, RunState::Due);
+    let read = store.entries(run.id).await.expect("read");
+    let texts: Vec<_> = read.iter().map(|entry| entry.content.clone()).collect();
+    assert_eq!(texts, [note("first").content, note("second").content]);
+}
+
+#[tokio::test]
+async fn the_last_test_of_each_plan_is_found_with_their_number() {
+    let store = temporary().await;
+    let second = |number: i64| Timestamp::from_second(1_800_000_000 + number).expect("a moment");
+    for (session, at) in [(1, 10), (2, 20), (3, 30)] {
+        let run = run(&store, session, second(at));
+        insert(&store, &run, &plan(1, "ABC")).await;
+        // What was refused is no test.
+        let report = NewReport {
+            executed: session != 3,
+            ..report(&run, 1)
+        };
+        write(&store, &report).await;
+    }
+    let found = store.tests_of_plans(second(15), second(40)).await.expect("read");
+    let (last, tests) = found.get(&em_id(1).key()).expect("the plan");
+    assert_eq!((found.len(), last.started_at, *tests), (1, second(20), 1));
 }

@@ -583,6 +583,150 @@ async fn the_programme_has_every_plan_also_those_never_tested() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_people_record_makes_new_revisions() {
+    let test = TestGateway::start().await;
+    let path = ended(&test, &plan("/test"), &json!({})).await;
+    let first = report_of(&test, &path).await;
+    let record = async |what: &str, body: Value| {
+        let answer = test
+            .client
+            .post(&format!("{path}/{what}"))
+            .json(&body)
+            .send()
+            .await
+            .expect(201);
+        assert_eq!(answer.header("location"), format!("{path}/report"));
+        answer.body
+    };
+    let at = first["execution"]["endedAt"].clone();
+    record(
+        "checks",
+        json!({"name": "orders", "result": "pass", "at": at, "evidence": {"url": "https://wiki.example"}}),
+    )
+    .await;
+    record(
+        "checks",
+        json!({"name": "mail", "machine": "filesrv03", "result": "fail"}),
+    )
+    .await;
+    record("notes", json!({"text": "<b>called</b> the storage team"})).await;
+    let finding =
+        json!({"title": "pool too small", "severity": "error", "owner": "bob", "due": "2026-03-01"});
+    let finding = record("findings", finding).await;
+    let place = format!("{path}/findings/{}", finding["id"].as_str().expect("an id"));
+    let closed = test
+        .client
+        .request("PATCH", &place)
+        .json(&json!({"state": "closed"}))
+        .send()
+        .await;
+    assert_eq!(closed.expect(200).body["state"], "closed");
+    let report = report_of(&test, &path).await;
+    assert!(report["report"]["revision"].as_i64() > Some(1));
+    assert_eq!(report["checks"].as_array().map(Vec::len), Some(2));
+    assert_eq!(report["measures"]["application"]["clock"], "emAndCaller");
+    assert!(report["measures"]["application"]["value"].is_i64());
+    assert_eq!(report["notes"][0]["by"], "tester");
+    let own = report["findings"]
+        .as_array()
+        .expect("findings")
+        .last()
+        .expect("one");
+    assert_eq!(
+        (&own["source"], &own["state"], &own["owner"]),
+        (&json!("person"), &json!("closed"), &json!("bob"))
+    );
+    assert_eq!(report["summary"]["facts"]["remediation_actions_count"], 1);
+    let rows = report["provenance"]["audit"].as_array().expect("rows").iter();
+    let actions: Vec<&str> = rows.filter_map(|row| row["action"].as_str()).collect();
+    assert_eq!(
+        actions,
+        [
+            "plan.test",
+            "operation.finished",
+            "report.check",
+            "report.check",
+            "report.note",
+            "report.finding",
+            "report.finding.change"
+        ]
+    );
+    for (what, body, pointer) in [
+        ("checks", json!({"name": "x", "result": "maybe"}), "/result"),
+        (
+            "checks",
+            json!({"name": "x", "result": "pass", "evidence": {"sha256": "0"}}),
+            "/evidence/sha256",
+        ),
+        ("notes", json!({"text": ""}), "/text"),
+        (
+            "findings",
+            json!({"title": "x", "severity": "error", "due": "tomorrow"}),
+            "/due",
+        ),
+    ] {
+        let refused = test
+            .client
+            .post(&format!("{path}/{what}"))
+            .json(&body)
+            .send()
+            .await;
+        assert_eq!(
+            refused.expect_problem(422, "invalid-request").pointers(),
+            [pointer],
+            "{body}"
+        );
+    }
+    let missing = format!("{path}/findings/fnd_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01");
+    let missing = test
+        .client
+        .request("PATCH", &missing)
+        .json(&json!({}))
+        .send()
+        .await;
+    missing.expect_problem(404, "not-found");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_reviewed_by_another_than_who_asked() {
+    let test = TestGateway::start().await;
+    let path = ended(&test, &plan("/test"), &json!({})).await;
+    let review = json!({"decision": "accepted", "comment": "complete"});
+    let own = test
+        .client
+        .post(&format!("{path}/report/review"))
+        .json(&review)
+        .send()
+        .await;
+    own.expect_problem(403, "self-approval");
+    let auditor =
+        test.client_as(&json!({"sub": "auditor", "scope": "reports:read reports:write tenants:all"}));
+    let made = auditor
+        .post(&format!("{path}/report/review"))
+        .json(&review)
+        .send()
+        .await
+        .expect(201);
+    let revision = made.body["revision"].as_i64().expect("a revision");
+    assert!(revision >= 2, "{}", made.body);
+    assert_eq!(
+        made.header("location"),
+        format!("{path}/report?revision={revision}")
+    );
+    let report = auditor.get(made.header("location")).send().await.expect(200).body;
+    assert_eq!(report["review"][0]["by"], "auditor");
+    let first = auditor
+        .get(&format!("{path}/report?revision=1"))
+        .send()
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(first["review"], json!([]));
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_em_refused_is_no_test_and_makes_no_event() {
     let test = TestGateway::start().await;
     test.fault(json!({"kind": "status", "status": 409, "method": "POST", "path": "/api/cloud/"}))

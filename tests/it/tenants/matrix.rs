@@ -46,6 +46,8 @@ enum About {
     /// An endpoint that the operation removes.
     DoomedEndpoint,
     Delivery,
+    /// A finding; the ids are of the operation and the finding.
+    Finding,
     /// A job of an endpoint; the ids are of the endpoint and the job.
     Job,
 }
@@ -73,6 +75,11 @@ const ROWS: &[(&str, About)] = &[
     ("getFailoverPlanObjectives", About::OnPremisesPlan),
     ("setFailoverPlanObjectives", About::OnPremisesPlan),
     ("getOperationReport", About::Operation),
+    ("recordCheck", About::Operation),
+    ("recordNote", About::Operation),
+    ("recordFinding", About::Operation),
+    ("changeFinding", About::Finding),
+    ("reviewReport", About::Operation),
     ("getFailoverSessionReport", About::Session),
     ("listFailoverPlans", About::NobodysList),
     ("getFailoverPlan", About::OnPremisesPlan),
@@ -189,6 +196,11 @@ impl World {
             "setCloudFailoverPlanObjectives" | "setFailoverPlanObjectives" => {
                 request.json(&json!({"rtoSeconds": 3600}))
             }
+            "recordCheck" => request.json(&json!({"name": "x", "result": "pass"})),
+            "recordNote" => request.json(&json!({"text": "x"})),
+            "recordFinding" => request.json(&json!({"title": "x", "severity": "info"})),
+            "changeFinding" => request.json(&json!({"state": "closed"})),
+            "reviewReport" => request.json(&json!({"decision": "accepted"})),
             "createWebhookEndpoint" => request.json(&json!({"url": self.receiver.url()})),
             "updateWebhookEndpoint" => request
                 .header("content-type", "application/merge-patch+json")
@@ -216,6 +228,17 @@ impl World {
             };
             let missing = format!("ep_{nothing}/job_{nothing}");
             return (of(&self.of_abc).await, of(&self.of_nordwind).await, missing);
+        }
+        if about == About::Finding {
+            let of = async |client: &Client, operation: &str| {
+                let path = format!("/api/v1/operations/{operation}/findings");
+                let wanted = json!({"title": "x", "severity": "info"});
+                let made = client.post(&path).json(&wanted).send().await.expect(201);
+                format!("{operation}/{}", super::id_of(&made.body))
+            };
+            let own = of(&self.of_abc, &self.abc.operation).await;
+            let foreign = of(&self.of_nordwind, &self.nordwind.operation).await;
+            return (own, foreign, format!("{nothing}/fnd_{nothing}"));
         }
         let (own, foreign, prefix) = match about {
             About::Plan => (&self.abc.plans[0], &self.nordwind.plans[0], ""),
@@ -387,6 +410,7 @@ async fn try_row(world: &World, operation: &Operation, about: About) {
         | About::Endpoint
         | About::DoomedEndpoint
         | About::Delivery
+        | About::Finding
         | About::Job => try_thing(world, operation, about).await,
     }
 }
@@ -479,7 +503,9 @@ async fn try_thing(world: &World, operation: &Operation, about: About) {
     for (client, id) in [(&world.of_abc, &own), (&world.test.client, &foreign)] {
         let answer = world.ask(client, operation, id).await;
         assert!(
-            ![401, 403, 404].contains(&answer.status) && answer.status < 500,
+            // Whoever requested a failover sees its report, and does not review it.
+            answer.body["code"] == "self-approval"
+                || (![401, 403, 404].contains(&answer.status) && answer.status < 500),
             "{place}: {}",
             answer.text
         );

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::{at, em_id, gateway_id, operation, plan, session};
 use crate::api_types::reports::RecoveryReport;
 use crate::api_types::reports::build::{CleanUp, Material, Recorded};
+use crate::api_types::reports::figures::PastTest;
+use crate::api_types::reports::programme::{ProgrammePlan, RecoveryProgramme};
 use crate::domain::evidence::asked::{Asked, Purpose, PurposeKind, Requester};
 use crate::domain::evidence::clocks::At;
 use crate::domain::evidence::judge::judge;
@@ -136,4 +138,41 @@ pub(super) fn report() -> Option<Value> {
         "q4YF2n0kK1mZ7c9xJ3sVtR6bLwE8hUoPaDgNyTiXfMQq4YF2n0kK1mZ7c9xJ3sVtR6bLwE8hUoPaDgNyTiXfMQ==";
     integrity.insert("signature".to_owned(), json!(signature));
     Some(report)
+}
+
+/// The programme, of one plan that was tested.
+pub(super) fn programme() -> Option<Value> {
+    let plan = plan()?.reference();
+    let tested = ProgrammePlan {
+        plan: (&plan).into(),
+        tests: 1,
+        last_test: Some(PastTest {
+            report_id: gateway_id(16).to_string(),
+            operation_id: Some(gateway_id(1).to_string()),
+            session_id: None,
+            at: at(0).into(),
+            verdict: Some("passed".to_owned()),
+            result: Some("success".to_owned()),
+            rta_ms: Some(108_000),
+            rpa_ms: Some(10_802_000),
+            machines: 2,
+        }),
+        days_since: Some(0),
+        test_every_days: Some(365),
+        overdue: Some(false),
+        rto_seconds: Some(3600),
+        rpo_seconds: Some(86400),
+        owner: Some("Disaster recovery team".to_owned()),
+    };
+    serde_json::to_value(RecoveryProgramme {
+        generated_at: at(200).into(),
+        from: at(-31_536_000).into(),
+        to: at(200).into(),
+        tenants: None,
+        population: 1,
+        tested: 1,
+        overdue: 0,
+        items: vec![tested],
+    })
+    .ok()
 }
