@@ -288,7 +288,6 @@ pub(super) fn duration(measure: minijinja::Value) -> String {
 }
 
 /// A target, in seconds.
-#[expect(clippy::needless_pass_by_value, reason = "the engine hands values over")]
 pub(super) fn limit(seconds: minijinja::Value) -> String {
     i64::try_from(seconds).map_or_else(|_| "none".to_owned(), |seconds| spelled(seconds * 1000))
 }

@@ -53,11 +53,12 @@ impl Recorder {
         }
         let mut made = 0;
         for run in app.store.runs_due(REPORTS).await? {
-            made += i64::from(self.attempt(run.id.to_string(), app.make_report(&run).await.map(|_| ()))?);
+            let done = app.make_report(&run).await.map(|_| ());
+            made += i64::from(self.attempt(&run.id.to_string(), done)?);
         }
         for session in app.store.unreported_sessions(REPORTS).await? {
             let done = app.report_foreign(&session).await;
-            made += i64::from(self.attempt(session.facts.id.to_string(), done)?);
+            made += i64::from(self.attempt(session.facts.id.as_str(), done)?);
         }
         Ok(made >= REPORTS)
     }
@@ -80,7 +81,7 @@ impl Recorder {
     }
 
     /// One failover that cannot be reported costs itself alone; true when it was.
-    fn attempt(&self, what: String, outcome: Result<(), Error>) -> Result<bool, Error> {
+    fn attempt(&self, what: &str, outcome: Result<(), Error>) -> Result<bool, Error> {
         match outcome {
             Ok(()) => Ok(true),
             Err(Error::Store(error)) if !error.is_about_the_row() => Err(error.into()),

@@ -103,7 +103,6 @@ impl Measure {
     }
 
     /// The figure, or why there is none.
-    #[must_use]
     pub const fn figure(&self) -> Result<Span, Absence> {
         self.figure
     }
