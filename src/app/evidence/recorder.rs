@@ -3,10 +3,13 @@
 //! One replica does it at a time, by a lease; twice in a row is harmless, since a revision is written once. What a kill leaves
 //! behind is found by its row at the next turn.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use super::gather::points_of;
 use crate::app::{App, Error};
 use crate::domain::access::Tenancy;
+use crate::domain::id::EmId;
 use crate::domain::session::SessionRecord;
 use crate::runtime::{Turn, Worker};
 use crate::telemetry::Throttle;
@@ -26,6 +29,8 @@ const LEASE: &str = "evidence";
 /// See the module.
 pub struct Recorder {
     app: App,
+    /// Running sessions of which all is kept, with how many restore points they named then.
+    settled: HashMap<EmId, usize>,
     reminder: Throttle,
 }
 
@@ -35,6 +40,7 @@ impl Recorder {
     pub fn new(app: &App) -> Self {
         Self {
             app: app.for_workers(),
+            settled: HashMap::new(),
             reminder: Throttle::reminder(),
         }
     }
@@ -45,9 +51,10 @@ impl Recorder {
         if app.store.lease(LEASE).await?.is_none() {
             return Ok(false);
         }
-        for session in app.store.running_sessions(SESSIONS).await? {
-            self.follow(&session).await?;
-        }
+        let running = app.store.running_sessions(SESSIONS).await?;
+        let settled = Self::follow(app, &self.settled, running).await?;
+        self.settled = settled;
+        let app = &self.app;
         for (run, done) in app.store.runs_without_sessions().await? {
             app.gather_course(run, done).await?;
         }
@@ -63,21 +70,38 @@ impl Recorder {
         Ok(made >= REPORTS)
     }
 
-    /// Reads the points of a session that runs, and keeps its plan where it was started elsewhere.
-    async fn follow(&self, session: &SessionRecord) -> Result<(), Error> {
-        let app = &self.app;
-        app.gather_points(&session.facts).await?;
-        let id = std::slice::from_ref(&session.facts.id);
-        if app.store.operations_behind(id, &Tenancy::All).await?.is_empty()
-            && app
-                .store
-                .run_of_session(&session.facts.id, &Tenancy::All)
-                .await?
-                .is_none()
-        {
-            app.keep_foreign(session, true).await?;
+    /// Reads the points of sessions that run, and keeps the plans of those that were started elsewhere; the sessions of which all
+    /// is kept now.
+    async fn follow(
+        app: &App,
+        settled: &HashMap<EmId, usize>,
+        running: Vec<SessionRecord>,
+    ) -> Result<HashMap<EmId, usize>, Error> {
+        let (mut kept, mut open) = (HashMap::new(), Vec::new());
+        for session in running {
+            let points = points_of(&session.facts).len();
+            if settled.get(&session.facts.id) == Some(&points) {
+                kept.insert(session.facts.id.clone(), points);
+            } else {
+                open.push(session);
+            }
         }
-        Ok(())
+        let ids: Vec<EmId> = open.iter().map(|session| session.facts.id.clone()).collect();
+        let behind = app.store.operations_behind(&ids, &Tenancy::All).await?;
+        let requested: HashSet<String> = behind.into_iter().map(|(session, _, _)| session).collect();
+        for session in open {
+            let id = &session.facts.id;
+            let points = points_of(&session.facts).len();
+            let known = app.gather_points(&session.facts).await?.len();
+            let joined = requested.contains(&id.key());
+            if !joined && app.store.run_of_session(id, &Tenancy::All).await?.is_none() {
+                app.keep_foreign(&session, true).await?;
+            }
+            if known == points {
+                kept.insert(session.facts.id, points);
+            }
+        }
+        Ok(kept)
     }
 
     /// One failover that cannot be reported costs itself alone; true when it was.

@@ -95,6 +95,16 @@ impl Tx {
                 .bind(session.key())
                 .execute(self.connection())
                 .await?;
+            // What was kept of the session before it was known whose it is.
+            sqlx::query(
+                "delete from recovery_runs where upstream_id = $1 and session_key = $2 and operation_id is null \
+                 and revision = 0 and id <> $3",
+            )
+            .bind(UPSTREAM)
+            .bind(session.key())
+            .bind(new.run.to_string())
+            .execute(self.connection())
+            .await?;
         }
         Ok(true)
     }
