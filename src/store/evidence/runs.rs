@@ -241,7 +241,7 @@ impl Store {
     /// [`Error::Database`].
     pub async fn runs_without_sessions(&self) -> Result<Vec<(RunRecord, bool)>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {}, case when o.task_state in ('operationFinished', 'finished') then 1 else 0 end as done \
+            "select {}, cast(case when o.task_state in ('operationFinished', 'finished') then 1 else 0 end as bigint) as done \
              from recovery_runs r join operations o on o.id = r.operation_id \
              where r.upstream_id = $1 and r.state = 'open' and o.plan like '%\"onPremises\"%' order by r.started_at",
             COLUMNS.split(", ").map(|column| format!("r.{column}")).collect::<Vec<_>>().join(", ")

@@ -7,6 +7,7 @@ use emgate::domain::evidence::objectives::Objectives;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::postgres::database;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::schema_check::SchemaCheck;
 use crate::support::{PLAN, TestGateway, operation, plan};
@@ -464,6 +465,60 @@ async fn the_undo_of_a_failover_makes_a_new_revision() {
         .await
         .expect(200);
     assert_eq!(kept.body, first);
+    test.stop().await;
+}
+
+/// A gateway on PostgreSQL.
+async fn on_postgresql() -> TestGateway {
+    let database = database().await;
+    let builder = TestGateway::builder().config(move |config| {
+        config.store = emgate::store::config::Config {
+            url: database.url,
+            encryption_key_file: Some(database.key_file),
+        };
+    });
+    builder.start().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failovers_are_reported_alike_on_postgresql() {
+    let test = on_postgresql().await;
+    let started = ended(&test, &plan("/start"), &json!({})).await;
+    let first = report_of(&test, &started).await;
+    assert!(first["measures"]["rta"]["value"].is_i64());
+    ended(&test, &plan("/undo"), &json!({})).await;
+    let path = format!("{started}/report");
+    let second = test
+        .until(&path, |report| report["report"]["revision"] == 2)
+        .await;
+    assert!(second["measures"]["return"]["value"].is_i64());
+    let plans = test.client.get("/api/v1/failover-plans").send().await.expect(200);
+    let id = plans.body["items"][0]["id"].as_str().expect("a plan");
+    let on_premises = format!("/api/v1/failover-plans/{id}/start");
+    let report = report_of(&test, &ended(&test, &on_premises, &json!({})).await).await;
+    assert!(report["measures"]["rta"]["value"].is_i64());
+    let begun = json!({"planId": PLAN, "action": "test", "seconds": 50});
+    let begun = test.sim_control(Method::POST, "failovers", begun).await;
+    let session = begun["sessionId"].as_str().expect("an id");
+    let path = format!("/api/v1/failover-sessions/{session}/report");
+    let foreign = test.until(&path, |body| body["schema"].is_string()).await;
+    assert_eq!(foreign["plan"]["id"], PLAN);
+    let note = test
+        .client
+        .post(&format!("{started}/notes"))
+        .json(&json!({"text": "x"}));
+    note.send().await.expect(201);
+    let third = test.until(&format!("{started}/report"), |report| {
+        report["report"]["revision"] == 3
+    });
+    assert_eq!(third.await["notes"][0]["text"], "x");
+    let programme = test
+        .client
+        .get("/api/v1/reports/recovery-tests")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(programme.body["population"], 3);
     test.stop().await;
 }
 
