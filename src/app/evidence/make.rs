@@ -69,11 +69,7 @@ impl App {
             Some(plan) => self.store.past_tests(plan, run.started_at, PAST).await?,
             None => Vec::new(),
         };
-        let keys = self.store.report_keys().await?;
-        let key = keys
-            .iter()
-            .find(|key| key.not_after.is_none())
-            .ok_or(Error::Internal("there is no key to sign a report with"))?;
+        let key = self.store.signing_key().await?;
         let revision = run.revision + 1;
         let made_at = self.clock.now();
         let material = Material {
@@ -99,7 +95,7 @@ impl App {
         };
         let mut report = serde_json::to_value(RecoveryReport::new(material)).map_err(|_| UNREPRESENTABLE)?;
         let digest = integrity::digest(&report).ok_or(UNREPRESENTABLE)?;
-        let signature = self.store.sign_report(key, &digest).await?;
+        let signature = self.store.sign_report(&key, &digest).await?;
         integrity::complete(&mut report, &digest, &signature).ok_or(UNREPRESENTABLE)?;
         let new = NewReport {
             run: run.id,

@@ -78,7 +78,41 @@ impl Store {
         tx.commit().await
     }
 
-    /// Signs with the key in use: its id, and the signature in base64.
+    /// The key that signs from now on. One that cannot be opened, since the store's key was declared lost, is retired for a new one.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Unsealable`].
+    pub async fn signing_key(&self) -> Result<ReportKey, Error> {
+        for _ in 0..2 {
+            let keys = self.report_keys().await?;
+            let Some(key) = keys.into_iter().find(|key| key.not_after.is_none()) else {
+                continue;
+            };
+            match self.sign_report(&key, b"").await {
+                Ok(_) => return Ok(key),
+                Err(Error::Unsealable) => self.retire_report_key(&key).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Unsealable)
+    }
+
+    async fn retire_report_key(&self, key: &ReportKey) -> Result<(), Error> {
+        tracing::warn!(
+            key = key.id,
+            "the key that signs reports cannot be opened and is replaced by a new one"
+        );
+        let mut tx = self.begin().await?;
+        tx.note_writing();
+        sqlx::query("update report_keys set in_use = null, not_after = $2 where id = $1 and in_use = 1")
+            .bind(key.id.clone())
+            .bind(micros(self.clock().now()))
+            .execute(tx.connection())
+            .await?;
+        tx.commit().await
+    }
+
+    /// Signs with that key; the signature in base64.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unsealable`].

@@ -267,3 +267,22 @@ async fn the_last_test_of_each_plan_is_found_with_their_number() {
     let (last, tests) = found.get(&em_id(1).key()).expect("the plan");
     assert_eq!((found.len(), last.started_at, *tests), (1, second(20), 1));
 }
+
+#[tokio::test]
+async fn a_key_that_cannot_be_opened_is_replaced_and_stays_known() {
+    let store = temporary().await;
+    let first = store.signing_key().await.expect("made");
+    let mut tx = store.begin().await.expect("begun");
+    tx.run("update report_keys set seed = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'")
+        .await
+        .expect("spoilt");
+    tx.commit().await.expect("committed");
+    let second = store.signing_key().await.expect("another");
+    assert_ne!(first.id, second.id);
+    let keys = store.report_keys().await.expect("read");
+    let known = keys
+        .iter()
+        .find(|key| key.id == first.id)
+        .expect("it verifies what it signed");
+    assert_eq!((keys.len(), known.not_after.is_some()), (2, true));
+}

@@ -508,10 +508,11 @@ async fn failovers_are_reported_alike_on_postgresql() {
         .post(&format!("{started}/notes"))
         .json(&json!({"text": "x"}));
     note.send().await.expect(201);
-    let third = test.until(&format!("{started}/report"), |report| {
-        report["report"]["revision"] == 3
-    });
-    assert_eq!(third.await["notes"][0]["text"], "x");
+    let third = format!("{started}/report");
+    let third = test
+        .until(&third, |report| report["report"]["revision"] == 3)
+        .await;
+    assert_eq!(third["notes"][0]["text"], "x");
     let programme = test
         .client
         .get("/api/v1/reports/recovery-tests")
