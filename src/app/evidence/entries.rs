@@ -47,7 +47,12 @@ impl App {
         of: FindingId,
         content: Content,
     ) -> Result<StandingFinding, Error> {
-        let (run, operation) = self.run_to_record(context, id).await?;
+        // A finding of another operation, and one of an operation that the caller does not see, are answered alike.
+        let found = self.run_to_record(context, id).await;
+        let (run, operation) = found.map_err(|error| match error {
+            Error::NotFound { .. } => NO_FINDING,
+            other => other,
+        })?;
         let before = self.store.entries(run.id).await?;
         finding(&before, of).ok_or(NO_FINDING)?;
         self.add_entry(context, &run, &operation, content).await?;
