@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides reports prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -22,7 +22,7 @@ fmt: ## Format the code
 	cargo fmt
 
 test: ## Everything CI runs: lint, tests, chart, units of systemd, manual pages, OpenAPI document, generated clients and requests, chat messages, guides, alerts, identity provider, documentation page in a browser
-	@scripts/steps.sh lint unit helm systemd manual openapi-check sdk-check chat guides prometheus oidc api-fuzz-short browser
+	@scripts/steps.sh lint unit helm systemd manual openapi-check sdk-check chat guides reports prometheus oidc api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -95,6 +95,9 @@ pictures: ## Record the examples of docs/formats.md and draw its pictures anew
 
 guides: $(BINARY) ## The examples of docs/guides against a gateway: receivers, the official webhook libraries, automation platforms
 	scripts/guides.sh $(BINARY)
+
+reports: $(BINARY) ## Recovery reports: an independent verifier, 10,000 flipped bits, pages drawn and printed by a browser
+	scripts/reports.sh $(BINARY)
 
 prometheus: $(BINARY) ## Alerts, runbooks, dashboards: rule tests, and Debian's Prometheus before a gateway with faults
 	scripts/prometheus.sh $(BINARY)

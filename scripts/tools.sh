@@ -139,6 +139,11 @@ pip_venv() {
     printf '%s' "$wanted" >"$folder/.wanted"
 }
 
+# An independent verifier of recovery reports, and what reads the printed ones.
+reports() {
+    pip_venv reports-python rfc8785==0.1.4 cryptography==50.0.2 pypdf==7.1.1
+}
+
 # The validators of the OpenAPI document.
 openapi() {
     npm_install openapi @redocly/cli@2.77.0 @stoplight/spectral-cli@6.16.3

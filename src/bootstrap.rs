@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::reload::Reload;
 pub use self::service_manager::ServiceManager;
-use crate::app::{self, App, ApprovalClock};
+use crate::app::{self, App, ApprovalClock, Recorder};
 use crate::auth::{self, Verifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
@@ -211,6 +211,7 @@ impl Opened {
             endpoints: config.server.limits.endpoints,
             events_kept: config.retention.events,
             attempt: config.webhooks.max_timeout,
+            look_every: config.watch.interval,
         };
         let watcher_nudge = Nudge::default();
         let client = webhooks::Client::of(guard.clone(), &config.webhooks);
@@ -234,6 +235,7 @@ impl Opened {
                 example: crate::http::example_event,
             },
             policies: config.policies.clone(),
+            objectives: config.reports.objectives.clone(),
         };
         gauges::show_configuration(&config);
         for warning in config.warnings() {
@@ -241,6 +243,13 @@ impl Opened {
         }
         let app = App::new(rooms, limits);
         tasks.drive(ApprovalClock::new(&app), Nudge::default());
+        let recorder_nudge = Nudge::default();
+        tasks.drive(Recorder::new(&app), recorder_nudge.clone());
+        let (stopping, commits) = (tasks.stopping(), of_workers.changes());
+        tasks.spawn(async move {
+            let waking = wake_after_commits(commits, recorder_nudge);
+            stopping.run_until_cancelled(waking).await
+        });
         let verifier = Verifier::new(&config.auth, clock.clone())?;
         drive_keys(&verifier, &tasks);
         let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());
@@ -440,6 +449,15 @@ fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::Denied
         });
     }
     places
+}
+
+/// Wakes a worker after commits, a few times a second at the most.
+async fn wake_after_commits(mut commits: tokio::sync::watch::Receiver<u64>, nudge: Nudge) {
+    const PAUSE: Duration = Duration::from_millis(200);
+    while commits.changed().await.is_ok() {
+        nudge.now();
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Keeps the keys of issuers fresh.

@@ -12,6 +12,7 @@ pub mod health;
 pub mod inspect;
 #[cfg(feature = "manual")]
 pub mod manual;
+pub mod report;
 pub mod serve;
 pub mod token;
 

@@ -20,7 +20,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{app::config::Policies, auth::config::AuthConfig, http, store, upstream, watcher, webhooks};
+use crate::{
+    app::config::{Policies, Reports},
+    auth::config::AuthConfig,
+    http, store, upstream, watcher, webhooks,
+};
 
 /// Every key with its default, meaning, unit and reason, as TOML.
 pub const DEFAULTS: &str = include_str!("emgate.default.toml");
@@ -36,6 +40,7 @@ pub struct Config {
     pub watch: watcher::config::Config,
     pub webhooks: webhooks::config::Config,
     pub policies: Policies,
+    pub reports: Reports,
 }
 
 /// One thing that is wrong with the configuration. Its text never carries a secret.

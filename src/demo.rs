@@ -24,6 +24,8 @@ use crate::cli::Failure;
 /// The event whose verified signature is the demo's success.
 const FINISHED: &str = "failover.session.finished";
 /// "ABC Company Failover Plan", the plan of EM's manual, which every simulator has.
+/// Where the report of the test is written, in the working directory.
+const REPORT: &str = "emgate-demo-report.html";
 const PLAN: &str = "3f56fa52-c902-4655-9774-2022fde214d2";
 
 /// Options of `emgate demo`.
@@ -142,6 +144,17 @@ async fn show(options: &Options, stage: &Stage, screen: &mut Screen) -> Result<(
         ));
     }
     screen.result(&operation, begun.elapsed());
+    report(client, &operation.id, screen).await
+}
+
+/// Writes the report of the test into the working directory and verifies the file.
+async fn report(client: &client::Client, operation: &str, screen: &mut Screen) -> Result<(), Failure> {
+    let page = client.report(operation).await?;
+    let keys = client.report_keys().await?;
+    let verified = crate::cli::report::check(&page, &keys)
+        .map_err(|faults| Failure::new(format!("the report is not what was signed: {faults}")))?;
+    let written = std::fs::write(REPORT, &page).is_ok();
+    screen.report(written.then_some(REPORT), &verified);
     Ok(())
 }
 

@@ -14,6 +14,7 @@
 //! | [`store`] | the only room that speaks SQL |
 //! | [`watcher`] | looks at EM, writes what changed |
 //! | [`webhooks`] | from event to signed request |
+//! | [`reports`] | from a recovery report to its page, its table and its proof |
 //! | [`app`] | the verbs: whatever needs two rooms |
 //! | [`auth`] | from token to caller |
 //! | [`http`] | the interface to callers: routes, extraction, problems, OpenAPI |
@@ -33,6 +34,7 @@ pub mod domain;
 pub mod http;
 pub mod json;
 pub mod mirror;
+pub mod reports;
 pub mod runtime;
 #[cfg(feature = "demo")]
 pub mod sim;

@@ -62,6 +62,8 @@ enum Command {
     Openapi,
     /// List, show, test, start and undo failover plans through a running gateway
     Plan(cli::client::plan::Args),
+    /// Verify recovery reports
+    Report(cli::report::Args),
     /// Run the gateway until SIGTERM or SIGINT
     #[command(after_help = "Examples:
   emgate serve                              ./emgate.toml if present, else the environment alone
@@ -90,6 +92,7 @@ impl Command {
             | Self::Convert(_)
             | Self::Health(_)
             | Self::Openapi
+            | Self::Report(_)
             | Self::Token(_) => "error",
         }
     }
@@ -132,6 +135,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Plan(args) => block_on(cli::client::plan::run(&args))?,
         Command::Health(args) => block_on(cli::health::run(&args))?,
         Command::Openapi => cli::openapi(),
+        Command::Report(args) => block_on(cli::report::run(&args))?,
         Command::Serve(file) => block_on(cli::serve::run(file))?,
         Command::Token(args) => block_on(cli::token::run(&args))?,
     }

@@ -107,6 +107,7 @@ const COMMANDS: &[&str] = &[
     "openapi",
     "operation",
     "plan",
+    "report",
     "serve",
     "token",
 ];

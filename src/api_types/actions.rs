@@ -7,6 +7,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::objectives::Words;
+use crate::domain::evidence::asked;
+
 /// Options of the start of a failover.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -24,6 +27,8 @@ pub struct StartOptions {
     pub metadata: Option<Metadata>,
     /// Why, for approvers and the record: 1 to 500 characters. Some policies require it.
     pub reason: Option<Reason>,
+    /// What it is for, for the recovery report.
+    pub purpose: Option<Purpose>,
 }
 
 /// Options of an action other than `start`, which chooses its restore points itself.
@@ -40,6 +45,8 @@ pub struct ActionOptions {
     pub metadata: Option<Metadata>,
     /// Why, for approvers and the record: 1 to 500 characters. Some policies require it.
     pub reason: Option<Reason>,
+    /// What it is for, for the recovery report; an undo has none.
+    pub purpose: Option<Purpose>,
 }
 
 impl From<ActionOptions> for StartOptions {
@@ -49,6 +56,81 @@ impl From<ActionOptions> for StartOptions {
             callback: options.callback,
             metadata: options.metadata,
             reason: options.reason,
+            purpose: options.purpose,
+        }
+    }
+}
+
+/// What a test or failover is for.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "reason": "yearly test", "ticket": "DR-1042", "scenario": "loss of the site", "kind": "test",
+    "participants": ["ann", "the storage team"],
+}))]
+pub struct Purpose {
+    /// The reason: 1 to 500 characters.
+    pub reason: Option<Words>,
+    /// The ticket or change that it belongs to: 1 to 500 characters.
+    pub ticket: Option<Words>,
+    /// The scenario that is tested: 1 to 500 characters.
+    pub scenario: Option<Words>,
+    /// `test`, `exercise` or `realFailover`; by the action when absent.
+    pub kind: Option<PurposeKind>,
+    /// When the incident began, by the caller's clock; recovery time and data loss of a real failover count from it. Not in
+    /// the future.
+    #[serde(default, deserialize_with = "super::moment::given_or_none")]
+    pub incident_at: Option<Timestamp>,
+    /// Who takes part: at most 50 names of 1 to 500 characters, 16 KiB in total.
+    pub participants: Option<Participants>,
+}
+
+/// What a test or failover is for, in one word.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PurposeKind {
+    /// Systems are recovered to see whether that works.
+    Test,
+    /// People, processes and systems practise together.
+    Exercise,
+    /// Something happened.
+    RealFailover,
+}
+
+/// Names of those who take part.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(try_from = "Vec<Words>")]
+#[schema(value_type = Vec<Words>, max_items = 50)]
+pub struct Participants(Vec<String>);
+
+impl TryFrom<Vec<Words>> for Participants {
+    type Error = &'static str;
+
+    fn try_from(names: Vec<Words>) -> Result<Self, &'static str> {
+        let names: Vec<String> = names.into_iter().map(Words::into_inner).collect();
+        if names.len() > 50 {
+            Err("has more than 50 entries")
+        } else if names.iter().map(String::len).sum::<usize>() > 16 * 1024 {
+            Err("is larger than 16 KiB")
+        } else {
+            Ok(Self(names))
+        }
+    }
+}
+
+impl From<Purpose> for asked::Purpose {
+    fn from(purpose: Purpose) -> Self {
+        Self {
+            reason: purpose.reason.map(Words::into_inner),
+            ticket: purpose.ticket.map(Words::into_inner),
+            scenario: purpose.scenario.map(Words::into_inner),
+            kind: purpose.kind.map(|kind| match kind {
+                PurposeKind::Test => asked::PurposeKind::Test,
+                PurposeKind::Exercise => asked::PurposeKind::Exercise,
+                PurposeKind::RealFailover => asked::PurposeKind::RealFailover,
+            }),
+            incident_at: purpose.incident_at,
+            participants: purpose.participants.unwrap_or_default().0,
         }
     }
 }

@@ -51,6 +51,29 @@ pub struct FailoverEventData {
     /// How the wait for approval ended; in `failover.approval.decided` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<ApprovalDecision>,
+    /// The report; in `recovery.report.ready` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportSummary>,
+}
+
+/// A recovery report in short.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportSummary {
+    /// Its id, the same in all its revisions.
+    pub id: String,
+    /// Which revision.
+    pub revision: i64,
+    /// `test`, `exercise`, `realFailover` or `unknown`.
+    pub kind: String,
+    /// `passed`, `failed` or `notMeasured`.
+    pub verdict: String,
+    /// `sha-256:` and 64 hex digits.
+    pub digest: String,
+    /// The key that signed it.
+    pub key_id: String,
+    /// Where it is.
+    pub link: String,
 }
 
 /// How far the machines of a session have come.
@@ -234,6 +257,7 @@ pub fn session_event(
         virtual_machine: machine.map(ToOwned::to_owned),
         machines: machine.map(|_| facts.into()),
         decision: None,
+        report: None,
     };
     let routing = Routing {
         session: Some(session.facts.id.clone()),
@@ -283,6 +307,62 @@ pub fn approval_decided(
     about_operation(origin, EventType::ApprovalDecided, operation, Some(decision))
 }
 
+/// Makes the event that a report is there, `report` being its JSON. The session is told without its machines, which the
+/// report has.
+///
+/// # Errors
+/// [`Unrepresentable`] in theory.
+pub fn report_ready(
+    origin: &Origin<'_>,
+    session: Option<&Session>,
+    operation: Option<&DomainOperation>,
+    report: &Value,
+) -> Result<NewEvent, Unrepresentable> {
+    let text = |pointer: &str| {
+        report
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let place = match (operation, session) {
+        (Some(operation), _) => format!("/operations/{}/report", operation.id),
+        (None, Some(session)) => format!("/failover-sessions/{}/report", session.facts.id),
+        (None, None) => String::new(),
+    };
+    let plan = operation
+        .and_then(|operation| operation.plan.as_ref())
+        .or_else(|| session?.plan.as_ref());
+    let data = FailoverEventData {
+        session: session.map(|session| FailoverSession::with_machines(origin.links, session, &[])),
+        operation: operation.map(|operation| Operation::new(origin.links, operation, None)),
+        sequence: 1,
+        virtual_machine: None,
+        machines: None,
+        decision: None,
+        report: Some(ReportSummary {
+            id: text("/report/id"),
+            revision: report
+                .pointer("/report/revision")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
+            kind: text("/summary/kind"),
+            verdict: text("/summary/verdict"),
+            digest: text("/integrity/digest"),
+            key_id: text("/integrity/keyId"),
+            link: origin.links.api(&place),
+        }),
+    };
+    let routing = Routing {
+        plan: plan.map(|plan| plan.id.clone()),
+        tenant: plan.and_then(|plan| plan.tenant.clone()),
+        result: Some(text("/execution/result")).filter(|result| !result.is_empty()),
+        operation: operation.map(|operation| operation.id),
+        ..Routing::default()
+    };
+    event(origin.id, EventType::ReportReady, origin.at, data, routing)
+}
+
 fn about_operation(
     origin: &Origin<'_>,
     kind: EventType,
@@ -305,6 +385,7 @@ fn about_operation(
         virtual_machine: None,
         machines: None,
         decision: decision.map(Into::into),
+        report: None,
     };
     event(origin.id, kind, origin.at, data, routing)
 }

@@ -10,10 +10,12 @@ pub mod dry_run;
 pub mod events;
 pub mod identity;
 pub mod moment;
+pub mod objectives;
 pub mod operations;
 pub mod page;
 pub mod plans;
 pub mod readiness;
+pub mod reports;
 pub mod sessions;
 pub mod webhooks;
 

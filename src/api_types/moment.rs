@@ -40,6 +40,19 @@ pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timest
     text.parse().map_err(|_| D::Error::custom(expected))
 }
 
+/// The same where there may be none.
+///
+/// # Errors
+/// As [`given`].
+pub(super) fn given_or_none<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let expected = "must be a timestamp in RFC 3339, such as 2026-01-31T12:00:00Z";
+    text.map(|text| text.parse().map_err(|_| D::Error::custom(expected)))
+        .transpose()
+}
+
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

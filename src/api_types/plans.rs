@@ -3,6 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::objectives::Objectives;
+use crate::domain::evidence::objectives::Objectives as DomainObjectives;
 use crate::domain::links::Links;
 use crate::domain::plan::{
     Plan as DomainPlan, PlanCommand as DomainCommand, PlanRef as DomainPlanRef, Reference,
@@ -106,14 +108,16 @@ pub struct Plan {
     pub post_failover_command: Option<Command>,
     /// The actions that it supports: `test`, `start`, `undo`.
     pub actions: Vec<&'static str>,
+    /// What is wanted of its recovery, set at `/objectives` or by the gateway's configuration.
+    pub objectives: Objectives,
     /// Related resources.
     pub links: PlanLinks,
 }
 
 impl Plan {
-    /// The JSON of `plan`.
+    /// The JSON of `plan` with its objectives.
     #[must_use]
-    pub fn new(links: &Links, plan: &DomainPlan) -> Self {
+    pub fn new(links: &Links, plan: &DomainPlan, objectives: &DomainObjectives) -> Self {
         let collection = plan.kind.collection();
         Self {
             id: plan.id.to_string(),
@@ -135,6 +139,7 @@ impl Plan {
             pre_failover_command: plan.pre_command.as_ref().map(Into::into),
             post_failover_command: plan.post_command.as_ref().map(Into::into),
             actions: plan.kind.actions().iter().map(|action| action.as_str()).collect(),
+            objectives: objectives.into(),
             links: PlanLinks {
                 this: links.api(&format!("/{collection}/{}", plan.id)),
                 operations: links.api(&format!("/operations?planId={}", plan.id)),

@@ -103,7 +103,7 @@ impl Worker for ApprovalClock {
 
 impl App {
     /// The same verbs over the workers' connections to the store.
-    fn for_workers(&self) -> Self {
+    pub(in crate::app) fn for_workers(&self) -> Self {
         Self {
             store: self.store.for_workers(),
             ..self.clone()

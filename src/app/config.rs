@@ -1,6 +1,14 @@
-//! What the configuration says about requests: policies, as `domain` decides by them.
+//! What the configuration says about requests and reports: policies, as `domain` decides by them, and default objectives.
 
 pub use crate::domain::access::Scope;
+pub use crate::domain::evidence::objectives::Objectives;
 pub use crate::domain::plan::PlanKind;
 pub use crate::domain::policy::window::{WeekTime, Window};
 pub use crate::domain::policy::{Admitted, Matching, PlanAction, Policies, Policy};
+
+/// The section `[reports]`, already checked.
+#[derive(Debug, Clone, Default)]
+pub struct Reports {
+    /// What is wanted of a plan that has no objectives of its own.
+    pub objectives: Objectives,
+}

@@ -61,6 +61,12 @@ pub enum Error {
     /// The operation has ended; there is nothing to stop.
     #[error("the operation has ended")]
     OperationFinished(OperationId),
+    /// The operation has not ended, so that there is no report of it yet.
+    #[error("the operation has not ended")]
+    OperationRunning(OperationId),
+    /// The session has not ended, so that there is no report of it yet.
+    #[error("the failover session has not ended")]
+    SessionRunning(EmId),
     /// The operation does not wait for approval, or no longer.
     #[error("the operation does not wait for approval")]
     NotAwaitingApproval(OperationId),

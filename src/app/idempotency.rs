@@ -22,6 +22,14 @@ pub struct IdempotencyKey(String);
 #[error("must be 1 to 255 visible ASCII characters")]
 pub struct InvalidKey;
 
+impl IdempotencyKey {
+    /// The key as it was sent.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for IdempotencyKey {
     type Err = InvalidKey;
 

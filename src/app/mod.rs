@@ -10,6 +10,7 @@
 //! | `plans`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
 //! | `audit` | what verbs tell the audit log, refusals, reading it |
 //! | `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
+//! | `evidence` | objectives of plans, what is kept of failovers, their reports |
 //! | `policies`, `approvals`, `approval_clock`, `dry_run` | what policies hold back, and what a request would become |
 //! | `waiting` | callers who wait for the end of an operation |
 //! | `streams` | the events of the log as they are written, for callers who stay |
@@ -26,6 +27,7 @@ pub mod em;
 mod ending;
 pub mod error;
 pub mod events;
+pub mod evidence;
 pub mod idempotency;
 pub mod json_value;
 pub mod operations;
@@ -47,7 +49,9 @@ use std::time::Duration;
 
 use crate::clock::SharedClock;
 use crate::domain::access::Tenancy;
+use crate::domain::evidence::objectives::Objectives;
 use crate::domain::policy::Policies;
+pub use crate::reports::Format as ReportFormat;
 use crate::runtime::{Nudge, Tasks};
 use crate::store::Store;
 pub use crate::store::cursor::Cursor;
@@ -62,6 +66,7 @@ pub use crate::webhooks::formats::supported as supported_formats;
 pub use approval_clock::ApprovalClock;
 pub use context::{OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
+pub use evidence::Recorder;
 pub use page::LogPage;
 
 /// The most operations that are read at a time for waiting callers; fewer than the store's connections.
@@ -80,6 +85,8 @@ pub struct Limits {
     pub events_kept: Duration,
     /// The longest time of an attempt that a webhook endpoint may ask for.
     pub attempt: Duration,
+    /// How often EM is looked at while a failover runs.
+    pub look_every: Duration,
 }
 
 /// What the verbs are made of.
@@ -102,6 +109,8 @@ pub struct AppParts {
     pub policies: Policies,
     /// What templates and previews of webhooks are rendered from.
     pub messages: webhooks::Messages,
+    /// What is wanted of plans without objectives of their own.
+    pub objectives: Objectives,
 }
 
 /// What the verbs work with; clones share it.
@@ -118,6 +127,7 @@ pub struct App {
     webhooks: webhooks::Webhooks,
     health: crate::webhooks::DispatcherHealth,
     policies: Arc<Policies>,
+    objectives: Arc<Objectives>,
     limits: Limits,
     /// The last event that those see who see the same things, for each in which state of the store, and when that was read.
     positions: Arc<quick_cache::sync::Cache<Tenancy, streams::KnownPosition>>,
@@ -163,6 +173,7 @@ impl App {
             webhooks,
             health: parts.health,
             policies: Arc::new(parts.policies),
+            objectives: Arc::new(parts.objectives),
             limits,
             positions: Arc::new(quick_cache::sync::Cache::new(MOST_POSITIONS)),
         }

@@ -5,20 +5,29 @@ use serde_json::{Map, Value};
 
 use super::{Error, FieldError};
 use crate::api_types;
+use crate::domain::evidence::objectives::Objectives;
 use crate::domain::links::Links;
 use crate::domain::plan::{Plan, PlanCommand, PlanEdit, PlanKind};
 use crate::text::json_pointer;
 use crate::transcode;
 
+/// Members of a plan that are not EM's: one who knows EM's plan alone has read it whole.
+const KEPT_ELSEWHERE: &[&str] = &["objectives"];
+
 /// What `body` changes on `plan`: it must hold every member, and those that may not change as they were read.
-pub(super) fn edit_of(links: &Links, plan: &Plan, body: &Value) -> Result<PlanEdit, Error> {
+pub(super) fn edit_of(
+    links: &Links,
+    plan: &Plan,
+    objectives: &Objectives,
+    body: &Value,
+) -> Result<PlanEdit, Error> {
     let Value::Object(fields) = body else {
         return Err(Error::invalid(
             "",
             "must be an object: the plan as it was read, with the changes applied",
         ));
     };
-    let current = serde_json::to_value(api_types::plans::Plan::new(links, plan))
+    let current = serde_json::to_value(api_types::plans::Plan::new(links, plan, objectives))
         .map_err(|_| Error::Internal("a plan could not be represented"))?;
     let editable: &'static [&'static str] = match plan.kind {
         PlanKind::Cloud => &["preFailoverCommand", "postFailoverCommand"],
@@ -77,6 +86,7 @@ impl Comparison {
             let place = json_pointer(pointer, name);
             let may_change = pointer.is_empty() && self.editable.contains(&name.as_str());
             match given.get(name) {
+                None if pointer.is_empty() && KEPT_ELSEWHERE.contains(&name.as_str()) => {}
                 None => self.faults.push(FieldError::new(
                     place,
                     "is missing: send the whole plan as it was read",

@@ -16,6 +16,8 @@ use super::submit::{Callback, Intent, Submitted};
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
 use crate::domain::command::Command;
+use crate::domain::evidence::asked::Purpose;
+use crate::domain::evidence::objectives::Objectives;
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::domain::policy::PlanAction;
@@ -37,10 +39,12 @@ pub struct ActionRequest {
     pub idempotency: Option<IdempotentRequest>,
     /// Why the caller wants it, already checked.
     pub reason: Option<String>,
+    /// The purpose, for the report; test and start only.
+    pub purpose: Option<Purpose>,
 }
 
-/// Whether a plan is what the caller read.
-pub type UnchangedPlan = Box<dyn FnOnce(&Plan) -> bool + Send>;
+/// Whether a plan with its objectives is what the caller read.
+pub type UnchangedPlan = Box<dyn FnOnce(&Plan, &Objectives) -> bool + Send>;
 
 /// What comes with a change of a plan, beside the change.
 #[derive(Default)]
@@ -204,6 +208,7 @@ impl App {
         let checked = checks.note(self.checked(action, &request))?;
         checks.note(self.expect_ready().await)?;
         let plan = (*self.plan(context, kind, id).await?).clone();
+        let asked = self.asked(context, &plan, action, &request).await?;
         let command = checked.map(|action| Command::Act {
             plan: plan.reference(),
             action,
@@ -211,6 +216,7 @@ impl App {
         let intent = command.map(|command| Intent {
             callback: request.callback,
             metadata: request.metadata,
+            asked,
             ..Intent::plain(command, request.idempotency)
         });
         let reason = request.reason.as_deref();
@@ -223,6 +229,13 @@ impl App {
                 "/restorePoint",
                 "only start takes a restore point; test and undo use their own",
             ));
+        }
+        if action == ActionKind::Undo && request.purpose.is_some() {
+            return Err(Error::invalid("/purpose", "only test and start take a purpose"));
+        }
+        let incident = request.purpose.as_ref().and_then(|purpose| purpose.incident_at);
+        if incident.is_some_and(|incident| incident > self.clock.now()) {
+            return Err(Error::invalid("/purpose/incidentAt", "must not be in the future"));
         }
         if request.before.is_some_and(|before| before > self.clock.now()) {
             return Err(Error::invalid(
@@ -293,8 +306,9 @@ impl App {
         checks: &mut Checks,
     ) -> Result<Examined, Error> {
         let (plan, _) = self.plan_fresh(context, kind, id).await?;
-        checks.note(expect_unchanged(&plan, request.unchanged))?;
-        let edit = checks.note(edit_of(self.em.links(), &plan, body))?;
+        let objectives = self.objectives_of_plan(context, &plan).await?;
+        checks.note(expect_unchanged(&plan, &objectives, request.unchanged))?;
+        let edit = checks.note(edit_of(self.em.links(), &plan, &objectives, body))?;
         self.examine_change(context, plan, edit, request.reason, request.idempotency, checks)
             .await
     }
@@ -362,7 +376,8 @@ impl App {
         checks: &mut Checks,
     ) -> Result<Examined, Error> {
         let (plan, _) = self.plan_fresh(context, PlanKind::Cloud, id).await?;
-        checks.note(expect_unchanged(&plan, request.unchanged))?;
+        let objectives = self.objectives_of_plan(context, &plan).await?;
+        checks.note(expect_unchanged(&plan, &objectives, request.unchanged))?;
         checks.note(self.expect_ready().await)?;
         let command = Command::DeletePlan {
             plan: plan.reference(),
@@ -373,9 +388,15 @@ impl App {
     }
 }
 
-fn expect_unchanged(plan: &Plan, unchanged: Option<UnchangedPlan>) -> Result<(), Error> {
+fn expect_unchanged(
+    plan: &Plan,
+    objectives: &Objectives,
+    unchanged: Option<UnchangedPlan>,
+) -> Result<(), Error> {
     match unchanged {
-        Some(unchanged) => unchanged(plan).then_some(()).ok_or(Error::PreconditionFailed),
+        Some(unchanged) => unchanged(plan, objectives)
+            .then_some(())
+            .ok_or(Error::PreconditionFailed),
         None => Ok(()),
     }
 }

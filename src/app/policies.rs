@@ -11,6 +11,7 @@ use super::{App, Error, OpContext};
 use crate::api_types;
 use crate::clock::later;
 use crate::domain::approval::Approval;
+use crate::domain::evidence::objectives::Objectives;
 use crate::domain::links::Links;
 use crate::domain::plan::Plan;
 use crate::domain::policy::{PlanAction, Policies, Question, Verdict};
@@ -69,6 +70,8 @@ fn refuses(error: &Error) -> bool {
         | Error::TooManyJobs(_)
         | Error::NoSuchMethod(_)
         | Error::OperationFinished(_)
+        | Error::OperationRunning(_)
+        | Error::SessionRunning(_)
         | Error::NotAwaitingApproval(_)
         | Error::SelfApproval(_)
         | Error::PlanChanged(_)
@@ -173,7 +176,13 @@ impl App {
 
 /// What a plan is, as a text that differs when the plan does.
 pub(super) fn plan_digest(plan: &Plan) -> Result<String, Error> {
-    let shown = api_types::plans::Plan::new(&Links::default(), plan);
-    let bytes = serde_json::to_vec(&shown).map_err(|_| Error::Internal("a plan could not be represented"))?;
+    let shown = api_types::plans::Plan::new(&Links::default(), plan, &Objectives::default());
+    let unrepresentable = |_| Error::Internal("a plan could not be represented");
+    let mut shown = serde_json::to_value(&shown).map_err(unrepresentable)?;
+    // Whoever sets objectives while a request waits does not change what was approved.
+    if let Some(members) = shown.as_object_mut() {
+        members.shift_remove("objectives");
+    }
+    let bytes = serde_json::to_vec(&shown).map_err(unrepresentable)?;
     Ok(STANDARD.encode(digest(&SHA256, &bytes)))
 }

@@ -15,6 +15,7 @@ use crate::clock::later;
 use crate::domain::access::{Caller, Tenancy};
 use crate::domain::approval::Approval;
 use crate::domain::command::Command;
+use crate::domain::evidence::asked::Asked;
 use crate::domain::id::OperationId;
 use crate::domain::operation::{
     Failure, FailureSource, HistoryStep, Operation, OperationResult, OperationState,
@@ -57,6 +58,8 @@ pub struct Intent {
     pub reason: Option<String>,
     /// The approvals that it has to wait for.
     pub approval: Option<Approval>,
+    /// What is kept of a failover from its request on.
+    pub asked: Option<Asked>,
 }
 
 impl Intent {
@@ -69,6 +72,7 @@ impl Intent {
             idempotency,
             reason: None,
             approval: None,
+            asked: None,
         }
     }
 
@@ -291,6 +295,8 @@ impl App {
             drop(tx);
             return Err(self.busy_since(&operation, &caller.tenancy).await?);
         }
+        self.keep_asked(&mut tx, &operation, intent.asked.as_ref())
+            .await?;
         if operation.approval.is_some() {
             self.report_request(&mut tx, &operation).await?;
         }
@@ -460,6 +466,7 @@ mod tests {
             idempotency: None,
             reason: None,
             approval: None,
+            asked: None,
         };
         let limits = Limits {
             answer: Duration::from_secs(90),
@@ -467,6 +474,7 @@ mod tests {
             endpoints: 50,
             events_kept: Duration::from_hours(30 * 24),
             attempt: Duration::from_mins(1),
+            look_every: Duration::from_secs(2),
         };
         let caller = Caller {
             name: None,

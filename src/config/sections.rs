@@ -17,6 +17,7 @@ use super::{
     values,
 };
 use crate::{
+    app::config::{Objectives, Reports},
     http::config::{Config as Server, Limits, TlsConfig},
     store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
@@ -45,6 +46,7 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
     let watch = watch(root.section("watch"));
     let webhooks = webhooks(root.section("webhooks"));
     let policies = policies::read(root.sections("policies"));
+    let reports = reports(root.section("reports"));
     root.finish();
     Some(Config {
         server,
@@ -55,6 +57,7 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
         watch,
         webhooks,
         policies,
+        reports,
     })
 }
 
@@ -271,9 +274,34 @@ fn retention(mut s: Section<'_>) -> Retention {
         deliveries: s.duration("deliveries", default.deliveries, HOUR, CENTURY),
         operations: s.duration("operations", default.operations, DAY, CENTURY),
         audit: s.duration("audit", default.audit, DAY, CENTURY),
+        reports: s.duration("reports", default.reports, DAY, CENTURY),
     };
     s.finish();
     retention
+}
+
+fn reports(mut s: Section<'_>) -> Reports {
+    let mut objectives = s.section("objectives");
+    let seconds = |text: &str| {
+        let whole = bounded(text, SECOND, CENTURY)?.as_secs();
+        u32::try_from(whole).map_err(|_| "is too long".to_owned())
+    };
+    let days = |text: &str| {
+        let whole = bounded(text, DAY, CENTURY)?.as_secs() / DAY.as_secs();
+        u32::try_from(whole).map_err(|_| "is too long".to_owned())
+    };
+    let defaults = Objectives {
+        rto_seconds: objectives.parsed("rto", seconds),
+        rpo_seconds: objectives.parsed("rpo", seconds),
+        test_every_days: objectives.parsed("test_every", days),
+        owner: objectives.text("owner"),
+        criticality: objectives.text("criticality"),
+        bia_reference: objectives.text("bia_reference"),
+        ..Objectives::default()
+    };
+    objectives.finish();
+    s.finish();
+    Reports { objectives: defaults }
 }
 
 fn watch(mut s: Section<'_>) -> Watch {

@@ -125,6 +125,28 @@ impl Client {
         Ok(operation)
     }
 
+    /// The report of an operation that has ended, as a page.
+    pub async fn report(&self, id: &str) -> Result<Vec<u8>, Failure> {
+        let url = format!("{}/api/v1/operations/{id}/report?format=html", self.root);
+        let sent = self.http.get(url).bearer_auth(&self.token).send().await;
+        let answer = sent.and_then(reqwest::Response::error_for_status);
+        let answer = answer.map_err(because("the report was not answered"))?;
+        let page = answer.bytes().await.map_err(because("the report was cut off"))?;
+        Ok(page.to_vec())
+    }
+
+    /// The keys that sign reports.
+    pub async fn report_keys(&self) -> Result<Value, Failure> {
+        let url = format!("{}/.well-known/emgate/report-keys", self.root);
+        let answer = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .map_err(because("the keys were not answered"))?;
+        answer.json().await.map_err(because("the keys were cut off"))
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,

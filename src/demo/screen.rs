@@ -227,6 +227,17 @@ impl Screen {
         }
     }
 
+    /// The report of the test, verified as a file.
+    pub fn report(&self, file: Option<&str>, verified: &str) {
+        let place = match file {
+            Some(file) => format!("written to {file}"),
+            None => "not written: the working directory cannot be written to".to_owned(),
+        };
+        self.line("");
+        self.line(&format!("recovery report: {place}"));
+        self.line(&format!("  verified as signed: {verified}"));
+    }
+
     /// What to try while it stays up.
     pub fn invite(&self, stage: &Stage) {
         let url = &stage.gateway_url;

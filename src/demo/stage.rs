@@ -24,7 +24,8 @@ use crate::sim::{self, Simulator};
 
 /// What the demo's token allows: everything, for all tenants.
 const SCOPES: &str = "plans:read plans:test plans:start plans:undo plans:write sessions:read operations:read \
-    operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read plans:approve tenants:all";
+    operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read plans:approve \
+    reports:read reports:write tenants:all";
 /// How long the token is good.
 const TOKEN_SECONDS: u64 = 12 * 3600;
 const STOP_LIMIT: Duration = Duration::from_secs(5);

@@ -41,6 +41,10 @@ words! {
         PlansApprove = "plans:approve",
         /// Read the audit log.
         AuditRead = "audit:read",
+        /// Read recovery reports and objectives of plans.
+        ReportsRead = "reports:read",
+        /// Set objectives of plans; record checks, notes, findings and reviews; schedule tests.
+        ReportsWrite = "reports:write",
         /// Not confined to tenants.
         TenantsAll = "tenants:all",
     }

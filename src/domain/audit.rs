@@ -109,6 +109,18 @@ actions! {
     StreamTicket = "stream.ticket", Done 201, ["createStreamTicket"];
     /// A ticket for reading an operation was issued, with the answer to the request for it.
     OperationTicket = "operation.ticket", Done, [];
+    /// The objectives of a plan were set.
+    ObjectivesSet = "plan.objectives", Done 200, ["setCloudFailoverPlanObjectives", "setFailoverPlanObjectives"];
+    /// A check was recorded.
+    CheckRecord = "report.check", Done 201, ["recordCheck"];
+    /// A note was recorded.
+    NoteRecord = "report.note", Done 201, ["recordNote"];
+    /// A finding was recorded.
+    FindingRecord = "report.finding", Done 201, ["recordFinding"];
+    /// It was recorded what became of a finding.
+    FindingChange = "report.finding.change", Done 200, ["changeFinding"];
+    /// A report was reviewed.
+    ReportReview = "report.review", Done 201, ["reviewReport"];
     /// A request was refused for lack of a right.
     RequestForbidden = "request.forbidden", Refused 403, [];
     /// A request had no valid token. One row a minute for each address.

@@ -25,6 +25,8 @@ words! {
         ApprovalRequested = "failover.approval.requested",
         /// An operation's wait for approval ended: it was approved and submitted, or ended without having been sent.
         ApprovalDecided = "failover.approval.decided",
+        /// A recovery report, or a new revision of one, is there.
+        ReportReady = "recovery.report.ready",
         /// A webhook endpoint has accepted no delivery for 15 minutes.
         EndpointFailing = "webhook.endpoint.failing",
         /// A failing webhook endpoint accepts deliveries again.
@@ -46,7 +48,7 @@ impl EventType {
     pub const fn opt_in(self) -> bool {
         matches!(
             self,
-            Self::SessionProgressed | Self::MachineFinished | Self::WebhookTest
+            Self::SessionProgressed | Self::MachineFinished | Self::ReportReady | Self::WebhookTest
         )
     }
 }

@@ -144,6 +144,18 @@ gateway_id!(
     "job_"
 );
 
+gateway_id!(
+    /// A recovery report, all its revisions: a bare UUID version 7.
+    ReportId,
+    ""
+);
+
+gateway_id!(
+    /// A finding that somebody recorded: `fnd_<uuidv7>`.
+    FindingId,
+    "fnd_"
+);
+
 /// The id of an EM task, which means something only together with the logon session that made it (`task-1`
 /// exists in many).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -11,6 +11,7 @@ pub mod approval;
 pub mod audit;
 pub mod command;
 pub mod event;
+pub mod evidence;
 pub mod field_error;
 pub mod glob;
 pub mod id;

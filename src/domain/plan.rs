@@ -135,7 +135,8 @@ impl PlanRef {
 }
 
 /// A failover plan as EM describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The plan's id.
     pub id: EmId,
@@ -174,7 +175,7 @@ impl Plan {
 }
 
 /// A machine within a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanMachine {
     /// EM's id of the machine within the plan.
     pub id: Option<EmId>,

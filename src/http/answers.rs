@@ -294,7 +294,11 @@ fn example(code: Code) -> Value {
             let operation = samples::failed_operation();
             json!({"operationId": operation.get("id"), "operation": operation})
         }
-        Code::PlanBusy | Code::OperationFinished | Code::SelfApproval | Code::PlanChanged => json!({
+        Code::PlanBusy
+        | Code::OperationFinished
+        | Code::OperationRunning
+        | Code::SelfApproval
+        | Code::PlanChanged => json!({
             "operationId": "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01"
         }),
         _ => Value::Null,

@@ -89,6 +89,9 @@ codes! {
     PlanChanged = "plan-changed", CONFLICT, "Plan has changed",
         "The plan was changed or removed after the operation was requested. The operation has ended; nothing was sent to Enterprise Manager.",
         "Read the plan, then request the operation again.";
+    OperationRunning = "operation-running", CONFLICT, "Operation not ended",
+        "The operation, or the failover session, has not ended; there is no report of it yet.",
+        "Wait for the end (`Prefer: wait`, or the event `recovery.report.ready`), and ask again.";
     OperationFinished = "operation-finished", CONFLICT, "Operation has finished",
         "A finished operation cannot be cancelled, and one that no longer waits for approval cannot be approved or rejected.",
         "Read the operation for its result. To reverse it, request an undo.";

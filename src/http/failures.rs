@@ -85,6 +85,8 @@ fn log(error: &app::Error, code: Code) {
         | E::NeedsScope(_)
         | E::PreconditionFailed
         | E::OperationFinished(_)
+        | E::OperationRunning(_)
+        | E::SessionRunning(_)
         | E::NotAwaitingApproval(_)
         | E::PolicyDenied(_)
         | E::SelfApproval(_)
@@ -136,6 +138,16 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
         E::OperationFinished(id) => {
             Problem::new(Code::OperationFinished, format!("operation {id} has ended")).about_operation(id)
         }
+        E::OperationRunning(id) => Problem::new(
+            Code::OperationRunning,
+            format!("operation {id} has not ended; its report is made then"),
+        )
+        .about_operation(id),
+        E::SessionRunning(id) => Problem::new(
+            Code::OperationRunning,
+            format!("failover session {id} has not ended; its report is made then"),
+        )
+        .about_session(id),
         E::NotAwaitingApproval(id) => Problem::new(
             Code::OperationFinished,
             format!("operation {id} does not wait for approval"),

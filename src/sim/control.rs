@@ -30,6 +30,10 @@ pub fn answer(world: &mut World, faults: &mut Faults, request: &Request, now: Ti
             faults.clear();
             Ok(Response::empty(StatusCode::NO_CONTENT))
         }
+        ("DELETE", "/_sim/points") => {
+            world.remove_points();
+            Ok(Response::empty(StatusCode::NO_CONTENT))
+        }
         ("POST", "/_sim/expire") => {
             world.logons.expire_all();
             Ok(Response::empty(StatusCode::NO_CONTENT))
@@ -37,7 +41,7 @@ pub fn answer(world: &mut World, faults: &mut Faults, request: &Request, now: Ti
         (
             _,
             "/_sim/stats" | "/_sim/failovers" | "/_sim/outcomes" | "/_sim/damage" | "/_sim/faults"
-            | "/_sim/expire",
+            | "/_sim/points" | "/_sim/expire",
         ) => Err((
             StatusCode::METHOD_NOT_ALLOWED,
             "that path has no such method".to_owned(),

@@ -197,6 +197,13 @@ impl Failover {
         now < self.end(tempo) && self.stopped.is_none_or(|stopped| stopped >= self.started)
     }
 
+    /// Whether one of its machines is started from the replica point.
+    pub fn uses(&self, point: Uuid) -> bool {
+        self.machines
+            .iter()
+            .any(|(machine, _)| machine.replica_point == point)
+    }
+
     /// Stops the session; without effect when it has ended or was stopped before.
     pub fn stop(&mut self, now: Timestamp, tempo: Tempo) {
         if self.stopped.is_none() && now < self.end(tempo) {

@@ -183,6 +183,24 @@ impl World {
             .filter(move |failover| failover.visible(now) && failover.started >= oldest)
     }
 
+    /// Removes all replica points of cloud plans, as retention does.
+    pub fn remove_points(&mut self) {
+        let machines = self.plans.iter().flat_map(|plan| &plan.machines);
+        let points: Vec<Uuid> = machines.map(|machine| machine.replica_point).collect();
+        for point in points {
+            self.changes.remove(point);
+        }
+    }
+
+    /// Whether a failover that is at work uses the replica point.
+    pub fn uses(&self, point: Uuid, now: Timestamp) -> bool {
+        let unfinished = self
+            .failovers
+            .iter()
+            .filter(|one| one.unfinished(now, self.tempo));
+        unfinished.into_iter().any(|one| one.uses(point))
+    }
+
     /// Begins a failover of a cloud plan from the last replica points before `restore_before`; EM shows the
     /// session `delay` simulated seconds later. Gives the session's id. Whether the plan is at work already is for
     /// the caller to ask.

@@ -96,6 +96,8 @@ pub struct Retention {
     pub operations: Duration,
     /// The audit log.
     pub audit: Duration,
+    /// Recovery reports.
+    pub reports: Duration,
 }
 
 impl Default for Retention {
@@ -106,6 +108,7 @@ impl Default for Retention {
             deliveries: days(30),
             operations: days(365),
             audit: days(365),
+            reports: days(7 * 365),
         }
     }
 }

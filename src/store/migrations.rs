@@ -32,6 +32,8 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (18, "attempts", include_str!("migrations/0018_attempts.sql")),
     (19, "waiting", include_str!("migrations/0019_waiting.sql")),
     (20, "notes", include_str!("migrations/0020_notes.sql")),
+    (21, "evidence", include_str!("migrations/0021_evidence.sql")),
+    (22, "entries", include_str!("migrations/0022_entries.sql")),
 ];
 
 /// Brings the tables up to date.

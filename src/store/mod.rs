@@ -17,6 +17,7 @@ mod engine_codes;
 pub mod error;
 pub mod event_log;
 pub mod events;
+pub mod evidence;
 pub mod idempotency;
 mod keyring;
 mod lock;

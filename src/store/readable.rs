@@ -33,6 +33,7 @@ pub(in crate::store) const ENDPOINTS: Table = table("webhook_endpoints", "id");
 pub(in crate::store) const DELIVERIES: Table = table("webhook_deliveries", "id");
 pub(in crate::store) const CALLBACK_LANES: Table = table("webhook_deliveries", "lane");
 pub(in crate::store) const JOBS: Table = table("webhook_jobs", "id");
+pub(in crate::store) const RUNS: Table = table("recovery_runs", "id");
 pub(in crate::store) const AUDIT: Table = table("audit", "hash");
 pub(in crate::store) const LOGONS: Table = table("upstream_logons", "id");
 

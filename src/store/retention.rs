@@ -101,6 +101,18 @@ impl Pruner {
                       where expires_at < $1 order by expires_at limit $2)",
             },
             Rule {
+                name: "recovery reports",
+                age: retention.reports,
+                sql: "delete from recovery_runs where id in (select id from recovery_runs \
+                      where started_at < $1 order by started_at limit $2)",
+            },
+            Rule {
+                name: "restore points",
+                age: retention.reports,
+                sql: "delete from recovery_points where (upstream_id, point_key) in (select upstream_id, point_key \
+                      from recovery_points where read_at < $1 order by read_at limit $2)",
+            },
+            Rule {
                 name: "failover sessions",
                 age: SESSIONS,
                 sql: "delete from failover_sessions where key in (select key from failover_sessions \

@@ -531,6 +531,10 @@ pub(super) struct PointDocument {
     pub vm_display_name: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub creation_time_utc: Option<Timestamp>,
+    #[serde(deserialize_with = "text")]
+    pub point_type: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub state: Option<String>,
 }
 
 /// What sessions and the machines in them have in common.

@@ -74,6 +74,7 @@ use self::read_cache::{Audience, ReadCache};
 use self::transport::{Answer, Transport};
 use crate::clock::SharedClock;
 use crate::domain::command::WriteMethod;
+use crate::domain::evidence::run::ClockDifference;
 use crate::domain::id::LogonId;
 use crate::domain::links::Links;
 use crate::domain::logon::SavedLogon;
@@ -219,6 +220,18 @@ impl EmClient {
     #[must_use]
     pub fn clock_skew(&self) -> Option<jiff::SignedDuration> {
         self.inner.transport.skew()
+    }
+
+    /// The same, with how far that may be off.
+    #[must_use]
+    pub fn clock_difference(&self) -> Option<ClockDifference> {
+        self.inner.transport.clock_difference()
+    }
+
+    /// Where EM is: the configured address, without credentials.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.inner.transport.address()
     }
 
     /// Since when EM refuses the credentials of an account, if it does; of several the first.

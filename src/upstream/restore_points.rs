@@ -1,4 +1,4 @@
-//! Restore points of the machines of a plan: the newest of each.
+//! Restore points of machines: the newest of each of a plan, and one that a session names.
 
 use jiff::Timestamp;
 
@@ -7,6 +7,8 @@ use super::documents::{PointDocument, own_id};
 use super::error::Error;
 use super::query::{Filter, Freshness, LARGEST_PAGE};
 use super::types::{PageRequest, Sort, SortField};
+use crate::domain::evidence::run::PointFacts;
+use crate::domain::id::EmId;
 use crate::domain::plan::{Plan, PlanKind, RestorePoint};
 
 /// The most machines that one query names, so that its address stays short.
@@ -71,6 +73,29 @@ impl EmClient {
             newest.append(&mut found);
         }
         Ok(newest)
+    }
+}
+
+impl EmClient {
+    /// A restore point of a cloud replica as EM shows it now. One that EM no longer knows has neither time nor state.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn replica_point(&self, id: &EmId) -> Result<PointFacts, Error> {
+        let target = format!("cloud/vmReplicaPoints/{id}?format=Entity");
+        let read = self.read_record(&target, &["CloudVmReplicaPoint"]).await;
+        let document: PointDocument = match read {
+            Ok(decoded) => decoded.read()?,
+            Err(error) if error.is_not_found() => PointDocument::default(),
+            Err(error) => return Err(error),
+        };
+        Ok(PointFacts {
+            id: id.clone(),
+            created_at: document.creation_time_utc,
+            kind: document.point_type,
+            state: document.state,
+            read_at: self.inner.clock.now(),
+        })
     }
 }
 

@@ -23,6 +23,7 @@ use super::error::{Error, Kind, SetupError};
 use super::limits::{Class, Limits};
 use super::tls;
 use crate::clock::{SharedClock, retry_after};
+use crate::domain::evidence::run::ClockDifference;
 use crate::telemetry::names;
 use crate::telemetry::x509::Facts;
 
@@ -77,6 +78,8 @@ pub(super) struct Transport {
     clock: SharedClock,
     /// Seconds that EM's clock is ahead of this one's, by its last answer; `i64::MIN` before there is one.
     skew: AtomicI64,
+    /// Milliseconds that that answer took.
+    round_trip: AtomicI64,
     /// The certificate that EM presented last, as DER.
     certificate: Mutex<Vec<u8>>,
     pub(super) breaker: Breaker,
@@ -118,6 +121,7 @@ impl Transport {
             max_response: config.max_response,
             breaker: Breaker::new(clock.clone()),
             skew: AtomicI64::new(i64::MIN),
+            round_trip: AtomicI64::new(0),
             certificate: Mutex::default(),
             clock,
         })
@@ -129,7 +133,26 @@ impl Transport {
         (seconds != i64::MIN).then(|| SignedDuration::from_secs(seconds))
     }
 
-    fn note_date(&self, headers: &HeaderMap) {
+    /// The same with what it may be off: EM tells whole seconds, some time within the round trip.
+    pub fn clock_difference(&self) -> Option<ClockDifference> {
+        let round_trip = SignedDuration::from_millis(self.round_trip.load(Ordering::Relaxed));
+        Some(ClockDifference {
+            ahead: self.skew()?,
+            tolerance: SignedDuration::from_secs(1).saturating_add(round_trip),
+        })
+    }
+
+    /// The address of EM as it is configured, without credentials and query.
+    pub fn address(&self) -> String {
+        let mut shown = self.base.clone();
+        // Neither fails for an address with a host, and EM's has one.
+        let _ = shown.set_username("");
+        let _ = shown.set_password(None);
+        shown.set_query(None);
+        shown.into()
+    }
+
+    fn note_date(&self, headers: &HeaderMap, took: Duration) {
         let date = headers
             .get(DATE)
             .and_then(|date| date.to_str().ok())
@@ -137,6 +160,8 @@ impl Transport {
         if let Some(date) = date {
             let ahead = date.duration_since(self.clock.now()).as_secs();
             self.skew.store(ahead, Ordering::Relaxed);
+            let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+            self.round_trip.store(took, Ordering::Relaxed);
         }
     }
 
@@ -258,7 +283,7 @@ impl Transport {
         };
         pass.done(outcome.as_ref().map(|answer| answer.status).map_err(Error::kind));
         if let Ok(answer) = &outcome {
-            self.note_date(&answer.headers);
+            self.note_date(&answer.headers, started.elapsed());
         }
         let label = match &outcome {
             Ok(answer) => answer.status.as_str().to_owned(),

@@ -29,6 +29,8 @@ RULES = [
     # A key names one request; `before_call` makes collisions rare, replayed requests of the stateful phase remain.
     (r"the key was used for another request", "depends on earlier requests"),
     (r"must not be in the future", "depends on the clock"),
+    (r"only test and start take a purpose", "depends on the action"),
+    (r"entries about this failover already", "depends on earlier requests"),
     # PUT takes the plan as read.
     (r"cannot be changed here; ", "depends on the state of the plan"),
     (r"is needed when the command is enabled", "depends on another member"),

@@ -13,6 +13,7 @@ fn demo(folder: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .env_clear()
         .env("TMPDIR", folder)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -58,6 +59,8 @@ fn the_fast_demo_ends_with_a_verified_webhook() {
         "webhook failover.session.started: signature verified",
         "\nwebhook failover.session.finished\n  webhook-id: evt_",
         "  webhook-signature: v1,",
+        "recovery report: written to emgate-demo-report.html",
+        "  verified as signed: passed, sha-256:",
         "  verified by the receiver: HMAC-SHA256",
         "\nresult: success, 4 machines in ",
     ] {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Verbs without a caller: probes have no token, a refused token no caller, and a ticket stands for one.
 const WITHOUT_CALLER: &[&str] = &[
     "readiness",
+    "report_keys",
     "audit_refusal",
     "use_operation_ticket",
     "use_stream_ticket",
@@ -63,7 +64,13 @@ fn every_verb_takes_the_context_first() {
 
 /// Verbs for which it does not matter whose things the caller sees: they read nothing that is anybody's or what belongs to
 /// something that was seen, or are reached by routes that are closed to callers who are confined.
-const WITHOUT_TENANCY: &[&str] = &["callback", "em_download", "em_read", "with_session"];
+const WITHOUT_TENANCY: &[&str] = &[
+    "callback",
+    "em_download",
+    "em_read",
+    "objectives_of",
+    "with_session",
+];
 
 #[test]
 fn a_verb_that_ignores_its_caller_is_named_here() {

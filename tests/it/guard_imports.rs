@@ -28,9 +28,10 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ),
     ("webhooks", "domain api_types store runtime clock telemetry"),
     ("mirror", "domain catalogue text"),
+    ("reports", ""),
     (
         "app",
-        "domain api_types catalogue mirror transcode upstream store webhooks runtime clock telemetry text",
+        "domain api_types catalogue mirror transcode upstream store webhooks reports runtime clock telemetry text",
     ),
     ("json", "domain text"),
     ("auth", "domain json runtime clock telemetry"),
@@ -50,7 +51,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "domain auth config bootstrap catalogue transcode http clock telemetry",
+        "domain auth config bootstrap catalogue transcode reports http clock telemetry",
     ),
     ("demo", "config bootstrap sim cli telemetry"),
     ("main", "cli demo sim telemetry"),

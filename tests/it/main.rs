@@ -42,6 +42,8 @@ mod end_to_end; // real processes: a plan tested, followed, its end delivered si
 #[cfg(feature = "demo")]
 mod event_examples; // the document's examples of events beside what a gateway sends
 #[cfg(feature = "demo")]
+mod evidence; // objectives and recovery reports: what they say, what they survive, files that were changed
+#[cfg(feature = "demo")]
 mod flows; // flow definitions of docs/guides, played as their platforms play them
 mod fuzz_corpus; // hostile input, through the checks of the fuzz targets
 #[cfg(feature = "demo")]

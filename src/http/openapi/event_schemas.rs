@@ -53,7 +53,8 @@ fn data_of(kind: EventType, found: &mut Vec<(String, RefOr<Schema>)>) -> String 
         | EventType::SessionLost
         | EventType::OperationFinished
         | EventType::ApprovalRequested
-        | EventType::ApprovalDecided => take::<FailoverEventData>(found),
+        | EventType::ApprovalDecided
+        | EventType::ReportReady => take::<FailoverEventData>(found),
         EventType::EndpointFailing | EventType::EndpointRecovered | EventType::EndpointDisabled => {
             take::<EndpointEventData>(found)
         }

@@ -140,6 +140,10 @@ const TAGS: &[(&str, &str)] = &[
         "Endpoints that receive events, and the deliveries to them.",
     ),
     (
+        "reports",
+        "What tests and failovers showed, for auditors: objectives of plans, signed reports, and the keys that sign them.",
+    ),
+    (
         "audit",
         "The audit log: who did, or was refused, what, as a chain of hashes.",
     ),

@@ -1,5 +1,7 @@
 //! Examples: one failover seen from several sides, built from domain values by the functions that build real answers.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -11,8 +13,9 @@ use uuid::Uuid;
 use super::event_schemas::event_schema;
 use crate::api_types::events::{
     self, Origin, TestEventData, UpstreamEventData, approval_decided, approval_requested, operation_event,
-    session_event,
+    report_ready, session_event,
 };
+use crate::api_types::objectives::Objectives;
 use crate::api_types::webhooks::{
     EndpointEventData, EndpointSummary, WebhookAttempt, WebhookAttemptPhases, WebhookCertificate,
     WebhookDelivery, WebhookEndpoint, WebhookEndpointChanged, WebhookEndpointCreated, WebhookFilter,
@@ -21,6 +24,7 @@ use crate::api_types::webhooks::{
 use crate::api_types::{dry_run, operations, plans, sessions};
 use crate::domain::approval::{Approval, Decision, DecisionOutcome, GivenApproval};
 use crate::domain::event::{EventType, NewEvent, Routing};
+use crate::domain::evidence::objectives as domain_objectives;
 use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, JobId, OperationId, TaskId};
 use crate::domain::links::Links;
 use crate::domain::operation::{
@@ -186,6 +190,17 @@ fn operation(ended: bool) -> Option<Operation> {
     Some(operation)
 }
 
+/// What is wanted of the plan.
+fn wanted() -> domain_objectives::Objectives {
+    domain_objectives::Objectives {
+        rto_seconds: Some(3600),
+        rpo_seconds: Some(86400),
+        test_every_days: Some(365),
+        owner: Some("Disaster recovery team".to_owned()),
+        ..domain_objectives::Objectives::default()
+    }
+}
+
 /// One that waits for approval.
 fn awaiting_operation() -> Option<Operation> {
     let state = OperationState::AwaitingApproval;
@@ -293,6 +308,11 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
             approved.step(OperationState::Submitting, at(300), reason);
             approval_decided(&origin(id, at(300)), &approved, &decision).ok()
         }
+        EventType::ReportReady => {
+            let (ended, report) = (operation(true)?, report::report()?);
+            let session = session(true, Some(ended.id))?;
+            report_ready(&origin(id, at(116)), Some(&session), Some(&ended), &report).ok()
+        }
         EventType::OperationFinished => {
             let mut undo = operation(true)?;
             ActionKind::Undo.as_str().clone_into(&mut undo.action);
@@ -333,7 +353,7 @@ fn rehearsal() -> Option<dry_run::DryRun> {
         would_be: "awaitingApproval",
         problems: Vec::new(),
         machines: machines.collect(),
-        plan: plans::Plan::new(&LINKS, &plan),
+        plan: plans::Plan::new(&LINKS, &plan, &wanted()),
         policies: vec!["production".to_owned()],
         approvers: 1,
     })
@@ -471,7 +491,14 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
     let running = operation(false)?;
     let under_way = session(false, Some(running.id))?;
     match name {
-        "Plan" => value(serde_json::to_value(plans::Plan::new(&LINKS, &plan()?))),
+        "Plan" => value(serde_json::to_value(plans::Plan::new(
+            &LINKS,
+            &plan()?,
+            &wanted(),
+        ))),
+        "Objectives" => value(serde_json::to_value(Objectives::from(&wanted()))),
+        "RecoveryReport" => report::report(),
+        "RecoveryProgramme" => report::programme(),
         "FailoverSession" => value(serde_json::to_value(sessions::FailoverSession::new(
             &LINKS, &under_way,
         ))),

@@ -4,6 +4,7 @@
 mod audit;
 mod em;
 mod events;
+mod evidence;
 mod identity;
 mod lists;
 mod meta;
@@ -11,7 +12,9 @@ mod operations;
 mod pages;
 mod paths;
 mod plans;
+mod programme;
 mod reply;
+mod reports;
 mod sessions;
 mod streams;
 mod webhooks;
@@ -31,6 +34,9 @@ pub(super) fn all() -> OpenApiRouter<HttpState> {
         .merge(streams::routes())
         .merge(webhooks::routes())
         .merge(em::routes())
+        .merge(reports::routes())
+        .merge(evidence::routes())
+        .merge(programme::routes())
         .merge(audit::routes())
         .merge(identity::routes())
         .merge(meta::routes())

@@ -194,6 +194,14 @@ pub fn value(scene: Scene<'_>, row: &Row, field: &str) -> Option<String> {
                 .get(at)
                 .map(|server| server.description.clone());
         }
+        ("/cloud/vmReplicaPoints", "State") => {
+            let point = scene.machine_of(row)?.replica_point;
+            if scene.world.uses(point, scene.now) {
+                "Failover"
+            } else {
+                "Ready"
+            }
+        }
         ("/backupServers", "Port") => "9392",
         ("/backupServers", "Version") => "13.0.1.1071",
         ("/jobs", "JobType") => job_type(at),

@@ -113,6 +113,7 @@ async fn readiness_reports_since_when_nothing_was_observed() {
             guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
             health: webhooks::DispatcherHealth::default(),
             policies: emgate::domain::policy::Policies::default(),
+            objectives: emgate::domain::evidence::objectives::Objectives::default(),
             messages: Messages::default(),
         },
         Limits {
@@ -121,6 +122,7 @@ async fn readiness_reports_since_when_nothing_was_observed() {
             endpoints: 50,
             events_kept: Duration::from_hours(30 * 24),
             attempt: Duration::from_mins(1),
+            look_every: std::time::Duration::from_secs(2),
         },
     );
     world.begin(0, 1_000_000).await;

@@ -51,6 +51,7 @@ impl Observatory {
             guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
             health: webhooks::DispatcherHealth::default(),
             policies: emgate::domain::policy::Policies::default(),
+            objectives: emgate::domain::evidence::objectives::Objectives::default(),
             messages: Messages::default(),
         };
         let limits = Limits {
@@ -59,6 +60,7 @@ impl Observatory {
             endpoints: 50,
             events_kept: Duration::from_hours(30 * 24),
             attempt: Duration::from_mins(1),
+            look_every: std::time::Duration::from_secs(2),
         };
         App::new(rooms, limits)
     }

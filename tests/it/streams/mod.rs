@@ -379,6 +379,15 @@ async fn a_confined_callers_stream_has_the_events_of_its_tenants() {
         let tested = test.client.post(&path).header("prefer", "wait=50");
         tested.send().await.expect(200);
     }
+    // The reports of both tests come last.
+    test.until("/api/v1/events?pageSize=100", |body| {
+        let items = body["items"].as_array().into_iter().flatten();
+        items
+            .filter(|event| event["type"] == "recovery.report.ready")
+            .count()
+            == 2
+    })
+    .await;
     let everybodys = log(&test.client).await;
     let theirs = log_ids(&log(&own).await);
     assert!(theirs.len() < everybodys.len() && !theirs.is_empty());

@@ -185,6 +185,7 @@ impl Builder {
             },
             webhooks: webhooks::config::Config::default(),
             policies: Policies::default(),
+            reports: emgate::app::config::Reports::default(),
         };
         (self.edit)(&mut config);
         let gateway = Gateway::start(config).await.expect("the gateway starts");

@@ -149,6 +149,10 @@ impl Redactions {
                 run(rest, "whsec_", |c| c.is_ascii_alphanumeric() || "+/=".contains(c))
             {
                 (length, "[secret]".to_owned())
+            } else if let Some(length) = run(rest, "sha-256:", |c| c.is_ascii_hexdigit()) {
+                (length, "[digest]".to_owned())
+            } else if let Some(length) = run(rest, "rk_", |c| c.is_ascii_hexdigit()) {
+                (length, "[key]".to_owned())
             } else if let Some(length) =
                 run(rest, "cursor=", |c| c.is_ascii_alphanumeric() || "-_".contains(c))
             {

@@ -25,7 +25,7 @@ enum About {
     Page,
     /// A list of what tenants have.
     List,
-    /// The same as JSON lines, all on one page.
+    /// The same without pages.
     Lines,
     /// A list of what no tenant has.
     NobodysList,
@@ -46,12 +46,15 @@ enum About {
     /// An endpoint that the operation removes.
     DoomedEndpoint,
     Delivery,
+    /// A finding; the ids are of the operation and the finding.
+    Finding,
     /// A job of an endpoint; the ids are of the endpoint and the job.
     Job,
 }
 
 const ROWS: &[(&str, About)] = &[
     ("getProtectedResource", About::Open),
+    ("getReportKeys", About::Open),
     ("getHealth", About::Open),
     ("getMetrics", About::Open),
     ("getOpenapi", About::Open),
@@ -67,11 +70,23 @@ const ROWS: &[(&str, About)] = &[
     ("startCloudFailoverPlan", About::Plan),
     ("testCloudFailoverPlan", About::Plan),
     ("undoCloudFailoverPlan", About::Plan),
+    ("getCloudFailoverPlanObjectives", About::Plan),
+    ("setCloudFailoverPlanObjectives", About::Plan),
+    ("getFailoverPlanObjectives", About::OnPremisesPlan),
+    ("setFailoverPlanObjectives", About::OnPremisesPlan),
+    ("getOperationReport", About::Operation),
+    ("recordCheck", About::Operation),
+    ("recordNote", About::Operation),
+    ("recordFinding", About::Operation),
+    ("changeFinding", About::Finding),
+    ("reviewReport", About::Operation),
+    ("getFailoverSessionReport", About::Session),
     ("listFailoverPlans", About::NobodysList),
     ("getFailoverPlan", About::OnPremisesPlan),
     ("updateFailoverPlan", About::OnPremisesPlan),
     ("startFailoverPlan", About::OnPremisesPlan),
     ("undoFailoverPlan", About::OnPremisesPlan),
+    ("getRecoveryProgramme", About::Lines),
     ("listEvents", About::List),
     ("getEvent", About::Event),
     ("streamEvents", About::Stream),
@@ -178,6 +193,14 @@ impl World {
             "recoverWebhookEndpoint" | "replayWebhookEndpoint" => {
                 request.json(&json!({"since": "2026-01-01T00:00:00Z"}))
             }
+            "setCloudFailoverPlanObjectives" | "setFailoverPlanObjectives" => {
+                request.json(&json!({"rtoSeconds": 3600}))
+            }
+            "recordCheck" => request.json(&json!({"name": "x", "result": "pass"})),
+            "recordNote" => request.json(&json!({"text": "x"})),
+            "recordFinding" => request.json(&json!({"title": "x", "severity": "info"})),
+            "changeFinding" => request.json(&json!({"state": "closed"})),
+            "reviewReport" => request.json(&json!({"decision": "accepted"})),
             "createWebhookEndpoint" => request.json(&json!({"url": self.receiver.url()})),
             "updateWebhookEndpoint" => request
                 .header("content-type", "application/merge-patch+json")
@@ -205,6 +228,19 @@ impl World {
             };
             let missing = format!("ep_{nothing}/job_{nothing}");
             return (of(&self.of_abc).await, of(&self.of_nordwind).await, missing);
+        }
+        if about == About::Finding {
+            let of = async |client: &Client, operation: &str| {
+                let path = format!("/api/v1/operations/{operation}/findings");
+                let wanted = json!({"title": "x", "severity": "info"});
+                let made = client.post(&path).json(&wanted).send().await.expect(201);
+                format!("{operation}/{}", super::id_of(&made.body))
+            };
+            let own = of(&self.of_abc, &self.abc.operation).await;
+            let foreign = of(&self.of_nordwind, &self.nordwind.operation).await;
+            // Another id than the operation's, so that each is left out of what is compared.
+            let finding = "fnd_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e02";
+            return (own, foreign, format!("{nothing}/{finding}"));
         }
         let (own, foreign, prefix) = match about {
             About::Plan => (&self.abc.plans[0], &self.nordwind.plans[0], ""),
@@ -376,6 +412,7 @@ async fn try_row(world: &World, operation: &Operation, about: About) {
         | About::Endpoint
         | About::DoomedEndpoint
         | About::Delivery
+        | About::Finding
         | About::Job => try_thing(world, operation, about).await,
     }
 }
@@ -410,7 +447,7 @@ async fn try_whole(world: &World, operation: &Operation) {
 
 /// The query that has all on one page.
 fn whole_page(operation: &Operation) -> &'static str {
-    if operation.id == "exportAudit" {
+    if ["exportAudit", "getRecoveryProgramme"].contains(&operation.id.as_str()) {
         ""
     } else {
         "pageSize=100"
@@ -468,7 +505,9 @@ async fn try_thing(world: &World, operation: &Operation, about: About) {
     for (client, id) in [(&world.of_abc, &own), (&world.test.client, &foreign)] {
         let answer = world.ask(client, operation, id).await;
         assert!(
-            ![401, 403, 404].contains(&answer.status) && answer.status < 500,
+            // Whoever requested a failover sees its report, and does not review it.
+            answer.body["code"] == "self-approval"
+                || (![401, 403, 404].contains(&answer.status) && answer.status < 500),
             "{place}: {}",
             answer.text
         );

@@ -58,6 +58,7 @@ impl<B: Into<StartOptions>> ActionCall<B> {
             metadata: options.metadata.map(Metadata::into_inner).unwrap_or_default(),
             idempotency: self.idempotency.of(self.body.value),
             reason: options.reason.map(Reason::into_inner),
+            purpose: options.purpose.map(Into::into),
         };
         if self.rehearsal.wanted {
             let found = app.try_act(context, kind, &self.id, action, request).await;

@@ -3,6 +3,7 @@
 mod call;
 mod cloud;
 mod document;
+mod objectives;
 mod on_premises;
 mod rehearsal;
 
@@ -15,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::lists::{NumberedList, one_order};
 use crate::api_types::plans::Plan;
 use crate::app::plans::UnchangedPlan;
-use crate::app::{OpContext, Sort, SortField, Source};
+use crate::app::{self, OpContext, Sort, SortField, Source};
 use crate::domain::id::EmId;
 use crate::domain::plan::PlanKind;
 use crate::http::HttpState;
@@ -44,6 +45,7 @@ const EDIT_PROBLEMS: &[&[Code]] = &[
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
+        .merge(objectives::routes())
         .merge(cloud::routes())
         .merge(on_premises::routes())
 }
@@ -98,8 +100,23 @@ async fn list(
 ) -> Result<Response, Problem> {
     let (app, links) = (state.app(), state.links());
     let plans = app.plans(context, kind, &list.request(order.sort()?)).await?;
-    let basis = app.remembers_reads().then(|| Basis::reads(plans.sources()));
-    let making = async { Answer::json(&list.page(links, &plans.page(), |plan| Plan::new(links, plan))) };
+    let basis = app
+        .remembers_reads()
+        .then(|| Basis::reads(plans.sources()))
+        .and_then(|reads| reads.and_store(app.store_revision()));
+    let making = async {
+        let page = plans.page().into_owned();
+        let objectives = app.objectives_of(context, &page.items).await?;
+        let page = app::Page {
+            items: page.items.into_iter().zip(objectives).collect(),
+            number: page.number,
+            size: page.size,
+            total: page.total,
+        };
+        Answer::json(&list.page(links, &page, |(plan, objectives)| {
+            Plan::new(links, plan, objectives)
+        }))
+    };
     let answer = state.answers().of(context.tenancy(), asked, basis, making);
     Ok(answer.await?.response(asked))
 }
@@ -114,10 +131,15 @@ async fn get(
 ) -> Result<Response, Problem> {
     let plan = state.app().plan(context, kind, id).await?;
     // Callers who are confined to tenants get an answer of Enterprise Manager's own each.
-    let is_shared = state.app().remembers_reads() && !context.tenancy().is_confined();
-    let basis = is_shared.then(|| Basis::reads(vec![Source(plan.clone())]));
+    let app = state.app();
+    let is_shared = app.remembers_reads() && !context.tenancy().is_confined();
+    let basis = is_shared
+        .then(|| Basis::reads(vec![Source(plan.clone())]))
+        .and_then(|reads| reads.and_store(app.store_revision()));
     let making = async {
-        let bytes = representation(&Plan::new(state.links(), &plan))?;
+        let objectives = app.objectives_of(context, std::slice::from_ref(&*plan)).await?;
+        let objectives = objectives.into_iter().next().unwrap_or_default();
+        let bytes = representation(&Plan::new(state.links(), &plan, &objectives))?;
         let tag = entity_tag(&bytes);
         Ok(Answer::of(bytes).tagged(&tag))
     };
@@ -139,7 +161,8 @@ fn representation(plan: &Plan) -> Result<Bytes, Problem> {
 fn unchanged(state: &HttpState, conditions: &Conditions) -> Option<UnchangedPlan> {
     let links = state.links().clone();
     let tags = conditions.expected()?.to_vec();
-    Some(Box::new(move |plan| {
-        representation(&Plan::new(&links, plan)).is_ok_and(|bytes| tags.contains(&entity_tag(&bytes)))
+    Some(Box::new(move |plan, objectives| {
+        representation(&Plan::new(&links, plan, objectives))
+            .is_ok_and(|bytes| tags.contains(&entity_tag(&bytes)))
     }))
 }

@@ -17,7 +17,7 @@ use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;
-use crate::http::answers::UPSTREAM_READ;
+use crate::http::answers::{STORED, UPSTREAM_READ};
 use crate::http::extract::{Conditions, Id, JsonValue, Query};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -29,12 +29,12 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_scope(
             Scope::PlansRead,
-            &[UPSTREAM_READ],
+            &[UPSTREAM_READ, STORED],
             routes!(list_failover_plans),
         ))
         .routes(require_scope(
             Scope::PlansRead,
-            &[UPSTREAM_READ],
+            &[UPSTREAM_READ, STORED],
             routes!(get_failover_plan),
         ))
         .routes(require_scope(

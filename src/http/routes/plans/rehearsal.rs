@@ -52,7 +52,7 @@ impl Rehearsal {
         let body = DryRun {
             would_be: found.would_be.as_str(),
             problems: problems.collect::<Result<Vec<Value>, Problem>>()?,
-            plan: Plan::new(state.links(), &found.plan),
+            plan: Plan::new(state.links(), &found.plan, &found.objectives),
             machines: machines
                 .map(|(machine, point)| MachineRehearsal {
                     name: machine.name.clone(),

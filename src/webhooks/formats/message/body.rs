@@ -18,6 +18,7 @@ pub(super) struct Data {
     pub(super) virtual_machine: Option<String>,
     pub(super) machines: Option<Counts>,
     pub(super) decision: Option<Decision>,
+    pub(super) report: Option<Report>,
     pub(super) endpoint: Option<Endpoint>,
     pub(super) account: Option<String>,
     pub(super) since: Option<String>,
@@ -114,6 +115,12 @@ pub(super) struct Decision {
     pub(super) outcome: Option<String>,
     pub(super) by: Option<String>,
     pub(super) comment: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Report {
+    pub(super) verdict: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

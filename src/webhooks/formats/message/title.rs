@@ -68,6 +68,12 @@ pub(super) fn headline(kind: EventType, data: &Data) -> (Tone, String) {
                 _ => plain(Tone::Info, "Approval decided"),
             }
         }
+        EventType::ReportReady => match data.report.as_ref().and_then(|report| report.verdict.as_deref()) {
+            Some("passed") => plain(Tone::Good, "Report: passed"),
+            Some("failed") => plain(Tone::Bad, "Report: FAILED"),
+            Some("notMeasured") => plain(Tone::Warning, "Report: not measured"),
+            _ => plain(Tone::Info, "Report"),
+        },
         EventType::EndpointFailing => plain(Tone::Warning, "Failing"),
         EventType::EndpointRecovered | EventType::UpstreamRecovered => plain(Tone::Good, "Recovered"),
         EventType::EndpointDisabled => plain(Tone::Bad, "DISABLED"),

@@ -1,0 +1,94 @@
+//! Objectives of plans: those that were set, and the configuration's where one lacks some.
+
+use crate::app::audit::Told;
+use crate::app::{App, Error, OpContext};
+use crate::domain::audit::{AuditAction, AuditTenant};
+use crate::domain::evidence::objectives::Objectives;
+use crate::domain::id::EmId;
+use crate::domain::links::API;
+use crate::domain::plan::{Plan, PlanKind};
+
+impl App {
+    /// The objectives in force of each of these plans, which the caller sees.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn objectives_of(
+        &self,
+        _context: &OpContext,
+        plans: &[Plan],
+    ) -> Result<Vec<Objectives>, Error> {
+        let ids: Vec<EmId> = plans.iter().map(|plan| plan.id.clone()).collect();
+        self.objectives_in_force(&ids).await
+    }
+
+    /// The same of one plan.
+    pub(in crate::app) async fn objectives_of_plan(
+        &self,
+        context: &OpContext,
+        plan: &Plan,
+    ) -> Result<Objectives, Error> {
+        let found = self.objectives_of(context, std::slice::from_ref(plan)).await?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    pub(super) async fn objectives_in_force(&self, plans: &[EmId]) -> Result<Vec<Objectives>, Error> {
+        let own = self.store.objectives(plans).await?;
+        let none = Objectives::default();
+        Ok(plans
+            .iter()
+            .map(|plan| own.get(&plan.key()).unwrap_or(&none).or(&self.objectives))
+            .collect())
+    }
+
+    /// The objectives in force of a plan.
+    ///
+    /// # Errors
+    /// Those of [`App::plan`], [`Error::Store`].
+    pub async fn objectives(
+        &self,
+        context: &OpContext,
+        kind: PlanKind,
+        id: &EmId,
+    ) -> Result<Objectives, Error> {
+        let plan = self.plan(context, kind, id).await?;
+        let found = self.objectives_in_force(std::slice::from_ref(&plan.id)).await?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    /// Sets the objectives of a plan, whole; those in force from now on.
+    ///
+    /// # Errors
+    /// Those of [`App::plan`], [`Error::Store`].
+    pub async fn set_objectives(
+        &self,
+        context: &OpContext,
+        kind: PlanKind,
+        id: &EmId,
+        objectives: &Objectives,
+    ) -> Result<Objectives, Error> {
+        let plan = self.plan(context, kind, id).await?;
+        let mut tx = self.store.begin().await?;
+        tx.set_objectives(&plan.id, objectives).await?;
+        let number = |value: Option<u32>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+        let told = Told {
+            target: Some(format!("{API}/{}/{}/objectives", kind.collection(), plan.id)),
+            tenant: AuditTenant::of_plan(Some(&plan.reference())),
+            ..Told::default()
+        };
+        let told = told
+            .with("planName", plan.name.as_str())
+            .with("rtoSeconds", number(objectives.rto_seconds).as_str())
+            .with("rpoSeconds", number(objectives.rpo_seconds).as_str())
+            .with("testEveryDays", number(objectives.test_every_days).as_str())
+            .with(
+                "machines",
+                crate::domain::audit::Detail::Names(
+                    objectives.per_machine.keys().take(100).cloned().collect(),
+                ),
+            );
+        tx.audit(context, AuditAction::ObjectivesSet, told);
+        tx.commit().await?;
+        Ok(objectives.or(&self.objectives))
+    }
+}

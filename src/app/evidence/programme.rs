@@ -1,0 +1,111 @@
+//! The programme of recovery tests: all cloud plans that EM knows at this moment, each with its last test.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::make::past_test;
+use crate::api_types::reports::programme::{ProgrammePlan, RecoveryProgramme};
+use crate::app::{App, Error, OpContext};
+use crate::domain::id::EmId;
+use crate::domain::plan::{Plan, PlanKind};
+use crate::upstream::PageRequest;
+
+/// What is counted where the caller does not say: the last year.
+const YEAR: Duration = Duration::from_hours(365 * 24);
+
+const DAY_SECONDS: i64 = 24 * 3600;
+
+/// What the caller wants to see.
+#[derive(Debug, Clone, Default)]
+pub struct ProgrammeQuery {
+    /// Tests from this moment on; a year back when absent.
+    pub from: Option<Timestamp>,
+    /// Tests before this moment; now when absent.
+    pub to: Option<Timestamp>,
+    /// Only plans of this tenant, by id or exact name.
+    pub tenant: Option<String>,
+}
+
+impl App {
+    /// The programme of recovery tests, of the plans that the caller sees.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`], [`Error::Store`].
+    pub async fn programme(
+        &self,
+        context: &OpContext,
+        query: &ProgrammeQuery,
+    ) -> Result<RecoveryProgramme, Error> {
+        let now = self.clock.now();
+        let to = query.to.unwrap_or(now);
+        let from = query
+            .from
+            .unwrap_or_else(|| to.checked_sub(YEAR).unwrap_or(Timestamp::MIN));
+        let mut plans = self.every_cloud_plan(context).await?;
+        if let Some(tenant) = &query.tenant {
+            plans.retain(|plan| plan.tenant.as_ref().is_some_and(|own| own.is_called(tenant)));
+        }
+        plans.sort_by(|one, other| (&one.name, one.id.key()).cmp(&(&other.name, other.id.key())));
+        let ids: Vec<EmId> = plans.iter().map(|plan| plan.id.clone()).collect();
+        let objectives = self.objectives_in_force(&ids).await?;
+        let mut tests = self.store.tests_of_plans(from, to).await?;
+        let items: Vec<ProgrammePlan> = plans
+            .iter()
+            .zip(objectives)
+            .map(|(plan, objectives)| {
+                let found = tests.remove(&plan.id.key());
+                let days = found
+                    .as_ref()
+                    .map(|(last, _)| now.duration_since(last.started_at).as_secs() / DAY_SECONDS);
+                let overdue = objectives
+                    .test_every_days
+                    .map(|every| days.is_none_or(|days| days >= i64::from(every)));
+                ProgrammePlan {
+                    plan: (&plan.reference()).into(),
+                    tests: found.as_ref().map_or(0, |(_, count)| *count),
+                    last_test: found.as_ref().map(|(last, _)| past_test(last)),
+                    days_since: days,
+                    test_every_days: objectives.test_every_days,
+                    overdue,
+                    rto_seconds: objectives.rto_seconds,
+                    rpo_seconds: objectives.rpo_seconds,
+                    owner: objectives.owner,
+                }
+            })
+            .collect();
+        let confinement = match (&query.tenant, &context.caller.tenancy) {
+            (Some(tenant), _) => Some(vec![tenant.clone()]),
+            (None, crate::domain::access::Tenancy::Only(tenants)) => Some(tenants.iter().cloned().collect()),
+            (None, crate::domain::access::Tenancy::All) => None,
+        };
+        Ok(RecoveryProgramme {
+            generated_at: now.into(),
+            from: from.into(),
+            to: to.into(),
+            tenants: confinement,
+            population: items.len(),
+            tested: items.iter().filter(|item| item.tests > 0).count(),
+            overdue: items.iter().filter(|item| item.overdue == Some(true)).count(),
+            items,
+        })
+    }
+
+    async fn every_cloud_plan(&self, context: &OpContext) -> Result<Vec<Plan>, Error> {
+        if !context.tenancy().is_confined() {
+            return Ok(self.em.all_plans(PlanKind::Cloud).await?);
+        }
+        // A confined caller's plans are known whole, and are one page of any size.
+        let all = PageRequest {
+            page: 1,
+            page_size: u32::MAX,
+            sort: None,
+        };
+        Ok(self
+            .plans(context, PlanKind::Cloud, &all)
+            .await?
+            .page()
+            .into_owned()
+            .items)
+    }
+}

@@ -1,0 +1,170 @@
+//! Reports as callers read them: by the operation or by the session, in any revision and format.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::api_types::reports::programme::RecoveryProgramme;
+use crate::app::{App, Error, OpContext};
+use crate::domain::access::Tenancy;
+use crate::domain::evidence::asked::Asked;
+use crate::domain::id::{EmId, OperationId};
+use crate::domain::operation::Operation;
+use crate::domain::session::SessionPhase;
+use crate::reports::{self, Format};
+use crate::store::evidence::{ReportKey, RunRecord, RunState, StoredReport};
+
+const NO_REPORT: Error = Error::NotFound {
+    what: "a report: only tests and starts of failover plans have one",
+};
+const NO_REVISION: Error = Error::NotFound {
+    what: "this revision of the report",
+};
+
+/// A report as a file.
+#[derive(Debug, Clone)]
+pub struct ReportFile {
+    /// Its name, with ending.
+    pub name: String,
+    /// What it is.
+    pub format: Format,
+    /// Its content.
+    pub bytes: Bytes,
+    /// Which revision.
+    pub revision: i64,
+}
+
+impl App {
+    /// The report of an operation: the last revision, or the one asked for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::OperationRunning`], [`Error::Store`].
+    pub async fn operation_report(
+        &self,
+        context: &OpContext,
+        id: OperationId,
+        revision: Option<i64>,
+        format: Format,
+    ) -> Result<ReportFile, Error> {
+        let run = match self.store.run_of_operation(id, context.tenancy()).await? {
+            Some(run) => run,
+            None => {
+                let found = self.store.operation(id, context.tenancy()).await?;
+                let operation = found.ok_or(Error::NotFound {
+                    what: "the operation",
+                })?;
+                self.late_run(&operation, Asked::default()).await?
+            }
+        };
+        self.report_file(&run, revision, format).await
+    }
+
+    /// The report of a session, wherever it was started.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::OperationRunning`], [`Error::SessionRunning`], [`Error::Store`].
+    pub async fn session_report(
+        &self,
+        context: &OpContext,
+        id: &EmId,
+        revision: Option<i64>,
+        format: Format,
+    ) -> Result<ReportFile, Error> {
+        let tenancy = context.tenancy();
+        let ids = std::slice::from_ref(id);
+        if let Some((_, operation, _)) = self.store.operations_behind(ids, tenancy).await?.pop() {
+            return self.operation_report(context, operation, revision, format).await;
+        }
+        let kept = self.store.run_of_session(id, tenancy).await?;
+        let session = self.store.sessions_known(ids, tenancy).await?.pop();
+        if let Some(open) = session
+            .as_ref()
+            .filter(|session| session.phase == SessionPhase::Open)
+        {
+            return Err(Error::SessionRunning(open.facts.id.clone()));
+        }
+        let run = match (kept, session) {
+            (Some(run), _) => run,
+            // What the plan was then is not known.
+            (None, Some(session)) => self.keep_foreign(&session, false).await?,
+            (None, None) => return Err(self.not_observed(context, id).await),
+        };
+        self.report_file(&run, revision, format).await
+    }
+
+    /// Why there is no report of a session that was not observed: EM may show it already.
+    async fn not_observed(&self, context: &OpContext, id: &EmId) -> Error {
+        let shown = !context.tenancy().is_confined() && self.em.session(id).await.is_ok();
+        if shown {
+            Error::SessionRunning(id.clone())
+        } else {
+            Error::NotFound {
+                what: "the failover session",
+            }
+        }
+    }
+
+    /// The keys that sign reports, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn report_keys(&self) -> Result<Vec<ReportKey>, Error> {
+        Ok(self.store.report_keys().await?)
+    }
+
+    /// What is kept of an operation that an earlier version recorded.
+    pub(super) async fn late_run(&self, operation: &Operation, asked: Asked) -> Result<RunRecord, Error> {
+        let run = self.run_of(operation, asked).ok_or(NO_REPORT)?;
+        let mut tx = self.store.begin().await?;
+        tx.insert_run(&run, operation.plan.as_ref()).await?;
+        tx.commit().await?;
+        let kept = self.store.run_of_operation(operation.id, &Tenancy::All).await?;
+        kept.ok_or(Error::Internal(
+            "what was kept of an operation vanished from the store",
+        ))
+    }
+
+    async fn report_file(
+        &self,
+        run: &RunRecord,
+        revision: Option<i64>,
+        format: Format,
+    ) -> Result<ReportFile, Error> {
+        let made = match run.state {
+            RunState::Reported => None,
+            RunState::Open | RunState::Due => {
+                // A caller who goes away leaves no half of it behind.
+                let (app, run) = (self.clone(), run.clone());
+                let making = self.tasks.spawn(async move { app.make_report(&run).await });
+                making
+                    .await
+                    .map_err(|_| Error::Internal("the making of a report was broken off"))??
+            }
+        };
+        let wanted = |made: &StoredReport| revision.is_none_or(|revision| revision == made.revision);
+        let report = match made.filter(wanted) {
+            Some(made) => made,
+            None => self.store.report(run.id, revision).await?.ok_or(NO_REVISION)?,
+        };
+        let unreadable = |_| Error::Internal("a report could not be shown");
+        let value: Value =
+            serde_json::from_str(&report.body).map_err(|_| Error::Internal("a report could not be read"))?;
+        let bytes = reports::render(format, &report.body).map_err(unreadable)?;
+        Ok(ReportFile {
+            name: format!("{}.{}", reports::file_stem(&value), format.word()),
+            format,
+            bytes: bytes.into(),
+            revision: report.revision,
+        })
+    }
+}
+
+/// The programme as a table.
+///
+/// # Errors
+/// [`Error::Internal`], in theory.
+pub fn programme_table(programme: &RecoveryProgramme) -> Result<Vec<u8>, Error> {
+    let value = serde_json::to_value(programme).map_err(|_| UNSHOWN)?;
+    reports::csv::programme(&value).map_err(|_| UNSHOWN)
+}
+
+const UNSHOWN: Error = Error::Internal("the programme could not be shown");

@@ -1,0 +1,172 @@
+//! What people and programs record about a failover: checks, notes, findings, reviews of its report.
+
+use axum::Json;
+use axum::extract::State;
+use axum::middleware::from_fn;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::paths::OperationPath;
+use super::reply::Created;
+use crate::api_types::reports::entries::{
+    CheckInput, FindingInput, FindingPatch, NoteInput, ReviewInput, ReviewedReport, check, note, review,
+};
+use crate::api_types::reports::{ReportCheck, ReportFinding, ReportNote};
+use crate::app::OpContext;
+use crate::domain::access::Scope;
+use crate::domain::evidence::entry;
+use crate::domain::id::{FindingId, OperationId};
+use crate::http::HttpState;
+use crate::http::answers::STORED;
+use crate::http::codes::Code;
+use crate::http::extract::{Id, Ids, JsonBody, no_idempotency_key};
+use crate::http::problem::Problem;
+use crate::http::register::require_scope;
+
+const REVIEW_PROBLEMS: &[&[Code]] = &[STORED, &[Code::OperationRunning, Code::SelfApproval]];
+
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    let write = Scope::ReportsWrite;
+    OpenApiRouter::default()
+        .routes(require_scope(write, &[STORED], routes!(record_check)))
+        .routes(require_scope(write, &[STORED], routes!(record_note)))
+        .routes(require_scope(write, &[STORED], routes!(record_finding)))
+        .routes(require_scope(write, &[STORED], routes!(change_finding)))
+        .routes(require_scope(write, REVIEW_PROBLEMS, routes!(review_report)))
+        .route_layer(from_fn(no_idempotency_key))
+}
+
+/// Which finding.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+struct FindingPath {
+    /// The finding's id.
+    #[param(rename = "findingId", example = "fnd_019c55e5-9d00-7a1c-9f60-2f3f1d0c0010")]
+    finding_id: String,
+}
+
+const LOST: &str = "an entry is not what was recorded";
+
+fn lost() -> Problem {
+    tracing::error!("{LOST}");
+    Problem::internal()
+}
+
+/// Record a check
+///
+/// That an application answers, for example: Enterprise Manager only tells that machines were switched on. Checks that passed make
+/// the application recovery time of the report. Added while the failover runs or after it; each makes a new revision of a report
+/// that is there.
+#[utoipa::path(post, path = "/api/v1/operations/{operationId}/checks", operation_id = "recordCheck", tag = "reports",
+    params(OperationPath), request_body = CheckInput,
+    responses((status = 201, description = "The check, as it is in reports.", body = ReportCheck,
+        headers(("Location" = String, description = "The report.")))))]
+async fn record_check(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    JsonBody(wanted): JsonBody<CheckInput>,
+) -> Result<Created<ReportCheck>, Problem> {
+    let now = state.0.clock.now();
+    let entry = state
+        .app()
+        .record_entry(&context, id, wanted.content(now))
+        .await?;
+    let body = check(&entry).ok_or_else(lost)?;
+    Ok(Created {
+        location: report(&state, id),
+        body,
+    })
+}
+
+/// Record a note
+#[utoipa::path(post, path = "/api/v1/operations/{operationId}/notes", operation_id = "recordNote", tag = "reports",
+    params(OperationPath), request_body = NoteInput,
+    responses((status = 201, description = "The note, as it is in reports.", body = ReportNote,
+        headers(("Location" = String, description = "The report.")))))]
+async fn record_note(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    JsonBody(wanted): JsonBody<NoteInput>,
+) -> Result<Created<ReportNote>, Problem> {
+    let content = entry::Content::Note {
+        text: wanted.text.into_inner(),
+    };
+    let entry = state.app().record_entry(&context, id, content).await?;
+    let body = note(&entry).ok_or_else(lost)?;
+    Ok(Created {
+        location: report(&state, id),
+        body,
+    })
+}
+
+/// Record a finding
+#[utoipa::path(post, path = "/api/v1/operations/{operationId}/findings", operation_id = "recordFinding", tag = "reports",
+    params(OperationPath), request_body = FindingInput,
+    responses((status = 201, description = "The finding, as it is in reports.", body = ReportFinding,
+        headers(("Location" = String, description = "The report.")))))]
+async fn record_finding(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    JsonBody(wanted): JsonBody<FindingInput>,
+) -> Result<Created<ReportFinding>, Problem> {
+    let name = state.app().finding_id().to_string();
+    let entry = state
+        .app()
+        .record_entry(&context, id, wanted.content(name))
+        .await?;
+    let found = entry::findings(std::slice::from_ref(&entry));
+    let body = found.first().map(ReportFinding::from).ok_or_else(lost)?;
+    Ok(Created {
+        location: report(&state, id),
+        body,
+    })
+}
+
+/// Record what became of a finding
+///
+/// What was recorded before stays in the audit log; the report shows the finding as it stands.
+#[utoipa::path(patch, path = "/api/v1/operations/{operationId}/findings/{findingId}", operation_id = "changeFinding",
+    tag = "reports", params(OperationPath, FindingPath), request_body = FindingPatch,
+    responses((status = 200, description = "The finding as it stands.", body = ReportFinding)))]
+async fn change_finding(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Ids(id, finding): Ids<OperationId, FindingId>,
+    JsonBody(wanted): JsonBody<FindingPatch>,
+) -> Result<Json<ReportFinding>, Problem> {
+    let content = wanted.content(finding.to_string());
+    let changed = state.app().change_finding(&context, id, finding, content).await?;
+    Ok(Json((&changed).into()))
+}
+
+/// Review a report
+///
+/// By another than who requested or approved the failover. Makes a new revision, which has the review.
+#[utoipa::path(post, path = "/api/v1/operations/{operationId}/report/review", operation_id = "reviewReport", tag = "reports",
+    params(OperationPath), request_body = ReviewInput,
+    responses((status = 201, description = "The review, and the revision that has it.", body = ReviewedReport,
+        headers(("Location" = String, description = "That revision.")))))]
+async fn review_report(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    JsonBody(wanted): JsonBody<ReviewInput>,
+) -> Result<Created<ReviewedReport>, Problem> {
+    let (entry, revision) = state.app().review_report(&context, id, wanted.content()).await?;
+    Ok(Created {
+        location: format!("{}?revision={revision}", report(&state, id)),
+        body: ReviewedReport {
+            revision,
+            review: review(&entry).ok_or_else(lost)?,
+        },
+    })
+}
+
+fn report(state: &HttpState, id: OperationId) -> String {
+    state.links().api(&format!("/operations/{id}/report"))
+}

@@ -1,0 +1,105 @@
+//! The programme of recovery tests, as JSON or as a table.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api_types::reports::programme::RecoveryProgramme;
+use crate::app::OpContext;
+use crate::app::evidence::{ProgrammeQuery, programme_table};
+use crate::domain::access::Scope;
+use crate::http::HttpState;
+use crate::http::answers::{STORED, UPSTREAM_READ};
+use crate::http::extract::{Choice, EnumParam, Query, TimestampParam};
+use crate::http::problem::Problem;
+use crate::http::register::require_scope;
+
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::default().routes(require_scope(
+        Scope::ReportsRead,
+        &[UPSTREAM_READ, STORED],
+        routes!(get_recovery_programme),
+    ))
+}
+
+/// How the programme is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ProgrammeFormat {
+    Json,
+    Csv,
+}
+
+impl EnumParam for ProgrammeFormat {
+    fn words() -> Vec<&'static str> {
+        vec!["json", "csv"]
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "json" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+}
+
+type Wanted = Choice<ProgrammeFormat>;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Parameters {
+    /// Count tests from this timestamp on; a year back when absent.
+    #[param(inline)]
+    from: Option<TimestampParam>,
+    /// Count tests before this timestamp; now when absent.
+    #[param(inline)]
+    to: Option<TimestampParam>,
+    /// Only plans of this tenant, by id or exact name.
+    #[param(pattern = "^[^\\u0000]*$")]
+    tenant: Option<String>,
+    /// How it is answered; JSON when absent.
+    #[param(inline)]
+    format: Option<Wanted>,
+}
+
+/// Read the programme of recovery tests
+///
+/// Every cloud plan that Enterprise Manager knows at this moment, also those that were never tested: how often it was tested, what
+/// its last test showed, and whether it is overdue. A caller who is confined to tenants gets the plans of these, and `tenants`
+/// says so.
+#[utoipa::path(get, path = "/api/v1/reports/recovery-tests", operation_id = "getRecoveryProgramme", tag = "reports",
+    params(Parameters),
+    responses((status = 200, description = "The programme.",
+        content((RecoveryProgramme = "application/json"), (String = "text/csv")))))]
+async fn get_recovery_programme(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Query(parameters): Query<Parameters>,
+) -> Result<Response, Problem> {
+    let query = ProgrammeQuery {
+        from: parameters.from.map(|at| at.0),
+        to: parameters.to.map(|at| at.0),
+        tenant: parameters.tenant,
+    };
+    let programme = state.app().programme(&context, &query).await?;
+    if parameters
+        .format
+        .is_none_or(|Choice(format)| format == ProgrammeFormat::Json)
+    {
+        return Ok(Json(programme).into_response());
+    }
+    let table = programme_table(&programme)?;
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
+        (
+            CONTENT_DISPOSITION,
+            "attachment; filename=\"emgate-recovery-tests.csv\"",
+        ),
+    ];
+    Ok((headers, table).into_response())
+}

@@ -1,0 +1,288 @@
+//! What is kept of failovers, on both engines.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{NewReport, RunRecord, RunState, StoredReport};
+use crate::clock::ManualClock;
+use crate::domain::access::Tenancy;
+use crate::domain::evidence::asked::Asked;
+use crate::domain::evidence::entry::{Content, Entry};
+use crate::domain::evidence::objectives::{MachineObjectives, Objectives};
+use crate::domain::evidence::run::{PointFacts, RunAction};
+use crate::domain::id::{EmId, ReportId};
+use crate::domain::plan::{PlanKind, PlanRef, Reference};
+use crate::store::Store;
+use crate::store::config::Retention;
+use crate::store::retention::Pruner;
+use crate::store::testing::{pass, temporary, temporary_with};
+
+fn em_id(last: u32) -> EmId {
+    format!("3F56FA52-c902-4655-9774-{last:012}")
+        .parse()
+        .expect("an id")
+}
+
+fn plan(last: u32, tenant: &str) -> PlanRef {
+    PlanRef {
+        id: em_id(last),
+        kind: PlanKind::Cloud,
+        name: "ABC Company Failover Plan".to_owned(),
+        tenant: Some(Reference {
+            id: em_id(last + 1000),
+            name: Some(tenant.to_owned()),
+        }),
+        backup_server: None,
+    }
+}
+
+fn run(store: &Store, session: u32, started_at: Timestamp) -> RunRecord {
+    RunRecord {
+        id: ReportId::new(store.clock().id()),
+        operation: None,
+        session: Some(em_id(session)),
+        action: RunAction::Unknown,
+        plan: Some(em_id(1)),
+        started_at,
+        asked: Asked::default(),
+        work_ended_at: None,
+        newest: None,
+        state: RunState::Open,
+        revision: 0,
+        ended_at: None,
+    }
+}
+
+fn report(run: &RunRecord, revision: i64) -> NewReport {
+    NewReport {
+        run: run.id,
+        report: StoredReport {
+            revision,
+            made_at: run.started_at,
+            digest: format!("sha-256:{revision:064}"),
+            body: format!("{{\"revision\":{revision}}}"),
+        },
+        session: run.session.clone(),
+        outcome: "passed",
+        result: Some("success".to_owned()),
+        rta_ms: Some(480_000),
+        rpa_ms: None,
+        machines: 2,
+        ended_at: Some(run.started_at),
+        entries: 0,
+        executed: true,
+        returned: false,
+    }
+}
+
+async fn insert(store: &Store, run: &RunRecord, plan: &PlanRef) {
+    let mut tx = store.begin().await.expect("begun");
+    tx.insert_run(run, Some(plan)).await.expect("inserted");
+    tx.commit().await.expect("committed");
+}
+
+async fn write(store: &Store, new: &NewReport) -> bool {
+    let mut tx = store.begin().await.expect("begun");
+    let written = tx.insert_report(new).await.expect("written");
+    tx.commit().await.expect("committed");
+    written
+}
+
+#[tokio::test]
+async fn objectives_are_those_that_were_set_last() {
+    let store = temporary().await;
+    let own = MachineObjectives {
+        rto_seconds: Some(60),
+        rpo_seconds: None,
+    };
+    let mut objectives = Objectives {
+        rto_seconds: Some(3600),
+        owner: Some("ann".to_owned()),
+        ..Objectives::default()
+    };
+    objectives.per_machine.insert("a".to_owned(), own);
+    for rto in [1, 2] {
+        objectives.rto_seconds = Some(rto);
+        let mut tx = store.begin().await.expect("begun");
+        tx.set_objectives(&em_id(1), &objectives).await.expect("set");
+        tx.commit().await.expect("committed");
+    }
+    let found = store.objectives(&[em_id(1), em_id(2)]).await.expect("read");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found.get(&em_id(1).key()), Some(&objectives));
+}
+
+#[tokio::test]
+async fn a_restore_point_keeps_what_was_read_first() {
+    let store = temporary().await;
+    let at = store.clock().now();
+    let point = |created_at| PointFacts {
+        id: em_id(7),
+        created_at,
+        kind: None,
+        state: None,
+        read_at: at,
+    };
+    for created_at in [Some(at), None] {
+        let mut tx = store.begin().await.expect("begun");
+        tx.save_points(&[point(created_at)]).await.expect("saved");
+        tx.commit().await.expect("committed");
+    }
+    let found = store.points(&[em_id(7), em_id(8)]).await.expect("read");
+    assert_eq!(found.get(&em_id(7)), Some(&point(Some(at))));
+    assert_eq!(found.len(), 1);
+}
+
+#[tokio::test]
+async fn a_revision_is_written_once_and_old_ones_stay() {
+    let store = temporary().await;
+    let run = run(&store, 1, store.clock().now());
+    insert(&store, &run, &plan(1, "ABC")).await;
+    assert!(write(&store, &report(&run, 1)).await);
+    assert!(!write(&store, &report(&run, 1)).await, "it is there already");
+    assert!(write(&store, &report(&run, 2)).await);
+    let read = async |revision| store.report(run.id, revision).await.expect("read");
+    assert_eq!(read(None).await.map(|one| one.revision), Some(2));
+    assert_eq!(
+        read(Some(1)).await.map(|one| one.body),
+        Some("{\"revision\":1}".to_owned())
+    );
+    assert_eq!(read(Some(3)).await, None);
+    let kept = store.run(run.id).await.expect("read").expect("there");
+    assert_eq!((kept.state, kept.revision), (RunState::Reported, 2));
+    let past = store
+        .past_tests(&em_id(1), Timestamp::MAX, 12)
+        .await
+        .expect("read");
+    assert_eq!(
+        past.iter().map(|past| past.rta_ms).collect::<Vec<_>>(),
+        [Some(480_000)]
+    );
+}
+
+#[tokio::test]
+async fn a_report_is_seen_by_its_tenant_alone() {
+    let store = temporary().await;
+    let run = run(&store, 1, store.clock().now());
+    insert(&store, &run, &plan(1, "ABC")).await;
+    for (tenants, seen) in [(vec!["ABC"], true), (vec!["Nordwind"], false), (vec![], false)] {
+        let tenancy = Tenancy::Only(tenants.iter().map(ToString::to_string).collect());
+        let found = store.run_of_session(&em_id(1), &tenancy).await.expect("read");
+        assert_eq!(found.is_some(), seen, "{tenants:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_key_is_made_and_signs() {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let store = temporary().await;
+    let keys = store.report_keys().await.expect("made");
+    assert_eq!(store.report_keys().await.expect("read"), keys);
+    let [key] = keys.as_slice() else {
+        panic!("one key: {keys:?}")
+    };
+    let signature = store.sign_report(key, b"a digest").await.expect("signed");
+    let signature = STANDARD.decode(signature).expect("base64");
+    let public = STANDARD.decode(&key.public_key).expect("base64");
+    UnparsedPublicKey::new(&ED25519, public)
+        .verify(b"a digest", &signature)
+        .expect("it verifies");
+}
+
+#[tokio::test]
+async fn reports_are_kept_for_as_long_as_is_configured() {
+    let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
+    let store = temporary_with(clock.clone()).await;
+    let run = run(&store, 1, store.clock().now());
+    insert(&store, &run, &plan(1, "ABC")).await;
+    write(&store, &report(&run, 1)).await;
+    let retention = Retention {
+        reports: Duration::from_hours(24),
+        ..Retention::default()
+    };
+    let pruner = Pruner::new(store.clone(), &retention);
+    pass(&store, &clock, Duration::from_hours(23));
+    pruner.step().await.expect("a step");
+    assert!(store.report(run.id, None).await.expect("read").is_some());
+    pass(&store, &clock, Duration::from_hours(2));
+    pruner.step().await.expect("a step");
+    assert_eq!(store.report(run.id, None).await.expect("read"), None);
+    assert_eq!(store.run(run.id).await.expect("read"), None);
+}
+
+#[tokio::test]
+async fn an_entry_makes_a_new_revision_due_also_while_one_is_made() {
+    let store = temporary().await;
+    let run = run(&store, 1, store.clock().now());
+    insert(&store, &run, &plan(1, "ABC")).await;
+    let note = |text: &str| Entry {
+        content: Content::Note {
+            text: text.to_owned(),
+        },
+        by: Some("ann".to_owned()),
+        at: store.clock().now(),
+    };
+    let add = async |entry: &Entry| {
+        let mut tx = store.begin().await.expect("begun");
+        assert!(tx.add_entry(run.id, entry).await.expect("added"));
+        tx.commit().await.expect("committed");
+    };
+    let state = async || store.run(run.id).await.expect("read").expect("there").state;
+    add(&note("first")).await;
+    assert_eq!(state().await, RunState::Open);
+    // The report was put together before the first entry.
+    write(&store, &report(&run, 1)).await;
+    assert_eq!(state().await, RunState::Due);
+    let whole = |revision, entries| NewReport {
+        entries,
+        ..report(&run, revision)
+    };
+    write(&store, &whole(2, 1)).await;
+    assert_eq!(state().await, RunState::Reported);
+    add(&note("second")).await;
+    assert_eq!(state().await, RunState::Due);
+    let read = store.entries(run.id).await.expect("read");
+    let texts: Vec<_> = read.iter().map(|entry| entry.content.clone()).collect();
+    assert_eq!(texts, [note("first").content, note("second").content]);
+}
+
+#[tokio::test]
+async fn the_last_test_of_each_plan_is_found_with_their_number() {
+    let store = temporary().await;
+    let second = |number: i64| Timestamp::from_second(1_800_000_000 + number).expect("a moment");
+    for (session, at) in [(1, 10), (2, 20), (3, 30)] {
+        let run = run(&store, session, second(at));
+        insert(&store, &run, &plan(1, "ABC")).await;
+        // What was refused is no test.
+        let report = NewReport {
+            executed: session != 3,
+            ..report(&run, 1)
+        };
+        write(&store, &report).await;
+    }
+    let found = store.tests_of_plans(second(15), second(40)).await.expect("read");
+    let (last, tests) = found.get(&em_id(1).key()).expect("the plan");
+    assert_eq!((found.len(), last.started_at, *tests), (1, second(20), 1));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_opened_is_replaced_and_stays_known() {
+    let store = temporary().await;
+    let first = store.signing_key().await.expect("made");
+    let mut tx = store.begin().await.expect("begun");
+    tx.run("update report_keys set seed = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'")
+        .await
+        .expect("spoilt");
+    tx.commit().await.expect("committed");
+    let second = store.signing_key().await.expect("another");
+    assert_ne!(first.id, second.id);
+    let keys = store.report_keys().await.expect("read");
+    let known = keys
+        .iter()
+        .find(|key| key.id == first.id)
+        .expect("it verifies what it signed");
+    assert_eq!((keys.len(), known.not_after.is_some()), (2, true));
+}

@@ -1,0 +1,31 @@
+"""What was printed: every machine's name is there, and each page has its number.
+
+   printed.py FOLDER
+"""
+
+import json
+import re
+import sys
+import unicodedata
+from pathlib import Path
+
+from pypdf import PdfReader
+
+import verify
+
+for page in sorted(Path(sys.argv[1]).glob("*.html")):
+    text = page.read_text(encoding="utf-8")
+    report = json.loads(text.split(verify.BEGIN, 1)[1].split(verify.END, 1)[0])
+    for size in ("A4", "Letter"):
+        pages = [sheet.extract_text() for sheet in PdfReader(page.with_name(f"{page.stem}-{size}.pdf")).pages]
+        # Ligatures are letters that were joined for the eye.
+        whole = unicodedata.normalize("NFKC", re.sub(r"\s+", "", "".join(pages)))
+        for machine in report["machines"]:
+            # Lines break where they like, writing from right to left comes out in another order, and what is longer than 200
+            # letters may go on on the next page.
+            name = re.sub(r"\s+", "", machine["name"])[:200]
+            if all(ord(letter) < 0x590 for letter in name):
+                assert unicodedata.normalize("NFKC", name) in whole, (page.name, size, machine["name"][:80])
+        for number, sheet in enumerate(pages, 1):
+            assert re.search(rf"Page\s*{number}\s*of\s*{len(pages)}", sheet), (page.name, size, number)
+        print(f"reports: {page.name} on {size}: {len(pages)} pages, {len(report['machines'])} machines")
