@@ -69,11 +69,13 @@ impl ServiceManager {
             return work.await;
         };
         let micros = u32::try_from(EXTENSION.as_micros()).unwrap_or(u32::MAX);
+        // Asked before the work, which may be over at its first step.
+        let ask = async || socket.tell(&[socket::State::ExtendTimeoutUsec(micros)]).await;
+        ask().await;
         let extend = async {
-            let mut turns = tokio::time::interval(EXTENSION / 3);
             loop {
-                turns.tick().await;
-                socket.tell(&[socket::State::ExtendTimeoutUsec(micros)]).await;
+                tokio::time::sleep(EXTENSION / 3).await;
+                ask().await;
             }
         };
         tokio::select! {

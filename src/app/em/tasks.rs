@@ -68,7 +68,11 @@ impl App {
             return Err(Error::NeedsScope(Scope::OperationsCancel));
         }
         if operation.state != OperationState::Finished {
-            return Ok(self.cancel(context, operation.id).await?.operation.id);
+            match self.cancel(context, operation.id).await {
+                // It has ended since it was read: its task is what is left.
+                Err(Error::OperationFinished(_)) => {}
+                cancelled => return Ok(cancelled?.operation.id),
+            }
         }
         let told = Told::of_operation(&operation);
         let task = operation.task.ok_or(GONE)?;
