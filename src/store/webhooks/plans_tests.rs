@@ -81,11 +81,17 @@ async fn a_turn_reads_no_more_of_what_waits_than_it_claims() {
     many_due(&store, 1, 30_000).await;
     let mut tx = store.begin().await.expect("begun");
     let by_id = ["webhook_deliveries_pkey", "sqlite_autoindex_webhook_deliveries_1"];
+    let of_attempts = ["webhook_attempts_pkey on", "sqlite_autoindex_webhook_attempts_1"];
     let first_due = ["webhook_deliveries_due", "webhook_deliveries_due"];
     for (what, statement, index) in [
         ("claims", claims::begin_sql(engine), by_id),
         ("those that are sent", outcomes::sending_sql(engine), by_id),
         ("outcomes", outcomes::settle_sql(engine), by_id),
+        (
+            "the ends of attempts",
+            outcomes::end_attempts_sql(engine),
+            of_attempts,
+        ),
         ("lanes", lanes::LANES.into(), first_due),
     ] {
         let plan = plan(&mut tx, engine, what, &explained(&statement)).await;
