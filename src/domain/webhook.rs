@@ -341,6 +341,25 @@ pub struct Attempt {
     pub exchange: Exchange,
 }
 
+impl Attempt {
+    /// One that began at this moment, and of which nothing more is known yet.
+    #[must_use]
+    pub fn under_way(number: i64, at: Timestamp) -> Self {
+        Self {
+            number,
+            at,
+            status: None,
+            duration: None,
+            error: None,
+            location: None,
+            response: None,
+            warning: None,
+            note: None,
+            exchange: Exchange::default(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,12 +170,10 @@ pub(super) const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mod
      pragma foreign_keys = on;";
 
 /// Limits of a statement, and plans that do not hang on statistics: a plan is kept with its statement, and one that was
-/// made while a table was small would read the whole of it long after. Every statement finds its rows by an index, also
-/// those that come with a set of rows. Compiling one, which a server does where it takes a plan for dear, costs more than
-/// any of them takes.
+/// made while a table was small would read the whole of it long after. Every statement has its index. Compiling one, which
+/// a server does where it takes a plan for dear, costs more than any of them takes.
 const SESSION: &str = "set statement_timeout = '7s'; set lock_timeout = '5s'; \
-     set idle_in_transaction_session_timeout = '4s'; \
-     set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off";
+     set idle_in_transaction_session_timeout = '4s'; set enable_seqscan = off; set jit = off";
 
 pub(super) fn postgres_pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()

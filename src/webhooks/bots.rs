@@ -317,7 +317,7 @@ impl Attempt<'_> {
             Some(Reading::Not(verdict)) => *verdict,
             Some(Reading::Done(_) | Reading::Gone) | None => Verdict::Accepted,
         };
-        let (mut outcome, _) = deliver::judge(delivery, |_| verdict, &report, now);
+        let mut outcome = deliver::judge(delivery, |_| verdict, &report, now);
         outcome.end.duration = Some(self.took);
         if let Some(text) = &mut outcome.end.response {
             let end = text.floor_char_boundary(BODY_LIMIT);

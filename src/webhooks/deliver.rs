@@ -136,20 +136,10 @@ pub(super) async fn attempt(sender: &Sender, delivery: &Claimed) -> Outcome {
         )
         .await;
     let now = sender.clock.now();
-    let (outcome, warning) = judge(delivery, |answer| (row.verdict)(answer, now), &report, now);
+    let mut outcome = judge(delivery, |answer| (row.verdict)(answer, now), &report, now);
     log(delivery, &report, &outcome);
-    if let Some(text) = rendered.warning.as_deref().or(warning) {
-        warn(sender, delivery, text).await;
-    }
+    outcome.end.warning = rendered.warning.or(outcome.end.warning);
     outcome
-}
-
-/// Writes a warning beside the attempt. It changes nothing for the delivery, so a store that does not take it is logged.
-pub(super) async fn warn(sender: &Sender, delivery: &Claimed, text: &str) {
-    let written = with_timeout(sender.store.warn_attempt(delivery.id, delivery.number, text)).await;
-    if let Err(error) = written {
-        tracing::warn!(delivery = %delivery.id, %error, "a warning about a webhook attempt could not be written");
-    }
 }
 
 /// What is sent: what the first attempt sent where that was kept, or what the format makes of the event.
@@ -235,7 +225,7 @@ pub(super) fn judge(
     verdict: impl FnOnce(&Answer) -> Verdict,
     report: &Report,
     now: Timestamp,
-) -> (Outcome, Option<&'static str>) {
+) -> Outcome {
     let mut outcome = Outcome {
         end: AttemptEnd {
             duration: Some(report.duration),
@@ -249,7 +239,7 @@ pub(super) fn judge(
         Ok(answer) => answer,
         Err(error) => {
             outcome.end.error = Some(*error);
-            return (outcome, None);
+            return outcome;
         }
     };
     outcome.retry_after = answer
@@ -288,7 +278,8 @@ pub(super) fn judge(
             .as_ref()
             .map(|location| shown_location(&delivery.to.target, location));
     }
-    (outcome, warning)
+    end.warning = warning.map(str::to_owned);
+    outcome
 }
 
 /// One line per request, whatever came of it, and its phases for the metrics.

@@ -110,7 +110,7 @@ impl Rules {
         let mut ended = Vec::with_capacity(sending.len());
         for Finished { attempt, outcome } in finished {
             if let Some(delivery) = sending.remove(attempt) {
-                ended.push(attempt.ended_by(&outcome.end));
+                ended.push(attempt.ended_by(delivery.began_at, &outcome.end));
                 self.decide(&mut decided, delivery, outcome, tx.trusted_now());
             }
         }
@@ -131,7 +131,6 @@ impl Rules {
         decided: &Decided,
         ended: &[EndedAttempt],
     ) -> Result<HashSet<DeliveryId>, store::Error> {
-        tx.end_attempts(ended).await?;
         let touched = decided.touched.iter();
         let standings = touched.filter_map(|id| Some((*id, decided.standings.get(id)?)));
         tx.save_standings(standings).await?;
@@ -159,6 +158,7 @@ impl Rules {
             }
         }
         let written = tx.settle(&decided.settlements).await?;
+        tx.end_attempts(ended).await?;
         // After the deliveries themselves are out of the way: they may be what lets others go.
         let standings = &decided.standings;
         let has_failing = |id: &&EndpointId| standings.get(*id).is_some_and(|standing| standing.has_failing);

@@ -75,6 +75,7 @@ impl Fixture {
                 since: now,
                 crashes: 0,
             },
+            began_at: now,
             created_at: now,
         };
         let outcome = Outcome {

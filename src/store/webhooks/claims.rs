@@ -66,7 +66,6 @@ struct Beginning {
 }
 
 const BEGINNINGS: Shape = &[("delivery", "text"), ("as_probe", "bigint")];
-const ATTEMPTS: Shape = &[("delivery", "text"), ("number", "bigint")];
 
 /// Makes deliveries `$2`'s. They are found by their ids alone ([`checked`]).
 pub(super) fn begin_sql(engine: Engine) -> String {
@@ -81,7 +80,7 @@ pub(super) fn begin_sql(engine: Engine) -> String {
 }
 
 impl Tx {
-    /// Claims for `owner` what the lanes may send, each within its share, and writes the beginning of an attempt for each.
+    /// Claims for `owner` what the lanes may send, each within its share: an attempt at each is under way from now on.
     /// What is urgent comes first; an endpoint that is down gets one probe, and only when its share allows one. What cannot
     /// be read, because it was sealed with another key or is damaged, is set aside by itself and stops nothing else.
     ///
@@ -200,21 +199,6 @@ impl Tx {
             .bind(micros(now))
             .fetch_all(self.connection())
             .await?;
-        let attempts = rows.iter().map(|row| {
-            Ok(Attempt {
-                delivery: row.parsed("id")?,
-                number: row.int("attempts")?,
-            })
-        });
-        let attempts = attempts.collect::<Result<Vec<_>, Error>>()?;
-        let table = self.engine().table("$1", ATTEMPTS);
-        sqlx::query(sqlx::AssertSqlSafe(format!(
-            "insert into webhook_attempts (delivery_id, number, at) select r.delivery, r.number, $2 from {table}"
-        )))
-        .bind(parameter(&attempts)?)
-        .bind(micros(now))
-        .execute(self.connection())
-        .await?;
         Ok(rows)
     }
 
@@ -278,15 +262,17 @@ impl Tx {
             ..AttemptEnd::default()
         };
         let sending = self.sending(attempts, owner).await?;
-        let ended: Vec<EndedAttempt> = sending.iter().map(|one| one.attempt.ended_by(&end)).collect();
-        self.end_attempts(&ended).await?;
+        let ended: Vec<EndedAttempt> = sending
+            .iter()
+            .map(|one| one.attempt.ended_by(one.began_at, &end))
+            .collect();
         let settlements = sending.into_iter().map(|delivery| Settlement {
             delivery,
             settled: Settled::Ended(DeliveryState::Quarantined),
             may_be_passed: false,
         });
         self.settle(&settlements.collect::<Vec<_>>()).await?;
-        Ok(())
+        self.end_attempts(&ended).await
     }
 }
 

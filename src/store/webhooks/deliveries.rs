@@ -29,7 +29,7 @@ pub struct DeliveryFilter {
 }
 
 const COLUMNS: &str = "id, endpoint_id, operation_id, event_id, event_type, state, due_at, blocked, urgent, created_at, \
-     (select e.paused_until from webhook_endpoints e where e.id = webhook_deliveries.endpoint_id) as paused_until, \
+     attempts, last_attempt_at, (select e.paused_until from webhook_endpoints e where e.id = webhook_deliveries.endpoint_id) as paused_until, \
      (select e.next_probe_at from webhook_endpoints e where e.id = webhook_deliveries.endpoint_id \
           and e.down_since is not null) as probe_at";
 
@@ -134,7 +134,14 @@ impl Store {
     }
 }
 
-fn delivery_from(row: &AnyRow, attempts: Vec<Attempt>) -> Result<Delivery, Error> {
+fn delivery_from(row: &AnyRow, mut attempts: Vec<Attempt>) -> Result<Delivery, Error> {
+    let corrupt = |what| Error::Corrupt { what };
+    let state = DeliveryState::parse(&row.text("state")?).ok_or(corrupt("webhook_deliveries.state"))?;
+    let number = row.int("attempts")?;
+    // A program of the version before has written the row of the one under way.
+    if state == DeliveryState::Sending && attempts.iter().all(|attempt| attempt.number != number) {
+        attempts.push(Attempt::under_way(number, row.at("last_attempt_at")?));
+    }
     let blocked = row.flag("blocked")?;
     let wait = Wait {
         is_urgent: row.flag("urgent")?,
@@ -146,12 +153,9 @@ fn delivery_from(row: &AnyRow, attempts: Vec<Attempt>) -> Result<Delivery, Error
         endpoint: row.opt_parsed("endpoint_id")?,
         operation: row.opt_parsed("operation_id")?,
         event: row.parsed("event_id")?,
-        event_type: EventType::parse(&row.text("event_type")?).ok_or(Error::Corrupt {
-            what: "webhook_deliveries.event_type",
-        })?,
-        state: DeliveryState::parse(&row.text("state")?).ok_or(Error::Corrupt {
-            what: "webhook_deliveries.state",
-        })?,
+        event_type: EventType::parse(&row.text("event_type")?)
+            .ok_or(corrupt("webhook_deliveries.event_type"))?,
+        state,
         next_attempt_at: row
             .opt_at("due_at")?
             .filter(|_| !blocked)

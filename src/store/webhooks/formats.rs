@@ -105,21 +105,6 @@ impl Store {
         tx.commit().await
     }
 
-    /// Writes what its owner should look at beside an attempt.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    pub async fn warn_attempt(&self, delivery: DeliveryId, number: i64, text: &str) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
-        sqlx::query("update webhook_attempts set warning = $1 where delivery_id = $2 and number = $3")
-            .bind(kept(text))
-            .bind(delivery.to_string())
-            .bind(number)
-            .execute(tx.connection())
-            .await?;
-        tx.commit().await
-    }
-
     /// What is remembered of a bot's message about a failover.
     ///
     /// # Errors
@@ -235,7 +220,6 @@ mod tests {
             .await
             .expect("nothing to do");
         assert_eq!(store.kept_body(nobodys).await.expect("read"), None);
-        store.warn_attempt(nobodys, 1, "x").await.expect("nothing to do");
         assert_eq!(store.overtaken_by(nobodys).await.expect("read"), None);
     }
 }

@@ -54,6 +54,8 @@ pub struct Sending {
     pub probe: bool,
     /// How far it has come.
     pub progress: Progress,
+    /// When the attempt began.
+    pub began_at: Timestamp,
     /// When it was written.
     pub created_at: Timestamp,
 }
@@ -71,6 +73,8 @@ pub struct AttemptEnd {
     pub location: Option<String>,
     /// The beginning of the answer.
     pub response: Option<String>,
+    /// What its owner should look at.
+    pub warning: Option<String>,
     /// Why nothing was sent, where that is no failure.
     pub note: Option<String>,
     /// What was seen of the connection.
@@ -102,16 +106,18 @@ pub struct Settlement {
 /// A session within a lane.
 pub(super) type LaneSession = (String, String);
 
-/// A row of `webhook_attempts` as it ends.
+/// A row of `webhook_attempts`. It is written when the attempt has ended: until then the delivery says that one is under way.
 #[derive(Debug, Serialize)]
 pub struct EndedAttempt {
     delivery: String,
     attempt: i64,
+    began: i64,
     took_us: Option<i64>,
     answered: Option<i64>,
     fault: Option<&'static str>,
     pointed: Option<String>,
     said: Option<String>,
+    warned: Option<String>,
     noted: Option<String>,
     dns: Option<i64>,
     dialled: Option<i64>,
@@ -123,20 +129,22 @@ pub struct EndedAttempt {
 }
 
 impl Attempt {
-    /// It ended so.
+    /// It began then, and ended so.
     #[must_use]
-    pub fn ended_by(self, end: &AttemptEnd) -> EndedAttempt {
+    pub fn ended_by(self, began_at: Timestamp, end: &AttemptEnd) -> EndedAttempt {
         let us =
             |time: Option<Duration>| time.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
         let exchange = &end.exchange;
         EndedAttempt {
             delivery: self.delivery.to_string(),
             attempt: self.number,
+            began: micros(began_at),
             took_us: us(end.duration),
             answered: end.status.map(i64::from),
             fault: end.error.map(AttemptError::as_str),
             pointed: opt_kept(end.location.as_ref()),
             said: opt_kept(end.response.as_ref()),
+            warned: opt_kept(end.warning.as_ref()),
             noted: opt_kept(end.note.as_ref()),
             dns: us(exchange.dns),
             dialled: us(exchange.connect),
@@ -152,11 +160,13 @@ impl Attempt {
 const ENDED_ATTEMPTS: Shape = &[
     ("delivery", "text"),
     ("attempt", "bigint"),
+    ("began", "bigint"),
     ("took_us", "bigint"),
     ("answered", "bigint"),
     ("fault", "text"),
     ("pointed", "text"),
     ("said", "text"),
+    ("warned", "text"),
     ("noted", "text"),
     ("dns", "bigint"),
     ("dialled", "bigint"),
@@ -208,7 +218,7 @@ struct SessionRow<'a> {
 pub(super) fn sending_sql(engine: Engine) -> String {
     format!(
         "select d.id, d.attempts, d.lane, d.endpoint_id, d.order_key, d.passed, d.probe, d.step, d.failures, \
-             d.first_failed_at, d.crashes, d.since, d.created_at \
+             d.first_failed_at, d.crashes, d.since, d.last_attempt_at, d.created_at \
          from {} cross join webhook_deliveries d \
          where d.id = r.delivery and d.attempts = r.number and {} = 'sending' and d.owner = $2{}",
         engine.table("$1", ATTEMPTS),
@@ -217,12 +227,19 @@ pub(super) fn sending_sql(engine: Engine) -> String {
     )
 }
 
+/// A program of the version before writes the beginnings of attempts as well, which a later one of another replica may end.
 pub(super) fn end_attempts_sql(engine: Engine) -> String {
+    const FOUND: &str = "duration_us, status, error, location, response, warning, note, dns_us, connect_us, tls_us, \
+         first_byte_us, remote, tls_version, reused";
+    let again = FOUND
+        .split(", ")
+        .map(|column| format!("{column} = excluded.{column}"));
+    let again = again.collect::<Vec<_>>().join(", ");
     format!(
-        "update webhook_attempts set ended = 1, duration_us = r.took_us, status = r.answered, error = r.fault, \
-             location = r.pointed, response = r.said, note = r.noted, dns_us = r.dns, connect_us = r.dialled, tls_us = r.shook, \
-             first_byte_us = r.first, remote = r.peer, tls_version = r.spoke, reused = r.again \
-         from {} where delivery_id = r.delivery and number = r.attempt and ended = 0",
+        "insert into webhook_attempts (delivery_id, number, at, ended, {FOUND}) \
+         select r.delivery, r.attempt, r.began, 1, r.took_us, r.answered, r.fault, r.pointed, r.said, r.warned, r.noted, \
+             r.dns, r.dialled, r.shook, r.first, r.peer, r.spoke, r.again \
+         from {} where 1 = 1 on conflict (delivery_id, number) do update set ended = 1, {again}",
         engine.table("$1", ENDED_ATTEMPTS)
     )
 }
@@ -273,6 +290,7 @@ fn sending_from(row: &AnyRow, owner: &str) -> Result<Sending, Error> {
             since: row.at("since")?,
             crashes: row.int("crashes")?,
         },
+        began_at: row.at("last_attempt_at")?,
         created_at: row.at("created_at")?,
     })
 }
@@ -297,7 +315,8 @@ impl Tx {
             .items)
     }
 
-    /// Writes how attempts ended.
+    /// Writes attempts that have ended. Their deliveries are settled before: a row that its own transaction has changed is
+    /// cheaper for a server to refer to.
     ///
     /// # Errors
     /// [`Error::Database`].

@@ -171,7 +171,9 @@ mod tests {
             exchange: exchange.clone(),
             ..AttemptEnd::default()
         };
-        tx.end_attempts(&[attempt.ended_by(&end)]).await.expect("ended");
+        tx.end_attempts(&[attempt.ended_by(SystemClock.now(), &end)])
+            .await
+            .expect("ended");
         tx.commit().await.expect("committed");
         let filter = DeliveryFilter::default();
         let read = store

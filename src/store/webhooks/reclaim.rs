@@ -73,10 +73,15 @@ impl Tx {
             error: Some(AttemptError::Interrupted),
             ..AttemptEnd::default()
         };
-        let ended = settlements
-            .iter()
-            .map(|settlement| settlement.delivery.attempt.ended_by(&end));
-        self.end_attempts(&ended.collect::<Vec<_>>()).await?;
-        Ok(self.settle(&settlements).await?.len())
+        let ended = settlements.iter().map(|settlement| {
+            settlement
+                .delivery
+                .attempt
+                .ended_by(settlement.delivery.began_at, &end)
+        });
+        let ended = ended.collect::<Vec<_>>();
+        let released = self.settle(&settlements).await?.len();
+        self.end_attempts(&ended).await?;
+        Ok(released)
     }
 }

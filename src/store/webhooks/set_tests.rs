@@ -6,6 +6,7 @@ use super::deliveries::DeliveryFilter;
 use super::lanes::Share;
 use super::opened::OpenedDestinations;
 use super::outcomes::{Attempt, AttemptEnd, Settled, Settlement};
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::access::Tenancy;
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::{EmId, EndpointId, EventId, OperationId};
@@ -91,7 +92,7 @@ async fn turn(store: &Store, opened: &OpenedDestinations) -> (usize, usize, usiz
     let sending = tx.sending(&attempts, "me").await.expect("read");
     let ended: Vec<_> = attempts
         .iter()
-        .map(|attempt| attempt.ended_by(&AttemptEnd::default()))
+        .map(|attempt| attempt.ended_by(SystemClock.now(), &AttemptEnd::default()))
         .collect();
     tx.end_attempts(&ended).await.expect("written");
     let settlements = sending.into_iter().map(|delivery| Settlement {

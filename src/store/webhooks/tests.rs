@@ -578,7 +578,7 @@ async fn an_answer_with_a_character_that_no_column_can_hold_is_logged() {
         ..Default::default()
     };
     let mut tx = fixture.store.begin().await.expect("begun");
-    tx.end_attempts(&[attempt_of(&claimed[0]).ended_by(&end)])
+    tx.end_attempts(&[attempt_of(&claimed[0]).ended_by(jiff::Timestamp::UNIX_EPOCH, &end)])
         .await
         .expect("written");
     tx.commit().await.expect("committed");
