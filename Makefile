@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides reports prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides reports prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams store-copy model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -128,11 +128,15 @@ streams: ## Streams through kills and changes of replicas, and platforms that po
 	STREAM_EVENTS=$${STREAM_EVENTS:-100000} POLLING_RUNS=$${POLLING_RUNS:-1000} \
 		cargo test --locked --test it -- replicas::streams automation --nocapture
 
+store-copy: ## A store of a million rows copied to a server by a process that is killed (STORE_COPY_ROWS=1000000)
+	scripts/tools.sh postgres
+	STORE_COPY_ROWS=$${STORE_COPY_ROWS:-1000000} cargo test --locked --test it -- store_copy --nocapture
+
 model: ## Every order of steps of the at-most-once protocol, in small and larger worlds
 	MODEL=large cargo test --locked --test model -- --nocapture
 
 prove: ## Every proof that takes longer than CI allows: chaos, streams, the model, fuzzing, generated requests, packages, benchmarks
-	@scripts/steps.sh chaos streams model fuzz api-fuzz prometheus-full packages bench
+	@scripts/steps.sh chaos streams store-copy model fuzz api-fuzz prometheus-full packages bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo demo --fast

@@ -11,6 +11,7 @@ mod gauges;
 mod reload;
 mod service_manager;
 mod shares;
+pub mod store_copy;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod manual;
 pub mod report;
 pub mod serve;
+pub mod store;
 pub mod token;
 
 use std::ops::ControlFlow;

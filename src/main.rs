@@ -64,6 +64,8 @@ enum Command {
     Plan(cli::client::plan::Args),
     /// Verify recovery reports
     Report(cli::report::Args),
+    /// Copy the store into another one
+    Store(cli::store::Args),
     /// Run the gateway until SIGTERM or SIGINT
     #[command(after_help = "Examples:
   emgate serve                              ./emgate.toml if present, else the environment alone
@@ -93,6 +95,7 @@ impl Command {
             | Self::Health(_)
             | Self::Openapi
             | Self::Report(_)
+            | Self::Store(_)
             | Self::Token(_) => "error",
         }
     }
@@ -136,14 +139,22 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Health(args) => block_on(cli::health::run(&args))?,
         Command::Openapi => cli::openapi(),
         Command::Report(args) => block_on(cli::report::run(&args))?,
+        Command::Store(args) => block_on(cli::store::run(&args))?,
         Command::Serve(file) => block_on(cli::serve::run(file))?,
         Command::Token(args) => block_on(cli::token::run(&args))?,
     }
 }
 
+/// After how many steps of tasks a busy worker of the runtime looks for what has arrived: an answer of the store is what a
+/// whole turn of deliveries waits for, and should not wait for sixty of them in its place.
+const EVENT_INTERVAL: u32 = 7;
+
 /// Runs an asynchronous command on a runtime of its own.
 fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
-    let runtime = tokio::runtime::Runtime::new()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     Ok(runtime.block_on(work))
 }

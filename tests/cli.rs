@@ -109,6 +109,7 @@ const COMMANDS: &[&str] = &[
     "plan",
     "report",
     "serve",
+    "store",
     "token",
 ];
 

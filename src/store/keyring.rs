@@ -3,7 +3,7 @@
 //! The first start seals a canary into `meta`; every later one has to open it. A gateway with another key would go on
 //! as if all were well and deliver nothing, so it does not start. A key is made for a database without secrets only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sqlx::{AnyConnection, AnyPool};
 
@@ -100,6 +100,11 @@ impl Keyring {
             Ok(_) => Ok(sealer),
             Err(_) => Err(Error::WrongKey { file: self.shown() }),
         }
+    }
+
+    /// The key's file.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
     }
 
     fn shown(&self) -> String {

@@ -34,7 +34,15 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (20, "notes", include_str!("migrations/0020_notes.sql")),
     (21, "evidence", include_str!("migrations/0021_evidence.sql")),
     (22, "entries", include_str!("migrations/0022_entries.sql")),
+    (23, "uniqueness", include_str!("migrations/0023_uniqueness.sql")),
 ];
+
+/// The store's tables, by the steps that make them: those first that others refer to.
+pub(super) fn tables() -> Vec<&'static str> {
+    let lines = MIGRATIONS.iter().flat_map(|(_, _, sql)| sql.lines());
+    let made = lines.filter_map(|line| line.strip_prefix("create table "));
+    made.filter_map(|rest| rest.split([' ', '(']).next()).collect()
+}
 
 /// Brings the tables up to date.
 ///

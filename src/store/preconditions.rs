@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _
 use super::Error;
 use super::engine::Engine;
 use super::engine_codes::{NO_POOLER, POOLER};
-use super::migrations::MIGRATIONS;
+use super::migrations::tables;
 
 /// The oldest PostgreSQL that the store works on.
 const OLDEST_POSTGRES: u32 = 13;
@@ -106,6 +106,14 @@ const RIGHTS: Precondition = Precondition {
     remedy: "grant select, insert, update, delete on all tables in schema SCHEMA to USER",
 };
 
+/// A copy of another store that was not finished lacks some of it.
+const WHOLE: Precondition = Precondition {
+    question: "select cast(count(*) as text) from meta where key = 'copy'",
+    is_right: |notes| notes == "0",
+    fault: "the store is an unfinished copy of another one",
+    remedy: "run `emgate store copy` again, which goes on where it was interrupted",
+};
+
 /// What has to be right before the first table is made.
 pub(super) async fn of_database(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
     let mut connection = pool.acquire().await?;
@@ -124,19 +132,12 @@ pub(super) async fn of_database(pool: &AnyPool, engine: Engine) -> Result<(), Er
 
 /// What has to be right once the tables are there.
 pub(super) async fn of_tables(pool: &AnyPool, engine: Engine) -> Result<(), Error> {
-    if engine == Engine::Sqlite {
-        return Ok(());
-    }
     let mut connection = pool.acquire().await?;
-    let question = RIGHTS.question.replace("$tables", &tables().join(" "));
-    RIGHTS.judge(&ask(&mut connection, &question).await?)
-}
-
-/// The store's tables, by the migrations that make them.
-fn tables() -> Vec<&'static str> {
-    let lines = MIGRATIONS.iter().flat_map(|(_, _, sql)| sql.lines());
-    let made = lines.filter_map(|line| line.strip_prefix("create table "));
-    made.filter_map(|rest| rest.split([' ', '(']).next()).collect()
+    if engine == Engine::Postgres {
+        let question = RIGHTS.question.replace("$tables", &tables().join(" "));
+        RIGHTS.judge(&ask(&mut connection, &question).await?)?;
+    }
+    WHOLE.judge(&ask(&mut connection, WHOLE.question).await?)
 }
 
 /// A session has to stay the same from one transaction to the next, and be used by this process alone. In a pool by

@@ -27,7 +27,7 @@ pub(in crate::store) fn checked(column: &str) -> String {
 
 impl Engine {
     /// The parameter's rows as the table `r`, to be selected from.
-    pub(in crate::store) fn table(self, parameter: &str, shape: Shape) -> String {
+    pub(in crate::store) fn table(self, parameter: &str, shape: &[(&str, &str)]) -> String {
         let columns = |written: fn(&str, &str) -> String| {
             let columns = shape.iter().map(|(name, kind)| written(name, kind));
             columns.collect::<Vec<_>>().join(", ")

@@ -111,6 +111,7 @@ mod service_manager; // what the service manager is told: ready, reloading, stop
 mod simulator; // the simulator over TCP: right clients are served, wrong ones fail
 #[cfg(feature = "demo")]
 mod simulator_world; // every operation of the catalogue against the simulator
+mod store_copy; // a store copied to a server by a process that is killed, and the store that comes of it
 #[cfg(feature = "demo")]
 mod store_faults; // real processes on a store that is full, read-only, or both in turn
 mod store_rows; // rows of the store that cannot be read

@@ -1,0 +1,639 @@
+//! Copies a store into another one, on whichever engines, and compares the two row by row: the way from a file to a server.
+//!
+//! Rows go over as they are, sealed columns included, so both stores have the same encryption key. Each batch is one
+//! transaction with the note, in the new store's `meta`, of how far it has come: a copy that was interrupted goes on behind
+//! its last commit. While that note is there the new store opens for no gateway ([`super::preconditions`]).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use futures_util::TryStreamExt as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Row as _};
+
+use super::config::Config;
+use super::engine::Engine;
+use super::keyring::Keyring;
+use super::lock::ProcessLock;
+use super::place::Place;
+use super::row::Columns as _;
+use super::{Error as StoreError, migrations, preconditions, with_timeout};
+use crate::clock::SharedClock;
+
+/// The note of an unfinished copy in `meta`.
+const NOTE: &str = "copy";
+
+/// What belongs to the processes that run on a store, and not to what they have stored.
+const OF_PROCESSES: &[&str] = &["replicas", "leases"];
+
+/// What is there before anything was stored: written by the tables' own steps, and replaced by a copy.
+const FROM_THE_START: &[&str] = &["meta", "audit_head"];
+
+/// A batch ends with either.
+const ROWS: usize = 1000;
+const BYTES: usize = 8 << 20;
+
+/// Which of the two stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The one that is read.
+    Old,
+    /// The one that is written.
+    New,
+}
+
+impl Side {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Old => "the store to copy",
+            Self::New => "the new store",
+        }
+    }
+}
+
+/// Why a store was not copied.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// One of them cannot be used.
+    #[error("{} cannot be used", side.word())]
+    Store {
+        /// Which.
+        side: Side,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// Both configurations name one store.
+    #[error("both configurations name the same store")]
+    Same,
+    /// A gateway runs on one of them.
+    #[error("{} is in use by {replicas} running replicas", side.word())]
+    InUse {
+        /// Which.
+        side: Side,
+        /// How many.
+        replicas: i64,
+    },
+    /// There is something in the new store that no copy wrote.
+    #[error("the new store is not empty: there are rows in {0}")]
+    NotEmpty(String),
+    /// The stores have different columns.
+    #[error("the table {0} has other columns in the new store")]
+    OtherColumns(String),
+    /// After the copy, a row is not what it is in the old store.
+    #[error("the copy differs: the row {key} of {table} is {how}")]
+    Differs {
+        /// The table.
+        table: String,
+        /// The row's key, as a JSON array.
+        key: String,
+        /// In what.
+        how: &'static str,
+    },
+    /// After the copy, the new store has rows that the old one does not have.
+    #[error("the copy differs: {table} has {new} rows in the new store and {old} in the old one")]
+    Count {
+        /// The table.
+        table: String,
+        /// Its rows in the old store.
+        old: u64,
+        /// Its rows in the new store.
+        new: u64,
+    },
+}
+
+/// How far a copy has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on where an earlier one was interrupted.
+    Resumed {
+        /// In this table.
+        table: String,
+        /// After so many rows of it.
+        rows: u64,
+    },
+    /// So many rows of a table are copied, and whether that is all.
+    Copied {
+        /// The table.
+        table: String,
+        /// Its rows so far.
+        rows: u64,
+        /// Whether there are no more.
+        done: bool,
+    },
+    /// A table is the same in both.
+    Compared {
+        /// The table.
+        table: String,
+        /// Its rows.
+        rows: u64,
+    },
+}
+
+/// The note of how far a copy has come: everything before that table, and that table's rows up to that key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Note {
+    table: String,
+    rows: u64,
+    key: Vec<Value>,
+}
+
+/// One of the two stores, opened for this process alone.
+struct Opened {
+    side: Side,
+    engine: Engine,
+    pool: AnyPool,
+    _lock: Option<ProcessLock>,
+}
+
+/// A table's columns, by name, and those of its key in the key's order.
+#[derive(Debug, PartialEq, Eq)]
+struct Table {
+    name: &'static str,
+    columns: Vec<Column>,
+    key: Vec<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Column {
+    name: String,
+    is_text: bool,
+}
+
+/// A row's values, in the order of its table's columns.
+type Values = Vec<Value>;
+
+/// Copies the store of one configuration into that of another, and compares them. Each has to be this process' alone: no
+/// gateway runs on them. The new one takes the old one's key where it names none. The file of that key.
+///
+/// # Errors
+/// [`Error`].
+pub async fn copy(
+    old: &Config,
+    new: &Config,
+    clock: SharedClock,
+    mut tell: impl FnMut(Progress),
+) -> Result<PathBuf, Error> {
+    sqlx::any::install_default_drivers();
+    let (from, to) = (place(Side::Old, old)?, place(Side::New, new)?);
+    if from == to {
+        return Err(Error::Same);
+    }
+    let source = Opened::open(Side::Old, &from).await?;
+    let target = Opened::open(Side::New, &to).await?;
+    // What is sealed in the old store has to open with the key that the new one will be used with.
+    let named = new
+        .encryption_key_file
+        .as_ref()
+        .or(old.encryption_key_file.as_ref());
+    let of_key = Config {
+        url: old.url.clone(),
+        encryption_key_file: named.cloned(),
+    };
+    let keyring = Keyring::new(&of_key, &from).map_err(|error| target.failed(error))?;
+    let proven = keyring.open(&source.pool, clock.as_ref()).await;
+    proven.map_err(|error| target.failed(error))?;
+    let tables = tables(&source, &target).await?;
+    let note = target.note_or_begin(&tables).await?;
+    if let Some(Note { table, rows, .. }) = &note {
+        let (table, rows) = (table.clone(), *rows);
+        tell(Progress::Resumed { table, rows });
+    }
+    let begun = note.as_ref().map_or(Some(0), |note| {
+        tables.iter().position(|table| table.name == note.table)
+    });
+    let mut note = note;
+    for table in tables.iter().skip(begun.unwrap_or_default()) {
+        copy_table(&source, &target, table, note.take(), &mut tell).await?;
+    }
+    target.number_events_after(&source).await?;
+    for table in &tables {
+        let rows = compare(&source, &target, table).await?;
+        let table = table.name.to_owned();
+        tell(Progress::Compared { table, rows });
+    }
+    target.finish().await?;
+    for opened in [&source, &target] {
+        opened.pool.close().await;
+    }
+    Ok(keyring.file().to_owned())
+}
+
+fn place(side: Side, config: &Config) -> Result<Place, Error> {
+    Place::find(&config.url).map_err(|source| Error::Store { side, source })
+}
+
+impl Opened {
+    async fn open(side: Side, place: &Place) -> Result<Self, Error> {
+        let failed = |source| Error::Store { side, source };
+        let opened = async {
+            let lock = match place {
+                Place::File(location) => Some(ProcessLock::take(location)?),
+                Place::Server(_) => None,
+            };
+            let (pools, _) = place.connect().await?;
+            let engine = place.engine();
+            with_timeout(preconditions::of_database(&pools.write, engine)).await?;
+            migrations::migrate(&pools.write, engine).await?;
+            Ok((pools.write, engine, lock))
+        };
+        let (pool, engine, lock) = opened.await.map_err(|error| failed(place.named(error)))?;
+        let opened = Self {
+            side,
+            engine,
+            pool,
+            _lock: lock,
+        };
+        let alive = match engine {
+            Engine::Sqlite => 0,
+            Engine::Postgres => opened.count(ALIVE).await?,
+        };
+        match alive {
+            0 => Ok(opened),
+            replicas => Err(Error::InUse { side, replicas }),
+        }
+    }
+
+    fn failed(&self, source: impl Into<StoreError>) -> Error {
+        Error::Store {
+            side: self.side,
+            source: source.into(),
+        }
+    }
+
+    async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Any>, Error> {
+        self.pool.acquire().await.map_err(|error| self.failed(error))
+    }
+
+    async fn count(&self, sql: &'static str) -> Result<i64, Error> {
+        let row = sqlx::query(sql).fetch_one(&self.pool).await;
+        let count = row.map_err(StoreError::from).and_then(|row| row.int("n"));
+        count.map_err(|error| self.failed(error))
+    }
+
+    async fn run(&self, connection: &mut AnyConnection, sql: String) -> Result<(), Error> {
+        let ran = sqlx::query(AssertSqlSafe(sql)).execute(connection).await;
+        ran.map(|_| ()).map_err(|error| self.failed(error))
+    }
+
+    async fn is_empty(&self, table: &str) -> Result<bool, Error> {
+        let sql = format!("select 1 from {table} limit 1");
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_optional(&self.pool).await;
+        Ok(row.map_err(|error| self.failed(error))?.is_none())
+    }
+
+    async fn columns(&self, name: &'static str) -> Result<Table, Error> {
+        let sql = match self.engine {
+            Engine::Sqlite => COLUMNS_OF_SQLITE,
+            Engine::Postgres => COLUMNS_OF_POSTGRES,
+        };
+        let rows = sqlx::query(sql).bind(name).fetch_all(&self.pool).await;
+        let rows = rows.map_err(|error| self.failed(error))?;
+        let read = |row: &AnyRow| {
+            let column = Column {
+                name: row.text("name")?,
+                is_text: row.text("kind")?.contains("text"),
+            };
+            Ok((column, row.int("place")?))
+        };
+        let read: Result<Vec<_>, StoreError> = rows.iter().map(read).collect();
+        let read = read.map_err(|error| self.failed(error))?;
+        let mut key: Vec<(i64, usize)> = read.iter().map(|(_, place)| *place).zip(0..).collect();
+        key.retain(|(place, _)| *place > 0);
+        key.sort_unstable();
+        Ok(Table {
+            name,
+            columns: read.into_iter().map(|(column, _)| column).collect(),
+            key: key.into_iter().map(|(_, index)| index).collect(),
+        })
+    }
+
+    /// The note of an unfinished copy; where there is none, the store has to be empty, and one begins.
+    async fn note_or_begin(&self, tables: &[Table]) -> Result<Option<Note>, Error> {
+        let row = sqlx::query("select value from meta where key = $1").bind(NOTE);
+        let row = row.fetch_optional(&self.pool).await;
+        if let Some(row) = row.map_err(|error| self.failed(error))? {
+            return row.opt_document("value").map_err(|error| self.failed(error));
+        }
+        for table in tables {
+            if !FROM_THE_START.contains(&table.name) && !self.is_empty(table.name).await? {
+                return Err(Error::NotEmpty(table.name.to_owned()));
+            }
+        }
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await.map_err(|error| self.failed(error))?;
+        for table in FROM_THE_START {
+            self.run(&mut tx, format!("delete from {table}")).await?;
+        }
+        self.write_note(&mut tx, "null").await?;
+        tx.commit().await.map_err(|error| self.failed(error))?;
+        Ok(None)
+    }
+
+    async fn write_note(&self, tx: &mut AnyConnection, note: &str) -> Result<(), Error> {
+        let written = sqlx::query(
+            "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value",
+        )
+        .bind(NOTE)
+        .bind(note)
+        .execute(tx)
+        .await;
+        written.map(|_| ()).map_err(|error| self.failed(error))
+    }
+
+    /// The rows of a batch behind a key, in the order of the key.
+    async fn batch(&self, table: &Table, after: &[Value]) -> Result<Vec<Values>, Error> {
+        let sql = table.batch_sql(!after.is_empty());
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for value in after {
+            query = match value {
+                Value::Number(number) => query.bind(number.as_i64()),
+                other => query.bind(other.as_str().map(str::to_owned)),
+            };
+        }
+        let mut connection = self.connection().await?;
+        let mut stream = query.fetch(&mut *connection);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = stream.try_next().await.map_err(|error| self.failed(error))? {
+            let values = table.values(&row).map_err(|error| self.failed(error))?;
+            bytes += values
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::len)
+                .sum::<usize>();
+            if !table.is_the_note(&values) {
+                rows.push(values);
+            }
+            if rows.len() == ROWS || bytes >= BYTES {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Makes the numbers of events go on where they are in the other store, also where its log was emptied since.
+    async fn number_events_after(&self, source: &Self) -> Result<(), Error> {
+        let last = source
+            .count(match source.engine {
+                Engine::Sqlite => {
+                    "select coalesce(max(seq), 0) as n from sqlite_sequence where name = 'events'"
+                }
+                Engine::Postgres => {
+                    "select case when is_called then last_value else 0 end as n from events_seq_seq"
+                }
+            })
+            .await?;
+        let mut connection = self.connection().await?;
+        match self.engine {
+            Engine::Sqlite => {
+                let forget = "delete from sqlite_sequence where name = 'events'".to_owned();
+                self.run(&mut connection, forget).await?;
+                let set = format!("insert into sqlite_sequence (name, seq) values ('events', {last})");
+                self.run(&mut connection, set).await
+            }
+            Engine::Postgres if last > 0 => {
+                let set = format!("select setval('events_seq_seq', {last})");
+                self.run(&mut connection, set).await
+            }
+            Engine::Postgres => Ok(()),
+        }
+    }
+
+    async fn finish(&self) -> Result<(), Error> {
+        let mut connection = self.connection().await?;
+        self.run(&mut connection, format!("delete from meta where key = '{NOTE}'"))
+            .await
+    }
+}
+
+/// Replicas that may still run: one that was silent for so long has given up by itself.
+const ALIVE: &str = "select count(*) as n from replicas \
+     where beat_at > cast(extract(epoch from clock_timestamp()) * 1000000 as bigint) - 10000000";
+
+const COLUMNS_OF_SQLITE: &str =
+    "select name, lower(type) as kind, pk as place from pragma_table_info($1) order by name";
+
+const COLUMNS_OF_POSTGRES: &str = "select c.column_name::text as name, c.data_type::text as kind, \
+         coalesce((select k.ordinal_position::bigint from information_schema.key_column_usage k \
+             join information_schema.table_constraints t on t.constraint_schema = k.constraint_schema \
+                 and t.constraint_name = k.constraint_name and t.table_name = k.table_name \
+             where t.constraint_type = 'PRIMARY KEY' and k.table_schema = c.table_schema \
+                 and k.table_name = c.table_name and k.column_name = c.column_name), 0) as place \
+     from information_schema.columns c where c.table_schema = current_schema() and c.table_name = $1 \
+     order by c.column_name collate \"C\"";
+
+/// The tables of both, those first that others refer to.
+async fn tables(source: &Opened, target: &Opened) -> Result<Vec<Table>, Error> {
+    let mut tables = Vec::new();
+    for name in migrations::tables() {
+        if !OF_PROCESSES.contains(&name) {
+            let table = source.columns(name).await?;
+            if target.columns(name).await? != table {
+                return Err(Error::OtherColumns(name.to_owned()));
+            }
+            tables.push(table);
+        }
+    }
+    Ok(tables)
+}
+
+async fn copy_table(
+    source: &Opened,
+    target: &Opened,
+    table: &Table,
+    resumed: Option<Note>,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), Error> {
+    let (mut rows, mut after) = resumed.map_or((0, Vec::new()), |note| (note.rows, note.key));
+    let insert = table.insert_sql(target.engine);
+    loop {
+        let batch = source.batch(table, &after).await?;
+        let done = batch.is_empty();
+        if let Some(last) = batch.last() {
+            rows += batch.len() as u64;
+            after = table.key_of(last);
+            let note = Note {
+                table: table.name.to_owned(),
+                rows,
+                key: after.clone(),
+            };
+            let note = super::row::json(&note, "the note of a copy").map_err(|error| target.failed(error))?;
+            let objects: Vec<Map<String, Value>> = batch.iter().map(|row| table.object(row)).collect();
+            let parameter = super::sets::parameter(&objects).map_err(|error| target.failed(error))?;
+            let mut connection = target.connection().await?;
+            let mut tx = connection.begin().await.map_err(|error| target.failed(error))?;
+            let written = sqlx::query(AssertSqlSafe(insert.clone()))
+                .bind(parameter)
+                .execute(&mut *tx)
+                .await;
+            written.map_err(|error| target.failed(error))?;
+            target.write_note(&mut tx, &note).await?;
+            tx.commit().await.map_err(|error| target.failed(error))?;
+        }
+        let table = table.name.to_owned();
+        tell(Progress::Copied { table, rows, done });
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+/// Holds each row of a table against its copy; how many there are.
+async fn compare(source: &Opened, target: &Opened, table: &Table) -> Result<u64, Error> {
+    let by_key = table.by_key_sql(target.engine);
+    let (mut rows, mut after) = (0u64, Vec::new());
+    loop {
+        let batch = source.batch(table, &after).await?;
+        let Some(last) = batch.last() else { break };
+        after = table.key_of(last);
+        rows += batch.len() as u64;
+        let objects: Vec<Map<String, Value>> = batch.iter().map(|row| table.key_object(row)).collect();
+        let parameter = super::sets::parameter(&objects).map_err(|error| target.failed(error))?;
+        let found = sqlx::query(AssertSqlSafe(by_key.clone()))
+            .bind(parameter)
+            .fetch_all(&target.pool)
+            .await;
+        let found = found.map_err(|error| target.failed(error))?;
+        let mut copies = HashMap::with_capacity(found.len());
+        for row in &found {
+            let values = table.values(row).map_err(|error| target.failed(error))?;
+            copies.insert(Value::Array(table.key_of(&values)).to_string(), values);
+        }
+        for row in &batch {
+            let key = Value::Array(table.key_of(row)).to_string();
+            let how = match copies.remove(&key) {
+                Some(copy) if copy == *row => continue,
+                Some(_) => "another",
+                None => "missing",
+            };
+            let table = table.name.to_owned();
+            return Err(Error::Differs { table, key, how });
+        }
+    }
+    let sql = format!(
+        "select count(*) as n from {} where {}",
+        table.name,
+        table.not_the_note()
+    );
+    let counted = sqlx::query(AssertSqlSafe(sql)).fetch_one(&target.pool).await;
+    let counted = counted.map_err(StoreError::from).and_then(|row| row.int("n"));
+    let new = counted.map_err(|error| target.failed(error))?.cast_unsigned();
+    if new == rows {
+        Ok(rows)
+    } else {
+        let table = table.name.to_owned();
+        Err(Error::Count {
+            table,
+            old: rows,
+            new,
+        })
+    }
+}
+
+impl Table {
+    fn key_columns(&self) -> impl Iterator<Item = &Column> {
+        self.key.iter().filter_map(|index| self.columns.get(*index))
+    }
+
+    fn key_of(&self, row: &Values) -> Vec<Value> {
+        self.key
+            .iter()
+            .filter_map(|index| row.get(*index).cloned())
+            .collect()
+    }
+
+    /// The note of the copy is the new store's own.
+    fn is_the_note(&self, row: &Values) -> bool {
+        self.name == "meta" && self.key_of(row) == [Value::from(NOTE)]
+    }
+
+    fn not_the_note(&self) -> String {
+        match self.name {
+            "meta" => format!("key <> '{NOTE}'"),
+            _ => "1 = 1".to_owned(),
+        }
+    }
+
+    fn batch_sql(&self, behind: bool) -> String {
+        let names = joined(self.columns.iter(), "");
+        let key = joined(self.key_columns(), "");
+        let places: Vec<String> = (1..=self.key.len()).map(|number| format!("${number}")).collect();
+        let behind = if behind {
+            format!("where ({key}) > ({})", places.join(", "))
+        } else {
+            String::new()
+        };
+        format!(
+            "select {names} from {} {behind} order by {key} limit {ROWS}",
+            self.name
+        )
+    }
+
+    fn insert_sql(&self, engine: Engine) -> String {
+        let overriding = match engine {
+            Engine::Sqlite => "",
+            Engine::Postgres => "overriding system value",
+        };
+        format!(
+            "insert into {} ({}) {overriding} select {} from {}",
+            self.name,
+            joined(self.columns.iter(), ""),
+            joined(self.columns.iter(), "r."),
+            engine.table("$1", &shape(self.columns.iter()))
+        )
+    }
+
+    fn by_key_sql(&self, engine: Engine) -> String {
+        let same = self
+            .key_columns()
+            .map(|Column { name, .. }| format!("t.{name} = r.{name}"));
+        format!(
+            "select {} from {} cross join {} t where {}",
+            joined(self.columns.iter(), "t."),
+            engine.table("$1", &shape(self.key_columns())),
+            self.name,
+            same.collect::<Vec<_>>().join(" and ")
+        )
+    }
+
+    fn values(&self, row: &AnyRow) -> Result<Values, StoreError> {
+        let value = |(index, column): (usize, &Column)| {
+            let value = if column.is_text {
+                row.try_get::<Option<String>, _>(index)?.map(Value::from)
+            } else {
+                row.try_get::<Option<i64>, _>(index)?.map(Value::from)
+            };
+            Ok(value.unwrap_or(Value::Null))
+        };
+        let values: Result<Values, sqlx::Error> = (0..).zip(&self.columns).map(value).collect();
+        values.map_err(StoreError::from)
+    }
+
+    fn object(&self, row: &Values) -> Map<String, Value> {
+        let names = self.columns.iter().map(|column| column.name.clone());
+        names.zip(row.iter().cloned()).collect()
+    }
+
+    fn key_object(&self, row: &Values) -> Map<String, Value> {
+        let names = self.key_columns().map(|column| column.name.clone());
+        names.zip(self.key_of(row)).collect()
+    }
+}
+
+fn joined<'a>(columns: impl Iterator<Item = &'a Column>, prefix: &str) -> String {
+    let names = columns.map(|column| format!("{prefix}{}", column.name));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn shape<'a>(columns: impl Iterator<Item = &'a Column>) -> Vec<(&'a str, &'static str)> {
+    let kind = |column: &Column| if column.is_text { "text" } else { "bigint" };
+    columns
+        .map(|column| (column.name.as_str(), kind(column)))
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "copy_tests.rs"]
+mod tests;

@@ -1,0 +1,127 @@
+//! `emgate store copy` as a process: a file's store on a server, with a kill in the middle, and a gateway that goes on there.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Output, Stdio};
+
+use emgate::clock::SystemClock;
+use emgate::store::{Config, Store};
+use sqlx::Connection as _;
+use tempfile::TempDir;
+
+use crate::support::SECRET;
+use crate::support::postgres::{Database, database};
+use crate::support::process::command;
+use crate::waiting::output_of;
+
+/// How many events the old store has; `make store-copy` asks for more.
+fn rows() -> u64 {
+    let asked = std::env::var("STORE_COPY_ROWS").ok();
+    asked.map_or(20_000, |count| count.parse().expect("a number"))
+}
+
+/// A store in a file with so many events, and the variables of its gateway.
+struct Old {
+    folder: TempDir,
+    url: String,
+}
+
+impl Old {
+    async fn with_events(count: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("emgate.db").display());
+        let config = Config {
+            url: url.clone(),
+            encryption_key_file: None,
+        };
+        let store = Store::open(&config, SystemClock::shared()).await.expect("opened");
+        store.close().await;
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("connected");
+        sqlx::query(
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < $1) \
+             insert into events (id, type, at, body) \
+             select 'evt_019c55e5-9d00-7a1c-9f60-' || substr('000000000000' || i, -12), 'webhook.test', i, \
+                 '{\"type\":\"webhook.test\",\"data\":{\"message\":\"' || i || ' 日本語\"}}' from n",
+        )
+        .bind(i64::try_from(count).expect("a count"))
+        .execute(&mut connection)
+        .await
+        .expect("filled");
+        connection.close().await.expect("closed");
+        Self { folder, url }
+    }
+
+    fn copy_to(&self, new: &Database) -> std::process::Command {
+        let mut copy = command(&[], &["store", "copy", "--to", new.url.as_str()]);
+        copy.current_dir(self.folder.path());
+        let environment = [
+            ("EMGATE_UPSTREAM__URL", "https://em.example:9398/api"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__0__NAME", "operators"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME", "LAB\\svc-emgate"),
+            ("EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD", "pass wörd"),
+            ("EMGATE_AUTH__KEYS__0__KIND", "hs256"),
+            ("EMGATE_AUTH__KEYS__0__SECRET", SECRET),
+            ("EMGATE_STORE__URL", self.url.as_str()),
+        ];
+        copy.envs(environment)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        copy
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn finished(copy: &mut std::process::Command) -> Output {
+    output_of(copy.spawn().expect("started"))
+}
+
+#[tokio::test]
+async fn a_copy_that_is_killed_in_the_middle_ends_with_every_row_the_same() {
+    let count = rows();
+    let (old, new) = (Old::with_events(count).await, database().await);
+    let mut first = old.copy_to(&new).spawn().expect("started");
+    let lines = BufReader::new(first.stderr.take().expect("piped")).lines();
+    let half = format!("events: {} rows copied", count / 2000 * 1000);
+    let reached = lines.map_while(Result::ok).any(|line| line == half);
+    assert!(reached, "the middle was never told");
+    first.kill().expect("killed");
+    first.wait().expect("waited for");
+
+    let second = finished(&mut old.copy_to(&new));
+    let told = text(&second.stderr);
+    assert!(second.status.success(), "{told}");
+    assert!(told.starts_with("goes on in events, after "), "{told}");
+    assert!(
+        told.contains(&format!("events: {count} rows are the same")),
+        "{told}"
+    );
+    let said = text(&second.stdout);
+    let key = old.folder.path().join("emgate.db.key");
+    assert!(
+        said.contains(&key.canonicalize().expect("a key").display().to_string()),
+        "{said}"
+    );
+
+    let config = Config {
+        url: new.url.clone(),
+        encryption_key_file: Some(key),
+    };
+    let store = Store::open(&config, SystemClock::shared()).await.expect("opened");
+    let third = finished(&mut old.copy_to(&new));
+    assert_eq!(third.status.code(), Some(2), "{}", text(&third.stderr));
+    assert!(
+        text(&third.stderr).contains("in use by 1 running replicas"),
+        "{}",
+        text(&third.stderr)
+    );
+    store.close().await;
+    let fourth = finished(&mut old.copy_to(&new));
+    assert_eq!(fourth.status.code(), Some(2), "{}", text(&fourth.stderr));
+    assert!(
+        text(&fourth.stderr).contains("not empty"),
+        "{}",
+        text(&fourth.stderr)
+    );
+}
