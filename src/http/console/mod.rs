@@ -4,7 +4,9 @@
 //! OpenAPI document, which is for programs. Tests: `tests/it/console`.
 
 mod files;
+mod origin;
 mod pages;
+pub(super) mod session;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -24,6 +26,10 @@ pub(super) fn routes() -> Router<HttpState> {
     Router::new()
         .route("/console", get(with_slash))
         .route("/console/", get(page))
+        .route(
+            session::PATH,
+            get(session::who).post(session::log_in).delete(session::log_out),
+        )
         .route("/console/{*path}", get(below))
 }
 
