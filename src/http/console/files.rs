@@ -20,7 +20,7 @@ pub(super) const INDEX: &str = "index.html";
 /// All files, in the order of their paths.
 pub(super) const FILES: &[File] = files!["index.html", "main.js", "style.css"];
 
-/// The media types of the files that are served, by the ends of their names. What ends otherwise (licences, hashes, types for
+/// The media types of the files that are served, by the ends of their names. What ends otherwise (hashes, types for
 /// the check) is not served and not in the table.
 const KINDS: &[(&str, &str)] = &[
     ("css", "text/css; charset=utf-8"),
@@ -30,9 +30,16 @@ const KINDS: &[(&str, &str)] = &[
     ("svg", "image/svg+xml"),
 ];
 
+/// The licences of the files of others, which go with them.
+const LICENCES: &str = "LICENSES";
+
 /// The media type of a file; none for what is not served, and for addresses that are no files.
 pub(super) fn media_type(path: &str) -> Option<&'static str> {
-    let (_, end) = path.rsplit('/').next()?.rsplit_once('.')?;
+    let name = path.rsplit('/').next()?;
+    if name == LICENCES {
+        return Some("text/plain; charset=utf-8");
+    }
+    let (_, end) = name.rsplit_once('.')?;
     KINDS
         .iter()
         .find(|(kind, _)| *kind == end)
