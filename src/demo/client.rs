@@ -33,6 +33,19 @@ pub struct Named {
     pub name: String,
 }
 
+/// A list of plans.
+#[derive(Debug, Deserialize)]
+struct Listed {
+    items: Vec<Plan>,
+}
+
+/// A plan, as far as the demo reads it.
+#[derive(Debug, Deserialize)]
+pub struct Plan {
+    pub id: String,
+    pub tenant: Option<Named>,
+}
+
 /// Why an operation failed.
 #[derive(Debug, Deserialize)]
 pub struct Reason {
@@ -116,6 +129,20 @@ impl Client {
     /// Tests a cloud failover plan.
     pub async fn test_plan(&self, id: &str) -> Result<(StatusCode, Operation), Failure> {
         self.call(Method::POST, &format!("/cloud-failover-plans/{id}/test"), None)
+            .await
+    }
+
+    /// All cloud failover plans, in the order of their names.
+    pub async fn plans(&self) -> Result<Vec<Plan>, Failure> {
+        let path = "/cloud-failover-plans?pageSize=100&sortAsc=name";
+        let (_, list): (_, Listed) = self.call(Method::GET, path, None).await?;
+        Ok(list.items)
+    }
+
+    /// Starts a cloud failover plan, for a reason.
+    pub async fn start_plan(&self, id: &str, reason: &str) -> Result<(StatusCode, Operation), Failure> {
+        let path = format!("/cloud-failover-plans/{id}/start");
+        self.call(Method::POST, &path, Some(json!({ "reason": reason })))
             .await
     }
 

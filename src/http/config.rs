@@ -33,6 +33,23 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// The section `[limits]`.
     pub limits: Limits,
+    /// The section `[console]`.
+    pub console: Console,
+    /// The whole configuration as operators may see it, without secrets.
+    pub shown: serde_json::Value,
+}
+
+/// `[console]`: the pages for operators.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// Whether they are served at all.
+    pub enabled: bool,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
 }
 
 /// `[limits]`: how much one subject, address or tenant may ask for.
@@ -90,6 +107,8 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             tls: None,
             limits: Limits::default(),
+            console: Console::default(),
+            shown: serde_json::Value::Null,
         }
     }
 }

@@ -35,6 +35,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (21, "evidence", include_str!("migrations/0021_evidence.sql")),
     (22, "entries", include_str!("migrations/0022_entries.sql")),
     (23, "uniqueness", include_str!("migrations/0023_uniqueness.sql")),
+    (24, "console", include_str!("migrations/0024_console.sql")),
 ];
 
 /// The store's tables, by the steps that make them: those first that others refer to.

@@ -10,6 +10,9 @@ const WITHOUT_CALLER: &[&str] = &[
     "audit_refusal",
     "use_operation_ticket",
     "use_stream_ticket",
+    "console_token",
+    "begin_console_login",
+    "take_console_login",
 ];
 
 /// The name and the parameters after `&self` of each public async method in a source.
