@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
 use super::page::{LogPage, one_more};
-use super::{App, Cursor, Error, OpContext};
+use super::{App, Channel, Cursor, Error, OpContext};
 use crate::domain::access::{Caller, Tenancy};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry, AuditTenant, Details, shown_path, target_of};
 use crate::domain::command::Command;
@@ -82,7 +82,7 @@ impl Tx {
             operation: told.operation,
             request_id: Some(context.request_id.to_string()),
             ended: None,
-            details: told.details,
+            details: told.details.into_iter().chain(context.channel.detail()).collect(),
         });
     }
 
@@ -115,6 +115,8 @@ pub struct RefusedRequest {
     pub caller: Option<Arc<Caller>>,
     /// From where.
     pub client: Option<IpAddr>,
+    /// How it came.
+    pub channel: Channel,
     /// The request's id.
     pub request_id: String,
     /// Its method.
@@ -134,6 +136,10 @@ impl App {
     /// [`Error::Store`].
     pub async fn audit_refusal(&self, refused: RefusedRequest) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
+        let details = [
+            ("method", refused.method.as_str().into()),
+            ("code", refused.code.into()),
+        ];
         let action = match &refused.caller {
             Some(_) => AuditAction::RequestForbidden,
             None => AuditAction::RequestUnauthenticated,
@@ -146,10 +152,7 @@ impl App {
             operation: refused.operation,
             request_id: Some(refused.request_id),
             ended: None,
-            details: Details::from([
-                ("method", refused.method.as_str().into()),
-                ("code", refused.code.into()),
-            ]),
+            details: details.into_iter().chain(refused.channel.detail()).collect(),
         });
         Ok(tx.commit().await?)
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::domain::access::{Caller, Tenancy};
+use crate::domain::audit::Detail;
 use crate::domain::id::OperationId;
 
 /// One request as the verbs see it.
@@ -22,6 +23,28 @@ pub struct OpContext {
     pub client: Option<IpAddr>,
     /// Holds the operation that the request becomes.
     pub operation: OperationSlot,
+    /// How it came.
+    pub channel: Channel,
+}
+
+/// What a request shows for its caller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Channel {
+    /// A token, or a ticket that stands for one.
+    #[default]
+    Token,
+    /// A session of the console.
+    Console,
+}
+
+impl Channel {
+    /// What the audit log says of it.
+    pub(super) fn detail(self) -> Option<(&'static str, Detail)> {
+        match self {
+            Self::Token => None,
+            Self::Console => Some(("channel", "console".into())),
+        }
+    }
 }
 
 impl OpContext {

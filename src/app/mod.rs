@@ -21,6 +21,7 @@ mod approval_clock;
 mod approvals;
 pub mod audit;
 pub mod config;
+pub mod console;
 pub mod context;
 pub mod dry_run;
 pub mod em;
@@ -64,7 +65,7 @@ pub use crate::upstream::{
 };
 pub use crate::webhooks::formats::supported as supported_formats;
 pub use approval_clock::ApprovalClock;
-pub use context::{OpContext, OperationSlot};
+pub use context::{Channel, OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
 pub use evidence::Recorder;
 pub use page::LogPage;

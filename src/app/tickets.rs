@@ -26,7 +26,7 @@ const FOR_OPERATION: Duration = Duration::from_hours(24);
 /// Random bytes of a ticket.
 const BYTES: usize = 32;
 /// Characters of a ticket: its bytes in base64.
-const LENGTH: usize = 43;
+pub(super) const LENGTH: usize = 43;
 
 /// A ticket that was just issued. Only its digest is kept.
 #[derive(Debug)]
@@ -129,16 +129,21 @@ impl App {
 }
 
 fn new_ticket(clock: &dyn Clock, lasts: Duration) -> NewTicket {
-    let mut bytes = [0; BYTES];
-    clock.random(&mut bytes);
     NewTicket {
-        ticket: URL_SAFE_NO_PAD.encode(bytes).into(),
+        ticket: random_text(clock),
         expires_at: later(clock.now(), lasts),
     }
 }
 
+/// A text that nobody guesses.
+pub(super) fn random_text(clock: &dyn Clock) -> SecretString {
+    let mut bytes = [0; BYTES];
+    clock.random(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes).into()
+}
+
 /// What is kept of a ticket. It has no salt: there is nothing to guess in 32 random bytes.
-fn digest(ticket: &str) -> String {
+pub(super) fn digest(ticket: &str) -> String {
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, ticket.as_bytes());
     hash.as_ref().iter().fold(String::new(), |mut text, byte| {
         text.push_str(&format!("{byte:02x}"));

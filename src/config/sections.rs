@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::config::{Objectives, Reports},
-    http::config::{Config as Server, Limits, TlsConfig},
+    http::config::{Config as Server, Console, Limits, TlsConfig},
     store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
     watcher::config::Config as Watch,
@@ -39,6 +39,7 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
     let mut root = Section::root(table, report);
     let mut server = server(root.section("server"));
     server.limits = limits(root.section("limits"));
+    server.console = console(root.section("console"));
     let upstream = upstream(root.section("upstream"));
     let auth = auth::read(root.section("auth"));
     let store = store(root.section("store"));
@@ -83,6 +84,7 @@ fn server(mut s: Section<'_>) -> Server {
             .unwrap_or(default.trusted_proxies),
         tls: tls(s.has("tls"), s.section("tls")),
         limits: default.limits,
+        console: default.console,
     };
     s.finish();
     config
@@ -133,6 +135,15 @@ fn limits(mut s: Section<'_>) -> Limits {
     };
     s.finish();
     limits
+}
+
+fn console(mut s: Section<'_>) -> Console {
+    let default = Console::default();
+    let console = Console {
+        enabled: s.boolean("enabled", default.enabled),
+    };
+    s.finish();
+    console
 }
 
 fn upstream(mut s: Section<'_>) -> Option<Upstream> {

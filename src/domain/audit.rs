@@ -109,6 +109,10 @@ actions! {
     StreamTicket = "stream.ticket", Done 201, ["createStreamTicket"];
     /// A ticket for reading an operation was issued, with the answer to the request for it.
     OperationTicket = "operation.ticket", Done, [];
+    /// Somebody logged in to the console.
+    ConsoleLogin = "console.login", Done 200, [];
+    /// Somebody logged out of the console.
+    ConsoleLogout = "console.logout", Done 204, [];
     /// The objectives of a plan were set.
     ObjectivesSet = "plan.objectives", Done 200, ["setCloudFailoverPlanObjectives", "setFailoverPlanObjectives"];
     /// A check was recorded.

@@ -66,6 +66,9 @@ pub(super) const UPSTREAM_WRITE: &[Code] = &[
     Code::StoreUnavailable,
 ];
 
+/// What only callers with the console's cookie are answered, whom the document is not for.
+const OF_THE_CONSOLE: &[Code] = &[Code::CrossSite, Code::TlsRequired];
+
 /// What every route may answer that works on the store alone.
 pub(super) const STORED: &[Code] = &[Code::StoreUnavailable];
 
@@ -261,7 +264,7 @@ pub(super) fn add_components(components: &mut Components) {
             .headers
             .insert(name.to_owned(), RefOr::T(header.build()));
     }
-    for code in Code::ALL {
+    for code in Code::ALL.iter().filter(|code| !OF_THE_CONSOLE.contains(code)) {
         let example = ExampleBuilder::new()
             .summary(code.title())
             .description(code.remedy())

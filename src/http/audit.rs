@@ -60,6 +60,7 @@ pub(super) async fn refusals(
     let refused = RefusedRequest {
         caller: context.verified().cloned(),
         client: context.client(),
+        channel: context.channel(),
         request_id: context.id().to_string(),
         method: method.to_string(),
         path: path.to_owned(),

@@ -1,7 +1,7 @@
 //! The bearer token of a request, and the scope of a route (docs/behaviour.md#tokens).
 //!
 //! Everything under `/api` is authenticated here before any handler runs, unknown paths included; `auth` verifies
-//! the token, or a ticket that stands for one (`tickets`). A route's scope is checked where the route is registered (`register::require_scope`).
+//! the token, or a ticket or a cookie of the console that stands for one (`tickets`, `console`). A route's scope is checked where the route is registered (`register::require_scope`).
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::HttpState;
 use super::config::PROBES;
+use super::console::session;
 use super::context::RequestContext;
 use super::limiter::Allowance;
 use super::problem::{Code, Problem};
@@ -32,7 +33,9 @@ pub(super) async fn authenticate(
 ) -> Response {
     let path = request.uri().path();
     let address = context.client();
-    if path != "/api" && !path.starts_with("/api/") {
+    let is_guarded =
+        path == "/api" || path.starts_with("/api/") || session::is_own(state, request.method(), path);
+    if !is_guarded {
         if !PROBES.contains(&path)
             && let Err(problem) = state.limiter().anonymous(address)
         {
@@ -43,9 +46,12 @@ pub(super) async fn authenticate(
     let caller = match tickets::presented(&request) {
         // Beside, since every request's future would be as large as this one.
         Some(ticket) => Box::pin(tickets::caller(state, ticket)).await.map(Arc::new),
-        None => match bearer(request.headers()) {
-            Ok(token) => state.verifier().caller(token).await.map_err(Problem::from),
-            Err(problem) => Err(problem),
+        None => match session::presented(state, request.method(), request.uri(), request.headers()) {
+            Some(cookie) => Box::pin(session::caller(state, context, cookie)).await,
+            None => match bearer(request.headers()) {
+                Ok(token) => state.verifier().caller(token).await.map_err(Problem::from),
+                Err(problem) => Err(problem),
+            },
         },
     };
     match caller {

@@ -74,6 +74,12 @@ codes! {
     SelfApproval = "self-approval", FORBIDDEN, "Own approval",
         "The caller requested the operation or has approved it already, or the token names no subject.",
         "Another holder of `plans:approve` has to decide.";
+    CrossSite = "cross-site", FORBIDDEN, "Not from the console",
+        "The request came with the console's cookie and changes something, and does not show that the console's own page sent it.",
+        "Send `X-Emgate-Console: 1` from the page that the gateway served. Programs send a bearer token and no cookie. Behind a proxy `server.public_url` has to be the address that browsers see.";
+    TlsRequired = "tls-required", FORBIDDEN, "TLS is missing",
+        "A login to the console was tried over plain HTTP. Browsers send its cookie over TLS alone, or on the machine itself.",
+        "Configure `server.tls`, or put a proxy with TLS in front and its address into `server.public_url`; or open the console as http://localhost on the machine of the gateway.";
     UpstreamForbidden = "upstream-forbidden", FORBIDDEN, "Forbidden by Enterprise Manager",
         "The gateway's account at Enterprise Manager lacks the required role.",
         "Assign the gateway's account a role in Enterprise Manager that allows the request.";

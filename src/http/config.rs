@@ -33,6 +33,21 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// The section `[limits]`.
     pub limits: Limits,
+    /// The section `[console]`.
+    pub console: Console,
+}
+
+/// `[console]`: the pages for operators.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// Whether they are served at all.
+    pub enabled: bool,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
 }
 
 /// `[limits]`: how much one subject, address or tenant may ask for.
@@ -90,6 +105,7 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             tls: None,
             limits: Limits::default(),
+            console: Console::default(),
         }
     }
 }

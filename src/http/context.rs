@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::headers::{REQUEST_ID, TRACEPARENT};
 use super::standing::{Standing, Standings};
-use crate::app::OperationSlot;
+use crate::app::console::ConsoleKey;
+use crate::app::{Channel, OperationSlot};
 use crate::clock::{Clock, uuid_v7};
 use crate::domain::access::Caller;
 
@@ -28,6 +29,7 @@ struct Inner {
     operation: OperationSlot,
     standings: Mutex<Standings>,
     position: OnceLock<HeaderValue>,
+    console: OnceLock<ConsoleKey>,
 }
 
 impl RequestContext {
@@ -54,6 +56,7 @@ impl RequestContext {
             operation: OperationSlot::default(),
             standings: Mutex::default(),
             position: OnceLock::new(),
+            console: OnceLock::new(),
         }))
     }
 
@@ -117,6 +120,24 @@ impl RequestContext {
     /// The position of the event log that the answer includes.
     pub(super) fn position(&self) -> Option<&HeaderValue> {
         self.0.position.get()
+    }
+
+    /// Remembers the session of the console that it came by.
+    pub(super) fn set_console(&self, key: ConsoleKey) {
+        let _ = self.0.console.set(key);
+    }
+
+    /// The session of the console that it came by.
+    pub(super) fn console(&self) -> Option<&ConsoleKey> {
+        self.0.console.get()
+    }
+
+    /// How it came.
+    pub(super) fn channel(&self) -> Channel {
+        match self.console() {
+            Some(_) => Channel::Console,
+            None => Channel::Token,
+        }
     }
 
     /// Remembers who asked, for the log and the audit log.

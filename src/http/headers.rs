@@ -70,13 +70,13 @@ pub const SAFELISTED: &[&str] = &[
     "pragma",
 ];
 
-/// Whether a header is about the connection or about CORS, which browsers deal with themselves.
+/// Whether a header is about the connection, cookies or CORS, which browsers deal with themselves.
 #[must_use]
 pub fn is_transport(name: &HeaderName) -> bool {
     name.as_str().starts_with("access-control-")
         || matches!(
             name.as_str(),
-            "connection" | "keep-alive" | "transfer-encoding" | "upgrade"
+            "connection" | "keep-alive" | "set-cookie" | "transfer-encoding" | "upgrade"
         )
 }
 

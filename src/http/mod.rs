@@ -11,6 +11,7 @@ mod audit;
 mod auth;
 pub mod codes;
 pub mod config;
+mod console;
 mod context;
 mod extract;
 mod failures;
@@ -71,6 +72,7 @@ struct Inner {
     limiter: Arc<Limiter>,
     streams: StreamSlots,
     links: Links,
+    console: Option<console::Pages>,
     answers: remembered::Answers,
     document: OnceLock<(Bytes, String)>,
 }
@@ -82,6 +84,7 @@ impl HttpState {
         let links = Links::below(config.public_url.as_ref());
         let limiter = Limiter::new(&config.limits);
         let streams = StreamSlots::new(config.limits.streams);
+        let console = config.console.enabled.then(|| console::Pages::new(&links));
         Self(Arc::new(Inner {
             app,
             config,
@@ -92,6 +95,7 @@ impl HttpState {
             limiter: Arc::new(limiter),
             streams,
             links,
+            console,
             answers: remembered::Answers::new(),
             document: OnceLock::new(),
         }))
@@ -141,6 +145,11 @@ impl HttpState {
         &self.0.links
     }
 
+    /// The files of the console, if there is one.
+    fn console(&self) -> Option<&console::Pages> {
+        self.0.console.as_ref()
+    }
+
     /// The OpenAPI document and its entity tag, made at the first request. The tag is weak: the document may be
     /// compressed on its way.
     fn document(&self) -> (Bytes, &str) {
@@ -156,8 +165,10 @@ impl HttpState {
 /// The whole interface as one service.
 pub fn router(state: &HttpState) -> Router {
     let (documented, _) = routes::all().split_for_parts();
+    let console = state.console().map(|_| console::routes()).unwrap_or_default();
     let routes = documented
         .merge(routes::pages())
+        .merge(console)
         .fallback(not_found)
         // Covers only the routes before it: it has to come last.
         .method_not_allowed_fallback(method_not_allowed)

@@ -165,7 +165,7 @@ impl FromRequestParts<HttpState> for Asked {
 }
 
 /// Whether a caller certainly takes gzip; one who weighs encodings is left to the library.
-fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     let mut given = headers.get_all(ACCEPT_ENCODING).iter();
     match (given.next().map(HeaderValue::to_str), given.next()) {
         (Some(Ok(text)), None) if !text.contains(';') => text

@@ -17,19 +17,23 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::HttpState;
+use super::context::RequestContext;
 use super::extract::position_text;
 use super::headers::ACCEL_BUFFERING;
 use super::idle::ConnectionHandle;
 use super::layers::NoCompression;
 use super::problem::Problem;
 use super::stream_slots::{Slot, StreamKind};
-use crate::app::OpContext;
+use crate::app::console::ConsoleKey;
 use crate::app::streams::{Cut, Entry, EventStream, LogPosition, OpenStream, Step};
+use crate::app::{App, OpContext};
 use crate::clock::SharedClock;
 use crate::telemetry::names;
 
 /// How often a comment is sent, so that proxies and readers see that the connection lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often a stream of the console looks whether its session has ended.
+const LOOK: Duration = Duration::from_secs(2);
 /// The longest that a timer runs; a token may be valid for years.
 const LONGEST_TIMER: Duration = Duration::from_hours(24);
 /// A reader waits 2 s before it comes back; with this all of a gateway's readers do not come at once when it stops.
@@ -43,6 +47,7 @@ const UNAUTHORIZED: &str = "event: unauthorized\ndata: {}\n\n";
 pub(super) struct Seat {
     connection: Option<ConnectionHandle>,
     slot: Slot,
+    console: Option<ConsoleKey>,
 }
 
 impl Seat {
@@ -76,6 +81,7 @@ impl Seat {
             expires_at: context.caller.expires_at,
             clock: state.clock().clone(),
             stopping: state.app().stopping(),
+            login: self.console.map(|key| LoginWatch::new(state.app().clone(), key)),
             is_over: false,
             _slot: self.slot,
         };
@@ -99,6 +105,7 @@ impl FromRequestParts<HttpState> for Seat {
         Ok(Self {
             connection: parts.extensions.get().cloned(),
             slot: state.streams().take(&context.caller)?,
+            console: RequestContext::of(&parts.extensions).and_then(|request| request.console().cloned()),
         })
     }
 }
@@ -135,8 +142,37 @@ struct Sending {
     expires_at: Timestamp,
     clock: SharedClock,
     stopping: CancellationToken,
+    login: Option<LoginWatch>,
     is_over: bool,
     _slot: Slot,
+}
+
+/// Looks again and again whether the session of the console that a stream was opened by has ended, here or on another replica.
+struct LoginWatch {
+    app: App,
+    key: ConsoleKey,
+    looks: tokio::time::Interval,
+}
+
+impl LoginWatch {
+    fn new(app: App, key: ConsoleKey) -> Self {
+        let mut looks = interval_at(Instant::now() + LOOK, LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { app, key, looks }
+    }
+
+    /// Resolves when a look is due; never without a session.
+    async fn due(watch: Option<&mut Self>) {
+        match watch {
+            Some(watch) => drop(watch.looks.tick().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether the session has ended. A store that does not answer says nothing.
+    async fn has_ended(&self) -> bool {
+        matches!(self.app.console_token(&self.key).await, Ok(None))
+    }
 }
 
 impl Sending {
@@ -163,6 +199,15 @@ impl Sending {
                 }
                 // Compared again with the clock, which may have been set.
                 () = tokio::time::sleep(valid.min(LONGEST_TIMER)) => {}
+                () = LoginWatch::due(self.login.as_mut()) => {
+                    if let Some(login) = &self.login
+                        && login.has_ended().await
+                    {
+                        self.is_over = true;
+                        count_dropped("loggedOut");
+                        break UNAUTHORIZED.into();
+                    }
+                }
                 _ = self.heartbeat.tick() => break COMMENT.into(),
                 step = self.stream.next() => match step {
                     Ok(Step::Event(entry)) => break frame(&entry),

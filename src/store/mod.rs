@@ -11,6 +11,7 @@ pub mod audit;
 pub mod census;
 mod commands;
 pub mod config;
+pub mod console;
 pub mod cursor;
 pub mod engine;
 mod engine_codes;

@@ -101,6 +101,18 @@ impl Pruner {
                       where expires_at < $1 order by expires_at limit $2)",
             },
             Rule {
+                name: "sessions of the console",
+                age: Duration::ZERO,
+                sql: "delete from console_sessions where hash in (select hash from console_sessions \
+                      where expires_at < $1 order by expires_at limit $2)",
+            },
+            Rule {
+                name: "logins to the console",
+                age: Duration::ZERO,
+                sql: "delete from console_logins where hash in (select hash from console_logins \
+                      where expires_at < $1 order by expires_at limit $2)",
+            },
+            Rule {
                 name: "recovery reports",
                 age: retention.reports,
                 sql: "delete from recovery_runs where id in (select id from recovery_runs \

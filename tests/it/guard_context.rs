@@ -10,6 +10,7 @@ const WITHOUT_CALLER: &[&str] = &[
     "audit_refusal",
     "use_operation_ticket",
     "use_stream_ticket",
+    "console_token",
 ];
 
 /// The name and the parameters after `&self` of each public async method in a source.

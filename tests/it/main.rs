@@ -29,6 +29,7 @@ mod client_commands; // the commands that are clients of a gateway, as processes
 mod config; // file, environment, defaults, faults
 #[cfg(feature = "demo")]
 mod connections; // idle ones, heads that stall, all addresses, no descriptors
+mod console; // the operators' console: files, logins, the API by cookie
 mod delivery; // webhooks over real sockets: signatures, bad receivers, order, recovery, restarts
 #[cfg(feature = "demo")]
 mod demo; // the demo as a newcomer runs it

@@ -231,7 +231,7 @@ async fn pages_and_document_name_their_public_address() {
     let test = public_gateway().await;
     let stranger = test.stranger();
     let root = stranger.get("/").send().await.expect(307);
-    assert_eq!(root.header("location"), format!("{PUBLIC}/docs"));
+    assert_eq!(root.header("location"), format!("{PUBLIC}/console/"));
     let slash = stranger.get("/docs/").send().await.expect(308);
     assert_eq!(slash.header("location"), format!("{PUBLIC}/docs"));
     let document = stranger.get("/openapi.json").send().await.expect(200);

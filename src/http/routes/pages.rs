@@ -11,6 +11,7 @@ use axum::routing::get;
 
 use crate::http::HttpState;
 use crate::http::codes::ProblemMeaning;
+use crate::http::console::CONSOLE;
 
 const INDEX: &str = include_str!("../../../web/docs/index.html");
 const INIT: &str = include_str!("../../../web/docs/init.js");
@@ -32,12 +33,14 @@ pub(super) fn routes() -> Router<HttpState> {
         .route("/docs/scalar.js", get(|| async { script(VIEWER, Some("gzip")) }))
 }
 
-/// To the documentation.
+/// To the console; to the documentation where there is none.
 async fn root(State(state): State<HttpState>) -> Redirect {
-    match state.links().base() {
-        Some(base) => Redirect::temporary(&format!("{base}/docs")),
-        None => Redirect::temporary("/docs"),
-    }
+    let page = if state.config().console.enabled {
+        CONSOLE
+    } else {
+        "/docs"
+    };
+    Redirect::temporary(&state.links().to(page))
 }
 
 /// The page's own addresses are relative to `/docs`.

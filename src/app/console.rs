@@ -1,0 +1,101 @@
+//! Sessions of the console: what a browser holds in the place of a token (docs/behaviour.md#console).
+//!
+//! It is 32 random bytes. The store keeps their SHA-256 with the token, sealed, so that any replica takes them, that a token of
+//! any length fits, and that an end counts everywhere at once: each request asks the store.
+
+use std::hash::Hash;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::audit::Told;
+use super::tickets::{LENGTH, digest, random_text};
+use super::{App, Error, OpContext};
+use crate::domain::audit::AuditAction;
+use crate::store::console::NewConsoleSession;
+
+/// The path that rows of the audit log name.
+const PATH: &str = "/console/session";
+/// Sessions of one subject at a time; one more ends the oldest.
+const MOST: i64 = 20;
+
+/// A session of the console by the digest of what the browser holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ConsoleKey(String);
+
+impl ConsoleKey {
+    /// The session that a browser's text names; none where it is not of our making.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        (text.len() == LENGTH).then(|| Self(digest(text)))
+    }
+}
+
+impl App {
+    /// Opens a session of the console for the caller, in which it stands for the token until that expires. Returns what the
+    /// browser is to hold.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn open_console_session(
+        &self,
+        context: &OpContext,
+        token: &SecretString,
+        how: &'static str,
+        before: Option<&ConsoleKey>,
+    ) -> Result<SecretString, Error> {
+        let caller = &context.caller;
+        let held = random_text(self.clock.as_ref());
+        // Without a subject there is nothing but the token that two logins have in common.
+        let owner = match &caller.name {
+            Some(name) => digest(&format!(
+                "{}\n{name}",
+                caller.issuer.as_deref().unwrap_or_default()
+            )),
+            None => digest(token.expose_secret()),
+        };
+        let mut tx = self.store.begin().await?;
+        if let Some(ConsoleKey(before)) = before {
+            tx.end_console_session(before).await?;
+        }
+        let new = NewConsoleSession {
+            hash: &digest(held.expose_secret()),
+            owner: &owner,
+            token,
+            expires_at: caller.expires_at,
+        };
+        tx.add_console_session(&new, MOST).await?;
+        tx.audit(
+            context,
+            AuditAction::ConsoleLogin,
+            Told::of(PATH.to_owned()).with("by", how),
+        );
+        tx.commit().await?;
+        Ok(held)
+    }
+
+    /// Ends a session of the console, for all replicas.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn end_console_session(&self, context: &OpContext, key: &ConsoleKey) -> Result<(), Error> {
+        let mut tx = self.store.begin().await?;
+        if tx.end_console_session(&key.0).await? {
+            tx.audit(context, AuditAction::ConsoleLogout, Told::of(PATH.to_owned()));
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// The token that a session of the console stands for; none when it has ended.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn console_token(&self, key: &ConsoleKey) -> Result<Option<SecretString>, Error> {
+        Ok(self.store.console_token(&key.0, self.now()).await?)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

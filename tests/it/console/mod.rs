@@ -1,0 +1,4 @@
+//! The operators' console as a browser meets it (docs/behaviour.md#console): its files, its logins, and the API by its cookie.
+
+mod serving;
+mod sessions;
