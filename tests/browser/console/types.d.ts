@@ -17,6 +17,8 @@ type PastTest = Schemas["PastTest"];
 type DryRun = Schemas["DryRun"];
 type AuditEntry = Schemas["AuditEntry"];
 type Readiness = Schemas["Readiness"];
+/** `GET /api/v1/system`. */
+type SystemView = Schemas["System"];
 type Objectives = Schemas["Objectives"];
 type ProblemBody = Schemas["Problem"];
 type Page = Schemas["PageInfo"];

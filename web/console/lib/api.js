@@ -52,7 +52,8 @@ export async function ask(link, { method = "GET", body, headers = {}, open = fal
     throw silence(method === "GET" ? "It is tried again when the connection is back." : "Whether the request arrived is not known. Asking again is safe: it carries the same key.");
   }
   const data = read(text, response.headers.get("content-type"));
-  if (response.ok) return { data, status: response.status, headers: response.headers };
+  // A gateway that is not ready says why in the same words as one that is.
+  if (response.ok || Array.isArray(data?.checks)) return { data, status: response.status, headers: response.headers };
   if (response.status === 401 && !open) signedOut.set(true);
   throw problemOf(response.status, data);
 }
@@ -93,24 +94,30 @@ export const who = cell(/** @type {Who} */ ({ state: "unknown", scopes: null }))
 const tabs = new BroadcastChannel("emgate-console-session");
 /** @type {Timer} */
 let expiry;
+/** @type {Timer} */
+let asking;
+let tries = 500;
 
 /** @param {any} data the answer of /console/session */
 function enter(data) {
   who.set({ state: "in", subject: data.subject, tenant: data.tenant, scopes: data.scopes, expiresAt: data.expiresAt });
   signedOut.set(false);
+  tries = 500;
   clearTimeout(expiry);
   const left = Date.parse(data.expiresAt) - now();
   if (left < 2 ** 31) expiry = setTimeout(() => signedOut.set(true), Math.max(0, left));
 }
 
-/** Asks who this is. */
+/** Asks who this is, again and again while nobody answers. */
 export async function recognise() {
+  clearTimeout(asking);
   try {
     enter((await ask("/console/session", { open: true })).data);
   } catch (error) {
     const problem = asProblem(error);
-    if (problem.status === 401) signedOut.set(true);
-    else who.set({ ...who.value, problem });
+    if (problem.status === 401) return signedOut.set(true);
+    who.set({ ...who.value, problem });
+    asking = setTimeout(recognise, (tries = Math.min(30_000, tries * 2)));
   }
 }
 

@@ -1,5 +1,4 @@
-// The vendored libraries under the names that pages use: templates, and what components remember.
-// Templates make elements and text nodes, never markup out of strings: a hostile name stays a text.
+// What all other files stand on: templates and hooks, watched values, the beat of drawing, addresses, the clock, words.
 
 import { useEffect, useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";

@@ -25,7 +25,9 @@ export function sessionAfter(session, { type, data }) {
 export function operationAfter(operation, { data }) {
   const told = /** @type {Operation | null | undefined} */ (data.operation);
   if (!told || told.id !== operation.id || (!isOpen(operation) && isOpen(told))) return operation;
-  return { ...told, session: told.session ?? operation.session };
+  // Events carry the session beside the operation.
+  const beside = /** @type {Session | null | undefined} */ (data.session);
+  return { ...told, session: told.session ?? (beside?.operationId === told.id ? beside : operation.session) };
 }
 
 /** @param {List<Session>} list @param {StreamEvent} event @returns {List<Session>} the running ones */

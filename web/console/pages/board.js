@@ -1,11 +1,12 @@
 // The board: is all well, who is needed, what runs, what ended in the last day. Failed first.
 
-import { ask, may } from "../lib/api.js";
-import { age, ahead, counted, duration, html, now, to, useCell, useEffect, useMemo, useNow, useState } from "../lib/base.js";
+import { may } from "../lib/api.js";
+import { counted, html, now, to, useCell, useEffect, useMemo, useState } from "../lib/base.js";
 import { endedAfter, failedFirst, machinesOf, openAfter, progressOf, runningAfter } from "../lib/failovers.js";
-import { onEvents, useLoad } from "../lib/live.js";
+import { useLoad } from "../lib/live.js";
 import { route } from "../lib/route.js";
 import { Ago, Elapsed, Kind, Pager, Section, Shown, State, Table, Trouble } from "../ui/parts.js";
+import { Health, health } from "../ui/health.js";
 import { badge, Heading } from "../ui/shell.js";
 
 const HOUR = 3_600_000;
@@ -30,22 +31,13 @@ function Submitted({ operations }) {
   </ul>`;
 }
 
-/** How many run in all, when there are more than a page: pages of one item are counted by the server. @param {List<Session> | null} list */
-function useTotal(list) {
-  const [more, setMore] = useState(false);
-  if (!more && (list?.page.total ?? 0) > 1) setMore(true);
-  const counted = useLoad(more ? "/api/v1/failover-sessions?state=starting,working,stopping&pageSize=1" : null, {
-    reloadOn: ({ type }) => type === "failover.session.started" || type === "failover.session.finished",
-  });
-  return more ? (counted.data?.page.total ?? null) : (list?.items.length ?? null);
-}
-
 export function Board() {
   const { query } = useCell(route);
   const number = query.get("page");
   const since = useMemo(() => new Date(Math.floor((now() - DAY) / HOUR) * HOUR).toISOString(), []);
   const running = useLoad(RUNNING + (number ? `&page=${encodeURIComponent(number)}` : ""), { patch: number ? (list) => list : runningAfter });
-  const total = useTotal(running.data);
+  const { system } = useCell(health);
+  const total = running.data ? Math.max(running.data.items.length, (running.data.page.total ?? 1) > 1 ? (system?.counts.runningSessions ?? 0) : 0) : null;
   const ended = useLoad(`/api/v1/failover-sessions?state=stopped&startedAfter=${since}&sortDesc=endedAt&pageSize=50`, { patch: endedAfter });
   const failed = useLoad(`/api/v1/failover-sessions?state=stopped&result=failed&startedAfter=${since}&sortDesc=endedAt&pageSize=50`, {
     patch: (list, event) => (event.data.session?.result === "failed" ? endedAfter(list, event) : list),
@@ -108,7 +100,7 @@ function seen() {
 
 /**
  * @param {Operation[]} operations open ones @param {Session[]} failures of the last day
- * @returns {{id: string, word: string, text: unknown, hide?: () => void}[]}
+ * @returns {{id: string, word: string, text: object, hide?: () => void}[]}
  */
 export function useNeeds(operations, failures) {
   const [hidden, setHidden] = useState(seen);
@@ -161,89 +153,3 @@ export function Needs({ needs }) {
     ${needs.length > shown.length && html`<button type="button" class="small" onClick=${() => setAll(true)}>Show all ${needs.length}</button>`}
   <//>`;
 }
-
-// The health strip: Enterprise Manager, the last complete look, webhooks, store and clocks, each in words.
-
-const EVERY = 15_000;
-
-/** Readiness and gauges, read again every 15 s while the tab is seen: neither asks for a login. */
-export function useHealth() {
-  const [health, setHealth] = useState(/** @type {{ready: Readiness | null, gauges: Gauges | null, failed: boolean}} */ ({ ready: null, gauges: null, failed: false }));
-  useEffect(() => {
-    let over = false;
-    const look = async () => {
-      if (document.hidden) return;
-      const [ready, metrics] = await Promise.allSettled([ask("/readyz", { open: true }), ask("/metrics", { open: true })]);
-      if (over) return;
-      const told = ready.status === "fulfilled" ? ready.value.data : ready.reason?.body?.checks ? ready.reason.body : null;
-      setHealth((before) => ({ ready: told ?? before.ready, gauges: metrics.status === "fulfilled" ? read(metrics.value.data) : before.gauges, failed: !told }));
-    };
-    look();
-    const timer = setInterval(look, EVERY);
-    const leave = onEvents((events) => events.some(({ type }) => type.startsWith("upstream.")) && look());
-    return () => {
-      over = true;
-      clearInterval(timer);
-      leave();
-    };
-  }, []);
-  return health;
-}
-
-/** @param {Readiness | null} ready @param {string} name */
-const check = (ready, name) => ready?.checks.find((one) => one.name === name);
-
-export function Health() {
-  const { ready, gauges, failed } = useHealth();
-  useNow();
-  const upstream = check(ready, "upstream");
-  const store = check(ready, "store");
-  const looked = gauges?.one("emgate_watch_last_complete_timestamp_seconds");
-  const due = gauges?.one("emgate_webhook_oldest_due_seconds");
-  const replicas = gauges?.one("emgate_replicas");
-  const skew = gauges?.one("emgate_upstream_clock_skew_seconds");
-  const lookAge = looked ? now() - looked * 1000 : null;
-  const others = (ready?.checks ?? []).filter(({ name, status }) => status !== "ok" && !["upstream", "store"].includes(name));
-  /** @type {[string, string | undefined, string][]} */
-  const items = [
-    ["Enterprise Manager", failed ? "unknown" : upstream?.status, upstream?.status === "ok" ? "answers" : upstream?.since ? `does not answer since ${age(now() - Date.parse(upstream.since))}` : "not told"],
-    ["Last complete look", lookAge === null ? "unknown" : lookAge > 120_000 ? "warning" : "ok", lookAge === null ? "not told" : age(lookAge)],
-    ["Webhooks", due === undefined ? "unknown" : due > 60 ? "warning" : "ok", due === undefined ? "not told" : due > 0 ? `oldest due ${duration(due * 1000)}` : "none is late"],
-    ["Store", failed ? "unknown" : store?.status, store?.status === "ok" ? "writes" : "not told"],
-    ["Clocks", skew === undefined ? "unknown" : Math.abs(skew) > 60 || Math.abs(ahead()) > 60_000 ? "warning" : "ok", clocks(skew)],
-    ["Replicas", replicas === undefined ? "unknown" : "ok", replicas === undefined ? "not told" : String(replicas)],
-  ];
-  return html`<ul class="health" aria-label="Health">
-    ${failed && html`<li class="bad"><${State} word="failed" label="The gateway does not answer" /></li>`}
-    ${items.map(([name, word, text]) => html`<li><span class="quiet">${name}</span> <${State} word=${word ?? "unknown"} label=${text} /></li>`)}
-    ${others.map(({ name, status, reason }) => html`<li><span class="quiet">${name}</span> <${State} word=${status} label=${reason ?? status} /></li>`)}
-  </ul>`;
-}
-
-/** @param {number | undefined} skew seconds that EM is ahead of the gateway */
-function clocks(skew) {
-  const browser = Math.abs(ahead()) > 5_000 ? `this browser is ${duration(Math.abs(ahead()))} ${ahead() > 0 ? "behind" : "ahead"}` : "this browser agrees";
-  if (skew === undefined) return browser;
-  return `${Math.abs(skew) < 2 ? "EM agrees" : `EM is ${duration(Math.abs(skew) * 1000)} ${skew > 0 ? "ahead" : "behind"}`}, ${browser}`;
-}
-
-// The gauges of /metrics as numbers, by name and labels (the text format of Prometheus, as much of it as the gateway writes).
-
-/** @typedef {{labels: Record<string, string>, value: number}} Sample */
-
-/** @param {string} text @returns {Gauges} */
-export function read(text) {
-  /** @type {Map<string, Sample[]>} */
-  const samples = new Map();
-  for (const line of text.split("\n")) {
-    const found = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line);
-    if (!found?.[1]) continue;
-    const labels = Object.fromEntries([...(found[2] ?? "").matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)].map(([, name, value]) => [name, value]));
-    const same = samples.get(found[1]) ?? [];
-    samples.set(found[1], same);
-    same.push({ labels, value: Number(found[3]) });
-  }
-  return { all: (name) => samples.get(name) ?? [], one: (name) => samples.get(name)?.[0]?.value };
-}
-
-/** @typedef {{all: (name: string) => Sample[], one: (name: string) => number | undefined}} Gauges */

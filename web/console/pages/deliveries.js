@@ -1,4 +1,4 @@
-// What was sent to whom, newest first, by endpoint, state and type.
+// What was sent to whom: the list by endpoint, state and type, and one delivery with its attempts.
 
 import { ask } from "../lib/api.js";
 import { html, to, useCell, useState } from "../lib/base.js";
@@ -60,7 +60,7 @@ export function DeliveryPage({ parts }) {
       <${Facts} of=${[
         ["State", html`<${State} word=${delivery.state} />`],
         ["Event", html`<a href=${to(`/events?type=${delivery.eventType}`)}>${delivery.eventType}</a>`],
-        ["To", delivery.endpointId ? html`<a href=${to(`/endpoints/${delivery.endpointId}`)}>endpoint ${delivery.endpointId}</a>` : html`<a href=${to(`/failovers/${delivery.operationId}`)}>callback of an operation</a>`],
+        ["To", delivery.endpointId ? html`<a href=${to(`/endpoints/${delivery.endpointId}`)}>the endpoint</a>` : html`<a href=${to(`/failovers/${delivery.operationId}`)}>callback of an operation</a>`],
         ["webhook-id", html`<code>${delivery.eventId}</code> <${Copy} text=${delivery.eventId} what="webhook-id" />`],
         ["Made", html`<${At} at=${delivery.createdAt} />`],
         ["Next attempt", delivery.nextAttemptAt ? html`<${Ago} at=${delivery.nextAttemptAt} />` : html`<span class="quiet">none</span>`],

@@ -131,7 +131,8 @@ export function Timeline({ session, machines, rtoSeconds }) {
   const whole = Math.max(took, rto ?? 0) * 1.04;
   const at = (/** @type {number} */ ms) => `${Math.min(100, Math.max(0, (ms / whole) * 100)).toFixed(2)}%`;
   const step = STEPS.find((seconds) => (whole / 1000 / seconds) <= MARKS) ?? 86400;
-  const marks = Array.from({ length: Math.floor(whole / 1000 / step) + 1 }, (_, index) => index * step);
+  const crowds = (/** @type {number} */ second) => rto !== null && Math.abs(second * 1000 - rto) < whole / 8;
+  const marks = Array.from({ length: Math.floor(whole / 1000 / step) + 1 }, (_, index) => index * step).filter((second) => !crowds(second));
   const height = machines.length * ROW;
   return html`<div class="timeline">
     <ol class="names">${machines.map(({ name }) => html`<li title=${name}>${name}</li>`)}</ol>

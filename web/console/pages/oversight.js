@@ -1,10 +1,10 @@
-// The programme of recovery tests: how many plans there are, how many were tested, which are overdue.
+// Pages for those who look after the whole: the programme of recovery tests, the audit log, the gateway itself.
 
 import { who } from "../lib/api.js";
-import { age, ahead, api, axis, counted, duration, html, to, useCell, useEffect, useNow, useState, VERSION } from "../lib/base.js";
+import { api, axis, counted, duration, html, to, useCell, useEffect, useState } from "../lib/base.js";
 import { useLoad } from "../lib/live.js";
 import { route } from "../lib/route.js";
-import { useHealth } from "./board.js";
+import { clocks, useHealth } from "../ui/health.js";
 import { Ago, At, Facts, Filter, Pager, Search, Section, Shown, spoken, State, Table } from "../ui/parts.js";
 import { Heading } from "../ui/shell.js";
 
@@ -58,6 +58,7 @@ export function Reports() {
 
 // The audit log, newest first, and whether the shown rows hang together: hashed anew in this browser, row by row.
 
+const LAST = "9999999999";
 const KEPT = ["actor", "action", "operationId", "from", "to", "after", "before"];
 
 /** @param {{entries: AuditEntry[], filtered: boolean}} props */
@@ -84,14 +85,16 @@ function target({ target, operationId }) {
 export function Audit() {
   const { query } = useCell(route);
   const asked = new URLSearchParams([...query].filter(([name]) => KEPT.includes(name)));
+  // The log is given oldest first: the page before a number that no row has is the newest.
+  if (!asked.has("after") && !asked.has("before")) asked.set("before", LAST);
   const loaded = useLoad(`/api/v1/audit?pageSize=50&${asked}`);
   const filtered = ["actor", "action", "operationId"].some((name) => query.get(name));
   /** @type {Column<AuditEntry>[]} */
   const columns = [
     { head: "#", kind: "number", cell: ({ sequence }) => sequence },
     { head: "At", kind: "number", cell: ({ at }) => html`<${At} at=${at} />` },
-    { head: "Who", cell: ({ actor }) => html`${actor.subject ?? html`<span class="quiet">the gateway</span>`}${actor.address && html` <span class="fine">${actor.address}</span>`}` },
-    { head: "Action", cell: ({ action }) => html`<code>${action}</code>` },
+    { head: "Who", cell: ({ actor }) => html`${actor.subject ?? html`<span class="quiet">${actor.address ? "nobody logged in" : "the gateway"}</span>`}${actor.address && html` <span class="fine">${actor.address}</span>`}` },
+    { head: "Action", cell: ({ action }) => html`<code>${action.replaceAll(".", ".\u200b")}</code>` },
     { head: "Target", kind: "lead", cell: target },
     { head: "Outcome", cell: ({ outcome, status }) => html`<${State} word=${outcome} /> ${status ?? ""}` },
     { head: "Tenant", kind: "less", cell: ({ tenant }) => tenant?.name ?? "" },
@@ -105,8 +108,8 @@ export function Audit() {
     </div>
     <${Shown} of=${loaded}>${(/** @type {List<AuditEntry>} */ list) => html`
       <${Chain} entries=${list.items} filtered=${filtered} />
-      <${Table} caption="Audit log, newest first" columns=${columns} rows=${list.items} id=${(/** @type {AuditEntry} */ { sequence }) => String(sequence)} tone=${(/** @type {AuditEntry} */ { outcome }) => (outcome === "denied" || outcome === "refused" ? "failed" : "")} empty="No row is like that." />
-      <${Pager} page=${list.page} />`}<//>`;
+      <${Table} caption="Audit log, newest first" columns=${columns} rows=${[...list.items].reverse()} id=${(/** @type {AuditEntry} */ { sequence }) => String(sequence)} tone=${(/** @type {AuditEntry} */ { outcome }) => (outcome === "denied" || outcome === "refused" ? "failed" : "")} empty="No row is like that." />
+      <${Pager} page=${{ ...list.page, next: list.page.previous, previous: query.has("before") || query.has("after") ? list.page.next : null }} />`}<//>`;
 }
 
 // The hash chain of audit rows: SHA-256 over the canonical form (RFC 8785) of a row without its hash.
@@ -138,67 +141,78 @@ export async function verifyChain(entries) {
   return { rows: entries.length, broken: null, why: null };
 }
 
-// The gateway itself: what it is ready for, its accounts at Enterprise Manager, its clocks, replicas and version.
+// The gateway itself: what it is ready for, its accounts at Enterprise Manager, its clocks, replicas and configuration.
 
-/** @typedef {{account: string, used: number | undefined, limit: number | undefined, waiting: number | undefined}} Account */
+/** The lines of a section of the configuration. @param {unknown} value @param {string} [path] @returns {[string, string][]} */
+const settings = (value, path = "") =>
+  value !== null && typeof value === "object" && Object.keys(value).length
+    ? Object.entries(value).flatMap(([name, member]) => settings(member, path ? `${path}.${name}` : name))
+    : [[path, JSON.stringify(value)]];
 
 export function System() {
-  const { ready, gauges, failed } = useHealth();
+  const { system, silent } = useHealth();
   const me = useCell(who);
-  const now = useNow();
-  const of = (/** @type {string} */ name, /** @type {string} */ account) => gauges?.all(name).find(({ labels }) => labels.account === account)?.value;
-  const accounts = (gauges?.all("emgate_upstream_logon_sessions_limit") ?? []).map(({ labels }) => labels.account ?? "");
-  const one = (/** @type {string} */ name) => gauges?.one(name);
-  const told = (/** @type {number | undefined} */ value, /** @type {(value: number) => unknown} */ say) => (value === undefined ? html`<span class="quiet">not told</span>` : say(value));
-  const labels = gauges?.all("emgate_config_info")[0]?.labels ?? {};
-  const looked = one("emgate_watch_last_complete_timestamp_seconds");
-  const started = one("process_start_time_seconds");
-  const leases = (gauges?.all("emgate_lease_held") ?? []).map(({ labels, value }) => `${labels.lease}: ${value ? "here" : "elsewhere"}`);
-  /** @type {Column<Account>[]} */
-  const columns = [
-    { head: "Account", kind: "lead", cell: ({ account }) => account },
-    { head: "Logon sessions", kind: "number", cell: ({ used, limit }) => `${used ?? "?"} of ${limit ?? "?"}` },
-    { head: "Requests waiting", kind: "number", cell: ({ waiting }) => waiting ?? "?" },
+  const ready = useLoad("/readyz");
+  const closed = html`<p class="empty">Shown to callers with audit:read who are not confined to tenants.</p>`;
+  /** @type {Column<NonNullable<SystemView["accounts"]>[number]>[]} */
+  const accounts = [
+    { head: "Account", kind: "lead", cell: ({ name }) => name },
+    { head: "Tenant", cell: ({ tenant }) => tenant ?? html`<span class="quiet">all</span>` },
+    { head: "Logon sessions", kind: "number", cell: ({ sessionsUsed, sessionsLimit, sessionsConfigured }) => `${sessionsUsed} of ${sessionsLimit} here, ${sessionsConfigured} in all` },
+  ];
+  /** @type {Column<NonNullable<SystemView["replicas"]>[number]>[]} */
+  const replicas = [
+    { head: "Replica", kind: "lead", cell: (one) => html`<code>${one.id}</code>${one.self && " (this one)"}` },
+    { head: "Leases", cell: ({ leases }) => leases.join(", ") || html`<span class="quiet">none</span>` },
+    { head: "Started", kind: "number", cell: ({ startedAt }) => html`<${At} at=${startedAt} />` },
+    { head: "Last seen", kind: "number", cell: ({ lastSeenAt }) => html`<${Ago} at=${lastSeenAt} />` },
   ];
   /** @type {Column<Readiness["checks"][number]>[]} */
   const checks = [
-    { head: "Check", kind: "lead", cell: ({ name }) => spoken(name.replaceAll("-", " ")) },
+    { head: "Check", kind: "lead", cell: ({ name }) => name.replaceAll("-", " ") },
     { head: "Status", cell: ({ status }) => html`<${State} word=${status} />` },
     { head: "Since", kind: "number", cell: ({ since }) => html`<${At} at=${since} />` },
     { head: "Reason", kind: "said", cell: ({ reason }) => reason ?? "" },
   ];
+  /** @type {Column<[string, string]>[]} */
+  const keys = [
+    { head: "Key", kind: "lead", cell: ([name]) => html`<code>${name}</code>` },
+    { head: "Value", cell: ([, value]) => html`<code>${value}</code>` },
+  ];
+  const named = (/** @type {{name?: string, id?: string}} */ { name, id }) => name ?? id ?? "";
   return html`<${Heading} title="System">System<//>
-    ${failed && html`<p class="trouble" role="alert">The gateway does not answer. What is shown is from before.</p>`}
-    <div class="columns">
+    ${silent && html`<p class="trouble" role="alert">The gateway does not answer. What is shown is from before.</p>`}
+    ${!system && !silent && html`<p class="quiet loading">Loading…</p>`}
+    ${system && html`<div class="columns">
       <${Section} title="Gateway">
         <${Facts} of=${[
-          ["Ready", html`<${State} word=${ready?.status ?? "unknown"} />`],
-          ["Version", gauges?.all("emgate_build_info")[0]?.labels.version ?? VERSION],
-          ["Up since", told(started, (at) => html`<${At} at=${new Date(at * 1000).toISOString()} />`)],
-          ["Replicas", told(one("emgate_replicas"), String)],
-          ["Leases", leases.length ? leases.join(", ") : null],
-          ["Open streams", told(one("emgate_streams_open"), () => String((gauges?.all("emgate_streams_open") ?? []).reduce((sum, { value }) => sum + value, 0)))],
-          ...Object.entries(labels).map(([name, value]) => /** @type {[string, any]} */ ([`Configured ${name}`, value])),
+          ["Version", system.version],
+          ["Up since", html`<${At} at=${system.startedAt} />`],
+          ["Store", html`<${State} word=${system.store.status} label=${system.store.kind} />`],
+          ["Failovers that run", system.counts.runningSessions],
+          ["Operations", Object.entries(system.counts.operations ?? {}).map(([state, count]) => `${spoken(state)} ${count}`).join(", ") || null],
+          ["Deliveries", system.webhooks && `${system.webhooks.pending} pending, ${system.webhooks.held} held, ${system.webhooks.exhausted} given up`],
         ]} />
+        ${system.replicas && html`<${Table} caption="Replicas" columns=${replicas} rows=${system.replicas} id=${named} empty="No replica is registered." />`}
       <//>
       <${Section} title="Enterprise Manager">
         <${Facts} of=${[
-          ["Answers", told(one("emgate_upstream_available"), (up) => html`<${State} word=${up ? "ok" : "failed"} /> ${up ? "yes; the breaker is closed" : "no; the breaker is open"}`)],
-          ["Credentials", told(one("emgate_upstream_logon_refused"), (refused) => (refused ? html`<${State} word="failed" /> refused` : html`<${State} word="ok" /> accepted`))],
-          ["Last complete look", told(looked, (at) => age(now - at * 1000))],
-          ["Its clock", told(one("emgate_upstream_clock_skew_seconds"), (skew) => (Math.abs(skew) < 1 ? "agrees with the gateway's" : `${duration(Math.abs(skew) * 1000)} ${skew > 0 ? "ahead" : "behind"}`))],
-          ["This browser's clock", Math.abs(ahead()) < 5_000 ? "agrees with the gateway's" : `${duration(Math.abs(ahead()))} ${ahead() > 0 ? "behind" : "ahead"}; the console goes by the gateway's`],
+          ["Answers", html`<${State} word=${system.em.reachable ? "ok" : "failed"} label=${system.em.reachable ? "yes" : "no"} /> <span class="quiet"><${Ago} at=${system.em.since} none="" /></span>`],
+          ["Credentials", html`<${State} word=${system.em.refusedSince ? "failed" : "ok"} label=${system.em.refusedSince ? "refused" : "accepted"} />`],
+          ["Last complete look", html`<${Ago} at=${system.em.lastCompleteLookAt} />`],
+          ["Clocks", clocks(system.em.clockAheadMs ?? 0)],
         ]} />
-        <${Table} caption="Accounts at Enterprise Manager" columns=${columns} rows=${accounts.map((account) => ({ account, used: of("emgate_upstream_logon_sessions", account), limit: of("emgate_upstream_logon_sessions_limit", account), waiting: of("emgate_upstream_requests_waiting", account) }))} id=${(/** @type {Account} */ { account }) => account} empty="The gateway tells nothing of its accounts here." />
+        ${system.accounts && html`<${Table} caption="Accounts at Enterprise Manager" columns=${accounts} rows=${system.accounts} id=${named} empty="No account is configured." />`}
       <//>
-    </div>
-    <${Section} title="Checks"><${Table} caption="Checks of readiness" columns=${checks} rows=${[...(ready?.checks ?? [])].sort((a, b) => Number(a.status === "ok") - Number(b.status === "ok"))} id=${(/** @type {{name: string}} */ { name }) => name} empty="No answer yet." /><//>
+    </div>`}
+    <${Section} title="Checks"><${Shown} of=${ready}>${(/** @type {Readiness} */ told) => html`<${Table} caption="Checks of readiness" columns=${checks} rows=${[...told.checks].sort((a, b) => Number(a.status === "ok") - Number(b.status === "ok"))} id=${named} empty="The gateway tells of no check." />`}<//><//>
+    ${system && html`<${Section} title="Configuration">${system.configuration ? html`<details><summary>As it counts: defaults, file and environment; secrets are masked</summary><${Table} caption="Configuration" columns=${keys} rows=${settings(system.configuration)} id=${(/** @type {[string, string]} */ [name]) => name} empty="" /></details>` : closed}<//>`}
     <${Section} title="You">
       <${Facts} of=${[
         ["Subject", me.subject],
         ["Confined to", me.tenant ?? html`<span class="quiet">no tenant</span>`],
         ["Login ends", html`<${At} at=${me.expiresAt} />`],
-        ["Scopes", (me.scopes ?? []).join(", ")],
       ]} />
+      <p><span class="quiet">Scopes</span> ${(me.scopes ?? []).join(", ")}</p>
     <//>`;
 }

@@ -1,4 +1,4 @@
-// All plans with their last test: what has never been tested, failed or is overdue stands first.
+// The plans: all of them with their last tests, one with its machines and runs, and the dialog that tests or starts it.
 
 import { ask, asProblem, may, newKey, Problem } from "../lib/api.js";
 import { axis, counted, duration, html, to, useCell, useEffect, useMemo, useState } from "../lib/base.js";

@@ -1,7 +1,7 @@
-// The log and the deliveries of one failover: what was told, in order, and to whom it went.
+// What is on record: the log and deliveries of one failover, its evidence, and the log of all as it grows.
 
 import { ask, may } from "../lib/api.js";
-import { duration, html, to, useCell, useEffect, useRef, useState } from "../lib/base.js";
+import { axis, duration, html, to, useCell, useEffect, useRef, useState } from "../lib/base.js";
 import { onEvents, useLoad } from "../lib/live.js";
 import { route } from "../lib/route.js";
 import { Redeliver } from "./deliveries.js";
@@ -59,7 +59,7 @@ export function Records({ operation, session }) {
 
 /** @param {RecoveryReport["measures"]["rto"]} measure */
 const judged = ({ value, verdict, targetSeconds, reason }) =>
-  html`<${State} word=${verdict} /> ${value === null ? html`<span class="quiet">${reason ?? "not measured"}</span>` : duration(value)}${targetSeconds !== null && html` <span class="quiet">of ${duration(targetSeconds * 1000)}</span>`}`;
+  html`<${State} word=${verdict} /> ${value === null ? html`<span class="quiet">${spoken(reason ?? "notMeasured")}</span>` : duration(value)}${targetSeconds !== null && html` <span class="quiet">of ${axis(targetSeconds)}</span>`}`;
 
 /** @param {{operationId: string, machines: string[], close: () => void, done: () => void}} props */
 function AddCheck({ operationId, machines, close, done }) {
@@ -118,7 +118,7 @@ export function Evidence({ operation, session, over }) {
     <ul class="lines">
       ${data.checks.map((check) => html`<li><${State} word=${check.result} /> <span class="grow">${check.name}${check.machine && ` on ${check.machine}`}${check.detail && html` <span class="said">${check.detail}</span>`}</span> <span class="quiet">${check.by ?? ""} <${At} at=${check.at} /></span></li>`)}
       ${data.notes.map(({ text, by, at }) => html`<li><span class="state quiet">note</span> <span class="grow">${text}</span> <span class="quiet">${by ?? ""} <${At} at=${at} /></span></li>`)}
-      ${data.findings.map(({ title, severity, detail, state, machine }) => html`<li><${State} word=${severity === "error" ? "failed" : severity} /> <span class="grow">${title}${machine && ` on ${machine}`}${detail && html` <span class="fine">${detail}</span>`}</span> <span class="quiet">${state ?? ""}</span></li>`)}
+      ${data.findings.map(({ title, severity, detail, state, machine }) => html`<li><${State} word=${severity === "error" ? "failed" : severity} /> <span class="grow">${machine && `${machine}: `}${title}${detail && html` <span class="fine">${detail}</span>`}</span> <span class="quiet">${state ?? ""}</span></li>`)}
     </ul>`}
     ${!data && mine.map((text) => html`<p>${text}</p>`)}
     ${open === "check" && operation && html`<${AddCheck} operationId=${operation.id} machines=${(session?.virtualMachines ?? []).map(({ name }) => name)} close=${close} done=${() => told("Check added.")} />`}

@@ -6,7 +6,7 @@ import { setQuery } from "../lib/route.js";
 
 /** Symbol and tone of a word; the word itself says all. @type {Record<string, [string, string]>} */
 const WORDS = {
-  success: ["✓", "good"], passed: ["✓", "good"], met: ["✓", "good"], ok: ["✓", "good"], up: ["✓", "good"], delivered: ["✓", "good"], pass: ["✓", "good"], done: ["✓", "good"], ready: ["✓", "good"],
+  success: ["✓", "good"], passed: ["✓", "good"], met: ["✓", "good"], ok: ["✓", "good"], up: ["✓", "good"], delivered: ["✓", "good"], pass: ["✓", "good"], done: ["✓", "good"], ready: ["✓", "good"], accepted: ["✓", "quiet"], finished: ["✓", "quiet"],
   warning: ["!", "warn"], degraded: ["!", "warn"], held: ["!", "warn"], awaitingApproval: ["!", "warn"], overdue: ["!", "warn"], passedWithWarnings: ["!", "warn"], sending: ["▸", "busy"],
   failed: ["✕", "bad"], missed: ["✕", "bad"], down: ["✕", "bad"], exhausted: ["✕", "bad"], fail: ["✕", "bad"], failing: ["✕", "bad"], refused: ["✕", "bad"], denied: ["✕", "bad"], quarantined: ["✕", "bad"],
   unknown: ["?", "warn"], cancelled: ["−", "quiet"], working: ["▸", "busy"], running: ["▸", "busy"], starting: ["▸", "busy"], stopping: ["▸", "busy"], submitting: ["▸", "busy"], pending: ["…", "busy"],
@@ -25,8 +25,8 @@ export function State({ word, label }) {
 
 /** What kind of run it is, in a word that cannot be mistaken. @param {{action: string | null | undefined}} props */
 export function Kind({ action }) {
-  const [word, tone] = action === "test" ? ["TEST", "test"] : action === "start" ? ["REAL", "real"] : action ? [action.toUpperCase(), "other"] : ["NOT BY US", "other"];
-  return html`<span class="kind ${tone}">${word}</span>`;
+  const [word, tone] = action === "test" ? ["TEST", "test"] : action === "start" ? ["REAL", "real"] : action ? [action.toUpperCase(), "other"] : ["OUTSIDE", "other"];
+  return html`<span class="kind ${tone}" title=${action ? null : "Not started through the gateway"}>${word}</span>`;
 }
 
 /** How long ago, ticking. @param {{at: string | null | undefined, none?: string}} props */
