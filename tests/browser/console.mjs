@@ -147,14 +147,14 @@ const tests = {
     await context.route(/\/api\/v1\/(?!events\/stream)/, async (route) => {
       const answer = await route.fetch();
       if (!/json/.test(answer.headers()["content-type"] ?? "")) return route.fulfill({ response: answer });
-      const text = (await answer.text()).replace(/"(name|planName|description|failureMessage|message|text|title|detail|reason|comment|requestedBy|subject|action|type)":"[^"]*"/g, (_, name) => `"${name}":${JSON.stringify(HOSTILE)}`);
+      const text = (await answer.text()).replace(/"(name|planName|description|failureMessage|message|text|title|detail|reason|comment|requestedBy|subject|action|type)":"(?:[^"\\]|\\.)*"/g, (_, name) => `"${name}":${JSON.stringify(HOSTILE)}`);
       return route.fulfill({ response: answer, body: text });
     });
     const paths = ["/", `/failovers/${scene.bad.id}`, "/plans", `/plans/cloud/${scene.plans[0].id}`, "/approvals", "/deliveries", `/deliveries/${scene.delivery}`, "/endpoints", `/endpoints/${scene.endpoint}`, "/events", "/reports", "/audit", "/system"];
     for (const path of paths) {
       await page.goto(`${world.origin}/console${path}`);
       await page.locator("h1").waitFor();
-      await page.locator(".loading").first().waitFor({ state: "detached" });
+      await until(`${path} loads`, async () => !(await page.locator(".loading").count()));
       check(await page.evaluate(() => window.x === undefined && !document.querySelector("main img, main script")), `${path} runs a name`);
     }
     await page.goto(`${world.origin}/console/plans`);

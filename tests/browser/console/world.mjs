@@ -197,7 +197,8 @@ export async function run(title, makeOne, tests) {
         console.log(`${title}: ${name}${told ? ` (${told})` : ""}, ${((Date.now() - begin) / 1000).toFixed(1)} s`);
       } catch (error) {
         failed++;
-        console.error(`${title}: NOT SO: ${name}: ${error.stack}`);
+        const complaints = world.browser.contexts().flatMap((context) => context.complaints ?? []);
+        console.error(`${title}: NOT SO: ${name}: ${error.stack}${complaints.length ? `\nThe page complains: ${complaints.join("; ")}` : ""}`);
       } finally {
         for (const context of world.browser.contexts()) await context.close();
         if (world.gateway.child.exitCode !== null || world.gateway.child.signalCode) await startGateway(world);

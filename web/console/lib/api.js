@@ -64,7 +64,7 @@ function read(text, type) {
   try {
     return JSON.parse(text);
   } catch {
-    return null;
+    throw new Problem({ code: "unreadable", status: 0, title: "The answer cannot be read", detail: "It was cut on its way, or something in between wrote it." });
   }
 }
 
