@@ -236,6 +236,7 @@ impl Opened {
             },
             policies: config.policies.clone(),
             objectives: config.reports.objectives.clone(),
+            configuration: config.server.shown.clone(),
         };
         gauges::show_configuration(&config);
         for warning in config.warnings() {

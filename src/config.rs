@@ -10,6 +10,7 @@ mod certificates;
 mod policies;
 mod reader;
 mod sections;
+mod shown;
 mod tree;
 mod values;
 
@@ -180,7 +181,12 @@ where
     tree::overlay(&mut root, environment, &mut faults);
     let report = reader::Report::default();
     report.faults.replace(faults);
-    let config = sections::config(root, &report);
+    let defaults = tree::from_file("the defaults", DEFAULTS).unwrap_or_default();
+    let shown = shown::shown(&defaults, &root);
+    let mut config = sections::config(root, &report);
+    if let Some(config) = &mut config {
+        config.server.shown = shown;
+    }
     let mut faults = report.faults.into_inner();
     faults.sort_by(|a, b| a.key.cmp(&b.key));
     faults.dedup();

@@ -6,6 +6,7 @@
 //! the signature with code of its own: success means that an independent implementation agrees.
 
 mod client;
+mod exhibit;
 mod receiver;
 mod screen;
 mod stage;
@@ -87,6 +88,14 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         _ = terminate.recv() => Err(Failure::new("stopped before the demo ended")),
     };
     screen.rest();
+    let shown = match shown {
+        Ok(()) if options.keep => tokio::select! {
+            filled = exhibit::fill(&options, &stage) => filled,
+            _ = interrupt.recv() => Err(Failure::new("interrupted before the demo ended")),
+            _ = terminate.recv() => Err(Failure::new("stopped before the demo ended")),
+        },
+        other => other,
+    };
     let outcome = match shown {
         Ok(()) if options.keep => {
             screen.invite(&stage);

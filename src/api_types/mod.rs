@@ -17,6 +17,7 @@ pub mod plans;
 pub mod readiness;
 pub mod reports;
 pub mod sessions;
+pub mod system;
 pub mod webhooks;
 
 pub use moment::Moment;

@@ -390,6 +390,9 @@ pub struct WebhookEndpoint {
     /// Why the last attempt failed, for people; null since its last success.
     #[schema(required)]
     pub last_error: Option<String>,
+    /// Until when it asked for no deliveries (`Retry-After`); null when it did not, and may have passed.
+    #[schema(required)]
+    pub paused_until: Option<Moment>,
     /// The receiver's certificate, as the last TLS handshake showed it; null before the first.
     #[schema(required)]
     pub certificate: Option<WebhookCertificate>,
@@ -490,6 +493,7 @@ impl From<&Endpoint> for WebhookEndpoint {
             last_success_at: endpoint.health.last_success_at.map(Into::into),
             first_failure_at: endpoint.health.first_failure_at.map(Into::into),
             last_error: endpoint.health.last_error.clone(),
+            paused_until: endpoint.health.paused_until.map(Moment),
             certificate: endpoint
                 .receiver
                 .certificate_not_after

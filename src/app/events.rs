@@ -3,9 +3,9 @@
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
-use crate::domain::event::EventType;
 use crate::domain::id::EventId;
 use crate::store::cursor::Cursor;
+use crate::store::event_log::LogFilter;
 use crate::store::events::StoredEvent;
 
 /// Where a page of the event log begins.
@@ -29,14 +29,15 @@ impl App {
         found.ok_or(Error::NotFound { what: "the event" })
     }
 
-    /// A page of the event log, oldest first: of events of these types, of all when there are none.
+    /// A page of the event log, oldest first or newest first, of the events that are wanted.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the event that marks the place is not in the log, [`Error::Store`].
     pub async fn events(
         &self,
         context: &OpContext,
-        types: &[EventType],
+        filter: &LogFilter,
+        newest_first: bool,
         cursor: Option<Cursor<EventPlace>>,
         size: usize,
     ) -> Result<LogPage<StoredEvent, Cursor<EventPlace>>, Error> {
@@ -46,8 +47,8 @@ impl App {
             Some(Cursor::After(place)) => Some(Cursor::After(self.place(tenancy, place, "after").await?)),
             Some(Cursor::Before(place)) => Some(Cursor::Before(self.place(tenancy, place, "before").await?)),
         };
-        let from = seq.unwrap_or(Cursor::After(0));
-        let events = self.store.events(tenancy, types, from, more).await?;
+        let found = self.store.log_page(tenancy, filter, newest_first, seq, more);
+        let events = found.await?;
         // Numbers in the log count everybody's events; whoever sees only some of them is given ids.
         let confined = tenancy.is_confined();
         let place = |event: &StoredEvent| {

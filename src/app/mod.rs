@@ -41,6 +41,7 @@ mod record_reply;
 pub mod sessions;
 pub mod streams;
 pub mod submit;
+pub mod system;
 pub mod tickets;
 mod waiting;
 pub mod webhooks;
@@ -112,6 +113,8 @@ pub struct AppParts {
     pub messages: webhooks::Messages,
     /// What is wanted of plans without objectives of their own.
     pub objectives: Objectives,
+    /// The configuration as operators may see it.
+    pub configuration: serde_json::Value,
 }
 
 /// What the verbs work with; clones share it.
@@ -129,6 +132,7 @@ pub struct App {
     health: crate::webhooks::DispatcherHealth,
     policies: Arc<Policies>,
     objectives: Arc<Objectives>,
+    itself: system::Itself,
     limits: Limits,
     /// The last event that those see who see the same things, for each in which state of the store, and when that was read.
     positions: Arc<quick_cache::sync::Cache<Tenancy, streams::KnownPosition>>,
@@ -162,6 +166,10 @@ impl App {
             .with_events_kept(limits.events_kept)
             .with_max_timeout(limits.attempt)
             .with_messages(parts.messages);
+        let itself = system::Itself {
+            started_at: parts.clock.now(),
+            configuration: Arc::new(parts.configuration),
+        };
         Self {
             em: parts.em,
             store: parts.store,
@@ -175,6 +183,7 @@ impl App {
             health: parts.health,
             policies: Arc::new(parts.policies),
             objectives: Arc::new(parts.objectives),
+            itself,
             limits,
             positions: Arc::new(quick_cache::sync::Cache::new(MOST_POSITIONS)),
         }

@@ -85,6 +85,7 @@ fn server(mut s: Section<'_>) -> Server {
         tls: tls(s.has("tls"), s.section("tls")),
         limits: default.limits,
         console: default.console,
+        shown: default.shown,
     };
     s.finish();
     config

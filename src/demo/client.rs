@@ -33,6 +33,17 @@ pub struct Named {
     pub name: String,
 }
 
+/// A list of things with ids.
+#[derive(Debug, Deserialize)]
+struct Listed {
+    items: Vec<Identified>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Identified {
+    id: String,
+}
+
 /// Why an operation failed.
 #[derive(Debug, Deserialize)]
 pub struct Reason {
@@ -116,6 +127,20 @@ impl Client {
     /// Tests a cloud failover plan.
     pub async fn test_plan(&self, id: &str) -> Result<(StatusCode, Operation), Failure> {
         self.call(Method::POST, &format!("/cloud-failover-plans/{id}/test"), None)
+            .await
+    }
+
+    /// The ids of all cloud failover plans, in the order of their names.
+    pub async fn plans(&self) -> Result<Vec<String>, Failure> {
+        let path = "/cloud-failover-plans?pageSize=100&sortAsc=name";
+        let (_, list): (_, Listed) = self.call(Method::GET, path, None).await?;
+        Ok(list.items.into_iter().map(|plan| plan.id).collect())
+    }
+
+    /// Starts a cloud failover plan, for a reason.
+    pub async fn start_plan(&self, id: &str, reason: &str) -> Result<(StatusCode, Operation), Failure> {
+        let path = format!("/cloud-failover-plans/{id}/start");
+        self.call(Method::POST, &path, Some(json!({ "reason": reason })))
             .await
     }
 

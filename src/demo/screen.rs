@@ -244,6 +244,9 @@ impl Screen {
         self.line("");
         self.line("It stays up until Ctrl-C. To try it:");
         self.line("");
+        self.line(&format!(
+            "  console         {url}/console/    (log in with the token below)"
+        ));
         self.line(&format!("  documentation   {url}/docs"));
         self.line(&format!("  simulator       {}/_sim/stats", stage.simulator_url));
         self.line("");

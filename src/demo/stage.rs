@@ -26,6 +26,9 @@ use crate::sim::{self, Simulator};
 const SCOPES: &str = "plans:read plans:test plans:start plans:undo plans:write sessions:read operations:read \
     operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read plans:approve \
     reports:read reports:write tenants:all";
+/// What makes a start wait for approval, where somebody is there to approve.
+const POLICY: &str = "[[policies]]\nname = \"production\"\napprovals = 1\nreason_required = true\n\
+    [policies.match]\naction = \"start\"\n";
 /// How long the token is good.
 const TOKEN_SECONDS: u64 = 12 * 3600;
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -33,6 +36,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// The running parts.
 pub struct Stage {
     pub client: Client,
+    /// The same for another caller.
+    pub portal: Client,
     pub inbox: Inbox,
     /// `http://host:port` of the gateway, the simulator, and the receiver's whole URL.
     pub gateway_url: String,
@@ -54,6 +59,7 @@ impl Stage {
         let simulator = Simulator::start(sim::Options {
             speed: options.speed(),
             vms: 4,
+            plans: if options.keep { 8 } else { 3 },
             ..sim::Options::on_any_port()
         })
         .await
@@ -70,7 +76,8 @@ impl Stage {
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let inbox = receiver::serve(listener, &tracker, stop.clone());
         let secret = random_text()?;
-        let token = token(&secret)?;
+        let token = signed(&secret, "demo")?;
+        let portal = signed(&secret, "portal")?;
         let config = config(options, &folder.0, &simulator.base_url(), &secret)?;
         let gateway = Gateway::start(config)
             .await
@@ -78,6 +85,7 @@ impl Stage {
         let gateway_url = format!("http://{}", gateway.addr());
         Ok(Self {
             client: Client::new(gateway_url.clone(), token.clone())?,
+            portal: Client::new(gateway_url.clone(), portal)?,
             inbox,
             gateway_url,
             simulator_url: simulator.base_url(),
@@ -138,6 +146,7 @@ fn config(options: &Options, folder: &Path, em: &str, secret: &str) -> Result<Co
         json!(secret),
         json!(database),
     );
+    let text = if options.keep { text + POLICY } else { text };
     config::parse(&text, std::iter::empty::<(String, String)>())
         .map_err(because("the demo's own configuration is wrong"))
 }
@@ -153,9 +162,9 @@ fn random_text() -> Result<String, Failure> {
 }
 
 /// A token as an identity provider would issue it.
-fn token(secret: &str) -> Result<String, Failure> {
+fn signed(secret: &str, subject: &str) -> Result<String, Failure> {
     let now = jsonwebtoken::get_current_timestamp();
-    let claims = json!({ "sub": "demo", "scope": SCOPES, "iat": now, "exp": now + TOKEN_SECONDS });
+    let claims = json!({ "sub": subject, "scope": SCOPES, "iat": now, "exp": now + TOKEN_SECONDS });
     jsonwebtoken::encode(
         &Header::default(),
         &claims,

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::HttpState;
 use super::config::PROBES;
-use super::console::session;
+use super::console::{self, session};
 use super::context::RequestContext;
 use super::limiter::Allowance;
 use super::problem::{Code, Problem};
@@ -37,6 +37,7 @@ pub(super) async fn authenticate(
         path == "/api" || path.starts_with("/api/") || session::is_own(state, request.method(), path);
     if !is_guarded {
         if !PROBES.contains(&path)
+            && !(path.starts_with(console::FILES) && state.console().is_some())
             && let Err(problem) = state.limiter().anonymous(address)
         {
             return problem.into_response();

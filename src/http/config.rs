@@ -35,6 +35,8 @@ pub struct Config {
     pub limits: Limits,
     /// The section `[console]`.
     pub console: Console,
+    /// The whole configuration as operators may see it, without secrets.
+    pub shown: serde_json::Value,
 }
 
 /// `[console]`: the pages for operators.
@@ -106,6 +108,7 @@ impl Default for Config {
             tls: None,
             limits: Limits::default(),
             console: Console::default(),
+            shown: serde_json::Value::Null,
         }
     }
 }

@@ -48,6 +48,12 @@ impl<T> Page<T> {
         Self::new(("seq", "seq + 0"), key_of, false, Some(cursor), limit)
     }
 
+    /// A page of the event log by `seq`, newest first.
+    pub(in crate::store) fn events_newest_first(cursor: Option<Cursor<i64>>, limit: i64) -> Self {
+        let key_of = |row: &AnyRow| Ok(row.int("seq")?.into());
+        Self::new(("seq", "seq + 0"), key_of, true, cursor, limit)
+    }
+
     /// A page of the audit log by `sequence`, oldest first.
     pub(in crate::store) fn by_sequence(cursor: Option<Cursor<i64>>, limit: i64) -> Self {
         let key_of = |row: &AnyRow| Ok(row.int("sequence")?.into());

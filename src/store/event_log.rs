@@ -152,6 +152,35 @@ impl Store {
         }
     }
 
+    /// Up to `limit` events that are wanted and that `tenancy` sees, in the order of the list: oldest first, or newest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn log_page(
+        &self,
+        tenancy: &Tenancy,
+        filter: &LogFilter,
+        newest_first: bool,
+        cursor: Option<Cursor<i64>>,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, Error> {
+        let mut page = if newest_first {
+            Page::events_newest_first(cursor, limit)
+        } else {
+            Page::oldest_first(cursor.unwrap_or(Cursor::After(0)), limit)
+        };
+        loop {
+            let mut query = Sql::new("select seq, id, type, body from events where 1 = 1");
+            query.and_event_seen_by(tenancy)?;
+            filter.confine(&mut query);
+            page.confine(&mut query);
+            let rows = query.fetch_all(self.reader()).await?;
+            if !page.add(self.read_rows(EVENTS, &rows, event_from)?, &rows)? {
+                return Ok(page.done());
+            }
+        }
+    }
+
     /// The next part of the whole log, up to `limit` rows, and the place that it ends at; rows that cannot be read are left
     /// out.
     ///

@@ -28,6 +28,7 @@ mod migrations;
 pub mod notifications;
 mod notify;
 pub mod operations;
+pub mod overview;
 mod place;
 mod preconditions;
 pub mod readable;
@@ -119,6 +120,8 @@ struct Inner {
     changes: watch::Sender<u64>,
     /// Counts all commits of this process, those of unknown outcome included, and what other replicas announced.
     commits: AtomicU64,
+    /// How many commits of this process are under way: visible to readers maybe, and not counted yet.
+    committing: AtomicU64,
     /// Given when there may be another replica, or one less.
     replicas: Nudge,
     /// This process among those that share the database.
@@ -202,6 +205,7 @@ impl Store {
             deliveries: Nudge::default(),
             changes: watch::Sender::new(0),
             commits: AtomicU64::new(0),
+            committing: AtomicU64::new(0),
             replicas: Nudge::default(),
             _lock: lock,
         };
@@ -326,8 +330,9 @@ impl Store {
     #[must_use]
     pub fn revision(&self) -> Revision {
         Revision {
+            // In this order: a commit that is not under way any more is counted.
+            is_alone: self.0.engine == Engine::Sqlite && self.0.committing.load(Ordering::SeqCst) == 0,
             commits: self.0.commits.load(Ordering::SeqCst),
-            is_alone: self.0.engine == Engine::Sqlite,
         }
     }
 
@@ -452,7 +457,7 @@ impl Tx {
         let Self { inner, store, .. } = self;
         {
             // Also where the outcome is not known, or not waited for: it may be there.
-            let _counted = Counted(&store.commits);
+            let _counted = Counted::begin(&store.commits, &store.committing);
             store.health.limit(inner.commit()).await?;
         }
         if let Some(turn) = turn {
@@ -480,16 +485,27 @@ impl Tx {
 pub struct Revision {
     /// How many commits this process knows of.
     pub commits: u64,
-    /// Whether nobody else commits, so that it knows of all.
+    /// Whether nobody else commits, and no commit is under way, so that it knows of all.
     pub is_alone: bool,
 }
 
-/// Counts a commit when it is over.
-struct Counted<'c>(&'c AtomicU64);
+/// Counts a commit when it is over, and while it is under way.
+struct Counted<'c> {
+    over: &'c AtomicU64,
+    under_way: &'c AtomicU64,
+}
+
+impl<'c> Counted<'c> {
+    fn begin(over: &'c AtomicU64, under_way: &'c AtomicU64) -> Self {
+        under_way.fetch_add(1, Ordering::SeqCst);
+        Self { over, under_way }
+    }
+}
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.over.fetch_add(1, Ordering::SeqCst);
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

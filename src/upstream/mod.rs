@@ -123,6 +123,8 @@ pub struct Checked {
 pub struct LogonCount {
     /// The account's name in the configuration.
     pub account: String,
+    /// The tenant whose account it is.
+    pub tenant: Option<String>,
     /// `max_sessions`: how many there may be in all replicas together.
     pub configured: usize,
     /// How many there may be here.
@@ -301,6 +303,7 @@ impl EmClient {
             let (allowed, held, configured) = pool.count_of();
             LogonCount {
                 account: pool.account.clone(),
+                tenant: pool.tenant.clone(),
                 configured,
                 allowed,
                 held,

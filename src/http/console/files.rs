@@ -44,7 +44,7 @@ pub(super) const FILES: &[File] = files![
     "vendor/preact.js",
 ];
 
-/// The media types of the files that are served, by the ends of their names. What ends otherwise (licences, hashes, types for
+/// The media types of the files that are served, by the ends of their names. What ends otherwise (hashes, types for
 /// the check) is not served and not in the table.
 const KINDS: &[(&str, &str)] = &[
     ("css", "text/css; charset=utf-8"),
@@ -54,9 +54,16 @@ const KINDS: &[(&str, &str)] = &[
     ("svg", "image/svg+xml"),
 ];
 
+/// The licences of the files of others, which go with them.
+const LICENCES: &str = "LICENSES";
+
 /// The media type of a file; none for what is not served, and for addresses that are no files.
 pub(super) fn media_type(path: &str) -> Option<&'static str> {
-    let (_, end) = path.rsplit('/').next()?.rsplit_once('.')?;
+    let name = path.rsplit('/').next()?;
+    if name == LICENCES {
+        return Some("text/plain; charset=utf-8");
+    }
+    let (_, end) = name.rsplit_once('.')?;
     KINDS
         .iter()
         .find(|(kind, _)| *kind == end)

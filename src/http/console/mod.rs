@@ -21,6 +21,8 @@ pub(super) use pages::Pages;
 
 /// Where the console is.
 pub(super) const CONSOLE: &str = "/console/";
+/// Where its files are: some twenty for a page, and no work to answer.
+pub(super) const FILES: &str = "/console/v-";
 
 pub(super) fn routes() -> Router<HttpState> {
     Router::new()

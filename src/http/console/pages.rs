@@ -27,6 +27,8 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
 /// Where the files are in the page's own text, and what begins the prefix of their addresses.
 const PLACEHOLDER: &str = "/console/v-{version}/";
 const VERSIONED: &str = "v-";
+/// Where the files of others are.
+const VENDOR: &str = "vendor/";
 
 /// Asked again each time, with the entity tag.
 const EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
@@ -96,7 +98,10 @@ impl Pages {
             .map(|b| format!("{b:02x}"))
             .collect();
         let files = FILES.iter().filter(|file| file.path != INDEX).filter_map(|file| {
-            let served = Served::new(media_type(file.path)?, Bytes::from_static(file.bytes));
+            let served = Served::new(
+                media_type(file.path)?,
+                sent(file.path, Bytes::from_static(file.bytes)),
+            );
             Some((file.path, served))
         });
         let index = FILES.iter().find(|file| file.path == INDEX);
@@ -177,6 +182,30 @@ fn place(path: &str) -> Place<'_> {
     }
 }
 
+/// A file as it is sent. Modules of our own go without what only their readers need: comments in blocks, lines of comments,
+/// indentation.
+fn sent(path: &str, bytes: Bytes) -> Bytes {
+    match std::str::from_utf8(&bytes) {
+        Ok(text) if path.ends_with(".js") && !path.starts_with(VENDOR) => without_comments(text).into(),
+        _ => bytes,
+    }
+}
+
+fn without_comments(text: &str) -> String {
+    let mut rest = text;
+    let mut bare = String::with_capacity(text.len());
+    while let Some((before, after)) = rest.split_once("/**") {
+        bare.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, after)| after);
+    }
+    bare.push_str(rest);
+    let lines = bare.lines().map(str::trim_start);
+    let lines: Vec<&str> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .collect();
+    lines.join("\n") + "\n"
+}
+
 /// The page's text with the addresses of its files.
 fn filled(text: &str, links: &Links, version: &str) -> String {
     let path = links.base().and_then(|base| url::Url::parse(base).ok());
@@ -189,7 +218,7 @@ fn filled(text: &str, links: &Links, version: &str) -> String {
 mod on_disk {
     use std::path::{Component, Path, PathBuf};
 
-    use super::{EACH_TIME, INDEX, Links, Place, Served, filled, media_type, no_file, place};
+    use super::{EACH_TIME, INDEX, Links, Place, Served, filled, media_type, no_file, place, sent};
     use crate::http::problem::Problem;
     use axum::http::HeaderMap;
     use axum::response::Response;
@@ -229,7 +258,7 @@ mod on_disk {
         let bytes = tokio::fs::read(folder.join(name)).await.map_err(|_| no_file())?;
         let bytes = match name {
             INDEX => filled(&String::from_utf8_lossy(&bytes), links, VERSION).into(),
-            _ => bytes.into(),
+            _ => sent(name, bytes.into()),
         };
         Ok(Served::new(media, bytes).response(headers, EACH_TIME))
     }
@@ -266,6 +295,16 @@ mod tests {
         let url = public.map(|url| url.parse().expect("a URL"));
         let text = "<script src=\"/console/v-{version}/main.js\">";
         assert_eq!(filled(text, &Links::below(url.as_ref()), "1"), expected);
+    }
+
+    #[test]
+    fn modules_are_sent_without_what_only_their_readers_need() {
+        let text = "// About it.\n/** @type {string} */\nconst a = 1; // kept\n\n/**\n * More.\n */\n  if (a) {\n    b(\"//\");\n  }\n";
+        let bare = "const a = 1; // kept\nif (a) {\nb(\"//\");\n}\n";
+        assert_eq!(without_comments(text), bare);
+        let given = Bytes::from_static(b"// licence");
+        assert_eq!(sent("vendor/htm.js", given.clone()), given);
+        assert_eq!(sent("main.js", given), "\n");
     }
 
     #[test]

@@ -396,6 +396,7 @@ fn endpoint() -> WebhookEndpoint {
         last_success_at: Some(at(115).into()),
         first_failure_at: None,
         last_error: None,
+        paused_until: None,
         certificate: Some(WebhookCertificate {
             not_after: at(90 * 86_400).into(),
             expires_soon: false,

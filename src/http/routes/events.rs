@@ -15,12 +15,13 @@ use crate::api_types::page::Page;
 use crate::app::OpContext;
 use crate::app::StoredEvent;
 use crate::app::events::EventPlace;
+use crate::app::streams::LogFilter;
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
-use crate::domain::id::EventId;
+use crate::domain::id::{EmId, EventId, OperationId};
 use crate::http::HttpState;
 use crate::http::answers::STORED;
-use crate::http::extract::{Choices, EventCursor, Id, PageSize, Query};
+use crate::http::extract::{Choice, Choices, EnumParam, EventCursor, Id, IdFilter, PageSize, Query};
 use crate::http::openapi::{event_example, event_schema};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -34,6 +35,10 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 }
 
 type EventTypes = Choices<EventType>;
+type PlanId = IdFilter<EmId>;
+type OfOperation = IdFilter<OperationId>;
+type OfSession = IdFilter<EmId>;
+type Direction = Choice<Order>;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +48,39 @@ struct EventQuery {
     #[serde(rename = "type")]
     #[param(inline, style = Form, explode = false)]
     kind: Option<EventTypes>,
+    /// Only events about this plan.
+    #[param(inline)]
+    plan_id: Option<PlanId>,
+    /// Only events about this operation.
+    #[param(inline)]
+    operation_id: Option<OfOperation>,
+    /// Only events about this failover session.
+    #[param(inline)]
+    session_id: Option<OfSession>,
+    /// `asc` (when absent): oldest first. `desc`: newest first; `after` and `before` are then read in that order.
+    #[param(inline)]
+    order: Option<Direction>,
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
+impl EnumParam for Order {
+    fn words() -> Vec<&'static str> {
+        vec!["asc", "desc"]
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "asc" => Some(Self::OldestFirst),
+            "desc" => Some(Self::NewestFirst),
+            _ => None,
+        }
+    }
 }
 
 /// The page of the log, described; it is read like that of any other log.
@@ -63,7 +101,7 @@ struct EventParams {
 
 /// List events
 ///
-/// Oldest first, kept for 30 days. To follow the log, repeat the request with `after` set to the id of the last event
+/// Oldest first unless `order` says otherwise, kept for 30 days. To follow the log, repeat the request with `after` set to the id of the last event
 /// received.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "events",
     params(EventQuery, EventParams),
@@ -75,10 +113,20 @@ async fn list_events(
     log: Log<EventPlace>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let types = query.kind.unwrap_or_default().0;
+    let newest_first = query.order.is_some_and(|order| order.0 == Order::NewestFirst);
+    let filter = LogFilter {
+        types: query.kind.unwrap_or_default().0,
+        plan: query.plan_id.map(|id| id.0),
+        operation: query.operation_id.map(|id| id.0),
+        session: query.session_id.map(|id| id.0),
+        either: None,
+    };
     let basis = Basis::default().and_store(state.app().store_revision());
     let making = async {
-        let page = state.app().events(&context, &types, log.from, log.size).await?;
+        let page = state
+            .app()
+            .events(&context, &filter, newest_first, log.from, log.size)
+            .await?;
         Answer::json(&log.readable(state.links(), &page, item).0)
     };
     let answer = state.answers().of(context.tenancy(), &asked, basis, making);

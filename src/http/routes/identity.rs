@@ -10,15 +10,19 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api_types::identity::{ApiIndex, Me, ProtectedResource};
+use crate::api_types::system::System;
+use crate::app::OpContext;
 use crate::domain::access::{Caller, Scope};
 use crate::http::HttpState;
 use crate::http::auth::permit;
+use crate::http::problem::Problem;
 use crate::http::register::{public, require_token};
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_token(routes!(get_index)))
         .routes(require_token(routes!(get_me)))
+        .routes(require_token(routes!(get_system)))
         .routes(public(routes!(get_protected_resource)))
 }
 
@@ -51,6 +55,7 @@ async fn get_index(
         .map(|(name, path, _)| (*name, links.api(path)));
     let always = [
         ("me", links.api("/me")),
+        ("system", links.api("/system")),
         ("openapi", links.to("/openapi.json")),
         ("docs", links.to("/docs")),
     ];
@@ -68,6 +73,17 @@ async fn get_index(
     responses((status = 200, description = "The caller.", body = Me)))]
 async fn get_me(Extension(caller): Extension<Arc<Caller>>) -> Json<Me> {
     Json(Me::new(&caller))
+}
+
+/// The gateway at this moment
+///
+/// What it is connected to, what waits and runs, and how it is configured: for a page that shows the whole gateway. Any valid
+/// token may ask; what its scopes do not open is null. Accounts, replicas and configuration need `audit:read` without a
+/// confinement to tenants. Counts are of what the caller sees.
+#[utoipa::path(get, path = "/api/v1/system", operation_id = "getSystem", tag = "service",
+    responses((status = 200, description = "The gateway.", body = System)))]
+async fn get_system(State(state): State<HttpState>, context: OpContext) -> Result<Json<System>, Problem> {
+    Ok(Json(state.app().system(&context).await?))
 }
 
 /// Whose tokens are accepted

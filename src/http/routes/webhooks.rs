@@ -24,7 +24,7 @@ use crate::app::OpContext;
 use crate::app::webhooks::{Change, DeliveryFilter, Unchanged};
 use crate::domain::access::Scope;
 use crate::domain::event::EventType;
-use crate::domain::id::{DeliveryId, EndpointId, JobId};
+use crate::domain::id::{DeliveryId, EmId, EndpointId, JobId, OperationId};
 use crate::domain::webhook::job::JobKind;
 use crate::domain::webhook::{DeliveryState, Endpoint};
 use crate::http::HttpState;
@@ -510,6 +510,8 @@ impl EnumParam for EventType {
 type States = Choices<DeliveryState>;
 type Types = Choices<EventType>;
 type OfEndpoint = IdFilter<EndpointId>;
+type OfOperation = IdFilter<OperationId>;
+type OfSession = IdFilter<EmId>;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -524,6 +526,12 @@ struct DeliveryQuery {
     /// Only events of these types, separated by commas.
     #[param(inline, style = Form, explode = false)]
     event_type: Option<Types>,
+    /// Only deliveries of events about this operation or its failover session.
+    #[param(inline)]
+    operation_id: Option<OfOperation>,
+    /// Only deliveries of events about this failover session.
+    #[param(inline)]
+    session_id: Option<OfSession>,
 }
 
 impl From<DeliveryQuery> for DeliveryFilter {
@@ -532,6 +540,8 @@ impl From<DeliveryQuery> for DeliveryFilter {
             endpoint: query.endpoint_id.map(|id| id.0),
             states: query.state.unwrap_or_default().0,
             event_types: query.event_type.unwrap_or_default().0,
+            operation: query.operation_id.map(|id| id.0),
+            session: query.session_id.map(|id| id.0),
         }
     }
 }

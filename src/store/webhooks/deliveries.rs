@@ -12,7 +12,7 @@ use super::super::sql::Sql;
 use super::super::{Error, Store};
 use crate::domain::access::Tenancy;
 use crate::domain::event::EventType;
-use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, OperationId};
 use crate::domain::webhook::exchange::{Exchange, TlsVersion};
 use crate::domain::webhook::rules::Wait;
 use crate::domain::webhook::{Attempt, AttemptError, Delivery, DeliveryState};
@@ -26,6 +26,32 @@ pub struct DeliveryFilter {
     pub states: Vec<DeliveryState>,
     /// The event types to receive.
     pub event_types: Vec<EventType>,
+    /// What their events are about: this operation, its failover session included.
+    pub operation: Option<OperationId>,
+    /// What their events are about: this failover session.
+    pub session: Option<EmId>,
+}
+
+impl DeliveryFilter {
+    /// Narrows a statement to the deliveries of events about one thing, by the indexes of events.
+    fn confine_about(&self, sql: &mut Sql) {
+        if let Some(session) = &self.session {
+            sql.confine()
+                .push(" and event_id in (select id from events where session_key = ")
+                .bind(session.key())
+                .push(")");
+        }
+        if let Some(operation) = &self.operation {
+            sql.confine()
+                .push(" and event_id in (select id from events where operation_id = ")
+                .bind(operation.to_string())
+                .push(
+                    " union select e.id from operations o join events e on e.session_key = o.session_key where o.id = ",
+                )
+                .bind(operation.to_string())
+                .push(")");
+        }
+    }
 }
 
 const COLUMNS: &str = "id, endpoint_id, operation_id, event_id, event_type, state, due_at, blocked, urgent, created_at, \
@@ -96,6 +122,7 @@ impl Store {
             let types = filter.event_types.iter().map(|kind| kind.as_str().to_owned());
             sql.and_one_of("event_type", types);
             sql.and_delivery_seen_by(tenancy)?;
+            filter.confine_about(&mut sql);
             page.confine(&mut sql);
             let (items, rows) = self.with_attempts(sql).await?;
             if !page.add(items, &rows)? {

@@ -1,4 +1,5 @@
 //! The operators' console as a browser meets it (docs/behaviour.md#console): its files, its logins, and the API by its cookie.
 
+mod board;
 mod serving;
 mod sessions;

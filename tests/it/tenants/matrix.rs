@@ -62,6 +62,7 @@ const ROWS: &[(&str, About)] = &[
     ("getReadiness", About::Open),
     ("getIndex", About::Caller),
     ("getMe", About::Caller),
+    ("getSystem", About::Caller),
     ("listEventTypes", About::Page),
     ("listCloudFailoverPlans", About::List),
     ("getCloudFailoverPlan", About::Plan),

@@ -1,0 +1,78 @@
+//! What the console has to show when the demo stays up: a test that failed, one that passed, one that runs, and a start that waits
+//! for approval. All of it is asked for through the API, by a caller who is not the one that the demo's token names.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::Options;
+use super::because;
+use super::client::Client;
+use super::stage::Stage;
+use crate::cli::Failure;
+
+/// How long the test takes that runs while somebody looks.
+const RUNNING: Duration = Duration::from_mins(30);
+/// How long what ends may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Fills the gateway.
+pub async fn fill(options: &Options, stage: &Stage) -> Result<(), Failure> {
+    let portal = &stage.portal;
+    let plans = portal.plans().await?;
+    let mut others = plans.iter().filter(|id| !id.eq_ignore_ascii_case(super::PLAN));
+    let mut next = || {
+        others
+            .next()
+            .ok_or_else(|| Failure::new("the simulator has too few plans"))
+    };
+    let failing = next()?;
+    let message = "Unable to power on the virtual machine: not enough memory on the host";
+    let wish = json!({"planId": failing, "result": "failed", "failureMessage": message, "seconds": 4.0 * options.speed()});
+    outcome(stage, wish).await?;
+    let passing = next()?;
+    outcome(
+        stage,
+        json!({"planId": passing, "seconds": 3.0 * options.speed()}),
+    )
+    .await?;
+    let running = next()?;
+    outcome(
+        stage,
+        json!({"planId": running, "seconds": RUNNING.as_secs_f64() * options.speed()}),
+    )
+    .await?;
+    portal
+        .start_plan(next()?, "Site outage: the customer asked by phone")
+        .await?;
+    for plan in [failing, passing] {
+        let (_, operation) = portal.test_plan(plan).await?;
+        ended(portal, &operation.id).await?;
+    }
+    portal.test_plan(running).await?;
+    Ok(())
+}
+
+async fn ended(client: &Client, operation: &str) -> Result<(), Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    while client.operation(operation).await?.state != "finished" {
+        if Instant::now() >= deadline {
+            return Err(Failure::new("a failover of the exhibition did not end"));
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+/// Tells the simulator how failovers of a plan are to be from now on.
+async fn outcome(stage: &Stage, wish: Value) -> Result<(), Failure> {
+    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+    let http = http.map_err(because("cannot make an HTTP client"))?;
+    let url = format!("{}/_sim/outcomes", stage.simulator_url);
+    let sent = http.post(url).body(wish.to_string()).send().await;
+    let answer = sent.and_then(reqwest::Response::error_for_status);
+    answer
+        .map(drop)
+        .map_err(because("the simulator refused an outcome"))
+}
