@@ -257,7 +257,7 @@ const tests = {
     const page = await context.newPage();
     await logIn(world, page);
     await page.getByText("answers").first().waitFor();
-    await sim(world, "faults", { kind: "reset", count: 100_000 });
+    await sim(world, "faults", { kind: "close", count: 100_000 });
     await page.getByText(/does not answer since/).waitFor();
     check(await page.getByRole("heading", { name: "Running" }).isVisible(), "the board is gone");
     await fetch(`${world.em.origin}/_sim/faults`, { method: "DELETE" });

@@ -78,7 +78,7 @@ await run(
   async (binary) => {
     const world = await makeWorld(binary, { history: 10 });
     const scene = await busyEvening(world);
-    pages = ["/", `/failovers/${scene.bad.id}`, "/plans", `/plans/cloud/${scene.other.id}`, "/approvals", "/deliveries", `/deliveries/${scene.delivery}`, "/endpoints", `/endpoints/${scene.endpoint}`, "/events", "/reports", "/audit", "/system"];
+    pages = ["/", `/failovers/${scene.bad.id}`, "/plans", `/plans/cloud/${scene.plans[0].id}`, "/approvals", "/deliveries", `/deliveries/${scene.delivery}`, "/endpoints", `/endpoints/${scene.endpoint}`, "/events", "/reports", "/audit", "/system"];
     return world;
   },
   tests,

@@ -22,7 +22,7 @@ const shown = (scene) => [
   ["failover", `/failovers/${scene.bad.id}`, {}],
   ["failover-dark", `/failovers/${scene.running.id}`, { dark: true }],
   ["plans", "/plans", {}],
-  ["start", `/plans/cloud/${scene.other.id}`, { open: "Start the real failover…" }],
+  ["start", `/plans/cloud/${scene.plans[0].id}`, { open: "Start the real failover…" }],
   ["approvals", `/approvals/${scene.waiting.id}`, {}],
 ];
 const every = (scene) =>
@@ -43,7 +43,7 @@ const every = (scene) =>
     ["reports", "/reports"],
     ["audit", "/audit"],
     ["system", "/system"],
-    ["start", `/plans/cloud/${scene.other.id}`, "Start the real failover…"],
+    ["start", `/plans/cloud/${scene.plans[0].id}`, "Start the real failover…"],
   ].flatMap(([name, page, open]) => [{}, { dark: true }, { phone: true }].map((dress) => [`${name}${dress.dark ? "-dark" : dress.phone ? "-phone" : ""}`, page, { ...dress, open }]));
 
 let world;

@@ -39,14 +39,15 @@ export function Board() {
   const { system } = useCell(health);
   const total = running.data ? Math.max(running.data.items.length, (running.data.page.total ?? 1) > 1 ? (system?.counts.runningSessions ?? 0) : 0) : null;
   const ended = useLoad(`/api/v1/failover-sessions?state=stopped&startedAfter=${since}&sortDesc=endedAt&pageSize=50`, { patch: endedAfter });
-  const failed = useLoad(`/api/v1/failover-sessions?state=stopped&result=failed&startedAfter=${since}&sortDesc=endedAt&pageSize=50`, {
+  // Failures are on the page that is loaded anyway, unless more ended than one page holds.
+  const failed = useLoad(ended.data?.page.next ? `/api/v1/failover-sessions?state=stopped&result=failed&startedAfter=${since}&sortDesc=endedAt&pageSize=50` : null, {
     patch: (list, event) => (event.data.session?.result === "failed" ? endedAfter(list, event) : list),
   });
+  const both = failedFirst([...new Map([...(ended.data?.items ?? []), ...(failed.data?.items ?? [])].map((/** @type {Session} */ session) => [session.id, session])).values()]);
   const operations = useLoad(may("operations:read") === "no" ? null : OPEN, { patch: openAfter });
   const askedBy = new Map((operations.data?.items ?? []).map((/** @type {Operation} */ { id, requestedBy }) => [id, requestedBy]));
   const submitted = (operations.data?.items ?? []).filter((/** @type {Operation} */ one) => ["submitting", "running"].includes(one.state) && !one.session && one.kind === "failover");
-  const needs = useNeeds(operations.data?.items ?? [], failed.data?.items ?? []);
-  const both = failedFirst([...(failed.data?.items ?? []), ...(ended.data?.items ?? []).filter((/** @type {Session} */ { result }) => result !== "failed")]);
+  const needs = useNeeds(operations.data?.items ?? [], both.filter(({ result }) => result === "failed"));
   useEffect(() => badge(total, needs.length), [total, needs.length]);
 
   /** @type {Column<Session>[]} */

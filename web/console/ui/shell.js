@@ -6,15 +6,15 @@ import { freshness, QUIET } from "../lib/live.js";
 import { go, route } from "../lib/route.js";
 import { Dialog, Trouble, useSend } from "./parts.js";
 
-const THEMES = ["system", "light", "dark"];
+const THEMES = ["auto", "light", "dark"];
 
 function useTheme() {
-  const [theme, setTheme] = useState(() => localStorage.getItem("emgate-theme") ?? "system");
+  const [theme, setTheme] = useState(() => localStorage.getItem("emgate-theme") ?? "auto");
   useEffect(() => {
     document.documentElement.dataset.theme = theme;
     localStorage.setItem("emgate-theme", theme);
   }, [theme]);
-  return { theme, next: () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system") };
+  return { theme, next: () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "auto") };
 }
 
 /** @param {{children: any}} props */
@@ -39,7 +39,7 @@ export function Shell({ children }) {
       <span class="side">
         <${Fresh} />
         ${me.subject && html`<span class="who" title=${me.tenant ? `confined to ${me.tenant}` : null}>${me.subject}</span>`}
-        <button type="button" class="plain" onClick=${next} aria-label=${`Colours: ${theme}`}>${theme === "system" ? "auto" : theme}</button>
+        <button type="button" class="plain" onClick=${next} aria-label=${`Colours: ${theme}`}>${theme}</button>
         <button type="button" class="plain" onClick=${() => setHelp(true)} aria-label="Keys">?</button>
         ${me.state === "in" && html`<button type="button" class="plain" onClick=${logOut}>Log out</button>`}
       </span>
