@@ -3,7 +3,7 @@
 //! It is 32 random bytes. The store keeps their SHA-256 with the token, sealed, so that any replica takes them, that a token of
 //! any length fits, and that an end counts everywhere at once: each request asks the store.
 
-use std::hash::Hash;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -11,13 +11,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::audit::Told;
 use super::tickets::{LENGTH, digest, random_text};
 use super::{App, Error, OpContext};
+use crate::clock::later;
 use crate::domain::audit::AuditAction;
-use crate::store::console::NewConsoleSession;
+use crate::store::console::{NewConsoleLogin, NewConsoleSession};
 
 /// The path that rows of the audit log name.
 const PATH: &str = "/console/session";
 /// Sessions of one subject at a time; one more ends the oldest.
 const MOST: i64 = 20;
+/// How long a login at an identity provider may take.
+pub const LOGIN_LASTS: Duration = Duration::from_mins(10);
+/// Logins that may be on their way at a time; one more gives up the oldest.
+const MOST_LOGINS: i64 = 1000;
 
 /// A session of the console by the digest of what the browser holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,6 +34,15 @@ impl ConsoleKey {
     pub fn of(text: &str) -> Option<Self> {
         (text.len() == LENGTH).then(|| Self(digest(text)))
     }
+}
+
+/// A login that was just begun.
+#[derive(Debug)]
+pub struct NewLogin {
+    /// What names it there and back.
+    pub state: SecretString,
+    /// What the browser holds that began it.
+    pub browser: SecretString,
 }
 
 impl App {
@@ -93,6 +107,54 @@ impl App {
     /// [`Error::Store`].
     pub async fn console_token(&self, key: &ConsoleKey) -> Result<Option<SecretString>, Error> {
         Ok(self.store.console_token(&key.0, self.now()).await?)
+    }
+
+    /// Begins a login at an identity provider, which is ended with `secrets`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn begin_console_login(&self, secrets: &SecretString) -> Result<NewLogin, Error> {
+        let clock = self.clock.as_ref();
+        let new = NewLogin {
+            state: random_text(clock),
+            browser: random_text(clock),
+        };
+        let mut tx = self.store.begin().await?;
+        let kept = NewConsoleLogin {
+            hash: &digest(new.state.expose_secret()),
+            browser: &digest(new.browser.expose_secret()),
+            secrets,
+            expires_at: later(self.now(), LOGIN_LASTS),
+        };
+        tx.add_console_login(&kept, MOST_LOGINS).await?;
+        tx.commit().await?;
+        Ok(new)
+    }
+
+    /// What the login of this state is ended with, if this browser began it. It counts once, whoever asks.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn take_console_login(
+        &self,
+        state: &str,
+        browser: &str,
+    ) -> Result<Option<SecretString>, Error> {
+        if state.len() != LENGTH {
+            return Ok(None);
+        }
+        let mut tx = self.store.begin().await?;
+        let taken = tx
+            .take_console_login(&digest(state), &digest(browser), self.now())
+            .await?;
+        tx.commit().await?;
+        Ok(taken)
+    }
+
+    /// A text that nobody guesses.
+    #[must_use]
+    pub fn random_text(&self) -> String {
+        random_text(self.clock.as_ref()).expose_secret().to_owned()
     }
 
     fn now(&self) -> Timestamp {

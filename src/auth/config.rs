@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
+use secrecy::SecretString;
 use url::{Host, Url};
 
 pub use super::keys::{Key, KeyError, public_key_algorithm};
@@ -31,6 +32,23 @@ pub struct AuthConfig {
     pub tickets: bool,
     /// Callers that cannot say in a header what they prefer.
     pub clients: Vec<ClientConfig>,
+    /// `[console.oidc]`: where people log in to the console.
+    pub login: Option<LoginConfig>,
+}
+
+/// `[console.oidc]`: one of the issuers, where people log in.
+#[derive(Clone, Debug)]
+pub struct LoginConfig {
+    /// The `iss` of its tokens, which is that of one of the issuers.
+    pub issuer: String,
+    /// What the gateway is called there.
+    pub client_id: String,
+    /// What it shows that it is the gateway; none for a public client.
+    pub client_secret: Option<SecretString>,
+    /// The scopes that are asked for, separated by spaces.
+    pub scopes: String,
+    /// What people call it.
+    pub name: Option<String>,
 }
 
 /// `[[auth.clients]]`: what a caller prefers that cannot say so.
@@ -77,6 +95,7 @@ impl Default for AuthConfig {
             issuers: Vec::new(),
             tickets: false,
             clients: Vec::new(),
+            login: None,
         }
     }
 }

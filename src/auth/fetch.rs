@@ -18,7 +18,7 @@ use crate::json;
 /// How long fetching may take, discovery included.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest document that is read, in bytes.
-const LARGEST: usize = 1024 * 1024;
+pub(super) const LARGEST: usize = 1024 * 1024;
 /// Most redirects that are followed, each within one origin.
 const MOST_REDIRECTS: usize = 3;
 /// How long a set counts as fresh: unless it says, at least and at most.
@@ -86,6 +86,25 @@ pub(super) struct Fetched {
     pub fresh_for: Duration,
 }
 
+/// A client for what an issuer serves.
+pub(super) fn client(config: &IssuerConfig, redirects: Policy) -> Result<reqwest::Client, SetupError> {
+    let certificates = reqwest::Certificate::from_pem_bundle(config.ca_pem.as_deref().unwrap_or_default());
+    let client = certificates.and_then(|certificates| {
+        reqwest::Client::builder()
+            .tls_certs_merge(certificates)
+            .timeout(TIMEOUT)
+            .redirect(redirects)
+            .referer(false)
+            .no_proxy()
+            .user_agent(concat!("emgate/", env!("CARGO_PKG_VERSION")))
+            .build()
+    });
+    client.map_err(|source| SetupError {
+        issuer: config.issuer.clone(),
+        source,
+    })
+}
+
 /// Asks one provider.
 pub(super) struct Fetcher {
     client: reqwest::Client,
@@ -96,23 +115,8 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     pub fn new(config: &IssuerConfig, clock: SharedClock) -> Result<Self, SetupError> {
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(config.ca_pem.as_deref().unwrap_or_default());
-        let client = certificates.and_then(|certificates| {
-            reqwest::Client::builder()
-                .tls_certs_merge(certificates)
-                .timeout(TIMEOUT)
-                .redirect(Policy::custom(within_the_origin))
-                .referer(false)
-                .no_proxy()
-                .user_agent(concat!("emgate/", env!("CARGO_PKG_VERSION")))
-                .build()
-        });
         Ok(Self {
-            client: client.map_err(|source| SetupError {
-                issuer: config.issuer.clone(),
-                source,
-            })?,
+            client: client(config, Policy::custom(within_the_origin))?,
             clock,
             issuer: config.issuer.clone(),
             source: config.keys.clone(),
@@ -130,11 +134,8 @@ impl Fetcher {
         match &self.source {
             KeySource::KeySet(url) => self.get(url).await,
             KeySource::Discovery(discovery_url) => {
-                let discovery = self.get(discovery_url).await?.document;
+                let discovery = self.discovered(discovery_url).await?;
                 let text = |name: &str| discovery.get(name).and_then(Value::as_str);
-                if text("issuer") != Some(&self.issuer) {
-                    return Err(FetchError::OtherIssuer);
-                }
                 let url = text("jwks_uri").ok_or_else(|| FetchError::KeySetUrl("is missing".to_owned()))?;
                 let key_set = provider_url(url).map_err(FetchError::KeySetUrl)?;
                 // This machine is no place that a provider elsewhere may send the gateway to.
@@ -144,6 +145,16 @@ impl Fetcher {
                 self.get(&key_set).await
             }
         }
+    }
+
+    /// The discovery document, which has to be of the issuer.
+    pub(super) async fn discovered(&self, url: &Url) -> Result<Value, FetchError> {
+        let discovery = self.get(url).await?.document;
+        let issuer = discovery.get("issuer").and_then(Value::as_str);
+        if issuer != Some(&self.issuer) {
+            return Err(FetchError::OtherIssuer);
+        }
+        Ok(discovery)
     }
 
     async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {

@@ -12,6 +12,7 @@ mod issuer;
 mod jws;
 mod key_set;
 mod keys;
+pub mod login;
 mod probe;
 mod refusal;
 mod rules;

@@ -57,6 +57,9 @@ pub enum Refusal {
     /// The claim that names the caller is there and is no text.
     #[error("the claim that names the caller is not text")]
     UnreadableSubject,
+    /// The nonce of an ID token is not that of the login (OpenID Connect Core section 3.1.3.7).
+    #[error("the ID token was issued for another login")]
+    OtherLogin,
     /// `iss` is another.
     #[error("the token comes from another issuer")]
     OtherIssuer,
@@ -98,6 +101,7 @@ impl Refusal {
                 "compare the clocks of issuer and gateway, which may differ by auth.leeway"
             }
             Self::UnreadableSubject => "name a claim that is text in subject_claim",
+            Self::OtherLogin => "log in again",
             Self::OtherIssuer => "use a token of an issuer that is configured (auth.issuers, auth.issuer)",
             Self::OtherAudience => {
                 "request the token for the gateway's audience, or add the token's to the audience of its issuer"

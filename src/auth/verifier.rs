@@ -8,9 +8,10 @@ use jsonwebtoken::Algorithm;
 
 use super::claims::Claims;
 use super::config::{Asynchrony, AuthConfig, Grants};
-use super::fetch::SetupError;
+use super::fetch::{Fetcher, SetupError};
 use super::issuer::{Issuer, KeyRefresh};
 use super::jws::Jws;
+use super::login::Login;
 use super::refusal::Refusal;
 use super::verified::{Fingerprint, Verified, VerifiedTokens};
 use crate::clock::SharedClock;
@@ -25,6 +26,7 @@ pub struct Verifier {
     grants: Grants,
     issuers: Vec<Arc<Issuer>>,
     verified: VerifiedTokens,
+    login: Option<Login>,
     clock: SharedClock,
 }
 
@@ -36,12 +38,21 @@ impl Verifier {
     pub fn new(config: &AuthConfig, clock: SharedClock) -> Result<Self, SetupError> {
         let issuers = config.issuers.iter();
         let issuers = issuers.map(|issuer| Issuer::new(issuer, clock.clone()).map(Arc::new));
+        let issuers: Vec<Arc<Issuer>> = issuers.collect::<Result<_, _>>()?;
+        let login = config.login.as_ref().and_then(|login| {
+            let issuer = issuers
+                .iter()
+                .find(|issuer| issuer.config.issuer == login.issuer)?;
+            let fetcher = Fetcher::new(&issuer.config, clock.clone());
+            Some(fetcher.and_then(|fetcher| Login::new(login, issuer, fetcher)))
+        });
         Ok(Self {
+            login: login.transpose()?,
             grants: Grants {
                 tenant_claim: config.tenant_claim.clone(),
                 ..Grants::default()
             },
-            issuers: issuers.collect::<Result<_, _>>()?,
+            issuers,
             config: config.clone(),
             verified: VerifiedTokens::new(),
             clock,
@@ -70,6 +81,38 @@ impl Verifier {
         let caller = verified.caller.clone();
         self.verified.remember(fingerprint, verified);
         Ok(caller)
+    }
+
+    /// Where people log in to the console.
+    #[must_use]
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
+    }
+
+    /// Whether an ID token says who has just logged in: signed by the provider where people log in, meant for the gateway as its
+    /// client, in its time, and for this login (OpenID Connect Core section 3.1.3.7).
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub async fn identity(&self, token: &str, nonce: &str) -> Result<(), Refusal> {
+        let login = self.login.as_ref().ok_or(Refusal::OtherIssuer)?;
+        let signed = self.signed(token).await?;
+        let of_provider =
+            matches!(signed.by, SignedBy::Issuer { issuer, .. } if issuer.config.issuer == login.issuer());
+        if !of_provider || signed.claims.text("iss") != Some(login.issuer()) {
+            return Err(Refusal::OtherIssuer);
+        }
+        if !signed.claims.is_for(&[login.client_id().to_owned()]) {
+            return Err(Refusal::OtherAudience);
+        }
+        signed
+            .claims
+            .times()?
+            .check(self.clock.now(), self.config.leeway)?;
+        if signed.claims.text("nonce") != Some(nonce) {
+            return Err(Refusal::OtherLogin);
+        }
+        Ok(())
     }
 
     /// How old the keys are that each issuer's tokens are verified with; those are missing whose keys are not known.

@@ -28,6 +28,7 @@ pub(super) fn read(mut s: Section<'_>) -> AuthConfig {
         tickets: s.boolean("tickets", default.tickets),
         clients: s.sections("clients").into_iter().filter_map(client).collect(),
         issuer: own,
+        login: default.login,
     };
     let mut subjects = BTreeSet::new();
     for (at, client) in config.clients.iter().enumerate() {

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     app::config::{Objectives, Reports},
+    auth::config::{AuthConfig, KeySource, LoginConfig},
     http::config::{Config as Server, Console, Limits, TlsConfig},
     store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
@@ -39,9 +40,9 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
     let mut root = Section::root(table, report);
     let mut server = server(root.section("server"));
     server.limits = limits(root.section("limits"));
-    server.console = console(root.section("console"));
     let upstream = upstream(root.section("upstream"));
-    let auth = auth::read(root.section("auth"));
+    let mut auth = auth::read(root.section("auth"));
+    (server.console, auth.login) = console(root.section("console"), &auth);
     let store = store(root.section("store"));
     let retention = retention(root.section("retention"));
     let watch = watch(root.section("watch"));
@@ -138,13 +139,54 @@ fn limits(mut s: Section<'_>) -> Limits {
     limits
 }
 
-fn console(mut s: Section<'_>) -> Console {
+fn console(mut s: Section<'_>, auth: &AuthConfig) -> (Console, Option<LoginConfig>) {
     let default = Console::default();
     let console = Console {
         enabled: s.boolean("enabled", default.enabled),
     };
+    let login = login(s.has("oidc"), s.section("oidc"), auth);
     s.finish();
-    console
+    (console, login)
+}
+
+/// Where people log in to the console: at an issuer whose tokens are accepted and which says where.
+fn login(given: bool, mut s: Section<'_>, auth: &AuthConfig) -> Option<LoginConfig> {
+    let (issuer, client_id) = (s.text("issuer"), s.text("client_id"));
+    let client_secret = s.secret("client_secret", "client_secret_file");
+    let scopes = s.text("scopes").unwrap_or_else(|| "openid".to_owned());
+    let name = s.text("name");
+    let mut login = None;
+    if given {
+        let issuer = s.required("issuer", issuer);
+        let client_id = s.required("client_id", client_id);
+        if let Some(issuer) = &issuer {
+            match auth.issuers.iter().find(|known| known.issuer == *issuer) {
+                None => s.fault(
+                    "issuer",
+                    &format!("`{issuer}` is not the issuer of an `[[auth.issuers]]`"),
+                ),
+                Some(known) if matches!(known.keys, KeySource::KeySet(_)) => {
+                    s.fault(
+                        "issuer",
+                        "has a jwks_url; people log in where a discovery document says",
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        if !scopes.split(' ').any(|scope| scope == "openid") {
+            s.fault("scopes", "lacks `openid`");
+        }
+        login = issuer.zip(client_id).map(|(issuer, client_id)| LoginConfig {
+            issuer,
+            client_id,
+            client_secret,
+            scopes,
+            name,
+        });
+    }
+    s.finish();
+    login
 }
 
 fn upstream(mut s: Section<'_>) -> Option<Upstream> {

@@ -33,15 +33,17 @@ pub struct Named {
     pub name: String,
 }
 
-/// A list of things with ids.
+/// A list of plans.
 #[derive(Debug, Deserialize)]
 struct Listed {
-    items: Vec<Identified>,
+    items: Vec<Plan>,
 }
 
+/// A plan, as far as the demo reads it.
 #[derive(Debug, Deserialize)]
-struct Identified {
-    id: String,
+pub struct Plan {
+    pub id: String,
+    pub tenant: Option<Named>,
 }
 
 /// Why an operation failed.
@@ -130,11 +132,11 @@ impl Client {
             .await
     }
 
-    /// The ids of all cloud failover plans, in the order of their names.
-    pub async fn plans(&self) -> Result<Vec<String>, Failure> {
+    /// All cloud failover plans, in the order of their names.
+    pub async fn plans(&self) -> Result<Vec<Plan>, Failure> {
         let path = "/cloud-failover-plans?pageSize=100&sortAsc=name";
         let (_, list): (_, Listed) = self.call(Method::GET, path, None).await?;
-        Ok(list.items.into_iter().map(|plan| plan.id).collect())
+        Ok(list.items)
     }
 
     /// Starts a cloud failover plan, for a reason.

@@ -8,10 +8,12 @@ use tokio::time::{Instant, sleep};
 
 use super::Options;
 use super::because;
-use super::client::Client;
+use super::client::{Client, Plan};
 use super::stage::Stage;
 use crate::cli::Failure;
 
+/// The tenant whose starts wait for approval (`stage`).
+pub const HELD_BACK: &str = "Nordwind Klinik";
 /// How long the test takes that runs while somebody looks.
 const RUNNING: Duration = Duration::from_mins(30);
 /// How long what ends may take.
@@ -21,7 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn fill(options: &Options, stage: &Stage) -> Result<(), Failure> {
     let portal = &stage.portal;
     let plans = portal.plans().await?;
-    let mut others = plans.iter().filter(|id| !id.eq_ignore_ascii_case(super::PLAN));
+    let is_held_back = |plan: &&Plan| {
+        plan.tenant
+            .as_ref()
+            .is_some_and(|tenant| tenant.name == HELD_BACK)
+    };
+    let waiting = plans.iter().find(is_held_back);
+    let waiting = waiting.ok_or_else(|| Failure::new("the simulator has no plan of the tenant"))?;
+    let taken = [super::PLAN, waiting.id.as_str()];
+    let others = plans.iter().map(|plan| plan.id.as_str());
+    let mut others = others.filter(|id| !taken.iter().any(|taken| id.eq_ignore_ascii_case(taken)));
     let mut next = || {
         others
             .next()
@@ -44,7 +55,7 @@ pub async fn fill(options: &Options, stage: &Stage) -> Result<(), Failure> {
     )
     .await?;
     portal
-        .start_plan(next()?, "Site outage: the customer asked by phone")
+        .start_plan(&waiting.id, "Site outage: the customer asked by phone")
         .await?;
     for plan in [failing, passing] {
         let (_, operation) = portal.test_plan(plan).await?;

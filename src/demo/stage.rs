@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client::Client;
+use super::exhibit::HELD_BACK;
 use super::receiver::{self, Inbox};
 use super::{Options, because};
 use crate::bootstrap::Gateway;
@@ -26,9 +27,6 @@ use crate::sim::{self, Simulator};
 const SCOPES: &str = "plans:read plans:test plans:start plans:undo plans:write sessions:read operations:read \
     operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read plans:approve \
     reports:read reports:write tenants:all";
-/// What makes a start wait for approval, where somebody is there to approve.
-const POLICY: &str = "[[policies]]\nname = \"production\"\napprovals = 1\nreason_required = true\n\
-    [policies.match]\naction = \"start\"\n";
 /// How long the token is good.
 const TOKEN_SECONDS: u64 = 12 * 3600;
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -146,7 +144,13 @@ fn config(options: &Options, folder: &Path, em: &str, secret: &str) -> Result<Co
         json!(secret),
         json!(database),
     );
-    let text = if options.keep { text + POLICY } else { text };
+    // Where somebody is there to approve, the starts of one tenant wait for it.
+    let policy = format!(
+        "[[policies]]\nname = \"production\"\napprovals = 1\nreason_required = true\n\
+         [policies.match]\naction = \"start\"\ntenant = {}\n",
+        json!(HELD_BACK)
+    );
+    let text = if options.keep { text + &policy } else { text };
     config::parse(&text, std::iter::empty::<(String, String)>())
         .map_err(because("the demo's own configuration is wrong"))
 }

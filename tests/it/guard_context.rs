@@ -11,6 +11,8 @@ const WITHOUT_CALLER: &[&str] = &[
     "use_operation_ticket",
     "use_stream_ticket",
     "console_token",
+    "begin_console_login",
+    "take_console_login",
 ];
 
 /// The name and the parameters after `&self` of each public async method in a source.

@@ -4,6 +4,7 @@
 //! OpenAPI document, which is for programs. Tests: `tests/it/console`.
 
 mod files;
+mod login;
 mod origin;
 mod pages;
 pub(super) mod session;
@@ -28,6 +29,9 @@ pub(super) fn routes() -> Router<HttpState> {
     Router::new()
         .route("/console", get(with_slash))
         .route("/console/", get(page))
+        .route("/console/login", get(login::begin))
+        .route("/console/login-options", get(login::options))
+        .route("/console/callback", get(login::end))
         .route(
             session::PATH,
             get(session::who).post(session::log_in).delete(session::log_out),

@@ -35,6 +35,20 @@ pub(super) fn site(state: &HttpState, uri: &Uri, headers: &HeaderMap) -> Site {
     }
 }
 
+/// Where browsers reach the gateway, without a slash at its end; none where they would not send its cookie there.
+pub(super) fn own_address(state: &HttpState, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    if let Some(public) = state.links().base() {
+        let url = Url::parse(public).ok()?;
+        let is_safe = url.scheme() == "https" || url.host_str().is_some_and(is_loopback);
+        return is_safe.then(|| public.to_owned());
+    }
+    let host = host(uri, headers)?;
+    match state.config().tls {
+        Some(_) => Some(format!("https://{host}")),
+        None => is_loopback(host).then(|| format!("http://{host}")),
+    }
+}
+
 /// The host that a request is for.
 fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok());

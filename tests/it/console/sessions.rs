@@ -30,6 +30,15 @@ impl Browser {
         Self::of(test, &answer)
     }
 
+    /// One that has this cookie.
+    pub fn with(test: &TestGateway, cookie: &str) -> Self {
+        Self {
+            client: test.stranger(),
+            origin: format!("http://{}", test.addr()),
+            cookie: cookie.to_owned(),
+        }
+    }
+
     /// The browser that got this answer.
     pub fn of(test: &TestGateway, answer: &Answer) -> Self {
         let set = answer.header("set-cookie");
