@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the console's files without a browser: their types against our OpenAPI document, the vendored libraries, the size.
+# Checks the console's files without a browser: their types against our OpenAPI document, and the vendored libraries.
 #
 #   scripts/console.sh
 #
@@ -29,4 +29,3 @@ cat >"$work/tsconfig.json" <<JSON
 }
 JSON
 "$bin/tsc" -p "$work/tsconfig.json"
-node tests/browser/console/size.mjs

@@ -4,8 +4,11 @@
 //
 // Each test is a promise; NAME picks those that hold it.
 
+import { readdirSync } from "node:fs";
+import { get } from "node:http";
+import { join } from "node:path";
 import { busyEvening } from "./console/scenes.mjs";
-import { api, check, clean, kill, LIMIT, logIn, makeContext, makeWorld, plansOf, run, sim, startGateway, tested, token, until } from "./console/world.mjs";
+import { api, check, clean, kill, LIMIT, logIn, makeContext, makeWorld, root, run, sim, startGateway, tested, token, until } from "./console/world.mjs";
 
 const HOSTILE = '<img src=x onerror="window.x=1"><script>window.x=1</script>';
 let scene;
@@ -23,7 +26,30 @@ async function tabTo(page, name, key = "Tab") {
   throw new Error(`the keyboard does not reach "${name}"`);
 }
 
+/** What a file weighs on the line, as the gateway compresses it. */
+const weight = (url) =>
+  new Promise((found, failed) => {
+    get(url, { headers: { "accept-encoding": "gzip" } }, (answer) => {
+      check(answer.statusCode === 200 && answer.headers["content-encoding"] === "gzip", `${url}: ${answer.statusCode}, ${answer.headers["content-encoding"]}`);
+      let bytes = 0;
+      answer.on("data", (chunk) => (bytes += chunk.length)).on("end", () => found(bytes));
+    }).on("error", failed);
+  });
+
 const tests = {
+  async "all files are within the budget"(world) {
+    const page = await (await fetch(`${world.origin}/console/`)).text();
+    const base = /\/console\/v-[^/]+\//.exec(page)[0];
+    const folder = join(root, "web/console");
+    const files = readdirSync(folder, { recursive: true }).map(String).filter((name) => /\.(js|css)$/.test(name));
+    const sizes = await Promise.all(files.map(async (name) => [name, await weight(`${world.origin}${base}${name}`)]));
+    const sum = (pattern) => sizes.reduce((all, [name, bytes]) => all + (pattern.test(name) ? bytes : 0), 0);
+    const [script, style, html] = [sum(/js$/), sum(/css$/), await weight(`${world.origin}/console/`)];
+    check(script + style + html <= 60 * 1024, `${script + style + html} bytes`);
+    check(style <= 10 * 1024, `style: ${style} bytes`);
+    return `${files.length} files: script ${script}, style ${style}, page ${html} bytes`;
+  },
+
   async "an operator tests a plan by keyboard alone, from login to report"(world) {
     const context = await makeContext(world);
     const page = await context.newPage();

@@ -46,7 +46,7 @@ const tests = {
     while (marks.length < 5) {
       const goal = begin + (EVENTS / 5) * (marks.length + 1);
       await until(`${goal} events`, async () => {
-        if ((await metric(world, /^emgate_failover_sessions_active\S* (\d+)/gm)) < 200) await start(world, 200, 2_000);
+        if ((await metric(world, /^emgate_failover_sessions_active\S* (\d+)/gm)) < 50) await start(world, 100, 500);
         return (await written(world)) >= goal;
       }, 1_800_000);
       marks.push(Math.round((await heap(session)).JSHeapUsedSize / MEGABYTE));
