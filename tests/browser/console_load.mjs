@@ -75,6 +75,7 @@ const tests = {
   },
 
   async "the first row comes soon on a slow line and machine"(world) {
+    await start(world, 5, FOREVER);
     const context = await makeContext(world);
     const page = await context.newPage();
     await logIn(world, page);

@@ -1,4 +1,4 @@
-// The console of emgate: finds the page of an address and draws it inside the shell. Pages are fetched when they are opened.
+// The console of emgate: finds the page of an address and draws it inside the shell. A page is fetched when it is opened first.
 
 import { recognise, who } from "./lib/api.js";
 import { html, render, useCell, useEffect, useState } from "./lib/base.js";
@@ -66,3 +66,5 @@ if (place) {
   render(html`<${App} />`, place);
 }
 recognise();
+// The other pages are fetched when there is time, so that they open while the gateway is away.
+addEventListener("load", () => setTimeout(() => Object.values(PAGES).forEach((open) => open().catch(() => {})), 3_000));

@@ -183,6 +183,7 @@ export function useLoad(link, rules = {}) {
     let over = false;
     let busy = false;
     let old = false;
+    let failed = false;
     /** @type {StreamEvent[]} */
     let meanwhile = [];
     /** @type {Timer} */
@@ -198,8 +199,10 @@ export function useLoad(link, rules = {}) {
       show((before) => ({ ...before, busy: true }));
       try {
         const data = await load(link);
+        failed = false;
         if (!over) show({ link, data: patched(data, meanwhile), problem: null, busy: false });
       } catch (error) {
+        failed = true;
         if (!over) show((before) => ({ link, data: before.link === link ? before.data : null, problem: asProblem(error), busy: false }));
       }
       busy = false;
@@ -214,6 +217,7 @@ export function useLoad(link, rules = {}) {
     read();
     const leave = [
       onReset(read),
+      freshness.watch(({ state }) => state === "live" && failed && read()),
       signedOut.watch((out) => !out && read()),
       onEvents((events) => {
         if (busy) meanwhile.push(...events);

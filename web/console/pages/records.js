@@ -105,7 +105,7 @@ export function Evidence({ operation, session, over }) {
     told(`Note added: ${text}`);
   };
   return html`<${Section} title="Evidence" actions=${operation && html`<span class="control"><${Act} scope="reports:write" onClick=${() => setOpen("check")}>Add a check…<//> <${Act} scope="reports:write" onClick=${() => setOpen("note")}>Add a note…<//></span>`}>
-    ${!over && html`<p class="empty">The report is made when the failover has ended. Checks and notes can be added now.</p>`}
+    ${!over && html`<p class="empty">The report is made when the failover has ended.${operation && " Checks and notes can be added now."}</p>`}
     ${over && may("reports:read") === "no" && html`<p class="why">Reading reports needs reports:read</p>`}
     <${Trouble} problem=${report.problem} retry=${report.reload} />
     ${data && html`<${Facts} of=${[

@@ -44,7 +44,7 @@ export function Health() {
   const due = since(system?.webhooks?.oldestDueAt) ?? 0;
   const skew = system?.em.clockAheadMs ?? 0;
   /** @type {[string, string, string][]} name, word, text; what was not told is not known */
-  const items = !system
+  const items = !system || silent
     ? []
     : [
         ["Enterprise Manager", system.em.reachable ? "ok" : "failed", system.em.reachable ? "answers" : `does not answer${system.em.since ? ` since ${age(since(system.em.since) ?? 0)}` : ""}`],
@@ -56,9 +56,9 @@ export function Health() {
         ...(system.replicas ? [/** @type {[string, string, string]} */ (["Replicas", "ok", String(system.replicas.length)])] : []),
       ];
   return html`<ul class="health" aria-label="Health">
-    ${silent && html`<li><${State} word="failed" label="The gateway does not answer" /></li>`}
+    ${silent && html`<li><${State} word="failed" label="The gateway does not answer. What is below is from before." /></li>`}
     ${!system && !silent && html`<li class="quiet">Asking the gateway how it is…</li>`}
-    ${items.map(([name, word, text]) => html`<li key=${name}><span class="quiet">${name}</span> <${State} word=${silent ? "unknown" : word} label=${text} /></li>`)}
+    ${items.map(([name, word, text]) => html`<li key=${name}><span class="quiet">${name}</span> <${State} word=${word} label=${text} /></li>`)}
   </ul>`;
 }
 
