@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides reports prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams store-copy model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser console-load console-pictures helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides reports prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams store-copy model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -53,10 +53,21 @@ $(BINARY): FORCE
 	cargo build --locked
 FORCE:
 
-browser: $(BINARY) ## The documentation page and a stream of events in a real browser
-	scripts/tools.sh browser
+browser: $(BINARY) ## The documentation page, a stream of events and the console in a real browser
+	scripts/tools.sh browser console
+	scripts/console.sh
 	node tests/browser/docs.mjs $(BINARY)
 	node tests/browser/streams.mjs $(BINARY)
+	node tests/browser/console.mjs $(BINARY)
+	node tests/browser/console_access.mjs $(BINARY)
+
+console-load: $(BINARY) ## The console under load: 2,000 running failovers, a slow line and machine, 100,000 events
+	scripts/tools.sh browser
+	node tests/browser/console_load.mjs $(BINARY)
+
+console-pictures: $(BINARY) ## The pictures of the console in docs/pictures
+	scripts/tools.sh browser
+	node tests/browser/console_pictures.mjs $(BINARY)
 
 helm: $(BINARY) ## Lint, render and validate the chart, and run its test pod's command
 	scripts/helm.sh $(BINARY)
@@ -136,7 +147,7 @@ model: ## Every order of steps of the at-most-once protocol, in small and larger
 	MODEL=large cargo test --locked --test model -- --nocapture
 
 prove: ## Every proof that takes longer than CI allows: chaos, streams, the model, fuzzing, generated requests, packages, benchmarks
-	@scripts/steps.sh chaos streams store-copy model fuzz api-fuzz prometheus-full packages bench
+	@scripts/steps.sh chaos streams store-copy console-load model fuzz api-fuzz prometheus-full packages bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo demo --fast

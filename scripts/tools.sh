@@ -109,6 +109,12 @@ browser() {
     have chromium || have chromium-browser || have google-chrome || apt_install chromium
 }
 
+# What judges whether the console's pages can be used by everybody.
+console() {
+    browser
+    npm_install console axe-core@4.14.1
+}
+
 # npm_install FOLDER PACKAGE@VERSION...: below .tools/FOLDER, once for each list of packages.
 npm_install() {
     local folder=$tools/$1 wanted
@@ -294,7 +300,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | image | zigbuild | nginx) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | console | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | image | zigbuild | nginx) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

@@ -18,7 +18,31 @@ macro_rules! files {
 pub(super) const INDEX: &str = "index.html";
 
 /// All files, in the order of their paths.
-pub(super) const FILES: &[File] = files!["index.html", "main.js", "style.css"];
+pub(super) const FILES: &[File] = files![
+    "index.html",
+    "lib/api.js",
+    "lib/base.js",
+    "lib/failovers.js",
+    "lib/hub.js",
+    "lib/live.js",
+    "lib/route.js",
+    "live-worker.js",
+    "main.js",
+    "pages/approvals.js",
+    "pages/board.js",
+    "pages/deliveries.js",
+    "pages/endpoints.js",
+    "pages/failover.js",
+    "pages/oversight.js",
+    "pages/plans.js",
+    "pages/records.js",
+    "style.css",
+    "ui/parts.js",
+    "ui/shell.js",
+    "vendor/hooks.js",
+    "vendor/htm.js",
+    "vendor/preact.js",
+];
 
 /// The media types of the files that are served, by the ends of their names. What ends otherwise (hashes, types for
 /// the check) is not served and not in the table.
