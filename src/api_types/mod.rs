@@ -16,7 +16,9 @@ pub mod page;
 pub mod plans;
 pub mod readiness;
 pub mod reports;
+pub mod schedules;
 pub mod sessions;
+pub mod test_events;
 pub mod webhooks;
 
 pub use moment::Moment;

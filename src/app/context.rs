@@ -3,12 +3,13 @@
 //! A verb cannot be called without it, so that everything is recorded and decided for a known caller. A verb leaves the
 //! operation in the slot as soon as its row may exist; from then on every answer names it, errors included.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::domain::access::{Caller, Tenancy};
+use crate::domain::access::{Caller, Principal, Tenancy};
 use crate::domain::id::OperationId;
 
 /// One request as the verbs see it.
@@ -22,6 +23,8 @@ pub struct OpContext {
     pub client: Option<IpAddr>,
     /// Holds the operation that the request becomes.
     pub operation: OperationSlot,
+    /// On whose behalf, where the caller is a schedule.
+    pub on_behalf_of: Option<Principal>,
 }
 
 impl OpContext {
@@ -29,6 +32,18 @@ impl OpContext {
     #[must_use]
     pub fn tenancy(&self) -> &Tenancy {
         &self.caller.tenancy
+    }
+
+    /// Whom policies judge: who set the schedule, where the caller is one.
+    pub(super) fn accountable(&self) -> Cow<'_, Caller> {
+        match &self.on_behalf_of {
+            Some(who) => Cow::Owned(Caller {
+                name: who.name.clone(),
+                issuer: who.issuer.clone(),
+                ..(*self.caller).clone()
+            }),
+            None => Cow::Borrowed(&*self.caller),
+        }
     }
 
     /// The same request as if its caller saw the things of `tenancy`.

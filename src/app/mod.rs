@@ -66,7 +66,7 @@ pub use crate::webhooks::formats::supported as supported_formats;
 pub use approval_clock::ApprovalClock;
 pub use context::{OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
-pub use evidence::Recorder;
+pub use evidence::{Recorder, Scheduler, SettingsKeeper};
 pub use page::LogPage;
 
 /// The most operations that are read at a time for waiting callers; fewer than the store's connections.
@@ -111,6 +111,8 @@ pub struct AppParts {
     pub messages: webhooks::Messages,
     /// What is wanted of plans without objectives of their own.
     pub objectives: Objectives,
+    /// What makes the pages of reports, in the place of the built-in template.
+    pub template: Option<config::ReportTemplate>,
 }
 
 /// What the verbs work with; clones share it.
@@ -128,6 +130,8 @@ pub struct App {
     health: crate::webhooks::DispatcherHealth,
     policies: Arc<Policies>,
     objectives: Arc<Objectives>,
+    settings: evidence::KnownSettings,
+    template: Arc<Option<config::ReportTemplate>>,
     limits: Limits,
     /// The last event that those see who see the same things, for each in which state of the store, and when that was read.
     positions: Arc<quick_cache::sync::Cache<Tenancy, streams::KnownPosition>>,
@@ -174,6 +178,8 @@ impl App {
             health: parts.health,
             policies: Arc::new(parts.policies),
             objectives: Arc::new(parts.objectives),
+            settings: evidence::KnownSettings::default(),
+            template: Arc::new(parts.template),
             limits,
             positions: Arc::new(quick_cache::sync::Cache::new(MOST_POSITIONS)),
         }

@@ -34,6 +34,13 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (20, "notes", include_str!("migrations/0020_notes.sql")),
     (21, "evidence", include_str!("migrations/0021_evidence.sql")),
     (22, "entries", include_str!("migrations/0022_entries.sql")),
+    (
+        23,
+        "open_attempts",
+        include_str!("migrations/0023_open_attempts.sql"),
+    ),
+    (24, "console", include_str!("migrations/0024_console.sql")),
+    (25, "schedules", include_str!("migrations/0025_schedules.sql")),
 ];
 
 /// Brings the tables up to date.

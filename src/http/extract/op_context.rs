@@ -26,6 +26,7 @@ impl FromRequestParts<HttpState> for OpContext {
             request_id: request.id().clone(),
             client: request.client(),
             operation: request.operation().clone(),
+            on_behalf_of: None,
         })
     }
 }

@@ -114,6 +114,7 @@ async fn readiness_reports_since_when_nothing_was_observed() {
             health: webhooks::DispatcherHealth::default(),
             policies: emgate::domain::policy::Policies::default(),
             objectives: emgate::domain::evidence::objectives::Objectives::default(),
+            template: None,
             messages: Messages::default(),
         },
         Limits {

@@ -52,6 +52,7 @@ impl Observatory {
             health: webhooks::DispatcherHealth::default(),
             policies: emgate::domain::policy::Policies::default(),
             objectives: emgate::domain::evidence::objectives::Objectives::default(),
+            template: None,
             messages: Messages::default(),
         };
         let limits = Limits {

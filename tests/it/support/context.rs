@@ -18,5 +18,6 @@ pub fn operator() -> OpContext {
         request_id: "a-request".into(),
         client: None,
         operation: OperationSlot::default(),
+        on_behalf_of: None,
     }
 }
