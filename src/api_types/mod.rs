@@ -14,6 +14,7 @@ pub mod objectives;
 pub mod operations;
 pub mod page;
 pub mod plans;
+pub mod purpose;
 pub mod readiness;
 pub mod reports;
 pub mod schedules;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Moment;
 use super::actions::Purpose;
-use super::reports::ReportPurpose;
+use super::purpose::ReportPurpose;
 use crate::domain::evidence::schedule::{LastRun, Schedule as DomainSchedule, SkipReason};
 
 /// When a plan is tested by itself, as it was set.

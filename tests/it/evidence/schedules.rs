@@ -9,6 +9,7 @@ use sqlx::Connection as _;
 
 use super::report_of;
 use crate::approvals::{approver, held_back};
+use crate::event_examples::expect_documented;
 use crate::support::postgres::database;
 use crate::support::world::{World, stats};
 use crate::support::{Client, PLAN, TestGateway, operation, plan};
@@ -60,7 +61,9 @@ async fn told(test: &TestGateway, kind: &str, count: usize) -> Vec<Value> {
         items.into_iter().filter(|event| event["type"] == kind).collect()
     };
     let log = test.until(EVENTS, |log| of_kind(log).len() >= count).await;
-    of_kind(&log)
+    let events = of_kind(&log);
+    events.iter().for_each(expect_documented);
+    events
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -466,7 +469,9 @@ async fn the_end_of_the_audit_log_is_told_once_a_day() {
             .find(|event| event["type"] == "audit.checkpoint")
     };
     let log = world.until(EVENTS, |log| checkpoint(log).is_some()).await;
-    let data = checkpoint(&log).expect("told")["data"].clone();
+    let event = checkpoint(&log).expect("told");
+    expect_documented(&event);
+    let data = event["data"].clone();
     let audit = world.get("/api/v1/audit?pageSize=100").await;
     let rows = audit["items"].as_array().expect("rows");
     let row = rows
