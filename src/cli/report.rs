@@ -50,9 +50,9 @@ pub struct Verify {
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// The key: a file with the answer of /.well-known/emgate/report-keys, or the public key in base64
-    #[arg(long, value_name = "FILE|KEY", conflicts_with = "server")]
+    #[arg(long, value_name = "FILE|KEY")]
     pub key: Option<String>,
-    /// The gateway to get the keys from, where no key is given
+    /// The gateway to get the keys from, where --key is not given
     #[arg(long, value_name = "URL", env = "EMGATE_SERVER")]
     pub server: Option<String>,
     /// Accept a text that was formatted anew, if its content is what was signed
