@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser console-load console-pictures helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides reports prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams store-copy model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser console-load console-pictures helm systemd manual packages portable openapi openapi-check sdk-check chat pictures guides reports reports-full prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams store-copy model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -103,12 +103,17 @@ chat: ## Messages for chats, judged by Slack's and Microsoft's own libraries
 pictures: ## Record the examples of docs/formats.md and draw its pictures anew
 	EMGATE_RECORD_EXAMPLES=1 cargo test --locked --quiet --lib formats::documentation
 	scripts/chat.sh pictures
+	cargo build --locked
+	scripts/reports.sh $(BINARY) --pictures
 
 guides: $(BINARY) ## The examples of docs/guides against a gateway: receivers, the official webhook libraries, automation platforms
 	scripts/guides.sh $(BINARY)
 
 reports: $(BINARY) ## Recovery reports: an independent verifier, 10,000 flipped bits, pages drawn and printed by a browser
 	scripts/reports.sh $(BINARY)
+
+reports-full: $(BINARY) ## The same with 10,000 random documents beside the canonical form of another library
+	scripts/reports.sh $(BINARY) --full
 
 prometheus: $(BINARY) ## Alerts, runbooks, dashboards: rule tests, and Debian's Prometheus before a gateway with faults
 	scripts/prometheus.sh $(BINARY)
@@ -147,7 +152,7 @@ model: ## Every order of steps of the at-most-once protocol, in small and larger
 	MODEL=large cargo test --locked --test model -- --nocapture
 
 prove: ## Every proof that takes longer than CI allows: chaos, streams, the model, fuzzing, generated requests, packages, benchmarks
-	@scripts/steps.sh chaos streams store-copy console-load model fuzz api-fuzz prometheus-full packages bench
+	@scripts/steps.sh chaos streams store-copy console-load model fuzz api-fuzz reports-full prometheus-full packages bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo demo --fast

@@ -148,6 +148,7 @@ pip_venv() {
 # An independent verifier of recovery reports, and what reads the printed ones.
 reports() {
     pip_venv reports-python rfc8785==0.1.4 cryptography==50.0.2 pypdf==7.1.1
+    npm_install reports-node axe-core@4.14.1
 }
 
 # The validators of the OpenAPI document.
@@ -300,7 +301,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | console | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | image | zigbuild | nginx) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | console | reports | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | image | zigbuild | nginx) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::reload::Reload;
 pub use self::service_manager::ServiceManager;
-use crate::app::{self, App, ApprovalClock, Recorder};
+use crate::app::{self, App, ApprovalClock, Recorder, Scheduler, SettingsKeeper};
 use crate::auth::{self, Verifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
@@ -238,6 +238,7 @@ impl Opened {
             policies: config.policies.clone(),
             objectives: config.reports.objectives.clone(),
             configuration: config.server.shown.clone(),
+            template: config.reports.template.clone(),
         };
         gauges::show_configuration(&config);
         for warning in config.warnings() {
@@ -245,6 +246,8 @@ impl Opened {
         }
         let app = App::new(rooms, limits);
         tasks.drive(ApprovalClock::new(&app), Nudge::default());
+        tasks.drive(SettingsKeeper::new(&app), of_workers.settings_nudge());
+        tasks.drive(Scheduler::new(&app), Nudge::default());
         let recorder_nudge = Nudge::default();
         tasks.drive(Recorder::new(&app), recorder_nudge.clone());
         let (stopping, commits) = (tasks.stopping(), of_workers.changes());

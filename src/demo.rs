@@ -24,9 +24,9 @@ use crate::cli::Failure;
 
 /// The event whose verified signature is the demo's success.
 const FINISHED: &str = "failover.session.finished";
-/// "ABC Company Failover Plan", the plan of EM's manual, which every simulator has.
 /// Where the report of the test is written, in the working directory.
 const REPORT: &str = "emgate-demo-report.html";
+/// "ABC Company Failover Plan", the plan of EM's manual, which every simulator has.
 const PLAN: &str = "3f56fa52-c902-4655-9774-2022fde214d2";
 
 /// Options of `emgate demo`.

@@ -1,9 +1,9 @@
 //! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
 //! what damaged records cost the others, what the chain of the audit log costs, how a hundred thousand waiting deliveries go
 //! out after a restart, how many go out a second and how soon, what thousands of streams cost, how many tokens are
-//! verified, and how many reads are answered beside nginx.
+//! verified, how many reads are answered beside nginx, and what recovery reports and their programme cost.
 //!
-//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog deliveries latency streams tokens reads`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog deliveries latency streams tokens reads reports`. Everything is printed and nothing asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,6 +34,7 @@ mod postgres;
 mod process;
 mod prompt;
 mod reads;
+mod reports;
 mod stores;
 mod streams;
 mod tokens;
@@ -82,6 +83,9 @@ fn main() {
         }
         if is_wanted("reads") {
             reads::measure().await;
+        }
+        if is_wanted("reports") {
+            reports::measure().await;
         }
     });
 }

@@ -173,8 +173,8 @@ fn client() -> reqwest::Client {
 
 /// A token that may do everything.
 fn token() -> String {
-    let scopes =
-        "plans:read sessions:read events:read webhooks:read webhooks:write em:read em:write tenants:all";
+    let scopes = "plans:read plans:test sessions:read operations:read events:read webhooks:read webhooks:write em:read em:write \
+         reports:read tenants:all";
     let claims = json!({ "sub": "bench", "scope": scopes, "exp": Timestamp::now().as_second() + 3600 });
     let key = jsonwebtoken::EncodingKey::from_secret(process::SECRET.as_bytes());
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("a token")

@@ -14,10 +14,13 @@ pub mod objectives;
 pub mod operations;
 pub mod page;
 pub mod plans;
+pub mod purpose;
 pub mod readiness;
 pub mod reports;
+pub mod schedules;
 pub mod sessions;
 pub mod system;
+pub mod test_events;
 pub mod webhooks;
 
 pub use moment::Moment;

@@ -11,6 +11,7 @@ use super::sessions::FailoverSession;
 use crate::domain::approval as domain;
 use crate::domain::links::Links;
 use crate::domain::operation::{Failure, Operation as DomainOperation, OperationTask};
+use crate::domain::plan::ActionKind;
 use crate::domain::session::Session;
 use crate::text::lower_camel;
 
@@ -130,6 +131,9 @@ pub struct OperationLinks {
     pub session: Option<String>,
     /// Where its result is waited for: 202 while it is open.
     pub result: String,
+    /// Its recovery report, once it has ended; tests and starts have one.
+    #[schema(required)]
+    pub report: Option<String>,
     /// The address that cancels it, while that is possible.
     #[schema(required)]
     pub cancel: Option<String>,
@@ -173,6 +177,9 @@ pub struct Operation {
     /// The caller, as the token names it.
     #[schema(required)]
     pub requested_by: Option<String>,
+    /// Who set the schedule, where it is a scheduled test.
+    #[schema(required)]
+    pub on_behalf_of: Option<String>,
     /// Why the caller asked for it.
     #[schema(required)]
     pub reason: Option<String>,
@@ -222,6 +229,7 @@ impl Operation {
             session: session.map(|session| FailoverSession::new(links, session)),
             failure: operation.failure.as_ref().map(Into::into),
             requested_by: operation.requested_by.clone(),
+            on_behalf_of: operation.on_behalf_of.as_ref().and_then(|who| who.name.clone()),
             reason: operation.reason.clone(),
             approval: operation.approval.as_ref().map(Into::into),
             requested_at: operation.requested_at.into(),
@@ -248,9 +256,19 @@ impl Operation {
                     .as_ref()
                     .map(|id| links.api(&format!("/failover-sessions/{id}"))),
                 result: format!("{this}/result"),
+                report: has_report(operation).then(|| format!("{this}/report")),
                 cancel: operation.state.is_open().then(|| format!("{this}/cancel")),
                 this,
             },
         }
     }
+}
+
+/// Whether there is a report of it: of what was asked of a plan and ended, but for an undo.
+fn has_report(operation: &DomainOperation) -> bool {
+    let reported = matches!(
+        operation.failover_action(),
+        Some(ActionKind::Test | ActionKind::Start)
+    );
+    reported && !operation.state.is_open()
 }

@@ -4,7 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::objectives::Objectives;
+use super::schedules::PlanSchedule;
 use crate::domain::evidence::objectives::Objectives as DomainObjectives;
+use crate::domain::evidence::schedule::Schedule as DomainSchedule;
 use crate::domain::links::Links;
 use crate::domain::plan::{
     Plan as DomainPlan, PlanCommand as DomainCommand, PlanRef as DomainPlanRef, Reference,
@@ -110,14 +112,22 @@ pub struct Plan {
     pub actions: Vec<&'static str>,
     /// What is wanted of its recovery, set at `/objectives` or by the gateway's configuration.
     pub objectives: Objectives,
+    /// When it is tested by itself, set at `/schedule`; null when it is not.
+    #[schema(required)]
+    pub schedule: Option<PlanSchedule>,
     /// Related resources.
     pub links: PlanLinks,
 }
 
 impl Plan {
-    /// The JSON of `plan` with its objectives.
+    /// The JSON of `plan` with its objectives and its schedule.
     #[must_use]
-    pub fn new(links: &Links, plan: &DomainPlan, objectives: &DomainObjectives) -> Self {
+    pub fn new(
+        links: &Links,
+        plan: &DomainPlan,
+        objectives: &DomainObjectives,
+        schedule: Option<&DomainSchedule>,
+    ) -> Self {
         let collection = plan.kind.collection();
         Self {
             id: plan.id.to_string(),
@@ -140,6 +150,7 @@ impl Plan {
             post_failover_command: plan.post_command.as_ref().map(Into::into),
             actions: plan.kind.actions().iter().map(|action| action.as_str()).collect(),
             objectives: objectives.into(),
+            schedule: schedule.map(Into::into),
             links: PlanLinks {
                 this: links.api(&format!("/{collection}/{}", plan.id)),
                 operations: links.api(&format!("/operations?planId={}", plan.id)),

@@ -67,6 +67,9 @@ pub struct SessionLinks {
     /// The operation that asked for it.
     #[schema(required)]
     pub operation: Option<String>,
+    /// Its recovery report, once it has ended.
+    #[schema(required)]
+    pub report: Option<String>,
     /// The session as Enterprise Manager describes it.
     pub em: String,
 }
@@ -164,6 +167,10 @@ impl FailoverSession {
                 operation: session
                     .operation
                     .map(|id| links.api(&format!("/operations/{id}"))),
+                report: facts
+                    .state
+                    .is_stopped()
+                    .then(|| links.api(&format!("/failover-sessions/{}/report", facts.id))),
                 em: links.api(&format!("/em/cloud/failoverSessions/{}", facts.id)),
             },
         }

@@ -100,6 +100,13 @@ impl Tx {
         if let Some(reason) = &operation.reason {
             told = told.with("reason", reason.as_str());
         }
+        if let Some(name) = operation
+            .on_behalf_of
+            .as_ref()
+            .and_then(|who| who.name.as_deref())
+        {
+            told = told.with("onBehalfOf", name);
+        }
         self.audit(context, AuditAction::of(command), told);
     }
 }

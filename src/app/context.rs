@@ -3,12 +3,13 @@
 //! A verb cannot be called without it, so that everything is recorded and decided for a known caller. A verb leaves the
 //! operation in the slot as soon as its row may exist; from then on every answer names it, errors included.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::domain::access::{Caller, Tenancy};
+use crate::domain::access::{Caller, Principal, Tenancy};
 use crate::domain::audit::Detail;
 use crate::domain::id::OperationId;
 
@@ -28,20 +29,22 @@ pub struct OpContext {
 }
 
 /// What a request shows for its caller.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Channel {
     /// A token, or a ticket that stands for one.
     #[default]
     Token,
     /// A session of the console.
     Console,
+    /// The gateway's own, of a schedule, on behalf of who set that.
+    Schedule(Principal),
 }
 
 impl Channel {
     /// What the audit log says of it.
-    pub(super) fn detail(self) -> Option<(&'static str, Detail)> {
+    pub(super) fn detail(&self) -> Option<(&'static str, Detail)> {
         match self {
-            Self::Token => None,
+            Self::Token | Self::Schedule(_) => None,
             Self::Console => Some(("channel", "console".into())),
         }
     }
@@ -52,6 +55,27 @@ impl OpContext {
     #[must_use]
     pub fn tenancy(&self) -> &Tenancy {
         &self.caller.tenancy
+    }
+
+    /// On whose behalf, where the caller is a schedule.
+    #[must_use]
+    pub const fn on_behalf_of(&self) -> Option<&Principal> {
+        match &self.channel {
+            Channel::Schedule(who) => Some(who),
+            Channel::Token | Channel::Console => None,
+        }
+    }
+
+    /// Whom policies judge: who set the schedule, where the caller is one.
+    pub(super) fn accountable(&self) -> Cow<'_, Caller> {
+        match self.on_behalf_of() {
+            Some(who) => Cow::Owned(Caller {
+                name: who.name.clone(),
+                issuer: who.issuer.clone(),
+                ..(*self.caller).clone()
+            }),
+            None => Cow::Borrowed(&*self.caller),
+        }
     }
 
     /// The same request as if its caller saw the things of `tenancy`.

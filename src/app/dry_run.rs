@@ -1,14 +1,16 @@
 //! Dry runs: what a request would become, with everything that stands in its way. Nothing is recorded or sent
 //! (docs/behaviour.md#dry-runs).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
+use super::evidence::PlanSettings;
 use super::idempotency::IdempotentRequest;
 use super::policies::{Checks, Examined};
 use super::submit::expect_free;
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
-use crate::domain::evidence::objectives::Objectives;
 use crate::domain::plan::{Plan, RestorePoint};
 use crate::domain::words::words;
 use crate::store::idempotency::KeyUse;
@@ -34,8 +36,8 @@ pub struct DryRun {
     pub problems: Vec<Error>,
     /// Its plan.
     pub plan: Plan,
-    /// What is wanted of its recovery.
-    pub objectives: Objectives,
+    /// What is set about it.
+    pub settings: Arc<PlanSettings>,
     /// For each machine of the plan its newest restore point, where that is known.
     pub newest_points: Vec<Option<RestorePoint>>,
     /// The policies that apply.
@@ -74,7 +76,7 @@ impl App {
             would_be,
             problems: checks.failed,
             newest_points: self.newest_points(context, &plan, before).await,
-            objectives: self.objectives_of_plan(context, &plan).await?,
+            settings: self.plan_settings(context).await?,
             plan,
             policies: verdict.policies,
             approvers: verdict.approvals.map_or(0, |rule| rule.required),

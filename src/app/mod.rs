@@ -68,7 +68,7 @@ pub use crate::webhooks::formats::supported as supported_formats;
 pub use approval_clock::ApprovalClock;
 pub use context::{Channel, OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
-pub use evidence::Recorder;
+pub use evidence::{Recorder, Scheduler, SettingsKeeper};
 pub use page::LogPage;
 
 /// The most operations that are read at a time for waiting callers; fewer than the store's connections.
@@ -115,6 +115,8 @@ pub struct AppParts {
     pub objectives: Objectives,
     /// The configuration as operators may see it.
     pub configuration: serde_json::Value,
+    /// What makes the pages of reports, in the place of the built-in template.
+    pub template: Option<config::ReportTemplate>,
 }
 
 /// What the verbs work with; clones share it.
@@ -133,6 +135,8 @@ pub struct App {
     policies: Arc<Policies>,
     objectives: Arc<Objectives>,
     itself: system::Itself,
+    settings: evidence::KnownSettings,
+    template: Arc<Option<config::ReportTemplate>>,
     limits: Limits,
     /// The last event that those see who see the same things, for each in which state of the store, and when that was read.
     positions: Arc<quick_cache::sync::Cache<Tenancy, streams::KnownPosition>>,
@@ -184,6 +188,8 @@ impl App {
             policies: Arc::new(parts.policies),
             objectives: Arc::new(parts.objectives),
             itself,
+            settings: evidence::KnownSettings::default(),
+            template: Arc::new(parts.template),
             limits,
             positions: Arc::new(quick_cache::sync::Cache::new(MOST_POSITIONS)),
         }

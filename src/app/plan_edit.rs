@@ -3,22 +3,22 @@
 
 use serde_json::{Map, Value};
 
+use super::evidence::PlanSettings;
 use super::{Error, FieldError};
 use crate::api_types;
-use crate::domain::evidence::objectives::Objectives;
 use crate::domain::links::Links;
 use crate::domain::plan::{Plan, PlanCommand, PlanEdit, PlanKind};
 use crate::text::json_pointer;
 use crate::transcode;
 
 /// Members of a plan that are not EM's: one who knows EM's plan alone has read it whole.
-const KEPT_ELSEWHERE: &[&str] = &["objectives"];
+const KEPT_ELSEWHERE: &[&str] = &["objectives", "schedule"];
 
 /// What `body` changes on `plan`: it must hold every member, and those that may not change as they were read.
 pub(super) fn edit_of(
     links: &Links,
     plan: &Plan,
-    objectives: &Objectives,
+    settings: &PlanSettings,
     body: &Value,
 ) -> Result<PlanEdit, Error> {
     let Value::Object(fields) = body else {
@@ -27,8 +27,13 @@ pub(super) fn edit_of(
             "must be an object: the plan as it was read, with the changes applied",
         ));
     };
-    let current = serde_json::to_value(api_types::plans::Plan::new(links, plan, objectives))
-        .map_err(|_| Error::Internal("a plan could not be represented"))?;
+    let current = serde_json::to_value(api_types::plans::Plan::new(
+        links,
+        plan,
+        &settings.objectives(&plan.id),
+        settings.schedule(&plan.id),
+    ))
+    .map_err(|_| Error::Internal("a plan could not be represented"))?;
     let editable: &'static [&'static str] = match plan.kind {
         PlanKind::Cloud => &["preFailoverCommand", "postFailoverCommand"],
         PlanKind::OnPremises => &["description"],

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::dry_run::DryRun;
+use super::evidence::PlanSettings;
 use super::idempotency::IdempotentRequest;
 use super::plan_edit::edit_of;
 use super::policies::{Checks, Examined};
@@ -17,7 +18,6 @@ use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
 use crate::domain::command::Command;
 use crate::domain::evidence::asked::Purpose;
-use crate::domain::evidence::objectives::Objectives;
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::domain::policy::PlanAction;
@@ -43,8 +43,8 @@ pub struct ActionRequest {
     pub purpose: Option<Purpose>,
 }
 
-/// Whether a plan with its objectives is what the caller read.
-pub type UnchangedPlan = Box<dyn FnOnce(&Plan, &Objectives) -> bool + Send>;
+/// Whether a plan with what is set about it is what the caller read.
+pub type UnchangedPlan = Box<dyn FnOnce(&Plan, &PlanSettings) -> bool + Send>;
 
 /// What comes with a change of a plan, beside the change.
 #[derive(Default)]
@@ -306,9 +306,9 @@ impl App {
         checks: &mut Checks,
     ) -> Result<Examined, Error> {
         let (plan, _) = self.plan_fresh(context, kind, id).await?;
-        let objectives = self.objectives_of_plan(context, &plan).await?;
-        checks.note(expect_unchanged(&plan, &objectives, request.unchanged))?;
-        let edit = checks.note(edit_of(self.em.links(), &plan, &objectives, body))?;
+        let settings = self.read_settings().await?;
+        checks.note(expect_unchanged(&plan, &settings, request.unchanged))?;
+        let edit = checks.note(edit_of(self.em.links(), &plan, &settings, body))?;
         self.examine_change(context, plan, edit, request.reason, request.idempotency, checks)
             .await
     }
@@ -376,8 +376,8 @@ impl App {
         checks: &mut Checks,
     ) -> Result<Examined, Error> {
         let (plan, _) = self.plan_fresh(context, PlanKind::Cloud, id).await?;
-        let objectives = self.objectives_of_plan(context, &plan).await?;
-        checks.note(expect_unchanged(&plan, &objectives, request.unchanged))?;
+        let settings = self.read_settings().await?;
+        checks.note(expect_unchanged(&plan, &settings, request.unchanged))?;
         checks.note(self.expect_ready().await)?;
         let command = Command::DeletePlan {
             plan: plan.reference(),
@@ -390,11 +390,11 @@ impl App {
 
 fn expect_unchanged(
     plan: &Plan,
-    objectives: &Objectives,
+    settings: &PlanSettings,
     unchanged: Option<UnchangedPlan>,
 ) -> Result<(), Error> {
     match unchanged {
-        Some(unchanged) => unchanged(plan, objectives)
+        Some(unchanged) => unchanged(plan, settings)
             .then_some(())
             .ok_or(Error::PreconditionFailed),
         None => Ok(()),

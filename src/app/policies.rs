@@ -134,7 +134,7 @@ impl App {
         let verdict = self.policies.decide(&Question {
             action,
             plan: &reference,
-            caller: &context.caller,
+            caller: &context.accountable(),
             reason,
             now: self.clock.now(),
         });
@@ -176,12 +176,13 @@ impl App {
 
 /// What a plan is, as a text that differs when the plan does.
 pub(super) fn plan_digest(plan: &Plan) -> Result<String, Error> {
-    let shown = api_types::plans::Plan::new(&Links::default(), plan, &Objectives::default());
+    let shown = api_types::plans::Plan::new(&Links::default(), plan, &Objectives::default(), None);
     let unrepresentable = |_| Error::Internal("a plan could not be represented");
     let mut shown = serde_json::to_value(&shown).map_err(unrepresentable)?;
-    // Whoever sets objectives while a request waits does not change what was approved.
+    // Whoever sets objectives or a schedule while a request waits does not change what was approved.
     if let Some(members) = shown.as_object_mut() {
         members.shift_remove("objectives");
+        members.shift_remove("schedule");
     }
     let bytes = serde_json::to_vec(&shown).map_err(unrepresentable)?;
     Ok(STANDARD.encode(digest(&SHA256, &bytes)))

@@ -280,7 +280,11 @@ impl App {
             return Err(Error::NotReady);
         }
         let id = OperationId::new(self.clock.id());
-        let operation = intent.operation(id, caller, seen_observation, self.clock.now(), self.limits);
+        let now = self.clock.now();
+        let operation = Operation {
+            on_behalf_of: context.on_behalf_of().cloned(),
+            ..intent.operation(id, caller, seen_observation, now, self.limits)
+        };
         // What waits for approval starts nothing yet; its last approval asks again.
         if intent.approval.is_none() {
             expect_free(

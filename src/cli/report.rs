@@ -1,4 +1,5 @@
 //! `emgate report verify`: whether files are the recovery reports that were signed, without a connection where the key is given.
+//! `emgate report template`: where a template of one's own begins.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use serde_json::Value;
 
 use super::{Failure, output};
 use crate::bootstrap;
+use crate::reports::html::BUILT_IN;
 use crate::reports::verify::{Fault, Key, Verified, verify};
 
 /// The largest file that is read, in bytes; a report of a thousand machines has two million.
@@ -19,7 +21,8 @@ const LIMIT: Duration = Duration::from_secs(15);
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   emgate report verify report.json --key report-keys.json
-  emgate report verify *.html --server https://dr.example.com")]
+  emgate report verify *.html --server https://dr.example.com
+  emgate report template > report.html")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -30,6 +33,8 @@ pub struct Args {
 pub enum Command {
     /// Verify that files are the reports that were signed
     Verify(Verify),
+    /// Print the built-in template of pages, as a beginning for one of your own (`reports.template_file`)
+    Template,
 }
 
 /// Arguments of `emgate report verify`.
@@ -45,9 +50,9 @@ pub struct Verify {
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// The key: a file with the answer of /.well-known/emgate/report-keys, or the public key in base64
-    #[arg(long, value_name = "FILE|KEY", conflicts_with = "server")]
+    #[arg(long, value_name = "FILE|KEY")]
     pub key: Option<String>,
-    /// The gateway to get the keys from, where no key is given
+    /// The gateway to get the keys from, where --key is not given
     #[arg(long, value_name = "URL", env = "EMGATE_SERVER")]
     pub server: Option<String>,
     /// Accept a text that was formatted anew, if its content is what was signed
@@ -60,7 +65,10 @@ pub struct Verify {
 /// # Errors
 /// Exit code 1 when a file is not what was signed, 2 when it or the key cannot be read.
 pub async fn run(args: &Args) -> Result<(), Failure> {
-    let Command::Verify(args) = &args.command;
+    let args = match &args.command {
+        Command::Verify(args) => args,
+        Command::Template => return output(BUILT_IN.as_bytes()),
+    };
     let keys = match (&args.key, &args.server) {
         (Some(key), _) => given(key)?,
         (None, Some(server)) => fetched(server).await?,

@@ -17,7 +17,7 @@ use super::{
     values,
 };
 use crate::{
-    app::config::{Objectives, Reports},
+    app::config::{Objectives, ReportTemplate, Reports},
     auth::config::{AuthConfig, KeySource, LoginConfig},
     http::config::{Config as Server, Console, Limits, TlsConfig},
     store::config::{Config as Store, Database, Retention},
@@ -354,8 +354,24 @@ fn reports(mut s: Section<'_>) -> Reports {
         ..Objectives::default()
     };
     objectives.finish();
+    let template = s.path("template_file").and_then(|file| {
+        let text = s.file_text("template_file", &file)?;
+        match ReportTemplate::parse(text) {
+            Ok(template) => Some(template),
+            Err(fault) => {
+                s.fault(
+                    "template_file",
+                    &format!("names a template that cannot be read: {fault}"),
+                );
+                None
+            }
+        }
+    });
     s.finish();
-    Reports { objectives: defaults }
+    Reports {
+        template,
+        objectives: defaults,
+    }
 }
 
 fn watch(mut s: Section<'_>) -> Watch {

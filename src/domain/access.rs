@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::id::EmId;
 use super::plan::Reference;
@@ -99,6 +100,32 @@ impl Tenancy {
 fn tenant_key(text: &str) -> String {
     text.parse::<EmId>()
         .map_or_else(|_| text.to_owned(), |id| id.key())
+}
+
+/// Who somebody is: the caller's name, and who issued the token that says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The caller's name.
+    pub name: Option<String>,
+    /// The token's issuer.
+    pub issuer: Option<String>,
+}
+
+impl Principal {
+    /// Who this caller is.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        Self {
+            name: caller.name.clone(),
+            issuer: caller.issuer.clone(),
+        }
+    }
+
+    /// Whether this caller is that.
+    #[must_use]
+    pub fn is(&self, caller: &Caller) -> bool {
+        self.name == caller.name && self.issuer == caller.issuer
+    }
 }
 
 /// A caller whose token was verified.

@@ -115,6 +115,10 @@ actions! {
     ConsoleLogout = "console.logout", Done 204, [];
     /// The objectives of a plan were set.
     ObjectivesSet = "plan.objectives", Done 200, ["setCloudFailoverPlanObjectives", "setFailoverPlanObjectives"];
+    /// The schedule of a plan was set.
+    ScheduleSet = "plan.schedule", Done 200, ["setCloudFailoverPlanSchedule"];
+    /// The schedule of a plan was removed.
+    ScheduleRemove = "plan.schedule.remove", Done 204, ["removeCloudFailoverPlanSchedule"];
     /// A check was recorded.
     CheckRecord = "report.check", Done 201, ["recordCheck"];
     /// A note was recorded.
@@ -125,6 +129,10 @@ actions! {
     FindingChange = "report.finding.change", Done 200, ["changeFinding"];
     /// A report was reviewed.
     ReportReview = "report.review", Done 201, ["reviewReport"];
+    /// A report is held beyond its age.
+    ReportHold = "report.hold", Done 200, ["holdReport"];
+    /// A report is held no longer.
+    ReportRelease = "report.release", Done 204, ["releaseReport"];
     /// A request was refused for lack of a right.
     RequestForbidden = "request.forbidden", Refused 403, [];
     /// A request had no valid token. One row a minute for each address.

@@ -155,6 +155,7 @@ impl Command {
             failure: None,
             requested_by: None,
             requester_issuer: None,
+            on_behalf_of: None,
             reason: None,
             approval: None,
             unsent: false,

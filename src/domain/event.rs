@@ -27,6 +27,12 @@ words! {
         ApprovalDecided = "failover.approval.decided",
         /// A recovery report, or a new revision of one, is there.
         ReportReady = "recovery.report.ready",
+        /// A plan should have been tested by now; told once a day at the most.
+        TestOverdue = "recovery.test.overdue",
+        /// A scheduled test was not run.
+        TestSkipped = "recovery.test.skipped",
+        /// Where the audit log ends, once a day: a copy of it that lies elsewhere shows that rows before it were changed.
+        AuditCheckpoint = "audit.checkpoint",
         /// A webhook endpoint has accepted no delivery for 15 minutes.
         EndpointFailing = "webhook.endpoint.failing",
         /// A failing webhook endpoint accepts deliveries again.
@@ -48,7 +54,11 @@ impl EventType {
     pub const fn opt_in(self) -> bool {
         matches!(
             self,
-            Self::SessionProgressed | Self::MachineFinished | Self::ReportReady | Self::WebhookTest
+            Self::SessionProgressed
+                | Self::MachineFinished
+                | Self::ReportReady
+                | Self::AuditCheckpoint
+                | Self::WebhookTest
         )
     }
 }

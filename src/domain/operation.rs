@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::access::Caller;
+use super::access::{Caller, Principal};
 use super::approval::Approval;
 use super::id::{EmId, LogonId, OperationId, TaskId};
 use super::plan::{ActionKind, PlanRef};
@@ -181,6 +181,8 @@ pub struct Operation {
     pub requested_by: Option<String>,
     /// The issuer of the caller's token.
     pub requester_issuer: Option<String>,
+    /// On whose behalf, where the caller is a schedule: who set it.
+    pub on_behalf_of: Option<Principal>,
     /// Why the caller asked for it.
     pub reason: Option<String>,
     /// The approvals that it needs, if a policy holds it back or did.
@@ -265,7 +267,7 @@ impl Operation {
         }
     }
 
-    /// Whether this caller may decide on it: neither its requester nor an earlier approver. A caller whose token names
+    /// Whether this caller may decide on it: neither its requester, nor on whose behalf it is, nor an earlier approver. A caller whose token names
     /// nobody may be either.
     #[must_use]
     pub fn may_be_decided_by(&self, caller: &Caller) -> bool {
@@ -274,6 +276,7 @@ impl Operation {
         let given = self.approval.iter().flat_map(|approval| &approval.given);
         caller.name.is_some()
             && !is(&self.requested_by, &self.requester_issuer)
+            && !self.on_behalf_of.as_ref().is_some_and(|one| one.is(caller))
             && !given.into_iter().any(|one| is(&one.by, &one.issuer))
     }
 

@@ -2,8 +2,8 @@
 //! compressed form (docs/behaviour.md#remembered-answers).
 //!
 //! Invariant: an answer is given again only while it would be made of the very same things: the same answers of Enterprise
-//! Manager's, known by identity (`upstream` decides how long these are remembered, and for whom), and the same state of the
-//! store. So no rule of freshness is here. The place in memory is the address and whose things the caller sees.
+//! Manager's, known by identity (`upstream` decides how long these are remembered, and for whom), the same state of the
+//! store, and the same settings of plans. So no rule of freshness is here. The place in memory is the address and whose things the caller sees.
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock, Weak};
@@ -180,12 +180,24 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
 pub(super) struct Basis {
     reads: Vec<Source>,
     store: Option<u64>,
+    settings: Option<i64>,
 }
 
 impl Basis {
     /// Of answers of Enterprise Manager's.
     pub(super) fn reads(reads: Vec<Source>) -> Self {
-        Self { reads, store: None }
+        Self {
+            reads,
+            ..Self::default()
+        }
+    }
+
+    /// The same, and of what is set about plans, of that number.
+    pub(super) fn and_settings(self, revision: i64) -> Self {
+        Self {
+            settings: Some(revision),
+            ..self
+        }
     }
 
     /// The same, and of the store in this state, if that can be known.
@@ -200,6 +212,7 @@ struct Kept {
     reads: Vec<Weak<dyn std::any::Any + Send + Sync>>,
     /// The state of the store, and until when that is believed.
     store: Option<(u64, Instant)>,
+    settings: Option<i64>,
 }
 
 impl Kept {
@@ -212,7 +225,10 @@ impl Kept {
         // The allocation behind a weak reference is not given away, so an address is one thing's alone.
         let same =
             |(known, read): (&Weak<_>, &Source)| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(&read.0));
-        store && self.reads.len() == basis.reads.len() && self.reads.iter().zip(&basis.reads).all(same)
+        store
+            && self.settings == basis.settings
+            && self.reads.len() == basis.reads.len()
+            && self.reads.iter().zip(&basis.reads).all(same)
     }
 
     fn is_alive(&self, now: Instant) -> bool {
@@ -312,6 +328,7 @@ impl Answers {
             answer: answer.clone(),
             reads: basis.reads.iter().map(|read| Arc::downgrade(&read.0)).collect(),
             store: basis.store.map(|revision| (revision, asked.at + OF_STORE)),
+            settings: basis.settings,
         };
         let place = Place {
             whose: whose.clone(),

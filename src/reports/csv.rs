@@ -77,6 +77,7 @@ impl Place {
 const PROGRAMME: &[(&str, Place)] = &[
     ("plan_id", Place::Machine("/plan/id")),
     ("plan_name", Place::Machine("/plan/name")),
+    ("plan_kind", Place::Machine("/plan/kind")),
     ("tenant", Place::Machine("/plan/tenant/name")),
     ("tests", Place::Machine("/tests")),
     ("last_test_at", Place::Machine("/lastTest/at")),
@@ -88,6 +89,9 @@ const PROGRAMME: &[(&str, Place)] = &[
     ("days_since", Place::Machine("/daysSince")),
     ("test_every_days", Place::Machine("/testEveryDays")),
     ("overdue", Place::Machine("/overdue")),
+    ("next_test_at", Place::Machine("/nextTestAt")),
+    ("can_be_tested", Place::Machine("/canBeTested")),
+    ("open_findings", Place::Machine("/openFindings")),
     ("rto_target_seconds", Place::Machine("/rtoSeconds")),
     ("rpo_target_seconds", Place::Machine("/rpoSeconds")),
     ("owner", Place::Machine("/owner")),

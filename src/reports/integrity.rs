@@ -12,6 +12,12 @@ use serde_json::Value;
 /// What a digest's text begins with.
 const PREFIX: &str = "sha-256:";
 
+/// The canonical form of a value (RFC 8785); none of what has none.
+#[must_use]
+pub fn canonical(value: &Value) -> Option<Vec<u8>> {
+    serde_json_canonicalizer::to_vec(value).ok()
+}
+
 /// The digest of a report; none of what is no report.
 #[must_use]
 pub fn digest(report: &Value) -> Option<[u8; 32]> {
@@ -19,8 +25,7 @@ pub fn digest(report: &Value) -> Option<[u8; 32]> {
     let integrity = bare.get_mut("integrity")?.as_object_mut()?;
     integrity.shift_remove("digest");
     integrity.shift_remove("signature");
-    let canonical = serde_json_canonicalizer::to_vec(&bare).ok()?;
-    hash(&SHA256, &canonical).as_ref().try_into().ok()
+    hash(&SHA256, &canonical(&bare)?).as_ref().try_into().ok()
 }
 
 /// A digest as the report tells it.

@@ -30,6 +30,11 @@ pub enum Fault {
     /// The page around the report was changed.
     #[error("page: what the page shows is not what the report in it says")]
     Page,
+    /// The page is by another template.
+    #[error(
+        "page: it was made by a template of the operator's and cannot be compared; --reformatted verifies the report in it alone"
+    )]
+    Template,
     /// The content was changed.
     #[error("digest: the report was changed, its digest is {found}")]
     Digest {
@@ -98,8 +103,12 @@ pub fn verify(file: &[u8], keys: &[Key], reformatted: bool) -> Result<Verified, 
             }
             // Another version may make another page of the same report.
             let own = text_at(&report, "/report/generator") == super::html::GENERATOR;
-            page_compared = Some(own);
-            if own && html::page(&report).is_ok_and(|page| page != text) && same {
+            let foreign = html::is_foreign(text);
+            page_compared = Some(own && !foreign);
+            if foreign && !reformatted {
+                faults.push(Fault::Template);
+            }
+            if own && !foreign && html::page(&report).is_ok_and(|page| page != text) && same {
                 faults.push(Fault::Page);
             }
         }

@@ -74,6 +74,28 @@ struct Column {
     current: bool,
 }
 
+/// What is computed for the page of the programme.
+#[derive(Debug, Serialize)]
+pub(super) struct Coverage {
+    /// How many of a hundred plans were tested.
+    covered: i64,
+    open_findings: i64,
+}
+
+impl Coverage {
+    pub(super) fn of(programme: &Value) -> Self {
+        let number = |name: &str| at(programme, name).as_i64().unwrap_or_default();
+        let items = at(programme, "/items").as_array().map_or(&[][..], Vec::as_slice);
+        Self {
+            covered: number("/tested") * 100 / number("/population").max(1),
+            open_findings: items
+                .iter()
+                .filter_map(|item| at(item, "/openFindings").as_i64())
+                .sum(),
+        }
+    }
+}
+
 fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
     value.pointer(pointer).unwrap_or(&Value::Null)
 }
@@ -285,6 +307,18 @@ pub(super) fn duration(measure: minijinja::Value) -> String {
         return reason_words(reason).to_owned();
     };
     spelled(millis)
+}
+
+/// Milliseconds for people.
+pub(super) fn millis(value: minijinja::Value) -> String {
+    i64::try_from(value).map_or_else(|_| "not measured".to_owned(), spelled)
+}
+
+/// The day of a moment, in UTC.
+#[expect(clippy::needless_pass_by_value, reason = "the engine hands values over")]
+pub(super) fn day(value: minijinja::Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    text.get(..10).unwrap_or(text).to_owned()
 }
 
 /// A target, in seconds.

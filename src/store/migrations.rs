@@ -36,6 +36,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (22, "entries", include_str!("migrations/0022_entries.sql")),
     (23, "uniqueness", include_str!("migrations/0023_uniqueness.sql")),
     (24, "console", include_str!("migrations/0024_console.sql")),
+    (25, "schedules", include_str!("migrations/0025_schedules.sql")),
 ];
 
 /// The store's tables, by the steps that make them: those first that others refer to.

@@ -86,6 +86,7 @@ pub struct Tx {
     event_log_locked: bool,
     events_written: bool,
     operations_written: bool,
+    settings_written: bool,
     /// The events appended: their deliveries are written at the end, and they are counted once they are committed.
     events: Vec<Appended>,
     /// Rows of the audit log, to be written at the end.
@@ -125,6 +126,8 @@ struct Inner {
     committing: AtomicU64,
     /// Given when there may be another replica, or one less.
     replicas: Nudge,
+    /// Given when another replica changed what is set about plans.
+    settings: Nudge,
     /// This process among those that share the database.
     replica: String,
     /// What this process knows of its place among them.
@@ -208,6 +211,7 @@ impl Store {
             commits: AtomicU64::new(0),
             committing: AtomicU64::new(0),
             replicas: Nudge::default(),
+            settings: Nudge::default(),
             _lock: lock,
         };
         let store = Self(Arc::new(inner), Lane::Requests);
@@ -256,6 +260,7 @@ impl Store {
             event_log_locked,
             events_written: false,
             operations_written: false,
+            settings_written: false,
             events: Vec::new(),
             audit: Vec::new(),
             written: false,
@@ -318,6 +323,12 @@ impl Store {
     #[must_use]
     pub fn deliveries_nudge(&self) -> Nudge {
         self.0.deliveries.clone()
+    }
+
+    /// Woken when another replica changed what is set about plans. A notification can be lost, so look at intervals as well.
+    #[must_use]
+    pub fn settings_nudge(&self) -> Nudge {
+        self.0.settings.clone()
     }
 
     /// Changes after each commit that changed an operation, a session or the event log, whichever replica made it. Only
@@ -424,6 +435,11 @@ impl Tx {
     /// Remembers that this transaction has something to write.
     pub(in crate::store) fn note_writing(&mut self) {
         self.written = true;
+    }
+
+    /// Remembers that this transaction changed what is set about plans.
+    pub(in crate::store) fn note_settings_written(&mut self) {
+        self.settings_written = true;
     }
 
     /// Remembers that this transaction changed an operation or a session.

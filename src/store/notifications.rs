@@ -49,7 +49,7 @@ impl NotificationListener {
         let url = self.store.0.write.connect_options().database_url.clone();
         let mut listener = PgListener::connect(url.as_str()).await?;
         listener.listen(CHANNEL).await?;
-        self.hear("dcr");
+        self.hear("dcrs");
         // None: the connection broke or was silent, and what was announced in the meantime is not known.
         while let Some(heard) = tokio::time::timeout(SILENCE, listener.try_recv())
             .await
@@ -71,6 +71,9 @@ impl NotificationListener {
         if what.contains('c') {
             self.watcher.now();
             self.store.0.announce();
+        }
+        if what.contains('s') {
+            self.store.0.settings.now();
         }
         if what.contains('r') {
             self.store.0.replicas.now();

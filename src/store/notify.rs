@@ -10,14 +10,17 @@ pub(super) const CHANNEL: &str = "emgate";
 impl Tx {
     /// Notifies the other replicas, once this is committed.
     pub(super) async fn notify(&mut self) -> Result<(), Error> {
-        if self.engine() == Engine::Sqlite || !(self.events_written || self.changed()) {
+        if self.engine() == Engine::Sqlite
+            || !(self.events_written || self.settings_written || self.changed())
+        {
             return Ok(());
         }
         let announced = format!(
-            "{} {}{}",
+            "{} {}{}{}",
             self.replica(),
             if self.events_written { "d" } else { "" },
             if self.changed() { "c" } else { "" },
+            if self.settings_written { "s" } else { "" },
         );
         sqlx::query("select pg_notify($1, $2)::text")
             .bind(CHANNEL)

@@ -66,9 +66,9 @@ impl Tx {
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
              callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command, upstream_id, \
-             tenant_id, tenant_name, tenant_read, requester_issuer, reason, approval, approval_until) \
+             tenant_id, tenant_name, tenant_read, requester_issuer, reason, approval, approval_until, on_behalf_of) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1, \
-             $20, $21, $22, $23)",
+             $20, $21, $22, $23, $24)",
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
@@ -93,6 +93,7 @@ impl Tx {
         .bind(opt_checked(operation.reason.as_deref())?)
         .bind(operation.approval.as_ref().map(|approval| json(approval, "operations.approval")).transpose()?)
         .bind(operation.approval.as_ref().map(|approval| micros(approval.expires_at)))
+        .bind(operation.on_behalf_of.as_ref().map(|who| json(who, "operations.on_behalf_of")).transpose()?)
         .execute(self.connection())
         .await
         .map_err(Error::from);

@@ -34,6 +34,7 @@ pub(in crate::store) const DELIVERIES: Table = table("webhook_deliveries", "id")
 pub(in crate::store) const CALLBACK_LANES: Table = table("webhook_deliveries", "lane");
 pub(in crate::store) const JOBS: Table = table("webhook_jobs", "id");
 pub(in crate::store) const RUNS: Table = table("recovery_runs", "id");
+pub(in crate::store) const SCHEDULES: Table = table("plan_schedules", "plan_key");
 pub(in crate::store) const AUDIT: Table = table("audit", "hash");
 pub(in crate::store) const LOGONS: Table = table("upstream_logons", "id");
 

@@ -19,6 +19,9 @@ const SESSIONS: Duration = Duration::from_hours(45 * 24);
 /// Idempotency keys count for 24 hours.
 const KEYS: Duration = Duration::from_hours(25);
 
+/// What is told daily is told again by then, or no longer.
+const NOTICES: Duration = Duration::from_hours(7 * 24);
+
 /// One kind of row with the statement that removes up to `$2` of those older than `$1`.
 struct Rule {
     name: &'static str,
@@ -116,7 +119,13 @@ impl Pruner {
                 name: "recovery reports",
                 age: retention.reports,
                 sql: "delete from recovery_runs where id in (select id from recovery_runs \
-                      where started_at < $1 order by started_at limit $2)",
+                      where started_at < $1 and hold is null order by started_at limit $2)",
+            },
+            Rule {
+                name: "notices of a day",
+                age: NOTICES,
+                sql: "delete from daily_notices where (upstream_id, name) in (select upstream_id, name \
+                      from daily_notices where told_at < $1 limit $2)",
             },
             Rule {
                 name: "restore points",

@@ -517,6 +517,14 @@ pub(super) struct SessionDocument {
     pub cloud_failover_tasks: Vec<MachineDocument>,
 }
 
+/// A `BackupServer`.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct BackupServerDocument {
+    #[serde(deserialize_with = "text")]
+    pub version: Option<String>,
+}
+
 /// A `CloudVmReplicaPoint` or `VmReplicaPoint`.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]

@@ -157,6 +157,11 @@ impl Drop for Waiting<'_> {
 }
 
 impl Pool {
+    /// The version agreed on with EM, since a logon succeeded.
+    pub fn version(&self) -> Option<&'static str> {
+        self.lock().version
+    }
+
     pub fn new(
         account: &Account,
         transport: Arc<Transport>,

@@ -236,6 +236,12 @@ impl EmClient {
         self.inner.transport.address()
     }
 
+    /// The version of EM's REST API that the first account agreed on, if it has logged on.
+    #[must_use]
+    pub fn api_version(&self) -> Option<&'static str> {
+        self.inner.pools.first()?.version()
+    }
+
     /// Since when EM refuses the credentials of an account, if it does; of several the first.
     #[must_use]
     pub fn refused_since(&self) -> Option<jiff::Timestamp> {

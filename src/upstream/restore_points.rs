@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::EmClient;
-use super::documents::{PointDocument, own_id};
+use super::documents::{BackupServerDocument, PointDocument, own_id};
 use super::error::Error;
 use super::query::{Filter, Freshness, LARGEST_PAGE};
 use super::types::{PageRequest, Sort, SortField};
@@ -96,6 +96,18 @@ impl EmClient {
             state: document.state,
             read_at: self.inner.clock.now(),
         })
+    }
+}
+
+impl EmClient {
+    /// The version of a backup server, as EM shows it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn backup_server_version(&self, id: &EmId) -> Result<Option<String>, Error> {
+        let target = format!("backupServers/{id}?format=Entity");
+        let read = self.read_record(&target, &["BackupServer"]).await?;
+        Ok(read.read::<BackupServerDocument>()?.version)
     }
 }
 

@@ -127,6 +127,7 @@ impl Turns {
             action: action.into(),
             requested_by: Some("portal".into()),
             requester_issuer: None,
+            on_behalf_of: None,
             reason: None,
             approval: None,
             unsent: false,

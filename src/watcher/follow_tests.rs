@@ -40,6 +40,7 @@ fn operation(action: &str, name: &str) -> Operation {
         failure: None,
         requested_by: None,
         requester_issuer: None,
+        on_behalf_of: None,
         reason: None,
         approval: None,
         unsent: false,

@@ -16,6 +16,25 @@ use crate::support::receiver::WebhookReceiver;
 use crate::support::schema_check::{SchemaCheck, document};
 use crate::support::{TestGateway, operation, plan};
 
+/// Compared where they are provoked (`evidence/schedules.rs`).
+const TOLD_DAILY: [&str; 3] = [
+    "recovery.test.overdue",
+    "recovery.test.skipped",
+    "audit.checkpoint",
+];
+
+/// Holds an event of the log against its schema and its example in the document.
+pub fn expect_documented(event: &Value) {
+    let kind = event["type"].as_str().expect("a type");
+    let content = &document()["webhooks"][kind]["post"]["requestBody"]["content"]["application/json"];
+    let body = json!({"type": kind, "timestamp": event["timestamp"], "data": event["data"]});
+    let mut found = BTreeSet::new();
+    differences(kind, &content["example"], &body, &mut found);
+    assert!(found.is_empty(), "{found:#?}");
+    let faults = SchemaCheck::of_the_program().schema_faults(&content["schema"], &body);
+    assert!(faults.is_empty(), "{kind}: {faults:#?}");
+}
+
 const ENDPOINTS: &str = "/api/v1/webhook-endpoints";
 
 /// An address at which every request gets the same status.
@@ -136,7 +155,7 @@ async fn every_event_has_the_members_and_kinds_of_its_example() {
     let mut left: BTreeSet<&str> = all
         .iter()
         .copied()
-        .filter(|kind| *kind != "failover.session.lost")
+        .filter(|kind| *kind != "failover.session.lost" && !TOLD_DAILY.contains(kind))
         .collect();
     let mut found = BTreeSet::new();
     while !left.is_empty() {

@@ -71,7 +71,7 @@ const WITHOUT_TENANCY: &[&str] = &[
     "callback",
     "em_download",
     "em_read",
-    "objectives_of",
+    "plan_settings",
     "with_session",
 ];
 

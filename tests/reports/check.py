@@ -1,6 +1,6 @@
 """Reports of a running gateway, verified by the command and by an independent verifier; then with one bit flipped, 10,000 times.
 
-   check.py BINARY        with EMGATE_URL, EMGATE_TOKEN and EMGATE_SIMULATOR (tests/sdk/gateway.mjs)
+   check.py BINARY        with EMGATE_SERVER, EMGATE_TOKEN and EMGATE_SIMULATOR (tests/sdk/gateway.mjs)
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 import verify
 
 BINARY = sys.argv[1]
-URL, TOKEN, SIMULATOR = (os.environ[name] for name in ("EMGATE_URL", "EMGATE_TOKEN", "EMGATE_SIMULATOR"))
+URL, TOKEN, SIMULATOR = (os.environ[name] for name in ("EMGATE_SERVER", "EMGATE_TOKEN", "EMGATE_SIMULATOR"))
 FLIPS = 10_000
 
 

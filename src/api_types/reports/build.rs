@@ -7,13 +7,14 @@ use super::figures::{Comparison, Measures, PastTest, ReportMachine, ReportPoint}
 use super::sources::{Integrity, Provenance};
 use super::{
     ClockDifference, Execution, Facts, RecoveryReport, ReportApproval, ReportCheck, ReportFinding,
-    ReportHead, ReportNote, ReportNotification, ReportPlan, ReportPurpose, ReportRequest, ReportReview,
-    ReportUndo, SCHEMA, Summary, TimelineStep, WayBack,
+    ReportHead, ReportNote, ReportNotification, ReportPlan, ReportRequest, ReportReview, ReportUndo, SCHEMA,
+    Summary, TimelineStep, WayBack,
 };
 use crate::api_types::Moment;
 use crate::domain::evidence::asked::{Asked, Purpose, PurposeKind, Requester};
 use crate::domain::evidence::clocks::Span;
 use crate::domain::evidence::finding::{Finding, Severity};
+use crate::domain::evidence::hold::Hold;
 use crate::domain::evidence::judge::{Judgement, MachineFigures, Outcome};
 use crate::domain::evidence::measure::{Absence, Judged};
 use crate::domain::evidence::run::RunAction;
@@ -86,8 +87,14 @@ pub struct Material<'a> {
     pub recorded: Recorded,
     /// Deliveries of the operation's one-off webhook.
     pub notifications: Vec<ReportNotification>,
+    /// Who holds it.
+    pub hold: Option<&'a Hold>,
     /// The address of EM.
     pub em_address: String,
+    /// The version of its REST API.
+    pub em_api_version: Option<&'static str>,
+    /// The version of the backup server.
+    pub backup_server_version: Option<String>,
     /// Rows of the audit log about the operation, by their numbers.
     pub audit: Vec<(i64, Value)>,
     /// The hash of the last row of the audit log.
@@ -118,6 +125,7 @@ impl RecoveryReport {
                 generated_at: material.made_at.into(),
                 generator: concat!("emgate ", env!("CARGO_PKG_VERSION")).to_owned(),
                 language: "en",
+                hold: material.hold.map(Into::into),
             },
             summary: summary(&material, &findings),
             plan: asked
@@ -232,18 +240,12 @@ fn request(operation: &Operation, requester: Option<&Requester>, purpose: Option
     ReportRequest {
         by: operation.requested_by.clone(),
         issuer: operation.requester_issuer.clone(),
+        on_behalf_of: operation.on_behalf_of.as_ref().and_then(|who| who.name.clone()),
         token_id: requester.and_then(|requester| requester.token_id.clone()),
         address: requester.and_then(|requester| requester.address.clone()),
         at: operation.requested_at.into(),
         reason: operation.reason.clone(),
-        purpose: purpose.map(|purpose| ReportPurpose {
-            reason: purpose.reason.clone(),
-            ticket: purpose.ticket.clone(),
-            scenario: purpose.scenario.clone(),
-            kind: purpose.kind.map(PurposeKind::as_str),
-            incident_at: purpose.incident_at.map(Moment),
-            participants: purpose.participants.clone(),
-        }),
+        purpose: purpose.map(Into::into),
         idempotency_key: requester.and_then(|requester| requester.idempotency_key.clone()),
         metadata: operation.metadata.clone(),
     }
@@ -508,10 +510,15 @@ fn provenance(material: &Material<'_>) -> Provenance {
             "{gone} restore points were removed before they could be read."
         ));
     }
+    if material.backup_server_version.is_some() {
+        queries.push("GET /backupServers/{id}?format=Entity".to_owned());
+    }
     let read = facts.map_or(0, |facts| facts.machines.len());
     let of_plan = plan.and_then(|plan| plan.backup_server.as_ref());
     Provenance {
         em_address: material.em_address.clone(),
+        em_api_version: material.em_api_version.map(ToOwned::to_owned),
+        backup_server_version: material.backup_server_version.clone(),
         backup_server: facts
             .and_then(|facts| facts.backup_server.as_ref())
             .or(of_plan)

@@ -10,12 +10,14 @@ pub mod sources;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Moment;
-use super::objectives::Objectives;
+use super::objectives::{Objectives, Words};
 use super::plans::{Command, NamedReference, PlanVirtualMachine};
+use super::purpose::ReportPurpose;
+use crate::domain::evidence::hold::Hold;
 use figures::{Comparison, Measures, ReportMachine};
 use sources::{Integrity, Provenance};
 
@@ -57,7 +59,7 @@ pub struct RecoveryReport {
     pub notes: Vec<ReportNote>,
     /// What the gateway found, and what people recorded.
     pub findings: Vec<ReportFinding>,
-    /// The one-off webhook of the operation.
+    /// To whom it was told, and when they accepted.
     pub notifications: Vec<ReportNotification>,
     /// The last tests of the plan beside this one.
     pub comparison: Comparison,
@@ -83,6 +85,41 @@ pub struct ReportHead {
     pub generator: String,
     /// The language of its texts.
     pub language: &'static str,
+    /// Who holds it beyond its age; null when nobody does.
+    #[schema(required)]
+    pub hold: Option<ReportHold>,
+}
+
+/// A legal hold: the report is not removed for its age.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({"reason": "litigation 2026-17", "by": "counsel", "at": "2026-02-14T09:00:00Z"}))]
+pub struct ReportHold {
+    /// Why.
+    pub reason: String,
+    /// By whom.
+    #[schema(required)]
+    pub by: Option<String>,
+    /// Since when.
+    pub at: Moment,
+}
+
+impl From<&Hold> for ReportHold {
+    fn from(hold: &Hold) -> Self {
+        Self {
+            reason: hold.reason.clone(),
+            by: hold.by.clone(),
+            at: hold.at.into(),
+        }
+    }
+}
+
+/// A legal hold that is to be set.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "litigation 2026-17"}))]
+pub struct HoldInput {
+    /// Why: 1 to 500 characters.
+    pub reason: Words,
 }
 
 /// The verdict.
@@ -165,6 +202,9 @@ pub struct ReportRequest {
     /// The token's issuer.
     #[schema(required)]
     pub issuer: Option<String>,
+    /// Who set the schedule, where it is a scheduled test.
+    #[schema(required)]
+    pub on_behalf_of: Option<String>,
     /// The token's `jti`.
     #[schema(required)]
     pub token_id: Option<String>,
@@ -184,29 +224,6 @@ pub struct ReportRequest {
     pub idempotency_key: Option<String>,
     /// The caller's own notes.
     pub metadata: BTreeMap<String, String>,
-}
-
-/// Why a failover was requested.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReportPurpose {
-    /// The reason.
-    #[schema(required)]
-    pub reason: Option<String>,
-    /// The ticket or change that it belongs to.
-    #[schema(required)]
-    pub ticket: Option<String>,
-    /// The scenario that is tested.
-    #[schema(required)]
-    pub scenario: Option<String>,
-    /// `test`, `exercise` or `realFailover`.
-    #[schema(required)]
-    pub kind: Option<&'static str>,
-    /// When the incident began, by the caller's clock.
-    #[schema(required)]
-    pub incident_at: Option<Moment>,
-    /// Who takes part.
-    pub participants: Vec<String>,
 }
 
 /// An approval.
@@ -417,17 +434,20 @@ pub struct ReportFinding {
     pub at: Option<Moment>,
 }
 
-/// A delivery of the operation's one-off webhook.
+/// A delivery of an event about the failover.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportNotification {
-    /// The receiver, masked.
+    /// The address of the operation's one-off webhook, masked, or `endpoint`.
     pub receiver: String,
+    /// The webhook endpoint; null of a one-off webhook, and in reports of tenants' plans, whose readers may not see it.
+    #[schema(required)]
+    pub endpoint_id: Option<String>,
     /// The event.
     pub event_type: String,
     /// Its state when this revision was made.
     pub state: String,
-    /// When it was delivered.
+    /// When it was first accepted.
     #[schema(required)]
     pub delivered_at: Option<Moment>,
 }

@@ -20,7 +20,7 @@ pub struct RecoveryProgramme {
     /// The tenants whose plans are shown; null when all are.
     #[schema(required)]
     pub tenants: Option<Vec<String>>,
-    /// How many cloud plans Enterprise Manager had at that moment, of these tenants.
+    /// How many plans Enterprise Manager had at that moment, of both kinds, of these tenants.
     pub population: usize,
     /// How many of them were tested in that time.
     pub tested: usize,
@@ -50,6 +50,13 @@ pub struct ProgrammePlan {
     /// Whether it should have been tested since; null when nothing is wanted.
     #[schema(required)]
     pub overdue: Option<bool>,
+    /// When its schedule tests it next; null without one.
+    #[schema(required)]
+    pub next_test_at: Option<Moment>,
+    /// Whether Enterprise Manager can test it; of other plans a start whose purpose is `test` or `exercise` counts.
+    pub can_be_tested: bool,
+    /// How many findings about its tests and failovers are open.
+    pub open_findings: usize,
     /// The target of its recovery time, in seconds.
     #[schema(required)]
     pub rto_seconds: Option<u32>,

@@ -13,6 +13,12 @@ use super::super::plans::NamedReference;
 pub struct Provenance {
     /// The address of Enterprise Manager, without credentials.
     pub em_address: String,
+    /// The version of its REST API that was agreed on.
+    #[schema(required)]
+    pub em_api_version: Option<String>,
+    /// The version of the backup server, as Enterprise Manager shows it.
+    #[schema(required)]
+    pub backup_server_version: Option<String>,
     /// The backup server.
     #[schema(required)]
     pub backup_server: Option<NamedReference>,

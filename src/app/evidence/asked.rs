@@ -89,6 +89,7 @@ impl App {
             state: RunState::Open,
             revision: 0,
             ended_at: None,
+            hold: None,
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::upstream::EmClient;
 
 /// How many points are read at a time, and how long each may take.
 const AT_A_TIME: usize = 4;
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// How many points are written in one transaction, so that what was read is not lost with what comes later.
 const PART: usize = 200;
@@ -115,6 +115,7 @@ impl App {
             state: RunState::Open,
             revision: 0,
             ended_at: None,
+            hold: None,
         };
         let mut tx = self.store.begin().await?;
         tx.insert_run(&run, session.plan.as_ref()).await?;

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::gather::{points_of, read_points};
+use super::gather::{LIMIT, points_of, read_points};
 use crate::api_types::events::report_ready;
-use crate::api_types::reports::RecoveryReport;
 use crate::api_types::reports::build::{CleanUp, Material, Recorded};
 use crate::api_types::reports::entries;
 use crate::api_types::reports::figures::PastTest;
+use crate::api_types::reports::{RecoveryReport, ReportNotification};
 use crate::app::{App, Error};
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::clocks::{At, Span};
@@ -33,6 +33,9 @@ const AUDIT_ROWS: i64 = 200;
 
 /// How many restore points of a test are looked at after its end; of more, it stays unknown whether it was cleaned up.
 const LOOKED_AT: usize = 200;
+
+/// How many deliveries of its events a report shows.
+const NOTICES: i64 = 200;
 
 /// What is known of a failover at this moment.
 struct Known {
@@ -87,8 +90,11 @@ impl App {
             past: past.iter().map(past_test).collect(),
             previous_plan: past.first().and_then(|past| past.asked.plan.as_ref()),
             recorded: recorded(&entries),
-            notifications: Vec::new(),
+            notifications: self.notices(run, &known).await?,
+            hold: run.hold.as_ref(),
             em_address: self.em.address(),
+            em_api_version: self.em.api_version(),
+            backup_server_version: self.server_version(run, facts).await,
             audit: self.audit_rows(run).await?,
             chain_head: self.store.audit_head().await?.hash,
             key_id: key.id.clone(),
@@ -114,6 +120,10 @@ impl App {
             ended_at: Some(ended_at(&known, made_at)),
             entries: entries.len(),
             executed: is_executed(&known),
+            unsettled: operation
+                .as_ref()
+                .is_some_and(|operation| operation.state == OperationState::Unknown),
+            hold: run.hold.clone(),
             returned: undo
                 .as_ref()
                 .is_some_and(|undo| undo.state == OperationState::Finished),
@@ -224,6 +234,39 @@ impl App {
         }
         tx.set_session_reported(id).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// To whom the failover was told. Whose endpoints they are is nobody's business who reads the report of a tenant's plan.
+    async fn notices(&self, run: &RunRecord, known: &Known) -> Result<Vec<ReportNotification>, Error> {
+        let session = known.session.as_ref().map(|session| &session.facts.id);
+        let sent = self.store.notices_of(run.operation, session, NOTICES).await?;
+        let of_tenant = plan_of(known).is_some_and(|plan| plan.owner().is_some());
+        let callback = known
+            .operation
+            .as_ref()
+            .and_then(|operation| operation.callback_url.clone());
+        Ok(sent
+            .into_iter()
+            .map(|sent| ReportNotification {
+                receiver: match &sent.endpoint {
+                    Some(_) => "endpoint".to_owned(),
+                    None => callback.clone().unwrap_or_else(|| "callback".to_owned()),
+                },
+                endpoint_id: sent.endpoint.filter(|_| !of_tenant),
+                event_type: sent.event_type,
+                state: sent.state,
+                delivered_at: sent.delivered_at.map(Into::into),
+            })
+            .collect())
+    }
+
+    /// The version of the backup server that ran it, if EM tells.
+    async fn server_version(&self, run: &RunRecord, session: Option<&SessionFacts>) -> Option<String> {
+        let of_session = session.and_then(|session| session.backup_server.as_ref());
+        let of_plan = || run.asked.plan.as_ref()?.backup_server.as_ref();
+        let server = of_session.or_else(of_plan)?;
+        let read = tokio::time::timeout(LIMIT, self.em.backup_server_version(&server.id)).await;
+        read.ok()?.ok()?
     }
 
     /// What the restore points of a test show now.

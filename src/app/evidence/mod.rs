@@ -2,25 +2,35 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `objectives` | what is wanted of plans |
+//! | `objectives`, `schedules` | what is wanted of plans, and when they are tested by themselves |
+//! | `settings` | both in memory, and the worker that keeps it true |
 //! | `asked` | what is kept with a request, in its transaction |
 //! | `gather` | what has to be read at EM before it is removed there |
 //! | `make` | a report of what was kept, signed, with its event, in one transaction |
 //! | `entries` | what people and programs record |
 //! | `recorder` | the worker that does both for every failover |
-//! | `read` | reports as callers read them |
+//! | `scheduler` | the worker that runs scheduled tests and tells what is overdue |
+//! | `read`, `hold` | reports as callers read them, and hold them beyond their age |
 //! | `programme` | all plans with their last tests |
 
 mod asked;
 mod entries;
 mod gather;
+mod hold;
 mod make;
 mod objectives;
 mod programme;
 mod read;
 mod recorder;
+mod scheduler;
+mod schedules;
+mod settings;
 
 pub use crate::store::evidence::ReportKey as Key;
+pub use crate::store::evidence::ScheduleRecord;
 pub use programme::ProgrammeQuery;
-pub use read::{ReportFile, programme_table};
+pub use read::{ReportFile, programme_page, programme_table};
 pub use recorder::Recorder;
+pub use scheduler::Scheduler;
+pub(in crate::app) use settings::KnownSettings;
+pub use settings::{PlanSettings, SettingsKeeper};

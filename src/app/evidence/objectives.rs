@@ -6,41 +6,9 @@ use crate::domain::audit::{AuditAction, AuditTenant};
 use crate::domain::evidence::objectives::Objectives;
 use crate::domain::id::EmId;
 use crate::domain::links::API;
-use crate::domain::plan::{Plan, PlanKind};
+use crate::domain::plan::PlanKind;
 
 impl App {
-    /// The objectives in force of each of these plans, which the caller sees.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn objectives_of(
-        &self,
-        _context: &OpContext,
-        plans: &[Plan],
-    ) -> Result<Vec<Objectives>, Error> {
-        let ids: Vec<EmId> = plans.iter().map(|plan| plan.id.clone()).collect();
-        self.objectives_in_force(&ids).await
-    }
-
-    /// The same of one plan.
-    pub(in crate::app) async fn objectives_of_plan(
-        &self,
-        context: &OpContext,
-        plan: &Plan,
-    ) -> Result<Objectives, Error> {
-        let found = self.objectives_of(context, std::slice::from_ref(plan)).await?;
-        Ok(found.into_iter().next().unwrap_or_default())
-    }
-
-    pub(super) async fn objectives_in_force(&self, plans: &[EmId]) -> Result<Vec<Objectives>, Error> {
-        let own = self.store.objectives(plans).await?;
-        let none = Objectives::default();
-        Ok(plans
-            .iter()
-            .map(|plan| own.get(&plan.key()).unwrap_or(&none).or(&self.objectives))
-            .collect())
-    }
-
     /// The objectives in force of a plan.
     ///
     /// # Errors
@@ -89,6 +57,8 @@ impl App {
             );
         tx.audit(context, AuditAction::ObjectivesSet, told);
         tx.commit().await?;
+        // Who sets them reads them at once.
+        self.read_settings().await?;
         Ok(objectives.or(&self.objectives))
     }
 }

@@ -1,4 +1,4 @@
-//! The programme of recovery tests: all cloud plans that EM knows at this moment, each with its last test.
+//! The programme of recovery tests: all plans that EM knows at this moment, each with its last test.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use super::make::past_test;
 use crate::api_types::reports::programme::{ProgrammePlan, RecoveryProgramme};
 use crate::app::{App, Error, OpContext};
+use crate::domain::evidence::entry::{Entry, FindingState, StandingFinding, findings};
 use crate::domain::id::EmId;
-use crate::domain::plan::{Plan, PlanKind};
+use crate::domain::plan::{ActionKind, Plan, PlanKind};
 use crate::upstream::PageRequest;
 
 /// What is counted where the caller does not say: the last year.
@@ -25,6 +26,19 @@ pub struct ProgrammeQuery {
     pub to: Option<Timestamp>,
     /// Only plans of this tenant, by id or exact name.
     pub tenant: Option<String>,
+    /// Only plans of this kind.
+    pub kind: Option<PlanKind>,
+}
+
+/// Whether a plan should have been tested since; none when nothing is wanted of it.
+pub(super) fn is_overdue(now: Timestamp, last: Option<Timestamp>, every_days: Option<u32>) -> Option<bool> {
+    let days = last.map(|last| now.duration_since(last).as_secs() / DAY_SECONDS);
+    every_days.map(|every| days.is_none_or(|days| days >= i64::from(every)))
+}
+
+fn open_findings(entries: &[Entry]) -> usize {
+    let open = |finding: &StandingFinding| finding.state == FindingState::Open;
+    findings(entries).iter().filter(|finding| open(finding)).count()
 }
 
 impl App {
@@ -42,7 +56,7 @@ impl App {
         let from = query
             .from
             .unwrap_or_else(|| to.checked_sub(YEAR).unwrap_or(Timestamp::MIN));
-        let mut plans = self.every_cloud_plan(context).await?;
+        let mut plans = self.every_plan(context, query.kind).await?;
         if let Some(tenant) = &query.tenant {
             plans.retain(|plan| plan.tenant.as_ref().is_some_and(|own| own.is_called(tenant)));
         }
@@ -50,6 +64,8 @@ impl App {
         let ids: Vec<EmId> = plans.iter().map(|plan| plan.id.clone()).collect();
         let objectives = self.objectives_in_force(&ids).await?;
         let mut tests = self.store.tests_of_plans(from, to).await?;
+        let due = self.store.due_times().await?;
+        let recorded = self.store.findings_of_plans().await?;
         let items: Vec<ProgrammePlan> = plans
             .iter()
             .zip(objectives)
@@ -58,16 +74,20 @@ impl App {
                 let days = found
                     .as_ref()
                     .map(|(last, _)| now.duration_since(last.started_at).as_secs() / DAY_SECONDS);
-                let overdue = objectives
-                    .test_every_days
-                    .map(|every| days.is_none_or(|days| days >= i64::from(every)));
+                let last = found.as_ref().map(|(last, _)| last.started_at);
+                let can_be_tested = plan.kind.actions().contains(&ActionKind::Test);
                 ProgrammePlan {
                     plan: (&plan.reference()).into(),
                     tests: found.as_ref().map_or(0, |(_, count)| *count),
                     last_test: found.as_ref().map(|(last, _)| past_test(last)),
                     days_since: days,
                     test_every_days: objectives.test_every_days,
-                    overdue,
+                    overdue: is_overdue(now, last, objectives.test_every_days),
+                    next_test_at: due.get(&plan.id.key()).map(|at| (*at).into()),
+                    can_be_tested,
+                    open_findings: recorded
+                        .get(&plan.id.key())
+                        .map_or(0, |entries| open_findings(entries)),
                     rto_seconds: objectives.rto_seconds,
                     rpo_seconds: objectives.rpo_seconds,
                     owner: objectives.owner,
@@ -91,9 +111,20 @@ impl App {
         })
     }
 
-    async fn every_cloud_plan(&self, context: &OpContext) -> Result<Vec<Plan>, Error> {
+    async fn every_plan(&self, context: &OpContext, kind: Option<PlanKind>) -> Result<Vec<Plan>, Error> {
+        let is_wanted = |one: PlanKind| kind.is_none_or(|kind| kind == one);
+        let mut plans = Vec::new();
         if !context.tenancy().is_confined() {
-            return Ok(self.em.all_plans(PlanKind::Cloud).await?);
+            for one in [PlanKind::Cloud, PlanKind::OnPremises] {
+                if is_wanted(one) {
+                    plans.extend(self.em.all_plans(one).await?);
+                }
+            }
+            return Ok(plans);
+        }
+        // On-premises plans belong to nobody's tenant.
+        if !is_wanted(PlanKind::Cloud) {
+            return Ok(plans);
         }
         // A confined caller's plans are known whole, and are one page of any size.
         let all = PageRequest {

@@ -45,16 +45,7 @@ impl App {
         revision: Option<i64>,
         format: Format,
     ) -> Result<ReportFile, Error> {
-        let run = match self.store.run_of_operation(id, context.tenancy()).await? {
-            Some(run) => run,
-            None => {
-                let found = self.store.operation(id, context.tenancy()).await?;
-                let operation = found.ok_or(Error::NotFound {
-                    what: "the operation",
-                })?;
-                self.late_run(&operation, Asked::default()).await?
-            }
-        };
+        let run = self.run_of_report(context, id).await?;
         self.report_file(&run, revision, format).await
     }
 
@@ -148,7 +139,10 @@ impl App {
         let unreadable = |_| Error::Internal("a report could not be shown");
         let value: Value =
             serde_json::from_str(&report.body).map_err(|_| Error::Internal("a report could not be read"))?;
-        let bytes = reports::render(format, &report.body).map_err(unreadable)?;
+        let bytes = match self.own_page(format, &value) {
+            Some(page) => page.into_bytes(),
+            None => reports::render(format, &report.body).map_err(unreadable)?,
+        };
         Ok(ReportFile {
             name: format!("{}.{}", reports::file_stem(&value), format.word()),
             format,
@@ -156,6 +150,36 @@ impl App {
             revision: report.revision,
         })
     }
+}
+
+impl App {
+    /// The page by the operator's template; none without one, and when it fails, which costs nobody the report.
+    fn own_page(&self, format: Format, report: &Value) -> Option<String> {
+        let template = self
+            .template
+            .as_ref()
+            .as_ref()
+            .filter(|_| format == Format::Html)?;
+        match template.page(report) {
+            Ok(page) => Some(page),
+            Err(fault) => {
+                tracing::warn!(
+                    fault,
+                    "reports.template_file makes no page of a report; the built-in template does"
+                );
+                None
+            }
+        }
+    }
+}
+
+/// The programme as a page.
+///
+/// # Errors
+/// [`Error::Internal`], in theory.
+pub fn programme_page(programme: &RecoveryProgramme) -> Result<String, Error> {
+    let value = serde_json::to_value(programme).map_err(|_| UNSHOWN)?;
+    reports::html::programme(&value).map_err(|_| UNSHOWN)
 }
 
 /// The programme as a table.

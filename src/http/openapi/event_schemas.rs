@@ -10,6 +10,7 @@ use utoipa::{PartialSchema as _, ToSchema};
 
 use crate::api_types::Moment;
 use crate::api_types::events::{FailoverEventData, TestEventData, UpstreamEventData};
+use crate::api_types::test_events::{CheckpointEventData, OverdueTestEventData, SkippedTestEventData};
 use crate::api_types::webhooks::EndpointEventData;
 use crate::domain::event::EventType;
 
@@ -58,6 +59,9 @@ fn data_of(kind: EventType, found: &mut Vec<(String, RefOr<Schema>)>) -> String 
         EventType::EndpointFailing | EventType::EndpointRecovered | EventType::EndpointDisabled => {
             take::<EndpointEventData>(found)
         }
+        EventType::TestOverdue => take::<OverdueTestEventData>(found),
+        EventType::TestSkipped => take::<SkippedTestEventData>(found),
+        EventType::AuditCheckpoint => take::<CheckpointEventData>(found),
         EventType::UpstreamUnavailable | EventType::UpstreamRecovered => take::<UpstreamEventData>(found),
         EventType::WebhookTest => take::<TestEventData>(found),
     }

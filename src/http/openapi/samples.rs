@@ -16,6 +16,7 @@ use crate::api_types::events::{
     report_ready, session_event,
 };
 use crate::api_types::objectives::Objectives;
+use crate::api_types::test_events;
 use crate::api_types::webhooks::{
     EndpointEventData, EndpointSummary, WebhookAttempt, WebhookAttemptPhases, WebhookCertificate,
     WebhookDelivery, WebhookEndpoint, WebhookEndpointChanged, WebhookEndpointCreated, WebhookFilter,
@@ -25,6 +26,7 @@ use crate::api_types::{dry_run, operations, plans, sessions};
 use crate::domain::approval::{Approval, Decision, DecisionOutcome, GivenApproval};
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::evidence::objectives as domain_objectives;
+use crate::domain::evidence::schedule::SkipReason;
 use crate::domain::id::{DeliveryId, EmId, EndpointId, EventId, JobId, OperationId, TaskId};
 use crate::domain::links::Links;
 use crate::domain::operation::{
@@ -164,6 +166,7 @@ fn operation(ended: bool) -> Option<Operation> {
         failure: None,
         requested_by: Some("portal".to_owned()),
         requester_issuer: None,
+        on_behalf_of: None,
         reason: None,
         approval: None,
         unsent: false,
@@ -313,6 +316,27 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
             let session = session(true, Some(ended.id))?;
             report_ready(&origin(id, at(116)), Some(&session), Some(&ended), &report).ok()
         }
+        EventType::TestOverdue => {
+            let plan = plan()?.reference();
+            test_events::overdue(&origin(id, at(0)), &plan, &wanted(), Some(at(-32_000_000))).ok()
+        }
+        EventType::TestSkipped => {
+            let plan = plan()?.reference();
+            let told = test_events::Skipped {
+                plan: &plan,
+                due_at: at(-3600),
+                count: 1,
+                reason: SkipReason::Busy,
+                detail: "the plan was busy for an hour",
+                operation_id: None,
+                next_at: Some(at(7_776_000)),
+            };
+            test_events::skipped(&origin(id, at(0)), &told).ok()
+        }
+        EventType::AuditCheckpoint => {
+            let hash = "8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92";
+            test_events::checkpoint(&origin(id, at(0)), 4711, hash).ok()
+        }
         EventType::OperationFinished => {
             let mut undo = operation(true)?;
             ActionKind::Undo.as_str().clone_into(&mut undo.action);
@@ -353,7 +377,7 @@ fn rehearsal() -> Option<dry_run::DryRun> {
         would_be: "awaitingApproval",
         problems: Vec::new(),
         machines: machines.collect(),
-        plan: plans::Plan::new(&LINKS, &plan, &wanted()),
+        plan: plans::Plan::new(&LINKS, &plan, &wanted(), None),
         policies: vec!["production".to_owned()],
         approvers: 1,
     })
@@ -496,6 +520,7 @@ pub(super) fn of_schema(name: &str) -> Option<Value> {
             &LINKS,
             &plan()?,
             &wanted(),
+            None,
         ))),
         "Objectives" => value(serde_json::to_value(Objectives::from(&wanted()))),
         "RecoveryReport" => report::report(),

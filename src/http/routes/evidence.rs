@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +13,7 @@ use super::reply::Created;
 use crate::api_types::reports::entries::{
     CheckInput, FindingInput, FindingPatch, NoteInput, ReviewInput, ReviewedReport, check, note, review,
 };
-use crate::api_types::reports::{ReportCheck, ReportFinding, ReportNote};
+use crate::api_types::reports::{HoldInput, ReportCheck, ReportFinding, ReportHold, ReportNote};
 use crate::app::OpContext;
 use crate::domain::access::Scope;
 use crate::domain::evidence::entry;
@@ -20,7 +21,7 @@ use crate::domain::id::{FindingId, OperationId};
 use crate::http::HttpState;
 use crate::http::answers::STORED;
 use crate::http::codes::Code;
-use crate::http::extract::{Id, Ids, JsonBody, no_idempotency_key};
+use crate::http::extract::{Id, Ids, JsonBody, NoBody, no_idempotency_key};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 
@@ -34,6 +35,8 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(require_scope(write, &[STORED], routes!(record_finding)))
         .routes(require_scope(write, &[STORED], routes!(change_finding)))
         .routes(require_scope(write, REVIEW_PROBLEMS, routes!(review_report)))
+        .routes(require_scope(write, &[STORED], routes!(hold_report)))
+        .routes(require_scope(write, &[STORED], routes!(release_report)))
         .route_layer(from_fn(no_idempotency_key))
 }
 
@@ -165,6 +168,39 @@ async fn review_report(
             review: review(&entry).ok_or_else(lost)?,
         },
     })
+}
+
+/// Hold a report
+///
+/// A legal hold: the report is not removed for its age until it is released. The report says so from its next revision on.
+#[utoipa::path(put, path = "/api/v1/operations/{operationId}/report/hold", operation_id = "holdReport", tag = "reports",
+    params(OperationPath), request_body = HoldInput,
+    responses((status = 200, description = "The hold, as it is in the report.", body = ReportHold)))]
+async fn hold_report(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    JsonBody(wanted): JsonBody<HoldInput>,
+) -> Result<Json<ReportHold>, Problem> {
+    let reason = wanted.reason.into_inner();
+    let hold = state.app().hold_report(&context, id, reason).await?;
+    Ok(Json((&hold).into()))
+}
+
+/// Release a report
+///
+/// Ends its legal hold, if there is one: it is removed with its age.
+#[utoipa::path(delete, path = "/api/v1/operations/{operationId}/report/hold", operation_id = "releaseReport", tag = "reports",
+    params(OperationPath),
+    responses((status = 204, description = "Nobody holds it.")))]
+async fn release_report(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    state.app().release_report(&context, id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn report(state: &HttpState, id: OperationId) -> String {

@@ -37,6 +37,7 @@ const LISTS: &[(&str, &str, Scope)] = &[
     ("webhookEndpoints", "/webhook-endpoints", Scope::WebhooksRead),
     ("webhookDeliveries", "/webhook-deliveries", Scope::WebhooksRead),
     ("audit", "/audit", Scope::AuditRead),
+    ("recoveryTests", "/reports/recovery-tests", Scope::ReportsRead),
 ];
 
 /// Where things are

@@ -1,8 +1,8 @@
-//! The programme of recovery tests, as JSON or as a table.
+//! The programme of recovery tests, as JSON, as a page or as a table.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -11,8 +11,9 @@ use utoipa_axum::routes;
 
 use crate::api_types::reports::programme::RecoveryProgramme;
 use crate::app::OpContext;
-use crate::app::evidence::{ProgrammeQuery, programme_table};
+use crate::app::evidence::{ProgrammeQuery, programme_page, programme_table};
 use crate::domain::access::Scope;
+use crate::domain::plan::PlanKind;
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_READ};
 use crate::http::extract::{Choice, EnumParam, Query, TimestampParam};
@@ -31,23 +32,36 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProgrammeFormat {
     Json,
+    Html,
     Csv,
 }
 
 impl EnumParam for ProgrammeFormat {
     fn words() -> Vec<&'static str> {
-        vec!["json", "csv"]
+        vec!["json", "html", "csv"]
     }
 
     fn parse(word: &str) -> Option<Self> {
         match word {
             "json" => Some(Self::Json),
+            "html" => Some(Self::Html),
             "csv" => Some(Self::Csv),
             _ => None,
         }
     }
 }
 
+impl EnumParam for PlanKind {
+    fn words() -> Vec<&'static str> {
+        Self::ALL.iter().map(|kind| kind.as_str()).collect()
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::parse(word)
+    }
+}
+
+type OneKind = Choice<PlanKind>;
 type Wanted = Choice<ProgrammeFormat>;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -62,6 +76,9 @@ struct Parameters {
     /// Only plans of this tenant, by id or exact name.
     #[param(pattern = "^[^\\u0000]*$")]
     tenant: Option<String>,
+    /// Only plans of this kind; of both when absent.
+    #[param(inline)]
+    kind: Option<OneKind>,
     /// How it is answered; JSON when absent.
     #[param(inline)]
     format: Option<Wanted>,
@@ -69,13 +86,13 @@ struct Parameters {
 
 /// Read the programme of recovery tests
 ///
-/// Every cloud plan that Enterprise Manager knows at this moment, also those that were never tested: how often it was tested, what
+/// Every plan that Enterprise Manager knows at this moment, also those that were never tested: how often it was tested, what
 /// its last test showed, and whether it is overdue. A caller who is confined to tenants gets the plans of these, and `tenants`
 /// says so.
 #[utoipa::path(get, path = "/api/v1/reports/recovery-tests", operation_id = "getRecoveryProgramme", tag = "reports",
     params(Parameters),
     responses((status = 200, description = "The programme.",
-        content((RecoveryProgramme = "application/json"), (String = "text/csv")))))]
+        content((RecoveryProgramme = "application/json"), (String = "text/html"), (String = "text/csv")))))]
 async fn get_recovery_programme(
     State(state): State<HttpState>,
     context: OpContext,
@@ -85,13 +102,26 @@ async fn get_recovery_programme(
         from: parameters.from.map(|at| at.0),
         to: parameters.to.map(|at| at.0),
         tenant: parameters.tenant,
+        kind: parameters.kind.map(|Choice(kind)| kind),
     };
     let programme = state.app().programme(&context, &query).await?;
-    if parameters
+    match parameters
         .format
-        .is_none_or(|Choice(format)| format == ProgrammeFormat::Json)
+        .map_or(ProgrammeFormat::Json, |Choice(format)| format)
     {
-        return Ok(Json(programme).into_response());
+        ProgrammeFormat::Json => return Ok(Json(programme).into_response()),
+        ProgrammeFormat::Html => {
+            let headers = [
+                (CONTENT_TYPE, "text/html; charset=utf-8"),
+                (
+                    CONTENT_DISPOSITION,
+                    "inline; filename=\"emgate-recovery-tests.html\"",
+                ),
+                (CONTENT_SECURITY_POLICY, super::reports::PAGE_POLICY),
+            ];
+            return Ok((headers, programme_page(&programme)?).into_response());
+        }
+        ProgrammeFormat::Csv => {}
     }
     let table = programme_table(&programme)?;
     let headers = [

@@ -24,6 +24,9 @@ use crate::http::extract::{Choice, Conditions, EnumParam, Id, Query, entity_tag}
 use crate::http::problem::Problem;
 use crate::http::register::{public, require_scope};
 
+/// What a page may do: nothing.
+pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-popups";
+
 const PROBLEMS: &[&[Code]] = &[STORED, &[Code::OperationRunning]];
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
@@ -183,10 +186,7 @@ fn answer(file: ReportFile, conditions: &Conditions) -> Response {
         ),
     ];
     // A page of the gateway's own origin: nothing in it runs, whatever a machine is called.
-    let policy = (file.format == ReportFormat::Html).then_some([(
-        CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-popups",
-    )]);
+    let policy = (file.format == ReportFormat::Html).then_some([(CONTENT_SECURITY_POLICY, PAGE_POLICY)]);
     let response = (headers, policy, file.bytes).into_response();
     ([(VARY, "Accept")], conditions.tagged(&tag, response)).into_response()
 }

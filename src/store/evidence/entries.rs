@@ -1,12 +1,15 @@
 //! Checks, notes, findings and reviews of a failover, in the order in which they were recorded.
 
+use std::collections::HashMap;
+
 use sqlx::any::AnyRow;
 
 use crate::domain::evidence::entry::Entry;
 use crate::domain::id::ReportId;
+use crate::store::readable::RUNS;
 use crate::store::row::{Columns as _, json, micros};
 use crate::store::text::opt_checked;
-use crate::store::{Error, Store, Tx};
+use crate::store::{Error, Store, Tx, UPSTREAM};
 
 /// The most entries of one failover; what comes beyond is refused.
 pub const MOST_ENTRIES: i64 = 1000;
@@ -60,6 +63,30 @@ impl Store {
         .fetch_all(self.reader())
         .await?;
         rows.iter().map(entry_from).collect()
+    }
+}
+
+impl Store {
+    /// The findings about failovers of plans, and what became of them, by the plans' keys; of each failover in their order.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn findings_of_plans(&self) -> Result<HashMap<String, Vec<Entry>>, Error> {
+        let rows = sqlx::query(
+            "select r.plan_key, r.id, e.at, e.by_name, e.content from recovery_entries e join recovery_runs r on r.id = e.run_id \
+             where r.upstream_id = $1 and r.plan_key is not null and e.content like '%finding%' \
+             order by e.run_id, e.position",
+        )
+        .bind(UPSTREAM)
+        .fetch_all(self.reader())
+        .await?;
+        let read = |row: &AnyRow| Ok((row.text("plan_key")?, entry_from(row)?));
+        let mut found: HashMap<String, Vec<Entry>> = HashMap::new();
+        let entries: Vec<(String, Entry)> = self.read_rows(RUNS, &rows, read)?;
+        for (plan, entry) in entries {
+            found.entry(plan).or_default().push(entry);
+        }
+        Ok(found)
     }
 }
 

@@ -19,7 +19,6 @@ impl Tx {
     pub async fn set_objectives(&mut self, plan: &EmId, objectives: &Objectives) -> Result<(), Error> {
         let document = json(objectives, "plan_objectives.objectives")?;
         let at = micros(self.clock().now());
-        self.note_writing();
         sqlx::query(
             "insert into plan_objectives (upstream_id, plan_key, objectives, updated_at) values ($1, $2, $3, $4) \
              on conflict (upstream_id, plan_key) do update set objectives = $3, updated_at = $4",
@@ -30,7 +29,7 @@ impl Tx {
         .bind(at)
         .execute(self.connection())
         .await?;
-        Ok(())
+        self.note_settings().await
     }
 }
 

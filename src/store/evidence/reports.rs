@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
-use crate::domain::id::{EmId, ReportId};
-use crate::store::row::{Columns as _, micros};
+use crate::domain::evidence::hold::Hold;
+use crate::domain::id::{EmId, OperationId, ReportId};
+use crate::store::row::{Columns as _, json, micros};
 use crate::store::{Error, Store, Tx, UPSTREAM};
 
 /// A revision of a report.
@@ -47,6 +48,10 @@ pub struct NewReport {
     pub executed: bool,
     /// Whether the undo that followed is in it.
     pub returned: bool,
+    /// Whether the outcome of its operation is unknown: its end makes the next revision due.
+    pub unsettled: bool,
+    /// Who holds it, and why; what changed meanwhile makes the next revision due.
+    pub hold: Option<Hold>,
 }
 
 impl Tx {
@@ -73,7 +78,7 @@ impl Tx {
         }
         sqlx::query(
             "update recovery_runs set state = case when (select count(*) from recovery_entries where run_id = $1) > $11 \
-             then 'due' else 'reported' end, revision = $2, outcome = $3, result = $4, rta_ms = $5, \
+             or coalesce(hold, '') <> $12 then 'due' else 'reported' end, unsettled = $13, revision = $2, outcome = $3, result = $4, rta_ms = $5, \
              rpa_ms = $6, machines = $7, ended_at = $8, returned = $9, executed = $10 where id = $1",
         )
         .bind(new.run.to_string())
@@ -87,6 +92,12 @@ impl Tx {
         .bind(i64::from(new.returned))
         .bind(i64::from(new.executed))
         .bind(i64::try_from(new.entries).unwrap_or(i64::MAX))
+        .bind(
+            new.hold
+                .as_ref()
+                .map_or(Ok(String::new()), |hold| json(hold, "recovery_runs.hold"))?,
+        )
+        .bind(i64::from(new.unsettled))
         .execute(self.connection())
         .await?;
         if let Some(session) = &new.session {
@@ -126,6 +137,55 @@ impl Store {
         .await?;
         row.as_ref().map(report_from).transpose()
     }
+}
+
+/// A delivery of an event about a failover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentNotice {
+    /// The endpoint; none for the operation's one-off webhook.
+    pub endpoint: Option<String>,
+    /// The event's type.
+    pub event_type: String,
+    /// The delivery's state.
+    pub state: String,
+    /// When it was first accepted.
+    pub delivered_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// The deliveries of events about a failover, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn notices_of(
+        &self,
+        operation: Option<OperationId>,
+        session: Option<&EmId>,
+        limit: i64,
+    ) -> Result<Vec<SentNotice>, Error> {
+        let rows = sqlx::query(
+            "select d.endpoint_id, d.event_type, d.state, (select min(a.at) from webhook_attempts a \
+             where a.delivery_id = d.id and a.status >= 200 and a.status < 300) as delivered_at from webhook_deliveries d \
+             where d.event_id in (select e.id from events e where e.operation_id = $1 union select e.id from events e \
+             where e.upstream_id = $2 and e.session_key = $3) order by d.created_at, d.id limit $4",
+        )
+        .bind(operation.map(|id| id.to_string()))
+        .bind(UPSTREAM)
+        .bind(session.map(EmId::key))
+        .bind(limit)
+        .fetch_all(self.reader())
+        .await?;
+        rows.iter().map(notice_from).collect()
+    }
+}
+
+fn notice_from(row: &AnyRow) -> Result<SentNotice, Error> {
+    Ok(SentNotice {
+        endpoint: row.opt_text("endpoint_id")?,
+        event_type: row.text("event_type")?,
+        state: row.text("state")?,
+        delivered_at: row.opt_at("delivered_at")?,
+    })
 }
 
 fn report_from(row: &AnyRow) -> Result<StoredReport, Error> {

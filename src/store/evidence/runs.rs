@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
 use crate::domain::access::Tenancy;
-use crate::domain::evidence::asked::Asked;
+use crate::domain::evidence::asked::{Asked, PurposeKind};
+use crate::domain::evidence::hold::Hold;
 use crate::domain::evidence::run::{PointFacts, RunAction};
 use crate::domain::id::{EmId, OperationId, ReportId};
 use crate::domain::operation::Operation;
@@ -20,7 +21,7 @@ use crate::store::sql::Sql;
 use crate::store::{Error, Store, Tx, UPSTREAM, tenants};
 
 const COLUMNS: &str = "id, operation_id, session_key, action, plan_key, started_at, asked, work_ended_at, newest, state, \
-     revision, ended_at";
+     revision, ended_at, hold";
 
 words! {
     /// Whether a failover has its report.
@@ -61,6 +62,17 @@ pub struct RunRecord {
     pub revision: i64,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// Who holds its report, and why.
+    pub hold: Option<Hold>,
+}
+
+impl RunRecord {
+    /// Whether it was started, but to see whether recovery works: it counts as a test.
+    #[must_use]
+    pub fn is_practice(&self) -> bool {
+        let kind = self.asked.purpose.as_ref().and_then(|purpose| purpose.kind);
+        self.action == RunAction::Start && matches!(kind, Some(PurposeKind::Test | PurposeKind::Exercise))
+    }
 }
 
 /// What an earlier failover of the same plan showed.
@@ -98,7 +110,7 @@ impl Tx {
         self.note_writing();
         sqlx::query(
             "insert into recovery_runs (id, upstream_id, operation_id, session_key, action, plan_key, tenant_id, \
-             tenant_name, started_at, asked, state) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'open') \
+             tenant_name, started_at, asked, practice, state) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'open') \
              on conflict do nothing",
         )
         .bind(run.id.to_string())
@@ -111,6 +123,7 @@ impl Tx {
         .bind(tenant_name)
         .bind(micros(run.started_at))
         .bind(json(&run.asked, "recovery_runs.asked")?)
+        .bind(i64::from(run.is_practice()))
         .execute(self.connection())
         .await?;
         Ok(())
@@ -133,6 +146,22 @@ impl Tx {
             .bind(newest)
             .execute(self.connection())
             .await?;
+        Ok(())
+    }
+
+    /// Holds the report of a failover, or no longer; makes a new revision due where there is one already.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn set_hold(&mut self, id: ReportId, hold: Option<&Hold>) -> Result<(), Error> {
+        self.note_writing();
+        sqlx::query(
+            "update recovery_runs set hold = $2, state = case when revision > 0 then 'due' else state end where id = $1",
+        )
+        .bind(id.to_string())
+        .bind(hold.map(|hold| json(hold, "recovery_runs.hold")).transpose()?)
+        .execute(self.connection())
+        .await?;
         Ok(())
     }
 
@@ -206,7 +235,7 @@ impl Store {
     }
 
     /// Failovers that ended and lack a report, or the last one that is due: those of operations on which EM acted or may have, those to be
-    /// reported anew, and starts that were undone since. Oldest first.
+    /// reported anew, starts that were undone since, and what was unknown and has ended since. Oldest first.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -223,8 +252,13 @@ impl Store {
              and o.plan_key = recovery_runs.plan_key and o.kind = 'failover' and o.action = 'undo' \
              and o.state = 'finished' and o.requested_at >= recovery_runs.started_at) order by started_at limit $2"
         );
+        let settled = format!(
+            "select {COLUMNS} from recovery_runs where upstream_id = $1 and unsettled = 1 and state = 'reported' \
+             and exists (select 1 from operations o where o.id = recovery_runs.operation_id and o.state = 'finished') \
+             order by started_at limit $2"
+        );
         let mut due = Vec::new();
-        for text in [ended, undone] {
+        for text in [ended, undone, settled] {
             let rows = sqlx::query(sqlx::AssertSqlSafe(text))
                 .bind(UPSTREAM)
                 .bind(limit)
@@ -296,7 +330,7 @@ impl Store {
     ) -> Result<Vec<PastRun>, Error> {
         let rows = sqlx::query(
             "select id, operation_id, session_key, started_at, outcome, result, rta_ms, rpa_ms, machines, asked \
-             from recovery_runs where upstream_id = $1 and plan_key = $2 and started_at < $3 and action <> 'start' \
+             from recovery_runs where upstream_id = $1 and plan_key = $2 and started_at < $3 and (action <> 'start' or practice = 1) \
              and revision > 0 and executed = 1 order by started_at desc limit $4",
         )
         .bind(UPSTREAM)
@@ -321,9 +355,9 @@ impl Store {
             "select r.id, r.operation_id, r.session_key, r.started_at, r.outcome, r.result, r.rta_ms, r.rpa_ms, r.machines, \
              r.asked, r.plan_key, t.tests from recovery_runs r join (select plan_key, max(started_at) as last, \
              sum(case when started_at >= $2 and started_at < $3 then 1 else 0 end) as tests from recovery_runs \
-             where upstream_id = $1 and plan_key is not null and action <> 'start' and revision > 0 and executed = 1 \
+             where upstream_id = $1 and plan_key is not null and (action <> 'start' or practice = 1) and revision > 0 and executed = 1 \
              group by plan_key) t on t.plan_key = r.plan_key and t.last = r.started_at \
-             where r.upstream_id = $1 and r.action <> 'start' and r.revision > 0 and r.executed = 1",
+             where r.upstream_id = $1 and (r.action <> 'start' or r.practice = 1) and r.revision > 0 and r.executed = 1",
         )
         .bind(UPSTREAM)
         .bind(micros(from))
@@ -373,6 +407,7 @@ fn run_from(row: &AnyRow) -> Result<RunRecord, Error> {
         state: RunState::parse(&row.text("state")?).ok_or(corrupt("recovery_runs.state"))?,
         revision: row.int("revision")?,
         ended_at: row.opt_at("ended_at")?,
+        hold: row.opt_document("hold")?,
     })
 }
 

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{NewReport, RunRecord, RunState, StoredReport};
-use crate::clock::ManualClock;
+use super::{NewReport, Notice, RunRecord, RunState, ScheduleRecord, StoredReport};
+use crate::clock::{Clock as _, ManualClock};
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::asked::Asked;
 use crate::domain::evidence::entry::{Content, Entry};
+use crate::domain::evidence::hold::Hold;
 use crate::domain::evidence::objectives::{MachineObjectives, Objectives};
 use crate::domain::evidence::run::{PointFacts, RunAction};
+use crate::domain::evidence::schedule::{LastRun, Schedule, SetBy, SkipReason};
 use crate::domain::id::{EmId, ReportId};
 use crate::domain::plan::{PlanKind, PlanRef, Reference};
 use crate::store::Store;
@@ -51,6 +53,7 @@ fn run(store: &Store, session: u32, started_at: Timestamp) -> RunRecord {
         state: RunState::Open,
         revision: 0,
         ended_at: None,
+        hold: None,
     }
 }
 
@@ -73,6 +76,8 @@ fn report(run: &RunRecord, revision: i64) -> NewReport {
         entries: 0,
         executed: true,
         returned: false,
+        unsettled: false,
+        hold: None,
     }
 }
 
@@ -285,4 +290,181 @@ async fn a_key_that_cannot_be_opened_is_replaced_and_stays_known() {
         .find(|key| key.id == first.id)
         .expect("it verifies what it signed");
     assert_eq!((keys.len(), known.not_after.is_some()), (2, true));
+}
+
+fn schedule(last: u32, due_at: Timestamp, set_at: Timestamp) -> ScheduleRecord {
+    ScheduleRecord {
+        plan: plan(last, "ABC Company"),
+        schedule: Schedule {
+            cron: "0 3 1 * *".to_owned(),
+            time_zone: "Europe/Berlin".to_owned(),
+            ..Schedule::default()
+        },
+        set_by: SetBy::default(),
+        set_at,
+        due_at: Some(due_at),
+        waiting: None,
+        last: None,
+    }
+}
+
+#[tokio::test]
+async fn a_due_time_is_done_with_once() {
+    let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
+    let store = temporary_with(clock.clone()).await;
+    let now = store.clock().now();
+    let due = now + Duration::from_secs(60);
+    let mut tx = store.begin().await.expect("begun");
+    tx.set_schedule(&schedule(1, due, now)).await.expect("set");
+    tx.set_schedule(&schedule(2, due + Duration::from_hours(1), now))
+        .await
+        .expect("set");
+    tx.commit().await.expect("committed");
+    assert!(store.schedules_due(now, 10).await.expect("read").is_empty());
+    clock.advance(Duration::from_secs(60));
+    let found = store.schedules_due(clock.now(), 10).await.expect("read");
+    assert_eq!(found.len(), 1);
+    let found = found.into_iter().next().expect("one");
+    let mut tx = store.begin().await.expect("begun");
+    tx.note_waiting_schedule(&found, SkipReason::Busy)
+        .await
+        .expect("noted");
+    tx.commit().await.expect("committed");
+    let last = LastRun {
+        due_at: due,
+        operation_id: Some("an operation".to_owned()),
+        skipped: None,
+    };
+    let next = due + Duration::from_hours(24);
+    for done in [true, false] {
+        let mut tx = store.begin().await.expect("begun");
+        let advanced = tx.advance_schedule(&found, Some(next), &last).await;
+        assert_eq!(advanced.expect("written"), done);
+        tx.commit().await.expect("committed");
+    }
+    let kept = store.schedule(&em_id(1), &Tenancy::All).await.expect("read");
+    let kept = kept.expect("there");
+    assert_eq!(
+        (kept.due_at, kept.waiting, kept.last),
+        (Some(next), None, Some(last.clone()))
+    );
+    let times = store.due_times().await.expect("read");
+    assert_eq!(times.get(&em_id(1).key()), Some(&next));
+    // One that was set anew meanwhile is not the one that was looked at.
+    let mut tx = store.begin().await.expect("begun");
+    let again = schedule(1, due, now + Duration::from_secs(1));
+    tx.set_schedule(&again).await.expect("set");
+    let advanced = tx.advance_schedule(&found, None, &last).await;
+    assert!(!advanced.expect("written"));
+}
+
+#[tokio::test]
+async fn a_schedule_is_its_tenants() {
+    let store = temporary().await;
+    let now = store.clock().now();
+    let mut tx = store.begin().await.expect("begun");
+    tx.set_schedule(&schedule(1, now, now)).await.expect("set");
+    tx.commit().await.expect("committed");
+    let only = |tenant: &str| Tenancy::Only([tenant.to_owned()].into());
+    let seen = async |tenancy: &Tenancy| store.schedule(&em_id(1), tenancy).await.expect("read").is_some();
+    assert!(seen(&only("ABC Company")).await && seen(&Tenancy::All).await);
+    assert!(!seen(&only("Nordwind")).await);
+    for (tenancy, removed) in [(only("Nordwind"), false), (only("ABC Company"), true)] {
+        let mut tx = store.begin().await.expect("begun");
+        let found = tx.remove_schedule(&em_id(1), &tenancy).await;
+        assert_eq!(found.expect("tried"), removed);
+        tx.commit().await.expect("committed");
+    }
+}
+
+#[tokio::test]
+async fn each_change_of_what_is_set_about_plans_is_counted() {
+    let store = temporary().await;
+    let now = store.clock().now();
+    assert_eq!(store.settings().await.expect("read").version, 0);
+    let objectives = Objectives {
+        rto_seconds: Some(60),
+        ..Objectives::default()
+    };
+    let mut tx = store.begin().await.expect("begun");
+    tx.set_objectives(&em_id(1), &objectives).await.expect("set");
+    tx.set_schedule(&schedule(2, now, now)).await.expect("set");
+    tx.commit().await.expect("committed");
+    let set = store.settings().await.expect("read");
+    assert_eq!(set.version, 2);
+    assert_eq!(set.objectives.get(&em_id(1).key()), Some(&objectives));
+    assert!(set.schedules.contains_key(&em_id(2).key()));
+    assert_eq!(store.settings_version().await.expect("read"), 2);
+}
+
+#[tokio::test]
+async fn a_notice_is_told_once_a_day() {
+    let store = temporary().await;
+    let at = |hours: i64| Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(hours);
+    for (name, hours, expected) in [
+        ("a", 100, Notice::First),
+        ("a", 123, Notice::Told),
+        ("b", 123, Notice::First),
+        ("a", 124, Notice::Again),
+        ("a", 147, Notice::Told),
+        // A clock that was far ahead when it was told silences nothing.
+        ("a", 50, Notice::Again),
+    ] {
+        let mut tx = store.begin().await.expect("begun");
+        let told = tx.tell_daily(name, at(hours)).await.expect("told");
+        assert_eq!(told, expected, "{name} {hours}");
+        tx.commit().await.expect("committed");
+    }
+    let told = store.told_within_a_day(at(60)).await.expect("read");
+    assert!(told.contains("a"));
+}
+
+#[tokio::test]
+async fn a_report_that_is_held_outlives_its_age() {
+    let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
+    let store = temporary_with(clock.clone()).await;
+    let (held, other) = (run(&store, 1, clock.now()), run(&store, 2, clock.now()));
+    for one in [&held, &other] {
+        insert(&store, one, &plan(1, "ABC Company")).await;
+        assert!(write(&store, &report(one, 1)).await);
+    }
+    let hold = Hold {
+        reason: "litigation".to_owned(),
+        by: Some("counsel".to_owned()),
+        at: clock.now(),
+    };
+    let mut tx = store.begin().await.expect("begun");
+    tx.set_hold(held.id, Some(&hold)).await.expect("held");
+    tx.commit().await.expect("committed");
+    let kept = store.run(held.id).await.expect("read").expect("there");
+    assert_eq!((kept.state, kept.hold.as_ref()), (RunState::Due, Some(&hold)));
+    // A revision that was made without it is not the last one.
+    assert!(write(&store, &report(&held, 2)).await);
+    assert_eq!(
+        store.run(held.id).await.expect("read").expect("there").state,
+        RunState::Due
+    );
+    let with_hold = NewReport {
+        hold: Some(hold),
+        ..report(&held, 3)
+    };
+    assert!(write(&store, &with_hold).await);
+    assert_eq!(
+        store.run(held.id).await.expect("read").expect("there").state,
+        RunState::Reported
+    );
+    let retention = Retention {
+        reports: Duration::from_hours(24),
+        ..Retention::default()
+    };
+    pass(&store, &clock, Duration::from_hours(49));
+    let pruner = Pruner::new(store.clone(), &retention);
+    pruner.step().await.expect("a step");
+    assert!(store.run(other.id).await.expect("read").is_none());
+    assert!(store.report(held.id, None).await.expect("read").is_some());
+    let mut tx = store.begin().await.expect("begun");
+    tx.set_hold(held.id, None).await.expect("released");
+    tx.commit().await.expect("committed");
+    pruner.step().await.expect("a step");
+    assert!(store.run(held.id).await.expect("read").is_none());
 }

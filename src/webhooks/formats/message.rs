@@ -75,10 +75,12 @@ impl Message {
         let operation_id = operation.and_then(|operation| operation.id.clone());
         let plan = session
             .and_then(|session| session.plan_name.as_deref())
-            .or_else(|| operation?.plan.as_ref()?.name.as_deref());
+            .or_else(|| operation?.plan.as_ref()?.name.as_deref())
+            .or_else(|| data.plan.as_ref()?.name.as_deref());
         let tenant = session
             .and_then(|session| session.tenant.as_ref()?.name.as_deref())
-            .or_else(|| operation?.plan.as_ref()?.tenant.as_ref()?.name.as_deref());
+            .or_else(|| operation?.plan.as_ref()?.tenant.as_ref()?.name.as_deref())
+            .or_else(|| data.plan.as_ref()?.tenant.as_ref()?.name.as_deref());
         let ended = matches!(kind, EventType::SessionFinished | EventType::OperationFinished);
         let sample = kind == EventType::WebhookTest;
         let pages = Pages::of(

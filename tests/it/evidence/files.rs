@@ -27,6 +27,13 @@ async fn signed() -> (Value, String, String, Vec<Key>) {
         .await
         .expect(200)
         .text;
+    let keys = keys_of(&test).await;
+    test.stop().await;
+    (report, text, page, keys)
+}
+
+/// The keys of a gateway.
+pub async fn keys_of(test: &TestGateway) -> Vec<Key> {
     let keys = test
         .stranger()
         .get("/.well-known/emgate/report-keys")
@@ -37,13 +44,11 @@ async fn signed() -> (Value, String, String, Vec<Key>) {
         id: key["keyId"].as_str().map(ToOwned::to_owned),
         public_key: key["publicKey"].as_str().expect("a key").to_owned(),
     });
-    let keys = keys.collect();
-    test.stop().await;
-    (report, text, page, keys)
+    keys.collect()
 }
 
 /// Keeps a page for a browser to draw (`scripts/reports.sh`), where `EMGATE_WRITE_REPORTS` names a folder.
-fn keep(name: &str, page: &str) {
+pub fn keep(name: &str, page: &str) {
     if let Some(folder) = std::env::var_os("EMGATE_WRITE_REPORTS") {
         std::fs::write(std::path::Path::new(&folder).join(name), page).expect("written");
     }
@@ -131,6 +136,10 @@ async fn the_command_verifies_files_without_a_connection() {
     let run = async |arguments: Vec<&str>| {
         let mut prepared = command(&[], &[&["report", "verify"][..], &arguments].concat());
         prepared.env_remove("EMGATE_SERVER").stdin(Stdio::null());
+        if arguments.contains(&"--key") {
+            // A key counts before the server that a shell has set for other commands.
+            prepared.env("EMGATE_SERVER", "http://127.0.0.1:9");
+        }
         prepared.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = prepared.spawn().expect("the binary starts");
         let output = tokio::task::spawn_blocking(move || output_of(child))
@@ -278,4 +287,60 @@ async fn a_report_of_a_thousand_machines_stays_small() {
             page.len()
         );
     }
+}
+
+/// Numbers of RFC 8785, appendix B, and the order of names of its section 3.2.3.
+const CANONICAL: &[(&str, &str)] = &[
+    ("5e-324", "5e-324"),
+    ("-5e-324", "-5e-324"),
+    ("1.7976931348623157e308", "1.7976931348623157e+308"),
+    ("9007199254740992", "9007199254740992"),
+    ("295147905179352830000", "295147905179352830000"),
+    ("9.999999999999997e22", "9.999999999999997e+22"),
+    ("1e23", "1e+23"),
+    ("1.0000000000000001e23", "1.0000000000000001e+23"),
+    ("999999999999999700000", "999999999999999700000"),
+    ("1e21", "1e+21"),
+    ("9.999999999999997e-7", "9.999999999999997e-7"),
+    ("0.000001", "0.000001"),
+    ("333333333.3333332", "333333333.3333332"),
+    ("333333333.33333325", "333333333.33333325"),
+    ("333333333.3333334", "333333333.3333334"),
+    ("-0.0000033333333333333333", "-0.0000033333333333333333"),
+    ("1424953923781206.2", "1424953923781206.2"),
+    ("-0.0", "0"),
+    (
+        r#"{"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\ud83d\ude00": 5, "\u0080": 6, "\u00f6": 7}"#,
+        "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"ö\":7,\"€\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}",
+    ),
+];
+
+/// Beside the built-in ones those that `tests/reports/canonical.py` makes of another library, where `EMGATE_CANONICAL` names the
+/// folder.
+#[test]
+fn the_canonical_form_is_that_of_another_library() {
+    let compare = |document: &str, expected: &[u8]| {
+        let value: Value = serde_json::from_str(document).expect("JSON");
+        let found = emgate::reports::integrity::canonical(&value).expect("a form");
+        assert_eq!(
+            String::from_utf8_lossy(&found),
+            String::from_utf8_lossy(expected),
+            "{document}"
+        );
+    };
+    for (document, expected) in CANONICAL {
+        compare(document, expected.as_bytes());
+    }
+    let Some(folder) = std::env::var_os("EMGATE_CANONICAL").map(std::path::PathBuf::from) else {
+        return;
+    };
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("read");
+    let (documents, expected) = (read("documents.jsonl"), read("expected.jsonl"));
+    let mut count = 0;
+    for (document, expected) in documents.lines().zip(expected.lines()) {
+        compare(document, expected.as_bytes());
+        count += 1;
+    }
+    assert_eq!(count, documents.lines().count());
+    println!("reports: {count} documents have the canonical form of another library");
 }

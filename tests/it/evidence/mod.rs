@@ -2,6 +2,7 @@
 //! changed file is taken for what was signed.
 
 mod files;
+mod schedules;
 
 use emgate::domain::evidence::objectives::Objectives;
 use reqwest::Method;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use crate::support::postgres::database;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::schema_check::SchemaCheck;
+use crate::support::scripted_server::ScriptedServer;
 use crate::support::{PLAN, TestGateway, operation, plan};
 use crate::waiting::eventually;
 
@@ -519,7 +521,7 @@ async fn failovers_are_reported_alike_on_postgresql() {
         .send()
         .await
         .expect(200);
-    assert_eq!(programme.body["population"], 3);
+    assert_eq!(programme.body["population"], 6, "of both kinds");
     test.stop().await;
 }
 
@@ -577,7 +579,7 @@ async fn the_programme_has_every_plan_also_those_never_tested() {
         .send()
         .await
         .expect(200);
-    let path = "/api/v1/reports/recovery-tests";
+    let path = "/api/v1/reports/recovery-tests?kind=cloud";
     let before = test.client.get(path).send().await.expect(200).body;
     assert_eq!(
         (&before["population"], &before["tested"], &before["overdue"]),
@@ -606,21 +608,21 @@ async fn the_programme_has_every_plan_also_those_never_tested() {
     );
     let table = test
         .client
-        .get(&format!("{path}?format=csv"))
+        .get(&format!("{path}&format=csv"))
         .send()
         .await
         .expect(200);
     assert_eq!(table.text.lines().count(), 251);
     let later = test
         .client
-        .get(&format!("{path}?to=2020-01-01T00:00:00Z"))
+        .get(&format!("{path}&to=2020-01-01T00:00:00Z"))
         .send()
         .await
         .expect(200);
     assert_eq!(later.body["tested"], 0);
     let one = test
         .client
-        .get(&format!("{path}?tenant=ABC%20Company"))
+        .get(&format!("{path}&tenant=ABC%20Company"))
         .send()
         .await
         .expect(200);
@@ -835,5 +837,344 @@ async fn what_has_no_report_is_not_found() {
         refused.expect_problem(422, "invalid-request").pointers(),
         ["/purpose"]
     );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_report_says_so_until_it_is_released() {
+    let test = TestGateway::start().await;
+    let path = ended(&test, &plan("/test"), &json!({})).await;
+    let first = report_of(&test, &path).await;
+    assert_eq!(first["report"]["hold"], Value::Null);
+    let hold = format!("{path}/report/hold");
+    for (body, pointer) in [
+        (json!({}), "/reason"),
+        (json!({"reason": ""}), "/reason"),
+        (json!({"why": "x"}), "/why"),
+    ] {
+        let refused = test.client.request("PUT", &hold).json(&body).send().await;
+        let refused = refused.expect_problem(422, "invalid-request");
+        assert!(refused.pointers().contains(&pointer), "{body}: {}", refused.text);
+    }
+    let wanted = json!({"reason": "litigation 2026-17"});
+    let set = test
+        .client
+        .request("PUT", &hold)
+        .json(&wanted)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(
+        (&set.body["reason"], &set.body["by"]),
+        (&wanted["reason"], &json!("tester"))
+    );
+    let held = report_of(&test, &path).await;
+    assert_eq!(held["report"]["hold"], set.body);
+    assert_eq!(held["report"]["revision"], 2);
+    for _ in 0..2 {
+        test.client.request("DELETE", &hold).send().await.expect(204);
+    }
+    let released = report_of(&test, &path).await;
+    assert_eq!(
+        (&released["report"]["hold"], &released["report"]["revision"]),
+        (&Value::Null, &json!(3))
+    );
+    let audit = test
+        .client
+        .get("/api/v1/audit?action=report.hold,report.release")
+        .send()
+        .await
+        .expect(200);
+    let rows = audit.body["items"].as_array().expect("rows");
+    let actions: Vec<&str> = rows.iter().filter_map(|row| row["action"].as_str()).collect();
+    assert_eq!(actions, ["report.hold", "report.release", "report.release"]);
+    assert_eq!(rows[0]["details"]["reason"], "litigation 2026-17");
+    let reader = test.client_with(&["reports:read"]);
+    let refused = reader.request("PUT", &hold).json(&wanted).send().await;
+    refused.expect_problem(403, "insufficient-scope");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_lead_to_reports_once_they_are_there() {
+    let test = TestGateway::builder().sim(|sim| sim.speed = 20.0).start().await;
+    let accepted = test.client.post(&plan("/test")).send().await.expect(202);
+    let path = operation(&accepted);
+    assert_eq!(accepted.body["links"]["report"], Value::Null);
+    let done = test.until(&path, |body| body["state"] == "finished").await;
+    assert_eq!(done["links"]["report"], format!("{path}/report"));
+    let session = done["session"]["links"]["report"].as_str().expect("a link");
+    assert_eq!(
+        test.client.get(session).send().await.expect(200).body["report"]["revision"],
+        1
+    );
+    let undo = test.client.post(&plan("/undo")).send().await.expect(202);
+    let undone = test
+        .until(&operation(&undo), |body| body["state"] == "finished")
+        .await;
+    assert_eq!(
+        undone["links"]["report"],
+        Value::Null,
+        "an undo has none of its own"
+    );
+    let index = test.client.get("/api/v1").send().await.expect(200);
+    let programme = index.body["links"]["recoveryTests"].as_str().expect("a link");
+    test.client.get(programme).send().await.expect(200);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_to_whom_the_failover_was_told() {
+    let mut receiver = WebhookReceiver::start().await;
+    let builder = TestGateway::builder().config(|config| {
+        config.webhooks.allow_http = true;
+        config.webhooks.allow_private_networks = true;
+    });
+    let test = builder.start().await;
+    let endpoint = json!({"url": receiver.url(), "eventTypes": ["failover.session.started"]});
+    test.client
+        .post("/api/v1/webhook-endpoints")
+        .json(&endpoint)
+        .send()
+        .await
+        .expect(201);
+    let body = json!({"callback": {"url": receiver.url()}});
+    let path = ended(&test, &plan("/test"), &body).await;
+    receiver.next_of("failover.session.finished").await;
+    // What was delivered since is in the next revision.
+    test.until("/api/v1/webhook-deliveries?state=delivered", |list| {
+        list["items"].as_array().is_some_and(|items| items.len() == 2)
+    })
+    .await;
+    test.client
+        .post(&format!("{path}/notes"))
+        .json(&json!({"text": "all were told"}))
+        .send()
+        .await
+        .expect(201);
+    let report = report_of(&test, &path).await;
+    let told = report["notifications"].as_array().expect("deliveries");
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (one, receiver_is_endpoint) in told.iter().zip([true, false]) {
+        assert_eq!(one["receiver"] == "endpoint", receiver_is_endpoint, "{told:?}");
+        assert_eq!(one["endpointId"], Value::Null, "the plan is a tenant's");
+        assert_eq!(one["state"], "delivered");
+        assert!(one["deliveredAt"].is_string());
+    }
+    test.stop().await;
+}
+
+/// The number of open findings, and whether a page tells it, of the programme.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_programme_is_a_page_as_well() {
+    let test = TestGateway::builder().sim(|sim| sim.plans = 6).start().await;
+    set_objectives(&test).await;
+    let path = ended(&test, &plan("/test"), &json!({})).await;
+    report_of(&test, &path).await;
+    for title in ["<b>hostile</b>", "closed since"] {
+        let finding = json!({"title": title, "severity": "warning"});
+        let made = test
+            .client
+            .post(&format!("{path}/findings"))
+            .json(&finding)
+            .send()
+            .await
+            .expect(201);
+        if title == "closed since" {
+            let one = format!("{path}/findings/{}", made.body["id"].as_str().expect("an id"));
+            let closed = json!({"state": "closed"});
+            test.client
+                .request("PATCH", &one)
+                .json(&closed)
+                .send()
+                .await
+                .expect(200);
+        }
+    }
+    let whole = test
+        .client
+        .get("/api/v1/reports/recovery-tests")
+        .send()
+        .await
+        .expect(200)
+        .body;
+    let items = whole["items"].as_array().expect("plans");
+    let of = |kind: &str| items.iter().filter(|item| item["plan"]["kind"] == kind).count();
+    assert!(of("onPremises") > 0, "on-premises plans are in it");
+    assert_eq!(of("cloud"), 6);
+    assert_eq!(whole["population"], items.len());
+    let own = items
+        .iter()
+        .find(|item| item["plan"]["id"] == PLAN)
+        .expect("the plan");
+    assert_eq!((&own["openFindings"], &own["tests"]), (&json!(1), &json!(1)));
+    let page = test
+        .client
+        .get("/api/v1/reports/recovery-tests?format=html")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.header("content-security-policy").contains("sandbox"));
+    assert_eq!(page.text.matches("<tr><td>").count(), items.len());
+    assert!(!page.text.contains("<script") && page.text.contains("Page \" counter(page)"));
+    files::keep("programme.html", &page.text);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_on_premises_plan_is_tested_by_a_start_that_is_an_exercise() {
+    let test = TestGateway::start().await;
+    let list = test.client.get("/api/v1/failover-plans").send().await.expect(200);
+    let id = list.body["items"][0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/api/v1/failover-plans/{id}");
+    let programme = async || {
+        let whole = test
+            .client
+            .get("/api/v1/reports/recovery-tests")
+            .send()
+            .await
+            .expect(200)
+            .body;
+        let items = whole["items"].as_array().expect("plans");
+        items
+            .iter()
+            .find(|item| item["plan"]["id"] == id)
+            .expect("the plan")["tests"]
+            .clone()
+    };
+    let started = ended(&test, &format!("{path}/start"), &json!({})).await;
+    report_of(&test, &started).await;
+    assert_eq!(programme().await, 0, "what is no exercise is no test");
+    ended(&test, &format!("{path}/undo"), &json!({})).await;
+    let purpose = json!({"purpose": {"kind": "exercise"}});
+    let started = ended(&test, &format!("{path}/start"), &purpose).await;
+    report_of(&test, &started).await;
+    assert_eq!(programme().await, 1);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_of_ones_own_makes_the_pages_and_a_bad_one_none() {
+    for (text, shown) in [
+        (
+            "<html><body><h1>Our report of {{ r.plan.name }}</h1></body></html>",
+            "<h1>Our report of ABC Company",
+        ),
+        ("{{ r.plan.name | nofilter }}", "<h2>Request and plan</h2>"),
+    ] {
+        let template = emgate::app::config::ReportTemplate::parse(text.to_owned()).expect("a template");
+        let test = TestGateway::builder()
+            .config(|config| config.reports.template = Some(template))
+            .start()
+            .await;
+        let path = ended(&test, &plan("/test"), &json!({})).await;
+        let page = test
+            .client
+            .get(&format!("{path}/report?format=html"))
+            .send()
+            .await
+            .expect(200)
+            .text;
+        assert!(page.contains(shown), "{page}");
+        let keys = files::keys_of(&test).await;
+        let strict = emgate::reports::verify::verify(page.as_bytes(), &keys, false);
+        assert_eq!(strict.is_ok(), shown.starts_with("<h2>"), "{strict:?}");
+        emgate::reports::verify::verify(page.as_bytes(), &keys, true).expect("the report in it");
+        test.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_what_was_unknown_makes_a_new_revision() {
+    let test = TestGateway::builder()
+        .config(|config| {
+            config.upstream.connect_timeout = std::time::Duration::from_millis(500);
+            config.upstream.request_timeout = std::time::Duration::from_millis(1500);
+            config.upstream.unknown_after = std::time::Duration::from_secs(1);
+        })
+        .start()
+        .await;
+    test.fault(json!({"kind": "close", "method": "POST", "path": "/api/cloud/"}))
+        .await;
+    let path = operation(&test.client.post(&plan("/test")).send().await.expect(202));
+    test.until(&path, |body| body["state"] == "unknown").await;
+    let unknown = report_of(&test, &path).await;
+    assert_eq!(
+        (&unknown["execution"]["state"], &unknown["report"]["revision"]),
+        (&json!("unknown"), &json!(1))
+    );
+    let late = json!({"planId": PLAN, "action": "test", "result": "success", "seconds": 20});
+    test.sim_control(Method::POST, "failovers", late).await;
+    test.until(&path, |body| body["state"] == "finished").await;
+    let report = format!("{path}/report");
+    let settled = test.until(&report, |body| body["report"]["revision"] == 2).await;
+    assert_eq!(settled["execution"]["state"], "finished");
+    assert_eq!(settled["execution"]["result"], "success");
+    let first = test
+        .client
+        .get(&format!("{report}?revision=1"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(first.body, unknown, "the first one is as it was");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_which_versions_it_comes_from() {
+    let test = TestGateway::start().await;
+    let report = tested(&test).await;
+    let provenance = &report["provenance"];
+    assert_eq!(provenance["emApiVersion"], "v1_7");
+    assert_eq!(provenance["backupServerVersion"], "13.0.1.1071");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_programme_of_many_plans_reads_each_page_once() {
+    let scripted = ScriptedServer::start().await;
+    let between = scripted.clone();
+    let test = TestGateway::builder()
+        .sim(|sim| sim.plans = 250)
+        .config(move |config| between.put_before(&mut config.upstream))
+        .start()
+        .await;
+    let path = "/api/v1/reports/recovery-tests?kind=cloud";
+    let before = test.client.get(path).send().await.expect(200).body;
+    let ids: Vec<&str> = before["items"]
+        .as_array()
+        .expect("plans")
+        .iter()
+        .filter_map(|item| item["plan"]["id"].as_str())
+        .collect();
+    assert_eq!(ids.len(), 250);
+    let at = jiff::Timestamp::now().as_microsecond() - 1_000_000;
+    let rows: Vec<String> = ids[7..]
+        .iter()
+        .map(|plan| {
+            let plan = plan.to_lowercase();
+            // An id of the session is one of the report's as well here.
+            format!(
+                "('{plan}', 'main', '{plan}', 'test', '{plan}', {at}, '{{}}', 'reported', 1, 'passed', 'success', 1000, 2)"
+            )
+        })
+        .collect();
+    let sql = format!(
+        "insert into recovery_runs (id, upstream_id, session_key, action, plan_key, started_at, asked, state, revision, \
+         outcome, result, rta_ms, machines) values {}",
+        rows.join(", ")
+    );
+    schedules::change(&schedules::file(test.directory()), sql).await;
+    let seen = || scripted.seen("GET /api/query?type=CloudFailoverPlan").len();
+    let asked = seen();
+    let after = test.client.get(path).send().await.expect(200).body;
+    assert_eq!(seen() - asked, 3, "250 plans are three pages");
+    assert_eq!(
+        (&after["population"], &after["tested"]),
+        (&json!(250), &json!(243))
+    );
+    let items = after["items"].as_array().expect("plans");
+    assert_eq!(items.iter().filter(|item| item["lastTest"].is_null()).count(), 7);
     test.stop().await;
 }

@@ -115,6 +115,7 @@ async fn readiness_reports_since_when_nothing_was_observed() {
             policies: emgate::domain::policy::Policies::default(),
             objectives: emgate::domain::evidence::objectives::Objectives::default(),
             configuration: serde_json::Value::Null,
+            template: None,
             messages: Messages::default(),
         },
         Limits {

@@ -53,6 +53,7 @@ impl Observatory {
             policies: emgate::domain::policy::Policies::default(),
             objectives: emgate::domain::evidence::objectives::Objectives::default(),
             configuration: serde_json::Value::Null,
+            template: None,
             messages: Messages::default(),
         };
         let limits = Limits {

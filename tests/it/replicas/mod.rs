@@ -6,6 +6,7 @@ mod guards;
 mod joining;
 mod kept;
 mod lease;
+mod settings;
 mod shares;
 mod streams;
 mod takeover;

@@ -76,7 +76,8 @@ impl Shared {
         ];
         environment.extend(more);
         let scope = "plans:read plans:test plans:start plans:undo sessions:read operations:read operations:cancel \
-                     events:read webhooks:read webhooks:write em:read em:write tenants:all";
+                     events:read webhooks:read webhooks:write em:read em:write \
+                     reports:read reports:write tenants:all";
         let replica = Replica {
             process: Process::start(&["serve"], &environment),
             token: token(&json!({"sub": "portal", "scope": scope})),

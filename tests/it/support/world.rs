@@ -12,7 +12,7 @@ pub struct World {
     pub simulator: Process,
     /// The gateway.
     pub gateway: Process,
-    token: String,
+    pub token: String,
     directory: tempfile::TempDir,
     /// What starts the gateway.
     starter: Vec<String>,
@@ -251,6 +251,7 @@ fn everything() -> String {
     token(&json!({
         "sub": "portal",
         "scope": "plans:read plans:test plans:start plans:undo plans:write sessions:read operations:read \
-                  operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read tenants:all",
+                  operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read \
+                  reports:read reports:write tenants:all",
     }))
 }

@@ -73,6 +73,9 @@ const ROWS: &[(&str, About)] = &[
     ("undoCloudFailoverPlan", About::Plan),
     ("getCloudFailoverPlanObjectives", About::Plan),
     ("setCloudFailoverPlanObjectives", About::Plan),
+    ("getCloudFailoverPlanSchedule", About::Plan),
+    ("setCloudFailoverPlanSchedule", About::Plan),
+    ("removeCloudFailoverPlanSchedule", About::Plan),
     ("getFailoverPlanObjectives", About::OnPremisesPlan),
     ("setFailoverPlanObjectives", About::OnPremisesPlan),
     ("getOperationReport", About::Operation),
@@ -81,6 +84,8 @@ const ROWS: &[(&str, About)] = &[
     ("recordFinding", About::Operation),
     ("changeFinding", About::Finding),
     ("reviewReport", About::Operation),
+    ("holdReport", About::Operation),
+    ("releaseReport", About::Operation),
     ("getFailoverSessionReport", About::Session),
     ("listFailoverPlans", About::NobodysList),
     ("getFailoverPlan", About::OnPremisesPlan),
@@ -164,6 +169,11 @@ impl World {
         let receiver = WebhookReceiver::start().await;
         let abc = Things::make(&test, ABC, &receiver).await;
         let nordwind = Things::make(&test, NORDWIND, &receiver).await;
+        for plan in [&abc.plans[0], &nordwind.plans[0]] {
+            let path = format!("/api/v1/cloud-failover-plans/{plan}/schedule");
+            let set = test.client.request("PUT", &path).json(&yearly());
+            set.send().await.expect(200);
+        }
         Self {
             of_abc: confined(&test, &[ABC]),
             of_nordwind: confined(&test, &[NORDWIND]),
@@ -197,6 +207,8 @@ impl World {
             "setCloudFailoverPlanObjectives" | "setFailoverPlanObjectives" => {
                 request.json(&json!({"rtoSeconds": 3600}))
             }
+            "setCloudFailoverPlanSchedule" => request.json(&yearly()),
+            "holdReport" => request.json(&json!({"reason": "x"})),
             "recordCheck" => request.json(&json!({"name": "x", "result": "pass"})),
             "recordNote" => request.json(&json!({"text": "x"})),
             "recordFinding" => request.json(&json!({"title": "x", "severity": "info"})),
@@ -259,6 +271,11 @@ impl World {
         };
         (own.clone(), foreign.clone(), format!("{prefix}{nothing}"))
     }
+}
+
+/// A schedule that is not due while a test runs.
+fn yearly() -> Value {
+    json!({"cron": "0 3 29 2 *", "timeZone": "UTC"})
 }
 
 /// What an answer tells: without what differs from request to request, and with the ids that the request named left out.

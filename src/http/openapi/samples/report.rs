@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{at, em_id, gateway_id, operation, plan, session};
-use crate::api_types::reports::RecoveryReport;
 use crate::api_types::reports::build::{CleanUp, Material, Recorded};
 use crate::api_types::reports::figures::PastTest;
 use crate::api_types::reports::programme::{ProgrammePlan, RecoveryProgramme};
+use crate::api_types::reports::{RecoveryReport, ReportNotification};
 use crate::domain::evidence::asked::{Asked, Purpose, PurposeKind, Requester};
 use crate::domain::evidence::clocks::At;
 use crate::domain::evidence::judge::judge;
@@ -124,8 +124,17 @@ pub(super) fn report() -> Option<Value> {
         past: Vec::new(),
         previous_plan: None,
         recorded: Recorded::default(),
-        notifications: Vec::new(),
+        notifications: vec![ReportNotification {
+            receiver: "https://portal.example/***".to_owned(),
+            endpoint_id: None,
+            event_type: "failover.session.finished".to_owned(),
+            state: "delivered".to_owned(),
+            delivered_at: Some(at(115).into()),
+        }],
+        hold: None,
         em_address: "https://em.example:9398/api/".to_owned(),
+        em_api_version: Some("v1_7"),
+        backup_server_version: Some("13.0.1.1071".to_owned()),
         audit: Vec::new(),
         chain_head: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         key_id: "rk_5f1c0b7a4e2d9c38".to_owned(),
@@ -160,6 +169,9 @@ pub(super) fn programme() -> Option<Value> {
         days_since: Some(0),
         test_every_days: Some(365),
         overdue: Some(false),
+        next_test_at: Some(at(31_536_000).into()),
+        can_be_tested: true,
+        open_findings: 0,
         rto_seconds: Some(3600),
         rpo_seconds: Some(86400),
         owner: Some("Disaster recovery team".to_owned()),

@@ -6,6 +6,7 @@ mod document;
 mod objectives;
 mod on_premises;
 mod rehearsal;
+mod schedules;
 
 use axum::body::Bytes;
 use axum::response::Response;
@@ -15,10 +16,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::lists::{NumberedList, one_order};
 use crate::api_types::plans::Plan;
+use crate::app::evidence::PlanSettings;
 use crate::app::plans::UnchangedPlan;
-use crate::app::{self, OpContext, Sort, SortField, Source};
+use crate::app::{OpContext, Sort, SortField, Source};
 use crate::domain::id::EmId;
-use crate::domain::plan::PlanKind;
+use crate::domain::plan::{self, PlanKind};
 use crate::http::HttpState;
 use crate::http::answers::UPSTREAM_WRITE;
 use crate::http::codes::Code;
@@ -46,6 +48,7 @@ const EDIT_PROBLEMS: &[&[Code]] = &[
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .merge(objectives::routes())
+        .merge(schedules::routes())
         .merge(cloud::routes())
         .merge(on_premises::routes())
 }
@@ -100,22 +103,13 @@ async fn list(
 ) -> Result<Response, Problem> {
     let (app, links) = (state.app(), state.links());
     let plans = app.plans(context, kind, &list.request(order.sort()?)).await?;
+    let settings = app.plan_settings(context).await?;
     let basis = app
         .remembers_reads()
-        .then(|| Basis::reads(plans.sources()))
-        .and_then(|reads| reads.and_store(app.store_revision()));
+        .then(|| Basis::reads(plans.sources()).and_settings(settings.revision()));
     let making = async {
-        let page = plans.page().into_owned();
-        let objectives = app.objectives_of(context, &page.items).await?;
-        let page = app::Page {
-            items: page.items.into_iter().zip(objectives).collect(),
-            number: page.number,
-            size: page.size,
-            total: page.total,
-        };
-        Answer::json(&list.page(links, &page, |(plan, objectives)| {
-            Plan::new(links, plan, objectives)
-        }))
+        let page = plans.page();
+        Answer::json(&list.page(links, &page, |plan| shown(state, plan, &settings)))
     };
     let answer = state.answers().of(context.tenancy(), asked, basis, making);
     Ok(answer.await?.response(asked))
@@ -133,18 +127,21 @@ async fn get(
     // Callers who are confined to tenants get an answer of Enterprise Manager's own each.
     let app = state.app();
     let is_shared = app.remembers_reads() && !context.tenancy().is_confined();
-    let basis = is_shared
-        .then(|| Basis::reads(vec![Source(plan.clone())]))
-        .and_then(|reads| reads.and_store(app.store_revision()));
+    let settings = app.plan_settings(context).await?;
+    let basis = is_shared.then(|| Basis::reads(vec![Source(plan.clone())]).and_settings(settings.revision()));
     let making = async {
-        let objectives = app.objectives_of(context, std::slice::from_ref(&*plan)).await?;
-        let objectives = objectives.into_iter().next().unwrap_or_default();
-        let bytes = representation(&Plan::new(state.links(), &plan, &objectives))?;
+        let bytes = representation(&shown(state, &plan, &settings))?;
         let tag = entity_tag(&bytes);
         Ok(Answer::of(bytes).tagged(&tag))
     };
     let answer = state.answers().of(context.tenancy(), asked, basis, making);
     Ok(answer.await?.unless_known(conditions, asked))
+}
+
+/// A plan with what is set about it.
+fn shown(state: &HttpState, plan: &plan::Plan, settings: &PlanSettings) -> Plan {
+    let (objectives, schedule) = (settings.objectives(&plan.id), settings.schedule(&plan.id));
+    Plan::new(state.links(), plan, &objectives, schedule)
 }
 
 fn representation(plan: &Plan) -> Result<Bytes, Problem> {
@@ -159,10 +156,9 @@ fn representation(plan: &Plan) -> Result<Bytes, Problem> {
 
 /// Whether a plan is still what the caller saw; none where the caller does not say.
 fn unchanged(state: &HttpState, conditions: &Conditions) -> Option<UnchangedPlan> {
-    let links = state.links().clone();
+    let state = state.clone();
     let tags = conditions.expected()?.to_vec();
-    Some(Box::new(move |plan, objectives| {
-        representation(&Plan::new(&links, plan, objectives))
-            .is_ok_and(|bytes| tags.contains(&entity_tag(&bytes)))
+    Some(Box::new(move |plan, settings| {
+        representation(&shown(&state, plan, settings)).is_ok_and(|bytes| tags.contains(&entity_tag(&bytes)))
     }))
 }

@@ -9,7 +9,6 @@ use serde_json::Value;
 use utoipa::IntoParams;
 
 use crate::api_types::dry_run::{DryRun, MachineRehearsal, NewestPoint};
-use crate::api_types::plans::Plan;
 use crate::app::{self, OpContext};
 use crate::http::HttpState;
 use crate::http::extract::Query;
@@ -52,7 +51,7 @@ impl Rehearsal {
         let body = DryRun {
             would_be: found.would_be.as_str(),
             problems: problems.collect::<Result<Vec<Value>, Problem>>()?,
-            plan: Plan::new(state.links(), &found.plan, &found.objectives),
+            plan: super::shown(state, &found.plan, &found.settings),
             machines: machines
                 .map(|(machine, point)| MachineRehearsal {
                     name: machine.name.clone(),

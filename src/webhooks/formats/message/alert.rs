@@ -30,6 +30,10 @@ pub(super) fn alert(
         EventType::UpstreamUnavailable | EventType::UpstreamRecovered => {
             format!("upstream:{}", data.account.as_deref().unwrap_or_default())
         }
+        EventType::TestOverdue | EventType::TestSkipped => {
+            let plan = data.plan.as_ref().and_then(|plan| plan.id.as_deref());
+            plan.map_or_else(|| id.to_owned(), |plan| format!("test:{plan}"))
+        }
         EventType::WebhookTest => id.to_owned(),
         _ => session.or(operation).unwrap_or(id).to_owned(),
     };
@@ -50,6 +54,7 @@ pub(super) fn alert(
         EventType::ApprovalDecided
         | EventType::EndpointRecovered
         | EventType::UpstreamRecovered
+        | EventType::AuditCheckpoint
         | EventType::WebhookTest => true,
         _ => false,
     };

@@ -23,6 +23,17 @@ pub(super) struct Data {
     pub(super) account: Option<String>,
     pub(super) since: Option<String>,
     pub(super) reason: Option<String>,
+    /// Of events about a plan alone.
+    pub(super) plan: Option<Plan>,
+    pub(super) detail: Option<String>,
+    pub(super) due_at: Option<String>,
+    pub(super) next_at: Option<String>,
+    pub(super) last_test_at: Option<String>,
+    pub(super) owner: Option<String>,
+    /// Of a checkpoint; the events of a session have a number of that name, of another meaning.
+    #[serde(rename = "sequence")]
+    pub(super) row: Option<i64>,
+    pub(super) hash: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -91,6 +102,7 @@ pub(super) struct Operation {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Plan {
+    pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     pub(super) tenant: Option<Named>,
 }

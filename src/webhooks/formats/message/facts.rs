@@ -66,6 +66,14 @@ pub(super) fn facts(
         "Purpose",
         owned(operation.and_then(|operation| operation.reason.as_deref())),
     );
+    add("Due", data.due_at.as_deref().map(minute));
+    add("Next", data.next_at.as_deref().map(minute));
+    if kind == EventType::TestOverdue {
+        let last = data.last_test_at.as_deref().map(minute);
+        add("Last test", last.or_else(|| Some("none".to_owned())));
+    }
+    add("Owner", data.owner.clone());
+    add("Hash", data.hash.clone());
     add("Account", data.account.clone());
     add("Since", data.since.as_deref().map(minute));
     facts.truncate(8);
@@ -86,6 +94,7 @@ pub(super) fn reason(kind: EventType, data: &Data) -> Option<String> {
         .or_else(of_machine)
         .or_else(|| data.operation.as_ref()?.failure.as_ref()?.message.as_deref())
         .or_else(|| data.endpoint.as_ref()?.reason.as_deref())
+        .or(data.detail.as_deref())
         .or(data.reason.as_deref())
         .or_else(|| (kind == EventType::SessionLost).then_some(lost))?;
     Some(clean(text, REASON))

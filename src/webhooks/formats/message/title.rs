@@ -74,6 +74,9 @@ pub(super) fn headline(kind: EventType, data: &Data) -> (Tone, String) {
             Some("notMeasured") => plain(Tone::Warning, "Report: not measured"),
             _ => plain(Tone::Info, "Report"),
         },
+        EventType::TestOverdue => plain(Tone::Warning, "Test overdue"),
+        EventType::TestSkipped => plain(Tone::Warning, "Test skipped"),
+        EventType::AuditCheckpoint => plain(Tone::Info, "Audit log"),
         EventType::EndpointFailing => plain(Tone::Warning, "Failing"),
         EventType::EndpointRecovered | EventType::UpstreamRecovered => plain(Tone::Good, "Recovered"),
         EventType::EndpointDisabled => plain(Tone::Bad, "DISABLED"),
@@ -150,6 +153,12 @@ pub(super) fn title(
         }
         EventType::UpstreamUnavailable | EventType::UpstreamRecovered => {
             format!("{word}: Enterprise Manager")
+        }
+        EventType::AuditCheckpoint => {
+            let row = data
+                .row
+                .map_or_else(String::new, |row| format!(" with row {row}"));
+            format!("{word}: ends{row}")
         }
         EventType::WebhookTest => format!("{word}; news of a failover looks like this"),
         _ => format!("{word}: {}", of_plan()),

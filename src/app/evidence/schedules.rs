@@ -1,0 +1,102 @@
+//! Schedules of plans as callers set and read them; `scheduler` runs what is due.
+
+use crate::app::audit::Told;
+use crate::app::{App, Error, OpContext};
+use crate::domain::audit::{AuditAction, AuditTenant};
+use crate::domain::evidence::schedule::{Fault, Schedule, SetBy, Times};
+use crate::domain::id::EmId;
+use crate::domain::links::API;
+use crate::domain::plan::{PlanKind, PlanRef};
+use crate::store::evidence::ScheduleRecord;
+
+const NO_SCHEDULE: Error = Error::NotFound {
+    what: "a schedule of the failover plan",
+};
+
+/// Only these can be tested.
+const KIND: PlanKind = PlanKind::Cloud;
+
+impl App {
+    /// The schedule of a cloud plan that the caller sees.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn schedule(&self, context: &OpContext, id: &EmId) -> Result<ScheduleRecord, Error> {
+        let found = self.store.schedule(id, context.tenancy()).await?;
+        found.ok_or(NO_SCHEDULE)
+    }
+
+    /// Sets the schedule of a cloud plan, whole.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], those of [`App::plan`], [`Error::Store`].
+    pub async fn set_schedule(
+        &self,
+        context: &OpContext,
+        id: &EmId,
+        schedule: Schedule,
+    ) -> Result<ScheduleRecord, Error> {
+        let now = self.clock.now();
+        let first = Times::of(&schedule).and_then(|times| times.first(now));
+        let due_at = first.map_err(|fault| match fault {
+            Fault::Zone => Error::invalid("/timeZone", fault.to_string()),
+            Fault::Cron(_) | Fault::Never => Error::invalid("/cron", fault.to_string()),
+        })?;
+        if schedule
+            .purpose
+            .as_ref()
+            .is_some_and(|purpose| purpose.incident_at.is_some())
+        {
+            return Err(Error::invalid(
+                "/purpose/incidentAt",
+                "a test that is scheduled follows no incident",
+            ));
+        }
+        let plan = self.plan(context, KIND, id).await?;
+        let record = ScheduleRecord {
+            plan: plan.reference(),
+            schedule,
+            set_by: SetBy::of(&context.caller),
+            set_at: now,
+            due_at: Some(due_at),
+            waiting: None,
+            last: None,
+        };
+        let mut tx = self.store.begin().await?;
+        tx.set_schedule(&record).await?;
+        let told = told(&record.plan)
+            .with("cron", record.schedule.cron.as_str())
+            .with("timeZone", record.schedule.time_zone.as_str());
+        tx.audit(context, AuditAction::ScheduleSet, told);
+        tx.commit().await?;
+        self.read_settings().await?;
+        self.schedule(context, id).await
+    }
+
+    /// Removes the schedule of a cloud plan; of one that has none, nothing. A plan that EM no longer has may have one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Upstream`], [`Error::Store`].
+    pub async fn remove_schedule(&self, context: &OpContext, id: &EmId) -> Result<(), Error> {
+        let kept = self.store.schedule(id, context.tenancy()).await?;
+        let plan = match kept {
+            Some(record) => record.plan,
+            None => self.plan(context, KIND, id).await?.reference(),
+        };
+        let mut tx = self.store.begin().await?;
+        tx.remove_schedule(id, context.tenancy()).await?;
+        tx.audit(context, AuditAction::ScheduleRemove, told(&plan));
+        tx.commit().await?;
+        self.read_settings().await?;
+        Ok(())
+    }
+}
+
+fn told(plan: &PlanRef) -> Told {
+    let told = Told {
+        target: Some(format!("{API}/{}/{}/schedule", plan.kind.collection(), plan.id)),
+        tenant: AuditTenant::of_plan(Some(plan)),
+        ..Told::default()
+    };
+    told.with("planName", plan.name.as_str())
+}
