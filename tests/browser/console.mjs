@@ -239,7 +239,7 @@ const tests = {
       const differs = written.findIndex((line, at) => line !== shown[at]);
       check(shown.length > 10 && differs < 0, `row ${differs} is ${shown[differs]}, the log has ${written[differs]}`);
       return true;
-    });
+    }, 2 * LIMIT);
     clean(context, world);
     await context.close();
   },
