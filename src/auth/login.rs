@@ -1,5 +1,5 @@
-//! Logging people in at an identity provider: the code flow of OpenID Connect with PKCE, done by the gateway
-//! (docs/behaviour.md#console-login; RFC 6749 section 4.1, RFC 7636, OpenID Connect Core section 3.1).
+//! Logging people in at an identity provider: the code flow of OIDC with PKCE, done by the gateway
+//! (docs/behaviour.md#console-login; RFC 6749 section 4.1, RFC 7636, OIDC Core section 3.1).
 //!
 //! The provider is one of the issuers whose tokens are accepted, and what it gives is verified by the same keys. What it says
 //! beside that is not believed: endpoints are https or its own, answers are limited in time and size, redirects are not followed.

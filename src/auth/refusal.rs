@@ -57,7 +57,7 @@ pub enum Refusal {
     /// The claim that names the caller is there and is no text.
     #[error("the claim that names the caller is not text")]
     UnreadableSubject,
-    /// The nonce of an ID token is not that of the login (OpenID Connect Core section 3.1.3.7).
+    /// The nonce of an ID token is not that of the login (OIDC Core section 3.1.3.7).
     #[error("the ID token was issued for another login")]
     OtherLogin,
     /// `iss` is another.

@@ -90,7 +90,7 @@ impl Verifier {
     }
 
     /// Whether an ID token says who has just logged in: signed by the provider where people log in, meant for the gateway as its
-    /// client, in its time, and for this login (OpenID Connect Core section 3.1.3.7).
+    /// client, in its time, and for this login (OIDC Core section 3.1.3.7).
     ///
     /// # Errors
     /// Why it is not accepted.

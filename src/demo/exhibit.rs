@@ -9,11 +9,9 @@ use tokio::time::{Instant, sleep};
 use super::Options;
 use super::because;
 use super::client::{Client, Plan};
-use super::stage::Stage;
+use super::stage::{HELD_BACK, Stage};
 use crate::cli::Failure;
 
-/// The tenant whose starts wait for approval (`stage`).
-pub const HELD_BACK: &str = "Nordwind Klinik";
 /// How long the test takes that runs while somebody looks.
 const RUNNING: Duration = Duration::from_mins(30);
 /// How long what ends may take.

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client::Client;
-use super::exhibit::HELD_BACK;
 use super::receiver::{self, Inbox};
 use super::{Options, because};
 use crate::bootstrap::Gateway;
@@ -27,6 +26,8 @@ use crate::sim::{self, Simulator};
 const SCOPES: &str = "plans:read plans:test plans:start plans:undo plans:write sessions:read operations:read \
     operations:cancel events:read webhooks:read webhooks:write em:read em:write audit:read plans:approve \
     reports:read reports:write tenants:all";
+/// The tenant whose starts wait for approval, where somebody is there to approve.
+pub const HELD_BACK: &str = "Nordwind Klinik";
 /// How long the token is good.
 const TOKEN_SECONDS: u64 = 12 * 3600;
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -144,7 +145,6 @@ fn config(options: &Options, folder: &Path, em: &str, secret: &str) -> Result<Co
         json!(secret),
         json!(database),
     );
-    // Where somebody is there to approve, the starts of one tenant wait for it.
     let policy = format!(
         "[[policies]]\nname = \"production\"\napprovals = 1\nreason_required = true\n\
          [policies.match]\naction = \"start\"\ntenant = {}\n",

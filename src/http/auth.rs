@@ -36,8 +36,9 @@ pub(super) async fn authenticate(
     let is_guarded =
         path == "/api" || path.starts_with("/api/") || session::is_own(state, request.method(), path);
     if !is_guarded {
-        if !PROBES.contains(&path)
-            && !(path.starts_with(console::FILES) && state.console().is_some())
+        let is_file = path.starts_with(console::FILES) && state.console().is_some();
+        if !is_file
+            && !PROBES.contains(&path)
             && let Err(problem) = state.limiter().anonymous(address)
         {
             return problem.into_response();

@@ -95,6 +95,8 @@ class Gateway {
         EMGATE_AUTH__KEYS__0__SECRET: SECRET,
         EMGATE_AUTH__ISSUERS__0__ISSUER: provider.url,
         EMGATE_AUTH__ISSUERS__0__AUDIENCE__0: "emgate",
+        EMGATE_CONSOLE__OIDC__ISSUER: provider.url,
+        EMGATE_CONSOLE__OIDC__CLIENT_ID: "emgate",
       },
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -175,6 +177,26 @@ const scenes = {
     assert.deepEqual([me.issuer, me.scopes, me.tenants], [provider.url, ["plans:read", "tenants:all"], null]);
     assert.equal(provider.count("/.well-known/openid-configuration"), 1);
     assert.equal(provider.count("/jwks"), 1, "keys are fetched once");
+  },
+
+  async "people log in to the console at the provider"(provider, gateway) {
+    const visit = (url, cookie = "") => fetch(url, { redirect: "manual", headers: { cookie } });
+    const kept = (answer, name) => answer.headers.getSetCookie().find((set) => set.startsWith(`${name}=`))?.split(";")[0];
+    const there = await visit(`${gateway.url}/console/login`);
+    const bound = kept(there, "__Host-emgate-login");
+    const asked = await visit(there.headers.get("location"));
+    const back = asked.headers.get("location");
+    assert.ok(back.startsWith(`${gateway.url}/console/callback?`), back);
+    const stranger = await visit(back.replace(/state=[^&]*/, `state=${"A".repeat(43)}`), bound);
+    assert.equal(stranger.headers.get("location"), "/console/?login=failed&reason=state", "another state");
+    const again = await visit(`${gateway.url}/console/login`);
+    const second = await visit((await visit(again.headers.get("location"))).headers.get("location"), kept(again, "__Host-emgate-login"));
+    assert.equal(second.headers.get("location"), "/console/", gateway.log.join("\n"));
+    const session = kept(second, "__Host-emgate");
+    const who = await (await visit(`${gateway.url}/console/session`, session)).json();
+    assert.equal(who.issuer, provider.url);
+    assert.equal((await visit(back, bound)).headers.get("location"), "/console/", "a login of its own");
+    assert.equal((await visit(back, bound)).headers.get("location"), "/console/?login=failed&reason=state", "counts once");
   },
 
   async "every algorithm of the provider's keys is accepted"(provider, gateway) {

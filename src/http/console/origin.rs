@@ -52,7 +52,7 @@ pub(super) fn own_address(state: &HttpState, uri: &Uri, headers: &HeaderMap) -> 
 /// The host that a request is for.
 fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok());
-    uri.authority().map(|authority| authority.as_str()).or(named)
+    uri.authority().map(axum::http::uri::Authority::as_str).or(named)
 }
 
 /// The gateway's page is at the public URL, or at the host that the request is for: browsers send no cookie to another.

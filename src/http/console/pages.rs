@@ -91,12 +91,14 @@ impl Pages {
             digest.update(file.bytes);
         }
         let digest = digest.finish();
-        let version: String = digest
+        let version = digest
             .as_ref()
             .iter()
             .take(8)
-            .map(|b| format!("{b:02x}"))
-            .collect();
+            .fold(String::new(), |mut text, byte| {
+                text.push_str(&format!("{byte:02x}"));
+                text
+            });
         let files = FILES.iter().filter(|file| file.path != INDEX).filter_map(|file| {
             let served = Served::new(
                 media_type(file.path)?,
@@ -186,9 +188,13 @@ fn place(path: &str) -> Place<'_> {
 /// indentation.
 fn sent(path: &str, bytes: Bytes) -> Bytes {
     match std::str::from_utf8(&bytes) {
-        Ok(text) if path.ends_with(".js") && !path.starts_with(VENDOR) => without_comments(text).into(),
+        Ok(text) if is_module(path) && !path.starts_with(VENDOR) => without_comments(text).into(),
         _ => bytes,
     }
+}
+
+fn is_module(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, end)| end == "js")
 }
 
 fn without_comments(text: &str) -> String {
