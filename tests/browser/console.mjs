@@ -170,12 +170,14 @@ const tests = {
     const page = await context.newPage();
     await api(world, "/api/v1/webhook-endpoints", { method: "POST", body: { url: world.receiver.url, description: HOSTILE } });
     await logIn(world, page);
-    await context.route(/\/api\/v1\/(?!events\/stream)/, async (route) => {
+    const rename = async (route) => {
       const answer = await route.fetch();
       if (!/json/.test(answer.headers()["content-type"] ?? "")) return route.fulfill({ response: answer });
       const text = (await answer.text()).replace(/"(name|planName|description|failureMessage|message|text|title|detail|reason|comment|requestedBy|subject|action|type)":"(?:[^"\\]|\\.)*"/g, (_, name) => `"${name}":${JSON.stringify(HOSTILE)}`);
       return route.fulfill({ response: answer, body: text });
-    });
+    };
+    // A page that is left takes its questions back.
+    await context.route(/\/api\/v1\/(?!events\/stream)/, (route) => rename(route).catch(() => {}));
     const paths = ["/", `/failovers/${scene.bad.id}`, "/plans", `/plans/cloud/${scene.plans[0].id}`, "/approvals", "/deliveries", `/deliveries/${scene.delivery}`, "/endpoints", `/endpoints/${scene.endpoint}`, "/events", "/reports", "/audit", "/system"];
     for (const path of paths) {
       await page.goto(`${world.origin}/console${path}`);
@@ -234,8 +236,10 @@ const tests = {
     await until("the page shows the log", async () => {
       const shown = await page.locator("tbody tr").evaluateAll((rows) => rows.map((row) => `${row.querySelector("code").textContent} ${row.querySelector("time").dateTime}`));
       const written = (await log()).slice(0, Math.min(shown.length, 60));
-      return shown.length > 10 && JSON.stringify(shown.slice(0, written.length)) === JSON.stringify(written);
-    });
+      const differs = written.findIndex((line, at) => line !== shown[at]);
+      check(shown.length > 10 && differs < 0, `row ${differs} is ${shown[differs]}, the log has ${written[differs]}`);
+      return true;
+    }, 2 * LIMIT);
     clean(context, world);
     await context.close();
   },

@@ -37,6 +37,7 @@ pub(super) const FILES: &[File] = files![
     "pages/plans.js",
     "pages/records.js",
     "style.css",
+    "ui/health.js",
     "ui/parts.js",
     "ui/shell.js",
     "vendor/hooks.js",
