@@ -34,6 +34,8 @@ pub enum Command {
     /// Verify that files are the reports that were signed
     Verify(Verify),
     /// Print the built-in template of pages, as a beginning for one of your own (`reports.template_file`)
+    #[command(after_help = "Examples:
+  emgate report template > report.html")]
     Template,
 }
 

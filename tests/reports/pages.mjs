@@ -51,7 +51,7 @@ try {
     if (cut) complaints.push(`${name}: ${cut} rows may be cut where a printed page ends`);
     await page.emulateMedia({ media: "screen" });
     await page.screenshot({ path: `${stem}.png`, fullPage: name !== "thousand.html" });
-    for (const format of ["A4", "Letter"]) await page.pdf({ path: `${stem}-${format}.pdf`, format, printBackground: true, preferCSSPageSize: false });
+    for (const format of ["A4", "Letter"]) await page.pdf({ path: `${stem}-${format}.pdf`, format, printBackground: true, landscape: name === "programme.html", preferCSSPageSize: false });
     await page.close();
   }
 } finally {
