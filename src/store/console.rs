@@ -154,7 +154,7 @@ impl Store {
 mod tests {
     use std::time::Duration;
 
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::clock::{Clock as _, ManualClock, later};
@@ -259,7 +259,7 @@ mod tests {
                     .await
                     .expect("asked");
                 tx.commit().await.expect("committed");
-                assert_eq!(taken.as_ref().map(|secrets| secrets.expose_secret()), expected);
+                assert_eq!(taken.as_ref().map(ExposeSecret::expose_secret), expected);
             }
         }
     }
