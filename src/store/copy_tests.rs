@@ -1,7 +1,8 @@
 //! Copies of stores: from a file to the engine that the tests run on, and back.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sqlx::AssertSqlSafe;
 
 use super::*;
@@ -117,13 +118,13 @@ async fn a_copy_is_used_like_the_store_that_it_was_made_of() {
     let heard = tables.clone();
     let tell = move |progress| {
         if let Progress::Compared { table, rows } = progress {
-            heard.lock().expect("heard").push((table, rows));
+            heard.lock().push((table, rows));
         }
     };
     copy(&new, &back, SystemClock::shared(), tell)
         .await
         .expect("copied back");
-    let tables = tables.lock().expect("heard");
+    let tables = tables.lock();
     assert!(tables.contains(&("events".to_owned(), 1502)), "{tables:?}");
 }
 
@@ -143,12 +144,12 @@ async fn a_copy_that_was_interrupted_goes_on_after_its_last_commit() {
     let first = Arc::new(Mutex::new(None));
     let told = first.clone();
     let tell = move |progress| {
-        told.lock().expect("told").get_or_insert(progress);
+        told.lock().get_or_insert(progress);
     };
     copy(&old, &new, SystemClock::shared(), tell)
         .await
         .expect("finished");
-    let first = first.lock().expect("told").clone();
+    let first = first.lock().clone();
     let table = "webhook_deliveries".to_owned();
     assert_eq!(first, Some(Progress::Resumed { table, rows: 1000 }));
 }

@@ -40,6 +40,7 @@ pub(super) const FILES: &[File] = files![
     "ui/health.js",
     "ui/parts.js",
     "ui/shell.js",
+    "vendor/LICENSES",
     "vendor/hooks.js",
     "vendor/htm.js",
     "vendor/preact.js",
