@@ -252,6 +252,7 @@ async fn events_are_answered_as_recorded() {
             for name in ["state", "result", "endedAt"] {
                 event["data"]["session"][name] = json!("[as it goes]");
             }
+            event["data"]["session"]["links"]["report"] = json!("[as it goes]");
             event["data"]["operation"] = json!("[as it goes]");
             at_work(&mut event);
         }

@@ -63,6 +63,7 @@ const OBSERVED: &[&str] = &[
     "lastSuccessAt",
     "firstFailureAt",
     "lastError",
+    "pausedUntil",
     "certificate",
     "clockSkew",
 ];
