@@ -117,7 +117,7 @@ try {
         const { ticket } = await issued.json();
         const source = new EventSource(`/api/v1/events/stream?ticket=${ticket}&lastEventId=${last}`);
         source.onopen = () => window.opened++;
-        for (const type of ["failover.session.started", "failover.session.progressed", "failover.vm.finished", "failover.session.finished"]) {
+        for (const type of ["failover.session.started", "failover.session.progressed", "failover.vm.finished", "failover.session.finished", "recovery.report.ready"]) {
           source.addEventListener(type, (event) => {
             last = event.lastEventId;
             window.seen.push(last);

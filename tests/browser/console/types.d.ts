@@ -37,6 +37,8 @@ type Who = {
   scopes: string[] | null;
   subject?: string;
   tenant?: string | null;
+  /** Those that the caller is confined to; null when to none. */
+  tenants?: string[] | null;
   expiresAt?: string;
   problem?: import("./lib/api.js").Problem;
 };

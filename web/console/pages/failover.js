@@ -177,7 +177,7 @@ export function Actions({ operation, session, plan, over, changed }) {
   const stops = operation && isOpen(operation);
   return html`<div class="actions control">
     ${stops && html`<${Act} scope="operations:cancel" off=${operation.cancelRequestedAt ? "cancel was asked" : null} onClick=${() => setOpen("cancel")}>Cancel…<//>`}
-    ${over && plan?.actions.includes("undo") && html`<${Act} scope="plans:undo" onClick=${() => setOpen("undo")}>Undo…<//>`}
+    ${over && (operation ?? session)?.action === "start" && plan?.actions.includes("undo") && html`<${Act} scope="plans:undo" onClick=${() => setOpen("undo")}>Undo…<//>`}
     ${over && report && may("reports:read") !== "no" && html`<span class="act">Report
       <a href=${api(`${report}?format=html`)} target="_blank">page</a>
       <a href=${api(`${report}?format=json`)} target="_blank">JSON</a>

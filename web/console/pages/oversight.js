@@ -29,7 +29,7 @@ export function Reports() {
   const columns = [
     { head: "Standing", cell: (one) => html`<${State} word=${standing(one)} label=${one.lastTest ? undefined : "never tested"} />` },
     { head: "Plan", kind: "lead", cell: ({ plan }) => html`<a class="name" href=${to(`/plans/${plan.kind}/${encodeURIComponent(plan.id)}`)}>${plan.name}</a>` },
-    { head: "Tenant", cell: ({ plan }) => plan.tenant?.name ?? html`<span class="quiet">of nobody</span>` },
+    { head: "Tenant", cell: ({ plan }) => plan.tenant?.name ?? html`<span class="quiet">no tenant</span>` },
     { head: "Tests", kind: "number", cell: ({ tests }) => tests },
     { head: "Last test", kind: "number", cell: ({ lastTest }) => (lastTest ? html`<a href=${to(`/failovers/${lastTest.operationId ?? lastTest.sessionId}`)}><${Ago} at=${lastTest.at} /></a>` : html`<span class="quiet">never</span>`) },
     { head: "Every", kind: "number less", cell: ({ testEveryDays }) => (testEveryDays === null ? html`<span class="quiet">not set</span>` : counted(testEveryDays, "day")) },
@@ -210,7 +210,7 @@ export function System() {
     <${Section} title="You">
       <${Facts} of=${[
         ["Subject", me.subject],
-        ["Confined to", me.tenant ?? html`<span class="quiet">no tenant</span>`],
+        ["Sees", me.tenants ? me.tenants.join(", ") || html`<span class="quiet">nothing of any tenant</span>` : "every tenant"],
         ["Login ends", html`<${At} at=${me.expiresAt} />`],
       ]} />
       <p><span class="quiet">Scopes</span> ${(me.scopes ?? []).join(", ")}</p>

@@ -147,8 +147,14 @@ export function Filter({ name, label, options, value }) {
 
 /** A text that is part of the address once it is complete. @param {{name: string, label: string, value: string, hint?: string}} props */
 export function Search({ name, label, value, hint }) {
+  // What is being typed stays while live news draw the page anew.
+  const [typed, type] = useState(/** @type {string | null} */ (null));
+  const done = (/** @type {any} */ event) => {
+    setQuery({ [name]: event.currentTarget.value.trim(), after: null, before: null, page: null });
+    type(null);
+  };
   return html`<label class="filter">${label}
-    <input data-filter type="search" value=${value} placeholder=${hint} onChange=${(/** @type {any} */ event) => setQuery({ [name]: event.currentTarget.value.trim(), after: null, before: null, page: null })} /></label>`;
+    <input data-filter type="search" value=${typed ?? value} placeholder=${hint} onInput=${(/** @type {any} */ event) => type(event.currentTarget.value)} onChange=${done} /></label>`;
 }
 
 // A modal dialog of the browser's own: it keeps the focus inside, Escape closes it, and the focus goes back afterwards.
