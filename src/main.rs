@@ -145,16 +145,9 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// After how many steps of tasks a busy worker of the runtime looks for what has arrived: an answer of the store is what a
-/// whole turn of deliveries waits for, and should not wait for sixty of them in its place.
-const EVENT_INTERVAL: u32 = 7;
-
 /// Runs an asynchronous command on a runtime of its own.
 fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .event_interval(EVENT_INTERVAL)
-        .build()
+    let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     Ok(runtime.block_on(work))
 }
