@@ -201,11 +201,15 @@ pub async fn copy(
         let (table, rows) = (table.clone(), *rows);
         tell(Progress::Resumed { table, rows });
     }
-    let begun = note.as_ref().map_or(Some(0), |note| {
-        tables.iter().position(|table| table.name == note.table)
-    });
+    let begun = match &note {
+        None => 0,
+        Some(note) => {
+            let found = tables.iter().position(|table| table.name == note.table);
+            found.ok_or_else(|| Error::OtherColumns(note.table.clone()))?
+        }
+    };
     let mut note = note;
-    for table in tables.iter().skip(begun.unwrap_or_default()) {
+    for table in tables.iter().skip(begun) {
         copy_table(&source, &target, table, note.take(), &mut tell).await?;
     }
     target.number_events_after(&source).await?;

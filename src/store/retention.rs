@@ -29,6 +29,23 @@ struct Rule {
     sql: &'static str,
 }
 
+/// Rows of a table that are kept by the hash of what their owner has, until their own moment.
+macro_rules! expired {
+    ($name:literal, $table:literal) => {
+        Rule {
+            name: $name,
+            age: Duration::ZERO,
+            sql: concat!(
+                "delete from ",
+                $table,
+                " where hash in (select hash from ",
+                $table,
+                " where expires_at < $1 order by expires_at limit $2)"
+            ),
+        }
+    };
+}
+
 /// The worker that removes what is old.
 pub struct Pruner {
     store: Store,
@@ -91,30 +108,10 @@ impl Pruner {
                 sql: "delete from idempotency_keys where scope in (select scope from idempotency_keys \
                       where created_at < $1 order by created_at limit $2)",
             },
-            Rule {
-                name: "tickets of streams",
-                age: Duration::ZERO,
-                sql: "delete from stream_tickets where hash in (select hash from stream_tickets \
-                      where expires_at < $1 order by expires_at limit $2)",
-            },
-            Rule {
-                name: "tickets of operations",
-                age: Duration::ZERO,
-                sql: "delete from operation_tickets where hash in (select hash from operation_tickets \
-                      where expires_at < $1 order by expires_at limit $2)",
-            },
-            Rule {
-                name: "sessions of the console",
-                age: Duration::ZERO,
-                sql: "delete from console_sessions where hash in (select hash from console_sessions \
-                      where expires_at < $1 order by expires_at limit $2)",
-            },
-            Rule {
-                name: "logins to the console",
-                age: Duration::ZERO,
-                sql: "delete from console_logins where hash in (select hash from console_logins \
-                      where expires_at < $1 order by expires_at limit $2)",
-            },
+            expired!("tickets of streams", "stream_tickets"),
+            expired!("tickets of operations", "operation_tickets"),
+            expired!("sessions of the console", "console_sessions"),
+            expired!("logins to the console", "console_logins"),
             Rule {
                 name: "recovery reports",
                 age: retention.reports,
