@@ -51,9 +51,21 @@ pub struct FailoverEventData {
     /// How the wait for approval ended; in `failover.approval.decided` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<ApprovalDecision>,
+    /// What is wanted of the recovery; in `failover.session.finished` and `failover.operation.finished` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objectives: Option<EventObjectives>,
     /// The report; in `recovery.report.ready` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportSummary>,
+}
+
+/// What is wanted of a recovery, as it was when the failover was requested.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventObjectives {
+    /// The most seconds that it may take (RTO); null without a target.
+    #[schema(required)]
+    pub rto_seconds: Option<i64>,
 }
 
 /// A recovery report in short.
@@ -141,6 +153,10 @@ pub struct UpstreamEventData {
 pub struct TestEventData {
     /// For people.
     pub message: String,
+    /// To an endpoint with a template, the members of an example of an event that it takes, so that the template shows itself.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub example: serde_json::Map<String, serde_json::Value>,
 }
 
 /// An item of the event log.
@@ -226,7 +242,7 @@ pub struct Origin<'a> {
     pub links: &'a Links,
 }
 
-/// Makes an event about a session.
+/// Makes an event about a session; `rto_seconds` is the target of its recovery time, at its end.
 ///
 /// # Errors
 /// [`Unrepresentable`] in theory.
@@ -237,6 +253,7 @@ pub fn session_event(
     operation: Option<&DomainOperation>,
     sequence: i64,
     machine: Option<&str>,
+    rto_seconds: Option<i64>,
 ) -> Result<NewEvent, Unrepresentable> {
     let facts = &session.facts;
     // A plan of a thousand machines does not write its session a thousand times.
@@ -249,6 +266,7 @@ pub fn session_event(
         None => &facts.machines,
     };
     let body = FailoverSession::with_machines(origin.links, session, shown);
+    let ends = kind == EventType::SessionFinished;
     let result = body.result.clone();
     let data = FailoverEventData {
         session: Some(body),
@@ -257,6 +275,7 @@ pub fn session_event(
         virtual_machine: machine.map(ToOwned::to_owned),
         machines: machine.map(|_| facts.into()),
         decision: None,
+        objectives: ends.then_some(EventObjectives { rto_seconds }),
         report: None,
     };
     let routing = Routing {
@@ -266,22 +285,24 @@ pub fn session_event(
         tenant: session.plan.as_ref().and_then(|plan| plan.tenant.clone()),
         result,
         operation: operation.map(|operation| operation.id),
-        ends_operation: kind == EventType::SessionFinished && operation.is_some(),
+        ends_operation: ends && operation.is_some(),
         about_endpoint: None,
         endpoint_owner: None,
     };
     event(origin.id, kind, origin.at, data, routing)
 }
 
-/// Makes the event that reports the end of an operation that has no session or ended in state `unknown`.
+/// Makes the event that reports the end of an operation that has no session or ended in state `unknown`; `rto_seconds` is the
+/// target of its recovery time.
 ///
 /// # Errors
 /// [`Unrepresentable`] in theory.
 pub fn operation_event(
     origin: &Origin<'_>,
     operation: &DomainOperation,
+    rto_seconds: Option<i64>,
 ) -> Result<NewEvent, Unrepresentable> {
-    about_operation(origin, EventType::OperationFinished, operation, None)
+    about_operation(origin, EventType::OperationFinished, operation, None, rto_seconds)
 }
 
 /// Makes the event that reports an operation that waits for approval from now on.
@@ -292,7 +313,7 @@ pub fn approval_requested(
     origin: &Origin<'_>,
     operation: &DomainOperation,
 ) -> Result<NewEvent, Unrepresentable> {
-    about_operation(origin, EventType::ApprovalRequested, operation, None)
+    about_operation(origin, EventType::ApprovalRequested, operation, None, None)
 }
 
 /// Makes the event that reports how an operation's wait for approval ended.
@@ -304,7 +325,13 @@ pub fn approval_decided(
     operation: &DomainOperation,
     decision: &Decision,
 ) -> Result<NewEvent, Unrepresentable> {
-    about_operation(origin, EventType::ApprovalDecided, operation, Some(decision))
+    about_operation(
+        origin,
+        EventType::ApprovalDecided,
+        operation,
+        Some(decision),
+        None,
+    )
 }
 
 /// Makes the event that a report is there, `report` being its JSON. The session is told without its machines, which the
@@ -340,6 +367,7 @@ pub fn report_ready(
         virtual_machine: None,
         machines: None,
         decision: None,
+        objectives: None,
         report: Some(ReportSummary {
             id: text("/report/id"),
             revision: report
@@ -368,14 +396,16 @@ fn about_operation(
     kind: EventType,
     operation: &DomainOperation,
     decision: Option<&Decision>,
+    rto_seconds: Option<i64>,
 ) -> Result<NewEvent, Unrepresentable> {
     let body = Operation::new(origin.links, operation, None);
+    let ends = kind == EventType::OperationFinished;
     let routing = Routing {
         plan: operation.plan.as_ref().map(|plan| plan.id.clone()),
         tenant: operation.plan.as_ref().and_then(|plan| plan.tenant.clone()),
         result: body.result.clone(),
         operation: Some(operation.id),
-        ends_operation: kind == EventType::OperationFinished,
+        ends_operation: ends,
         ..Routing::default()
     };
     let data = FailoverEventData {
@@ -385,6 +415,7 @@ fn about_operation(
         virtual_machine: None,
         machines: None,
         decision: decision.map(Into::into),
+        objectives: ends.then_some(EventObjectives { rto_seconds }),
         report: None,
     };
     event(origin.id, kind, origin.at, data, routing)

@@ -16,7 +16,8 @@ impl App {
         if !operation.emits_event() {
             return Ok(());
         }
-        let event = operation_event(&self.origin(), operation)
+        let rto_seconds = tx.rto_of(Some(operation.id), None).await?;
+        let event = operation_event(&self.origin(), operation, rto_seconds)
             .map_err(|_| Error::Internal("an event could not be represented"))?;
         tx.append_event(&event).await?;
         Ok(())

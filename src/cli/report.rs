@@ -209,7 +209,10 @@ async fn fetched(server: &str) -> Result<Vec<Key>, Failure> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|error| Failure::caused_by(&error))?;
-    let url = format!("{}/.well-known/emgate/report-keys", server.trim_end_matches('/'));
+    let url = format!(
+        "{}/.well-known/emgate/report-keys",
+        super::client::server::base(server)
+    );
     let usage = |error: reqwest::Error| Failure {
         usage: true,
         ..Failure::caused_by(&error)

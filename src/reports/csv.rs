@@ -92,6 +92,7 @@ const PROGRAMME: &[(&str, Place)] = &[
     ("next_test_at", Place::Machine("/nextTestAt")),
     ("can_be_tested", Place::Machine("/canBeTested")),
     ("open_findings", Place::Machine("/openFindings")),
+    ("started_elsewhere", Place::Machine("/startedElsewhere")),
     ("rto_target_seconds", Place::Machine("/rtoSeconds")),
     ("rpo_target_seconds", Place::Machine("/rpoSeconds")),
     ("owner", Place::Machine("/owner")),

@@ -324,6 +324,10 @@ impl BatchWriter {
                 Step::Lost => (EventType::SessionLost, None),
             };
             record.sequence += 1;
+            let rto_seconds = match kind {
+                EventType::SessionFinished => tx.rto_of(session.operation, Some(&session.facts.id)).await?,
+                _ => None,
+            };
             let origin = self.origin(tx);
             let event = session_event(
                 &origin,
@@ -332,6 +336,7 @@ impl BatchWriter {
                 operation.as_ref(),
                 record.sequence,
                 machine,
+                rto_seconds,
             )?;
             tx.append_event(&event).await?;
             self.applied.events += 1;
@@ -376,7 +381,8 @@ impl BatchWriter {
             .flatten();
         let tells = ended && operation.emits_event() && !self.told.contains(&operation.id);
         if tells {
-            let event = operation_event(&self.origin(tx), &operation)?;
+            let rto_seconds = tx.rto_of(Some(operation.id), None).await?;
+            let event = operation_event(&self.origin(tx), &operation, rto_seconds)?;
             tx.append_event(&event).await?;
         }
         if before != Some(&operation) {

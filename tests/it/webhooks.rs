@@ -396,6 +396,11 @@ async fn an_endpoint_is_written_back_as_it_was_read() {
         .json(&json!({"description": "x"}))
         .refused(412, "precondition-failed")
         .await;
+    test.client
+        .request("DELETE", &link)
+        .header("if-match", read.header("etag"))
+        .refused(412, "precondition-failed")
+        .await;
     for (member, value) in [
         ("url", json!("https://***@hooks.example/b")),
         ("headers", json!({"X-Other-Key": "***"})),

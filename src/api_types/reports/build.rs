@@ -423,6 +423,8 @@ fn gateway_finding(finding: &Finding) -> ReportFinding {
         state: None,
         by: None,
         at: None,
+        closed_by: None,
+        closed_at: None,
     }
 }
 

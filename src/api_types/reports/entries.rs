@@ -50,10 +50,29 @@ pub enum CheckWord {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceInput {
-    /// Its address.
-    pub url: Option<Words>,
+    /// Its address: `https` or `http`.
+    pub url: Option<WebAddress>,
     /// Its SHA-256, 64 hex digits.
     pub sha256: Option<Hash>,
+}
+
+/// An address that a reader may follow. Others, such as `javascript:`, would be run or opened by the reader's own programs.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(min_length = 1, max_length = 500, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://")]
+pub struct WebAddress(String);
+
+impl TryFrom<String> for WebAddress {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let words = Words::try_from(text)?.into_inner();
+        let address = url::Url::parse(&words).ok();
+        let is_web = address.is_some_and(|address| matches!(address.scheme(), "https" | "http"));
+        is_web
+            .then_some(Self(words))
+            .ok_or("must be an address that begins with https:// or http://")
+    }
 }
 
 /// A SHA-256 in hex.
@@ -84,7 +103,7 @@ impl CheckInput {
             result: self.result,
             at: self.at.unwrap_or(now),
             detail: self.detail.map(Words::into_inner),
-            evidence_url: url.map(Words::into_inner),
+            evidence_url: url.map(|url| url.0),
             evidence_sha256: hash.map(|hash| hash.0),
         }
     }
@@ -312,6 +331,8 @@ impl From<&StandingFinding> for ReportFinding {
             state: Some(finding.state.as_str()),
             by: finding.by.clone(),
             at: Some(finding.at.into()),
+            closed_by: finding.closed.as_ref().and_then(|closing| closing.by.clone()),
+            closed_at: finding.closed.as_ref().map(|closing| closing.at.into()),
         }
     }
 }

@@ -396,7 +396,7 @@ pub struct ReportNote {
 #[schema(example = json!({
     "id": "fnd_019c55e5-9d00-7a1c-9f60-2f3f1d0c0011", "source": "person", "code": null, "severity": "error", "machine": null,
     "title": "The address pool is too small", "detail": null, "owner": "bob", "due": "2026-03-01", "state": "open",
-    "by": "ann", "at": "2026-02-13T09:20:00Z",
+    "by": "ann", "at": "2026-02-13T09:20:00Z", "closedBy": null, "closedAt": null,
 }))]
 pub struct ReportFinding {
     /// Its id; null of those that the gateway found.
@@ -432,6 +432,12 @@ pub struct ReportFinding {
     /// When.
     #[schema(required)]
     pub at: Option<Moment>,
+    /// Who closed it.
+    #[schema(required)]
+    pub closed_by: Option<String>,
+    /// When.
+    #[schema(required)]
+    pub closed_at: Option<Moment>,
 }
 
 /// A delivery of an event about the failover.

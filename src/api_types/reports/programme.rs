@@ -38,6 +38,9 @@ pub struct ProgrammePlan {
     pub plan: PlanReference,
     /// How many tests it had in that time.
     pub tests: i64,
+    /// How many of its failover sessions in that time were started elsewhere. Enterprise Manager does not tell whether they were
+    /// tests, so they count as none.
+    pub started_elsewhere: i64,
     /// Its last test, whenever that was; null when the gateway knows of none.
     #[schema(required)]
     pub last_test: Option<PastTest>,
@@ -55,7 +58,8 @@ pub struct ProgrammePlan {
     pub next_test_at: Option<Moment>,
     /// Whether Enterprise Manager can test it; of other plans a start whose purpose is `test` or `exercise` counts.
     pub can_be_tested: bool,
-    /// How many findings about its tests and failovers are open.
+    /// How many findings are open: those that people recorded about its tests and failovers, and the gateway's own warnings and
+    /// errors about its last test.
     pub open_findings: usize,
     /// The target of its recovery time, in seconds.
     #[schema(required)]

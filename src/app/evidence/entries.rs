@@ -1,17 +1,23 @@
 //! What people and programs record about a failover. Each entry has its row in the audit log, in its transaction, and makes a new
 //! revision of the report due.
 
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
+
 use crate::app::audit::Told;
 use crate::app::{App, Error, OpContext};
+use crate::domain::access::Tenancy;
 use crate::domain::audit::AuditAction;
 use crate::domain::evidence::asked::Asked;
 use crate::domain::evidence::entry::{Content, Entry, StandingFinding, finding};
+use crate::domain::field_error::FieldError;
 use crate::domain::id::{FindingId, OperationId};
 use crate::domain::operation::Operation;
 use crate::store::evidence::{MOST_ENTRIES, RunRecord, RunState};
 
-/// How often a revision is tried to be made while others make theirs.
-const ATTEMPTS: usize = 5;
+/// How far a caller's clock may be off.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
 const NO_FINDING: Error = Error::NotFound { what: "the finding" };
 
@@ -27,7 +33,61 @@ impl App {
         content: Content,
     ) -> Result<Entry, Error> {
         let (run, operation) = self.run_to_record(context, id).await?;
+        if let Content::Check { machine, at, .. } = &content {
+            self.vet_check(&run, &operation, machine.as_deref(), *at).await?;
+        }
         self.add_entry(context, &run, &operation, content).await
+    }
+
+    /// Refuses a check that cannot be one of this failover: what was recorded cannot be taken back.
+    async fn vet_check(
+        &self,
+        run: &RunRecord,
+        operation: &Operation,
+        machine: Option<&str>,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let mut faults = Vec::new();
+        let now = self.clock.now();
+        if at.duration_since(now) > CLOCKS_APART {
+            let detail = format!("lies in the future: it is {} now", now);
+            faults.push(FieldError::new("/at", detail));
+        }
+        if operation.requested_at.duration_since(at) > CLOCKS_APART {
+            let detail = format!("is before the failover was requested: {}", operation.requested_at);
+            faults.push(FieldError::new("/at", detail));
+        }
+        if let Some(machine) = machine
+            && let Some(names) = self.machines_of(run, operation).await?
+            && !names.contains(machine)
+        {
+            let detail = "is no machine of the plan or of the session; names are compared exactly";
+            faults.push(FieldError::new("/machine", detail));
+        }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(faults))
+        }
+    }
+
+    /// The machines of a failover, by the plan at its request and by its session; none where neither is known.
+    async fn machines_of(
+        &self,
+        run: &RunRecord,
+        operation: &Operation,
+    ) -> Result<Option<HashSet<String>>, Error> {
+        let plan = run.asked.plan.iter();
+        let mut names: HashSet<String> = plan
+            .flat_map(|plan| plan.machines.iter().map(|machine| machine.name.clone()))
+            .collect();
+        if let Some(id) = &operation.session {
+            let ids = std::slice::from_ref(id);
+            let found = self.store.sessions_known(ids, &Tenancy::All).await?;
+            let machines = found.iter().flat_map(|session| &session.facts.machines);
+            names.extend(machines.map(|machine| machine.name.clone()));
+        }
+        Ok((!names.is_empty()).then_some(names))
     }
 
     /// A new id for a finding.
@@ -83,13 +143,9 @@ impl App {
             self.make_report(&run).await?;
         }
         let entry = self.add_entry(context, &run, &operation, content).await?;
-        // Another process may be making a revision without it.
-        for _ in 0..ATTEMPTS {
-            let run = self.store.run(run.id).await?.ok_or(GONE)?;
-            if run.state == RunState::Reported {
-                return Ok((entry, run.revision));
-            }
-            self.make_report(&run).await?;
+        let run = self.reported(run.id).await?;
+        if run.state == RunState::Reported {
+            return Ok((entry, run.revision));
         }
         Err(Error::Internal("the revision with a review could not be made"))
     }
@@ -144,5 +200,3 @@ impl App {
         Ok((run, operation))
     }
 }
-
-const GONE: Error = Error::Internal("a failover vanished from the store");

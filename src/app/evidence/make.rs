@@ -14,16 +14,16 @@ use crate::api_types::reports::{RecoveryReport, ReportNotification};
 use crate::app::{App, Error};
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::clocks::{At, Span};
-use crate::domain::evidence::entry::{Entry, findings, last_passed};
+use crate::domain::evidence::entry::{Entry, failed_checks, findings, last_passed};
 use crate::domain::evidence::judge::judge;
 use crate::domain::evidence::run::{Course, PointFacts, Run, RunAction, Undo};
-use crate::domain::id::EmId;
+use crate::domain::id::{EmId, ReportId};
 use crate::domain::operation::{Operation, OperationResult, OperationState};
 use crate::domain::plan::{PlanKind, PlanRef};
 use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord, SessionResult};
 use crate::reports::integrity;
 use crate::store::audit::AuditFilter;
-use crate::store::evidence::{NewReport, PastRun, RunRecord, StoredReport};
+use crate::store::evidence::{NewReport, PastRun, RunRecord, RunState, StoredReport};
 
 /// How many earlier tests a report shows.
 const PAST: i64 = 12;
@@ -37,6 +37,11 @@ const LOOKED_AT: usize = 200;
 /// How many deliveries of its events a report shows.
 const NOTICES: i64 = 200;
 
+/// How often a revision is tried to be made while others make theirs.
+const ATTEMPTS: usize = 5;
+
+const GONE: Error = Error::Internal("a failover vanished from the store");
+
 /// What is known of a failover at this moment.
 struct Known {
     operation: Option<Operation>,
@@ -45,6 +50,23 @@ struct Known {
 }
 
 impl App {
+    /// Makes the report of a failover that ended until it has all that was recorded before the call: another process may be
+    /// writing a revision without it. The failover as it stands then; it is not reported when others record faster than this, or
+    /// nothing is left of what it was.
+    ///
+    /// # Errors
+    /// As [`Self::make_report`].
+    pub(super) async fn reported(&self, id: ReportId) -> Result<RunRecord, Error> {
+        let mut run = self.store.run(id).await?.ok_or(GONE)?;
+        for _ in 0..ATTEMPTS {
+            if run.state == RunState::Reported || self.make_report(&run).await?.is_none() {
+                break;
+            }
+            run = self.store.run(id).await?.ok_or(GONE)?;
+        }
+        Ok(run)
+    }
+
     /// The report of a failover that ended, made and written where it is due, and read where another process was faster. None
     /// when its operation and its session are both gone.
     ///
@@ -65,8 +87,10 @@ impl App {
             None => HashMap::new(),
         };
         let entries = self.store.entries(run.id).await?;
+        let failed_checks = failed_checks(&entries);
         let mut judged = to_judge(run, &known, &points, self.limits.look_every);
         judged.checked_at = last_passed(&entries).map(At::new);
+        judged.failed_checks = &failed_checks;
         let judgement = judge(&judged);
         let past = match &run.plan {
             Some(plan) => self.store.past_tests(plan, run.started_at, PAST).await?,
@@ -118,6 +142,7 @@ impl App {
             rpa_ms: judgement.plan.rpa.measure().figure().ok().map(Span::millis),
             machines: i64::try_from(judgement.plan.machines).unwrap_or(i64::MAX),
             ended_at: Some(ended_at(&known, made_at)),
+            findings: judgement.gaps(),
             entries: entries.len(),
             executed: is_executed(&known),
             unsettled: operation
@@ -379,6 +404,7 @@ fn to_judge<'a>(
             .map(|operation| course(run, operation, look_every)),
         clock: run.asked.clock,
         checked_at: None,
+        failed_checks: &[],
         undo: known.undo.as_ref().map(|undo| Undo {
             requested_at: At::new(undo.requested_at),
             finished_at: undo.finished_at.map(At::new),

@@ -28,6 +28,7 @@ mod settings;
 
 pub use crate::store::evidence::ReportKey as Key;
 pub use crate::store::evidence::ScheduleRecord;
+pub use objectives::Unchanged;
 pub use programme::ProgrammeQuery;
 pub use read::{ReportFile, programme_page, programme_table};
 pub use recorder::Recorder;

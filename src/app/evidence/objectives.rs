@@ -8,6 +8,9 @@ use crate::domain::id::EmId;
 use crate::domain::links::API;
 use crate::domain::plan::PlanKind;
 
+/// Whether objectives are still what a caller read.
+pub type Unchanged<'a> = &'a (dyn Fn(&Objectives) -> bool + Send + Sync);
+
 impl App {
     /// The objectives in force of a plan.
     ///
@@ -24,19 +27,27 @@ impl App {
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
-    /// Sets the objectives of a plan, whole; those in force from now on.
+    /// Sets the objectives of a plan, whole; those in force from now on. `unchanged` says whether those in force are still what the
+    /// caller read.
     ///
     /// # Errors
-    /// Those of [`App::plan`], [`Error::Store`].
+    /// Those of [`App::plan`], [`Error::PreconditionFailed`], [`Error::Store`].
     pub async fn set_objectives(
         &self,
         context: &OpContext,
         kind: PlanKind,
         id: &EmId,
         objectives: &Objectives,
+        unchanged: Option<Unchanged<'_>>,
     ) -> Result<Objectives, Error> {
         let plan = self.plan(context, kind, id).await?;
         let mut tx = self.store.begin().await?;
+        if let Some(is_same) = unchanged {
+            let before = tx.locked_objectives(&plan.id).await?;
+            if !is_same(&before.or(&self.objectives)) {
+                return Err(Error::PreconditionFailed);
+            }
+        }
         tx.set_objectives(&plan.id, objectives).await?;
         let number = |value: Option<u32>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
         let told = Told {

@@ -70,16 +70,16 @@ impl App {
             .iter()
             .zip(objectives)
             .map(|(plan, objectives)| {
-                let found = tests.remove(&plan.id.key());
-                let days = found
-                    .as_ref()
-                    .map(|(last, _)| now.duration_since(last.started_at).as_secs() / DAY_SECONDS);
-                let last = found.as_ref().map(|(last, _)| last.started_at);
+                let found = tests.remove(&plan.id.key()).unwrap_or_default();
+                let last = found.last.as_ref().map(|last| last.started_at);
+                let days = last.map(|last| now.duration_since(last).as_secs() / DAY_SECONDS);
+                let of_gateway = found.last.as_ref().map_or(0, |last| last.findings);
                 let can_be_tested = plan.kind.actions().contains(&ActionKind::Test);
                 ProgrammePlan {
                     plan: (&plan.reference()).into(),
-                    tests: found.as_ref().map_or(0, |(_, count)| *count),
-                    last_test: found.as_ref().map(|(last, _)| past_test(last)),
+                    tests: found.count,
+                    started_elsewhere: found.elsewhere,
+                    last_test: found.last.as_ref().map(past_test),
                     days_since: days,
                     test_every_days: objectives.test_every_days,
                     overdue: is_overdue(now, last, objectives.test_every_days),
@@ -87,7 +87,8 @@ impl App {
                     can_be_tested,
                     open_findings: recorded
                         .get(&plan.id.key())
-                        .map_or(0, |entries| open_findings(entries)),
+                        .map_or(0, |entries| open_findings(entries))
+                        .saturating_add(usize::try_from(of_gateway).unwrap_or_default()),
                     rto_seconds: objectives.rto_seconds,
                     rpo_seconds: objectives.rpo_seconds,
                     owner: objectives.owner,

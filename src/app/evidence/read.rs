@@ -11,7 +11,7 @@ use crate::domain::id::{EmId, OperationId};
 use crate::domain::operation::Operation;
 use crate::domain::session::SessionPhase;
 use crate::reports::{self, Format};
-use crate::store::evidence::{ReportKey, RunRecord, RunState, StoredReport};
+use crate::store::evidence::{ReportKey, RunRecord, RunState};
 
 const NO_REPORT: Error = Error::NotFound {
     what: "a report: only tests and starts of failover plans have one",
@@ -120,22 +120,15 @@ impl App {
         revision: Option<i64>,
         format: Format,
     ) -> Result<ReportFile, Error> {
-        let made = match run.state {
-            RunState::Reported => None,
-            RunState::Open | RunState::Due => {
-                // A caller who goes away leaves no half of it behind.
-                let (app, run) = (self.clone(), run.clone());
-                let making = self.tasks.spawn(async move { app.make_report(&run).await });
-                making
-                    .await
-                    .map_err(|_| Error::Internal("the making of a report was broken off"))??
-            }
-        };
-        let wanted = |made: &StoredReport| revision.is_none_or(|revision| revision == made.revision);
-        let report = match made.filter(wanted) {
-            Some(made) => made,
-            None => self.store.report(run.id, revision).await?.ok_or(NO_REVISION)?,
-        };
+        if run.state != RunState::Reported {
+            // A caller who goes away leaves no half of it behind.
+            let (app, id) = (self.clone(), run.id);
+            let making = self.tasks.spawn(async move { app.reported(id).await });
+            making
+                .await
+                .map_err(|_| Error::Internal("the making of a report was broken off"))??;
+        }
+        let report = self.store.report(run.id, revision).await?.ok_or(NO_REVISION)?;
         let unreadable = |_| Error::Internal("a report could not be shown");
         let value: Value =
             serde_json::from_str(&report.body).map_err(|_| Error::Internal("a report could not be read"))?;

@@ -268,7 +268,8 @@ impl App {
         let told = self.store.told_within_a_day(now).await?;
         for plan in plans {
             let objectives = settings.objectives(&plan.id);
-            let last = tests.get(&plan.id.key()).map(|(last, _)| last.started_at);
+            let of_plan = tests.get(&plan.id.key()).and_then(|tests| tests.last.as_ref());
+            let last = of_plan.map(|last| last.started_at);
             let name = format!("overdue:{}", plan.id.key());
             if told.contains(&name) || is_overdue(now, last, objectives.test_every_days) != Some(true) {
                 continue;

@@ -57,6 +57,22 @@ impl Webhooks {
         }
     }
 
+    /// The data that a test shows the template of an endpoint: those of an example of an event that it takes, of a failover's end
+    /// where it takes that. Nothing without a template.
+    pub(super) fn example_for(&self, settings: &Settings) -> serde_json::Map<String, serde_json::Value> {
+        let types = settings.effective_types();
+        let ended = types.iter().find(|kind| **kind == EventType::SessionFinished);
+        let shown = ended
+            .or(types.first())
+            .filter(|_| settings.options.template.is_some());
+        let body = shown.and_then(|kind| (self.messages.example)(*kind));
+        let read = |(_, body): (String, String)| serde_json::from_str::<serde_json::Value>(&body).ok();
+        match body.and_then(read).as_mut().and_then(|body| body.get_mut("data")) {
+            Some(serde_json::Value::Object(data)) => std::mem::take(data),
+            _ => serde_json::Map::new(),
+        }
+    }
+
     /// What would be sent to an endpoint; nothing is.
     ///
     /// # Errors

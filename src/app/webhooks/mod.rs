@@ -399,12 +399,25 @@ impl Webhooks {
         Ok(())
     }
 
-    /// Deletes an endpoint; its waiting deliveries are cancelled, those in flight may still arrive.
+    /// Deletes an endpoint; its waiting deliveries are cancelled, those in flight may still arrive. `unchanged` says whether it is
+    /// still what the caller read.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn delete(&self, context: &OpContext, id: EndpointId) -> Result<(), Error> {
+    /// [`Error::NotFound`], [`Error::PreconditionFailed`], [`Error::Store`].
+    pub async fn delete(
+        &self,
+        context: &OpContext,
+        id: EndpointId,
+        unchanged: Option<Unchanged<'_>>,
+    ) -> Result<(), Error> {
         let mut tx = self.begin().await?;
+        if let Some(is_same) = unchanged {
+            // One that cannot be read is nothing that a caller has read.
+            let kept = tx.endpoint(id, context.tenancy()).await?.ok_or(NO_ENDPOINT)?;
+            if !readable(kept).is_ok_and(|(endpoint, _)| is_same(&endpoint)) {
+                return Err(Error::PreconditionFailed);
+            }
+        }
         if !tx.delete_endpoint(id, context.tenancy()).await? {
             return Err(NO_ENDPOINT);
         }
@@ -424,6 +437,7 @@ impl Webhooks {
         let event_id = EventId::new(self.clock.id());
         let data = TestEventData {
             message: "This is a test of the webhook endpoint.".to_owned(),
+            example: self.example_for(&endpoint.settings),
         };
         let routing = Routing {
             about_endpoint: Some(id),

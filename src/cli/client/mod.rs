@@ -7,7 +7,7 @@ pub mod events;
 pub mod listen;
 pub mod operation;
 pub mod plan;
-mod server;
+pub(in crate::cli) mod server;
 mod sse;
 mod wait;
 

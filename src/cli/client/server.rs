@@ -81,6 +81,13 @@ pub(super) enum Outcome {
     Lost(reqwest::Error),
 }
 
+/// The address that paths follow, also where somebody gives that of the API.
+pub(in crate::cli) fn base(server: &str) -> &str {
+    let server = server.trim_end_matches('/');
+    let base = server.strip_suffix("/api/v1").unwrap_or(server);
+    base.trim_end_matches('/')
+}
+
 impl Server {
     /// # Errors
     /// When there is no token, the address is none, or the file of certificates holds none.
@@ -112,7 +119,7 @@ impl Server {
             .map_err(|error| Failure::caused_by(&error))?;
         Ok(Self {
             http,
-            base: args.server.trim_end_matches('/').to_owned(),
+            base: base(&args.server).to_owned(),
             token,
             json: args.json,
         })
@@ -312,4 +319,19 @@ pub(super) fn error_text(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("https://dr.example")]
+    #[case("https://dr.example/")]
+    #[case("https://dr.example/api/v1")]
+    #[case("https://dr.example/api/v1/")]
+    fn the_address_of_the_api_is_that_of_the_gateway(#[case] server: &str) {
+        assert_eq!(base(server), "https://dr.example");
+    }
 }

@@ -147,6 +147,55 @@ pub struct StandingFinding {
     pub by: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// Who closed it, and when; none while it is open.
+    pub closed: Option<Closing>,
+}
+
+/// That a finding was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// By whom.
+    pub by: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A check of which the last record says that it failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// What was checked.
+    pub name: String,
+    /// On which machine.
+    pub machine: Option<String>,
+    /// What was seen.
+    pub detail: Option<String>,
+}
+
+/// The checks that stand failed: a later record of the same name and machine replaces an earlier one.
+#[must_use]
+pub fn failed_checks(entries: &[Entry]) -> Vec<FailedCheck> {
+    let mut failed: Vec<FailedCheck> = Vec::new();
+    for entry in entries {
+        let Content::Check {
+            name,
+            machine,
+            result,
+            detail,
+            ..
+        } = &entry.content
+        else {
+            continue;
+        };
+        failed.retain(|check| (&check.name, &check.machine) != (name, machine));
+        if *result == CheckResult::Fail {
+            failed.push(FailedCheck {
+                name: name.clone(),
+                machine: machine.clone(),
+                detail: detail.clone(),
+            });
+        }
+    }
+    failed
 }
 
 /// The findings of these entries, oldest first, as they stand.
@@ -170,6 +219,7 @@ pub fn findings(entries: &[Entry]) -> Vec<StandingFinding> {
                 state: FindingState::Open,
                 by: entry.by.clone(),
                 at: entry.at,
+                closed: None,
             }),
             Content::FindingChange {
                 id,
@@ -178,6 +228,16 @@ pub fn findings(entries: &[Entry]) -> Vec<StandingFinding> {
                 due,
             } => {
                 if let Some(finding) = found.iter_mut().find(|finding| finding.id == *id) {
+                    match state {
+                        Some(FindingState::Closed) if finding.closed.is_none() => {
+                            finding.closed = Some(Closing {
+                                by: entry.by.clone(),
+                                at: entry.at,
+                            });
+                        }
+                        Some(FindingState::Open) => finding.closed = None,
+                        Some(FindingState::Closed) | None => {}
+                    }
                     finding.state = state.unwrap_or(finding.state);
                     finding.owner = owner.clone().or_else(|| finding.owner.take());
                     finding.due = due.or(finding.due);
@@ -249,5 +309,39 @@ mod tests {
             (FindingState::Closed, Some("eve"))
         );
         assert_eq!(finding.due, Date::new(2026, 3, 1).ok());
+        let by = |finding: &StandingFinding| finding.closed.as_ref().and_then(|closing| closing.by.clone());
+        assert_eq!(by(finding).as_deref(), Some("ann"));
+        let mut again = entries.to_vec();
+        again.push(change(Some(FindingState::Open), None));
+        assert_eq!(findings(&again).first().and_then(by), None);
+    }
+
+    #[test]
+    fn a_check_stands_as_it_was_recorded_last() {
+        let check = |name: &str, machine: Option<&str>, result| Entry {
+            content: Content::Check {
+                name: name.to_owned(),
+                machine: machine.map(ToOwned::to_owned),
+                result,
+                at: Timestamp::UNIX_EPOCH,
+                detail: None,
+                evidence_url: None,
+                evidence_sha256: None,
+            },
+            by: None,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let entries = [
+            check("orders", None, CheckResult::Fail),
+            check("mail", Some("a"), CheckResult::Fail),
+            check("mail", Some("b"), CheckResult::Pass),
+            check("orders", None, CheckResult::Pass),
+        ];
+        let failed = failed_checks(&entries);
+        let names: Vec<_> = failed
+            .iter()
+            .map(|check| (check.name.as_str(), check.machine.as_deref()))
+            .collect();
+        assert_eq!(names, [("mail", Some("a"))]);
     }
 }

@@ -48,6 +48,10 @@ words! {
         NotSuccessful = "notSuccessful",
         /// Enterprise Manager shows no machines for such a plan, so that none was measured.
         MachinesNotObserved = "machinesNotObserved",
+        /// A check that was recorded failed.
+        CheckFailed = "checkFailed",
+        /// There is a target for a machine that neither the plan nor the session has.
+        TargetWithoutMachine = "targetWithoutMachine",
         /// The plan at the time of the failover is not known; its machines are those of the session.
         PlanUnknown = "planUnknown",
     }
@@ -64,13 +68,15 @@ impl FindingCode {
             | Self::RtoMissed
             | Self::RpoMissed
             | Self::SessionLost
+            | Self::CheckFailed
             | Self::NotSuccessful => Severity::Error,
             Self::MachineWarning
             | Self::NotInPlan
             | Self::AmbiguousName
             | Self::PointGone
             | Self::RtoNotMeasured
-            | Self::RpoNotMeasured => Severity::Warning,
+            | Self::RpoNotMeasured
+            | Self::TargetWithoutMachine => Severity::Warning,
             Self::StartOrder | Self::MachinesNotObserved | Self::PlanUnknown => Severity::Info,
         }
     }

@@ -3,12 +3,13 @@
 //! Definitions: docs/behaviour.md#evidence. Machines are matched with the plan by exact name, since a session names them by
 //! nothing else. A figure that cannot be told is absent with its reason and never a guess.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::clocks::{At, Em, Span, across};
-use super::finding::{Finding, FindingCode};
+use super::entry::FailedCheck;
+use super::finding::{Finding, FindingCode, Severity};
 use super::measure::{Absence, Judged, Measure, Source, Verdict};
 use super::run::{PointFacts, Run, RunAction};
 use crate::domain::id::EmId;
@@ -123,6 +124,15 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
 }
 
+impl Judgement {
+    /// How many findings want something to be done.
+    #[must_use]
+    pub fn gaps(&self) -> usize {
+        let is_gap = |finding: &&Finding| finding.code.severity() != Severity::Info;
+        self.findings.iter().filter(is_gap).count()
+    }
+}
+
 /// A machine of the plan, or one that only the session has.
 struct Wanted<'a> {
     name: &'a str,
@@ -201,8 +211,9 @@ pub fn judge(run: &Run<'_>) -> Judgement {
         .map(|machine| figures_of(run, machine, names.get(machine.name)))
         .collect();
     let plan = plan_figures(run, &machines);
-    let findings = findings(run, &machines, &plan, &names);
-    let outcome = outcome(run, &machines, &plan);
+    let absent = targets_without_machine(run, &machines);
+    let findings = findings(run, &machines, &plan, &names, &absent);
+    let outcome = outcome(run, &machines, &plan, &absent);
     Judgement {
         machines,
         plan,
@@ -497,7 +508,21 @@ fn is_successful(run: &Run<'_>) -> bool {
     }
 }
 
-fn outcome(run: &Run<'_>, machines: &[MachineFigures], plan: &PlanFigures) -> Outcome {
+/// The machines with a target of their own that neither the plan nor the session has: what was wanted of them was not measured.
+fn targets_without_machine<'a>(run: &Run<'a>, machines: &[MachineFigures]) -> Vec<&'a str> {
+    if machines.is_empty() {
+        return Vec::new();
+    }
+    let known: HashSet<&str> = machines.iter().map(|machine| machine.name.as_str()).collect();
+    let wanted = run.objectives.per_machine.iter();
+    wanted
+        .filter(|(_, own)| own.rto_seconds.is_some() || own.rpo_seconds.is_some())
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !known.contains(name))
+        .collect()
+}
+
+fn outcome(run: &Run<'_>, machines: &[MachineFigures], plan: &PlanFigures, absent: &[&str]) -> Outcome {
     let verdicts = || {
         let of_machines = machines
             .iter()
@@ -513,7 +538,7 @@ fn outcome(run: &Run<'_>, machines: &[MachineFigures], plan: &PlanFigures) -> Ou
         .is_some_and(|recovered| recovered < plan.machines || plan.machines == 0);
     if !is_successful(run) || unrecovered || verdicts().any(|verdict| verdict == Verdict::Missed) {
         Outcome::Failed
-    } else if verdicts().any(|verdict| verdict == Verdict::NotMeasured) {
+    } else if !absent.is_empty() || verdicts().any(|verdict| verdict == Verdict::NotMeasured) {
         Outcome::NotMeasured
     } else {
         Outcome::Passed
@@ -525,6 +550,7 @@ fn findings(
     machines: &[MachineFigures],
     plan: &PlanFigures,
     names: &HashMap<&str, Namesakes<'_>>,
+    absent: &[&str],
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     if run.lost {
@@ -562,7 +588,22 @@ fn findings(
     if let Some((early, _)) = out_of_order(machines) {
         found.push(Finding::of_machine(FindingCode::StartOrder, early, None));
     }
+    let of_nobody = |name: &&str| Finding::of_machine(FindingCode::TargetWithoutMachine, name, None);
+    found.extend(absent.iter().map(of_nobody));
+    found.extend(run.failed_checks.iter().map(failed_check));
     found
+}
+
+fn failed_check(check: &FailedCheck) -> Finding {
+    let detail = match &check.detail {
+        Some(detail) => format!("{}: {detail}", check.name),
+        None => check.name.clone(),
+    };
+    Finding {
+        machine: check.machine.clone(),
+        detail: Some(detail),
+        ..Finding::of_plan(FindingCode::CheckFailed)
+    }
 }
 
 fn machine_findings(

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::clocks::{At, Caller, Em, Gateway};
+use super::entry::FailedCheck;
 use super::objectives::Objectives;
 use crate::domain::id::EmId;
 use crate::domain::plan::{PlanKind, PlanMachine};
@@ -104,6 +105,8 @@ pub struct Run<'a> {
     pub clock: Option<ClockDifference>,
     /// When the last check passed.
     pub checked_at: Option<At<Caller>>,
+    /// The checks that failed.
+    pub failed_checks: &'a [FailedCheck],
     /// The undo that followed.
     pub undo: Option<Undo>,
 }

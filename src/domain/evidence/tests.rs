@@ -152,6 +152,7 @@ impl Scene {
             course: self.course,
             clock: self.clock,
             checked_at: None,
+            failed_checks: &[],
             undo: self.undo,
         })
     }
@@ -286,6 +287,29 @@ fn a_machine_has_its_own_targets_and_else_those_of_the_plan() {
     assert_eq!(codes(&judged), [FindingCode::RtoMissed]);
 }
 
+#[test]
+fn a_target_of_a_machine_that_is_not_there_is_never_met() {
+    let mut scene = Scene::of(&["a"], &[("a", Some(100_000), OK, Some(60))]);
+    let own = MachineObjectives {
+        rto_seconds: Some(600),
+        rpo_seconds: None,
+    };
+    scene.objectives.per_machine.insert("A".to_owned(), own);
+    let judged = scene.judged();
+    assert_eq!(judged.outcome, Outcome::NotMeasured);
+    assert_eq!(codes(&judged), [FindingCode::TargetWithoutMachine]);
+    assert_eq!(judged.findings[0].machine.as_deref(), Some("A"));
+    scene.plan = planned(&["a", "A"]);
+    assert_eq!(
+        codes(&scene.judged()),
+        [
+            FindingCode::RtoNotMeasured,
+            FindingCode::RpoNotMeasured,
+            FindingCode::MachineMissing
+        ]
+    );
+}
+
 /// Requested 60 s before the session by the gateway's clock, approved after 20 s, sent at once.
 fn course(ahead_seconds: i64) -> Course {
     let gateway = |millis: i64| At::<Gateway>::new(after(millis - 1000 * ahead_seconds));
@@ -367,6 +391,7 @@ fn an_on_premises_plan_is_measured_by_its_task() {
         }),
         clock: None,
         checked_at: None,
+        failed_checks: &[],
         undo: None,
     });
     assert_eq!(millis(&judged.plan.rta), Ok(90_000));

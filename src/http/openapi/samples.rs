@@ -263,6 +263,7 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
             Some(&operation),
             sequence,
             machine,
+            (kind == EventType::SessionFinished).then_some(14_400),
         )
         .ok()
     };
@@ -342,7 +343,7 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
             ActionKind::Undo.as_str().clone_into(&mut undo.action);
             undo.session = None;
             undo.result_source = Some(ResultSource::Task);
-            operation_event(&origin(id, at(114)), &undo).ok()
+            operation_event(&origin(id, at(114)), &undo, None).ok()
         }
         EventType::EndpointFailing => {
             about_endpoint("down", Some("no delivery was accepted for 15 minutes: timeout"))
@@ -354,6 +355,7 @@ fn event_of(kind: EventType) -> Option<NewEvent> {
         EventType::WebhookTest => {
             let data = TestEventData {
                 message: "This is a test of the endpoint.".to_owned(),
+                example: serde_json::Map::new(),
             };
             plain(id, kind, &data)
         }

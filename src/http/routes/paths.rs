@@ -85,7 +85,7 @@ pub(super) struct JobPath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]
-pub(super) struct EndpointConditions {
+pub(super) struct ChangeConditions {
     /// The entity tag of the state that was read, or several separated by commas; `*` matches any state.
     #[param(
         rename = "If-Match",

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::lists::{CursorParams, Log};
-use super::paths::{DeliveryPath, EndpointConditions, EndpointPath, JobPath};
+use super::paths::{ChangeConditions, DeliveryPath, EndpointPath, JobPath};
 use super::reply::{Accepted, Created};
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
@@ -73,7 +73,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_scope(write, &[STORED], routes!(create_webhook_endpoint)))
         .routes(require_scope(write, CHANGED, routes!(update_webhook_endpoint)))
-        .routes(require_scope(write, &[STORED], routes!(delete_webhook_endpoint)))
+        .routes(require_scope(write, CHANGED, routes!(delete_webhook_endpoint)))
         .routes(require_scope(write, &[STORED], routes!(test_webhook_endpoint)))
         .routes(require_scope(write, CHANGED, routes!(replace_webhook_endpoint)))
         .routes(require_scope(
@@ -169,6 +169,15 @@ fn of_settings(tag: &str) -> &str {
     tag.split_once('.').map_or(tag, |(settings, _)| settings)
 }
 
+/// Whether the settings of an endpoint are still those that the caller read.
+fn unchanged(conditions: &Conditions) -> Option<impl Fn(&Endpoint) -> bool + Send + Sync + use<>> {
+    let tags = conditions.expected()?.to_vec();
+    Some(move |endpoint: &Endpoint| {
+        let now = tag_of(endpoint);
+        tags.iter().any(|tag| of_settings(tag) == of_settings(&now))
+    })
+}
+
 async fn change(
     state: &HttpState,
     context: &OpContext,
@@ -176,13 +185,7 @@ async fn change(
     change: Change,
     conditions: &Conditions,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    let unchanged = conditions.expected().map(|tags| {
-        let tags = tags.to_vec();
-        move |endpoint: &Endpoint| {
-            let now = tag_of(endpoint);
-            tags.iter().any(|tag| of_settings(tag) == of_settings(&now))
-        }
-    });
+    let unchanged = unchanged(conditions);
     let unchanged = unchanged.as_ref().map(|is_same| is_same as Unchanged<'_>);
     let changed = state
         .app()
@@ -221,7 +224,7 @@ async fn get_webhook_endpoint(
 /// enabling it sends them in order.
 #[utoipa::path(patch, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "updateWebhookEndpoint",
     tag = "webhooks",
-    params(EndpointPath, EndpointConditions),
+    params(EndpointPath, ChangeConditions),
     request_body(content = WebhookEndpointPatch, content_type = "application/merge-patch+json",
         description = "A JSON Merge Patch; the media type `application/json` is accepted as well."),
     responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpointChanged,
@@ -250,7 +253,7 @@ async fn update_webhook_endpoint(
 /// ignored, so that an endpoint may be written back as it was read. Another secret signs beside the one before for 24 hours.
 #[utoipa::path(put, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "replaceWebhookEndpoint",
     tag = "webhooks",
-    params(EndpointPath, EndpointConditions),
+    params(EndpointPath, ChangeConditions),
     request_body = WebhookEndpointCreate,
     responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpointChanged,
         headers(("ETag" = String, description = "The entity tag of the endpoint, for `If-Match` and `If-None-Match`.")))))]
@@ -437,14 +440,17 @@ async fn redeliver_webhook_delivery(
 /// Waiting deliveries are cancelled; an attempt in flight may still arrive.
 #[utoipa::path(delete, path = "/api/v1/webhook-endpoints/{endpointId}", operation_id = "deleteWebhookEndpoint",
     tag = "webhooks",
-    params(EndpointPath),
+    params(EndpointPath, ChangeConditions),
     responses((status = 204, description = "Deleted.")))]
 async fn delete_webhook_endpoint(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EndpointId>,
+    conditions: Conditions,
 ) -> Result<StatusCode, Problem> {
-    state.app().webhooks().delete(&context, id).await?;
+    let unchanged = unchanged(&conditions);
+    let unchanged = unchanged.as_ref().map(|is_same| is_same as Unchanged<'_>);
+    state.app().webhooks().delete(&context, id, unchanged).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -12,6 +12,22 @@ use crate::store::{Error, Store, Tx, UPSTREAM};
 const CHUNK: usize = 500;
 
 impl Tx {
+    /// The objectives that were set for a plan; nobody changes them before this transaction ends.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn locked_objectives(&mut self, plan: &EmId) -> Result<Objectives, Error> {
+        self.note_settings().await?;
+        let row =
+            sqlx::query("select objectives from plan_objectives where upstream_id = $1 and plan_key = $2")
+                .bind(UPSTREAM)
+                .bind(plan.key())
+                .fetch_optional(self.connection())
+                .await?;
+        let found = row.as_ref().map(|row| row.document("objectives")).transpose()?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// Sets the objectives of a plan.
     ///
     /// # Errors

@@ -42,6 +42,8 @@ pub struct NewReport {
     pub machines: i64,
     /// When the failover ended.
     pub ended_at: Option<Timestamp>,
+    /// How many of the gateway's own findings want something to be done.
+    pub findings: usize,
     /// How many entries are in it: one that was added meanwhile makes the next revision due.
     pub entries: usize,
     /// Whether EM acted on it; what was refused, rejected or never sent is no test.
@@ -79,7 +81,8 @@ impl Tx {
         sqlx::query(
             "update recovery_runs set state = case when (select count(*) from recovery_entries where run_id = $1) > $11 \
              or coalesce(hold, '') <> $12 then 'due' else 'reported' end, unsettled = $13, revision = $2, outcome = $3, result = $4, rta_ms = $5, \
-             rpa_ms = $6, machines = $7, ended_at = $8, returned = $9, executed = $10 where id = $1",
+             rpa_ms = $6, machines = $7, ended_at = $8, returned = $9, executed = $10, \
+             findings = $14 where id = $1",
         )
         .bind(new.run.to_string())
         .bind(new.report.revision)
@@ -98,6 +101,7 @@ impl Tx {
                 .map_or(Ok(String::new()), |hold| json(hold, "recovery_runs.hold"))?,
         )
         .bind(i64::from(new.unsettled))
+        .bind(i64::try_from(new.findings).unwrap_or(i64::MAX))
         .execute(self.connection())
         .await?;
         if let Some(session) = &new.session {

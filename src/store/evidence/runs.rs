@@ -23,6 +23,9 @@ use crate::store::{Error, Store, Tx, UPSTREAM, tenants};
 const COLUMNS: &str = "id, operation_id, session_key, action, plan_key, started_at, asked, work_ended_at, newest, state, \
      revision, ended_at, hold";
 
+const PAST: &str =
+    "id, operation_id, session_key, started_at, outcome, result, rta_ms, rpa_ms, machines, findings, asked";
+
 words! {
     /// Whether a failover has its report.
     pub enum RunState {
@@ -34,6 +37,9 @@ words! {
         Reported = "reported",
     }
 }
+
+/// What counts as a test. EM does not tell of a session that was started elsewhere whether it was one, so it does not count.
+const IS_TEST: &str = "(action = 'test' or practice = 1)";
 
 /// One failover.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,8 +102,21 @@ pub struct PastRun {
     pub rpa_ms: Option<i64>,
     /// How many machines.
     pub machines: i64,
+    /// How many findings of the gateway's own want something to be done.
+    pub findings: i64,
     /// What was kept when it was requested.
     pub asked: Asked,
+}
+
+/// What was tested of a plan.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PlanTests {
+    /// The last test, whenever it was.
+    pub last: Option<PastRun>,
+    /// How many tests there were in the time that was asked for.
+    pub count: i64,
+    /// How many sessions were started elsewhere in that time, of which EM does not tell whether they were tests.
+    pub elsewhere: i64,
 }
 
 impl Tx {
@@ -110,7 +129,8 @@ impl Tx {
         self.note_writing();
         sqlx::query(
             "insert into recovery_runs (id, upstream_id, operation_id, session_key, action, plan_key, tenant_id, \
-             tenant_name, started_at, asked, practice, state) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'open') \
+             tenant_name, started_at, asked, practice, rto_seconds, state) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'open') \
              on conflict do nothing",
         )
         .bind(run.id.to_string())
@@ -124,9 +144,28 @@ impl Tx {
         .bind(micros(run.started_at))
         .bind(json(&run.asked, "recovery_runs.asked")?)
         .bind(i64::from(run.is_practice()))
+        .bind(run.asked.objectives.rto_seconds.map(i64::from))
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// The target of the recovery time that a failover has by its request, or since its session was first seen, in seconds.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn rto_of(
+        &mut self,
+        operation: Option<OperationId>,
+        session: Option<&EmId>,
+    ) -> Result<Option<i64>, Error> {
+        let row =
+            sqlx::query("select rto_seconds from recovery_runs where operation_id = $1 or session_key = $2")
+                .bind(operation.map(|id| id.to_string()))
+                .bind(session.map(EmId::key))
+                .fetch_optional(self.connection())
+                .await?;
+        row.as_ref().map_or(Ok(None), |row| row.opt_int("rto_seconds"))
     }
 
     /// Keeps what is known of a plan without sessions while its task runs.
@@ -328,11 +367,10 @@ impl Store {
         before: Timestamp,
         limit: i64,
     ) -> Result<Vec<PastRun>, Error> {
-        let rows = sqlx::query(
-            "select id, operation_id, session_key, started_at, outcome, result, rta_ms, rpa_ms, machines, asked \
-             from recovery_runs where upstream_id = $1 and plan_key = $2 and started_at < $3 and (action <> 'start' or practice = 1) \
-             and revision > 0 and executed = 1 order by started_at desc limit $4",
-        )
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {PAST} from recovery_runs where upstream_id = $1 and plan_key = $2 and started_at < $3 and {IS_TEST} \
+             and revision > 0 and executed = 1 order by started_at desc limit $4"
+        )))
         .bind(UPSTREAM)
         .bind(plan.key())
         .bind(micros(before))
@@ -350,23 +388,40 @@ impl Store {
         &self,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<HashMap<String, (PastRun, i64)>, Error> {
-        let rows = sqlx::query(
-            "select r.id, r.operation_id, r.session_key, r.started_at, r.outcome, r.result, r.rta_ms, r.rpa_ms, r.machines, \
-             r.asked, r.plan_key, t.tests from recovery_runs r join (select plan_key, max(started_at) as last, \
-             sum(case when started_at >= $2 and started_at < $3 then 1 else 0 end) as tests from recovery_runs \
-             where upstream_id = $1 and plan_key is not null and (action <> 'start' or practice = 1) and revision > 0 and executed = 1 \
-             group by plan_key) t on t.plan_key = r.plan_key and t.last = r.started_at \
-             where r.upstream_id = $1 and (r.action <> 'start' or r.practice = 1) and r.revision > 0 and r.executed = 1",
-        )
+    ) -> Result<HashMap<String, PlanTests>, Error> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select plan_key, sum(case when {IS_TEST} and started_at >= $2 and started_at < $3 then 1 else 0 end) as tests, \
+             sum(case when action = 'unknown' and started_at >= $2 and started_at < $3 then 1 else 0 end) as elsewhere \
+             from recovery_runs where upstream_id = $1 and plan_key is not null and revision > 0 and executed = 1 group by plan_key"
+        )))
         .bind(UPSTREAM)
         .bind(micros(from))
         .bind(micros(to))
         .fetch_all(self.reader())
         .await?;
-        let read = |row: &AnyRow| Ok((row.text("plan_key")?, (past_from(row)?, row.int("tests")?)));
-        let found: Vec<(String, (PastRun, i64))> = self.read_rows(RUNS, &rows, read)?;
-        Ok(found.into_iter().collect())
+        let counted = |row: &AnyRow| {
+            let tests = PlanTests {
+                last: None,
+                count: row.int("tests")?,
+                elsewhere: row.int("elsewhere")?,
+            };
+            Ok((row.text("plan_key")?, tests))
+        };
+        let mut found: HashMap<String, PlanTests> =
+            self.read_rows(RUNS, &rows, counted)?.into_iter().collect();
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {PAST}, plan_key from recovery_runs where upstream_id = $1 and {IS_TEST} and revision > 0 and executed = 1 \
+             and (plan_key, started_at) in (select plan_key, max(started_at) from recovery_runs where upstream_id = $1 \
+             and plan_key is not null and {IS_TEST} and revision > 0 and executed = 1 group by plan_key)"
+        )))
+        .bind(UPSTREAM)
+        .fetch_all(self.reader())
+        .await?;
+        let last = |row: &AnyRow| Ok((row.text("plan_key")?, past_from(row)?));
+        for (plan, last) in self.read_rows(RUNS, &rows, last)? {
+            found.entry(plan).or_default().last = Some(last);
+        }
+        Ok(found)
     }
 
     /// The undo of a plan that followed a start at that moment, unless the plan was started once more before it.
@@ -422,6 +477,7 @@ fn past_from(row: &AnyRow) -> Result<PastRun, Error> {
         rta_ms: row.opt_int("rta_ms")?,
         rpa_ms: row.opt_int("rpa_ms")?,
         machines: row.opt_int("machines")?.unwrap_or_default(),
+        findings: row.int("findings")?,
         asked: row.document("asked")?,
     })
 }

@@ -72,6 +72,7 @@ fn report(run: &RunRecord, revision: i64) -> NewReport {
         rta_ms: Some(480_000),
         rpa_ms: None,
         machines: 2,
+        findings: 3,
         ended_at: Some(run.started_at),
         entries: 0,
         executed: true,
@@ -142,7 +143,10 @@ async fn a_restore_point_keeps_what_was_read_first() {
 #[tokio::test]
 async fn a_revision_is_written_once_and_old_ones_stay() {
     let store = temporary().await;
-    let run = run(&store, 1, store.clock().now());
+    let run = RunRecord {
+        action: RunAction::Test,
+        ..run(&store, 1, store.clock().now())
+    };
     insert(&store, &run, &plan(1, "ABC")).await;
     assert!(write(&store, &report(&run, 1)).await);
     assert!(!write(&store, &report(&run, 1)).await, "it is there already");
@@ -258,8 +262,16 @@ async fn an_entry_makes_a_new_revision_due_also_while_one_is_made() {
 async fn the_last_test_of_each_plan_is_found_with_their_number() {
     let store = temporary().await;
     let second = |number: i64| Timestamp::from_second(1_800_000_000 + number).expect("a moment");
-    for (session, at) in [(1, 10), (2, 20), (3, 30)] {
-        let run = run(&store, session, second(at));
+    for (session, at, action) in [
+        (1, 10, RunAction::Test),
+        (2, 20, RunAction::Test),
+        (3, 30, RunAction::Test),
+        (4, 35, RunAction::Unknown),
+    ] {
+        let run = RunRecord {
+            action,
+            ..run(&store, session, second(at))
+        };
         insert(&store, &run, &plan(1, "ABC")).await;
         // What was refused is no test.
         let report = NewReport {
@@ -269,8 +281,10 @@ async fn the_last_test_of_each_plan_is_found_with_their_number() {
         write(&store, &report).await;
     }
     let found = store.tests_of_plans(second(15), second(40)).await.expect("read");
-    let (last, tests) = found.get(&em_id(1).key()).expect("the plan");
-    assert_eq!((found.len(), last.started_at, *tests), (1, second(20), 1));
+    let tests = found.get(&em_id(1).key()).expect("the plan");
+    let last = tests.last.as_ref().expect("a test");
+    assert_eq!((found.len(), last.started_at, last.findings), (1, second(20), 3));
+    assert_eq!((tests.count, tests.elsewhere), (1, 1));
 }
 
 #[tokio::test]

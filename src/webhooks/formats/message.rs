@@ -81,13 +81,20 @@ impl Message {
             .and_then(|session| session.tenant.as_ref()?.name.as_deref())
             .or_else(|| operation?.plan.as_ref()?.tenant.as_ref()?.name.as_deref())
             .or_else(|| data.plan.as_ref()?.tenant.as_ref()?.name.as_deref());
-        let ended = matches!(kind, EventType::SessionFinished | EventType::OperationFinished);
+        let ended = matches!(
+            kind,
+            EventType::SessionFinished | EventType::OperationFinished | EventType::ReportReady
+        );
         let sample = kind == EventType::WebhookTest;
         let pages = Pages::of(
             links,
             About {
                 operation: operation_id.as_deref(),
                 session: session_id.as_deref(),
+                plan: data
+                    .plan
+                    .as_ref()
+                    .and_then(|plan| Some((plan.kind.as_deref()?, plan.id.as_deref()?))),
                 ended,
                 waits: kind == EventType::ApprovalRequested,
             },

@@ -17,7 +17,7 @@ const ADDRESS_LIMIT: usize = 512;
 /// Where a message leads: absolute below `server.public_url`, a path without it; none where there is nothing to see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Pages {
-    /// The failover.
+    /// The failover, or the plan where it is about that alone.
     pub(super) open: Option<String>,
     /// Its report, once it has ended.
     pub(super) report: Option<String>,
@@ -32,6 +32,8 @@ pub(super) struct About<'a> {
     pub(super) operation: Option<&'a str>,
     /// Its session.
     pub(super) session: Option<&'a str>,
+    /// The kind and id of the plan, of what is about a plan alone.
+    pub(super) plan: Option<(&'a str, &'a str)>,
     /// Whether it ended.
     pub(super) ended: bool,
     /// Whether it waits for approval.
@@ -45,16 +47,20 @@ impl Pages {
         let to = |path: String| Some(links.to(&path)).filter(|address| address.len() <= ADDRESS_LIMIT);
         let operation = about.operation.map(encoded);
         let session = about.session.map(encoded);
+        let plan = about
+            .plan
+            .map(|(kind, id)| format!("{}/{}", encoded(kind), encoded(id)));
         let report = match (&operation, &session) {
             (_, Some(id)) => to(format!("{API}/failover-sessions/{id}/report")),
             (Some(id), None) => to(format!("{API}/operations/{id}/report")),
             (None, None) => None,
         };
         Self {
-            open: operation
-                .as_ref()
-                .or(session.as_ref())
-                .and_then(|id| to(format!("/console/failovers/{id}"))),
+            open: match (operation.as_ref().or(session.as_ref()), plan) {
+                (Some(id), _) => to(format!("/console/failovers/{id}")),
+                (None, Some(plan)) => to(format!("/console/plans/{plan}")),
+                (None, None) => None,
+            },
             report: report.filter(|_| about.ended),
             approve: operation
                 .filter(|_| about.waits)
@@ -85,6 +91,7 @@ mod tests {
         let about = About {
             operation: Some("0192"),
             session: Some("a 9"),
+            plan: Some(("cloud", "b")),
             ended: true,
             waits: false,
         };
@@ -103,5 +110,11 @@ mod tests {
                 ),
             ]
         );
+        let of_plan = About {
+            plan: Some(("cloud", "b 1")),
+            ..About::default()
+        };
+        let pages = Pages::of(&Links::default(), of_plan);
+        assert_eq!(pages.open.as_deref(), Some("/console/plans/cloud/b%201"));
     }
 }

@@ -68,6 +68,30 @@ fn session(kind: EventType, action: &str, result: Option<&str>, machines: &[Valu
     }})
 }
 
+/// An end with the target of its recovery time; it took 12 min 5 s.
+fn with_target(mut body: Value, rto_seconds: u32) -> Value {
+    body["data"]["objectives"] = json!({"rtoSeconds": rto_seconds});
+    body
+}
+
+fn report() -> Value {
+    let mut body = session(EventType::ReportReady, "test", Some("success"), &[]);
+    body["data"]["report"] = json!({
+        "id": "rpt_019c55e5-9d00-7a1c-9f60-2f3f1d0c0016", "revision": 1, "kind": "test", "verdict": "failed",
+        "digest": format!("sha-256:{}", "0".repeat(64)), "keyId": "2026-02-13-1a2b",
+        "link": "/api/v1/operations/019c55e5-9d00-7a1c-9f60-2f3f1d0c0001/report",
+    });
+    body
+}
+
+fn overdue() -> Value {
+    json!({"type": "recovery.test.overdue", "timestamp": "2026-02-13T08:00:00Z", "data": {
+        "plan": {"id": "6c2f3a36-3bfa-4f2f-9c41-7c1d5ae3aa01", "kind": "cloud", "name": "ABC Company Failover Plan",
+            "tenant": {"name": "ABC Company"}},
+        "lastTestAt": "2025-01-10T03:00:00Z", "testEveryDays": 365, "owner": "ann",
+    }})
+}
+
 fn approval() -> Value {
     json!({"type": "failover.approval.requested", "timestamp": "2026-02-13T08:00:00Z", "data": {
         "session": null, "sequence": 1,
@@ -146,6 +170,13 @@ pub(super) fn samples() -> Vec<Sample> {
         Sample::new("over", started, &session(started, "test", Some("success"), &good)),
         Sample::new("machine", EventType::MachineFinished, &machine_ended()),
         Sample::new("approval", EventType::ApprovalRequested, &approval()),
+        Sample::new(
+            "late",
+            ended,
+            &with_target(session(ended, "start", Some("success"), &good), 600),
+        ),
+        Sample::new("report", EventType::ReportReady, &report()),
+        Sample::new("overdue", EventType::TestOverdue, &overdue()),
     ]
 }
 

@@ -92,7 +92,7 @@ async fn a_redelivery_waits_for_a_disabled_endpoint_and_needs_one_at_all() {
     bench.attempted(event, 2, DeliveryState::Delivered).await;
     bench
         .verbs
-        .delete(&operator(), endpoint.id)
+        .delete(&operator(), endpoint.id, None)
         .await
         .expect("deleted");
     let again = bench.verbs.redeliver(&operator(), delivery.id).await;

@@ -216,7 +216,7 @@ async fn an_endpoint_can_be_changed_while_deliveries_wait() {
     bench.attempted(doomed, 1, DeliveryState::Pending).await;
     bench
         .verbs
-        .delete(&operator(), endpoint.id)
+        .delete(&operator(), endpoint.id, None)
         .await
         .expect("deleted");
     assert_eq!(bench.delivery_of(doomed).await.state, DeliveryState::Cancelled);
@@ -234,7 +234,7 @@ async fn a_delivery_in_flight_outlives_its_endpoint_without_retries() {
     holds("a request", || peer.count() == 1).await;
     bench
         .verbs
-        .delete(&operator(), endpoint.id)
+        .delete(&operator(), endpoint.id, None)
         .await
         .expect("deleted");
     let delivery = bench.settled(event, DeliveryState::Cancelled).await;

@@ -243,6 +243,26 @@ async fn a_template_that_fails_at_sending_is_replaced_with_a_warning() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_shows_the_template_of_its_endpoint() {
+    let (test, peer) = (open_gateway().await, Peer::start(|_| ok_in_words()).await);
+    let template =
+        "{\"text\": {{ event.data.session.planName | tojson }}, \"kind\": {{ event.type | tojson }}}";
+    let wanted = json!({"url": peer.url(), "format": "slack", "template": template,
+        "eventTypes": ["failover.session.finished"]});
+    let made = test.client.post(ENDPOINTS).json(&wanted).send().await.expect(201);
+    let link = made.header("location").to_owned();
+    test.client.post(&format!("{link}/test")).send().await.expect(202);
+    let received = until("the message", || async { peer.received().pop() }).await;
+    let body = received.json();
+    assert_eq!(body["kind"], "webhook.test");
+    assert!(
+        body["text"].as_str().is_some_and(|name| !name.is_empty()),
+        "{body}"
+    );
+    test.stop().await;
+}
+
 #[rstest]
 #[case("slack", 404, "no_service", "the webhook was removed")]
 #[case("discord", 401, "", "the webhook was removed")]

@@ -77,7 +77,11 @@ async fn an_unreadable_endpoint_is_disabled() {
         };
         assert!(faults[0].detail.contains("encryption key"), "{faults:?}");
     }
-    bench.verbs.delete(&operator(), lost.id).await.expect("deleted");
+    bench
+        .verbs
+        .delete(&operator(), lost.id, None)
+        .await
+        .expect("deleted");
 }
 
 #[tokio::test]

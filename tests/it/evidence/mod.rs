@@ -74,8 +74,9 @@ async fn objectives_are_set_whole_and_shown_with_the_plan() {
         .request("PUT", &plan("/objectives"))
         .json(&wanted)
         .send()
-        .await;
-    assert_eq!(set.expect(200).body, wanted);
+        .await
+        .expect(200);
+    assert_eq!(set.body, wanted);
     let after = test.client.get(&plan("")).send().await.expect(200);
     assert_eq!(after.body["objectives"], wanted);
     assert_ne!(
@@ -108,13 +109,23 @@ async fn objectives_are_set_whole_and_shown_with_the_plan() {
         refused.expect_problem(422, "invalid-request").pointers(),
         ["/objectives/rtoSeconds"]
     );
-    let cleared = test
+    let guarded = |tag: &str| {
+        let request = test.client.request("PUT", &plan("/objectives"));
+        request.header("if-match", tag).json(&json!({}))
+    };
+    guarded(read.header("etag"))
+        .refused(412, "precondition-failed")
+        .await;
+    let known = test
         .client
-        .request("PUT", &plan("/objectives"))
-        .json(&json!({}))
+        .get(&plan("/objectives"))
+        .header("if-none-match", set.header("etag"))
         .send()
         .await;
-    assert_eq!(cleared.expect(200).body, nothing);
+    known.expect(304);
+    let cleared = guarded(set.header("etag")).send().await.expect(200);
+    assert_eq!(cleared.body, nothing);
+    assert_eq!(cleared.header("etag"), read.header("etag"));
     let audit = test
         .client
         .get("/api/v1/audit?action=plan.objectives")
@@ -613,6 +624,23 @@ async fn the_programme_has_every_plan_also_those_never_tested() {
         .await
         .expect(200);
     assert_eq!(table.text.lines().count(), 251);
+    // Whether it is a test, Enterprise Manager does not tell of what was started elsewhere.
+    let begun = json!({"planId": PLAN, "action": "test", "seconds": 5});
+    let begun = test.sim_control(Method::POST, "failovers", begun).await;
+    let session = begun["sessionId"].as_str().expect("an id");
+    let elsewhere = format!("/api/v1/failover-sessions/{session}/report");
+    test.until(&elsewhere, |body| body["schema"].is_string()).await;
+    let again = test.client.get(path).send().await.expect(200).body;
+    let items = again["items"].as_array().expect("items").iter();
+    let own: Vec<_> = items.filter(|item| item["plan"]["id"] == PLAN).collect();
+    assert_eq!(
+        (
+            &own[0]["tests"],
+            &own[0]["startedElsewhere"],
+            &own[0]["lastTest"]["reportId"]
+        ),
+        (&json!(1), &json!(1), &report["report"]["id"])
+    );
     let later = test
         .client
         .get(&format!("{path}&to=2020-01-01T00:00:00Z"))
@@ -685,14 +713,29 @@ async fn what_people_record_makes_new_revisions() {
     assert_eq!(report["measures"]["application"]["clock"], "emAndCaller");
     assert!(report["measures"]["application"]["value"].is_i64());
     assert_eq!(report["notes"][0]["by"], "tester");
+    let failed: Vec<&Value> = report["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter(|finding| finding["code"] == "checkFailed")
+        .collect();
+    assert_eq!(
+        (failed.len(), &failed[0]["machine"], &failed[0]["detail"]),
+        (1, &json!("filesrv03"), &json!("mail"))
+    );
     let own = report["findings"]
         .as_array()
         .expect("findings")
         .last()
         .expect("one");
     assert_eq!(
-        (&own["source"], &own["state"], &own["owner"]),
-        (&json!("person"), &json!("closed"), &json!("bob"))
+        (&own["source"], &own["state"], &own["owner"], &own["closedBy"]),
+        (
+            &json!("person"),
+            &json!("closed"),
+            &json!("bob"),
+            &json!("tester")
+        )
     );
     assert_eq!(report["summary"]["facts"]["remediation_actions_count"], 1);
     let rows = report["provenance"]["audit"].as_array().expect("rows").iter();
@@ -715,6 +758,26 @@ async fn what_people_record_makes_new_revisions() {
             "checks",
             json!({"name": "x", "result": "pass", "evidence": {"sha256": "0"}}),
             "/evidence/sha256",
+        ),
+        (
+            "checks",
+            json!({"name": "x", "result": "pass", "evidence": {"url": "javascript:alert(1)"}}),
+            "/evidence/url",
+        ),
+        (
+            "checks",
+            json!({"name": "x", "result": "pass", "at": "2020-01-01T00:00:00Z"}),
+            "/at",
+        ),
+        (
+            "checks",
+            json!({"name": "x", "result": "pass", "at": "2099-01-01T00:00:00Z"}),
+            "/at",
+        ),
+        (
+            "checks",
+            json!({"name": "x", "result": "pass", "machine": "filesrv3"}),
+            "/machine",
         ),
         ("notes", json!({"text": ""}), "/text"),
         (

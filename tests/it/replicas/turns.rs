@@ -26,6 +26,7 @@ async fn endpoint(replica: &Replica, settings: Value) -> EndpointId {
 fn event_of(kind: EventType) -> NewEvent {
     let data = TestEventData {
         message: "made by a test".to_owned(),
+        example: serde_json::Map::new(),
     };
     let id = EventId::new(SystemClock.id());
     event(id, kind, SystemClock.now(), data, Routing::default()).expect("an event")

@@ -104,6 +104,7 @@ pub(super) fn report() -> Option<Value> {
         }),
         clock: asked.clock,
         checked_at: None,
+        failed_checks: &[],
         undo: None,
     });
     let mut report = serde_json::to_value(RecoveryReport::new(Material {
@@ -155,6 +156,7 @@ pub(super) fn programme() -> Option<Value> {
     let tested = ProgrammePlan {
         plan: (&plan).into(),
         tests: 1,
+        started_elsewhere: 0,
         last_test: Some(PastTest {
             report_id: gateway_id(16).to_string(),
             operation_id: Some(gateway_id(1).to_string()),

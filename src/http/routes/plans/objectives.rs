@@ -2,27 +2,33 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse as _, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api_types::objectives::{Objectives, ObjectivesInput};
 use crate::app::OpContext;
+use crate::app::evidence::Unchanged;
 use crate::domain::access::Scope;
+use crate::domain::evidence::objectives::Objectives as InForce;
 use crate::domain::id::EmId;
 use crate::domain::plan::PlanKind;
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_READ};
-use crate::http::extract::{Id, JsonBody};
+use crate::http::codes::Code;
+use crate::http::extract::{Conditions, Id, JsonBody, entity_tag};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
-use crate::http::routes::paths::PlanPath;
+use crate::http::routes::paths::{ChangeConditions, PlanPath};
 
-const PROBLEMS: &[&[crate::http::codes::Code]] = &[UPSTREAM_READ, STORED];
+const PROBLEMS: &[&[Code]] = &[UPSTREAM_READ, STORED];
+const CHANGED: &[&[Code]] = &[UPSTREAM_READ, STORED, &[Code::PreconditionFailed]];
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_scope(Scope::ReportsRead, PROBLEMS, routes!(get_cloud)))
-        .routes(require_scope(Scope::ReportsWrite, PROBLEMS, routes!(set_cloud)))
+        .routes(require_scope(Scope::ReportsWrite, CHANGED, routes!(set_cloud)))
         .routes(require_scope(
             Scope::ReportsRead,
             PROBLEMS,
@@ -30,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         ))
         .routes(require_scope(
             Scope::ReportsWrite,
-            PROBLEMS,
+            CHANGED,
             routes!(set_on_premises),
         ))
 }
@@ -40,13 +46,18 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 /// Those in force: what was set, and the configuration's where something was not.
 #[utoipa::path(get, path = "/api/v1/cloud-failover-plans/{planId}/objectives",
     operation_id = "getCloudFailoverPlanObjectives", tag = "reports", params(PlanPath),
-    responses((status = 200, description = "The objectives in force.", body = Objectives)))]
+    responses(
+        (status = 200, description = "The objectives in force.", body = Objectives,
+            headers(("ETag" = String, description = "Their entity tag, for `If-Match` and `If-None-Match`."))),
+        (status = 304, description = "The caller already has them (`If-None-Match`)."),
+    ))]
 async fn get_cloud(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EmId>,
-) -> Result<Json<Objectives>, Problem> {
-    read(&state, &context, PlanKind::Cloud, &id).await
+    conditions: Conditions,
+) -> Result<Response, Problem> {
+    read(&state, &context, PlanKind::Cloud, &id, &conditions).await
 }
 
 /// Set the objectives of a cloud failover plan
@@ -54,15 +65,17 @@ async fn get_cloud(
 /// Whole: what is absent or null comes from the configuration, or is not wanted. Tests and failovers that are requested from now on are
 /// held against them.
 #[utoipa::path(put, path = "/api/v1/cloud-failover-plans/{planId}/objectives",
-    operation_id = "setCloudFailoverPlanObjectives", tag = "reports", params(PlanPath), request_body = ObjectivesInput,
-    responses((status = 200, description = "The objectives in force.", body = Objectives)))]
+    operation_id = "setCloudFailoverPlanObjectives", tag = "reports", params(PlanPath, ChangeConditions), request_body = ObjectivesInput,
+    responses((status = 200, description = "The objectives in force.", body = Objectives,
+        headers(("ETag" = String, description = "Their entity tag, for `If-Match` and `If-None-Match`.")))))]
 async fn set_cloud(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EmId>,
+    conditions: Conditions,
     JsonBody(wanted): JsonBody<ObjectivesInput>,
-) -> Result<Json<Objectives>, Problem> {
-    set(&state, &context, PlanKind::Cloud, &id, wanted).await
+) -> Result<Response, Problem> {
+    set(&state, &context, PlanKind::Cloud, &id, wanted, &conditions).await
 }
 
 /// Read the objectives of an on-premises failover plan
@@ -70,13 +83,18 @@ async fn set_cloud(
 /// Those in force: what was set, and the configuration's where something was not.
 #[utoipa::path(get, path = "/api/v1/failover-plans/{planId}/objectives", operation_id = "getFailoverPlanObjectives",
     tag = "reports", params(PlanPath),
-    responses((status = 200, description = "The objectives in force.", body = Objectives)))]
+    responses(
+        (status = 200, description = "The objectives in force.", body = Objectives,
+            headers(("ETag" = String, description = "Their entity tag, for `If-Match` and `If-None-Match`."))),
+        (status = 304, description = "The caller already has them (`If-None-Match`)."),
+    ))]
 async fn get_on_premises(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EmId>,
-) -> Result<Json<Objectives>, Problem> {
-    read(&state, &context, PlanKind::OnPremises, &id).await
+    conditions: Conditions,
+) -> Result<Response, Problem> {
+    read(&state, &context, PlanKind::OnPremises, &id, &conditions).await
 }
 
 /// Set the objectives of an on-premises failover plan
@@ -84,15 +102,17 @@ async fn get_on_premises(
 /// Whole: what is absent or null comes from the configuration, or is not wanted. Failovers that are requested from now on are held
 /// against them.
 #[utoipa::path(put, path = "/api/v1/failover-plans/{planId}/objectives", operation_id = "setFailoverPlanObjectives",
-    tag = "reports", params(PlanPath), request_body = ObjectivesInput,
-    responses((status = 200, description = "The objectives in force.", body = Objectives)))]
+    tag = "reports", params(PlanPath, ChangeConditions), request_body = ObjectivesInput,
+    responses((status = 200, description = "The objectives in force.", body = Objectives,
+        headers(("ETag" = String, description = "Their entity tag, for `If-Match` and `If-None-Match`.")))))]
 async fn set_on_premises(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<EmId>,
+    conditions: Conditions,
     JsonBody(wanted): JsonBody<ObjectivesInput>,
-) -> Result<Json<Objectives>, Problem> {
-    set(&state, &context, PlanKind::OnPremises, &id, wanted).await
+) -> Result<Response, Problem> {
+    set(&state, &context, PlanKind::OnPremises, &id, wanted, &conditions).await
 }
 
 async fn read(
@@ -100,9 +120,11 @@ async fn read(
     context: &OpContext,
     kind: PlanKind,
     id: &EmId,
-) -> Result<Json<Objectives>, Problem> {
+    conditions: &Conditions,
+) -> Result<Response, Problem> {
     let found = state.app().objectives(context, kind, id).await?;
-    Ok(Json((&found).into()))
+    let (tag, body) = tagged(&found);
+    Ok(conditions.tagged(&tag, body.into_response()))
 }
 
 async fn set(
@@ -111,10 +133,23 @@ async fn set(
     kind: PlanKind,
     id: &EmId,
     wanted: ObjectivesInput,
-) -> Result<Json<Objectives>, Problem> {
+    conditions: &Conditions,
+) -> Result<Response, Problem> {
+    let unchanged = conditions
+        .expected()
+        .map(|tags| move |now: &InForce| tags.contains(&tagged(now).0));
+    let unchanged = unchanged.as_ref().map(|is_same| is_same as Unchanged<'_>);
     let set = state
         .app()
-        .set_objectives(context, kind, id, &wanted.into())
+        .set_objectives(context, kind, id, &wanted.into(), unchanged)
         .await?;
-    Ok(Json((&set).into()))
+    let (tag, body) = tagged(&set);
+    Ok(([(ETAG, tag)], body).into_response())
+}
+
+/// Objectives with their entity tag.
+fn tagged(objectives: &InForce) -> (String, Json<Objectives>) {
+    let shown = Objectives::from(objectives);
+    let bytes = serde_json::to_vec(&shown).unwrap_or_default();
+    (entity_tag(&bytes), Json(shown))
 }

@@ -18,6 +18,7 @@ pub(super) struct Data {
     pub(super) virtual_machine: Option<String>,
     pub(super) machines: Option<Counts>,
     pub(super) decision: Option<Decision>,
+    pub(super) objectives: Option<Objectives>,
     pub(super) report: Option<Report>,
     pub(super) endpoint: Option<Endpoint>,
     pub(super) account: Option<String>,
@@ -102,6 +103,7 @@ pub(super) struct Operation {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Plan {
+    pub(super) kind: Option<String>,
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     pub(super) tenant: Option<Named>,
@@ -127,6 +129,12 @@ pub(super) struct Decision {
     pub(super) outcome: Option<String>,
     pub(super) by: Option<String>,
     pub(super) comment: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Objectives {
+    pub(super) rto_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

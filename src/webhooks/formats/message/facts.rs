@@ -1,5 +1,7 @@
 //! The facts of a message, label and value, most important first; and the reason of what failed.
 
+use std::time::Duration;
+
 use super::REASON;
 use super::body::Data;
 use super::machines::{machine, machine_count};
@@ -29,15 +31,23 @@ pub(super) fn facts(
     add("Plan", owned(plan));
     add("Tenant", owned(tenant));
     let is_start = kind == EventType::SessionStarted;
+    let allowed = data.objectives.as_ref().and_then(|wanted| wanted.rto_seconds);
+    let allowed = allowed.map(Duration::from_secs);
     let took = session
         .filter(|_| !is_start)
-        .and_then(|session| duration(session.started_at.as_deref(), session.ended_at.as_deref(), None))
+        .and_then(|session| {
+            duration(
+                session.started_at.as_deref(),
+                session.ended_at.as_deref(),
+                allowed,
+            )
+        })
         .or_else(|| {
             let operation = operation.filter(|_| kind == EventType::OperationFinished)?;
             duration(
                 operation.requested_at.as_deref(),
                 operation.finished_at.as_deref(),
-                None,
+                allowed,
             )
         });
     add("Duration", took);

@@ -13,7 +13,9 @@ fn for_people(time: Duration) -> String {
     match (hours, minutes) {
         (0, 0) if rest == 0 => "less than 1 s".to_owned(),
         (0, 0) => format!("{rest} s"),
+        (0, _) if rest == 0 => format!("{minutes} min"),
         (0, _) => format!("{minutes} min {rest} s"),
+        (_, 0) => format!("{hours} h"),
         _ => format!("{hours} h {minutes} min"),
     }
 }
@@ -22,10 +24,14 @@ fn for_people(time: Duration) -> String {
 pub(super) fn duration(from: Option<&str>, to: Option<&str>, objective: Option<Duration>) -> Option<String> {
     let moment = |text: &str| text.parse::<Timestamp>().ok();
     let took = moment(to?)?.duration_since(moment(from?)?);
-    let took = for_people(Duration::try_from(took).ok()?);
+    let took = Duration::try_from(took).ok()?;
+    let told = for_people(took);
     Some(match objective {
-        Some(allowed) => format!("{took} of {} allowed", for_people(allowed)),
-        None => took,
+        Some(allowed) if took > allowed => {
+            format!("{told}, LONGER than the {} allowed", for_people(allowed))
+        }
+        Some(allowed) => format!("{told} of {} allowed", for_people(allowed)),
+        None => told,
     })
 }
 
@@ -50,6 +56,15 @@ mod tests {
     #[case("2026-02-13T10:12:05Z", "2 h 12 min")]
     fn a_length_of_time_has_its_two_largest_units(#[case] to: &str, #[case] told: &str) {
         let took = duration(Some("2026-02-13T08:00:00Z"), Some(to), None);
+        assert_eq!(took.as_deref(), Some(told));
+    }
+
+    #[rstest]
+    #[case("2026-02-13T08:12:05Z", "12 min 5 s of 15 min allowed")]
+    #[case("2026-02-13T08:15:00.001Z", "15 min, LONGER than the 15 min allowed")]
+    fn a_length_of_time_is_held_against_what_is_allowed(#[case] to: &str, #[case] told: &str) {
+        let allowed = Some(Duration::from_mins(15));
+        let took = duration(Some("2026-02-13T08:00:00Z"), Some(to), allowed);
         assert_eq!(took.as_deref(), Some(told));
     }
 }

@@ -69,9 +69,9 @@ pub(super) fn headline(kind: EventType, data: &Data) -> (Tone, String) {
             }
         }
         EventType::ReportReady => match data.report.as_ref().and_then(|report| report.verdict.as_deref()) {
-            Some("passed") => plain(Tone::Good, "Report: passed"),
-            Some("failed") => plain(Tone::Bad, "Report: FAILED"),
-            Some("notMeasured") => plain(Tone::Warning, "Report: not measured"),
+            Some("passed") => plain(Tone::Good, "Report, passed"),
+            Some("failed") => plain(Tone::Bad, "Report, FAILED"),
+            Some("notMeasured") => plain(Tone::Warning, "Report, not measured"),
             _ => plain(Tone::Info, "Report"),
         },
         EventType::TestOverdue => plain(Tone::Warning, "Test overdue"),
