@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::reload::Reload;
 pub use self::service_manager::ServiceManager;
-use crate::app::{self, App, ApprovalClock, Recorder, Scheduler, SettingsKeeper};
+use crate::app::{self, App, ApprovalClock, PlanGauges, Recorder, Scheduler, SettingsKeeper};
 use crate::auth::{self, Verifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
@@ -248,6 +248,9 @@ impl Opened {
         tasks.drive(ApprovalClock::new(&app), Nudge::default());
         tasks.drive(SettingsKeeper::new(&app), of_workers.settings_nudge());
         tasks.drive(Scheduler::new(&app), Nudge::default());
+        if config.server.metrics.per_plan {
+            tasks.drive(PlanGauges::new(&app), Nudge::default());
+        }
         let recorder_nudge = Nudge::default();
         tasks.drive(Recorder::new(&app), recorder_nudge.clone());
         let (stopping, commits) = (tasks.stopping(), of_workers.changes());

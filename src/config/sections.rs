@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app::config::{Objectives, ReportTemplate, Reports},
     auth::config::{AuthConfig, KeySource, LoginConfig},
-    http::config::{Config as Server, Console, Limits, TlsConfig},
+    http::config::{Config as Server, Console, Limits, Metrics, TlsConfig},
     store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
     watcher::config::Config as Watch,
@@ -40,6 +40,7 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
     let mut root = Section::root(table, report);
     let mut server = server(root.section("server"));
     server.limits = limits(root.section("limits"));
+    server.metrics = metrics(root.section("metrics"));
     let upstream = upstream(root.section("upstream"));
     let mut auth = auth::read(root.section("auth"));
     (server.console, auth.login) = console(root.section("console"), &auth);
@@ -86,6 +87,7 @@ fn server(mut s: Section<'_>) -> Server {
         tls: tls(s.has("tls"), s.section("tls")),
         limits: default.limits,
         console: default.console,
+        metrics: default.metrics,
         shown: default.shown,
     };
     s.finish();
@@ -137,6 +139,14 @@ fn limits(mut s: Section<'_>) -> Limits {
     };
     s.finish();
     limits
+}
+
+fn metrics(mut s: Section<'_>) -> Metrics {
+    let metrics = Metrics {
+        per_plan: s.boolean("per_plan", Metrics::default().per_plan),
+    };
+    s.finish();
+    metrics
 }
 
 fn console(mut s: Section<'_>, auth: &AuthConfig) -> (Console, Option<LoginConfig>) {

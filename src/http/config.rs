@@ -35,6 +35,8 @@ pub struct Config {
     pub limits: Limits,
     /// The section `[console]`.
     pub console: Console,
+    /// The section `[metrics]`.
+    pub metrics: Metrics,
     /// The whole configuration as operators may see it, without secrets.
     pub shown: serde_json::Value,
 }
@@ -50,6 +52,13 @@ impl Default for Console {
     fn default() -> Self {
         Self { enabled: true }
     }
+}
+
+/// `[metrics]`: what is shown beside what always is.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Whether each plan has series of its own.
+    pub per_plan: bool,
 }
 
 /// `[limits]`: how much one subject, address or tenant may ask for.
@@ -108,6 +117,7 @@ impl Default for Config {
             tls: None,
             limits: Limits::default(),
             console: Console::default(),
+            metrics: Metrics::default(),
             shown: serde_json::Value::Null,
         }
     }

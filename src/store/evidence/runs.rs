@@ -100,6 +100,17 @@ pub struct PastRun {
     pub asked: Asked,
 }
 
+/// What the last test of a plan measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastFigures {
+    /// When it was requested, or its session started.
+    pub started_at: Timestamp,
+    /// The recovery time, in milliseconds.
+    pub rta_ms: Option<i64>,
+    /// The data loss, in milliseconds.
+    pub rpa_ms: Option<i64>,
+}
+
 impl Tx {
     /// Keeps a failover from its request on.
     ///
@@ -351,6 +362,31 @@ impl Store {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<HashMap<String, (PastRun, i64)>, Error> {
+        let read = |row: &AnyRow| Ok((past_from(row)?, row.int("tests")?));
+        self.last_tests(from, to, read).await
+    }
+
+    /// What the last test of each plan measured, by the plans' keys.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn last_figures(&self) -> Result<HashMap<String, LastFigures>, Error> {
+        let read = |row: &AnyRow| {
+            Ok(LastFigures {
+                started_at: row.at("started_at")?,
+                rta_ms: row.opt_int("rta_ms")?,
+                rpa_ms: row.opt_int("rpa_ms")?,
+            })
+        };
+        self.last_tests(Timestamp::MAX, Timestamp::MAX, read).await
+    }
+
+    async fn last_tests<T>(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        read: impl Fn(&AnyRow) -> Result<T, Error>,
+    ) -> Result<HashMap<String, T>, Error> {
         let rows = sqlx::query(
             "select r.id, r.operation_id, r.session_key, r.started_at, r.outcome, r.result, r.rta_ms, r.rpa_ms, r.machines, \
              r.asked, r.plan_key, t.tests from recovery_runs r join (select plan_key, max(started_at) as last, \
@@ -364,8 +400,8 @@ impl Store {
         .bind(micros(to))
         .fetch_all(self.reader())
         .await?;
-        let read = |row: &AnyRow| Ok((row.text("plan_key")?, (past_from(row)?, row.int("tests")?)));
-        let found: Vec<(String, (PastRun, i64))> = self.read_rows(RUNS, &rows, read)?;
+        let found: Vec<(String, T)> =
+            self.read_rows(RUNS, &rows, |row| Ok((row.text("plan_key")?, read(row)?)))?;
         Ok(found.into_iter().collect())
     }
 

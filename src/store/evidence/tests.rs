@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{NewReport, Notice, RunRecord, RunState, ScheduleRecord, StoredReport};
+use super::{LastFigures, NewReport, Notice, RunRecord, RunState, ScheduleRecord, StoredReport};
 use crate::clock::{Clock as _, ManualClock};
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::asked::Asked;
@@ -271,6 +271,13 @@ async fn the_last_test_of_each_plan_is_found_with_their_number() {
     let found = store.tests_of_plans(second(15), second(40)).await.expect("read");
     let (last, tests) = found.get(&em_id(1).key()).expect("the plan");
     assert_eq!((found.len(), last.started_at, *tests), (1, second(20), 1));
+    let figures = store.last_figures().await.expect("read");
+    let known = LastFigures {
+        started_at: second(20),
+        rta_ms: Some(480_000),
+        rpa_ms: None,
+    };
+    assert_eq!(figures.get(&em_id(1).key()), Some(&known));
 }
 
 #[tokio::test]
