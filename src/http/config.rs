@@ -5,6 +5,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 use url::Url;
 
 /// Probes, which are never shed, never limited, and answered before the start is over: load must not look like a failure.
@@ -59,6 +60,10 @@ impl Default for Console {
 pub struct Metrics {
     /// Whether each plan has series of its own.
     pub per_plan: bool,
+    /// Address and port of a listener of their own; the other one does not serve them then.
+    pub listen: Option<SocketAddr>,
+    /// What its callers show as bearer token; nothing when absent.
+    pub token: Option<SecretString>,
 }
 
 /// `[limits]`: how much one subject, address or tenant may ask for.

@@ -85,7 +85,7 @@ pub(super) fn public<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    open(routes, answers::PUBLIC)
+    open(routes, &[answers::PUBLIC])
 }
 
 /// The same for routes that are never limited.
@@ -93,10 +93,18 @@ pub(super) fn probe<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    open(routes, answers::PROBE)
+    open(routes, &[answers::PROBE])
 }
 
-fn open<S>(routes: UtoipaMethodRouter<S>, codes: &[Code]) -> UtoipaMethodRouter<S>
+/// The same with more that they may answer.
+pub(super) fn probe_or<S>(routes: UtoipaMethodRouter<S>, more: &[Code]) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    open(routes, &[answers::PROBE, more])
+}
+
+fn open<S>(routes: UtoipaMethodRouter<S>, codes: &[&[Code]]) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
@@ -104,7 +112,7 @@ where
     let known = known_parameters(&paths);
     for operation in paths.paths.values_mut().flat_map(operations) {
         operation.security = Some(Vec::new());
-        answers::document(operation, &[codes]);
+        answers::document(operation, codes);
     }
     if known.is_empty() {
         (schemas, paths, router)

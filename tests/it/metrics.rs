@@ -376,3 +376,40 @@ async fn a_scrape_is_bounded_however_much_there_is_and_whoever_asks() {
         assert!(!text.contains(word), "{word} is in a label");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_of_a_listener_of_their_own_are_there_alone_for_who_has_the_token() {
+    let word = "a-word-of-prometheus";
+    let token = format!("EMGATE_METRICS__TOKEN={word}");
+    let mut world = World::begin_by(&["env", "EMGATE_METRICS__LISTEN=127.0.0.1:0", &token], &[]);
+    let line = world.gateway.wait_for_line("metrics have a listener of their own");
+    let own = format!("http://{}", line["listen"].as_str().expect("an address"));
+    // While the store is opened, and afterwards.
+    for _ in 0..2 {
+        let (status, _, problem) = world.ask("/metrics").await;
+        assert_eq!((status, &problem["code"]), (404, &json!("not-found")), "{problem}");
+        world.wait_until_ready().await;
+    }
+    let ask = async |path: &str, token: Option<&str>| {
+        let request = client::plain().get(format!("{own}{path}"));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        let challenge = answer.headers().contains_key("www-authenticate");
+        let status = answer.status().as_u16();
+        (status, challenge, answer.text().await.expect("a body"))
+    };
+    for wrong in [None, Some("another-word"), Some(""), Some(world.token.as_str())] {
+        let (status, challenge, body) = ask("/metrics", wrong).await;
+        assert_eq!((status, challenge), (401, true), "{wrong:?}: {body}");
+        assert!(body.contains("unauthenticated") && !body.contains(word), "{body}");
+    }
+    let (status, _, scrape) = ask("/metrics", Some(word)).await;
+    assert_eq!(status, 200, "{scrape}");
+    assert!(scrape.contains("emgate_build_info"), "{scrape}");
+    for path in ["/healthz", "/api/v1/me", "/"] {
+        assert_eq!(ask(path, Some(word)).await.0, 404, "{path}");
+    }
+}
