@@ -1,4 +1,4 @@
-//! What operators see: log lines, metrics and their names, and how a URL is shown without its secrets.
+//! What operators see: log lines, metrics and their names, traces, and how a URL is shown without its secrets.
 //!
 //! Logs go to stderr, readable on a terminal and flat JSON otherwise; stdout stays free for output. Every metric
 //! that the program writes is in [`METRICS`], with its labels. What all rooms share of logging is here: an error with its
@@ -9,6 +9,7 @@ mod logs;
 mod metrics;
 mod plans;
 mod throttle;
+pub mod traces;
 pub mod x509;
 
 use std::io::IsTerminal as _;

@@ -37,6 +37,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (23, "uniqueness", include_str!("migrations/0023_uniqueness.sql")),
     (24, "console", include_str!("migrations/0024_console.sql")),
     (25, "schedules", include_str!("migrations/0025_schedules.sql")),
+    (26, "traces", include_str!("migrations/0026_traces.sql")),
 ];
 
 /// The store's tables, by the steps that make them: those first that others refer to.

@@ -750,8 +750,16 @@ fn bounds_refuse_mistakes() {
         assert_refused(MINIMAL, &[(name, value)], key, "");
     }
     let listen = ("EMGATE_METRICS__LISTEN", "127.0.0.1:9090");
-    assert_refused(MINIMAL, &[listen, ("EMGATE_METRICS__TOKEN", "two words")], "metrics.token", "ASCII");
-    let metrics = parse(MINIMAL, &[listen, ("EMGATE_METRICS__TOKEN", "a-word")]).unwrap().server.metrics;
+    assert_refused(
+        MINIMAL,
+        &[listen, ("EMGATE_METRICS__TOKEN", "two words")],
+        "metrics.token",
+        "ASCII",
+    );
+    let metrics = parse(MINIMAL, &[listen, ("EMGATE_METRICS__TOKEN", "a-word")])
+        .unwrap()
+        .server
+        .metrics;
     assert_eq!(metrics.token.unwrap().expose_secret(), "a-word");
     assert!(
         parse(MINIMAL, &[("EMGATE_UPSTREAM__CACHE_TTL", "0s")])

@@ -382,12 +382,18 @@ async fn metrics_of_a_listener_of_their_own_are_there_alone_for_who_has_the_toke
     let word = "a-word-of-prometheus";
     let token = format!("EMGATE_METRICS__TOKEN={word}");
     let mut world = World::begin_by(&["env", "EMGATE_METRICS__LISTEN=127.0.0.1:0", &token], &[]);
-    let line = world.gateway.wait_for_line("metrics have a listener of their own");
+    let line = world
+        .gateway
+        .wait_for_line("metrics have a listener of their own");
     let own = format!("http://{}", line["listen"].as_str().expect("an address"));
     // While the store is opened, and afterwards.
     for _ in 0..2 {
         let (status, _, problem) = world.ask("/metrics").await;
-        assert_eq!((status, &problem["code"]), (404, &json!("not-found")), "{problem}");
+        assert_eq!(
+            (status, &problem["code"]),
+            (404, &json!("not-found")),
+            "{problem}"
+        );
         world.wait_until_ready().await;
     }
     let ask = async |path: &str, token: Option<&str>| {
