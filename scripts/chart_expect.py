@@ -55,6 +55,12 @@ EXPECTED = [
     ("surroundings", "ConfigMap", "data.EMGATE_SERVER__TLS__CERT_FILE", "/etc/emgate/certificate/tls.crt"),
     ("surroundings", "Certificate", "spec.secretName", "release-emgate-tls"),
     ("surroundings", "ServiceMonitor", "spec.endpoints.0.scheme", "https"),
+    ("surroundings", "ServiceMonitor", "spec.endpoints.0.port", "metrics"),
+    ("surroundings", "Deployment", CONTAINER + "ports.1.containerPort", 9090),
+    ("surroundings", "Service", "spec.ports.1.targetPort", "metrics"),
+    ("surroundings", "NetworkPolicy", "spec.ingress.1.ports.0.port", 9090),
+    ("surroundings", "NetworkPolicy", "spec.ingress.1.from.0.podSelector.matchLabels", {"app.kubernetes.io/name": "prometheus"}),
+    ("minimal", "Service", "spec.ports.1", None),
     ("surroundings", "ExternalSecret", "spec.target.name", "release-emgate-external"),
     ("surroundings", "PrometheusRule", "spec.groups.0.rules.0.alert", "EmgateDown"),
     ("surroundings", "HorizontalPodAutoscaler", "spec.maxReplicas", 5),
@@ -151,7 +157,7 @@ def everywhere(name, documents):
             service = next(document for document in documents if document["kind"] == "Service")
             if not matches(document["spec"]["selector"]["matchLabels"], service["metadata"]["labels"]):
                 yield "the ServiceMonitor does not select the service"
-            if document["spec"]["endpoints"][0]["port"] != service["spec"]["ports"][0]["name"]:
+            if document["spec"]["endpoints"][0]["port"] not in {port["name"] for port in service["spec"]["ports"]}:
                 yield "the ServiceMonitor names a port that the service does not have"
 
 

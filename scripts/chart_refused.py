@@ -55,6 +55,8 @@ REFUSED = [
     (["autoscaling.enabled=true"], "autoscaling needs a PostgreSQL store"),
     ([SHARED, "autoscaling.enabled=true", "autoscaling.minReplicas=9"], "autoscaling.minReplicas is 9"),
     (['config.server.listen="127.0.0.1:8080"'], "config.server.listen is 127.0.0.1:8080"),
+    (['config.metrics.listen="127.0.0.1:9090"'], "config.metrics.listen is 127.0.0.1:9090"),
+    (['config.metrics.listen="[::]:8080"'], "config.metrics.listen has the port of config.server.listen"),
     (['config.server.listen="[::]:0"'], "config.server.listen is [::]:0"),
     (['config.store.url="sqlite:///emgate.db"'], "config.store.url is a file in the root folder"),
     (["ingress.enabled=true"], "ingress.hosts is empty"),

@@ -13,7 +13,7 @@ mod service_manager;
 mod shares;
 pub mod store_copy;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use tokio::task::JoinError;
@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::reload::Reload;
 pub use self::service_manager::ServiceManager;
-use crate::app::{self, App, ApprovalClock, Recorder, Scheduler, SettingsKeeper};
+use crate::app::{self, App, ApprovalClock, PlanGauges, Recorder, Scheduler, SettingsKeeper};
 use crate::auth::{self, Verifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
@@ -107,6 +107,8 @@ pub struct Gateway {
 struct Starting {
     config: Config,
     addr: SocketAddr,
+    /// The listener for metrics, if there is one.
+    metrics_addr: Option<SocketAddr>,
     clock: SharedClock,
     startup: http::Startup,
     tasks: Tasks,
@@ -125,7 +127,10 @@ impl Starting {
         install_tls_provider();
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
-        let addr = listener.local_addr().map_err(http::ServerError::from)?;
+        let of_metrics = http::bind_metrics(&config.server)?;
+        let addr_of = |listener: &TcpListener| listener.local_addr().map_err(http::ServerError::from);
+        let addr = addr_of(&listener)?;
+        let metrics_addr = of_metrics.as_ref().map(addr_of).transpose()?;
         let certificate = match &config.server.tls {
             Some(files) => Some(http::Certificate::load(files).await?),
             None => None,
@@ -133,15 +138,28 @@ impl Starting {
         let clock: SharedClock = SystemClock::shared();
         let startup = http::Startup::new(&config.server, clock.clone());
         let stop_serving = CancellationToken::new();
-        let (settings, router, stop) = (config.server.clone(), startup.router(), stop_serving.clone());
+        let (settings, stop) = (config.server.clone(), stop_serving.clone());
+        let (router, metrics) = (startup.router(), http::metrics_router(&settings, clock.clone()));
         let tls = certificate.as_ref().map(http::Certificate::served);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        if let Some(addr) = metrics_addr {
+            tracing::info!(listen = %addr, scheme, "metrics have a listener of their own");
+        }
+        tracing::info!(listen = %addr, scheme, "listening");
         let tasks = Tasks::new();
         let reload = Reload::drive(certificate, &tasks);
-        let server =
-            tokio::spawn(async move { http::serve(&settings, router, listener, tls, stop, DRAIN).await });
+        let server = tokio::spawn(async move {
+            let serving = http::serve(&settings, router, listener, tls.clone(), stop.clone(), DRAIN);
+            let Some(of_metrics) = of_metrics else {
+                return serving.await;
+            };
+            let beside = http::serve(&settings, metrics, of_metrics, tls, stop, DRAIN);
+            tokio::try_join!(serving, beside).map(drop)
+        });
         Ok(Self {
             config,
             addr,
+            metrics_addr,
             clock,
             startup,
             tasks,
@@ -154,8 +172,12 @@ impl Starting {
     /// Makes the gateway accept work. If it is dropped half way, the next start repairs what it left.
     async fn finish(mut self) -> Result<Gateway, Error> {
         let unfinished = self.tasks.stopping().drop_guard();
+        let own = [Some(self.addr), self.metrics_addr]
+            .into_iter()
+            .flatten()
+            .collect();
         let opened = tokio::select! {
-            opened = Opened::open(self.config, self.addr, self.clock, self.tasks.clone()) => opened?,
+            opened = Opened::open(self.config, own, self.clock, self.tasks.clone()) => opened?,
             ended = &mut self.server => return Err(ended_by_itself(ended)),
         };
         unfinished.disarm();
@@ -192,7 +214,7 @@ impl Opened {
     )]
     async fn open(
         mut config: Config,
-        addr: SocketAddr,
+        own: Vec<SocketAddr>,
         clock: SharedClock,
         tasks: Tasks,
     ) -> Result<Self, Error> {
@@ -204,7 +226,7 @@ impl Opened {
         let heartbeat = Heartbeat::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(heartbeat.run()));
         resume_logons(&store, &em).await?;
-        let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(addr, &config.upstream.url));
+        let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(own, &config.upstream.url));
         let answer = em.longest_write();
         let limits = app::Limits {
             answer,
@@ -248,6 +270,9 @@ impl Opened {
         tasks.drive(ApprovalClock::new(&app), Nudge::default());
         tasks.drive(SettingsKeeper::new(&app), of_workers.settings_nudge());
         tasks.drive(Scheduler::new(&app), Nudge::default());
+        if config.server.metrics.per_plan {
+            tasks.drive(PlanGauges::new(&app), Nudge::default());
+        }
         let recorder_nudge = Nudge::default();
         tasks.drive(Recorder::new(&app), recorder_nudge.clone());
         let (stopping, commits) = (tasks.stopping(), of_workers.changes());
@@ -445,8 +470,9 @@ enum Signal {
 }
 
 /// The addresses that webhooks never reach, whatever the configuration allows: the gateway's own and EM's.
-fn off_limits(listener: SocketAddr, upstream: &url::Url) -> Vec<webhooks::DeniedTarget> {
-    let mut places = vec![webhooks::DeniedTarget::Listener(listener)];
+fn off_limits(own: Vec<SocketAddr>, upstream: &url::Url) -> Vec<webhooks::DeniedTarget> {
+    let own = own.into_iter().map(webhooks::DeniedTarget::Listener);
+    let mut places: Vec<_> = own.collect();
     if let (Some(host), Some(port)) = (upstream.host_str(), upstream.port_or_known_default()) {
         places.push(webhooks::DeniedTarget::Server {
             host: host.to_owned(),

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::telemetry::names;
+use crate::telemetry::{names, traces};
 
 /// Wakes a worker before its period is over. Nudges given while it works are not lost: they cause one more turn.
 #[derive(Debug, Clone, Default)]
@@ -64,13 +64,13 @@ impl Tasks {
     }
 
     /// Spawns work that must be completed even if its caller disconnects (a caller that hangs up must not stop a
-    /// failover half way).
+    /// failover half way). It is a part of what it is spawned in, for the traces.
     pub fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.tracker.spawn(work)
+        self.tracker.spawn(traces::carried(work))
     }
 
     /// Runs `worker` until the program stops.

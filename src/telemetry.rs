@@ -1,4 +1,4 @@
-//! What operators see: log lines, metrics and their names, and how a URL is shown without its secrets.
+//! What operators see: log lines, metrics and their names, traces, and how a URL is shown without its secrets.
 //!
 //! Logs go to stderr, readable on a terminal and flat JSON otherwise; stdout stays free for output. Every metric
 //! that the program writes is in [`METRICS`], with its labels. What all rooms share of logging is here: an error with its
@@ -7,7 +7,9 @@
 
 mod logs;
 mod metrics;
+mod plans;
 mod throttle;
+pub mod traces;
 pub mod x509;
 
 use std::io::IsTerminal as _;
@@ -17,7 +19,8 @@ use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _
 use url::Url;
 
 pub use self::logs::BadFilter;
-pub use self::metrics::{Kind, METRICS, Metric, count_unknown, names, render, upkeep};
+pub use self::metrics::{Kind, METRICS, Metric, count_unknown, names, upkeep};
+pub use self::plans::{MOST_PLANS, PlanFigures, show_plans};
 pub use self::throttle::Throttle;
 
 /// Starts what watches the program, a layer each: logs to stderr, by now. `filter` is the content of `EMGATE_LOG`,
@@ -58,6 +61,14 @@ static QUEUE: OnceLock<logs::Queue> = OnceLock::new();
 #[must_use]
 pub fn dropped_lines() -> u64 {
     QUEUE.get().map_or(0, logs::Queue::dropped)
+}
+
+/// All metrics in Prometheus' text format. The first call, or [`upkeep`], starts the recording.
+#[must_use]
+pub fn render() -> String {
+    let mut scrape = metrics::recorded();
+    plans::render(&mut scrape);
+    scrape
 }
 
 /// A URL as a log line may show it: no user, no password, and of the query the names alone.

@@ -26,6 +26,8 @@ pub struct OpContext {
     pub operation: OperationSlot,
     /// How it came.
     pub channel: Channel,
+    /// The `traceparent` that what comes of it points to, where it is traced.
+    pub traceparent: Option<Arc<str>>,
 }
 
 /// What a request shows for its caller.

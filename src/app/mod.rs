@@ -68,7 +68,7 @@ pub use crate::webhooks::formats::supported as supported_formats;
 pub use approval_clock::ApprovalClock;
 pub use context::{Channel, OpContext, OperationSlot};
 pub use error::{BusyWith, Error, FieldError};
-pub use evidence::{Recorder, Scheduler, SettingsKeeper};
+pub use evidence::{PlanGauges, Recorder, Scheduler, SettingsKeeper};
 pub use page::LogPage;
 
 /// The most operations that are read at a time for waiting callers; fewer than the store's connections.

@@ -283,6 +283,7 @@ impl App {
         let now = self.clock.now();
         let operation = Operation {
             on_behalf_of: context.on_behalf_of().cloned(),
+            traceparent: context.traceparent.as_deref().map(str::to_owned),
             ..intent.operation(id, caller, seen_observation, now, self.limits)
         };
         // What waits for approval starts nothing yet; its last approval asks again.

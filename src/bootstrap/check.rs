@@ -3,6 +3,7 @@
 //! A part that fails stops none of the others, so that one run reports all failures. Nothing is left behind: every
 //! logon session is logged off, the store is closed.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::{
@@ -41,8 +42,14 @@ pub async fn check(config: &Config, mut done: impl FnMut(Step)) {
     let clock = SystemClock::shared();
     done(Step {
         name: "listener".to_owned(),
-        outcome: listener(&config.server),
+        outcome: listener(http::bind(&config.server)),
     });
+    if let Some(bound) = http::bind_metrics(&config.server).transpose() {
+        done(Step {
+            name: "listener of metrics".to_owned(),
+            outcome: listener(bound),
+        });
+    }
     done(Step {
         name: "store".to_owned(),
         outcome: store(&config.store, clock.clone()).await,
@@ -66,8 +73,8 @@ pub async fn check(config: &Config, mut done: impl FnMut(Step)) {
     }
 }
 
-fn listener(config: &http::Config) -> Result<String, Fault> {
-    let bound = http::bind(config).and_then(|listener| Ok(listener.local_addr()?));
+fn listener(bound: Result<TcpListener, http::ServerError>) -> Result<String, Fault> {
+    let bound = bound.and_then(|listener| Ok(listener.local_addr()?));
     let addr = bound.map_err(|error| {
         fault(
             &error,

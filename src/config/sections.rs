@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, ops::Not as _
 
 use base64::{Engine as _, engine::general_purpose};
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Config, Table, auth,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app::config::{Objectives, ReportTemplate, Reports},
     auth::config::{AuthConfig, KeySource, LoginConfig},
-    http::config::{Config as Server, Console, Limits, TlsConfig},
+    http::config::{Config as Server, Console, Limits, Metrics, TlsConfig},
     store::config::{Config as Store, Database, Retention},
     upstream::config::{Account, Config as Upstream},
     watcher::config::Config as Watch,
@@ -40,6 +40,7 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
     let mut root = Section::root(table, report);
     let mut server = server(root.section("server"));
     server.limits = limits(root.section("limits"));
+    server.metrics = metrics(root.section("metrics"), server.listen);
     let upstream = upstream(root.section("upstream"));
     let mut auth = auth::read(root.section("auth"));
     (server.console, auth.login) = console(root.section("console"), &auth);
@@ -65,13 +66,8 @@ pub(super) fn config(table: Table, report: &Report) -> Option<Config> {
 
 fn server(mut s: Section<'_>) -> Server {
     let default = Server::default();
-    let listen = |text: &str| {
-        text.parse::<SocketAddr>().map_err(|_| {
-            format!("`{text}` is not an address with a port, such as \"0.0.0.0:8080\" or \"[::]:8080\"")
-        })
-    };
     let config = Server {
-        listen: s.parsed("listen", listen).unwrap_or(default.listen),
+        listen: s.parsed("listen", address).unwrap_or(default.listen),
         request_timeout: s.duration("request_timeout", default.request_timeout, SECOND, HOUR),
         idle_timeout: s.duration("idle_timeout", default.idle_timeout, SECOND, DAY),
         head_timeout: default.head_timeout,
@@ -86,10 +82,17 @@ fn server(mut s: Section<'_>) -> Server {
         tls: tls(s.has("tls"), s.section("tls")),
         limits: default.limits,
         console: default.console,
+        metrics: default.metrics,
         shown: default.shown,
     };
     s.finish();
     config
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is not an address with a port, such as \"0.0.0.0:8080\" or \"[::]:8080\"")
+    })
 }
 
 fn tls(given: bool, mut s: Section<'_>) -> Option<TlsConfig> {
@@ -137,6 +140,39 @@ fn limits(mut s: Section<'_>) -> Limits {
     };
     s.finish();
     limits
+}
+
+fn metrics(mut s: Section<'_>, of_callers: SocketAddr) -> Metrics {
+    let metrics = Metrics {
+        per_plan: s.boolean("per_plan", Metrics::default().per_plan),
+        listen: s.parsed("listen", address),
+        token: s.secret("token", "token_file"),
+    };
+    if metrics
+        .listen
+        .is_some_and(|own| own == of_callers && own.port() != 0)
+    {
+        s.fault(
+            "listen",
+            "is `server.listen` as well; metrics need a port of their own",
+        );
+    }
+    if let Some(token) = &metrics.token {
+        if metrics.listen.is_none() && !s.is_faulty("listen") {
+            s.fault(
+                "token",
+                "is for the listener of `metrics.listen`, which is not set",
+            );
+        }
+        if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+            s.fault(
+                "token",
+                "has characters that no bearer token has; use visible ASCII without blanks",
+            );
+        }
+    }
+    s.finish();
+    metrics
 }
 
 fn console(mut s: Section<'_>, auth: &AuthConfig) -> (Console, Option<LoginConfig>) {

@@ -156,6 +156,7 @@ impl Command {
             requested_by: None,
             requester_issuer: None,
             on_behalf_of: None,
+            traceparent: None,
             reason: None,
             approval: None,
             unsent: false,

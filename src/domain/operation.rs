@@ -183,6 +183,8 @@ pub struct Operation {
     pub requester_issuer: Option<String>,
     /// On whose behalf, where the caller is a schedule: who set it.
     pub on_behalf_of: Option<Principal>,
+    /// The `traceparent` of its request, which what comes of it points to.
+    pub traceparent: Option<String>,
     /// Why the caller asked for it.
     pub reason: Option<String>,
     /// The approvals that it needs, if a policy holds it back or did.

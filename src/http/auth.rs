@@ -161,7 +161,7 @@ pub(super) fn permit_mirror(caller: &Caller, scope: Scope) -> Result<(), Problem
 }
 
 /// The token of the one `Authorization` header (RFC 6750 section 2.1; the scheme's case does not matter).
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let header = match (given.next(), given.next()) {
         (None, _) => return Err(Problem::no_token()),

@@ -5,6 +5,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 use url::Url;
 
 /// Probes, which are never shed, never limited, and answered before the start is over: load must not look like a failure.
@@ -35,6 +36,8 @@ pub struct Config {
     pub limits: Limits,
     /// The section `[console]`.
     pub console: Console,
+    /// The section `[metrics]`.
+    pub metrics: Metrics,
     /// The whole configuration as operators may see it, without secrets.
     pub shown: serde_json::Value,
 }
@@ -50,6 +53,17 @@ impl Default for Console {
     fn default() -> Self {
         Self { enabled: true }
     }
+}
+
+/// `[metrics]`: what is shown beside what always is.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Whether each plan has series of its own.
+    pub per_plan: bool,
+    /// Address and port of a listener of their own; the other one does not serve them then.
+    pub listen: Option<SocketAddr>,
+    /// What its callers show as bearer token; nothing when absent.
+    pub token: Option<SecretString>,
 }
 
 /// `[limits]`: how much one subject, address or tenant may ask for.
@@ -108,6 +122,7 @@ impl Default for Config {
             tls: None,
             limits: Limits::default(),
             console: Console::default(),
+            metrics: Metrics::default(),
             shown: serde_json::Value::Null,
         }
     }

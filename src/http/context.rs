@@ -14,6 +14,7 @@ use crate::app::console::ConsoleKey;
 use crate::app::{Channel, OperationSlot};
 use crate::clock::{Clock, uuid_v7};
 use crate::domain::access::Caller;
+use crate::telemetry::traces::Span;
 
 /// One request's identity; clones share it.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct RequestContext(Arc<Inner>);
 struct Inner {
     id: Arc<str>,
     trace: Trace,
+    /// Whether anybody but the gateway's log knows of the trace.
+    continues: bool,
     started: Instant,
     client: Option<IpAddr>,
     caller: OnceLock<Arc<Caller>>,
@@ -34,7 +37,7 @@ struct Inner {
 
 impl RequestContext {
     /// Reads or makes the request's id and trace context.
-    pub(super) fn new(headers: &HeaderMap, client: Option<IpAddr>, clock: &dyn Clock) -> Self {
+    pub(super) fn new(headers: &HeaderMap, client: Option<IpAddr>, clock: &dyn Clock, span: &Span) -> Self {
         // One draw for all three: the id is made of a moment and the rest.
         let mut chance = [0; 34];
         clock.random(&mut chance);
@@ -49,7 +52,11 @@ impl RequestContext {
         );
         Self(Arc::new(Inner {
             id,
-            trace: Trace::continued(headers, of_trace.first_chunk().copied().unwrap_or_default()),
+            trace: span.traceparent().map_or_else(
+                || Trace::continued(headers, of_trace.first_chunk().copied().unwrap_or_default()),
+                |traceparent| Trace::of(&traceparent),
+            ),
+            continues: span.is_some() || given(headers).is_some(),
             started: Instant::now(),
             client,
             caller: OnceLock::new(),
@@ -76,6 +83,18 @@ impl RequestContext {
     #[must_use]
     pub fn trace_id(&self) -> &str {
         self.0.trace.id()
+    }
+
+    /// The span of this request, 16 hex digits.
+    #[must_use]
+    pub fn span_id(&self) -> &str {
+        self.0.trace.span()
+    }
+
+    /// The `traceparent` that what comes of the request points to; none where neither the caller nor the gateway traces.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.0.continues.then(|| self.traceparent())
     }
 
     /// The `traceparent` that names this request as the parent of what follows.
@@ -173,11 +192,7 @@ struct Trace([u8; 55]);
 impl Trace {
     /// Continues the caller's trace with a span of our own, or begins one; `chance` is what new ids are made of.
     fn continued(headers: &HeaderMap, chance: [u8; 24]) -> Self {
-        let mut given = headers.get_all(TRACEPARENT).iter();
-        let parent = match (given.next(), given.next()) {
-            (Some(only), None) => only.to_str().ok().and_then(parse_traceparent),
-            _ => None,
-        };
+        let parent = given(headers).and_then(parse_traceparent);
         let (of_trace, of_span) = chance.split_at(16);
         // Never zero, which the standard forbids for both ids.
         let trace = u128::from_be_bytes(of_trace.try_into().unwrap_or_default()) | 1 << 127;
@@ -191,6 +206,19 @@ impl Trace {
         Self(text)
     }
 
+    /// The span that is recorded.
+    fn of(traceparent: &str) -> Self {
+        let mut text = [b'0'; 55];
+        for (to, byte) in text.iter_mut().zip(traceparent.bytes()) {
+            *to = byte;
+        }
+        Self(text)
+    }
+
+    fn span(&self) -> &str {
+        self.parent().get(36..52).unwrap_or_default()
+    }
+
     fn parent(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -198,6 +226,13 @@ impl Trace {
     fn id(&self) -> &str {
         self.parent().get(3..35).unwrap_or_default()
     }
+}
+
+/// The caller's `traceparent`, if there is one alone and it is valid.
+pub(super) fn given(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(TRACEPARENT).iter();
+    let only = given.next()?.to_str().ok()?;
+    (given.next().is_none() && parse_traceparent(only).is_some()).then_some(only)
 }
 
 /// Trace id and flags of a `traceparent`; versions above 00 may carry more, which is not ours to read.
@@ -232,7 +267,7 @@ mod tests {
     fn context(name: &'static str, value: &str) -> RequestContext {
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().expect("a header value"));
-        RequestContext::new(&headers, None, &SystemClock)
+        RequestContext::new(&headers, None, &SystemClock, &Span::default())
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A route that is registered here is guarded and documented by the same values, so that the two cannot disagree: the
 //! documented query parameters are the only ones it accepts. `openapi` finishes the document that results.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -19,6 +20,7 @@ use super::codes::Code;
 use super::extract::KnownParameters;
 use super::{answers, auth};
 use crate::domain::access::Scope;
+use crate::telemetry::traces::{Kind, Span};
 
 /// The name of the security scheme in the document.
 pub(super) const BEARER: &str = "bearer";
@@ -85,7 +87,7 @@ pub(super) fn public<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    open(routes, answers::PUBLIC)
+    open(routes, &[answers::PUBLIC])
 }
 
 /// The same for routes that are never limited.
@@ -93,10 +95,18 @@ pub(super) fn probe<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    open(routes, answers::PROBE)
+    open(routes, &[answers::PROBE])
 }
 
-fn open<S>(routes: UtoipaMethodRouter<S>, codes: &[Code]) -> UtoipaMethodRouter<S>
+/// The same with more that they may answer.
+pub(super) fn probe_or<S>(routes: UtoipaMethodRouter<S>, more: &[Code]) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    open(routes, &[answers::PROBE, more])
+}
+
+fn open<S>(routes: UtoipaMethodRouter<S>, codes: &[&[Code]]) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
@@ -104,7 +114,7 @@ where
     let known = known_parameters(&paths);
     for operation in paths.paths.values_mut().flat_map(operations) {
         operation.security = Some(Vec::new());
-        answers::document(operation, &[codes]);
+        answers::document(operation, codes);
     }
     if known.is_empty() {
         (schemas, paths, router)
@@ -120,13 +130,18 @@ fn guarded<S>(routes: UtoipaMethodRouter<S>, needs: Needs, known: KnownParameter
 where
     S: Clone + Send + Sync + 'static,
 {
-    let known = Arc::new(known);
+    let (known, verbs) = (Arc::new(known), Arc::new(verbs(&routes.1)));
     let guard = move |request: Request, next: Next| {
         let admitted = auth::admit(needs, request.extensions());
         let checked = admitted.and_then(|()| known.check(request.method(), request.uri()));
-        async {
+        let verbs = verbs.clone();
+        async move {
             match checked {
-                Ok(()) => next.run(request).await,
+                Ok(()) => {
+                    let name = || verbs.get(request.method()).cloned().unwrap_or_default();
+                    let verb = Span::child(Kind::Internal, name);
+                    verb.around(next.run(request)).await
+                }
                 Err(problem) => problem.into_response(),
             }
         }
@@ -134,18 +149,18 @@ where
     routes.map(|router| router.route_layer(from_fn(guard)))
 }
 
+/// What a handler does is called as the document calls its operation.
+fn verbs(paths: &Paths) -> HashMap<Method, String> {
+    let items = paths.paths.values().flat_map(by_method);
+    let named = items.filter_map(|(method, operation)| Some((method, operation.operation_id.clone()?)));
+    named.collect()
+}
+
 /// The query parameters that the routes document.
 fn known_parameters(paths: &Paths) -> KnownParameters {
     let mut known = KnownParameters::default();
     for item in paths.paths.values() {
-        for (method, operation) in [
-            (Method::GET, &item.get),
-            (Method::PUT, &item.put),
-            (Method::POST, &item.post),
-            (Method::DELETE, &item.delete),
-            (Method::PATCH, &item.patch),
-        ] {
-            let Some(operation) = operation else { continue };
+        for (method, operation) in by_method(item) {
             let names = operation
                 .parameters
                 .iter()
@@ -158,6 +173,19 @@ fn known_parameters(paths: &Paths) -> KnownParameters {
         }
     }
     known
+}
+
+fn by_method(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
+    let operations = [
+        (Method::GET, &item.get),
+        (Method::PUT, &item.put),
+        (Method::POST, &item.post),
+        (Method::DELETE, &item.delete),
+        (Method::PATCH, &item.patch),
+    ];
+    operations
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
 /// Every operation of a path.

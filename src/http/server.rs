@@ -37,8 +37,10 @@ const MAX_FAULTY_STREAMS: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is in use, not of this machine, or not allowed.
-    #[error("cannot listen on {address} (server.listen)")]
+    #[error("cannot listen on {address} ({key})")]
     Bind {
+        /// The key of the configuration.
+        key: &'static str,
         /// The configured address.
         address: SocketAddr,
         /// What the system says.
@@ -58,8 +60,21 @@ pub enum Error {
 /// # Errors
 /// [`Error::Bind`].
 pub fn bind(config: &Config) -> Result<TcpListener, Error> {
-    let address = config.listen;
-    listener::bind(address).map_err(|source| Error::Bind { address, source })
+    bind_to("server.listen", config.listen)
+}
+
+/// Binds the address of `metrics.listen`, if there is one.
+///
+/// # Errors
+/// [`Error::Bind`].
+pub fn bind_metrics(config: &Config) -> Result<Option<TcpListener>, Error> {
+    let bind = |address| bind_to("metrics.listen", address);
+    config.metrics.listen.map(bind).transpose()
+}
+
+fn bind_to(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    let refused = |source| Error::Bind { key, address, source };
+    listener::bind(address).map_err(refused)
 }
 
 /// Serves until `stop`, then ends: no new connections, open requests get `drain` to finish.
@@ -74,7 +89,6 @@ pub async fn serve(
     stop: CancellationToken,
     drain: Duration,
 ) -> Result<(), Error> {
-    let address = listener.local_addr()?;
     let handle = Handle::new();
     let log = Arc::new(AcceptLog::default());
     let refused = log.clone();
@@ -97,8 +111,6 @@ pub async fn serve(
         .keep_alive_timeout(Duration::from_secs(20));
 
     let make = router.into_make_service_with_connect_info::<SocketAddr>();
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    tracing::info!(listen = %address, scheme, "listening");
     let end = async {
         stop.cancelled().await;
         handle.graceful_shutdown(Some(drain));

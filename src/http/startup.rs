@@ -48,9 +48,12 @@ impl Startup {
         let probes = Router::new()
             .route("/healthz", get(routes::get_health))
             .route("/readyz", get(readiness))
-            .route("/metrics", get(routes::get_metrics))
             .fallback(async || refusal())
             .method_not_allowed_fallback(super::method_not_allowed);
+        let probes = match config.metrics.listen {
+            Some(_) => probes.route("/metrics", get(super::not_found)),
+            None => probes.route("/metrics", get(routes::metrics)),
+        };
         Self(Arc::new(Inner {
             early: layers::outer(probes, config, clock),
             proper: OnceLock::new(),

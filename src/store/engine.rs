@@ -61,6 +61,14 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// What OpenTelemetry calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
+
     /// How a transaction that may write begins. On SQLite it takes the write lock at once, so that what it reads
     /// stays true until it commits.
     pub(super) const fn begin(self) -> &'static str {

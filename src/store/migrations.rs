@@ -38,6 +38,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (24, "console", include_str!("migrations/0024_console.sql")),
     (25, "schedules", include_str!("migrations/0025_schedules.sql")),
     (26, "findings", include_str!("migrations/0026_findings.sql")),
+    (27, "traces", include_str!("migrations/0027_traces.sql")),
 ];
 
 /// The store's tables, by the steps that make them: those first that others refer to.

@@ -66,6 +66,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::upstream_id::UpstreamId;
 use crate::runtime::Nudge;
 use crate::telemetry::names;
+use crate::telemetry::traces::{Kind, Span};
 pub use config::Config;
 use engine::Engine;
 pub use engine::with_timeout;
@@ -93,6 +94,7 @@ pub struct Tx {
     audit: Vec<AuditEntry>,
     written: bool,
     begun: std::time::Instant,
+    span: Span,
 }
 
 /// The database and what belongs to it; clones share it.
@@ -250,6 +252,8 @@ impl Store {
     }
 
     async fn begin_by(&self, statement: &'static str, event_log_locked: bool) -> Result<Tx, Error> {
+        let span = Span::child(Kind::Client, || "store transaction");
+        span.set("db.system.name", self.0.engine.name());
         let connection = self.writer().acquire().await?;
         let begin = sqlx::SqlStr::from_static(statement);
         let begun = sqlx::Transaction::begin(connection, Some(begin));
@@ -265,6 +269,7 @@ impl Store {
             audit: Vec::new(),
             written: false,
             begun: std::time::Instant::now(),
+            span,
         })
     }
 
@@ -475,8 +480,13 @@ impl Tx {
         {
             // Also where the outcome is not known, or not waited for: it may be there.
             let _counted = Counted::begin(&store.commits, &store.committing);
-            store.health.limit(inner.commit()).await?;
+            let committed = store.health.limit(inner.commit()).await;
+            if committed.is_err() {
+                self.span.failed("commit");
+            }
+            committed?;
         }
+        self.span.set("emgate.committed", true);
         if let Some(turn) = turn {
             turn.committed();
         }

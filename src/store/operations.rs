@@ -66,9 +66,10 @@ impl Tx {
         let result = sqlx::query(
             "insert into operations (id, kind, action, plan_key, plan, target, state, requested_by, requested_at, \
              callback_url, metadata, seen_observation, answer_due, evidence_deadline, submitted_by, command, upstream_id, \
-             tenant_id, tenant_name, tenant_read, requester_issuer, reason, approval, approval_until, on_behalf_of) \
+             tenant_id, tenant_name, tenant_read, requester_issuer, reason, approval, approval_until, on_behalf_of, \
+             traceparent) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1, \
-             $20, $21, $22, $23, $24)",
+             $20, $21, $22, $23, $24, $25)",
         )
         .bind(operation.id.to_string())
         .bind(operation.kind.as_str())
@@ -94,6 +95,7 @@ impl Tx {
         .bind(operation.approval.as_ref().map(|approval| json(approval, "operations.approval")).transpose()?)
         .bind(operation.approval.as_ref().map(|approval| micros(approval.expires_at)))
         .bind(operation.on_behalf_of.as_ref().map(|who| json(who, "operations.on_behalf_of")).transpose()?)
+        .bind(opt_checked(operation.traceparent.as_deref())?)
         .execute(self.connection())
         .await
         .map_err(Error::from);

@@ -96,6 +96,11 @@ metrics_table! {
     TICKETS = Counter "emgate_tickets_total" ["for" "outcome"] "Tickets issued, used and refused, for streams and for operations.";
     EVENTS = Counter "emgate_events_total" ["type"] "Events written to the log.";
 
+    PLAN_LAST_TEST = Gauge "emgate_plan_last_test_timestamp_seconds" ["plan_id" "plan" "tenant"] "When the last test of a plan began, in seconds since 1970; 0 when it was never tested.";
+    PLAN_RECOVERY_TIME = Gauge "emgate_plan_recovery_time_seconds" ["plan_id" "plan" "tenant"] "Recovery time of the last test of a plan, in seconds.";
+    PLAN_DATA_LOSS = Gauge "emgate_plan_data_loss_seconds" ["plan_id" "plan" "tenant"] "Data loss of the last test of a plan, in seconds.";
+    PLAN_OBJECTIVE = Gauge "emgate_plan_objective_seconds" ["plan_id" "plan" "tenant" "objective"] "What is wanted of a plan, in seconds: its recovery time, its data loss, the interval of its tests.";
+
     ENDPOINTS = Gauge "emgate_webhook_endpoints" ["health"] "Webhook endpoints by health; disabled ones apart.";
     WEBHOOK_ATTEMPTS = Counter "emgate_webhook_attempts_total" ["outcome"] "Attempts to deliver; the outcome is delivered or the kind of failure.";
     WEBHOOK_SECONDS = Histogram "emgate_webhook_attempt_duration_seconds" [] "Time of one attempt, in seconds.";
@@ -152,9 +157,9 @@ fn install() -> Option<PrometheusHandle> {
 /// `process_*`: memory, processor time, open files, start, as the conventions of Prometheus name them.
 static PROCESS: LazyLock<Collector> = LazyLock::new(Collector::default);
 
-/// All metrics in Prometheus' text format. The first call, or [`upkeep`], starts the recording.
+/// What was recorded, in Prometheus' text format. The first call, or [`upkeep`], starts the recording.
 #[must_use]
-pub fn render() -> String {
+pub(super) fn recorded() -> String {
     let Some(handle) = RECORDER.as_ref() else {
         return String::new();
     };
@@ -224,7 +229,7 @@ mod tests {
         for n in 0..2 * MOST_UNKNOWN {
             count_unknown(names::TRANSCODE_UNKNOWN, "Job", &format!("Field{n}"));
         }
-        let text = render();
+        let text = recorded();
         assert!(text.contains("# HELP emgate_build_info"), "{text}");
         assert!(
             text.contains("emgate_watch_look_duration_seconds_bucket{le=\"0.005\"} 1"),

@@ -42,7 +42,7 @@ const fn http_method(method: WriteMethod) -> Method {
 }
 
 async fn once(transport: &Transport, lease: &Lease, target: &str, call: Call<'_>) -> Result<Answer, Error> {
-    let (account, auth) = (&lease.pool.account, lease.logon.auth());
+    let (account, auth) = (&lease.pool.account, lease.auth());
     match call {
         Call::Read(class) => transport.read(account, class, target, auth).await,
         Call::Write(method, body) => {

@@ -74,14 +74,18 @@ impl Logon {
         }
     }
 
-    pub fn auth(&self) -> Auth<'_> {
-        Auth::Token(&self.token)
+    /// How a request in it shows who asks, for which it was waited so long.
+    pub fn auth(&self, waited: Duration) -> Auth<'_> {
+        Auth::Token(&self.token, waited)
     }
 
     /// The cheapest question that a session may always ask: about itself. It also keeps the session alive.
     pub async fn probe(&self, transport: &Transport, account: &str) -> Life {
         let path = self.path.expose_secret();
-        match transport.read(account, Class::Probe, path, self.auth()).await {
+        match transport
+            .read(account, Class::Probe, path, self.auth(Duration::ZERO))
+            .await
+        {
             Ok(answer) if answer.status.is_success() => Life::Alive,
             Ok(answer) => match answer.status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Life::Dead,
@@ -100,7 +104,7 @@ impl Logon {
                 Class::Logoff,
                 Method::DELETE,
                 path,
-                self.auth(),
+                self.auth(Duration::ZERO),
                 Content::None,
             )
             .await?;

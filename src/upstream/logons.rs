@@ -38,10 +38,10 @@ use self::fair_queue::{FairQueue, Turn};
 use super::config::Account;
 use super::error::{Error, Kind};
 use super::logon::{Credentials, Life, Logon};
-use super::transport::Transport;
+use super::transport::{Auth, Transport};
 use crate::clock::SharedClock;
 use crate::domain::id::LogonId;
-use crate::telemetry::names;
+use crate::telemetry::{names, traces};
 
 type LogonOutcome = Option<Result<(), Error>>;
 
@@ -116,8 +116,17 @@ pub(super) struct Lease {
     pub pool: Arc<Pool>,
     pub logon: Arc<Logon>,
     alive_at: u64,
+    /// How long it was waited for, logons included.
+    waited: Duration,
     slot: Option<OwnedSemaphorePermit>,
     _turn: Turn,
+}
+
+impl Lease {
+    /// How a request in this slot shows who asks.
+    pub fn auth(&self) -> Auth<'_> {
+        self.logon.auth(self.waited)
+    }
 }
 
 impl Drop for Lease {
@@ -259,6 +268,7 @@ impl Pool {
     /// Nothing became free in time.
     pub async fn lease_in(self: &Arc<Self>, id: LogonId) -> Result<Option<Lease>, Error> {
         let find = async {
+            let asked = Instant::now();
             let turn = self.turn().await?;
             let known = self
                 .lock()
@@ -275,6 +285,7 @@ impl Pool {
                 pool: self.clone(),
                 logon,
                 alive_at,
+                waited: asked.elapsed(),
                 slot: Some(slot),
                 _turn: turn,
             }))
@@ -291,6 +302,7 @@ impl Pool {
     }
 
     async fn find_lease(self: &Arc<Self>) -> Result<Lease, Error> {
+        let asked = Instant::now();
         let turn = self.turn().await?;
         loop {
             // Listening begins before looking, so that nothing that happens in between is missed.
@@ -307,6 +319,7 @@ impl Pool {
                         pool: self.clone(),
                         logon,
                         alive_at,
+                        waited: asked.elapsed(),
                         slot: Some(slot),
                         _turn: turn,
                     });
@@ -377,7 +390,7 @@ impl Pool {
             state.attempt = Some(receiver.clone());
             drop(state);
             let pool = self.clone();
-            self.tasks.spawn(async move {
+            self.tasks.spawn(traces::carried(async move {
                 let sent = pool.next_seq();
                 let outcome = pool.record_attempt(sent, pool.log_on().await).await;
                 {
@@ -387,7 +400,7 @@ impl Pool {
                     let _ = sender.send(Some(outcome));
                 }
                 pool.changed.notify_waiters();
-            });
+            }));
             return Ok(Found::Attempt(receiver));
         }
         Ok(Found::Full)

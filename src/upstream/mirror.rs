@@ -176,7 +176,7 @@ impl EmClient {
         let mut lease = pool.lease().await?;
         let mut fresh = false;
         loop {
-            let opened = transport.open(&pool.account, target, lease.logon.auth()).await?;
+            let opened = transport.open(&pool.account, target, lease.auth()).await?;
             let expired = match opened.response.status() {
                 StatusCode::UNAUTHORIZED => true,
                 StatusCode::FORBIDDEN => pool.expired_behind_403(&lease).await,

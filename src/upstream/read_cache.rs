@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::documents::Decoded;
 use super::error::Error;
 use crate::clock::SharedClock;
-use crate::telemetry::names;
+use crate::telemetry::{names, traces};
 
 /// The bytes of all answers that are remembered, and of the largest.
 const MOST: usize = 32 * 1024 * 1024;
@@ -142,7 +142,8 @@ impl ReadCache {
                 leader: false,
             };
         }
-        let read: Reading = Box::pin(read);
+        // Whoever waits drives it, and it is a part of what began it.
+        let read: Reading = Box::pin(traces::carried(read));
         let reading = read.shared();
         state
             .under_way

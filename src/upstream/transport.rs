@@ -22,13 +22,17 @@ use super::config::Config;
 use super::error::{Error, Kind, SetupError};
 use super::limits::{Class, Limits};
 use super::tls;
+use crate::catalogue::catalogue;
 use crate::clock::{SharedClock, retry_after};
 use crate::domain::evidence::run::ClockDifference;
 use crate::telemetry::names;
+use crate::telemetry::traces::{Kind as Part, Span};
 use crate::telemetry::x509::Facts;
 
 /// Carries the token of a logon session, in answers to logons and in requests.
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("x-restsvcsessionid");
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Shortest and longest `Retry-After` that is believed.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -39,8 +43,8 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 pub(super) enum Auth<'a> {
     /// Not at all.
     Nobody,
-    /// By the token of a logon session.
-    Token(&'a SecretString),
+    /// By the token of a logon session, which was waited for so long.
+    Token(&'a SecretString, Duration),
     /// By the content of an `Authorization` header.
     Basic(&'a SecretString),
 }
@@ -188,8 +192,9 @@ impl Transport {
         target: &str,
         auth: Auth<'_>,
     ) -> Result<Answer, Error> {
-        let request = self.reads.get(self.url(target)?).headers(headers(auth)?);
-        self.exchange(account, class, Method::GET, request).await
+        let span = span(&Method::GET, target, auth);
+        let request = self.reads.get(self.url(target)?).headers(headers(auth, &span)?);
+        self.exchange(account, class, Method::GET, request, &span).await
     }
 
     /// GET `target` up to the headers of the answer; its body is the caller's to read, whatever its size.
@@ -197,13 +202,15 @@ impl Transport {
     /// # Errors
     /// No answer; a status that is an error is an answer.
     pub async fn open(&self, account: &str, target: &str, auth: Auth<'_>) -> Result<Opened, Error> {
-        let request = self.reads.get(self.url(target)?).headers(headers(auth)?);
+        let span = span(&Method::GET, target, auth);
+        let request = self.reads.get(self.url(target)?).headers(headers(auth, &span)?);
         let pass = self.breaker.pass()?;
         let limit = self.limits.of(Class::Download);
         let outcome = match tokio::time::timeout(limit, request.send()).await {
             Ok(outcome) => outcome.map_err(failure),
             Err(_) => Err(Error::after_sending(Kind::TimedOut)),
         };
+        note(&span, outcome.as_ref().map(reqwest::Response::status));
         pass.done(
             outcome
                 .as_ref()
@@ -242,10 +249,11 @@ impl Transport {
         auth: Auth<'_>,
         content: Content<'_>,
     ) -> Result<Answer, Error> {
+        let span = span(&method, target, auth);
         let mut request = self
             .writes
             .request(method.clone(), self.url(target)?)
-            .headers(headers(auth)?);
+            .headers(headers(auth, &span)?);
         if let Content::Xml(_) = content {
             request = request.header(CONTENT_TYPE, "application/xml");
         }
@@ -254,7 +262,7 @@ impl Transport {
             // EM answers a POST without a length with 411.
             Content::Xml(_) | Content::None => request.header(CONTENT_LENGTH, 0),
         };
-        self.exchange(account, class, method, request).await
+        self.exchange(account, class, method, request, &span).await
     }
 
     fn url(&self, target: &str) -> Result<Url, Error> {
@@ -274,6 +282,7 @@ impl Transport {
         class: Class,
         method: Method,
         request: reqwest::RequestBuilder,
+        span: &Span,
     ) -> Result<Answer, Error> {
         let pass = self.breaker.pass()?;
         let started = std::time::Instant::now();
@@ -281,6 +290,7 @@ impl Transport {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::after_sending(Kind::TimedOut)),
         };
+        note(span, outcome.as_ref().map(|answer| answer.status));
         pass.done(outcome.as_ref().map(|answer| answer.status).map_err(Error::kind));
         if let Ok(answer) = &outcome {
             self.note_date(&answer.headers, started.elapsed());
@@ -339,12 +349,51 @@ impl Answer {
     }
 }
 
-fn headers(auth: Auth<'_>) -> Result<HeaderMap, Error> {
+/// The span of a request, named by EM's own path: what callers fill into it says too much.
+fn span(method: &Method, target: &str, auth: Auth<'_>) -> Span {
+    let mut template = "other";
+    let span = Span::child(Part::Client, || {
+        let path = target.split('?').next().unwrap_or_default();
+        if let Some(found) = catalogue().resource(path) {
+            template = found.resource.path;
+        }
+        format!("EM {method} {template}")
+    });
+    if span.is_recording() {
+        span.set("http.request.method", method.as_str().to_owned());
+        span.set("url.template", template);
+        if let Auth::Token(_, waited) = auth {
+            span.set("emgate.logon_wait_ms", waited.as_secs_f64() * 1000.0);
+        }
+    }
+    span
+}
+
+/// How a request ended, for its span.
+fn note(span: &Span, outcome: Result<StatusCode, &Error>) {
+    match outcome {
+        Ok(status) => {
+            span.set("http.response.status_code", i64::from(status.as_u16()));
+            if status.is_client_error() || status.is_server_error() {
+                span.failed(status.as_str().to_owned());
+            }
+        }
+        Err(error) => span.failed(error.label()),
+    }
+}
+
+fn headers(auth: Auth<'_>, span: &Span) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/xml"));
+    if let Some(value) = span
+        .traceparent()
+        .and_then(|text| HeaderValue::try_from(text).ok())
+    {
+        headers.insert(TRACEPARENT, value);
+    }
     let (name, secret) = match auth {
         Auth::Nobody => return Ok(headers),
-        Auth::Token(token) => (TOKEN, token),
+        Auth::Token(token, _) => (TOKEN, token),
         Auth::Basic(credentials) => (AUTHORIZATION, credentials),
     };
     let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| {

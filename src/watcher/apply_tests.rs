@@ -128,6 +128,7 @@ impl Turns {
             requested_by: Some("portal".into()),
             requester_issuer: None,
             on_behalf_of: None,
+            traceparent: None,
             reason: None,
             approval: None,
             unsent: false,

@@ -41,6 +41,7 @@ fn operation(action: &str, name: &str) -> Operation {
         requested_by: None,
         requester_issuer: None,
         on_behalf_of: None,
+        traceparent: None,
         reason: None,
         approval: None,
         unsent: false,

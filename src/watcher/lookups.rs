@@ -15,6 +15,7 @@ use super::follow::TaskReport;
 use crate::domain::id::{EmId, LogonId, OperationId, TaskId};
 use crate::domain::plan::{Plan, PlanKind};
 use crate::domain::session::SessionFacts;
+use crate::telemetry::traces;
 use crate::upstream::{self, EmClient};
 
 /// How many of a kind run at a time.
@@ -140,7 +141,8 @@ impl Lookups {
     fn ask(&mut self, question: LookupKey, reading: impl Future<Output = Answer> + Send + 'static) -> bool {
         let begun = self.asked.insert(question.clone());
         if begun {
-            self.running.spawn(async move { (question, reading.await) });
+            self.running
+                .spawn(traces::carried(async move { (question, reading.await) }));
         }
         begun
     }

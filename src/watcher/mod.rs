@@ -39,6 +39,7 @@ use crate::runtime::{Turn, Worker};
 use crate::store::replicas::Lease;
 use crate::store::{self, Store};
 use crate::telemetry::names;
+use crate::telemetry::traces::{Kind, Span};
 use crate::upstream::{self, EmClient};
 use apply::BatchOutcome;
 pub use config::Config;
@@ -163,7 +164,12 @@ impl Worker for Watcher {
                 return Turn::Rest(STAND_BY);
             }
         };
-        let outcome = self.observe(lease).await;
+        let span = Span::root(Kind::Internal, None, || "look");
+        let outcome = span.around(self.observe(lease)).await;
+        if outcome.is_err() {
+            span.failed("incomplete");
+        }
+        drop(span);
         self.measure(&outcome, begun.elapsed());
         if !matches!(outcome, Err(Error::LeaseLost)) {
             self.record_outcome(lease, &outcome).await;

@@ -20,6 +20,7 @@ use crate::domain::session::SessionFacts;
 use crate::store;
 use crate::store::replicas::Lease;
 use crate::store::sessions::WatchState;
+use crate::telemetry::traces;
 use crate::upstream::Walked;
 
 /// How often the query reaches back to sessions that were lost, which EM may show again, and to those that are damaged.
@@ -64,6 +65,11 @@ impl Watcher {
         let (mut sessions, unread) = self.add_damaged(walked, lost || since.is_none()).await?;
         // Read again: what was asked for meanwhile may have its session in the list.
         let operations = store::with_timeout(self.store.unfinished_operations()).await?;
+        traces::link(
+            operations
+                .iter()
+                .filter_map(|operation| operation.traceparent.as_deref()),
+        );
         self.add_linked(&mut sessions, &unread, links, &operations)
             .await?;
         let seen = Seen {

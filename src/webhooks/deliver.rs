@@ -25,7 +25,7 @@ use crate::domain::webhook::target::shown_location;
 use crate::store::webhooks::claims::Claimed;
 use crate::store::webhooks::outcomes::AttemptEnd;
 use crate::store::{Store, with_timeout};
-use crate::telemetry::names;
+use crate::telemetry::{names, traces};
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Default)]
@@ -209,6 +209,11 @@ pub(super) fn headers(
         value.set_sensitive(true);
         headers.insert(HeaderName::try_from(name).ok()?, value);
     }
+    // Without traces of our own, the receiver's continue those of who asked for the operation.
+    let traceparent = traces::traceparent().or_else(|| delivery.traceparent.as_deref().map(str::to_owned));
+    if let Some(traceparent) = traceparent {
+        headers.insert("traceparent", HeaderValue::try_from(traceparent).ok()?);
+    }
     let (to, body) = (&delivery.to, rendered.body.as_bytes());
     if row.signed {
         headers.extend(signing::headers(to, &delivery.event.to_string(), now, body)?);
@@ -285,6 +290,7 @@ pub(super) fn judge(
 /// One line per request, whatever came of it, and its phases for the metrics.
 pub(super) fn log(delivery: &Claimed, report: &Report, outcome: &Outcome) {
     let exchange = &report.exchange;
+    traces::phases(exchange.phases(), report.duration);
     for (phase, time) in exchange.phases() {
         if let Some(time) = time {
             metrics::histogram!(names::WEBHOOK_PHASE, "phase" => phase).record(time.as_secs_f64());

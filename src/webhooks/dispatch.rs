@@ -31,6 +31,7 @@ use crate::store::webhooks::opened::OpenedDestinations;
 use crate::store::webhooks::outcomes::Attempt;
 use crate::store::{self, Store};
 use crate::telemetry::names;
+use crate::telemetry::traces::{Kind, Span};
 
 /// Sends deliveries until the program stops; what is under way then still ends.
 pub struct Dispatcher(Arc<Engine>);
@@ -254,10 +255,21 @@ impl Engine {
         let engine = self.clone();
         self.tasks.spawn(async move {
             let mut guard = guard;
-            let outcome = match bots::attempt(&engine.sender, &delivery).await {
-                Some(outcome) => outcome,
-                None => deliver::attempt(&engine.sender, &delivery).await,
+            let span = traced(&delivery);
+            let attempt = async {
+                match bots::attempt(&engine.sender, &delivery).await {
+                    Some(outcome) => outcome,
+                    None => deliver::attempt(&engine.sender, &delivery).await,
+                }
             };
+            let outcome = span.around(attempt).await;
+            if let Some(status) = outcome.end.status {
+                span.set("http.response.status_code", i64::from(status));
+            }
+            if let Some(error) = outcome.end.error {
+                span.failed(error.as_str());
+            }
+            drop(span);
             let word = outcome.end.error.map_or("delivered", AttemptError::as_str);
             metrics::counter!(names::WEBHOOK_ATTEMPTS, "outcome" => word).increment(1);
             if let Some(time) = outcome.end.duration {
@@ -266,6 +278,19 @@ impl Engine {
             guard.outcome = Some(outcome);
         });
     }
+}
+
+/// The span of an attempt, which points to the request behind its operation.
+fn traced(delivery: &Claimed) -> Span {
+    let span = Span::root(Kind::Client, None, || "webhook attempt");
+    if span.is_recording() {
+        span.link(delivery.traceparent.as_deref());
+        span.set("emgate.delivery.id", delivery.id.to_string());
+        span.set("emgate.event.type", delivery.kind.as_str());
+        span.set("emgate.attempt", delivery.number);
+        span.set("emgate.format", delivery.to.format.as_str());
+    }
+    span
 }
 
 /// Hands in an attempt's outcome when its task ends, however it ends: a panic in it must not lose the delivery.

@@ -729,6 +729,10 @@ fn bounds_refuse_mistakes() {
             "/nowhere",
             "store.encryption_key_file",
         ),
+        ("EMGATE_METRICS__PER_PLAN", "yes", "metrics.per_plan"),
+        ("EMGATE_METRICS__LISTEN", "9090", "metrics.listen"),
+        ("EMGATE_METRICS__LISTEN", "127.0.0.1:8080", "metrics.listen"),
+        ("EMGATE_METRICS__TOKEN", "a-word", "metrics.token"),
         ("EMGATE_RETENTION__EVENTS", "1m", "retention.events"),
         ("EMGATE_WATCH__INTERVAL", "0s", "watch.interval"),
         ("EMGATE_WEBHOOKS__RETRY_SCHEDULE", "[]", "webhooks.retry_schedule"),
@@ -745,6 +749,18 @@ fn bounds_refuse_mistakes() {
     for (name, value, key) in refused {
         assert_refused(MINIMAL, &[(name, value)], key, "");
     }
+    let listen = ("EMGATE_METRICS__LISTEN", "127.0.0.1:9090");
+    assert_refused(
+        MINIMAL,
+        &[listen, ("EMGATE_METRICS__TOKEN", "two words")],
+        "metrics.token",
+        "ASCII",
+    );
+    let metrics = parse(MINIMAL, &[listen, ("EMGATE_METRICS__TOKEN", "a-word")])
+        .unwrap()
+        .server
+        .metrics;
+    assert_eq!(metrics.token.unwrap().expose_secret(), "a-word");
     assert!(
         parse(MINIMAL, &[("EMGATE_UPSTREAM__CACHE_TTL", "0s")])
             .unwrap()

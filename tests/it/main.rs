@@ -124,6 +124,8 @@ mod streams; // streams of events: what they send, where they begin and end, tic
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 #[cfg(feature = "demo")]
 mod tenants; // callers who are confined to tenants: what they see, and that nothing shows them the rest
+#[cfg(feature = "demo")]
+mod traces; // spans as a collector gets them: one story for a test of a plan, collectors that fail
 mod transcode_decode; // XML to JSON: fixtures
 mod transcode_encode; // JSON to XML, and convert
 mod transcode_field_bugs; // what converters in the field get wrong, p01 to p17

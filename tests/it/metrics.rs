@@ -2,6 +2,7 @@
 //! number of series stays bounded whatever there is and whoever asks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use emgate::telemetry::{Kind, METRICS, Metric};
 use jsonwebtoken::Algorithm;
@@ -15,8 +16,23 @@ use crate::support::world::World;
 use crate::support::{PLAN, client, idp, seconds_now, token};
 use crate::waiting::eventually;
 
-/// What a scrape has at the most (docs/operations.md#metrics-and-alerts).
+/// What a scrape has at the most (docs/operations.md#metrics-and-alerts), and what it has with series for each plan.
 const MOST_SERIES: usize = 2_000;
+const MOST_SERIES_WITH_PLANS: usize = 6_000;
+
+/// The longest time that a scrape takes, the best of several on a machine that others use as well.
+const SCRAPE: Duration = Duration::from_millis(20);
+
+/// Series for each plan, and something that is wanted of every plan.
+const PER_PLAN: [&str; 4] = [
+    "EMGATE_METRICS__PER_PLAN=true",
+    "EMGATE_REPORTS__OBJECTIVES__RTO=4h",
+    "EMGATE_REPORTS__OBJECTIVES__RPO=24h",
+    "EMGATE_REPORTS__OBJECTIVES__TEST_EVERY=30d",
+];
+
+/// What the series of a plan begins with, that every plan has.
+const LAST_TEST: &str = "emgate_plan_last_test_timestamp_seconds{plan_id=";
 
 /// The labels of each family that was seen.
 type Seen = BTreeMap<String, BTreeSet<String>>;
@@ -120,18 +136,40 @@ async fn exercise(world: &World, receiver: &WebhookReceiver) {
     }
 }
 
-/// Damages the store's row of an operation, and has it read.
-async fn read_a_damaged_row(world: &World, operation: &str) {
+/// Tests a plan, and waits for the report.
+async fn test_a_plan(world: &World) {
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
+    let (status, asked) = world.post(&path, &json!({})).await;
+    assert_eq!(status, 202, "{asked}");
+    let path = format!(
+        "/api/v1/operations/{}/report",
+        asked["id"].as_str().expect("an id")
+    );
+    eventually(
+        "a report",
+        async || world.ask(&path).await,
+        |(status, ..)| *status == 200,
+    )
+    .await;
+}
+
+/// Changes the store behind the gateway's back.
+async fn change_the_store(world: &World, statement: impl Into<String>) {
     sqlx::any::install_default_drivers();
     let url = format!("sqlite://{}", world.folder().join("emgate.db").display());
     let mut other = sqlx::AnyConnection::connect(&url)
         .await
         .expect("a second connection");
-    sqlx::query("update operations set metadata = '{'")
+    sqlx::query(sqlx::AssertSqlSafe(statement.into()))
         .execute(&mut other)
         .await
         .expect("changed");
     other.close().await.expect("closed");
+}
+
+/// Damages the store's row of an operation, and has it read.
+async fn read_a_damaged_row(world: &World, operation: &str) {
+    change_the_store(world, "update operations set metadata = '{'").await;
     let (status, _, _) = world.ask(&format!("/api/v1/operations/{operation}")).await;
     assert_eq!(status, 500);
 }
@@ -140,10 +178,12 @@ async fn read_a_damaged_row(world: &World, operation: &str) {
 async fn every_row_of_the_table_appears_in_a_scrape_with_its_labels() {
     let key = idp::Pair::new(Algorithm::ES256).jwk_with(&json!({"kid": "k1"}));
     let issuer = format!("EMGATE_AUTH__ISSUERS__0__ISSUER={}", idp::publish(&[key]).await);
-    let starter = ["env", &issuer, "EMGATE_AUTH__ISSUERS__0__AUDIENCE__0=emgate"];
-    let world = World::start_by(&starter, &["--speed", "5"]).await;
+    let mut starter = vec!["env", &issuer, "EMGATE_AUTH__ISSUERS__0__AUDIENCE__0=emgate"];
+    starter.extend(PER_PLAN);
+    let world = World::start_by(&starter, &["--speed", "20"]).await;
     let mut seen = Seen::new();
     let receiver = WebhookReceiver::start().await;
+    test_a_plan(&world).await;
     exercise(&world, &receiver).await;
     let path = format!("/api/v1/cloud-failover-plans/{PLAN}/undo");
     let (status, asked) = world.post(&path, &json!({})).await;
@@ -184,6 +224,70 @@ async fn every_row_of_the_table_appears_in_a_scrape_with_its_labels() {
         .filter(|name| name.starts_with("emgate_") && !known(name))
         .collect();
     assert_eq!(unknown, Vec::<&String>::new(), "not in the table");
+}
+
+/// The series of each family.
+fn count(scrape: &str) -> BTreeMap<&str, usize> {
+    let mut of = BTreeMap::new();
+    for line in samples(scrape) {
+        *of.entry(line.split(['{', ' ']).next().unwrap_or_default())
+            .or_default() += 1;
+    }
+    of
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_with_a_thousand_tested_plans_is_bounded_and_quick() {
+    let mut starter = vec!["env"];
+    starter.extend(PER_PLAN);
+    let world = World::start_by(&starter, &["--speed", "50", "--plans", "1000"]).await;
+    test_a_plan(&world).await;
+    let plan_series = |scrape: &str| {
+        samples(scrape)
+            .filter(|line| line.starts_with("emgate_plan_"))
+            .count()
+    };
+    let shown = async || scrape(&world).await;
+    let tested = format!("emgate_plan_recovery_time_seconds{{plan_id=\"{PLAN}\"");
+    let first = eventually("the test", shown, |scrape| scrape.contains(&tested)).await;
+    let families = count(&first);
+    assert_eq!(
+        families["emgate_plan_recovery_time_seconds"], 1,
+        "of the plan that was tested"
+    );
+    // As if every plan had been: each has six series then, and not all plans fit.
+    let plans = samples(&first).filter_map(|line| line.strip_prefix(LAST_TEST)?.split('"').nth(1));
+    let rows = plans.filter(|plan| *plan != PLAN).map(|plan| {
+        format!(
+            "('rep_{plan}', 'main', '{plan}', 'test', '{plan}', 1800000000000000, '{{}}', 'reported', 1, 'passed', 61500, \
+             3600000, 1)"
+        )
+    });
+    let rows: Vec<String> = rows.collect();
+    assert!(rows.len() >= 600, "{} plans", rows.len());
+    let columns = "id, upstream_id, session_key, action, plan_key, started_at, asked, state, revision, outcome, rta_ms, \
+                   rpa_ms, machines";
+    let statement = format!("insert into recovery_runs ({columns}) values {}", rows.join(", "));
+    change_the_store(&world, statement).await;
+    // A commit of the gateway's own has it look.
+    let endpoint = json!({"url": "http://127.0.0.1:9/hook"});
+    assert_eq!(world.post("/api/v1/webhook-endpoints", &endpoint).await.0, 201);
+    let is_full = |scrape: &String| plan_series(scrape) > 3_990;
+    let full = eventually("all that fits", shown, is_full).await;
+    let (of, own) = (count(&full), plan_series(&full));
+    let all: usize = of.values().sum();
+    assert!(
+        own <= 4_000 && all <= MOST_SERIES_WITH_PLANS,
+        "{all} series, {own} of plans: {of:#?}"
+    );
+    let mut quickest = Duration::MAX;
+    for _ in 0..20 {
+        let begun = Instant::now();
+        scrape(&world).await;
+        quickest = quickest.min(begun.elapsed());
+    }
+    println!("{all} series in {quickest:?}");
+    assert!(quickest <= SCRAPE, "a scrape of {all} series takes {quickest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,11 +365,7 @@ async fn a_scrape_is_bounded_however_much_there_is_and_whoever_asks() {
         })
         .await;
     let text = scrape(&world).await;
-    let mut of: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in samples(&text) {
-        let name = line.split(['{', ' ']).next().unwrap_or_default();
-        *of.entry(name).or_default() += 1;
-    }
+    let of = count(&text);
     let series: usize = of.values().sum();
     println!("{series} series");
     assert!(series <= MOST_SERIES, "{series} series: {of:#?}");
@@ -274,5 +374,48 @@ async fn a_scrape_is_bounded_however_much_there_is_and_whoever_asks() {
     }
     for word in ["caller-", "endpoint 1", "ep_", "METHOD", "/nowhere/"] {
         assert!(!text.contains(word), "{word} is in a label");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_of_a_listener_of_their_own_are_there_alone_for_who_has_the_token() {
+    let word = "a-word-of-prometheus";
+    let token = format!("EMGATE_METRICS__TOKEN={word}");
+    let mut world = World::begin_by(&["env", "EMGATE_METRICS__LISTEN=127.0.0.1:0", &token], &[]);
+    let line = world
+        .gateway
+        .wait_for_line("metrics have a listener of their own");
+    let own = format!("http://{}", line["listen"].as_str().expect("an address"));
+    // While the store is opened, and afterwards.
+    for _ in 0..2 {
+        let (status, _, problem) = world.ask("/metrics").await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (404, &json!("not-found")),
+            "{problem}"
+        );
+        world.wait_until_ready().await;
+    }
+    let ask = async |path: &str, token: Option<&str>| {
+        let request = client::plain().get(format!("{own}{path}"));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        let challenge = answer.headers().contains_key("www-authenticate");
+        let status = answer.status().as_u16();
+        (status, challenge, answer.text().await.expect("a body"))
+    };
+    for wrong in [None, Some("another-word"), Some(""), Some(world.token.as_str())] {
+        let (status, challenge, body) = ask("/metrics", wrong).await;
+        assert_eq!((status, challenge), (401, true), "{wrong:?}: {body}");
+        assert!(body.contains("unauthenticated") && !body.contains(word), "{body}");
+    }
+    let (status, _, scrape) = ask("/metrics", Some(word)).await;
+    assert_eq!(status, 200, "{scrape}");
+    assert!(scrape.contains("emgate_build_info"), "{scrape}");
+    for path in ["/healthz", "/api/v1/me", "/"] {
+        assert_eq!(ask(path, Some(word)).await.0, 404, "{path}");
     }
 }

@@ -12,7 +12,7 @@ import yaml
 DASHBOARDS = sorted((pathlib.Path(__file__).resolve().parents[2] / "helm/emgate/files/dashboards").glob("*.json"))
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # What Grafana puts in the place of its variables.
-VARIABLES = {"$__rate_interval": "1m", "$__interval": "1m", "$job": "emgate", "$instance": ".+"}
+VARIABLES = {"$__rate_interval": "1m", "$__interval": "1m", "$job": "emgate", "$instance": ".+", "$tenant": ".*"}
 # Panels of one dashboard at the most; more are not looked at.
 MOST = 24
 COUNTER = re.compile(r"\b\w+_(?:total|bucket|count|sum)\b(?=\{)")

@@ -141,6 +141,7 @@ class Stage:
             "EMGATE_POLICIES__0__MATCH__ACTION": '["undo"]',
             "EMGATE_POLICIES__0__APPROVALS": "1",
             "EMGATE_LIMITS__ACTIONS_PER_MINUTE": "1000000",
+            "EMGATE_METRICS__PER_PLAN": "true",
         }
         self.url = f"http://127.0.0.1:{self.port}"
         self.serve()
@@ -346,6 +347,25 @@ def error_ratio(stage):
     return end
 
 
+def wants(stage, plan, objectives):
+    """Sets what is wanted of a plan; what ends that."""
+    path = f"{stage.url}/api/v1/cloud-failover-plans/{plan}/objectives"
+    status, said = ask(path, objectives, method="PUT", token=stage.token)
+    if status != 200:
+        fail(f"objectives are refused: {said}")
+    return lambda: ask(path, {}, method="PUT", token=stage.token)
+
+
+def test_overdue(stage):
+    return wants(stage, stage.plans[5], {"testEveryDays": 30})
+
+
+def objective_missed(stage):
+    # Restore points of the simulator are hours old.
+    stage.act("test", stage.plans[6])
+    return wants(stage, stage.plans[6], {"rpoSeconds": 1, "rtoSeconds": 86400, "testEveryDays": 30})
+
+
 def down(stage):
     stage.gateway.kill()
     stage.gateway.wait()
@@ -364,6 +384,8 @@ SHORT = {
     "EmgateUpstreamLogonRefused": logon_refused,
     "EmgateObservationStalled": observation_stalled,
     "EmgateErrorRatio": error_ratio,
+    "EmgateTestOverdue": test_overdue,
+    "EmgateRecoveryObjectiveMissed": objective_missed,
     "EmgateDown": down,
 }
 

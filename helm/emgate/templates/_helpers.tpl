@@ -91,15 +91,35 @@ written as such, where a template would write 1e+06. */ -}}
 
 {{- /* The port of it, which probes and the service must reach. */ -}}
 {{- define "emgate.port" -}}
-{{- $listen := include "emgate.listen" . -}}
-{{- if regexMatch "^(127\\.|localhost:|\\[::1\\])" $listen -}}
-{{- fail (printf "config.server.listen is %s, which cannot be reached from outside the pod; leave it out or use [::]:8080" $listen) -}}
+{{- include "emgate.portOf" (dict "key" "config.server.listen" "listen" (include "emgate.listen" .) "advice" "leave it out or use [::]:8080") -}}
 {{- end -}}
-{{- $port := regexFind "[0-9]+$" $listen -}}
-{{- if or (eq $port "") (eq (int $port) 0) -}}
-{{- fail (printf "config.server.listen is %s, which names no fixed port; leave it out or use [::]:8080" $listen) -}}
+
+{{- /* The port of metrics where they have their own; else nothing. */ -}}
+{{- define "emgate.metricsPort" -}}
+{{- with include "emgate.setting" (dict "root" . "path" (list "metrics" "listen")) -}}
+{{- $port := include "emgate.portOf" (dict "key" "config.metrics.listen" "listen" . "advice" "use [::]:9090") -}}
+{{- if eq $port (include "emgate.port" $) -}}
+{{- fail (printf "config.metrics.listen has the port of config.server.listen, %s; use [::]:9090" $port) -}}
 {{- end -}}
 {{- $port -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The port of an address that must be reached from outside the pod. Arguments: key, listen, advice. */ -}}
+{{- define "emgate.portOf" -}}
+{{- if regexMatch "^(127\\.|localhost:|\\[::1\\])" .listen -}}
+{{- fail (printf "%s is %s, which cannot be reached from outside the pod; %s" .key .listen .advice) -}}
+{{- end -}}
+{{- $port := regexFind "[0-9]+$" .listen -}}
+{{- if or (eq $port "") (eq (int $port) 0) -}}
+{{- fail (printf "%s is %s, which names no fixed port; %s" .key .listen .advice) -}}
+{{- end -}}
+{{- $port -}}
+{{- end -}}
+
+{{- /* The name of the port that metrics are read at. */ -}}
+{{- define "emgate.metricsPortName" -}}
+{{- if include "emgate.metricsPort" . -}}metrics{{- else -}}{{ include "emgate.scheme" . }}{{- end -}}
 {{- end -}}
 
 {{- /* `https` when the program itself speaks TLS, else `http`. */ -}}

@@ -12,9 +12,11 @@
 //! | `scheduler` | the worker that runs scheduled tests and tells what is overdue |
 //! | `read`, `hold` | reports as callers read them, and hold them beyond their age |
 //! | `programme` | all plans with their last tests |
+//! | `figures` | the worker that shows the same among the metrics |
 
 mod asked;
 mod entries;
+mod figures;
 mod gather;
 mod hold;
 mod make;
@@ -28,6 +30,7 @@ mod settings;
 
 pub use crate::store::evidence::ReportKey as Key;
 pub use crate::store::evidence::ScheduleRecord;
+pub use figures::PlanGauges;
 pub use objectives::Unchanged;
 pub use programme::ProgrammeQuery;
 pub use read::{ReportFile, programme_page, programme_table};

@@ -23,6 +23,7 @@ use crate::domain::plan::{ActionKind, PlanKind};
 use crate::runtime::{Turn, Worker};
 use crate::store::evidence::{Notice, ScheduleRecord};
 use crate::telemetry::Throttle;
+use crate::telemetry::traces::{Kind, Span};
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -158,6 +159,7 @@ impl App {
     /// Requests the test as any caller would: once for each due time, whatever fails.
     async fn run_due(&self, record: &ScheduleRecord, due: Timestamp) -> Result<Outcome, Error> {
         let plan = &record.plan.id;
+        let span = Span::root(Kind::Internal, None, || "scheduled test");
         let key = format!("{REQUESTER}:{plan}:{due}");
         let context = OpContext {
             caller: Arc::new(record.set_by.caller(format!("{REQUESTER}:{plan}"))),
@@ -165,6 +167,7 @@ impl App {
             client: None,
             operation: OperationSlot::default(),
             channel: Channel::Schedule(record.set_by.who.clone()),
+            traceparent: span.traceparent().map(Into::into),
         };
         let purpose = record.schedule.purpose.clone();
         let reason = purpose.as_ref().and_then(|purpose| purpose.reason.clone());
@@ -183,9 +186,8 @@ impl App {
             purpose,
             ..ActionRequest::default()
         };
-        let requested = self
-            .act(&context, PlanKind::Cloud, plan, ActionKind::Test, request)
-            .await;
+        let asking = self.act(&context, PlanKind::Cloud, plan, ActionKind::Test, request);
+        let requested = span.around(asking).await;
         let operation = context.operation.get().map(|id| id.to_string());
         let error = match requested {
             Ok(submitted) => return Ok(Outcome::Ran(submitted.operation.id.to_string())),

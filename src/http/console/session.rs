@@ -184,6 +184,7 @@ pub(super) async fn opened(
         client: request.client(),
         operation: request.operation().clone(),
         channel: Channel::Console,
+        traceparent: request.origin().map(Into::into),
     };
     let before = cookie(headers, NAME).and_then(ConsoleKey::of);
     let held = state

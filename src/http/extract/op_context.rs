@@ -27,6 +27,7 @@ impl FromRequestParts<HttpState> for OpContext {
             client: request.client(),
             operation: request.operation().clone(),
             channel: request.channel(),
+            traceparent: request.origin().map(Into::into),
         })
     }
 }

@@ -226,7 +226,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_deadline_ends_the_wait() {
-        let context = RequestContext::new(&HeaderMap::new(), None, &SystemClock);
+        let context = RequestContext::new(
+            &HeaderMap::new(),
+            None,
+            &SystemClock,
+            &crate::telemetry::traces::Span::default(),
+        );
         let response = deadline(Duration::from_millis(10), &context, std::future::pending()).await;
         assert_eq!(code(&response), Err("gateway-timeout"));
     }

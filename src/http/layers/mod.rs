@@ -23,7 +23,6 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::CorsLayer;
-use tracing::Instrument as _;
 
 pub(super) use compress::{NoCompression, gzipped};
 pub(super) use observe::ASK_AGAIN;
@@ -83,7 +82,7 @@ async fn pass(State(steps): State<Arc<Steps>>, mut request: Request, next: Next)
         let answer = answer.await.unwrap_or_else(limits::panicked);
         accepted.compressed(answer).await
     };
-    let response = answering.instrument(line.span()).await;
+    let response = line.around(answering).await;
     steps.observer.complete(line, response)
 }
 

@@ -15,18 +15,20 @@ use axum::response::Response;
 use ipnet::IpNet;
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
+use tracing::Instrument as _;
 
 use crate::clock::SharedClock;
 use crate::domain::links::Links;
 use crate::http::Config;
 use crate::http::config::PROBES;
-use crate::http::context::RequestContext;
+use crate::http::context::{RequestContext, given};
 use crate::http::headers::{
     CROSS_ORIGIN_RESOURCE_POLICY, EVENT_ID, RATELIMIT, RATELIMIT_POLICY, REQUEST_ID, TRACEPARENT,
 };
 use crate::http::problem::Problem;
 use crate::http::standing;
 use crate::telemetry::names;
+use crate::telemetry::traces::{Carried, Kind, Span};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -68,7 +70,8 @@ impl Observer {
     /// The request's line, and its context, which is left with it.
     pub(super) fn begin(&self, request: &mut Request) -> Line {
         let client = client(request, &self.trusted);
-        let context = RequestContext::new(request.headers(), client, self.clock.as_ref());
+        let trace = traced(request);
+        let context = RequestContext::new(request.headers(), client, self.clock.as_ref(), &trace);
         request.extensions_mut().insert(context.clone());
         Line {
             method: request.method().clone(),
@@ -77,8 +80,10 @@ impl Observer {
             span: tracing::info_span!(
                 "request",
                 request_id = &**context.id(),
-                trace_id = context.trace_id()
+                trace_id = context.trace_id(),
+                span_id = context.span_id()
             ),
+            trace,
             context,
             status: None,
             counts: self.counts.clone(),
@@ -151,6 +156,26 @@ fn as_problem(mut response: Response, links: &Links, context: &RequestContext, p
     written
 }
 
+/// The span of a request. Probes have none: they come every few seconds and say nothing.
+fn traced(request: &Request) -> Span {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str);
+    if PROBES.contains(&route) {
+        return Span::default();
+    }
+    let method = known(request.method());
+    let span = Span::root(Kind::Server, given(request.headers()), || {
+        format!("{method} {route}")
+    });
+    span.set("http.request.method", method);
+    if span.is_recording() {
+        span.set("http.route", route.to_owned());
+    }
+    span
+}
+
 /// The address that asked: the peer's, or the last one in `X-Forwarded-For` that no trusted proxy has.
 fn client(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
@@ -189,6 +214,7 @@ pub(super) struct Line {
     context: RequestContext,
     status: Option<StatusCode>,
     span: tracing::Span,
+    trace: Span,
     counts: Arc<Counts>,
 }
 
@@ -197,8 +223,9 @@ impl Line {
         &self.context
     }
 
-    pub(super) fn span(&self) -> tracing::Span {
-        self.span.clone()
+    /// The work on the request, as a part of which everything in it is logged and traced.
+    pub(super) fn around<F: Future>(&self, work: F) -> Carried<tracing::instrument::Instrumented<F>> {
+        self.trace.around(work.instrument(self.span.clone()))
     }
 }
 
@@ -211,6 +238,18 @@ impl Drop for Line {
         // 499 is what proxies write for a caller who went away before the answer.
         let status = self.status.map_or(499, |status| status.as_u16());
         self.counts.count(known(&self.method), route, status, elapsed);
+        self.trace.set("http.response.status_code", i64::from(status));
+        if let Some(operation) = self
+            .context
+            .operation()
+            .get()
+            .filter(|_| self.trace.is_recording())
+        {
+            self.trace.set("emgate.operation.id", operation.to_string());
+        }
+        if status >= 500 {
+            self.trace.failed(status.to_string());
+        }
         macro_rules! write_line {
             ($level:expr) => {
                 tracing::event!(

@@ -167,6 +167,7 @@ fn operation(ended: bool) -> Option<Operation> {
         requested_by: Some("portal".to_owned()),
         requester_issuer: None,
         on_behalf_of: None,
+        traceparent: None,
         reason: None,
         approval: None,
         unsent: false,

@@ -1,7 +1,7 @@
 //! The gateway itself: health, readiness, metrics, its document and the pages around it. No token needed.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -13,17 +13,17 @@ use utoipa_axum::routes;
 
 use crate::api_types::readiness::{Health, Readiness, ReadinessCheck};
 use crate::app::readiness::Check;
-use crate::http::HttpState;
 use crate::http::codes::{Code, ProblemMeaning};
 use crate::http::extract::{Conditions, Id, Query};
-use crate::http::register::{probe, public};
+use crate::http::register::{probe, probe_or, public};
+use crate::http::{HttpState, not_found};
 use crate::telemetry;
 
 pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(probe(routes!(get_health)))
         .routes(probe(routes!(get_readiness)))
-        .routes(probe(routes!(get_metrics)))
+        .routes(probe_or(routes!(get_metrics), &[Code::NotFound]))
         .routes(public(routes!(get_openapi)))
         .routes(public(routes!(get_problem)))
 }
@@ -87,10 +87,19 @@ fn probed(body: Readiness, up: bool) -> Response {
 
 /// Metrics
 ///
-/// In Prometheus' text format.
+/// In Prometheus' text format. Where the gateway has a listener of their own (`metrics.listen`) they are there alone, and this
+/// is 404.
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "service",
     responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")))]
-pub(in crate::http) async fn get_metrics() -> impl IntoResponse {
+async fn get_metrics(State(state): State<HttpState>, request: Request) -> Response {
+    if state.config().metrics.listen.is_some() {
+        return not_found(request).await.into_response();
+    }
+    metrics().await.into_response()
+}
+
+/// What is shown of them, by whichever listener.
+pub(in crate::http) async fn metrics() -> impl IntoResponse {
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(CONTENT_TYPE, TEXT)], telemetry::render())
 }

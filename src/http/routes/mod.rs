@@ -22,7 +22,7 @@ mod webhooks;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::HttpState;
-pub(super) use meta::{get_health, get_metrics, not_ready};
+pub(super) use meta::{get_health, metrics, not_ready};
 
 /// Every route with its documentation.
 pub(super) fn all() -> OpenApiRouter<HttpState> {

@@ -18,7 +18,7 @@ pub use entries::MOST_ENTRIES;
 pub use keys::ReportKey;
 pub use notices::Notice;
 pub use reports::{NewReport, SentNotice, StoredReport};
-pub use runs::{PastRun, RunRecord, RunState};
+pub use runs::{LastFigures, PastRun, RunRecord, RunState};
 pub use schedules::ScheduleRecord;
 pub use settings::Settings;
 

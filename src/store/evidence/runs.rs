@@ -119,6 +119,17 @@ pub struct PlanTests {
     pub elsewhere: i64,
 }
 
+/// What the last test of a plan measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastFigures {
+    /// When it was requested, or its session started.
+    pub started_at: Timestamp,
+    /// The recovery time, in milliseconds.
+    pub rta_ms: Option<i64>,
+    /// The data loss, in milliseconds.
+    pub rpa_ms: Option<i64>,
+}
+
 impl Tx {
     /// Keeps a failover from its request on.
     ///
@@ -409,19 +420,44 @@ impl Store {
         };
         let mut found: HashMap<String, PlanTests> =
             self.read_rows(RUNS, &rows, counted)?.into_iter().collect();
+        for (plan, last) in self.last_tests(PAST, past_from).await? {
+            found.entry(plan).or_default().last = Some(last);
+        }
+        Ok(found)
+    }
+
+    /// What the last test of each plan measured, by the plans' keys.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn last_figures(&self) -> Result<HashMap<String, LastFigures>, Error> {
+        let read = |row: &AnyRow| {
+            Ok(LastFigures {
+                started_at: row.at("started_at")?,
+                rta_ms: row.opt_int("rta_ms")?,
+                rpa_ms: row.opt_int("rpa_ms")?,
+            })
+        };
+        self.last_tests("started_at, rta_ms, rpa_ms", read).await
+    }
+
+    /// These columns of the last test of each plan, by the plans' keys.
+    async fn last_tests<T>(
+        &self,
+        columns: &str,
+        read: impl Fn(&AnyRow) -> Result<T, Error>,
+    ) -> Result<HashMap<String, T>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {PAST}, plan_key from recovery_runs where upstream_id = $1 and {IS_TEST} and revision > 0 and executed = 1 \
+            "select {columns}, plan_key from recovery_runs where upstream_id = $1 and {IS_TEST} and revision > 0 and executed = 1 \
              and (plan_key, started_at) in (select plan_key, max(started_at) from recovery_runs where upstream_id = $1 \
              and plan_key is not null and {IS_TEST} and revision > 0 and executed = 1 group by plan_key)"
         )))
         .bind(UPSTREAM)
         .fetch_all(self.reader())
         .await?;
-        let last = |row: &AnyRow| Ok((row.text("plan_key")?, past_from(row)?));
-        for (plan, last) in self.read_rows(RUNS, &rows, last)? {
-            found.entry(plan).or_default().last = Some(last);
-        }
-        Ok(found)
+        let found: Vec<(String, T)> =
+            self.read_rows(RUNS, &rows, |row| Ok((row.text("plan_key")?, read(row)?)))?;
+        Ok(found.into_iter().collect())
     }
 
     /// The undo of a plan that followed a start at that moment, unless the plan was started once more before it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{NewReport, Notice, RunRecord, RunState, ScheduleRecord, StoredReport};
+use super::{LastFigures, NewReport, Notice, RunRecord, RunState, ScheduleRecord, StoredReport};
 use crate::clock::{Clock as _, ManualClock};
 use crate::domain::access::Tenancy;
 use crate::domain::evidence::asked::Asked;
@@ -285,6 +285,13 @@ async fn the_last_test_of_each_plan_is_found_with_their_number() {
     let last = tests.last.as_ref().expect("a test");
     assert_eq!((found.len(), last.started_at, last.findings), (1, second(20), 3));
     assert_eq!((tests.count, tests.elsewhere), (1, 1));
+    let figures = store.last_figures().await.expect("read");
+    let known = LastFigures {
+        started_at: second(20),
+        rta_ms: Some(480_000),
+        rpa_ms: None,
+    };
+    assert_eq!(figures.get(&em_id(1).key()), Some(&known));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::store::row::Columns as _;
 const COLUMNS: &str = "id, kind, action, plan, target, state, result, result_source, progress, task_id, task_logon, \
      task_state, task_message, session_id, failure_message, failure_source, requested_by, requested_at, finished_at, \
      cancel_requested_at, callback_url, metadata, seen_observation, evidence_deadline, requester_issuer, reason, approval, \
-     unsent, on_behalf_of";
+     unsent, on_behalf_of, traceparent";
 
 /// What is read of an operation. An answer that its process cannot get any more, because it is gone, is not due later.
 pub(super) fn columns(engine: Engine, own: &str) -> String {
@@ -94,6 +94,7 @@ pub(super) fn operation_from(
         requested_by: row.opt_text("requested_by")?,
         requester_issuer: row.opt_text("requester_issuer")?,
         on_behalf_of: row.opt_document("on_behalf_of")?,
+        traceparent: row.opt_text("traceparent")?,
         reason: row.opt_text("reason")?,
         approval: row.opt_document("approval")?,
         unsent: row.flag("unsent")?,

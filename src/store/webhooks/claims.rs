@@ -54,8 +54,16 @@ pub struct Claimed {
     pub created_at: Timestamp,
     /// Whether it probes an endpoint that is down.
     pub probe: bool,
+    /// The `traceparent` of the request behind the operation that the event is about.
+    pub traceparent: Option<Arc<str>>,
     /// Where it goes.
     pub to: Arc<Destination>,
+}
+
+/// What is sent of an event.
+struct Sent {
+    body: Arc<str>,
+    traceparent: Option<Arc<str>>,
 }
 
 /// A delivery whose attempt begins.
@@ -202,13 +210,14 @@ impl Tx {
         Ok(rows)
     }
 
-    /// The bodies of the events that are sent; those that cannot be read are missing.
-    async fn bodies(&mut self, begun: &[AnyRow]) -> Result<HashMap<String, Arc<str>>, Error> {
+    /// The bodies of the events that are sent, and the traces that they belong to; those that cannot be read are missing.
+    async fn bodies(&mut self, begun: &[AnyRow]) -> Result<HashMap<String, Sent>, Error> {
         let events = begun.iter().map(|row| row.text("event_id"));
         let events = events.collect::<Result<HashSet<_>, _>>()?;
         let table = self.engine().table("$1", KEYS);
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select id, body from events where id in (select r.key from {table})"
+            "select e.id, e.body, o.traceparent from events e left join operations o on o.id = e.operation_id \
+             where e.id in (select r.key from {table})"
         )))
         .bind(keys(events)?)
         .fetch_all(self.connection())
@@ -217,7 +226,11 @@ impl Tx {
         for row in &rows {
             match row.text("body") {
                 Ok(body) => {
-                    bodies.insert(row.text("id")?, Arc::from(body));
+                    let sent = Sent {
+                        body: body.into(),
+                        traceparent: row.opt_text("traceparent")?.map(Into::into),
+                    };
+                    bodies.insert(row.text("id")?, sent);
                 }
                 Err(error) if error.is_unreadable() => {}
                 Err(error) => return Err(error),
@@ -278,7 +291,7 @@ impl Tx {
 
 fn claimed(
     row: &AnyRow,
-    bodies: &HashMap<String, Arc<str>>,
+    bodies: &HashMap<String, Sent>,
     endpoints: &HashMap<EndpointId, Arc<Destination>>,
     callbacks: &HashMap<String, Result<Arc<Destination>, Error>>,
 ) -> Result<Claimed, Error> {
@@ -292,16 +305,15 @@ fn claimed(
             Err(_) => return Err(Error::Unsealable),
         },
     };
+    let sent = bodies.get(&row.text("event_id")?).ok_or(corrupt("events.body"))?;
     Ok(Claimed {
         id: row.parsed("id")?,
         number: row.int("attempts")?,
         lane: row.text("lane")?,
         event: row.parsed("event_id")?,
         kind: EventType::parse(&row.text("event_type")?).ok_or(corrupt("webhook_deliveries.event_type"))?,
-        body: bodies
-            .get(&row.text("event_id")?)
-            .ok_or(corrupt("events.body"))?
-            .clone(),
+        body: sent.body.clone(),
+        traceparent: sent.traceparent.clone(),
         created_at: row.at("created_at")?,
         probe: row.flag("probe")?,
         to,

@@ -1,5 +1,6 @@
 //! A log line as one flat JSON object: `timestamp`, `level`, `target`, `message`, the event's fields, then the
-//! fields of the spans around it, innermost first, so that a request's id is on every line of that request.
+//! fields of the spans around it, innermost first, so that a request's id is on every line of that request. What is traced adds
+//! `trace_id` and `span_id` of what is under way.
 //!
 //! The subscriber's own JSON nests span fields; flat is what log stores index without set-up. A line is written as it is
 //! read, without a tree: every request leaves one.
@@ -21,6 +22,8 @@ use tracing_subscriber::{
     },
     registry::LookupSpan,
 };
+
+use crate::telemetry::traces;
 
 /// Span fields kept as members of a JSON object, each followed by a line break, which no member contains; a type of its own, so
 /// that no other layer's text is mistaken for it.
@@ -95,6 +98,14 @@ where
         event.record(&mut members);
         let (mut names, result) = (members.names, members.result);
         result?;
+        if let Some((trace, span)) = traces::ids() {
+            for (name, id) in [("trace_id", trace.to_string()), ("span_id", span.to_string())] {
+                if !names.contains(&name) {
+                    names.push(name);
+                    write!(writer, ",\"{name}\":\"{id}\"")?;
+                }
+            }
+        }
         for span in context
             .lookup_current()
             .iter()

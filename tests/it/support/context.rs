@@ -19,5 +19,6 @@ pub fn operator() -> OpContext {
         client: None,
         operation: OperationSlot::default(),
         channel: emgate::app::Channel::Token,
+        traceparent: None,
     }
 }

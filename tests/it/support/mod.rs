@@ -5,6 +5,7 @@
 
 use crate::waiting::eventually;
 pub mod client;
+pub mod collector;
 pub mod commands;
 pub mod context;
 pub mod idp;

@@ -99,11 +99,16 @@ impl ScriptedServer {
 
     /// Puts this server between the gateway of `config` and its EM.
     pub fn put_before(&self, config: &mut emgate::upstream::Config) {
+        config.url = self.before_em(config.url.clone());
+    }
+
+    /// Puts this server before an EM; where a gateway finds it then.
+    pub fn before_em(&self, em: url::Url) -> url::Url {
         self.inner
             .behind
-            .set(config.url.clone())
+            .set(em)
             .expect("one gateway for each scripted server");
-        config.url = format!("http://{}", self.address).parse().expect("a URL");
+        format!("http://{}", self.address).parse().expect("a URL")
     }
 
     /// Answers `request` (`GET /api/x?y=z`) from now on; `*` at its end matches anything.
