@@ -123,6 +123,8 @@ mod streams; // streams of events: what they send, where they begin and end, tic
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
 #[cfg(feature = "demo")]
+mod survey; // the catalogue against a server: what is found, what is never told, kills, schema files
+#[cfg(feature = "demo")]
 mod tenants; // callers who are confined to tenants: what they see, and that nothing shows them the rest
 mod transcode_decode; // XML to JSON: fixtures
 mod transcode_encode; // JSON to XML, and convert
