@@ -117,7 +117,7 @@ mod store_copy; // a store copied to a server by a process that is killed, and t
 mod store_faults; // real processes on a store that is full, read-only, or both in turn
 mod store_rows; // rows of the store that cannot be read
 #[cfg(feature = "demo")]
-mod store_start; // real processes: names of one file, unusable databases, slow starts
+mod store_start; // real processes: names of one file, unusable databases, slow starts, the version before
 #[cfg(feature = "demo")]
 mod streams; // streams of events: what they send, where they begin and end, tickets
 #[cfg(feature = "demo")]
