@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser console-load console-pictures helm systemd manual packages portable openapi openapi-check openapi-full sdk-check chat pictures guides reports reports-full prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams store-copy model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser console-load console-pictures helm systemd manual packages portable dist dist-short dist-check dist-reproducible openapi openapi-check openapi-full sdk-check chat pictures guides reports reports-full prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams store-copy model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -21,8 +21,8 @@ help: ## List the commands
 fmt: ## Format the code
 	cargo fmt
 
-test: ## Everything CI runs: lint, tests, chart, units of systemd, manual pages, OpenAPI document, generated clients and requests, chat messages, guides, alerts, identity provider, documentation page in a browser
-	@scripts/steps.sh lint unit helm systemd manual openapi-check sdk-check chat guides reports prometheus oidc api-fuzz-short browser
+test: ## Everything CI runs: lint, tests, chart, units of systemd, manual pages, list of parts, OpenAPI document, generated clients and requests, chat messages, guides, alerts, identity provider, documentation page in a browser
+	@scripts/steps.sh lint unit helm systemd manual dist-short openapi-check sdk-check chat guides reports prometheus oidc api-fuzz-short browser
 
 lint: ## Formatting, clippy without warnings, dependencies, Dockerfile, scripts
 	@scripts/steps.sh fmt-check clippy supply scripts-check
@@ -83,6 +83,18 @@ packages: $(BINARY) ## The .deb and the .rpm; the .deb lives in a fresh Debian 1
 
 portable: ## A release binary that runs with glibc 2.28 and newer (Debian 10, RHEL 8)
 	scripts/portable.sh
+
+dist: ## What is handed out, in dist/: program, packages, chart, list of parts, provenance, signed sums (MINISIGN_KEY=file)
+	scripts/dist.sh
+
+dist-short:
+	scripts/dist.sh --short
+
+dist-check: ## The same with a development build, and its checks: parts by cargo and by the program itself, signature, flipped bytes
+	scripts/dist.sh --check
+
+dist-reproducible: ## Two release builds in two folders are one, byte for byte (nightly; PROFILE=demo is faster)
+	scripts/dist.sh --reproducible
 
 openapi: ## Record the examples of the mirror and write openapi/emgate.v1.json anew
 	mkdir -p openapi
@@ -155,8 +167,8 @@ store-copy: ## A store of a million rows copied to a server by a process that is
 model: ## Every order of steps of the at-most-once protocol, in small and larger worlds
 	MODEL=large cargo test --locked --test model -- --nocapture
 
-prove: ## Every proof that takes longer than CI allows: chaos, streams, the model, fuzzing, generated requests, packages, benchmarks
-	@scripts/steps.sh chaos streams store-copy console-load model openapi-full fuzz api-fuzz reports-full prometheus-full packages bench
+prove: ## Every proof that takes longer than CI allows: chaos, streams, the model, fuzzing, generated requests, packages, what is handed out, benchmarks
+	@scripts/steps.sh chaos streams store-copy console-load model openapi-full fuzz api-fuzz reports-full prometheus-full packages dist-check bench
 
 demo: ## The main job on this machine: simulator, gateway, verified webhook
 	cargo demo --fast

@@ -235,6 +235,22 @@ cargo-fuzz() {
     cargo install --quiet --locked --root "$tools/cargo" cargo-fuzz@0.13.2 || fail "cargo could not install cargo-fuzz"
 }
 
+# cargo_tool NAME VERSION: a subcommand of cargo, below .tools/cargo. Built without optimisation: it runs for seconds.
+cargo_tool() {
+    [ "$(cat "$tools/cargo/.$1" 2>/dev/null)" = "$2" ] && return
+    say "installing $1 with cargo"
+    cargo install --quiet --locked --debug --force --root "$tools/cargo" "$1@$2" || fail "cargo could not install $1"
+    printf '%s' "$2" >"$tools/cargo/.$1"
+}
+
+# What lists the parts of a build, writes them into the binary, signs, and judges the list.
+dist() {
+    cargo_tool cargo-cyclonedx 0.5.9
+    cargo_tool cargo-auditable 0.7.7
+    have minisign || apt_install minisign
+    pip_venv dist-python 'cyclonedx-python-lib[json-validation]==11.12.0'
+}
+
 # With the pooler that the store refuses to work behind.
 postgres() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || apt_install postgresql
@@ -301,7 +317,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | console | reports | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | image | zigbuild | nginx) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | console | reports | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | dist | image | zigbuild | nginx) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

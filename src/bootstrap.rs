@@ -12,6 +12,7 @@ mod reload;
 mod service_manager;
 mod shares;
 pub mod store_copy;
+pub mod survey;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;

@@ -15,6 +15,7 @@ pub mod manual;
 pub mod report;
 pub mod serve;
 pub mod store;
+pub mod survey;
 pub mod token;
 
 use std::ops::ControlFlow;

@@ -119,18 +119,47 @@ where
     K: Into<OsString>,
     V: Into<OsString>,
 {
+    let (name, text) = text_of(file)?;
+    read(&name, &text, environment).whole()
+}
+
+/// Reads `[upstream]` of a file (if there is one) and of the environment, for a command that needs nothing else.
+///
+/// # Errors
+/// Unreadable files, syntax, and the faults of that section; those of others do not count.
+pub fn load_upstream<K, V>(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (K, V)>,
+) -> Result<upstream::config::Config, Error>
+where
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    let (name, text) = text_of(file)?;
+    let Found {
+        config, mut faults, ..
+    } = read(&name, &text, environment);
+    // What hinders the reading of a file is told by its name.
+    faults.retain(|fault| fault.key.starts_with("upstream") || config.is_none());
+    match config {
+        Some(config) if faults.is_empty() => Ok(config.upstream),
+        _ => Err(Error { faults }),
+    }
+}
+
+/// The name and the text of a file; nothing where there is none.
+fn text_of(file: Option<&Path>) -> Result<(String, String), Error> {
     let Some(file) = file else {
-        return parse("", environment);
+        return Ok(("the configuration file".to_owned(), String::new()));
     };
     let name = file.display().to_string();
+    let fault = |message: String| Error {
+        faults: vec![Fault::new(&name, None, message)],
+    };
     match std::fs::read(file).map(String::from_utf8) {
-        Ok(Ok(text)) => read(&name, &text, environment).0,
-        Ok(Err(_)) => Err(Error {
-            faults: vec![Fault::new(&name, None, "is not UTF-8 text")],
-        }),
-        Err(error) => Err(Error {
-            faults: vec![Fault::new(&name, None, format!("cannot be read: {error}"))],
-        }),
+        Ok(Ok(text)) => Ok((name, text)),
+        Ok(Err(_)) => Err(fault("is not UTF-8 text".to_owned())),
+        Err(error) => Err(fault(format!("cannot be read: {error}"))),
     }
 }
 
@@ -143,7 +172,7 @@ where
     K: Into<OsString>,
     V: Into<OsString>,
 {
-    read("the configuration file", text, environment).0
+    read("the configuration file", text, environment).whole()
 }
 
 /// The keys that reading this text asks for, list items as `[]`. For the test that compares the documented defaults
@@ -155,14 +184,28 @@ pub fn known_keys(text: &str) -> BTreeSet<String> {
         text,
         std::iter::empty::<(OsString, OsString)>(),
     )
-    .1
+    .known
 }
 
-fn read<K, V>(
-    name: &str,
-    text: &str,
-    environment: impl IntoIterator<Item = (K, V)>,
-) -> (Result<Config, Error>, BTreeSet<String>)
+/// What a reading came to.
+struct Found {
+    /// Not to be used while there are faults in what is used of it.
+    config: Option<Config>,
+    faults: Vec<Fault>,
+    known: BTreeSet<String>,
+}
+
+impl Found {
+    fn whole(self) -> Result<Config, Error> {
+        let Self { config, faults, .. } = self;
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(Error { faults }),
+        }
+    }
+}
+
+fn read<K, V>(name: &str, text: &str, environment: impl IntoIterator<Item = (K, V)>) -> Found
 where
     K: Into<OsString>,
     V: Into<OsString>,
@@ -172,7 +215,11 @@ where
         Ok(root) => root,
         Err(fault) => {
             // Without the file every key would seem missing, so only its syntax error is reported.
-            return (Err(Error { faults: vec![fault] }), BTreeSet::new());
+            return Found {
+                config: None,
+                faults: vec![fault],
+                known: BTreeSet::new(),
+            };
         }
     };
     let environment = environment
@@ -190,11 +237,11 @@ where
     let mut faults = report.faults.into_inner();
     faults.sort_by(|a, b| a.key.cmp(&b.key));
     faults.dedup();
-    let result = match config {
-        Some(config) if faults.is_empty() => Ok(config),
-        _ => Err(Error { faults }),
-    };
-    (result, report.known.into_inner())
+    Found {
+        config,
+        faults,
+        known: report.known.into_inner(),
+    }
 }
 
 /// Reads a duration as the configuration writes it, for command lines that take one.

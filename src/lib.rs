@@ -12,6 +12,7 @@
 //! | [`mirror`] | which operation of EM a request through the mirror means |
 //! | [`upstream`] | the only room that speaks to EM |
 //! | [`store`] | the only room that speaks SQL |
+//! | [`survey`] | reads a real EM once and tells what the catalogue does not know |
 //! | [`watcher`] | looks at EM, writes what changed |
 //! | [`webhooks`] | from event to signed request |
 //! | [`reports`] | from a recovery report to its page, its table and its proof |
@@ -39,6 +40,7 @@ pub mod runtime;
 #[cfg(feature = "demo")]
 pub mod sim;
 pub mod store;
+pub mod survey;
 pub mod telemetry;
 pub mod text;
 pub mod transcode;

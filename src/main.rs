@@ -66,6 +66,8 @@ enum Command {
     Report(cli::report::Args),
     /// Copy the store into another one
     Store(cli::store::Args),
+    /// Read a real Enterprise Manager once, and report where it differs from what this program knows of it
+    Survey(cli::survey::Args),
     /// Run the gateway until SIGTERM or SIGINT
     #[command(after_help = "Examples:
   emgate serve                              ./emgate.toml if present, else the environment alone
@@ -96,6 +98,7 @@ impl Command {
             | Self::Openapi
             | Self::Report(_)
             | Self::Store(_)
+            | Self::Survey(_)
             | Self::Token(_) => "error",
         }
     }
@@ -140,6 +143,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Openapi => cli::openapi(),
         Command::Report(args) => block_on(cli::report::run(&args))?,
         Command::Store(args) => block_on(cli::store::run(&args))?,
+        Command::Survey(args) => block_on(cli::survey::run(&args))?,
         Command::Serve(file) => block_on(cli::serve::run(file))?,
         Command::Token(args) => block_on(cli::token::run(&args))?,
     }

@@ -4,6 +4,8 @@
 //! transaction with the note, in the new store's `meta`, of how far it has come: a copy that was interrupted goes on behind
 //! its last commit. While that note is there the new store opens for no gateway ([`super::preconditions`]).
 
+mod table;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -11,8 +13,9 @@ use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _};
 
+use self::table::{Column, NOTE, ROWS, Table, Values};
 use super::config::Config;
 use super::engine::Engine;
 use super::keyring::Keyring;
@@ -22,17 +25,13 @@ use super::row::Columns as _;
 use super::{Error as StoreError, migrations, preconditions, with_timeout};
 use crate::clock::SharedClock;
 
-/// The note of an unfinished copy in `meta`.
-const NOTE: &str = "copy";
-
 /// What belongs to the processes that run on a store, and not to what they have stored.
 const OF_PROCESSES: &[&str] = &["replicas", "leases"];
 
 /// What is there before anything was stored: written by the tables' own steps, and replaced by a copy.
 const FROM_THE_START: &[&str] = &["meta", "audit_head"];
 
-/// A batch ends with either.
-const ROWS: usize = 1000;
+/// A batch ends with so many bytes, or with [`ROWS`] rows.
 const BYTES: usize = 8 << 20;
 
 /// Which of the two stores.
@@ -147,23 +146,6 @@ struct Opened {
     pool: AnyPool,
     _lock: Option<ProcessLock>,
 }
-
-/// A table's columns, by name, and those of its key in the key's order.
-#[derive(Debug, PartialEq, Eq)]
-struct Table {
-    name: &'static str,
-    columns: Vec<Column>,
-    key: Vec<usize>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Column {
-    name: String,
-    is_text: bool,
-}
-
-/// A row's values, in the order of its table's columns.
-type Values = Vec<Value>;
 
 /// Copies the store of one configuration into that of another, and compares them. Each has to be this process' alone: no
 /// gateway runs on them. The new one takes the old one's key where it names none. The file of that key.
@@ -534,108 +516,6 @@ async fn compare(source: &Opened, target: &Opened, table: &Table) -> Result<u64,
             new,
         })
     }
-}
-
-impl Table {
-    fn key_columns(&self) -> impl Iterator<Item = &Column> {
-        self.key.iter().filter_map(|index| self.columns.get(*index))
-    }
-
-    fn key_of(&self, row: &Values) -> Vec<Value> {
-        self.key
-            .iter()
-            .filter_map(|index| row.get(*index).cloned())
-            .collect()
-    }
-
-    /// The note of the copy is the new store's own.
-    fn is_the_note(&self, row: &Values) -> bool {
-        self.name == "meta" && self.key_of(row) == [Value::from(NOTE)]
-    }
-
-    fn not_the_note(&self) -> String {
-        match self.name {
-            "meta" => format!("key <> '{NOTE}'"),
-            _ => "1 = 1".to_owned(),
-        }
-    }
-
-    fn batch_sql(&self, behind: bool) -> String {
-        let names = joined(self.columns.iter(), "");
-        let key = joined(self.key_columns(), "");
-        let places: Vec<String> = (1..=self.key.len()).map(|number| format!("${number}")).collect();
-        let behind = if behind {
-            format!("where ({key}) > ({})", places.join(", "))
-        } else {
-            String::new()
-        };
-        format!(
-            "select {names} from {} {behind} order by {key} limit {ROWS}",
-            self.name
-        )
-    }
-
-    fn insert_sql(&self, engine: Engine) -> String {
-        let overriding = match engine {
-            Engine::Sqlite => "",
-            Engine::Postgres => "overriding system value",
-        };
-        format!(
-            "insert into {} ({}) {overriding} select {} from {}",
-            self.name,
-            joined(self.columns.iter(), ""),
-            joined(self.columns.iter(), "r."),
-            engine.table("$1", &shape(self.columns.iter()))
-        )
-    }
-
-    fn by_key_sql(&self, engine: Engine) -> String {
-        let same = self
-            .key_columns()
-            .map(|Column { name, .. }| format!("t.{name} = r.{name}"));
-        format!(
-            "select {} from {} cross join {} t where {}",
-            joined(self.columns.iter(), "t."),
-            engine.table("$1", &shape(self.key_columns())),
-            self.name,
-            same.collect::<Vec<_>>().join(" and ")
-        )
-    }
-
-    fn values(&self, row: &AnyRow) -> Result<Values, StoreError> {
-        let value = |(index, column): (usize, &Column)| {
-            let value = if column.is_text {
-                row.try_get::<Option<String>, _>(index)?.map(Value::from)
-            } else {
-                row.try_get::<Option<i64>, _>(index)?.map(Value::from)
-            };
-            Ok(value.unwrap_or(Value::Null))
-        };
-        let values: Result<Values, sqlx::Error> = (0..).zip(&self.columns).map(value).collect();
-        values.map_err(StoreError::from)
-    }
-
-    fn object(&self, row: &Values) -> Map<String, Value> {
-        let names = self.columns.iter().map(|column| column.name.clone());
-        names.zip(row.iter().cloned()).collect()
-    }
-
-    fn key_object(&self, row: &Values) -> Map<String, Value> {
-        let names = self.key_columns().map(|column| column.name.clone());
-        names.zip(self.key_of(row)).collect()
-    }
-}
-
-fn joined<'a>(columns: impl Iterator<Item = &'a Column>, prefix: &str) -> String {
-    let names = columns.map(|column| format!("{prefix}{}", column.name));
-    names.collect::<Vec<_>>().join(", ")
-}
-
-fn shape<'a>(columns: impl Iterator<Item = &'a Column>) -> Vec<(&'a str, &'static str)> {
-    let kind = |column: &Column| if column.is_text { "text" } else { "bigint" };
-    columns
-        .map(|column| (column.name.as_str(), kind(column)))
-        .collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, Connection as _, SqlSafeStr as _};
 
-use super::Error;
 use super::engine::Engine;
+use super::place::Place;
+use super::{Config, Error};
 
 /// Number, name and statements of one step.
 type Step = (i64, &'static str, &'static str);
@@ -56,8 +57,26 @@ pub(super) async fn migrate(pool: &AnyPool, engine: Engine) -> Result<(), Error>
     apply(pool, engine, MIGRATIONS).await
 }
 
+/// The version of this program's tables: the number of its last step.
+pub const VERSION: usize = MIGRATIONS.len();
+
+/// Brings a store's tables to where a program of that version has them, and refuses what that program would refuse. For
+/// tests of upgrades and of the way back, for which there are no older programs.
+///
+/// # Errors
+/// As [`super::Store::open`].
+pub async fn migrate_as_of(config: &Config, version: usize) -> Result<(), Error> {
+    sqlx::any::install_default_drivers();
+    let place = Place::find(&config.url)?;
+    let (pools, workers) = place.connect().await?;
+    let migrated = migrate_to(&pools.write, place.engine(), version).await;
+    for pool in [pools.write, pools.read, workers.write, workers.read] {
+        pool.close().await;
+    }
+    migrated
+}
+
 /// Brings the tables to where a program of that version has them.
-#[cfg(test)]
 pub(super) async fn migrate_to(pool: &AnyPool, engine: Engine, version: usize) -> Result<(), Error> {
     apply(pool, engine, MIGRATIONS.get(..version).unwrap_or(MIGRATIONS)).await
 }
@@ -101,7 +120,6 @@ mod tests {
     use crate::domain::webhook::exchange::Exchange;
     use crate::domain::webhook::receiver::ReceiverFacts;
     use crate::store::Store;
-    use crate::store::place::Place;
     use crate::store::seal::Sealer;
     use crate::store::testing::{temporary, temporary_config};
 

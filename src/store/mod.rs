@@ -24,7 +24,7 @@ pub mod idempotency;
 mod keyring;
 mod lock;
 pub mod logons;
-mod migrations;
+pub mod migrations;
 #[cfg(feature = "postgres")]
 pub mod notifications;
 mod notify;

@@ -34,6 +34,7 @@ mod utf16;
 mod words;
 mod xml;
 
+use std::borrow::Cow;
 use std::io::{BufRead, Write};
 
 use crate::catalogue::{Root, TypeId, catalogue};
@@ -42,7 +43,7 @@ pub use convert::{ConvertError, Converted, Options, Target, convert};
 pub use encode::Mode;
 pub use error::{DecodeError, EncodeError, FieldFault, FieldFaultKind};
 pub use rows::{DamagedRow, Rows};
-pub use scalar::{Moment, moment};
+pub use scalar::{Moment, is_value, moment};
 
 /// What EM's `/api` becomes in addresses, where nothing else is asked for.
 pub const MIRROR: &str = "/api/v1/em";
@@ -189,6 +190,17 @@ pub fn decode_rows(xml: &[u8], row: &str) -> Result<Rows, DecodeError> {
 #[must_use]
 pub fn repaired(xml: &[u8]) -> Option<String> {
     rows::repaired(xml)
+}
+
+/// The text of a document as decoding reads it: UTF-8 or UTF-16, without a byte order mark.
+///
+/// # Errors
+/// [`DecodeError::Encoding`].
+pub fn text_of(xml: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
+    match utf16::whole(xml)? {
+        Some(text) => Ok(Cow::Owned(text)),
+        None => slice::utf8(xml).map(Cow::Borrowed),
+    }
 }
 
 /// The same with EM's own addresses below `mirror`, whatever their root when there are no `roots`.

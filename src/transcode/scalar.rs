@@ -2,6 +2,20 @@
 //!
 //! Works on text only, never through floating point: a long integer keeps its digits and `1.10` its zero.
 
+use crate::catalogue::Scalar;
+
+/// Whether decoding reads a text without blanks around it as a value of that scalar. Scalars that are text in JSON take any.
+#[must_use]
+pub fn is_value(scalar: Scalar, text: &str) -> bool {
+    match scalar {
+        Scalar::Int | Scalar::Long => write_integer(text, &mut Vec::new()),
+        Scalar::Decimal => write_decimal(text, &mut Vec::new()),
+        Scalar::Boolean => boolean(text).is_some(),
+        Scalar::DateTime => date_time(text).is_some(),
+        Scalar::String | Scalar::Urn | Scalar::Uuid | Scalar::Url | Scalar::Time => true,
+    }
+}
+
 /// Blanks as XML knows them.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\n', '\r'])

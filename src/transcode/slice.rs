@@ -23,25 +23,23 @@ pub(super) struct Slice<'a> {
     open: Vec<&'a str>,
 }
 
+/// The text of a document in UTF-8; a byte order mark is not part of it.
+pub(super) fn utf8(xml: &[u8]) -> Result<&str, DecodeError> {
+    let xml = xml.strip_prefix(UTF8_MARK).unwrap_or(xml);
+    std::str::from_utf8(xml).map_err(|e| DecodeError::Encoding {
+        encoding: "UTF-8".to_owned(),
+        at: e.valid_up_to() as u64,
+    })
+}
+
 impl<'a> Slice<'a> {
-    /// A byte order mark is not part of the text.
     pub(super) fn new(xml: &'a [u8]) -> Result<Self, DecodeError> {
-        let xml = xml.strip_prefix(UTF8_MARK).unwrap_or(xml);
-        match std::str::from_utf8(xml) {
-            Ok(text) => Ok(Self {
-                text,
-                at: 0,
-                skip: false,
-                open: Vec::with_capacity(16),
-            }),
-            Err(e) => {
-                let at = e.valid_up_to() as u64;
-                Err(DecodeError::Encoding {
-                    encoding: "UTF-8".to_owned(),
-                    at,
-                })
-            }
-        }
+        Ok(Self {
+            text: utf8(xml)?,
+            at: 0,
+            skip: false,
+            open: Vec::with_capacity(16),
+        })
     }
 
     /// A start tag as EM writes them; none, and nothing consumed, if it is another.

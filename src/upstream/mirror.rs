@@ -132,7 +132,31 @@ impl std::fmt::Debug for Download {
     }
 }
 
+/// An answer of EM's as it came.
+#[derive(Debug)]
+pub struct AsSent {
+    /// Its `Content-Type`, where it is text.
+    pub content_type: Option<String>,
+    /// The bytes of the document.
+    pub body: Bytes,
+}
+
 impl EmClient {
+    /// EM's answer to a read of `target` (path and query below `/api/`) as it came, never out of the memory.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn as_sent(&self, target: &str) -> Result<AsSent, Error> {
+        let answer = self.fetch_answer(Class::Page, target).await?;
+        let content_type = answer.headers.get(CONTENT_TYPE);
+        Ok(AsSent {
+            content_type: content_type
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+            body: answer.body,
+        })
+    }
+
     /// The document at `target` (path and query below `/api/`), which may be the answer to the same read of a moment
     /// ago.
     ///

@@ -58,6 +58,8 @@ pub use self::commands::WriteResponse;
 pub use self::config::Config;
 pub use self::damage::Damaged;
 pub use self::error::{Error, Kind, SetupError, Whose};
+pub use self::mirror::AsSent;
+pub use self::paths::below_api;
 pub use self::sessions::Walked;
 pub use self::types::{
     AcceptedTask, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView,

@@ -26,7 +26,8 @@ pub(super) fn plan(kind: PlanKind, id: &EmId) -> String {
 }
 
 /// What is below `/api/` in an href of EM's, or below `/api/v1/em/` in one that the transcoder has rewritten.
-pub(super) fn below_api(href: &str) -> Option<String> {
+#[must_use]
+pub fn below_api(href: &str) -> Option<String> {
     let path = match href.split_once("://") {
         Some((_, rest)) => rest.split_once('/').map(|(_, path)| path)?,
         None => href.trim_start_matches('/'),

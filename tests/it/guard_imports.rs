@@ -29,6 +29,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("webhooks", "domain api_types store runtime clock telemetry"),
     ("mirror", "domain catalogue text"),
     ("reports", ""),
+    ("survey", "catalogue transcode upstream"),
     (
         "app",
         "domain api_types catalogue mirror transcode upstream store webhooks reports runtime clock telemetry text",
@@ -47,7 +48,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("sim", "clock catalogue text"),
     (
         "bootstrap",
-        "domain api_types catalogue transcode upstream store watcher webhooks app auth http config runtime clock telemetry",
+        "domain api_types catalogue transcode upstream survey store watcher webhooks app auth http config runtime clock telemetry",
     ),
     (
         "cli",
@@ -61,7 +62,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("jsonwebtoken", &["auth", "demo"]),
-    ("quick_xml", &["transcode", "sim"]),
+    ("quick_xml", &["transcode", "survey", "sim"]),
     ("axum", &["http", "bootstrap", "demo"]),
 ];
 

@@ -117,11 +117,13 @@ mod store_copy; // a store copied to a server by a process that is killed, and t
 mod store_faults; // real processes on a store that is full, read-only, or both in turn
 mod store_rows; // rows of the store that cannot be read
 #[cfg(feature = "demo")]
-mod store_start; // real processes: names of one file, unusable databases, slow starts
+mod store_start; // real processes: names of one file, unusable databases, slow starts, the version before
 #[cfg(feature = "demo")]
 mod streams; // streams of events: what they send, where they begin and end, tickets
 #[cfg(feature = "demo")]
 mod support; // what the others start: gateway, simulator, a client that checks every answer
+#[cfg(feature = "demo")]
+mod survey; // the catalogue against a server: what is found, what is never told, kills, schema files
 #[cfg(feature = "demo")]
 mod tenants; // callers who are confined to tenants: what they see, and that nothing shows them the rest
 #[cfg(feature = "demo")]

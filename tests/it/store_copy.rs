@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use emgate::clock::SystemClock;
 use emgate::store::{Config, Store};
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use crate::support::SECRET;
 use crate::support::postgres::{Database, database};
 use crate::support::process::command;
-use crate::waiting::output_of;
+use crate::waiting::{PATIENCE, output_within};
 
 /// How many events the old store has; `make store-copy` asks for more.
 fn rows() -> u64 {
@@ -74,22 +75,31 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn finished(copy: &mut std::process::Command) -> Output {
-    output_of(copy.spawn().expect("started"))
+    // A thousand rows are copied and compared in well under half a second, also beside other work.
+    let for_rows = Duration::from_millis(rows() / 2);
+    output_within(copy.spawn().expect("started"), PATIENCE + for_rows)
 }
 
 #[tokio::test]
 async fn a_copy_that_is_killed_in_the_middle_ends_with_every_row_the_same() {
     let count = rows();
     let (old, new) = (Old::with_events(count).await, database().await);
+    let begun = Instant::now();
     let mut first = old.copy_to(&new).spawn().expect("started");
     let lines = BufReader::new(first.stderr.take().expect("piped")).lines();
     let half = format!("events: {} rows copied", count / 2000 * 1000);
     let reached = lines.map_while(Result::ok).any(|line| line == half);
     assert!(reached, "the middle was never told");
+    println!("half of {count} rows copied: {:.1?}", begun.elapsed());
     first.kill().expect("killed");
     first.wait().expect("waited for");
 
+    let begun = Instant::now();
     let second = finished(&mut old.copy_to(&new));
+    println!(
+        "the second half of {count} rows copied, and all compared: {:.1?}",
+        begun.elapsed()
+    );
     let told = text(&second.stderr);
     assert!(second.status.success(), "{told}");
     assert!(told.starts_with("goes on in events, after "), "{told}");

@@ -1,7 +1,9 @@
 //! The only place in which tests let time pass: polling with a deadline, and doubles that are slow on purpose.
 
 use std::fmt::Debug;
+use std::io::Read;
 use std::process::{Child, Output};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to become true.
@@ -51,15 +53,39 @@ pub fn holds_blocking(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Waits for a child's end, and kills one that does not end.
-pub fn output_of(mut child: Child) -> Output {
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().expect("it can be asked").is_none() {
+pub fn output_of(child: Child) -> Output {
+    output_within(child, PATIENCE)
+}
+
+/// The same with another limit. What the child tells is read meanwhile: one that tells much would wait for that.
+pub fn output_within(mut child: Child, patience: Duration) -> Output {
+    let (stdout, stderr) = (told(child.stdout.take()), told(child.stderr.take()));
+    let deadline = Instant::now() + patience;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("it can be asked") {
+            break status;
+        }
         if Instant::now() > deadline {
             child.kill().expect("killed");
         }
         std::thread::sleep(PAUSE);
+    };
+    Output {
+        status,
+        stdout: stdout.join().expect("its output"),
+        stderr: stderr.join().expect("its errors"),
     }
-    child.wait_with_output().expect("its output")
+}
+
+/// Reads a pipe to its end, in a thread of its own.
+fn told(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut bytes).expect("the pipe can be read");
+        }
+        bytes
+    })
 }
 
 /// The pause of a double that is slow on purpose, for tests of slowness.

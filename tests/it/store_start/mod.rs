@@ -1,8 +1,9 @@
-//! Real processes at the start of their store: names that lead to one file, unusable databases, slow starts.
+//! Real processes at the start of their store: names that lead to one file, unusable databases, slow starts, the version before.
 
 mod names;
 mod preconditions;
 mod startup;
+mod upgrade;
 
 use std::path::Path;
 use std::process::Stdio;
