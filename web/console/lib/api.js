@@ -100,7 +100,7 @@ let tries = 500;
 
 /** @param {any} data the answer of /console/session */
 function enter(data) {
-  who.set({ state: "in", subject: data.subject, tenant: data.tenant, scopes: data.scopes, expiresAt: data.expiresAt });
+  who.set({ state: "in", problem: undefined, subject: data.subject, tenant: data.tenant, scopes: data.scopes, expiresAt: data.expiresAt });
   signedOut.set(false);
   tries = 500;
   clearTimeout(expiry);

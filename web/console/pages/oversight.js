@@ -149,6 +149,12 @@ const settings = (value, path = "") =>
     ? Object.entries(value).flatMap(([name, member]) => settings(member, path ? `${path}.${name}` : name))
     : [[path, JSON.stringify(value)]];
 
+/** Whether requests are sent to Enterprise Manager. @param {SystemView["em"]} em */
+const breaker = ({ breaker, retryAt }) =>
+  breaker === "open" ? html`<${State} word="failed" label="open" /> <span class="quiet">next request <${Ago} at=${retryAt} none="soon" /></span>`
+  : breaker === "halfOpen" ? html`<${State} word="warning" label="half open" /> <span class="quiet">the next request decides</span>`
+  : html`<${State} word="ok" label="closed" />`;
+
 export function System() {
   const { system, silent } = useHealth();
   const me = useCell(who);
@@ -199,6 +205,8 @@ export function System() {
         <${Facts} of=${[
           ["Answers", html`<${State} word=${system.em.reachable ? "ok" : "failed"} label=${system.em.reachable ? "yes" : "no"} /> <span class="quiet"><${Ago} at=${system.em.since} none="" /></span>`],
           ["Credentials", html`<${State} word=${system.em.refusedSince ? "failed" : "ok"} label=${system.em.refusedSince ? "refused" : "accepted"} />`],
+          ["REST API", system.em.apiVersion?.replace("_", ".")],
+          ["Circuit breaker", breaker(system.em)],
           ["Last complete look", html`<${Ago} at=${system.em.lastCompleteLookAt} />`],
           ["Clocks", clocks(system.em.clockAheadMs ?? 0)],
         ]} />
