@@ -7,6 +7,7 @@
 
 mod client;
 mod exhibit;
+mod past;
 mod receiver;
 mod screen;
 mod stage;
@@ -83,7 +84,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let stage = Stage::build(&options).await?;
     let mut screen = Screen::new();
     let shown = tokio::select! {
-        shown = show(&options, &stage, &mut screen) => shown,
+        shown = play(&options, &stage, &mut screen) => shown,
         _ = interrupt.recv() => Err(Failure::new("interrupted before the demo ended")),
         _ = terminate.recv() => Err(Failure::new("stopped before the demo ended")),
     };
@@ -110,6 +111,15 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     };
     stage.strike().await;
     outcome
+}
+
+/// The past, where somebody is there to look at it, and then what the demo is about.
+async fn play(options: &Options, stage: &Stage, screen: &mut Screen) -> Result<(), Failure> {
+    if options.keep {
+        screen.past_begins();
+        screen.past(past::make(options, stage).await?);
+    }
+    show(options, stage, screen).await
 }
 
 /// The play itself.

@@ -1,7 +1,7 @@
 // The console of emgate: finds the page of an address and draws it inside the shell. The board is part of what is loaded first;
 // the other pages come together when one of them is opened, or when there is time.
 
-import { recognise, who } from "./lib/api.js";
+import { recognise, wasIn, who } from "./lib/api.js";
 import { html, render, useCell, useEffect, useState } from "./lib/base.js";
 import { route } from "./lib/route.js";
 import { Board } from "./pages/board.js";
@@ -50,7 +50,7 @@ function PageOf({ parts, name }) {
 function App() {
   const { parts, query } = useCell(route);
   const me = useCell(who);
-  const [known, setKnown] = useState(false);
+  const [known, setKnown] = useState(wasIn);
   const name = parts.length > 1 ? `${parts[0]}/` : (parts[0] ?? "");
   useEffect(() => document.documentElement.classList.toggle("wall", query.get("wall") === "1"), [query.get("wall")]);
   useEffect(() => {

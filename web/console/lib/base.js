@@ -164,6 +164,9 @@ export function moment(at, today) {
   return when.toDateString() === new Date(today).toDateString() ? time : `${day.format(when)} ${time}`;
 }
 
+/** The local day. @param {string} at */
+export const dayOf = (at) => day.format(new Date(at));
+
 /** @param {number} count @param {string} one @param {string} [many] */
 export const counted = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 

@@ -132,7 +132,8 @@ export function Timeline({ session, machines, rtoSeconds }) {
   const at = (/** @type {number} */ ms) => `${Math.min(100, Math.max(0, (ms / whole) * 100)).toFixed(2)}%`;
   const step = STEPS.find((seconds) => (whole / 1000 / seconds) <= MARKS) ?? 86400;
   const crowds = (/** @type {number} */ second) => rto !== null && Math.abs(second * 1000 - rto) < whole / 8;
-  const marks = Array.from({ length: Math.floor(whole / 1000 / step) + 1 }, (_, index) => index * step).filter((second) => !crowds(second));
+  // A mark at the right edge has no room for its words.
+  const marks = Array.from({ length: Math.floor((whole * 0.94) / 1000 / step) + 1 }, (_, index) => index * step).filter((second) => !crowds(second));
   const height = machines.length * ROW;
   return html`<div class="timeline">
     <ol class="names">${machines.map(({ name }) => html`<li title=${name}>${name}</li>`)}</ol>
