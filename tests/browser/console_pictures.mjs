@@ -72,6 +72,7 @@ async function take(world, pictures, { whole = Boolean(folder), before = async (
     });
     if (path !== null) await page.locator("[data-fresh=live]").waitFor();
     await page.locator(".loading").first().waitFor({ state: "detached" });
+    await page.getByText("Asking the gateway how it is").waitFor({ state: "detached" });
     if (open) await page.getByRole("button", { name: open }).click().then(() => page.getByText("asking…").first().waitFor({ state: "detached" }));
     await before(page);
     writeFileSync(join(target, `console-${name}.png`), palette(await page.screenshot({ fullPage: whole && !open })));
@@ -100,7 +101,7 @@ async function extremes() {
 let world;
 try {
   world = await makeWorld(binary, { history: 40 });
-  const scene = await busyEvening(world, { seconds: 8_000 });
+  const scene = await busyEvening(world, { seconds: 5_000 });
   await until("machines that work", async () => (await api(world, `/api/v1/operations/${scene.running.id}`)).session.virtualMachines.filter(({ state }) => state === "working").length > 1);
   await take(world, folder ? every(scene) : shown(scene));
   if (folder) await extremes();
