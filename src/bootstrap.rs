@@ -300,8 +300,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error`]: a part that cannot be started. An unreachable EM is no error.
-    pub async fn start(config: Config) -> Result<Self, Error> {
-        Self::start_at(config, SystemClock::shared()).await
+    pub fn start(config: Config) -> impl Future<Output = Result<Self, Error>> {
+        Self::start_at(config, SystemClock::shared())
     }
 
     /// The same on a clock of the caller's.
@@ -309,7 +309,8 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::start`].
     pub async fn start_at(config: Config, clock: SharedClock) -> Result<Self, Error> {
-        Starting::listen(config, clock).await?.finish().await
+        let starting = Starting::listen(config, clock).await?;
+        Box::pin(starting.finish()).await
     }
 
     /// The address that it listens on.

@@ -5,6 +5,7 @@
 //! signed webhook. The demo talks to the gateway over HTTP only, as any client would, and its receiver checks
 //! the signature with code of its own: success means that an independent implementation agrees.
 
+mod calendar;
 mod client;
 mod exhibit;
 mod past;

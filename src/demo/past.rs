@@ -1,25 +1,22 @@
 //! A year of tests before the demo that stays up, so that programme, trends and reports have something to show.
 //!
-//! The gateway and the simulator share a clock that begins a year ago. Each month the plans are tested through the API, by a
+//! The gateway and the simulator share a clock that begins almost a year ago. Each month the plans are tested through the API, by a
 //! caller like any other, and the reports are those that the gateway makes; then the clock shows the machine's time.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use parking_lot::Mutex;
 use serde_json::json;
 
+use super::calendar::PAST;
 use super::client::{Client, Plan};
 use super::exhibit::{control, ended, outcome};
 use super::stage::Stage;
 use super::{Options, PLAN};
 use crate::cli::Failure;
-use crate::clock::{Clock, SystemClock};
 
-/// Months of tests, and how long ago the last were.
+/// Months of tests.
 const MONTHS: u32 = 12;
 const MONTH: Duration = Duration::from_hours(30 * 24);
-const LAST: Duration = Duration::from_hours(9 * 24);
 /// The longest that the clock goes ahead at once: what is longer is no absence, for the gateway, but a wrong clock.
 const LEAP: Duration = Duration::from_hours(6 * 24);
 /// The steps in which it goes on after that, and how many of them the gateway wants to believe it.
@@ -29,37 +26,6 @@ const STEPS: u32 = 3;
 const RTO: u32 = 120;
 /// The longest test takes less.
 const ROUND: Duration = Duration::from_mins(4);
-
-/// The machine's clock, behind by what is left of the past.
-pub struct Calendar(Mutex<Duration>);
-
-impl Calendar {
-    /// A year ago, or now.
-    pub fn new(has_past: bool) -> Self {
-        let behind = if has_past {
-            LAST + MONTH * (MONTHS - 1)
-        } else {
-            Duration::ZERO
-        };
-        Self(Mutex::new(behind))
-    }
-
-    fn advance(&self, by: Duration) {
-        let mut behind = self.0.lock();
-        *behind = behind.saturating_sub(by);
-    }
-
-    fn behind(&self) -> Duration {
-        *self.0.lock()
-    }
-}
-
-impl Clock for Calendar {
-    fn now(&self) -> Timestamp {
-        let now = SystemClock.now();
-        now.checked_sub(self.behind()).unwrap_or(now)
-    }
-}
 
 /// How often a plan is tested.
 struct Programme {
@@ -96,8 +62,13 @@ pub async fn make(options: &Options, stage: &Stage) -> Result<usize, Failure> {
     }
     for month in 0..MONTHS {
         tests += round(options, stage, &plans, month).await?;
-        let next = (MONTHS - 1).checked_sub(month + 1);
-        pass(stage, next.map_or(Duration::ZERO, |left| LAST + MONTH * left)).await?;
+        let is_last = month + 1 == MONTHS;
+        let until = if is_last {
+            Duration::ZERO
+        } else {
+            PAST.saturating_sub(MONTH * (month + 1))
+        };
+        pass(stage, until).await?;
     }
     control(stage, "points", &json!({})).await?;
     for plan in &plans {
@@ -163,20 +134,5 @@ async fn pass(stage: &Stage, until: Duration) -> Result<(), Failure> {
         if stage.calendar.behind() <= until {
             return Ok(());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_calendar_ends_at_the_machines_time() {
-        let calendar = Calendar::new(true);
-        let begun = calendar.now();
-        assert!(SystemClock.now().duration_since(begun).as_hours() > 330 * 24);
-        calendar.advance(MONTH * 14);
-        assert_eq!(calendar.behind(), Duration::ZERO);
-        assert_eq!(Calendar::new(false).behind(), Duration::ZERO);
     }
 }

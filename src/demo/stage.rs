@@ -15,8 +15,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::calendar::{Calendar, PAST};
 use super::client::Client;
-use super::past::Calendar;
 use super::receiver::{self, Inbox};
 use super::{Options, because};
 use crate::bootstrap::Gateway;
@@ -58,7 +58,8 @@ impl Stage {
     /// Starts the simulator, the receiver and the gateway, in this order.
     pub async fn build(options: &Options) -> Result<Self, Failure> {
         let folder = Folder::create()?;
-        let calendar = Arc::new(Calendar::new(options.keep));
+        let past = if options.keep { PAST } else { Duration::ZERO };
+        let calendar = Arc::new(Calendar::behind_by(past));
         let em = sim::Options {
             speed: options.speed(),
             vms: 4,

@@ -27,7 +27,7 @@ const PAGES = {
 const others = () => import("./pages.js");
 
 function NotFound() {
-  return html`<${Heading} title="Not found">There is no such page<//><p>The address may be of another version. The board shows what runs now.</p>`;
+  return html`<${Heading} title="Not found">There is no such page<//><p>The address may be of another version.</p>`;
 }
 
 function NotLoaded() {

@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use flate2::Compression;
 
 use super::bundle;
 use super::files::{FILES, INDEX, media_type};
@@ -71,7 +72,9 @@ impl Served {
         fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
         let body = if takes_gzip(headers) {
             fields.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            self.gzip.get_or_init(|| gzipped(&self.plain)).clone()
+            self.gzip
+                .get_or_init(|| gzipped(&self.plain, Compression::best()))
+                .clone()
         } else {
             self.plain.clone()
         };

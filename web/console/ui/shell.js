@@ -133,10 +133,10 @@ const REASONS = {
   "tls-required": "This address has no TLS, and the browser would keep no login here.",
   state: "The login was begun elsewhere, took too long, or was used before. Begin again.",
   denied: "The identity provider did not let you in.",
-  provider: "The identity provider does not answer as it should. The gateway's log has the cause.",
-  code: "The identity provider did not take back its own code. Begin again.",
-  token: "What the identity provider gave is not meant for this login. The gateway's log has the cause.",
-  refused: "The identity provider knows you, and the gateway does not accept you. Its log has the cause.",
+  provider: "The identity provider does not answer as it should.",
+  code: "The identity provider did not take back its own code.",
+  token: "What the identity provider gave is not meant for this login.",
+  refused: "The gateway does not accept you.",
 };
 
 /** The view to come back to, as the gateway takes it: below its own root, without what a failed login left there. */
@@ -149,7 +149,7 @@ function view() {
 /** @param {{again: boolean}} props `again`: somebody was logged in before */
 export function Login({ again }) {
   const { query } = useCell(route);
-  const failed = query.get("login") === "failed" && (REASONS[query.get("reason") ?? ""] ?? "The login failed.");
+  const failed = query.get("login") === "failed" && `${REASONS[query.get("reason") ?? ""] ?? "The login failed."} The gateway's log has more.`;
   const [token, setToken] = useState("");
   const [options, setOptions] = useState(/** @type {LoginOptions | null} */ (null));
   const { run, busy, problem } = useSend(async () => {
