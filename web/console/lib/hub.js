@@ -56,11 +56,6 @@ export class Hub {
     if (seen && resting && this.leads && this.position !== null) this.read();
   }
 
-  /** Another hub has read as far as that. @param {string} position */
-  follow(position) {
-    this.position = position;
-  }
-
   /** From now on this hub reads, for all who say that they are there. */
   lead() {
     this.leads = true;

@@ -93,7 +93,7 @@ function connectByLock() {
   hub.leads = false;
   channel.onmessage = ({ data }) => {
     if (data.toHub) return hub.take(data.toHub);
-    if (data.kind === "events") hub.follow(data.events.at(-1).id);
+    if (data.kind === "events") hub.position = data.events.at(-1).id;
     take(data);
   };
   navigator.locks.request("emgate-console-stream", () => {

@@ -4,7 +4,7 @@ import { ask, asProblem, may, newKey, Problem } from "../lib/api.js";
 import { axis, counted, duration, html, to, useCell, useEffect, useMemo, useState } from "../lib/base.js";
 import { useLoad } from "../lib/live.js";
 import { go, route } from "../lib/route.js";
-import { Act, Ago, At, Day, Dialog, Elapsed, Facts, Filter, Kind, Pager, Search, Section, Shown, spoken, State, Table, Trouble, useSend } from "../ui/parts.js";
+import { Act, Ago, At, Day, Dialog, Elapsed, Facts, Filter, Kind, Pager, Search, Section, Shown, State, Table, Trouble, useSend } from "../ui/parts.js";
 import { Heading } from "../ui/shell.js";
 
 /** @param {Plan} plan */
@@ -66,7 +66,7 @@ function Strip({ tests, rtoSeconds }) {
   const longest = Math.max(...tests.map(({ ms }) => ms ?? 0), rto, 1);
   const high = (/** @type {number} */ ms) => Math.max(3, (ms / longest) * 44);
   return html`<ol class="strip">${tests.map(({ to: page, at, word, ms }) => html`<li>
-    <a href=${page} title=${`${spoken(word)}, ${ms === null ? "not recovered" : duration(ms)}, ${at}`}>
+    <a href=${page}>
       <svg aria-hidden="true" width="100%" height="48"><rect class=${toneOf(word)} x="15%" width="70%" y=${46 - high(ms ?? 0)} height=${high(ms ?? 0)} rx="2" />
         ${rto > 0 && html`<line class="rto" x1="0" x2="100%" y1=${46 - high(rto)} y2=${46 - high(rto)} />`}</svg>
       <${State} word=${word} /> <span class="fine">${ms === null ? "–" : duration(ms)}</span> <span class="fine"><${Day} at=${at} /></span></a></li>`)}</ol>`;

@@ -129,8 +129,6 @@ export function Fresh() {
 
 /** Why nobody came back logged in, by the gateway's word for it. @type {Record<string, string>} */
 const REASONS = {
-  unconfigured: "No identity provider is configured.",
-  "tls-required": "This address has no TLS, and the browser would keep no login here.",
   state: "The login was begun elsewhere, took too long, or was used before. Begin again.",
   denied: "The identity provider did not let you in.",
   provider: "The identity provider does not answer as it should.",
