@@ -54,12 +54,14 @@ $(BINARY): FORCE
 FORCE:
 
 browser: $(BINARY) ## The documentation page, a stream of events and the console in a real browser
-	scripts/tools.sh browser console
+	scripts/tools.sh browser console oidc
 	scripts/console.sh
 	node tests/browser/docs.mjs $(BINARY)
 	node tests/browser/streams.mjs $(BINARY)
 	node tests/browser/console.mjs $(BINARY)
+	node tests/browser/console_sessions.mjs $(BINARY)
 	node tests/browser/console_access.mjs $(BINARY)
+	RUNNING=200 EVENTS=5000 node tests/browser/console_load.mjs $(BINARY)
 
 console-load: $(BINARY) ## The console under load: 2,000 running failovers, a slow line and machine, 100,000 events
 	scripts/tools.sh browser

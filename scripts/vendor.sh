@@ -4,7 +4,8 @@
 #   scripts/vendor.sh           fetches and writes
 #   scripts/vendor.sh --check   compares what is there with its sums; asks nobody
 #
-# The files are as published but for one import: hooks.js names preact by its file.
+# The files are as published but for two things: hooks.js names preact by its file, and imports and exports are lines of their
+# own, as the bundles of the gateway want them (src/http/console/bundle.rs).
 set -euo pipefail
 cd "$(dirname "$0")/../web/console/vendor"
 
@@ -26,7 +27,7 @@ pack() { # PACKAGE VERSION: its files, to $work/PACKAGE/package
 pack preact "$preact"
 pack htm "$htm"
 
-plain() { grep -v '^//# sourceMappingURL=' "$1" | sed 's|//# sourceMappingURL=.*$||'; }
+plain() { sed -E 's|//# sourceMappingURL=.*$||; s|^(import[^;]*;)(.)|\1\n\2|; s|(.)(export ?\{[^}]*\};?)$|\1\n\2|; s|(.)(export default )|\1\n\2|' "$1" | sed '/^$/d'; }
 plain "$work/preact/package/dist/preact.mjs" >preact.js
 plain "$work/preact/package/hooks/dist/hooks.mjs" | sed -E 's/from ?"preact"/from"\.\/preact.js"/' >hooks.js
 plain "$work/htm/package/dist/htm.module.js" >htm.js

@@ -124,7 +124,7 @@ impl Starting {
         clippy::disallowed_methods,
         reason = "the server's task is held, and ended by stop"
     )]
-    async fn listen(config: Config) -> Result<Self, Error> {
+    async fn listen(config: Config, clock: SharedClock) -> Result<Self, Error> {
         install_tls_provider();
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
@@ -136,7 +136,6 @@ impl Starting {
             Some(files) => Some(http::Certificate::load(files).await?),
             None => None,
         };
-        let clock: SharedClock = SystemClock::shared();
         let startup = http::Startup::new(&config.server, clock.clone());
         let stop_serving = CancellationToken::new();
         let (settings, stop) = (config.server.clone(), stop_serving.clone());
@@ -327,8 +326,17 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error`]: a part that cannot be started. An unreachable EM is no error.
-    pub async fn start(config: Config) -> Result<Self, Error> {
-        Starting::listen(config).await?.finish().await
+    pub fn start(config: Config) -> impl Future<Output = Result<Self, Error>> {
+        Self::start_at(config, SystemClock::shared())
+    }
+
+    /// The same on a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`Gateway::start`].
+    pub async fn start_at(config: Config, clock: SharedClock) -> Result<Self, Error> {
+        let starting = Starting::listen(config, clock).await?;
+        Box::pin(starting.finish()).await
     }
 
     /// The address that it listens on.
@@ -394,7 +402,7 @@ pub async fn serve(config: Config, manager: ServiceManager) -> Result<(), Error>
 
 async fn serve_watched(config: Config, manager: &ServiceManager) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
-    let starting = Starting::listen(config).await?;
+    let starting = Starting::listen(config, SystemClock::shared()).await?;
     manager
         .status("opens the store; migrations may take some time")
         .await;

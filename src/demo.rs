@@ -5,8 +5,10 @@
 //! signed webhook. The demo talks to the gateway over HTTP only, as any client would, and its receiver checks
 //! the signature with code of its own: success means that an independent implementation agrees.
 
+mod calendar;
 mod client;
 mod exhibit;
+mod past;
 mod receiver;
 mod screen;
 mod stage;
@@ -83,7 +85,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let stage = Stage::build(&options).await?;
     let mut screen = Screen::new();
     let shown = tokio::select! {
-        shown = show(&options, &stage, &mut screen) => shown,
+        shown = play(&options, &stage, &mut screen) => shown,
         _ = interrupt.recv() => Err(Failure::new("interrupted before the demo ended")),
         _ = terminate.recv() => Err(Failure::new("stopped before the demo ended")),
     };
@@ -110,6 +112,15 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     };
     stage.strike().await;
     outcome
+}
+
+/// The past, where somebody is there to look at it, and then what the demo is about.
+async fn play(options: &Options, stage: &Stage, screen: &mut Screen) -> Result<(), Failure> {
+    if options.keep {
+        screen.past_begins();
+        screen.past(past::make(options, stage).await?);
+    }
+    show(options, stage, screen).await
 }
 
 /// The play itself.

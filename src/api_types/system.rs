@@ -53,6 +53,16 @@ pub struct SystemEm {
     /// Since when that is so, if known.
     #[schema(required)]
     pub since: Option<Moment>,
+    /// The version of its REST API that was agreed on; null before the first logon.
+    #[schema(required, example = "v1_7")]
+    pub api_version: Option<&'static str>,
+    /// Whether requests are sent to it: `closed` (they are), `open` (it does not answer at all, and none is sent before
+    /// `retryAt`), `halfOpen` (the next one decides).
+    #[schema(example = "closed")]
+    pub breaker: &'static str,
+    /// When the next request may be sent to it, while the breaker is open; else null.
+    #[schema(required)]
+    pub retry_at: Option<Moment>,
     /// Since when it refuses the credentials of an account; null while it does not.
     #[schema(required)]
     pub refused_since: Option<Moment>,

@@ -13,7 +13,7 @@ use super::tickets::{LENGTH, digest, random_text};
 use super::{App, Error, OpContext};
 use crate::clock::later;
 use crate::domain::audit::AuditAction;
-use crate::store::console::{NewConsoleLogin, NewConsoleSession};
+use crate::store::console::{LOGINS, NewRow, SESSIONS};
 
 /// The path that rows of the audit log name.
 const PATH: &str = "/console/session";
@@ -70,15 +70,15 @@ impl App {
         };
         let mut tx = self.store.begin().await?;
         if let Some(ConsoleKey(before)) = before {
-            tx.end_console_session(before).await?;
+            tx.end_console_row(SESSIONS, before).await?;
         }
-        let new = NewConsoleSession {
+        let new = NewRow {
             hash: &digest(held.expose_secret()),
-            owner: &owner,
-            token,
+            whose: &owner,
+            secret: token,
             expires_at: caller.expires_at,
         };
-        tx.add_console_session(&new, MOST).await?;
+        tx.add_console_row(SESSIONS, &new, MOST).await?;
         tx.audit(
             context,
             AuditAction::ConsoleLogin,
@@ -94,7 +94,7 @@ impl App {
     /// [`Error::Store`].
     pub async fn end_console_session(&self, context: &OpContext, key: &ConsoleKey) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
-        if tx.end_console_session(&key.0).await? {
+        if tx.end_console_row(SESSIONS, &key.0).await? {
             tx.audit(context, AuditAction::ConsoleLogout, Told::of(PATH.to_owned()));
             tx.commit().await?;
         }
@@ -106,7 +106,8 @@ impl App {
     /// # Errors
     /// [`Error::Store`].
     pub async fn console_token(&self, key: &ConsoleKey) -> Result<Option<SecretString>, Error> {
-        Ok(self.store.console_token(&key.0, self.now()).await?)
+        let now = self.now();
+        Ok(self.store.console_secret(SESSIONS, &key.0, now).await?)
     }
 
     /// Begins a login at an identity provider, which is ended with `secrets`.
@@ -120,13 +121,13 @@ impl App {
             browser: random_text(clock),
         };
         let mut tx = self.store.begin().await?;
-        let kept = NewConsoleLogin {
+        let kept = NewRow {
             hash: &digest(new.state.expose_secret()),
-            browser: &digest(new.browser.expose_secret()),
-            secrets,
+            whose: &digest(new.browser.expose_secret()),
+            secret: secrets,
             expires_at: later(self.now(), LOGIN_LASTS),
         };
-        tx.add_console_login(&kept, MOST_LOGINS).await?;
+        tx.add_console_row(LOGINS, &kept, MOST_LOGINS).await?;
         tx.commit().await?;
         Ok(new)
     }
@@ -145,7 +146,7 @@ impl App {
         }
         let mut tx = self.store.begin().await?;
         let taken = tx
-            .take_console_login(&digest(state), &digest(browser), self.now())
+            .take_console_row(LOGINS, &digest(state), &digest(browser), self.now())
             .await?;
         tx.commit().await?;
         Ok(taken)

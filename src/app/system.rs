@@ -13,6 +13,7 @@ use crate::api_types::system::{
 };
 use crate::domain::access::{Caller, Scope};
 use crate::domain::webhook::DeliveryState;
+use crate::upstream::Circuit;
 
 /// What the gateway knows of itself from its start on.
 #[derive(Debug, Clone)]
@@ -54,9 +55,17 @@ impl App {
 
     async fn em_now(&self) -> Result<SystemEm, Error> {
         let (health, observed) = (self.em.health(), self.store.observed().await?);
+        let (breaker, retry_at) = match health.circuit {
+            Circuit::Closed => ("closed", None),
+            Circuit::Open(until) => ("open", Some(Moment(until))),
+            Circuit::HalfOpen => ("halfOpen", None),
+        };
         Ok(SystemEm {
             reachable: health.up,
             since: health.since.map(Moment),
+            api_version: self.em.api_version(),
+            breaker,
+            retry_at,
             refused_since: self.em.refused_since().map(Moment),
             clock_ahead_ms: self
                 .em

@@ -132,6 +132,19 @@ impl Client {
             .await
     }
 
+    /// Sets what is wanted of a plan: its recovery time, and the days between two tests.
+    pub async fn set_objectives(&self, id: &str, rto_seconds: u32, every_days: u32) -> Result<(), Failure> {
+        let path = format!("/cloud-failover-plans/{id}/objectives");
+        let body = json!({
+            "rtoSeconds": rto_seconds,
+            "rpoSeconds": 172_800,
+            "testEveryDays": every_days,
+            "owner": "dr-team",
+        });
+        let (_, _): (_, Value) = self.call(Method::PUT, &path, Some(body)).await?;
+        Ok(())
+    }
+
     /// All cloud failover plans, in the order of their names.
     pub async fn plans(&self) -> Result<Vec<Plan>, Failure> {
         let path = "/cloud-failover-plans?pageSize=100&sortAsc=name";

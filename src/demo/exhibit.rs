@@ -63,25 +63,31 @@ pub async fn fill(options: &Options, stage: &Stage) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn ended(client: &Client, operation: &str) -> Result<(), Failure> {
+/// Waits until an operation has ended.
+pub async fn ended(client: &Client, operation: &str) -> Result<(), Failure> {
     let deadline = Instant::now() + PATIENCE;
     while client.operation(operation).await?.state != "finished" {
         if Instant::now() >= deadline {
             return Err(Failure::new("a failover of the exhibition did not end"));
         }
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(40)).await;
     }
     Ok(())
 }
 
 /// Tells the simulator how failovers of a plan are to be from now on.
-async fn outcome(stage: &Stage, wish: Value) -> Result<(), Failure> {
+pub async fn outcome(stage: &Stage, wish: Value) -> Result<(), Failure> {
+    control(stage, "outcomes", &wish).await
+}
+
+/// An order to the simulator.
+pub async fn control(stage: &Stage, path: &str, wish: &Value) -> Result<(), Failure> {
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
     let http = http.map_err(because("cannot make an HTTP client"))?;
-    let url = format!("{}/_sim/outcomes", stage.simulator_url);
+    let url = format!("{}/_sim/{path}", stage.simulator_url);
     let sent = http.post(url).body(wish.to_string()).send().await;
     let answer = sent.and_then(reqwest::Response::error_for_status);
     answer
         .map(drop)
-        .map_err(because("the simulator refused an outcome"))
+        .map_err(because("the simulator refused an order"))
 }

@@ -78,6 +78,17 @@ impl Screen {
         self.line("");
     }
 
+    /// The past is made.
+    pub fn past_begins(&self) {
+        self.step("A year of monthly tests, with the clock turned back");
+    }
+
+    /// It is done.
+    pub fn past(&self, tests: usize) {
+        self.line(&format!("  {tests} tests, each with its recovery report"));
+        self.line("");
+    }
+
     /// The registered receiver.
     pub fn endpoint(&self, status: StatusCode, endpoint: &Endpoint) {
         self.step("POST /api/v1/webhook-endpoints");

@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::calendar::{Calendar, PAST};
 use super::client::Client;
 use super::receiver::{self, Inbox};
 use super::{Options, because};
@@ -43,6 +45,7 @@ pub struct Stage {
     pub simulator_url: String,
     pub hook_url: String,
     pub token: String,
+    pub calendar: Arc<Calendar>,
     gateway: Gateway,
     simulator: sim::Running,
     tracker: TaskTracker,
@@ -55,14 +58,19 @@ impl Stage {
     /// Starts the simulator, the receiver and the gateway, in this order.
     pub async fn build(options: &Options) -> Result<Self, Failure> {
         let folder = Folder::create()?;
-        let simulator = Simulator::start(sim::Options {
+        let past = if options.keep { PAST } else { Duration::ZERO };
+        let calendar = Arc::new(Calendar::behind_by(past));
+        let em = sim::Options {
             speed: options.speed(),
             vms: 4,
             plans: if options.keep { 8 } else { 3 },
+            // No logon session expires while the clock goes through a year.
+            idle: if options.keep { 1e9 } else { 900.0 },
             ..sim::Options::on_any_port()
-        })
-        .await
-        .map_err(because("the simulator did not start"))?;
+        };
+        let simulator = Simulator::start_at(em, calendar.clone())
+            .await
+            .map_err(because("the simulator did not start"))?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .map_err(because("the receiver did not start"))?;
@@ -78,7 +86,7 @@ impl Stage {
         let token = signed(&secret, "demo")?;
         let portal = signed(&secret, "portal")?;
         let config = config(options, &folder.0, &simulator.base_url(), &secret)?;
-        let gateway = Gateway::start(config)
+        let gateway = Gateway::start_at(config, calendar.clone())
             .await
             .map_err(because("the gateway did not start"))?;
         let gateway_url = format!("http://{}", gateway.addr());
@@ -90,6 +98,7 @@ impl Stage {
             simulator_url: simulator.base_url(),
             hook_url,
             token,
+            calendar,
             gateway,
             simulator,
             tracker,
@@ -145,8 +154,10 @@ fn config(options: &Options, folder: &Path, em: &str, secret: &str) -> Result<Co
         json!(secret),
         json!(database),
     );
+    // A year of tests within seconds is more than one caller may ask for.
     let policy = format!(
-        "[[policies]]\nname = \"production\"\napprovals = 1\nreason_required = true\n\
+        "[limits]\nrequests_per_minute = 60000\nburst = 6000\nactions_per_minute = 6000\n\
+         [[policies]]\nname = \"production\"\napprovals = 1\nreason_required = true\n\
          [policies.match]\naction = \"start\"\ntenant = {}\n",
         json!(HELD_BACK)
     );
@@ -168,7 +179,8 @@ fn random_text() -> Result<String, Failure> {
 /// A token as an identity provider would issue it.
 fn signed(secret: &str, subject: &str) -> Result<String, Failure> {
     let now = jsonwebtoken::get_current_timestamp();
-    let claims = json!({ "sub": subject, "scope": SCOPES, "iat": now, "exp": now + TOKEN_SECONDS });
+    // Without a time of issue: the gateway's clock may begin a year before it.
+    let claims = json!({ "sub": subject, "scope": SCOPES, "exp": now + TOKEN_SECONDS });
     jsonwebtoken::encode(
         &Header::default(),
         &claims,

@@ -15,6 +15,7 @@ use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTE
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
+use flate2::Compression;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 use serde::Serialize;
@@ -108,7 +109,9 @@ impl Answer {
         let body = if asked.takes_gzip && self.tag.is_none() && self.body.len() > 32 {
             headers.insert(CONTENT_ENCODING, GZIP);
             headers.insert(VARY, BY_ENCODING);
-            self.gzip.get_or_init(|| gzipped(&self.body)).clone()
+            self.gzip
+                .get_or_init(|| gzipped(&self.body, Compression::default()))
+                .clone()
         } else {
             self.body.clone()
         };

@@ -30,6 +30,10 @@ pub fn answer(world: &mut World, faults: &mut Faults, request: &Request, now: Ti
             faults.clear();
             Ok(Response::empty(StatusCode::NO_CONTENT))
         }
+        ("POST", "/_sim/points") => {
+            world.replicate(now);
+            Ok(Response::empty(StatusCode::NO_CONTENT))
+        }
         ("DELETE", "/_sim/points") => {
             world.remove_points();
             Ok(Response::empty(StatusCode::NO_CONTENT))

@@ -297,7 +297,11 @@ impl Failover {
             state,
             outcome,
             progress: if tempo.progress_zero { 0 } else { percent(done) },
-            started: moment(span.begins.min(share)),
+            // The row of a machine that waits for its turn was made with the session.
+            started: match state {
+                State::Starting => self.started,
+                State::Working | State::Stopping | State::Stopped => moment(span.begins.min(share)),
+            },
             ended: match state {
                 State::Stopped if cut => Some(self.end(tempo)),
                 State::Stopped => Some(moment(span.ends)),

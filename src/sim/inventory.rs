@@ -53,7 +53,10 @@ pub struct Tenant {
 pub struct PlanMachine {
     pub id: Uuid,
     pub name: String,
+    /// Its newest replica point.
     pub replica_point: Uuid,
+    /// When it was replicated by order; else in the night before the simulator began.
+    pub replicated_at: Option<Timestamp>,
 }
 
 /// A script before or after a failover.

@@ -107,6 +107,7 @@ fn plan_machine(kind: Kind, plan: usize, machine: usize) -> PlanMachine {
         id: id(&key),
         name,
         replica_point: first.unwrap_or_else(|| id(&format!("{key} point"))),
+        replicated_at: None,
     }
 }
 

@@ -192,6 +192,15 @@ impl World {
         }
     }
 
+    /// A night's replication: every machine has a new replica point, and the one before is gone.
+    pub fn replicate(&mut self, now: Timestamp) {
+        let machines = self.plans.iter_mut().flat_map(|plan| &mut plan.machines);
+        for machine in machines {
+            machine.replica_point = self.dice.id();
+            machine.replicated_at = Some(now);
+        }
+    }
+
     /// Whether a failover that is at work uses the replica point.
     pub fn uses(&self, point: Uuid, now: Timestamp) -> bool {
         let unfinished = self

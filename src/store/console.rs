@@ -1,76 +1,103 @@
-//! Sessions of the console, and logins on their way to one. What a browser holds is known by its digest alone, and the token
-//! that it stands for is sealed, so that whoever reads the store can use neither.
+//! Sessions of the console, and logins on their way to one: two kinds of rows that stand for a secret until a time. What a
+//! browser holds is known by its digest alone, and the secret is sealed, so that whoever reads the store can use neither.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
+use sqlx::AssertSqlSafe;
 
 use super::row::{Columns as _, micros};
 use super::{Error, Store, Tx};
 
-const TOKEN: &str = "console_sessions.token";
-const SECRETS: &str = "console_logins.secrets";
-
-/// A session of the console as it is kept.
-pub struct NewConsoleSession<'s> {
-    /// The digest of what the browser holds.
-    pub hash: &'s str,
-    /// Whose it is: the same text for the same subject.
-    pub owner: &'s str,
-    /// The token that it stands for.
-    pub token: &'s SecretString,
-    /// When that expires.
-    pub expires_at: Timestamp,
+/// A kind of rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    table: &'static str,
+    /// The column that says whose a row is.
+    whose: &'static str,
+    /// The sealed column.
+    secret: &'static str,
+    /// What the secret is sealed for.
+    purpose: &'static str,
+    /// Whether the rows of each are counted by themselves.
+    is_limited_each: bool,
 }
 
-/// A login that was begun at an identity provider.
-pub struct NewConsoleLogin<'s> {
-    /// The digest of its state.
+/// Sessions: whose it is, and the token that it stands for.
+pub const SESSIONS: Kind = Kind {
+    table: "console_sessions",
+    whose: "owner",
+    secret: "token",
+    purpose: "console_sessions.token",
+    is_limited_each: true,
+};
+
+/// Logins that were begun at an identity provider: the browser that began it, and what its end is held against.
+pub const LOGINS: Kind = Kind {
+    table: "console_logins",
+    whose: "browser",
+    secret: "secrets",
+    purpose: "console_logins.secrets",
+    is_limited_each: false,
+};
+
+/// A row as it is kept.
+pub struct NewRow<'s> {
+    /// The digest of what names it.
     pub hash: &'s str,
-    /// The digest of what binds it to one browser.
-    pub browser: &'s str,
-    /// What its end is held against.
-    pub secrets: &'s SecretString,
+    /// Whose it is: the same text for the same one.
+    pub whose: &'s str,
+    /// What it stands for.
+    pub secret: &'s SecretString,
     /// When it stops to count.
     pub expires_at: Timestamp,
 }
 
 impl Tx {
-    /// Keeps a session of the console. Of more than `most` of one owner the oldest end.
+    /// Keeps a row. Of more than `most` the oldest end: of those whose it is, or of all, by its kind.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unsealable`].
-    pub async fn add_console_session(&mut self, new: &NewConsoleSession<'_>, most: i64) -> Result<(), Error> {
-        let sealed = self.sealer().seal(TOKEN, new.token)?;
+    pub async fn add_console_row(&mut self, kind: Kind, new: &NewRow<'_>, most: i64) -> Result<(), Error> {
+        let Kind {
+            table, whose, secret, ..
+        } = kind;
+        let sealed = self.sealer().seal(kind.purpose, new.secret)?;
         let now = micros(self.clock().now());
-        sqlx::query(
-            "insert into console_sessions (hash, owner, token, created_at, expires_at) values ($1, $2, $3, $4, $5)",
-        )
+        sqlx::query(AssertSqlSafe(format!(
+            "insert into {table} (hash, {whose}, {secret}, created_at, expires_at) values ($1, $2, $3, $4, $5)"
+        )))
         .bind(new.hash.to_owned())
-        .bind(new.owner.to_owned())
+        .bind(new.whose.to_owned())
         .bind(sealed)
         .bind(now)
         .bind(micros(new.expires_at))
         .execute(self.connection())
         .await?;
-        sqlx::query(
-            "delete from console_sessions where owner = $1 and hash <> $2 and hash not in (select hash from \
-             console_sessions where owner = $1 order by created_at desc, hash limit $3)",
-        )
-        .bind(new.owner.to_owned())
-        .bind(new.hash.to_owned())
-        .bind(most)
-        .execute(self.connection())
-        .await?;
+        let (counted, each) = match kind.is_limited_each {
+            true => (format!("{whose} = $3"), Some(new.whose.to_owned())),
+            false => ("true".to_owned(), None),
+        };
+        let surplus = sqlx::query(AssertSqlSafe(format!(
+            "delete from {table} where hash <> $1 and hash in (select hash from {table} where {counted} \
+             order by created_at desc, hash limit 1000 offset $2)"
+        )));
+        let surplus = surplus.bind(new.hash.to_owned()).bind(most);
+        let surplus = match each {
+            Some(each) => surplus.bind(each),
+            None => surplus,
+        };
+        surplus.execute(self.connection()).await?;
         self.note_writing();
         Ok(())
     }
 
-    /// Ends a session of the console; whether there was one.
+    /// Ends a row; whether there was one.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn end_console_session(&mut self, hash: &str) -> Result<bool, Error> {
-        let ended = sqlx::query("delete from console_sessions where hash = $1")
+    pub async fn end_console_row(&mut self, kind: Kind, hash: &str) -> Result<bool, Error> {
+        let table = kind.table;
+        let ended = sqlx::query(AssertSqlSafe(format!("delete from {table} where hash = $1")))
             .bind(hash.to_owned())
             .execute(self.connection())
             .await?;
@@ -78,74 +105,58 @@ impl Tx {
         Ok(ended.rows_affected() > 0)
     }
 
-    /// Keeps a login that was begun. Of more than `most` the oldest are given up.
+    /// Takes a row away and returns what it stands for, if it is this one's; of several who ask at once, one gets it. It is gone
+    /// for everybody.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unsealable`].
-    pub async fn add_console_login(&mut self, new: &NewConsoleLogin<'_>, most: i64) -> Result<(), Error> {
-        let sealed = self.sealer().seal(SECRETS, new.secrets)?;
-        let now = micros(self.clock().now());
-        sqlx::query(
-            "insert into console_logins (hash, browser, secrets, created_at, expires_at) values ($1, $2, $3, $4, $5)",
-        )
-        .bind(new.hash.to_owned())
-        .bind(new.browser.to_owned())
-        .bind(sealed)
-        .bind(now)
-        .bind(micros(new.expires_at))
-        .execute(self.connection())
-        .await?;
-        sqlx::query(
-            "delete from console_logins where hash in (select hash from console_logins \
-             order by expires_at desc, hash limit 1000 offset $1)",
-        )
-        .bind(most)
-        .execute(self.connection())
-        .await?;
-        self.note_writing();
-        Ok(())
-    }
-
-    /// Takes a login away and returns what its end is held against, if this browser began it; of several who ask at once, one
-    /// gets it. It is gone for every browser.
-    ///
-    /// # Errors
-    /// [`Error::Database`], [`Error::Unsealable`].
-    pub async fn take_console_login(
+    pub async fn take_console_row(
         &mut self,
+        kind: Kind,
         hash: &str,
-        browser: &str,
+        by: &str,
         now: Timestamp,
     ) -> Result<Option<SecretString>, Error> {
-        let row = sqlx::query(
-            "delete from console_logins where hash = $1 and expires_at > $2 returning browser, secrets",
-        )
+        let Kind {
+            table, whose, secret, ..
+        } = kind;
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "delete from {table} where hash = $1 and expires_at > $2 returning {whose}, {secret}"
+        )))
         .bind(hash.to_owned())
         .bind(micros(now))
         .fetch_optional(self.connection())
         .await?;
         self.note_writing();
         let Some(row) = row else { return Ok(None) };
-        if row.text("browser")? != browser {
+        if row.text(whose)? != by {
             return Ok(None);
         }
-        let secrets = self.sealer().open_sealed(SECRETS, &row.text("secrets")?)?;
-        Ok(Some(secrets))
+        let secret = self.sealer().open_sealed(kind.purpose, &row.text(secret)?)?;
+        Ok(Some(secret))
     }
 }
 
 impl Store {
-    /// The token that a session of the console stands for, while there is one.
+    /// What a row stands for, while it counts.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unsealable`].
-    pub async fn console_token(&self, hash: &str, now: Timestamp) -> Result<Option<SecretString>, Error> {
-        let row = sqlx::query("select token from console_sessions where hash = $1 and expires_at > $2")
-            .bind(hash.to_owned())
-            .bind(micros(now))
-            .fetch_optional(self.reader())
-            .await?;
-        row.map(|row| self.sealer().open_sealed(TOKEN, &row.text("token")?))
+    pub async fn console_secret(
+        &self,
+        kind: Kind,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<SecretString>, Error> {
+        let Kind { table, secret, .. } = kind;
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "select {secret} from {table} where hash = $1 and expires_at > $2"
+        )))
+        .bind(hash.to_owned())
+        .bind(micros(now))
+        .fetch_optional(self.reader())
+        .await?;
+        row.map(|row| self.sealer().open_sealed(kind.purpose, &row.text(secret)?))
             .transpose()
     }
 }
@@ -172,18 +183,18 @@ mod tests {
     async fn add(store: &Store, hash: &str, owner: &str, expires_at: Timestamp) {
         let token = SecretString::from(format!("token of {hash}"));
         let mut tx = store.begin().await.expect("begun");
-        let new = NewConsoleSession {
+        let new = NewRow {
             hash,
-            owner,
-            token: &token,
+            whose: owner,
+            secret: &token,
             expires_at,
         };
-        tx.add_console_session(&new, 3).await.expect("kept");
+        tx.add_console_row(SESSIONS, &new, 3).await.expect("kept");
         tx.commit().await.expect("committed");
     }
 
     async fn token(store: &Store, hash: &str, now: Timestamp) -> Option<String> {
-        let found = store.console_token(hash, now).await.expect("asked");
+        let found = store.console_secret(SESSIONS, hash, now).await.expect("asked");
         found.map(|token| token.expose_secret().to_owned())
     }
 
@@ -204,7 +215,8 @@ mod tests {
         assert_eq!(token(&store, &hash('a'), end).await, None);
         for ended in [true, false] {
             let mut tx = store.begin().await.expect("begun");
-            assert_eq!(tx.end_console_session(&hash('a')).await.expect("ended"), ended);
+            let found = tx.end_console_row(SESSIONS, &hash('a')).await;
+            assert_eq!(found.expect("ended"), ended);
             tx.commit().await.expect("committed");
         }
         assert_eq!(token(&store, &hash('a'), clock.now()).await, None);
@@ -244,18 +256,18 @@ mod tests {
         let (now, secrets) = (clock.now(), SecretString::from("a verifier"));
         for (browser, expected) in [("mine", Some("a verifier")), ("another", None)] {
             let mut tx = store.begin().await.expect("begun");
-            let new = NewConsoleLogin {
+            let new = NewRow {
                 hash: &hash('a'),
-                browser,
-                secrets: &secrets,
+                whose: browser,
+                secret: &secrets,
                 expires_at: later(now, HOUR),
             };
-            tx.add_console_login(&new, 10).await.expect("kept");
+            tx.add_console_row(LOGINS, &new, 10).await.expect("kept");
             tx.commit().await.expect("committed");
             for expected in [expected, None] {
                 let mut tx = store.begin().await.expect("begun");
                 let taken = tx
-                    .take_console_login(&hash('a'), "mine", now)
+                    .take_console_row(LOGINS, &hash('a'), "mine", now)
                     .await
                     .expect("asked");
                 tx.commit().await.expect("committed");
@@ -271,13 +283,13 @@ mod tests {
         for letter in 'a'..='f' {
             clock.advance(Duration::from_secs(1));
             let mut tx = store.begin().await.expect("begun");
-            let new = NewConsoleLogin {
+            let new = NewRow {
                 hash: &hash(letter),
-                browser: "mine",
-                secrets: &secrets,
+                whose: &hash(letter),
+                secret: &secrets,
                 expires_at: later(clock.now(), HOUR),
             };
-            tx.add_console_login(&new, 2).await.expect("kept");
+            tx.add_console_row(LOGINS, &new, 2).await.expect("kept");
             tx.commit().await.expect("committed");
         }
         let left: Vec<String> = sqlx::query_scalar("select hash from console_logins order by hash")

@@ -16,7 +16,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use super::error::{Error, Kind};
-use super::types::Health;
+use super::types::{Circuit, Health};
 use crate::clock::{SharedClock, later};
 use crate::telemetry::names;
 
@@ -76,12 +76,18 @@ impl Breaker {
         Ok(Pass { breaker: self, trial })
     }
 
-    /// Whether EM answered last, and since when.
+    /// Whether EM answered last, since when, and whether requests are sent to it.
     pub fn health(&self) -> Health {
+        let now = self.clock.now();
         let state = self.lock();
         Health {
             up: state.up.unwrap_or(false),
             since: state.since,
+            circuit: match state.closed_until {
+                None => Circuit::Closed,
+                Some(until) if left(until, now).is_zero() => Circuit::HalfOpen,
+                Some(until) => Circuit::Open(until),
+            },
         }
     }
 

@@ -19,7 +19,8 @@ fn fail(breaker: &Breaker) {
 
 #[test]
 fn five_failures_in_a_row_open_the_circuit() {
-    let (_, breaker) = breaker();
+    let (clock, breaker) = breaker();
+    assert_eq!(breaker.health().circuit, Circuit::Closed);
     for _ in 0..4 {
         fail(&breaker);
     }
@@ -34,6 +35,7 @@ fn five_failures_in_a_row_open_the_circuit() {
     assert!(matches!(refused.kind(), Kind::CircuitOpen { .. }));
     assert_eq!(refused.acted(), crate::upstream::Acted::No);
     assert!(!breaker.health().up);
+    assert!(matches!(breaker.health().circuit, Circuit::Open(until) if until > clock.now()));
 }
 
 #[test]
@@ -43,6 +45,7 @@ fn after_the_pause_the_outcome_of_one_trial_decides() {
         fail(&breaker);
     }
     clock.advance(Duration::from_secs(2));
+    assert_eq!(breaker.health().circuit, Circuit::HalfOpen);
     let trial = breaker.pass().expect("half open");
     assert!(breaker.pass().is_err(), "a second one while the trial runs");
     trial.done(Err(&Kind::TimedOut));
@@ -53,6 +56,7 @@ fn after_the_pause_the_outcome_of_one_trial_decides() {
     breaker.pass().expect("half open").done(Ok(StatusCode::OK));
     assert!(breaker.pass().is_ok() && breaker.pass().is_ok());
     assert_eq!(breaker.health().since, Some(clock.now()));
+    assert_eq!(breaker.health().circuit, Circuit::Closed);
 }
 
 #[test]

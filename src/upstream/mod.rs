@@ -62,7 +62,7 @@ pub use self::mirror::AsSent;
 pub use self::paths::below_api;
 pub use self::sessions::Walked;
 pub use self::types::{
-    AcceptedTask, Acted, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView,
+    AcceptedTask, Acted, Circuit, Health, Page, PageRequest, SessionQuery, Sort, SortField, TaskView,
 };
 
 use self::call::{Call, SendPermit};
@@ -208,7 +208,7 @@ impl EmClient {
         Ok(checked)
     }
 
-    /// Whether EM answered last, and since when.
+    /// Whether EM answered last, since when, and whether requests are sent to it.
     #[must_use]
     pub fn health(&self) -> Health {
         self.inner.transport.breaker.health()

@@ -115,4 +115,17 @@ pub struct Health {
     pub up: bool,
     /// Since when it is as it is.
     pub since: Option<Timestamp>,
+    /// Whether requests are sent to it.
+    pub circuit: Circuit,
+}
+
+/// Whether requests are sent to EM, or refused before that while it does not answer at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circuit {
+    /// They are sent.
+    Closed,
+    /// None is sent before that time.
+    Open(Timestamp),
+    /// One is sent, whose outcome decides.
+    HalfOpen,
 }

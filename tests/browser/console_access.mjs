@@ -73,6 +73,45 @@ tests["no page is wider than a screen of 320 pixels"] = async (world) => {
   await context.close();
 };
 
+tests["forced colours leave every state a word, and every bar an edge"] = async (world) => {
+  const context = await makeContext(world, { forcedColors: "active" });
+  const page = await context.newPage();
+  await logIn(world, page, {}, pages[1]);
+  await settled(page);
+  await page.locator("svg rect").first().waitFor();
+  const told = await page.evaluate(() => {
+    const canvas = getComputedStyle(document.body).backgroundColor;
+    const bars = [...document.querySelectorAll("svg rect")].map((bar) => getComputedStyle(bar));
+    return {
+      wordless: [...document.querySelectorAll(".state")].filter((state) => !/[a-z]/i.test(state.textContent)).length,
+      unseen: bars.filter(({ fill, stroke }) => fill === canvas && stroke === "none").length,
+      bars: bars.length,
+    };
+  });
+  check(!told.wordless && !told.unseen && told.bars, JSON.stringify(told));
+  const found = await faults(page);
+  check(!found.length, `\n${found.join("\n")}`);
+  await context.close();
+};
+
+tests["nothing moves for those who asked for that"] = async (world) => {
+  for (const [reducedMotion, moves] of [["reduce", false], ["no-preference", true]]) {
+    const context = await makeContext(world, { reducedMotion });
+    const page = await context.newPage();
+    await logIn(world, page);
+    await settled(page);
+    const moving = await page.evaluate(() => {
+      const time = (text) => Math.max(...text.split(",").map(parseFloat));
+      return [...document.querySelectorAll("*")].filter((element) => {
+        const style = getComputedStyle(element);
+        return time(style.transitionDuration) > 0 || time(style.animationDuration) > 0 || style.scrollBehavior === "smooth";
+      }).length;
+    });
+    check(moving > 0 === moves, `${moving} elements move with ${reducedMotion}`);
+    await context.close();
+  }
+};
+
 await run(
   "access",
   async (binary) => {

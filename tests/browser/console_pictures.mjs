@@ -8,11 +8,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { palette } from "./console/palette.mjs";
 import { busyEvening } from "./console/scenes.mjs";
-import { end, logIn, makeContext, makeWorld, root } from "./console/world.mjs";
+import { api, end, kill, logIn, makeContext, makeWorld, plansOf, root, sim, until } from "./console/world.mjs";
 
 const [binary, folder] = process.argv.slice(2);
 const target = folder ?? join(root, "docs/pictures");
 mkdirSync(target, { recursive: true });
+
+const DRESSES = { "": {}, "-dark": { dark: true }, "-phone": { phone: true }, "-dark-phone": { dark: true, phone: true } };
+const dressed = (pages) => pages.flatMap(([name, page, open]) => Object.entries(DRESSES).map(([dress, how]) => [name + dress, page, { ...how, open }]));
 
 /** Name, page, dress: what the docs show. */
 const shown = (scene) => [
@@ -25,8 +28,8 @@ const shown = (scene) => [
   ["start", `/plans/cloud/${scene.plans[0].id}`, { open: "Start the real failover…" }],
   ["approvals", `/approvals/${scene.waiting.id}`, {}],
 ];
-const every = (scene) =>
-  [
+const every = (scene) => [
+  ...dressed([
     ["login", null],
     ["board", "/"],
     ["failover", `/failovers/${scene.bad.id}`],
@@ -35,6 +38,7 @@ const every = (scene) =>
     ["plans", "/plans"],
     ["plan", `/plans/cloud/${scene.plans[0].id}`],
     ["approvals", "/approvals"],
+    ["approval", `/approvals/${scene.waiting.id}`],
     ["deliveries", "/deliveries"],
     ["delivery", `/deliveries/${scene.delivery}`],
     ["endpoints", "/endpoints"],
@@ -44,32 +48,63 @@ const every = (scene) =>
     ["audit", "/audit"],
     ["system", "/system"],
     ["start", `/plans/cloud/${scene.plans[0].id}`, "Start the real failover…"],
-  ].flatMap(([name, page, open]) => [{}, { dark: true }, { phone: true }].map((dress) => [`${name}${dress.dark ? "-dark" : dress.phone ? "-phone" : ""}`, page, { ...dress, open }]));
+  ]),
+  ["forced", "/", { forced: true }],
+  ["forced-failover", `/failovers/${scene.bad.id}`, { forced: true }],
+  ["wall", "/?wall=1", { wall: true }],
+];
 
-let world;
-try {
-  world = await makeWorld(binary, { history: 40 });
-  const scene = await busyEvening(world);
-  const contexts = {};
-  for (const [name, path, { dark = false, phone = false, open }] of folder ? every(scene) : shown(scene)) {
-    const dress = path === null ? "out" : `${dark} ${phone}`;
-    if (!contexts[dress]) {
-      const context = await makeContext(world, { colorScheme: dark ? "dark" : "light", viewport: phone ? { width: 390, height: 844 } : { width: 1280, height: 800 } });
-      const page = await context.newPage();
-      if (path !== null) await logIn(world, page);
-      contexts[dress] = page;
+/** Takes pictures of pages in a world, one page of the browser for each dress. */
+async function take(world, pictures, { whole = Boolean(folder), before = async () => {} } = {}) {
+  const pages = {};
+  for (const [name, path, { dark = false, phone = false, forced = false, wall = false, open }] of pictures) {
+    const dress = `${path === null} ${dark} ${phone} ${forced} ${wall}`;
+    if (!pages[dress]) {
+      const viewport = phone ? { width: 390, height: 844 } : wall ? { width: 1920, height: 1080 } : { width: 1280, height: 800 };
+      const context = await makeContext(world, { colorScheme: dark ? "dark" : "light", viewport, ...(forced && { forcedColors: "active" }) });
+      pages[dress] = await context.newPage();
+      if (path !== null) await logIn(world, pages[dress]);
     }
-    const page = contexts[dress];
-    if (path === null) await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
+    const page = pages[dress];
     await page.goto(`${world.origin}/console${path ?? "/"}`);
     await page.locator(path === null ? "input[name=token]" : "h1").waitFor().catch(async () => {
       throw new Error(`${name} shows: ${await page.locator("body").innerText()}`);
     });
+    if (path !== null) await page.locator("[data-fresh=live]").waitFor();
     await page.locator(".loading").first().waitFor({ state: "detached" });
+    await page.getByText("Asking the gateway how it is").waitFor({ state: "detached" });
     if (open) await page.getByRole("button", { name: open }).click().then(() => page.getByText("asking…").first().waitFor({ state: "detached" }));
-    const picture = await page.screenshot({ fullPage: Boolean(folder) && !open });
-    writeFileSync(join(target, `console-${name}.png`), palette(picture));
+    await before(page);
+    writeFileSync(join(target, `console-${name}.png`), palette(await page.screenshot({ fullPage: whole && !open })));
   }
+  for (const page of Object.values(pages)) await page.context().close();
+}
+
+/** A gateway that has nothing to show yet, and one with two thousand failovers. */
+async function extremes() {
+  const quiet = await makeWorld(binary, { plans: 2 });
+  await take(quiet, dressed([["empty-board", "/"], ["empty-plan", `/plans/cloud/${(await plansOf(quiet))[0].id}`], ["empty-deliveries", "/deliveries"], ["empty-approvals", "/approvals"], ["empty-endpoints", "/endpoints"]]));
+  await end(quiet);
+  const busy = await makeWorld(binary, { plans: 6, machines: 20 });
+  const plans = await plansOf(busy);
+  for (let at = 0; at < 2_000; at += 50) await Promise.all(Array.from({ length: 50 }, (_, one) => sim(busy, "failovers", { planId: plans[one % plans.length].id, seconds: 9_000_000, result: "success" })));
+  await until("all of them", async () => /^emgate_failover_sessions_active\S* 2000/m.test(await (await fetch(`${busy.origin}/metrics`)).text()), 600_000);
+  await take(busy, dressed([["many-board", "/"]]), { whole: false });
+  const cut = async (page) => {
+    await kill(busy.gateway.child);
+    await page.getByText(/offline, trying in/).waitFor();
+  };
+  await take(busy, [["offline-board", "/", {}]], { whole: false, before: cut });
+  await end(busy);
+}
+
+let world;
+try {
+  world = await makeWorld(binary, { history: 40 });
+  const scene = await busyEvening(world, { seconds: 5_000 });
+  await until("machines that work", async () => (await api(world, `/api/v1/operations/${scene.running.id}`)).session.virtualMachines.filter(({ state }) => state === "working").length > 1);
+  await take(world, folder ? every(scene) : shown(scene));
+  if (folder) await extremes();
 } catch (error) {
   console.error(`pictures: ${error.stack}`);
   process.exitCode = 1;

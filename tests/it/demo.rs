@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+const PLAN: &str = "3f56fa52-c902-4655-9774-2022fde214d2";
+
 /// The demo with these arguments, its temporary files in `folder`.
 fn demo(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emgate"));
@@ -103,22 +105,23 @@ fn a_demo_that_stays_up_prints_a_token_that_the_api_accepts() {
         .find_map(|line| line.split_once("$TOKEN\" ").map(|(_, url)| url.to_owned()))
         .expect("a curl line");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let answer = runtime.block_on(async {
+    let ask = |url: &str| {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        client
-            .get(url)
-            .bearer_auth(token)
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
-    });
-    assert!(
-        answer.contains("3f56fa52-c902-4655-9774-2022fde214d2"),
-        "{answer}"
-    );
+        let request = client.get(url).bearer_auth(&token);
+        runtime.block_on(async { request.send().await.unwrap().text().await.unwrap() })
+    };
+    let answer = ask(&url);
+    assert!(answer.contains(PLAN), "{answer}");
+    let programme = ask(&url.replace("cloud-failover-plans", "reports/recovery-tests"));
+    let programme: serde_json::Value = serde_json::from_str(&programme).unwrap();
+    let plans = programme["items"].as_array().unwrap();
+    let tests = |id: &str| plans.iter().find(|plan| plan["plan"]["id"] == id).unwrap()["tests"].clone();
+    // One a month, and the one that the demo is about.
+    assert_eq!(tests(PLAN), 13, "{programme}");
+    assert!(plans.iter().any(|plan| plan["overdue"] == true), "{programme}");
+    let root = url.split_once("/api/").unwrap().0;
+    let ready: serde_json::Value = serde_json::from_str(&ask(&format!("{root}/readyz"))).unwrap();
+    assert_eq!(ready["status"], "ready", "the clock is believed: {ready}");
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(is_empty(folder.path()));

@@ -54,7 +54,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
         "cli",
         "domain auth config bootstrap catalogue transcode reports http clock telemetry",
     ),
-    ("demo", "config bootstrap sim cli telemetry"),
+    ("demo", "config bootstrap sim cli clock telemetry"),
     ("main", "cli demo sim telemetry"),
 ];
 

@@ -1,63 +1,69 @@
-// The console of emgate: finds the page of an address and draws it inside the shell. A page is fetched when it is opened first.
+// The console of emgate: finds the page of an address and draws it inside the shell. The board is part of what is loaded first;
+// the other pages come together when one of them is opened, or when there is time.
 
-import { recognise, who } from "./lib/api.js";
+import { recognise, wasIn, who } from "./lib/api.js";
 import { html, render, useCell, useEffect, useState } from "./lib/base.js";
 import { route } from "./lib/route.js";
+import { Board } from "./pages/board.js";
 import { Trouble } from "./ui/parts.js";
 import { Heading, Login, Shell } from "./ui/shell.js";
 
-/** First part of the address, and whether a thing follows it. @type {Record<string, () => Promise<any>>} */
+/** First part of the address, and whether a thing follows it. @type {Record<string, keyof typeof import("./pages.js")>} */
 const PAGES = {
-  "": () => import("./pages/board.js").then(({ Board }) => Board),
-  "failovers/": () => import("./pages/failover.js").then(({ Failover }) => Failover),
-  plans: () => import("./pages/plans.js").then(({ Plans }) => Plans),
-  "plans/": () => import("./pages/plans.js").then(({ PlanPage }) => PlanPage),
-  approvals: () => import("./pages/approvals.js").then(({ Approvals }) => Approvals),
-  "approvals/": () => import("./pages/approvals.js").then(({ Approvals }) => Approvals),
-  deliveries: () => import("./pages/deliveries.js").then(({ Deliveries }) => Deliveries),
-  "deliveries/": () => import("./pages/deliveries.js").then(({ DeliveryPage }) => DeliveryPage),
-  endpoints: () => import("./pages/endpoints.js").then(({ Endpoints }) => Endpoints),
-  "endpoints/": () => import("./pages/endpoints.js").then(({ EndpointPage }) => EndpointPage),
-  events: () => import("./pages/records.js").then(({ Events }) => Events),
-  reports: () => import("./pages/oversight.js").then(({ Reports }) => Reports),
-  audit: () => import("./pages/oversight.js").then(({ Audit }) => Audit),
-  system: () => import("./pages/oversight.js").then(({ System }) => System),
+  "failovers/": "Failover",
+  plans: "Plans",
+  "plans/": "PlanPage",
+  approvals: "Approvals",
+  "approvals/": "Approvals",
+  deliveries: "Deliveries",
+  "deliveries/": "DeliveryPage",
+  endpoints: "Endpoints",
+  "endpoints/": "EndpointPage",
+  events: "Events",
+  reports: "Reports",
+  audit: "Audit",
+  system: "System",
 };
+const others = () => import("./pages.js");
 
 function NotFound() {
-  return html`<${Heading} title="Not found">There is no such page<//><p>The address may be of another version. The board shows what runs now.</p>`;
+  return html`<${Heading} title="Not found">There is no such page<//><p>The address may be of another version.</p>`;
+}
+
+function NotLoaded() {
+  return html`<${Heading} title="Not loaded">This page could not be loaded<//><p>The gateway does not answer, or has been renewed. Load the console again.</p>`;
 }
 
 /** @param {{parts: string[], name: string}} props */
 function PageOf({ parts, name }) {
-  const [page, setPage] = useState(/** @type {{name: string, Page: any} | null} */ (null));
+  const [loaded, setLoaded] = useState(/** @type {Record<string, any> | "failed" | null} */ (null));
+  const wanted = PAGES[name];
   useEffect(() => {
-    const open = PAGES[name];
-    if (!open) return setPage({ name, Page: NotFound });
-    open().then(
-      (Page) => setPage({ name, Page }),
-      () => setPage({ name, Page: () => html`<${Heading} title="Not loaded">This page could not be loaded<//><p>The gateway does not answer, or has been renewed. Load the console again.</p>` }),
-    );
+    if (!wanted || (loaded && loaded !== "failed")) return;
+    others().then(setLoaded, () => setLoaded("failed"));
   }, [name]);
-  if (page?.name !== name) return html`<p class="quiet loading">Loading…</p>`;
-  return html`<${page.Page} key=${parts.join("/")} parts=${parts} />`;
+  const Page = name === "" ? Board : !wanted ? NotFound : loaded === "failed" ? NotLoaded : loaded?.[wanted];
+  if (!Page) return html`<p class="quiet loading">Loading…</p>`;
+  return html`<${Page} key=${parts.join("/")} parts=${parts} />`;
 }
 
 function App() {
   const { parts, query } = useCell(route);
   const me = useCell(who);
-  const [known, setKnown] = useState(false);
+  const [known, setKnown] = useState(wasIn);
   const name = parts.length > 1 ? `${parts[0]}/` : (parts[0] ?? "");
   useEffect(() => document.documentElement.classList.toggle("wall", query.get("wall") === "1"), [query.get("wall")]);
   useEffect(() => {
     document.querySelector("h1")?.focus({ preventScroll: true });
     scrollTo(0, 0);
   }, [parts.join("/")]);
-  if (me.state === "in" && !known) setKnown(true);
-  if (!known && me.state !== "in") {
-    return me.state === "out" ? html`<${Shell}><${Login} again=${false} /><//>` : html`<${Shell}><${Trouble} problem=${me.problem ?? null} retry=${recognise} /><p class="quiet loading">Loading…</p><//>`;
-  }
-  return html`<${Shell}>${me.state === "out" && html`<${Login} again=${true} />`}<${PageOf} parts=${parts} name=${name} /><//>`;
+  // Who this is may stay without an answer while all else is answered: pages are drawn, and what depends on it is called unknown.
+  if (!known && (me.state === "in" || (me.state === "unknown" && me.problem))) setKnown(true);
+  if (!known) return html`<${Shell}>${me.state === "out" ? html`<${Login} again=${false} />` : html`<p class="quiet loading">Loading…</p>`}<//>`;
+  return html`<${Shell}>
+    ${me.state === "out" && html`<${Login} again=${true} />`}
+    ${me.state === "unknown" && html`<${Trouble} problem=${me.problem ?? null} retry=${recognise} />`}
+    <${PageOf} parts=${parts} name=${name} /><//>`;
 }
 
 const place = document.getElementById("app");
@@ -66,5 +72,5 @@ if (place) {
   render(html`<${App} />`, place);
 }
 recognise();
-// The other pages are fetched when there is time, so that they open while the gateway is away.
-addEventListener("load", () => setTimeout(() => Object.values(PAGES).forEach((open) => open().catch(() => {})), 3_000));
+// With time to spare the other pages are fetched, so that they open while the gateway is away.
+addEventListener("load", () => setTimeout(() => others().catch(() => {}), 3_000));

@@ -28,6 +28,7 @@ pub(super) const FILES: &[File] = files![
     "lib/route.js",
     "live-worker.js",
     "main.js",
+    "pages.js",
     "pages/approvals.js",
     "pages/board.js",
     "pages/deliveries.js",

@@ -3,6 +3,7 @@
 //! It is a client of the public API and of nothing else; what is here serves it and knows its sessions. None of it is in the
 //! OpenAPI document, which is for programs. Tests: `tests/it/console`.
 
+mod bundle;
 mod files;
 mod login;
 mod origin;
@@ -22,7 +23,7 @@ pub(super) use pages::Pages;
 
 /// Where the console is.
 pub(super) const CONSOLE: &str = "/console/";
-/// Where its files are: some twenty for a page, and no work to answer.
+/// Where its files are: a handful for a page, and no work to answer.
 pub(super) const FILES: &str = "/console/v-";
 
 pub(super) fn routes() -> Router<HttpState> {

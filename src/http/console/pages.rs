@@ -11,13 +11,16 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use flate2::Compression;
 
+use super::bundle;
 use super::files::{FILES, INDEX, media_type};
 use crate::domain::links::Links;
 use crate::http::extract::{Conditions, entity_tag};
 use crate::http::layers::{NoCompression, gzipped};
 use crate::http::problem::{Code, Problem};
 use crate::http::remembered::takes_gzip;
+use crate::telemetry::chain;
 
 /// What the page may do: its own scripts and styles, its own connections, nothing from anywhere else, and no text as script.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -27,8 +30,6 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
 /// Where the files are in the page's own text, and what begins the prefix of their addresses.
 const PLACEHOLDER: &str = "/console/v-{version}/";
 const VERSIONED: &str = "v-";
-/// Where the files of others are.
-const VENDOR: &str = "vendor/";
 
 /// Asked again each time, with the entity tag.
 const EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
@@ -71,7 +72,9 @@ impl Served {
         fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
         let body = if takes_gzip(headers) {
             fields.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            self.gzip.get_or_init(|| gzipped(&self.plain)).clone()
+            self.gzip
+                .get_or_init(|| gzipped(&self.plain, Compression::best()))
+                .clone()
         } else {
             self.plain.clone()
         };
@@ -84,11 +87,12 @@ impl Served {
 impl Pages {
     /// The files that are in the program, with the page's references below the path of the public URL.
     pub(in crate::http) fn new(links: &Links) -> Self {
+        let files = sent();
         let mut digest = Context::new(&SHA256);
-        for file in FILES {
-            digest.update(file.path.as_bytes());
-            digest.update(&file.bytes.len().to_be_bytes());
-            digest.update(file.bytes);
+        for (path, bytes) in &files {
+            digest.update(path.as_bytes());
+            digest.update(&bytes.len().to_be_bytes());
+            digest.update(bytes);
         }
         let digest = digest.finish();
         let version = digest
@@ -99,13 +103,9 @@ impl Pages {
                 text.push_str(&format!("{byte:02x}"));
                 text
             });
-        let files = FILES.iter().filter(|file| file.path != INDEX).filter_map(|file| {
-            let served = Served::new(
-                media_type(file.path)?,
-                sent(file.path, Bytes::from_static(file.bytes)),
-            );
-            Some((file.path, served))
-        });
+        let files = files
+            .into_iter()
+            .filter_map(|(path, bytes)| Some((path, Served::new(media_type(path)?, bytes))));
         let index = FILES.iter().find(|file| file.path == INDEX);
         let text = index
             .map(|file| String::from_utf8_lossy(file.bytes))
@@ -184,32 +184,34 @@ fn place(path: &str) -> Place<'_> {
     }
 }
 
-/// A file as it is sent. Modules of our own go without what only their readers need: comments in blocks, lines of comments,
-/// indentation.
-fn sent(path: &str, bytes: Bytes) -> Bytes {
-    match std::str::from_utf8(&bytes) {
-        Ok(text) if is_module(path) && !path.starts_with(VENDOR) => without_comments(text).into(),
-        _ => bytes,
-    }
-}
-
-fn is_module(path: &str) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, end)| end == "js")
-}
-
-fn without_comments(text: &str) -> String {
-    let mut rest = text;
-    let mut bare = String::with_capacity(text.len());
-    while let Some((before, after)) = rest.split_once("/**") {
-        bare.push_str(before);
-        rest = after.split_once("*/").map_or("", |(_, after)| after);
-    }
-    bare.push_str(rest);
-    let lines = bare.lines().map(str::trim_start);
-    let lines: Vec<&str> = lines
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+/// The files in the program as they are sent: modules joined into scripts, all else as it is.
+fn sent() -> Vec<(&'static str, Bytes)> {
+    let is_module = |path: &str| path.rsplit_once('.').is_some_and(|(_, end)| end == "js");
+    let modules: Vec<(&str, &str)> = FILES
+        .iter()
+        .filter(|file| is_module(file.path))
+        .filter_map(|file| Some((file.path, std::str::from_utf8(file.bytes).ok()?)))
         .collect();
-    lines.join("\n") + "\n"
+    let as_they_are = |path: &str| path != INDEX && !is_module(path);
+    let (scripts, plain): (Vec<_>, Vec<_>) = match bundle::scripts(&modules) {
+        Ok(scripts) => (
+            scripts,
+            FILES.iter().filter(|file| as_they_are(file.path)).collect(),
+        ),
+        Err(fault) => {
+            // A test keeps it from being released; plain modules work as well.
+            tracing::error!(fault = chain(&fault), "the console's modules are not joined");
+            (
+                Vec::new(),
+                FILES.iter().filter(|file| file.path != INDEX).collect(),
+            )
+        }
+    };
+    let plain = plain
+        .into_iter()
+        .map(|file| (file.path, Bytes::from_static(file.bytes)));
+    let scripts = scripts.into_iter().map(|(path, text)| (path, Bytes::from(text)));
+    scripts.chain(plain).collect()
 }
 
 /// The page's text with the addresses of its files.
@@ -224,7 +226,7 @@ fn filled(text: &str, links: &Links, version: &str) -> String {
 mod on_disk {
     use std::path::{Component, Path, PathBuf};
 
-    use super::{EACH_TIME, INDEX, Links, Place, Served, filled, media_type, no_file, place, sent};
+    use super::{EACH_TIME, INDEX, Links, Place, Served, filled, media_type, no_file, place};
     use crate::http::problem::Problem;
     use axum::http::HeaderMap;
     use axum::response::Response;
@@ -264,7 +266,7 @@ mod on_disk {
         let bytes = tokio::fs::read(folder.join(name)).await.map_err(|_| no_file())?;
         let bytes = match name {
             INDEX => filled(&String::from_utf8_lossy(&bytes), links, VERSION).into(),
-            _ => sent(name, bytes.into()),
+            _ => bytes.into(),
         };
         Ok(Served::new(media, bytes).response(headers, EACH_TIME))
     }
@@ -304,13 +306,16 @@ mod tests {
     }
 
     #[test]
-    fn modules_are_sent_without_what_only_their_readers_need() {
-        let text = "// About it.\n/** @type {string} */\nconst a = 1; // kept\n\n/**\n * More.\n */\n  if (a) {\n    b(\"//\");\n  }\n";
-        let bare = "const a = 1; // kept\nif (a) {\nb(\"//\");\n}\n";
-        assert_eq!(without_comments(text), bare);
-        let given = Bytes::from_static(b"// licence");
-        assert_eq!(sent("vendor/htm.js", given.clone()), given);
-        assert_eq!(sent("main.js", given), "\n");
+    fn the_console_is_three_scripts_a_style_and_the_licences() {
+        let paths: Vec<&str> = sent().into_iter().map(|(path, _)| path).collect();
+        let expected = [
+            "main.js",
+            "pages.js",
+            "live-worker.js",
+            "style.css",
+            "vendor/LICENSES",
+        ];
+        assert_eq!(paths, expected);
     }
 
     #[test]

@@ -34,9 +34,9 @@ impl Predicate for Compressible {
     }
 }
 
-/// A body in the one encoding that there is, at the level of the library's own.
-pub(in crate::http) fn gzipped(body: &Bytes) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::default());
+/// A body in the one encoding that there is.
+pub(in crate::http) fn gzipped(body: &Bytes, effort: Compression) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), effort);
     // Writing to memory does not fail.
     let written = encoder.write_all(body).and_then(|()| encoder.finish());
     written.unwrap_or_default().into()

@@ -308,7 +308,8 @@ pub fn created(scene: Scene<'_>, row: &Row) -> Timestamp {
     if row.kind.path == "/cloud/vmReplicaPoints"
         && let Some(machine) = scene.machine_of(row)
     {
-        let night = seed::replica_time(machine, born).replace(' ', "T") + "Z";
+        let night =
+            seed::replica_time(machine, machine.replicated_at.unwrap_or(born)).replace(' ', "T") + "Z";
         return night.parse().unwrap_or(born);
     }
     if let Some(parent) = parent(scene, row) {

@@ -48,6 +48,7 @@ type Freshness = { state: "idle" | "connecting" | "live" | "waiting" | "hidden" 
 type HubMessage =
   | { kind: "status"; status: Freshness }
   | { kind: "events"; events: { id: string; type: string; text: string }[] }
+  | { kind: "whoIsThere" }
   | { kind: "reset" };
 type TabMessage =
   | { kind: "here"; tab: string; visible: boolean }

@@ -137,6 +137,9 @@ async fn the_gateway_tells_how_it_is_to_whoever_may_know() {
     assert_eq!(whole["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(whole["em"]["reachable"], true);
     assert!(whole["em"]["lastCompleteLookAt"].is_string());
+    assert_eq!(whole["em"]["apiVersion"], "v1_7");
+    assert_eq!(whole["em"]["breaker"], "closed");
+    assert_eq!(whole["em"]["retryAt"], Value::Null);
     assert_eq!(whole["counts"]["operations"], json!({"running": 1}));
     assert_eq!(whole["webhooks"]["pending"], 0);
     assert_eq!(whole["accounts"][0]["name"], "operators");

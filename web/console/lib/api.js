@@ -92,6 +92,9 @@ export const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map(
 /** `unknown` until the gateway has answered: what it did not say is never taken for a no. @type {Cell<Who>} */
 export const who = cell(/** @type {Who} */ ({ state: "unknown", scopes: null }));
 const tabs = new BroadcastChannel("emgate-console-session");
+const BEFORE = "emgate-logged-in";
+/** Whether somebody was logged in here and has not left: then pages ask at once, and do not wait for who it is. */
+export const wasIn = () => localStorage.getItem(BEFORE) !== null;
 /** @type {Timer} */
 let expiry;
 /** @type {Timer} */
@@ -100,8 +103,9 @@ let tries = 500;
 
 /** @param {any} data the answer of /console/session */
 function enter(data) {
-  who.set({ state: "in", subject: data.subject, tenant: data.tenant, scopes: data.scopes, expiresAt: data.expiresAt });
+  who.set({ state: "in", problem: undefined, subject: data.subject, tenant: data.tenant, scopes: data.scopes, expiresAt: data.expiresAt });
   signedOut.set(false);
+  localStorage.setItem(BEFORE, "");
   tries = 500;
   clearTimeout(expiry);
   const left = Date.parse(data.expiresAt) - now();
@@ -135,7 +139,9 @@ export async function logOut() {
 }
 
 signedOut.watch((out) => {
-  if (out) who.set({ ...who.value, state: "out" });
+  if (!out) return;
+  localStorage.removeItem(BEFORE);
+  who.set({ ...who.value, state: "out" });
 });
 tabs.addEventListener("message", ({ data }) => (data === "out" ? signedOut.set(true) : recognise()));
 

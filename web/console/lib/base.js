@@ -4,8 +4,8 @@ import { useEffect, useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
 import { h } from "../vendor/preact.js";
 
-export { render, Fragment } from "../vendor/preact.js";
-export { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+export { render } from "../vendor/preact.js";
+export { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 export const html = htm.bind(h);
 
 // A value that components watch. Whoever reads it with `useCell` is drawn again when it changes.
@@ -40,8 +40,14 @@ export function cell(value) {
  */
 export function useCell(source) {
   const [, draw] = useState(0);
-  useEffect(() => source.watch(() => draw((/** @type {number} */ count) => count + 1)), [source]);
-  return source.value;
+  const { value } = source;
+  useEffect(() => {
+    const again = () => draw((/** @type {number} */ count) => count + 1);
+    // It may have changed between the drawing and this.
+    if (!Object.is(source.value, value)) again();
+    return source.watch(again);
+  }, [source]);
+  return value;
 }
 
 // At most four drawings a second for whatever comes by itself: events of the stream and ticks of clocks wait for the
@@ -69,13 +75,14 @@ export function withBeat(run) {
 }
 
 // Where the console and the API are, found from this module's own address, so that a prefix that a proxy adds survives.
-// This file is at {prefix}/console/v-{version}/lib/place.js.
 
-export const VERSION = /\/v-([^/]+)\/lib\//.exec(import.meta.url)?.[1] ?? "unknown";
-/** `{prefix}/console/` */
-export const CONSOLE = new URL("../../", import.meta.url).pathname;
+const here = /^(.*\/)console\/v-[^/]+\//.exec(new URL(import.meta.url).pathname);
+/** `{prefix}/console/v-{version}/`, where this file is, by itself or in a bundle. */
+export const FILES = here?.[0] ?? "/";
 /** `{prefix}/` */
-export const ROOT = new URL("../../../", import.meta.url).pathname;
+export const ROOT = here?.[1] ?? "/";
+/** `{prefix}/console/` */
+export const CONSOLE = `${ROOT}console/`;
 
 /** The address of a page of the console. @param {string} path begins with a slash */
 export const to = (path) => CONSOLE + path.slice(1);
@@ -156,6 +163,9 @@ export function moment(at, today) {
   const time = clock.format(when);
   return when.toDateString() === new Date(today).toDateString() ? time : `${day.format(when)} ${time}`;
 }
+
+/** The local day. @param {string} at */
+export const dayOf = (at) => day.format(new Date(at));
 
 /** @param {number} count @param {string} one @param {string} [many] */
 export const counted = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;

@@ -12,7 +12,9 @@ export class Hub {
   /** @param {string} address of the stream @param {(message: HubMessage) => void} tell */
   constructor(address, tell) {
     this.address = address;
-    this.tell = tell;
+    /** Of several hubs one reads and tells; the others know enough to go on where it ends. */
+    this.leads = true;
+    this.tell = (/** @type {HubMessage} */ message) => this.leads && tell(message);
     /** @type {Freshness} */
     this.status = { state: "idle", heardAt: 0, retryAt: 0 };
     /** @type {string | null} */
@@ -51,7 +53,14 @@ export class Hub {
     if (seen) this.hiding = undefined;
     else this.hiding ??= setTimeout(() => this.stop("hidden", false), HIDDEN);
     const resting = this.status.state === "idle" || this.status.state === "hidden";
-    if (seen && resting && this.position !== null) this.read();
+    if (seen && resting && this.leads && this.position !== null) this.read();
+  }
+
+  /** From now on this hub reads, for all who say that they are there. */
+  lead() {
+    this.leads = true;
+    this.tell({ kind: "whoIsThere" });
+    this.choose();
   }
 
   /** @param {Partial<Freshness>} change */

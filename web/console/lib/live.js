@@ -3,7 +3,7 @@
 
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { ask, asProblem, signedOut } from "./api.js";
-import { cell, ROOT, withBeat } from "./base.js";
+import { cell, FILES, ROOT, withBeat } from "./base.js";
 import { Hub, QUIET } from "./hub.js";
 
 /** @type {Cell<Freshness>} */
@@ -51,6 +51,7 @@ function take(message) {
     }
     withBeat(handOn);
   }
+  if (message.kind === "whoIsThere") tellPresence();
   if (message.kind === "reset") for (const resetter of resetters) resetter();
   if (message.kind === "status") {
     withBeat(() => freshness.set(message.status));
@@ -70,7 +71,7 @@ function connect() {
 
 /** The one address that a worker may have, as browsers with Trusted Types want it told. @returns {any} */
 function workerAddress() {
-  const url = new URL("../live-worker.js", import.meta.url).href;
+  const url = new URL(`${FILES}live-worker.js`, location.href).href;
   const types = /** @type {any} */ (globalThis).trustedTypes;
   if (!types) return url;
   const policy = types.createPolicy("emgate-console", {
@@ -82,26 +83,26 @@ function workerAddress() {
   return policy.createScriptURL(url);
 }
 
-/** Without SharedWorker: all tabs speak on one channel, and the one that gets the lock reads the stream. */
+/** Without SharedWorker: all tabs speak on one channel and hear the same; the one that gets the lock reads the stream. */
 function connectByLock() {
   const channel = new BroadcastChannel("emgate-console-stream");
-  /** @type {Hub | undefined} */
-  let hub;
-  channel.onmessage = ({ data }) => (data.toHub ? hub?.take(data.toHub) : take(data));
+  const hub = new Hub(address, (message) => {
+    channel.postMessage(message);
+    take(message);
+  });
+  hub.leads = false;
+  channel.onmessage = ({ data }) => {
+    if (data.toHub) return hub.take(data.toHub);
+    if (data.kind === "events") hub.position = data.events.at(-1).id;
+    take(data);
+  };
   navigator.locks.request("emgate-console-stream", () => {
-    hub = new Hub(address, (message) => {
-      channel.postMessage(message);
-      take(message);
-    });
-    hub.take({ kind: "here", tab, visible: !document.hidden });
-    // Other tabs may have missed something while the tab before this one went away.
-    channel.postMessage({ kind: "reset" });
-    take({ kind: "reset" });
+    hub.lead();
     return new Promise(() => {});
   });
   return (/** @type {TabMessage} */ message) => {
     channel.postMessage({ toHub: message });
-    hub?.take(message);
+    hub.take(message);
   };
 }
 

@@ -12,7 +12,7 @@ import { badge, Heading } from "../ui/shell.js";
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const OPEN = "/api/v1/operations?state=awaitingApproval,submitting,running,unknown&pageSize=100";
-const RUNNING = "/api/v1/failover-sessions?state=starting,working,stopping&sortDesc=startedAt&pageSize=50";
+const RUNNING = "/api/v1/failover-sessions?state=starting,working,stopping&sortDesc=startedAt&pageSize=25";
 
 /** @param {Session} session */
 const name = (session) => html`<a class="name" href=${to(`/failovers/${encodeURIComponent(session.id)}`)}>${session.planName}</a>`;

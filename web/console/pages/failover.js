@@ -40,12 +40,8 @@ function inOrder({ virtualMachines }, plan) {
   return sorted.map((machine) => ({ ...machine, order: order.get(machine.name) ?? null }));
 }
 
-/** How the whole session stands against its objective; a failed one has met none. @param {Session} session @param {number} rto seconds */
-function against({ startedAt, endedAt, result }, rto) {
-  if (!startedAt || !endedAt) return "";
-  if (result !== "success" && result !== "warning") return "Not met: not every machine recovered.";
-  return Date.parse(endedAt) - Date.parse(startedAt) <= rto * 1000 ? "Met by the whole session." : "Missed by the whole session.";
-}
+/** When a machine was begun. One that waits for its turn has a time as well: that of its row. @param {Machine} machine */
+const begun = ({ state, startedAt }) => (state === "starting" ? null : startedAt);
 
 /** @param {{session: Session, plan: Plan | null}} props */
 function Machines({ session, plan }) {
@@ -55,15 +51,15 @@ function Machines({ session, plan }) {
   const columns = [
     { head: "#", kind: "number less", cell: ({ order }) => (order === null || order === Infinity ? "" : order + 1) },
     { head: "Machine", kind: "lead", cell: ({ name }) => name },
-    { head: "State", cell: ({ result, state, startedAt }) => html`<${State} word=${result ?? (state === "starting" && !startedAt ? "pending" : state)} />` },
+    { head: "State", cell: ({ result, state }) => html`<${State} word=${result ?? state} />` },
     { head: "Progress", kind: "number", cell: ({ progress }) => (progress === null ? "EM reports none" : `${progress} %`) },
-    { head: "Started", kind: "number", cell: ({ startedAt }) => html`<${At} at=${startedAt} none="waiting" />` },
-    { head: "Took", kind: "number", cell: ({ startedAt, endedAt }) => html`<${Elapsed} from=${startedAt} to=${endedAt} />` },
+    { head: "Started", kind: "number", cell: (machine) => html`<${At} at=${begun(machine)} none="waiting" />` },
+    { head: "Took", kind: "number", cell: (machine) => html`<${Elapsed} from=${begun(machine)} to=${machine.endedAt} />` },
     { head: "Restore point", kind: "less", cell: ({ replicaPoint }) => replicaPoint?.name ?? html`<span class="quiet">not told</span>` },
     { head: "Message", kind: "said", cell: ({ failureMessage }) => failureMessage ?? "" },
   ];
   return html`<${Section} title="Machines" count=${machines.length}>
-    ${rto !== null && html`<p class="quiet">Recovery time objective: ${axis(rto)}. ${against(session, rto)}</p>`}
+    ${rto !== null && html`<p class="quiet">Recovery time objective: ${axis(rto)}. ${isOver(session) && "The evidence says whether it was met."}</p>`}
     <${Timeline} session=${session} machines=${machines} rtoSeconds=${rto} />
     <${Table} caption="Machines of this failover" columns=${columns} rows=${machines} id=${(/** @type {Machine} */ { name }) => name} tone=${(/** @type {Machine} */ { result }) => (result === "failed" ? "failed" : "")} empty="Enterprise Manager has told no machine yet." />
   <//>`;
@@ -139,15 +135,17 @@ export function Timeline({ session, machines, rtoSeconds }) {
   const at = (/** @type {number} */ ms) => `${Math.min(100, Math.max(0, (ms / whole) * 100)).toFixed(2)}%`;
   const step = STEPS.find((seconds) => (whole / 1000 / seconds) <= MARKS) ?? 86400;
   const crowds = (/** @type {number} */ second) => rto !== null && Math.abs(second * 1000 - rto) < whole / 8;
-  const marks = Array.from({ length: Math.floor(whole / 1000 / step) + 1 }, (_, index) => index * step).filter((second) => !crowds(second));
+  // A mark at the right edge has no room for its words.
+  const marks = Array.from({ length: Math.floor((whole * 0.94) / 1000 / step) + 1 }, (_, index) => index * step).filter((second) => !crowds(second));
   const height = machines.length * ROW;
   return html`<div class="timeline">
     <ol class="names">${machines.map(({ name }) => html`<li title=${name}>${name}</li>`)}</ol>
     <svg role="img" aria-label=${`Time line of ${machines.length} machines; the table below has the same in words`} width="100%" height=${height + 26}>
       ${marks.map((second) => html`<g class="mark"><line x1=${at(second * 1000)} x2=${at(second * 1000)} y1="0" y2=${height} /><text x=${at(second * 1000)} y=${height + 17} dx="2">${second ? axis(second) : "T+0"}</text></g>`)}
       ${machines.map((machine, index) => {
-        if (!machine.startedAt) return html`<text class="none" x="6" y=${index * ROW + 16}>waiting</text>`;
-        const from = Date.parse(machine.startedAt) - begin;
+        const started = begun(machine);
+        if (!started) return html`<text class="none" x="6" y=${index * ROW + 16}>waiting</text>`;
+        const from = Date.parse(started) - begin;
         const till = (machine.endedAt ? Date.parse(machine.endedAt) : end) - begin;
         return html`<g class="wait"><line x1="0" x2=${at(from)} y1=${index * ROW + 12} y2=${index * ROW + 12} /></g>
           <rect class=${tone(machine)} x=${at(from)} y=${index * ROW + 4} width=${at(Math.max(till - from, whole / 250))} height=${ROW - 8} rx="2"><title>${machine.name}</title></rect>`;

@@ -13,9 +13,9 @@ const SPANS = [["", "a year"], ["90", "90 days"], ["30", "30 days"]];
 const DAY = 86_400_000;
 
 /** @param {ProgrammePlan} one */
-const standing = ({ overdue, lastTest }) => (overdue ? "overdue" : lastTest ? (lastTest.verdict ?? lastTest.result ?? "unknown") : "warning");
+const standing = ({ overdue, lastTest }) => (overdue ? "overdue" : lastTest ? (lastTest.verdict ?? lastTest.result ?? "unknown") : overdue === null ? "neverTested" : "warning");
 /** @param {ProgrammePlan} one */
-const rank = (one) => ["overdue", "failed", "missed", "warning", "unknown"].indexOf(standing(one)) >>> 0;
+const rank = (one) => (standing(one) === "neverTested" ? Infinity : ["overdue", "failed", "missed", "warning", "unknown"].indexOf(standing(one)) >>> 0);
 
 export function Reports() {
   const { query } = useCell(route);
@@ -52,7 +52,7 @@ export function Reports() {
         ["To", html`<${At} at=${programme.to} />`],
       ]} />
       <${Table} caption="Plans and their tests" columns=${columns} id=${(/** @type {ProgrammePlan} */ { plan }) => plan.kind + plan.id}
-        rows=${programme.items.filter((one) => (only === "overdue" ? one.overdue : only === "never" ? !one.lastTest : true)).sort((a, b) => rank(a) - rank(b))}
+        rows=${programme.items.filter((one) => (only === "overdue" ? one.overdue : only === "never" ? !one.lastTest : true)).sort((a, b) => rank(a) - rank(b) || 0)}
         empty=${only ? "No plan is like that." : "There is no plan to test."} />`}<//>`;
 }
 
@@ -149,6 +149,12 @@ const settings = (value, path = "") =>
     ? Object.entries(value).flatMap(([name, member]) => settings(member, path ? `${path}.${name}` : name))
     : [[path, JSON.stringify(value)]];
 
+/** Whether requests are sent to Enterprise Manager. @param {SystemView["em"]} em */
+const breaker = ({ breaker, retryAt }) =>
+  breaker === "open" ? html`<${State} word="failed" label="open" /> <span class="quiet">next request <${Ago} at=${retryAt} none="soon" /></span>`
+  : breaker === "halfOpen" ? html`<${State} word="warning" label="half open" /> <span class="quiet">the next request decides</span>`
+  : html`<${State} word="ok" label="closed" />`;
+
 export function System() {
   const { system, silent } = useHealth();
   const me = useCell(who);
@@ -163,7 +169,7 @@ export function System() {
   /** @type {Column<NonNullable<SystemView["replicas"]>[number]>[]} */
   const replicas = [
     { head: "Replica", kind: "lead", cell: (one) => html`<code>${one.id}</code>${one.self && " (this one)"}` },
-    { head: "Leases", cell: ({ leases }) => leases.join(", ") || html`<span class="quiet">none</span>` },
+    { head: "Leases", kind: "narrow", cell: ({ leases }) => leases.join(", ") || html`<span class="quiet">none</span>` },
     { head: "Started", kind: "number", cell: ({ startedAt }) => html`<${At} at=${startedAt} />` },
     { head: "Last seen", kind: "number", cell: ({ lastSeenAt }) => html`<${Ago} at=${lastSeenAt} />` },
   ];
@@ -199,6 +205,8 @@ export function System() {
         <${Facts} of=${[
           ["Answers", html`<${State} word=${system.em.reachable ? "ok" : "failed"} label=${system.em.reachable ? "yes" : "no"} /> <span class="quiet"><${Ago} at=${system.em.since} none="" /></span>`],
           ["Credentials", html`<${State} word=${system.em.refusedSince ? "failed" : "ok"} label=${system.em.refusedSince ? "refused" : "accepted"} />`],
+          ["REST API", system.em.apiVersion?.replace("_", ".")],
+          ["Circuit breaker", breaker(system.em)],
           ["Last complete look", html`<${Ago} at=${system.em.lastCompleteLookAt} />`],
           ["Clocks", clocks(system.em.clockAheadMs ?? 0)],
         ]} />

@@ -4,7 +4,7 @@ import { ask, asProblem, may, newKey, Problem } from "../lib/api.js";
 import { axis, counted, duration, html, to, useCell, useEffect, useMemo, useState } from "../lib/base.js";
 import { useLoad } from "../lib/live.js";
 import { go, route } from "../lib/route.js";
-import { Act, Ago, At, Dialog, Elapsed, Facts, Filter, Kind, Pager, Search, Section, Shown, State, Table, Trouble, useSend } from "../ui/parts.js";
+import { Act, Ago, At, Day, Dialog, Elapsed, Facts, Filter, Kind, Pager, Search, Section, Shown, State, Table, Trouble, useSend } from "../ui/parts.js";
 import { Heading } from "../ui/shell.js";
 
 /** @param {Plan} plan */
@@ -57,17 +57,37 @@ export function Plans() {
 
 // One plan: its machines in order, its commands and objectives, its last tests as a strip, and the two ways to run it.
 
-/** The last tests as bars as high as they took, oldest first. @param {{sessions: Session[], rtoSeconds: number | null}} props */
-function Strip({ sessions, rtoSeconds }) {
-  const tests = sessions.filter(({ action, startedAt, endedAt }) => action === "test" && startedAt && endedAt).slice(0, 12).reverse();
+/** @typedef {{to: string, at: string | null, word: string, ms: number | null}} Bar a test: its page, when, how, and how long */
+
+/** The last tests as bars as high as their recovery took, oldest first. @param {{tests: Bar[], rtoSeconds: number | null}} props */
+function Strip({ tests, rtoSeconds }) {
   if (!tests.length) return html`<p class="empty">No test of this plan has ended yet.</p>`;
-  const took = (/** @type {any} */ { startedAt, endedAt }) => Date.parse(endedAt) - Date.parse(startedAt);
-  const longest = Math.max(...tests.map(took), (rtoSeconds ?? 0) * 1000);
-  return html`<ol class="strip">${tests.map((session) => html`<li>
-    <a href=${to(`/failovers/${encodeURIComponent(session.id)}`)} title=${`${session.result ?? "no result"}, ${duration(took(session))}, ${session.startedAt}`}>
-      <svg aria-hidden="true" width="100%" height="48"><rect class=${session.result === "success" ? "good" : session.result === "failed" ? "bad" : "warn"} x="15%" width="70%" y=${46 - Math.max(3, (took(session) / longest) * 44)} height=${Math.max(3, (took(session) / longest) * 44)} rx="2" />
-        ${rtoSeconds && html`<line class="rto" x1="0" x2="100%" y1=${46 - ((rtoSeconds * 1000) / longest) * 44} y2=${46 - ((rtoSeconds * 1000) / longest) * 44} />`}</svg>
-      <${State} word=${session.result ?? "unknown"} /> <span class="fine">${duration(took(session))}</span></a></li>`)}</ol>`;
+  const rto = (rtoSeconds ?? 0) * 1000;
+  const longest = Math.max(...tests.map(({ ms }) => ms ?? 0), rto, 1);
+  const high = (/** @type {number} */ ms) => Math.max(3, (ms / longest) * 44);
+  return html`<ol class="strip">${tests.map(({ to: page, at, word, ms }) => html`<li>
+    <a href=${page}>
+      <svg aria-hidden="true" width="100%" height="48"><rect class=${toneOf(word)} x="15%" width="70%" y=${46 - high(ms ?? 0)} height=${high(ms ?? 0)} rx="2" />
+        ${rto > 0 && html`<line class="rto" x1="0" x2="100%" y1=${46 - high(rto)} y2=${46 - high(rto)} />`}</svg>
+      <${State} word=${word} /> <span class="fine">${ms === null ? "–" : duration(ms)}</span> <span class="fine"><${Day} at=${at} /></span></a></li>`)}</ol>`;
+}
+
+/** @param {string} word */
+const toneOf = (word) => (word === "success" || word === "passed" ? "good" : word === "failed" ? "bad" : "warn");
+
+/** Tests by their reports, which reach back for years; else by the sessions of the last 30 days. @param {Plan | null} plan @param {Loaded<List<Session>>} sessions */
+function useTests(plan, sessions) {
+  const told = useLoad(plan && may("reports:read") === "yes" ? "/api/v1/reports/recovery-tests" : null, { reloadOn: ({ type }) => type.startsWith("recovery.") });
+  const found = (told.data?.items ?? []).find((/** @type {ProgrammePlan} */ one) => one.plan.id.toLowerCase() === plan?.id.toLowerCase());
+  /** @type {PastTest | null} */
+  const last = found?.lastTest ?? null;
+  const report = useLoad(last && (last.operationId ? `/api/v1/operations/${last.operationId}/report` : `/api/v1/failover-sessions/${encodeURIComponent(last.sessionId ?? "")}/report`));
+  if (last) {
+    const tests = [last, .../** @type {PastTest[]} */ (report.data?.comparison.tests ?? [])];
+    return tests.map(({ operationId, sessionId, at, verdict, result, rtaMs }) => ({ to: to(`/failovers/${encodeURIComponent(operationId ?? sessionId ?? "")}`), at, word: verdict ?? result ?? "unknown", ms: rtaMs }));
+  }
+  const ended = (sessions.data?.items ?? []).filter((/** @type {Session} */ { action, startedAt, endedAt }) => action === "test" && startedAt && endedAt);
+  return ended.map((/** @type {Session} */ { id, startedAt, endedAt, result }) => ({ to: to(`/failovers/${encodeURIComponent(id)}`), at: startedAt, word: result ?? "unknown", ms: Date.parse(endedAt ?? "") - Date.parse(startedAt ?? "") }));
 }
 
 /** @param {Plan["preFailoverCommand"]} command */
@@ -86,6 +106,7 @@ export function PlanPage({ parts }) {
   const sessions = useLoad(plan && may("sessions:read") !== "no" ? `/api/v1/failover-sessions?planName=${encodeURIComponent(plan.name)}&sortDesc=startedAt&pageSize=30` : null, {
     reloadOn: (event) => mine(event) && /started|finished|lost/.test(event.type),
   });
+  const tests = useTests(plan, sessions);
   if (loaded.problem?.status === 404 && !plan) {
     return html`<${Heading} title="Not found">This plan is gone<//><p>Enterprise Manager no longer has it, or it belongs to another tenant. <a href=${to("/plans")}>All plans</a></p>`;
   }
@@ -118,7 +139,7 @@ export function PlanPage({ parts }) {
         ${plan.actions.includes("test") && html`<${Act} scope="plans:test" tone="main" onClick=${() => run("test")}>Test…<//>`}
         <${Act} scope="plans:start" tone="danger" onClick=${() => run("start")}>Start the real failover…<//>
       </div>
-      <${Section} title="Last tests"><${Shown} of=${sessions}>${(/** @type {List<Session>} */ list) => html`<${Strip} sessions=${list.items} rtoSeconds=${plan.objectives.rtoSeconds} />`}<//><//>
+      <${Section} title="Last tests"><${Strip} tests=${tests.slice(0, 12).reverse()} rtoSeconds=${plan.objectives.rtoSeconds} /><//>
       <div class="columns">
         <${Section} title="Machines" count=${plan.virtualMachines.length}><${Table} caption="Machines in start order" columns=${machines} rows=${[...plan.virtualMachines].sort((a, b) => (a.order ?? 0) - (b.order ?? 0))} id=${(/** @type {{name: string}} */ { name }) => name} empty="The plan has no machine." /><//>
         <${Section} title="Runs"><${Shown} of=${sessions}>${(/** @type {List<Session>} */ list) => html`<${Table} caption="Runs of this plan" columns=${runs} rows=${list.items} id=${(/** @type {Session} */ { id }) => id} empty="The plan has not run in the last 30 days." />`}<//><//>

@@ -59,7 +59,7 @@ export function Records({ operation, session }) {
 
 /** @param {RecoveryReport["measures"]["rto"]} measure */
 const judged = ({ value, verdict, targetSeconds, reason }) =>
-  html`<${State} word=${verdict} /> ${value === null ? html`<span class="quiet">${spoken(reason ?? "notMeasured")}</span>` : duration(value)}${targetSeconds !== null && html` <span class="quiet">of ${axis(targetSeconds)}</span>`}`;
+  html`<${State} word=${verdict} /> ${value === null ? html`<span class="quiet">(${spoken(reason ?? "notMeasured")})</span>` : duration(value)}${targetSeconds !== null && html` <span class="quiet">target ${axis(targetSeconds)}</span>`}`;
 
 /** @param {{operationId: string, machines: string[], close: () => void, done: () => void}} props */
 function AddCheck({ operationId, machines, close, done }) {

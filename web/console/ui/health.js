@@ -7,6 +7,8 @@ import { State } from "./parts.js";
 
 const EVERY = 15_000;
 const LATE = 60_000;
+/** What is due for less is on its way. */
+const SOON = 5_000;
 
 /** What the gateway says of itself; kept when it says nothing more. @type {Cell<{system: SystemView | null, silent: boolean}>} */
 export const health = cell(/** @type {{system: SystemView | null, silent: boolean}} */ ({ system: null, silent: false }));
@@ -50,7 +52,7 @@ export function Health() {
         ["Enterprise Manager", system.em.reachable ? "ok" : "failed", system.em.reachable ? "answers" : `does not answer${system.em.since ? ` since ${age(since(system.em.since) ?? 0)}` : ""}`],
         ...(system.em.refusedSince ? [/** @type {[string, string, string]} */ (["Credentials", "failed", "refused by Enterprise Manager"])] : []),
         ["Last complete look", looked === null ? "unknown" : late ? "warning" : "ok", looked === null ? "none yet" : age(looked)],
-        ["Webhooks", !system.webhooks ? "unknown" : due > LATE ? "warning" : "ok", !system.webhooks ? "needs webhooks:read" : due > 0 ? `oldest is late by ${duration(due)}` : "none is late"],
+        ["Webhooks", !system.webhooks ? "unknown" : due > LATE ? "warning" : "ok", !system.webhooks ? "needs webhooks:read" : due > SOON ? `oldest is late by ${duration(due)}` : "none is late"],
         ["Store", system.store.status, system.store.status === "ok" ? "writes" : "fails"],
         ["Clocks", Math.abs(skew) > LATE || Math.abs(ahead()) > LATE ? "warning" : "ok", clocks(skew)],
         ...(system.replicas ? [/** @type {[string, string, string]} */ (["Replicas", "ok", String(system.replicas.length)])] : []),

@@ -1,7 +1,7 @@
 // The small parts that all pages are made of: words with a symbol for states, times that tick, problems, sections.
 
 import { asProblem, details, may } from "../lib/api.js";
-import { age, duration, html, moment, useEffect, useNow, useRef, useState } from "../lib/base.js";
+import { age, dayOf, duration, html, moment, useEffect, useNow, useRef, useState } from "../lib/base.js";
 import { setQuery } from "../lib/route.js";
 
 /** Symbol and tone of a word; the word itself says all. @type {Record<string, [string, string]>} */
@@ -40,6 +40,9 @@ export function At({ at, none = "–" }) {
   const now = useNow();
   return at ? html`<time datetime=${at} title=${at}>${moment(at, now)}</time>` : html`<span class="quiet">${none}</span>`;
 }
+
+/** The day alone. @param {{at: string | null}} props */
+export const Day = ({ at }) => (at ? html`<time datetime=${at} title=${at}>${dayOf(at)}</time>` : null);
 
 /** From a time to another, or to now, ticking. @param {{from: string | null | undefined, to?: string | null}} props */
 export function Elapsed({ from, to }) {

@@ -3,7 +3,7 @@
 import { ask, logIn, logOut, who } from "../lib/api.js";
 import { duration, html, ROOT, to, useCell, useEffect, useNow, useState } from "../lib/base.js";
 import { freshness, QUIET } from "../lib/live.js";
-import { go, route } from "../lib/route.js";
+import { go, route, setQuery } from "../lib/route.js";
 import { Dialog, Trouble, useSend } from "./parts.js";
 
 const THEMES = ["auto", "light", "dark"];
@@ -127,13 +127,33 @@ export function Fresh() {
 
 // The login: a pasted token, or the company's own login page. It covers nothing: what was shown stays below it.
 
+/** Why nobody came back logged in, by the gateway's word for it. @type {Record<string, string>} */
+const REASONS = {
+  state: "The login was begun elsewhere, took too long, or was used before. Begin again.",
+  denied: "The identity provider did not let you in.",
+  provider: "The identity provider does not answer as it should.",
+  code: "The identity provider did not take back its own code.",
+  token: "What the identity provider gave is not meant for this login.",
+  refused: "The gateway does not accept you.",
+};
+
+/** The view to come back to, as the gateway takes it: below its own root, without what a failed login left there. */
+function view() {
+  const url = new URL(location.href);
+  for (const name of ["login", "reason"]) url.searchParams.delete(name);
+  return `/${(url.pathname + url.search).slice(ROOT.length)}`;
+}
+
 /** @param {{again: boolean}} props `again`: somebody was logged in before */
 export function Login({ again }) {
+  const { query } = useCell(route);
+  const failed = query.get("login") === "failed" && `${REASONS[query.get("reason") ?? ""] ?? "The login failed."} The gateway's log has more.`;
   const [token, setToken] = useState("");
   const [options, setOptions] = useState(/** @type {LoginOptions | null} */ (null));
   const { run, busy, problem } = useSend(async () => {
     await logIn(token.trim().replace(/^Bearer\s+/i, ""));
     setToken("");
+    if (failed) setQuery({ login: null, reason: null });
   });
   useEffect(() => {
     ask("/console/login-options", { open: true }).then(({ data }) => setOptions(data), () => {});
@@ -144,7 +164,8 @@ export function Login({ again }) {
     <h1 id="login-title">${again ? "The session has ended: log in to go on" : "Log in"}</h1>
     ${again && html`<p>What is below is as it was. Nothing on it is current.</p>`}
     ${unsafe && html`<p class="trouble">This address has no TLS: the browser keeps no login here. Open the console by https, or on the gateway's own machine.</p>`}
-    ${options?.oidc?.enabled && html`<p><a class="button main" href=${`${ROOT}console/login`} target="_self">Log in with ${options.oidc.name || "the company's account"}</a></p>`}
+    ${failed && html`<p class="trouble" role="alert">${failed}</p>`}
+    ${options?.oidc?.enabled && html`<p><a class="button main" href=${`${ROOT}console/login?to=${encodeURIComponent(view())}`} target="_self">Log in with ${options.oidc.name || "the company's account"}</a></p>`}
     <form onSubmit=${(/** @type {Event} */ event) => {
       event.preventDefault();
       run();
