@@ -50,10 +50,10 @@ pub struct Args {
     /// The file with its password
     #[arg(long, value_name = "FILE", requires = "username")]
     pub password_file: Option<PathBuf>,
-    /// Certificates to trust, in place of upstream.ca_file
+    /// Certificates to trust, in place of those of the configuration
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// The SHA-256 of the certificate, in place of upstream.pin_sha256
+    /// The SHA-256 of the certificate, in place of the pins of the configuration
     #[arg(long, value_name = "HEX")]
     pub pin: Option<String>,
     #[command(flatten)]

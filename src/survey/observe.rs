@@ -140,8 +140,8 @@ impl Look {
     }
 
     fn encoding(&mut self, declared: &str) {
-        let is = |known: &&str| known.eq_ignore_ascii_case(declared);
-        if USUAL_ENCODINGS.iter().any(|known| is(&known)) {
+        let is = |known: &str| known.eq_ignore_ascii_case(declared);
+        if USUAL_ENCODINGS.iter().any(|known| is(known)) {
             return;
         }
         let known = OTHER_ENCODINGS.iter().find(|known| is(known));

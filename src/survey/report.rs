@@ -28,7 +28,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_version: Option<&'static str>,
     pub reads: Reads,
-    pub resources: Vec<Resource>,
+    pub resources: Vec<ResourceSums>,
     #[serde(flatten)]
     pub sums: Sums,
     /// Types of answers that the catalogue has and nothing had.
@@ -66,7 +66,7 @@ pub struct Transcoder {
 /// One resource of the catalogue in one form.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Resource {
+pub struct ResourceSums {
     pub resource: String,
     pub form: &'static str,
     pub reads: u64,
@@ -101,6 +101,31 @@ impl Times {
     }
 }
 
+/// What the reads of one resource came to, before it is told.
+#[derive(Default)]
+struct Gathered {
+    times: Vec<f64>,
+    bytes: u64,
+    outcomes: BTreeMap<String, u64>,
+}
+
+impl ResourceSums {
+    fn of(((resource, form), gathered): ((&str, AnswerForm), Gathered)) -> Self {
+        Self {
+            resource: resource.to_owned(),
+            form: match form {
+                AnswerForm::Entity => "entity",
+                AnswerForm::Reference => "reference",
+                AnswerForm::Only => "only",
+            },
+            reads: gathered.times.len() as u64,
+            outcomes: gathered.outcomes,
+            bytes: gathered.bytes,
+            milliseconds: Times::of(gathered.times),
+        }
+    }
+}
+
 impl Report {
     /// Adds up what was read.
     #[must_use]
@@ -110,8 +135,7 @@ impl Report {
             ..Reads::default()
         };
         let (mut sums, mut transcoder) = (Sums::default(), Transcoder::default());
-        let mut resources: BTreeMap<(&str, AnswerForm), (Vec<f64>, u64, BTreeMap<String, u64>)> =
-            BTreeMap::new();
+        let mut resources: BTreeMap<(&str, AnswerForm), Gathered> = BTreeMap::new();
         for entry in &survey.entries {
             sums.add(&entry.sums);
             reads.count += 1;
@@ -126,34 +150,19 @@ impl Report {
             transcoder.unknown_names += names;
             transcoder.unparsed_values += unparsed;
             transcoder.unknown_values += values;
-            let (times, bytes, outcomes) = resources
-                .entry((&entry.read.resource, entry.read.form))
+            let gathered = resources
+                .entry((entry.read.resource.as_str(), entry.read.form))
                 .or_default();
-            times.push(entry.milliseconds);
-            *bytes += entry.bytes;
-            *outcomes.entry(word(entry.outcome)).or_default() += 1;
+            gathered.times.push(entry.milliseconds);
+            gathered.bytes += entry.bytes;
+            *gathered.outcomes.entry(word(entry.outcome)).or_default() += 1;
         }
-        let resource =
-            |((resource, form), (times, bytes, outcomes)): ((&str, AnswerForm), (Vec<f64>, u64, _))| {
-                Resource {
-                    resource: resource.to_owned(),
-                    form: match form {
-                        AnswerForm::Entity => "entity",
-                        AnswerForm::Reference => "reference",
-                        AnswerForm::Only => "only",
-                    },
-                    reads: times.len() as u64,
-                    outcomes,
-                    bytes,
-                    milliseconds: Times::of(times),
-                }
-            };
         Self {
             survey: 1,
             emgate: env!("CARGO_PKG_VERSION"),
             api_version,
             reads,
-            resources: resources.into_iter().map(resource).collect(),
+            resources: resources.into_iter().map(ResourceSums::of).collect(),
             types_not_seen: not_seen(&sums),
             sums,
             transcoder,
@@ -185,7 +194,7 @@ impl Report {
             self.sums.types.len(),
             self.types_not_seen.len(),
         );
-        let mut slowest: Vec<&Resource> = self.resources.iter().collect();
+        let mut slowest: Vec<&ResourceSums> = self.resources.iter().collect();
         slowest.sort_by(|a, b| b.milliseconds.max.total_cmp(&a.milliseconds.max));
         text.push_str("slowest:\n");
         for resource in slowest.iter().take(SLOWEST) {

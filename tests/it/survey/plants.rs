@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::response::Response;
 
-use crate::support::scripted_server::{Reply, ScriptedServer, response_of};
+use crate::support::scripted_server::{Reply, ScriptedServer, Twist, response_of};
 
 /// In every planted value, so that it is recognised where it is told.
 pub const MARK: &str = "zq";
@@ -168,7 +168,7 @@ pub const PLANTS: &[Plant] = &[
 
 /// Plants all of them.
 pub fn plant_all(server: &ScriptedServer) {
-    let twists: [(&str, fn(Reply) -> Response); 8] = [
+    let twists: [(&str, Twist); 8] = [
         (SERVERS, |reply| changed(SERVERS, reply)),
         (JOBS, |reply| changed(JOBS, reply)),
         (REPOSITORIES, |reply| changed(REPOSITORIES, reply)),
