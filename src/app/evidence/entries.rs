@@ -50,7 +50,7 @@ impl App {
         let mut faults = Vec::new();
         let now = self.clock.now();
         if at.duration_since(now) > CLOCKS_APART {
-            let detail = format!("lies in the future: it is {} now", now);
+            let detail = format!("lies in the future: it is {now} now");
             faults.push(FieldError::new("/at", detail));
         }
         if operation.requested_at.duration_since(at) > CLOCKS_APART {
