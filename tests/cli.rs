@@ -110,6 +110,7 @@ const COMMANDS: &[&str] = &[
     "report",
     "serve",
     "store",
+    "survey",
     "token",
 ];
 
