@@ -150,6 +150,13 @@ fn every_command_has_help_with_examples() {
 
 #[test]
 fn a_wrong_command_line_ends_with_2() {
+    let ftp = run(&["listen", "--forward-to", "ftp://receiver.example"]);
+    assert_eq!(ftp.code, Some(2));
+    assert!(
+        ftp.stderr.contains("must begin with http:// or https://"),
+        "{}",
+        ftp.stderr
+    );
     for arguments in [
         &[][..],
         &["frobnicate"],

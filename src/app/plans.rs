@@ -17,7 +17,7 @@ use super::submit::{Callback, Intent, Submitted};
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
 use crate::domain::command::Command;
-use crate::domain::evidence::asked::Purpose;
+use crate::domain::evidence::asked::{Purpose, PurposeKind};
 use crate::domain::id::EmId;
 use crate::domain::plan::{Action, ActionKind, Plan, PlanEdit, PlanKind};
 use crate::domain::policy::PlanAction;
@@ -45,6 +45,18 @@ pub struct ActionRequest {
 
 /// Whether a plan with what is set about it is what the caller read.
 pub type UnchangedPlan = Box<dyn FnOnce(&Plan, &PlanSettings) -> bool + Send>;
+
+/// A test that called itself a real failover would say so in a signed report.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(super) fn purpose_of_test(purpose: &Purpose) -> Result<(), Error> {
+    if purpose.kind == Some(PurposeKind::RealFailover) {
+        let detail = "a test is no real failover; it may be `test` or `exercise`";
+        return Err(Error::invalid("/purpose/kind", detail));
+    }
+    Ok(())
+}
 
 /// What comes with a change of a plan, beside the change.
 #[derive(Default)]
@@ -232,6 +244,11 @@ impl App {
         }
         if action == ActionKind::Undo && request.purpose.is_some() {
             return Err(Error::invalid("/purpose", "only test and start take a purpose"));
+        }
+        if action == ActionKind::Test
+            && let Some(purpose) = &request.purpose
+        {
+            purpose_of_test(purpose)?;
         }
         let incident = request.purpose.as_ref().and_then(|purpose| purpose.incident_at);
         if incident.is_some_and(|incident| incident > self.clock.now()) {

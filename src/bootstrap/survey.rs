@@ -54,6 +54,16 @@ pub async fn survey(
     };
     let version = em.api_version();
     em.shutdown(LOGOFF).await;
-    let report = Report::new(&read?, version, schema.map(compare_schema));
-    Ok(Finished { report, journal })
+    match read {
+        Ok(read) => Ok(Finished {
+            report: Report::new(&read, version, schema.map(compare_schema)),
+            journal,
+        }),
+        Err(fault) => {
+            if journal.is_empty() {
+                journal.remove().map_err(Error::from)?;
+            }
+            Err(fault)
+        }
+    }
 }

@@ -171,12 +171,13 @@ fn failure(fault: &Fault) -> Failure {
         Fault::Survey(Error::Journal(JournalError::Interrupted(_))) => {
             Failure::usage(text).hint("--resume goes on with it; remove the file to begin again")
         }
+        Fault::Survey(Error::Journal(JournalError::Missing(_))) => Failure::usage(text)
+            .hint("--out names the report that was to be made; without --resume a survey begins"),
         Fault::Survey(Error::Journal(JournalError::Other(_))) => {
             Failure::usage(text).hint("remove the file to begin again, or name another one by --out")
         }
-        Fault::Survey(Error::Upstream { .. }) | Fault::Interrupted => {
-            Failure::new(text).hint("--resume goes on where it stopped; emgate check tests the logon alone")
-        }
+        Fault::Survey(Error::Upstream { .. }) | Fault::Interrupted => Failure::new(text)
+            .hint("emgate check tests the logon alone; --resume goes on with what was read, if anything was"),
         Fault::Survey(Error::Journal(JournalError::File { .. })) => Failure::new(text),
     }
 }

@@ -53,9 +53,9 @@ fn beside(location: &Location) -> Result<File, Error> {
 fn inode(location: &Location) -> Result<Option<File>, Error> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);
-    // As SQLite makes it.
+    // What it holds is for nobody else; SQLite makes its own files beside it with the same rights.
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let path: &Path = location.file();
     let file = match options.open(path) {
         Ok(file) => file,
@@ -111,4 +111,34 @@ fn is_free(file: &File) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn is_free(_file: &File) -> bool {
     true
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use crate::clock::SystemClock;
+    use crate::store::{Config, Store};
+
+    #[tokio::test]
+    async fn what_a_new_store_holds_is_for_nobody_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config {
+            url: format!("sqlite://{}", folder.path().join("emgate.db").display()),
+            encryption_key_file: None,
+        };
+        let store = Store::open(&config, SystemClock::shared()).await.expect("opened");
+        let mut seen = 0;
+        for file in std::fs::read_dir(folder.path()).expect("read") {
+            let file = file.expect("a file");
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.starts_with("emgate.db") && !name.ends_with(".lock") {
+                let mode = file.metadata().expect("known").permissions().mode();
+                assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+                seen += 1;
+            }
+        }
+        assert!(seen >= 3, "the database, what is beside it, and the key");
+        store.close().await;
+    }
 }

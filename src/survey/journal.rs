@@ -22,6 +22,9 @@ pub enum JournalError {
     /// It is of another EM, or of another version of the program.
     #[error("{} is of another survey", .0.display())]
     Other(PathBuf),
+    /// There is nothing to go on with.
+    #[error("there is no {}: nothing was interrupted there", .0.display())]
+    Missing(PathBuf),
     /// The file cannot be used.
     #[error("{} cannot be used", path.display())]
     File {
@@ -50,6 +53,8 @@ pub struct Journal {
     file: File,
     /// What an earlier run has read, in its order.
     pub(super) entries: Vec<Entry>,
+    /// How many reads this run has added.
+    added: usize,
 }
 
 impl Journal {
@@ -73,7 +78,10 @@ impl Journal {
         if path.exists() && !resume {
             return Err(JournalError::Interrupted(path));
         }
-        let known = if path.exists() {
+        if !path.exists() && resume {
+            return Err(JournalError::Missing(path));
+        }
+        let known = if resume {
             read(&path).map_err(unusable)?
         } else {
             None
@@ -90,6 +98,7 @@ impl Journal {
             path: path.clone(),
             file,
             entries,
+            added: 0,
         };
         if length == 0 {
             journal.write(&head).map_err(unusable)?;
@@ -99,10 +108,17 @@ impl Journal {
 
     /// Writes a read down; once this is done it is not read again.
     pub(super) fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        self.added += 1;
         self.write(entry).map_err(|source| JournalError::File {
             path: self.path.clone(),
             source,
         })
+    }
+
+    /// Whether nothing was read, so that there is nothing to go on with.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.added == 0
     }
 
     fn write(&mut self, line: &impl Serialize) -> io::Result<()> {

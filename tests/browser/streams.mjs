@@ -30,7 +30,13 @@ function start(args, env, cwd) {
   return new Promise((found, failed) => {
     const timer = setTimeout(() => failed(new Error(`${args[0]} did not say where it listens`)), LIMIT);
     child.on("error", failed);
+    let last = "nothing";
+    child.on("exit", (code) => {
+      clearTimeout(timer);
+      failed(new Error(`${args[0]} ended with ${code}, and said last: ${last}`));
+    });
     createInterface({ input: child.stderr }).on("line", (line) => {
+      last = line;
       try {
         const entry = JSON.parse(line);
         if (entry.message === "listening") {
@@ -74,9 +80,12 @@ async function tested(origin) {
   });
 }
 
-async function log(origin) {
+/** The ids of all events, once each test has its report, which comes last; nothing before. */
+async function log(origin, tests) {
   const answer = await fetch(`${origin}/api/v1/events?pageSize=100`, { headers: bearer });
-  return (await answer.json()).items.map((item) => item.id);
+  const { items } = await answer.json();
+  const reports = items.filter((item) => item.type === "recovery.report.ready").length;
+  return reports === tests ? items.map((item) => item.id) : undefined;
 }
 
 const folder = mkdtempSync(join(tmpdir(), "emgate-streams-"));
@@ -135,14 +144,16 @@ try {
   }, bearer);
   await tested(origin);
   await until("the first events in the browser", async () => {
-    const [seen, written] = [await page.evaluate(() => window.seen), await log(origin)];
-    return written.length > 2 && seen.length === written.length;
+    const [seen, written] = [await page.evaluate(() => window.seen), await log(origin, 1)];
+    return seen.length === written?.length;
   });
   gateway.child.kill("SIGKILL");
-  gateway = await start(["serve"], { ...settings, EMGATE_SERVER__LISTEN: gateway.listen }, folder);
+  // Until somebody else has the port, for a connection of their own, no longer.
+  const again = { ...settings, EMGATE_SERVER__LISTEN: gateway.listen };
+  await until("the second start", async () => (gateway = await start(["serve"], again, folder)));
   await isReady(origin);
   await tested(origin);
-  const written = await log(origin);
+  const written = await until("both reports", () => log(origin, 2));
   await until("all events in the browser", async () => (await page.evaluate(() => window.seen.length)) >= written.length);
   const { seen, opened, wrong } = await page.evaluate(() => ({ seen: window.seen, opened: window.opened, wrong: window.wrong }));
   if (wrong) throw new Error(`an event's id is not that of its data: ${wrong}`);

@@ -36,5 +36,6 @@ pub use programme::ProgrammeQuery;
 pub use read::{ReportFile, programme_page, programme_table};
 pub use recorder::Recorder;
 pub use scheduler::Scheduler;
+pub use schedules::UnchangedSchedule;
 pub(in crate::app) use settings::KnownSettings;
 pub use settings::{PlanSettings, SettingsKeeper};

@@ -1,12 +1,14 @@
 //! Schedules of plans as callers set and read them; `scheduler` runs what is due.
 
 use crate::app::audit::Told;
+use crate::app::plans::purpose_of_test;
 use crate::app::{App, Error, OpContext};
 use crate::domain::audit::{AuditAction, AuditTenant};
 use crate::domain::evidence::schedule::{Fault, Schedule, SetBy, Times};
 use crate::domain::id::EmId;
 use crate::domain::links::API;
 use crate::domain::plan::{PlanKind, PlanRef};
+use crate::store::Tx;
 use crate::store::evidence::ScheduleRecord;
 
 const NO_SCHEDULE: Error = Error::NotFound {
@@ -15,6 +17,9 @@ const NO_SCHEDULE: Error = Error::NotFound {
 
 /// Only these can be tested.
 const KIND: PlanKind = PlanKind::Cloud;
+
+/// Whether a schedule is still what a caller read.
+pub type UnchangedSchedule<'a> = &'a (dyn Fn(&ScheduleRecord) -> bool + Send + Sync);
 
 impl App {
     /// The schedule of a cloud plan that the caller sees.
@@ -26,15 +31,16 @@ impl App {
         found.ok_or(NO_SCHEDULE)
     }
 
-    /// Sets the schedule of a cloud plan, whole.
+    /// Sets the schedule of a cloud plan, whole. `unchanged` says whether the one before is still what the caller read.
     ///
     /// # Errors
-    /// [`Error::Invalid`], those of [`App::plan`], [`Error::Store`].
+    /// [`Error::Invalid`], [`Error::PreconditionFailed`], those of [`App::plan`], [`Error::Store`].
     pub async fn set_schedule(
         &self,
         context: &OpContext,
         id: &EmId,
         schedule: Schedule,
+        unchanged: Option<UnchangedSchedule<'_>>,
     ) -> Result<ScheduleRecord, Error> {
         let now = self.clock.now();
         let first = Times::of(&schedule).and_then(|times| times.first(now));
@@ -52,6 +58,9 @@ impl App {
                 "a test that is scheduled follows no incident",
             ));
         }
+        if let Some(purpose) = &schedule.purpose {
+            purpose_of_test(purpose)?;
+        }
         let plan = self.plan(context, KIND, id).await?;
         let record = ScheduleRecord {
             plan: plan.reference(),
@@ -63,6 +72,7 @@ impl App {
             last: None,
         };
         let mut tx = self.store.begin().await?;
+        require_unchanged(&mut tx, id, context, unchanged).await?;
         tx.set_schedule(&record).await?;
         let told = told(&record.plan)
             .with("cron", record.schedule.cron.as_str())
@@ -76,20 +86,40 @@ impl App {
     /// Removes the schedule of a cloud plan; of one that has none, nothing. A plan that EM no longer has may have one.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Upstream`], [`Error::Store`].
-    pub async fn remove_schedule(&self, context: &OpContext, id: &EmId) -> Result<(), Error> {
+    /// [`Error::NotFound`], [`Error::PreconditionFailed`], [`Error::Upstream`], [`Error::Store`].
+    pub async fn remove_schedule(
+        &self,
+        context: &OpContext,
+        id: &EmId,
+        unchanged: Option<UnchangedSchedule<'_>>,
+    ) -> Result<(), Error> {
         let kept = self.store.schedule(id, context.tenancy()).await?;
         let plan = match kept {
             Some(record) => record.plan,
             None => self.plan(context, KIND, id).await?.reference(),
         };
         let mut tx = self.store.begin().await?;
+        require_unchanged(&mut tx, id, context, unchanged).await?;
         tx.remove_schedule(id, context.tenancy()).await?;
         tx.audit(context, AuditAction::ScheduleRemove, told(&plan));
         tx.commit().await?;
         self.read_settings().await?;
         Ok(())
     }
+}
+
+async fn require_unchanged(
+    tx: &mut Tx,
+    id: &EmId,
+    context: &OpContext,
+    unchanged: Option<UnchangedSchedule<'_>>,
+) -> Result<(), Error> {
+    let Some(is_same) = unchanged else { return Ok(()) };
+    let before = tx.locked_schedule(id, context.tenancy()).await?;
+    before
+        .is_some_and(|before| is_same(&before))
+        .then_some(())
+        .ok_or(Error::PreconditionFailed)
 }
 
 fn told(plan: &PlanRef) -> Told {

@@ -31,7 +31,7 @@ const LIMIT: Duration = Duration::from_secs(15);
   emgate listen --forward-to http://127.0.0.1:3000/webhook --type failover.session.finished --after start")]
 pub struct Args {
     /// The receiver's address
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = receiver)]
     pub forward_to: reqwest::Url,
     /// What signs the requests (whsec_…); made and printed when absent
     #[arg(
@@ -45,6 +45,15 @@ pub struct Args {
     pub wanted: WantedArgs,
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+fn receiver(text: &str) -> Result<reqwest::Url, String> {
+    let url: reqwest::Url = text.parse().map_err(|error| format!("{error}"))?;
+    if matches!(url.scheme(), "http" | "https") {
+        Ok(url)
+    } else {
+        Err("must begin with http:// or https://".to_owned())
+    }
 }
 
 /// An event as the log has it; its data stays the bytes that webhooks have.

@@ -377,7 +377,15 @@ fn plan_figures(run: &Run<'_>, machines: &[MachineFigures]) -> PlanFigures {
             Ok(wait.map_or(rest, |wait| wait.plus(rest)))
         })
     };
-    let end_to_end = Measure::new(end_to_end, Source::OperationAndSession);
+    let mut end_to_end = Measure::new(end_to_end, Source::OperationAndSession);
+    // It is as exact as its least exact part.
+    let tolerance = match run.session {
+        Some(_) => run.clock.map(|clock| clock.tolerance),
+        None => rta.precision(),
+    };
+    if let Some(tolerance) = tolerance {
+        end_to_end = end_to_end.within(tolerance);
+    }
     let since_incident = match (run.incident_at, rta.figure(), last_at) {
         (None, _, _) => Err(Absence::NoIncident),
         (Some(_), Err(reason), _) => Err(reason),

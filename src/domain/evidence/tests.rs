@@ -344,6 +344,7 @@ fn a_clock_that_is_off_changes_no_recovery_time(#[case] ahead: i64) {
         Some(SignedDuration::from_millis(1020))
     );
     assert_eq!(millis(&plan.end_to_end), Ok(160_000));
+    assert_eq!(plan.end_to_end.precision(), plan.hand_over.precision());
     assert_eq!(plan.held, HeldAgainst::EndToEnd);
     let clocks = plan.end_to_end.figure().map(super::clocks::Span::clocks);
     assert_eq!(clocks, Ok(Clocks::EmAndGateway));

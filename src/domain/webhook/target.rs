@@ -37,6 +37,7 @@ impl TargetUrl {
             "https" => {}
             "http" if allow_http => {}
             "http" => return Err("the URL must begin with https:// (webhooks.allow_http is off)"),
+            _ if allow_http => return Err("the URL must begin with https:// or http://"),
             _ => return Err("the URL must begin with https://"),
         }
         if url.host().is_none() {

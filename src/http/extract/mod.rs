@@ -22,4 +22,6 @@ pub use idempotency::{Idempotency, no_idempotency_key};
 pub use parameters::{KnownParameters, pairs};
 pub use path::{Id, Ids};
 pub use prefer::Preferences;
-pub use query::{Choice, Choices, EnumParam, IdFilter, PageNumber, PageSize, Query, TimestampParam, text_of};
+pub use query::{
+    Choice, Choices, EnumParam, IdFilter, PageNumber, PageSize, Query, TimestampParam, bounded, text_of,
+};

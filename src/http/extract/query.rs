@@ -45,7 +45,11 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D, expected: &str
         .map_err(|_| D::Error::custom(format!("`{text}` is not {expected}")))
 }
 
-fn bounded<'de, D: Deserializer<'de>>(deserializer: D, least: u32, most: u32) -> Result<u32, D::Error> {
+/// A whole number from one to another.
+///
+/// # Errors
+/// What was expected.
+pub fn bounded<'de, D: Deserializer<'de>>(deserializer: D, least: u32, most: u32) -> Result<u32, D::Error> {
     let expected = if most == u32::MAX {
         format!("a whole number from {least}")
     } else {

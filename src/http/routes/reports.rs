@@ -20,7 +20,7 @@ use crate::domain::id::{EmId, OperationId};
 use crate::http::HttpState;
 use crate::http::answers::STORED;
 use crate::http::codes::Code;
-use crate::http::extract::{Choice, Conditions, EnumParam, Id, Query, entity_tag};
+use crate::http::extract::{Choice, Conditions, EnumParam, Id, Query, bounded, entity_tag};
 use crate::http::problem::Problem;
 use crate::http::register::{public, require_scope};
 
@@ -63,16 +63,23 @@ struct ReportQuery {
     #[param(inline)]
     format: Option<Wanted>,
     /// Which revision; the last when absent.
-    #[param(minimum = 1, maximum = 1_000_000)]
-    revision: Option<u32>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    revision: Option<Revision>,
+}
+
+/// The number of a revision.
+#[derive(Debug, Clone, Copy)]
+struct Revision(u32);
+
+impl<'de> Deserialize<'de> for Revision {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bounded(deserializer, 1, 1_000_000).map(Self)
+    }
 }
 
 impl ReportQuery {
-    fn revision(&self) -> Result<Option<i64>, Problem> {
-        match self.revision {
-            Some(0) => Err(Problem::fault("revision", "must be 1 or more")),
-            revision => Ok(revision.map(i64::from)),
-        }
+    fn revision(&self) -> Option<i64> {
+        self.revision.map(|Revision(number)| i64::from(number))
     }
 
     /// What is wanted: the parameter, else the first of `Accept` that there is, else JSON.
@@ -132,7 +139,7 @@ async fn get_operation_report(
     conditions: Conditions,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (format, revision) = (query.format(&headers), query.revision()?);
+    let (format, revision) = (query.format(&headers), query.revision());
     let file = state
         .app()
         .operation_report(&context, id, revision, format)
@@ -163,7 +170,7 @@ async fn get_failover_session_report(
     conditions: Conditions,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (format, revision) = (query.format(&headers), query.revision()?);
+    let (format, revision) = (query.format(&headers), query.revision());
     let file = state
         .app()
         .session_report(&context, &id, revision, format)

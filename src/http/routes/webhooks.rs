@@ -40,6 +40,8 @@ use crate::json;
 
 /// What a conditional change may answer beside what follows from its body.
 const CHANGED: &[&[Code]] = &[STORED, &[Code::PreconditionFailed]];
+/// What takes a condition and no body.
+const DELETED: &[&[Code]] = &[STORED, &[Code::PreconditionFailed, Code::InvalidRequest]];
 /// What may answer that the thing itself does not allow it.
 const SENT_AGAIN: &[&[Code]] = &[STORED, &[Code::InvalidRequest]];
 
@@ -73,7 +75,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::default()
         .routes(require_scope(write, &[STORED], routes!(create_webhook_endpoint)))
         .routes(require_scope(write, CHANGED, routes!(update_webhook_endpoint)))
-        .routes(require_scope(write, CHANGED, routes!(delete_webhook_endpoint)))
+        .routes(require_scope(write, DELETED, routes!(delete_webhook_endpoint)))
         .routes(require_scope(write, &[STORED], routes!(test_webhook_endpoint)))
         .routes(require_scope(write, CHANGED, routes!(replace_webhook_endpoint)))
         .routes(require_scope(

@@ -60,6 +60,20 @@ impl Tx {
         self.note_settings().await
     }
 
+    /// The schedule of a plan, if `tenancy` sees it; nobody sets or removes it before this transaction ends.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn locked_schedule(
+        &mut self,
+        plan: &EmId,
+        tenancy: &Tenancy,
+    ) -> Result<Option<ScheduleRecord>, Error> {
+        self.note_settings().await?;
+        let rows = one(plan, tenancy).fetch_all(self.connection()).await?;
+        rows.first().map(schedule_from).transpose()
+    }
+
     /// Removes the schedule of a plan that `tenancy` sees; false when there is none.
     ///
     /// # Errors
@@ -133,15 +147,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn schedule(&self, plan: &EmId, tenancy: &Tenancy) -> Result<Option<ScheduleRecord>, Error> {
-        let mut query = Sql::new(format!(
-            "select {COLUMNS} from plan_schedules where upstream_id = "
-        ));
-        query
-            .bind(UPSTREAM.to_owned())
-            .push(" and plan_key = ")
-            .bind(plan.key())
-            .and_seen_by(tenancy);
-        let rows = query.fetch_all(self.reader()).await?;
+        let rows = one(plan, tenancy).fetch_all(self.reader()).await?;
         rows.first().map(schedule_from).transpose()
     }
 
@@ -177,6 +183,19 @@ impl Store {
             .map(|row| Ok((row.text("plan_key")?, row.at("due_at")?)))
             .collect()
     }
+}
+
+/// The statement that reads the schedule of a plan.
+fn one(plan: &EmId, tenancy: &Tenancy) -> Sql {
+    let mut query = Sql::new(format!(
+        "select {COLUMNS} from plan_schedules where upstream_id = "
+    ));
+    query
+        .bind(UPSTREAM.to_owned())
+        .push(" and plan_key = ")
+        .bind(plan.key())
+        .and_seen_by(tenancy);
+    query
 }
 
 fn schedule_from(row: &AnyRow) -> Result<ScheduleRecord, Error> {

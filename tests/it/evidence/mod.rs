@@ -315,6 +315,26 @@ async fn a_report_is_answered_as_what_was_asked_for() {
         let refused = test.client.get(&format!("{path}{query}")).send().await;
         refused.expect_problem(422, "invalid-request");
     }
+    let refused = test.client.get(&format!("{path}?revision=x")).send().await;
+    assert!(
+        refused
+            .text
+            .contains("`x` is not a whole number from 1 to 1000000"),
+        "{}",
+        refused.text
+    );
+    let backwards = "/api/v1/reports/recovery-tests?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z";
+    let refused = test.client.get(backwards).send().await;
+    assert_eq!(
+        refused.expect_problem(422, "invalid-request").pointers(),
+        ["from"]
+    );
+    let real = json!({"purpose": {"kind": "realFailover"}});
+    let refused = test.client.post(&plan("/test")).json(&real).send().await;
+    assert_eq!(
+        refused.expect_problem(422, "invalid-request").pointers(),
+        ["/purpose/kind"]
+    );
     let missing = test.client.get(&format!("{path}?revision=2")).send().await;
     missing.expect_problem(404, "not-found");
     test.stop().await;

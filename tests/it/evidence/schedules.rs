@@ -88,7 +88,28 @@ async fn a_schedule_is_set_shown_and_removed() {
         .expect("a moment");
     assert_eq!(next.as_second() % 3600, 0);
     assert!(next > jiff::Timestamp::now());
-    assert_eq!(test.client.get(&path).send().await.expect(200).body, made);
+    let read = test.client.get(&path).send().await.expect(200);
+    assert_eq!(read.body, made);
+    let mut real = hourly(true);
+    real["purpose"]["kind"] = "realFailover".into();
+    let refused = test.client.request("PUT", &path).json(&real);
+    let refused = refused.refused(422, "invalid-request").await;
+    assert_eq!(refused.pointers(), ["/purpose/kind"]);
+    // Who read it before another changed it changes nothing.
+    let guarded = |method: &str, tag: &str| test.client.request(method, &path).header("if-match", tag);
+    let again = guarded("PUT", read.header("etag")).json(&hourly(true));
+    let again = again.send().await.expect(200);
+    assert_ne!(again.header("etag"), read.header("etag"));
+    for method in ["PUT", "DELETE"] {
+        let late = guarded(method, read.header("etag"));
+        let late = if method == "PUT" {
+            late.json(&hourly(false))
+        } else {
+            late
+        };
+        late.refused(412, "precondition-failed").await;
+    }
+    let made = again.body;
     let after = test.client.get(&plan("")).send().await.expect(200);
     assert_eq!(after.body["schedule"]["cron"], "0 * * * *");
     assert_ne!(before.header("etag"), after.header("etag"));
@@ -128,7 +149,7 @@ async fn a_schedule_is_set_shown_and_removed() {
         .await
         .expect(200);
     let rows = audit.body["items"].as_array().expect("rows");
-    assert_eq!(rows.len(), 3);
+    assert_eq!(rows.len(), 4);
     assert_eq!(
         (&rows[0]["target"], &rows[0]["details"]["cron"]),
         (&json!(path), &json!("0 * * * *"))

@@ -338,15 +338,19 @@ async fn a_survey_that_was_killed_reads_nothing_twice_but_what_had_no_answer() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_away_ends_a_survey_that_can_go_on() {
+async fn a_server_that_is_away_leaves_nothing_to_go_on_with() {
     let mut em = Em::start(&[]).await;
     em.url = "http://127.0.0.1:1".to_owned();
     let done = em.survey(&[]).await;
     assert_eq!(done.status.code(), Some(1));
     let said = text(&done.stderr);
     assert!(
-        said.contains("stopped after 0 reads") && said.contains("--resume goes on"),
+        said.contains("stopped after 0 reads") && said.contains("emgate check tests the logon"),
         "{said}"
     );
-    assert!(em.journal().exists());
+    assert!(!em.journal().exists());
+    let again = em.survey(&["--resume"]).await;
+    assert_eq!(again.status.code(), Some(2));
+    let said = text(&again.stderr);
+    assert!(said.contains("nothing was interrupted there"), "{said}");
 }
