@@ -31,6 +31,26 @@ impl Throttle {
         open
     }
 
+    /// What a turn of a worker came to: a failure is logged as `what`, once an interval; after a success the next one is at once.
+    pub fn tell<T, E: std::error::Error + 'static>(
+        &mut self,
+        outcome: Result<T, E>,
+        what: &'static str,
+    ) -> Option<T> {
+        match outcome {
+            Ok(done) => {
+                self.reset();
+                Some(done)
+            }
+            Err(error) => {
+                if self.due() {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "{what}");
+                }
+                None
+            }
+        }
+    }
+
     /// Whether the interval is over, without beginning another.
     #[must_use]
     pub fn is_open(&self) -> bool {

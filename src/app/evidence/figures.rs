@@ -84,17 +84,11 @@ impl Worker for PlanGauges {
     const NAME: &'static str = "plan-gauges";
 
     async fn activate(&mut self) -> Turn {
-        match self.look().await {
-            Ok(()) => self.failing.reset(),
-            Err(error) => {
-                if self.failing.due() {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the figures of plans could not be read; the last ones known are shown"
-                    );
-                }
-            }
-        }
+        let done = self.look().await;
+        self.failing.tell(
+            done,
+            "the figures of plans could not be read; the last ones known are shown",
+        );
         Turn::Rest(PERIOD)
     }
 }

@@ -125,21 +125,13 @@ impl Worker for Recorder {
     const NAME: &'static str = "evidence";
 
     async fn activate(&mut self) -> Turn {
-        match self.look().await {
-            Ok(true) => Turn::Again,
-            Ok(false) => {
-                self.reminder.reset();
-                Turn::Rest(PERIOD)
-            }
-            Err(error) => {
-                if self.reminder.due() {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "recovery evidence could not be kept; it is tried again"
-                    );
-                }
-                Turn::Rest(PERIOD)
-            }
+        let done = self.look().await;
+        match self
+            .reminder
+            .tell(done, "recovery evidence could not be kept; it is tried again")
+        {
+            Some(true) => Turn::Again,
+            Some(false) | None => Turn::Rest(PERIOD),
         }
     }
 }

@@ -108,17 +108,9 @@ impl Worker for Scheduler {
     const NAME: &'static str = "schedules";
 
     async fn activate(&mut self) -> Turn {
-        match self.look().await {
-            Ok(()) => self.reminder.reset(),
-            Err(error) => {
-                if self.reminder.due() {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "scheduled tests could not be looked at; it is tried again"
-                    );
-                }
-            }
-        }
+        let done = self.look().await;
+        self.reminder
+            .tell(done, "scheduled tests could not be looked at; it is tried again");
         Turn::Rest(PERIOD)
     }
 }

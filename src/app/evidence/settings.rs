@@ -145,19 +145,13 @@ impl Worker for SettingsKeeper {
     const NAME: &'static str = "plan-settings";
 
     async fn activate(&mut self) -> Turn {
-        match self.look().await {
-            Ok(()) => self.reminder.reset(),
-            Err(error) => {
-                if self.reminder.due() {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "objectives and schedules of plans could not be read; the last ones known are shown"
-                    );
-                }
-                return Turn::Rest(PERIOD);
-            }
-        }
-        Turn::Rest(if self.app.store.is_shared() { PERIOD } else { ALONE })
+        let done = self.look().await;
+        let known = self.reminder.tell(
+            done,
+            "objectives and schedules of plans could not be read; the last ones known are shown",
+        );
+        let may_rest = known.is_some() && !self.app.store.is_shared();
+        Turn::Rest(if may_rest { ALONE } else { PERIOD })
     }
 }
 
