@@ -5,10 +5,9 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::support::collector::{Collector, Manner, Recorded};
-use crate::support::process::Process;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::scripted_server::ScriptedServer;
-use crate::support::world::World;
+use crate::support::world::{World, simulator};
 use crate::support::{PLAN, client};
 use crate::waiting::{eventually, holds};
 
@@ -40,20 +39,7 @@ const EM_REQUEST: &str = "EM POST /cloud/cloudFailoverPlans/{ID}";
 async fn a_test_of_a_plan_is_one_story_from_its_request_to_its_delivery() {
     let collector = Collector::start(Manner::Takes).await;
     let mut receiver = WebhookReceiver::start().await;
-    let simulator = Process::start(
-        &[
-            "simulate",
-            "--listen",
-            "127.0.0.1:0",
-            "--user",
-            "LAB\\svc-emgate",
-            "--password",
-            "pass wörd",
-            "--speed",
-            "50",
-        ],
-        &[],
-    );
+    let simulator = simulator(&["--speed", "50"]);
     let wire = ScriptedServer::start().await;
     let em = wire.before_em(simulator.url("").parse().expect("a URL"));
     let (em, endpoint) = (format!("EMGATE_UPSTREAM__URL={em}"), collector.variable());

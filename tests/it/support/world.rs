@@ -18,6 +18,21 @@ pub struct World {
     starter: Vec<String>,
 }
 
+/// A simulator with the account that gateways here log on with.
+pub fn simulator(options: &[&str]) -> Process {
+    let mut arguments = vec![
+        "simulate",
+        "--listen",
+        "127.0.0.1:0",
+        "--user",
+        "LAB\\svc-emgate",
+        "--password",
+        "pass wörd",
+    ];
+    arguments.extend(options);
+    Process::start(&arguments, &[])
+}
+
 impl World {
     /// Starts both and waits until the gateway is ready.
     pub async fn start(simulator_options: &[&str]) -> Self {
@@ -40,17 +55,7 @@ impl World {
 
     /// Starts both, the gateway by another program; it listens, no more.
     pub fn begin_by(starter: &[&str], simulator_options: &[&str]) -> Self {
-        let mut arguments = vec![
-            "simulate",
-            "--listen",
-            "127.0.0.1:0",
-            "--user",
-            "LAB\\svc-emgate",
-            "--password",
-            "pass wörd",
-        ];
-        arguments.extend(simulator_options);
-        let simulator = Process::start(&arguments, &[]);
+        let simulator = simulator(simulator_options);
         let directory = tempfile::tempdir().expect("a directory");
         let folder = directory.path().display().to_string();
         let starter: Vec<String> = starter
