@@ -28,12 +28,17 @@ fn ids(items: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// Tests the plan to its end; the operation.
+/// Tests the plan to its end, told of up to its report, which is the last event of a test; the operation.
 async fn tested(test: &TestGateway) -> Value {
     let asked = test.client.post(&plan("/test")).send().await.expect(202);
     let path = crate::support::operation(&asked);
-    test.until(&path, |operation| operation["state"] == "finished")
-        .await
+    let operation = test
+        .until(&path, |operation| operation["state"] == "finished")
+        .await;
+    let id = operation["id"].as_str().expect("an id");
+    let reported = format!("/api/v1/events?operationId={id}&type=recovery.report.ready");
+    test.until(&reported, |log| log["items"][0].is_object()).await;
+    operation
 }
 
 #[tokio::test(flavor = "multi_thread")]
