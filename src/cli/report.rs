@@ -213,9 +213,12 @@ async fn fetched(server: &str) -> Result<Vec<Key>, Failure> {
         "{}/.well-known/emgate/report-keys",
         super::client::server::base(server)
     );
-    let usage = |error: reqwest::Error| Failure {
-        usage: true,
-        ..Failure::caused_by(&error)
+    let usage = |error: reqwest::Error| {
+        let failure = Failure {
+            usage: true,
+            ..Failure::caused_by(&error)
+        };
+        failure.hint("--server takes the address of a gateway that runs; --key verifies without a connection")
     };
     let answer = client.get(&url).send().await.map_err(usage)?;
     let answer = answer.error_for_status().map_err(usage)?;

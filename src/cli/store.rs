@@ -84,15 +84,20 @@ fn failure(error: &Error) -> Failure {
         Error::Differs { .. } | Error::Count { .. } => Failure::new(text).hint(
             "something else wrote to one of the stores; empty the new one, stop what uses them, and begin again",
         ),
-        Error::Store { source, .. } => match source.hint() {
-            Some(hint) => Failure::new(text).hint(hint),
-            None => Failure::new(text),
-        },
+        Error::Unopened { source, .. } => hinted(Failure::usage(text), source.hint()),
+        Error::Store { source, .. } => hinted(Failure::new(text), source.hint()),
         Error::Same => Failure::usage(text).hint("--to takes the URL of another database"),
         Error::InUse { .. } => Failure::usage(text).hint("stop every gateway first, and wait ten seconds"),
         Error::NotEmpty(_) => Failure::usage(text).hint("make an empty database for it"),
         Error::OtherColumns(_) => {
             Failure::usage(text).hint("make an empty database for it, and let nobody change its tables")
         }
+    }
+}
+
+fn hinted(failure: Failure, hint: Option<&'static str>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }

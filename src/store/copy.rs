@@ -55,8 +55,17 @@ impl Side {
 /// Why a store was not copied.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// One of them cannot be used.
-    #[error("{} cannot be used", side.word())]
+    /// One of them cannot be opened, so that nothing was begun.
+    #[error("{} cannot be opened", side.word())]
+    Unopened {
+        /// Which.
+        side: Side,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// One of them failed in the middle.
+    #[error("{} failed", side.word())]
     Store {
         /// Which.
         side: Side,
@@ -208,12 +217,12 @@ pub async fn copy(
 }
 
 fn place(side: Side, config: &Config) -> Result<Place, Error> {
-    Place::find(&config.url).map_err(|source| Error::Store { side, source })
+    Place::find(&config.url).map_err(|source| Error::Unopened { side, source })
 }
 
 impl Opened {
     async fn open(side: Side, place: &Place) -> Result<Self, Error> {
-        let failed = |source| Error::Store { side, source };
+        let failed = |source| Error::Unopened { side, source };
         let opened = async {
             let lock = match place {
                 Place::File(location) => Some(ProcessLock::take(location)?),

@@ -50,6 +50,15 @@ impl Class {
         }
     }
 
+    /// What a sentence has before the class.
+    #[must_use]
+    pub const fn article(self) -> &'static str {
+        match self {
+            Self::Unspecified => "an",
+            _ => "a",
+        }
+    }
+
     /// Whether no configuration opens it.
     #[must_use]
     pub const fn is_never_open(self) -> bool {

@@ -49,7 +49,7 @@ pub enum ResolveError {
     #[error("the name did not resolve in time")]
     TimedOut,
     /// An address that deliveries may not go to.
-    #[error("a {0} address; {remedy}", remedy = .0.remedy())]
+    #[error("{article} {0} address; {remedy}", article = .0.article(), remedy = .0.remedy())]
     Blocked(Class),
     /// Plain HTTP, which was allowed when the URL was registered and is not any more.
     #[error("plain HTTP, which webhooks.allow_http does not allow")]

@@ -10,7 +10,7 @@ use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use crate::support::SECRET;
-use crate::support::postgres::{Database, database};
+use crate::support::postgres::database;
 use crate::support::process::command;
 use crate::waiting::{PATIENCE, output_within};
 
@@ -51,8 +51,8 @@ impl Old {
         Self { folder, url }
     }
 
-    fn copy_to(&self, new: &Database) -> std::process::Command {
-        let mut copy = command(&[], &["store", "copy", "--to", new.url.as_str()]);
+    fn copy_to(&self, new: &str) -> std::process::Command {
+        let mut copy = command(&[], &["store", "copy", "--to", new]);
         copy.current_dir(self.folder.path());
         let environment = [
             ("EMGATE_UPSTREAM__URL", "https://em.example:9398/api"),
@@ -85,7 +85,7 @@ async fn a_copy_that_is_killed_in_the_middle_ends_with_every_row_the_same() {
     let count = rows();
     let (old, new) = (Old::with_events(count).await, database().await);
     let begun = Instant::now();
-    let mut first = old.copy_to(&new).spawn().expect("started");
+    let mut first = old.copy_to(&new.url).spawn().expect("started");
     let lines = BufReader::new(first.stderr.take().expect("piped")).lines();
     let half = format!("events: {} rows copied", count / 2000 * 1000);
     let reached = lines.map_while(Result::ok).any(|line| line == half);
@@ -95,7 +95,7 @@ async fn a_copy_that_is_killed_in_the_middle_ends_with_every_row_the_same() {
     first.wait().expect("waited for");
 
     let begun = Instant::now();
-    let second = finished(&mut old.copy_to(&new));
+    let second = finished(&mut old.copy_to(&new.url));
     println!(
         "the second half of {count} rows copied, and all compared: {:.1?}",
         begun.elapsed()
@@ -119,7 +119,7 @@ async fn a_copy_that_is_killed_in_the_middle_ends_with_every_row_the_same() {
         encryption_key_file: Some(key),
     };
     let store = Store::open(&config, SystemClock::shared()).await.expect("opened");
-    let third = finished(&mut old.copy_to(&new));
+    let third = finished(&mut old.copy_to(&new.url));
     assert_eq!(third.status.code(), Some(2), "{}", text(&third.stderr));
     assert!(
         text(&third.stderr).contains("in use by 1 running replicas"),
@@ -127,11 +127,21 @@ async fn a_copy_that_is_killed_in_the_middle_ends_with_every_row_the_same() {
         text(&third.stderr)
     );
     store.close().await;
-    let fourth = finished(&mut old.copy_to(&new));
+    let fourth = finished(&mut old.copy_to(&new.url));
     assert_eq!(fourth.status.code(), Some(2), "{}", text(&fourth.stderr));
     assert!(
         text(&fourth.stderr).contains("not empty"),
         "{}",
         text(&fourth.stderr)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_opened_begins_nothing() {
+    let old = Old::with_events(1).await;
+    let nowhere = format!("sqlite://{}", old.folder.path().join("none/new.db").display());
+    let refused = finished(&mut old.copy_to(&nowhere));
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("the new store cannot be opened"), "{told}");
 }

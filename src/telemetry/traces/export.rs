@@ -30,6 +30,16 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest answer of a collector that is read, in bytes.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
+/// What `OTEL_TRACES_SAMPLER` may be. The SDK takes another for the default without a word.
+const SAMPLERS: [&str; 6] = [
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
+
 /// What runs while traces are recorded; the last spans are sent when it is dropped.
 #[must_use = "the last spans are sent when it is dropped"]
 #[derive(Default)]
@@ -76,6 +86,7 @@ fn provider(given: &impl Fn(&str) -> Option<String>) -> Result<SdkTracerProvider
         Some(Ok(timeout)) => timeout,
         Some(Err(_)) => return Err("the time-out is not a number of milliseconds".to_owned()),
     };
+    check_sampler(given)?;
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -106,6 +117,28 @@ fn provider(given: &impl Fn(&str) -> Option<String>) -> Result<SdkTracerProvider
         .with_resource(resource(given))
         .with_batch_exporter(exporter)
         .build())
+}
+
+fn check_sampler(given: &impl Fn(&str) -> Option<String>) -> Result<(), String> {
+    let Some(sampler) = given("OTEL_TRACES_SAMPLER") else {
+        return Ok(());
+    };
+    if !SAMPLERS.contains(&sampler.as_str()) {
+        return Err(format!("OTEL_TRACES_SAMPLER is none of {}", SAMPLERS.join(", ")));
+    }
+    let ratio = given("OTEL_TRACES_SAMPLER_ARG").filter(|_| sampler.ends_with("ratio"));
+    let is_share = |ratio: &String| {
+        ratio
+            .trim()
+            .parse()
+            .is_ok_and(|ratio: f64| (0.0..=1.0).contains(&ratio))
+    };
+    match ratio {
+        Some(ratio) if !is_share(&ratio) => {
+            Err("OTEL_TRACES_SAMPLER_ARG is no number from 0 to 1".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What sends the spans, as the environment describes it.
@@ -214,5 +247,36 @@ impl SpanExporter for Reporting {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(None, None, true)]
+    #[case(Some("always_off"), None, true)]
+    #[case(Some("parentbased_traceidratio"), Some("0.1"), true)]
+    #[case(Some("traceidratio"), Some("10"), false)]
+    #[case(Some("traceidratio"), Some("a tenth"), false)]
+    #[case(Some("always_on"), Some("unused"), true)]
+    #[case(Some("sometimes"), None, false)]
+    #[case(Some("parentbased_jaeger_remote"), None, false)]
+    fn a_sampler_that_would_be_passed_over_is_refused(
+        #[case] sampler: Option<&str>,
+        #[case] argument: Option<&str>,
+        #[case] is_taken: bool,
+    ) {
+        let given = |name: &str| {
+            let value = match name {
+                "OTEL_TRACES_SAMPLER" => sampler,
+                _ => argument,
+            };
+            value.map(str::to_owned)
+        };
+        assert_eq!(check_sampler(&given).is_ok(), is_taken);
     }
 }
