@@ -94,10 +94,10 @@ impl App {
         };
         if kind == PlanKind::Cloud {
             let em = self.em.seen_by(tenancy);
-            list.shown = em.plans_of_tenants(&tenants).await?;
+            list.shown = Box::pin(em.plans_of_tenants(&tenants)).await?;
             let mut shown = list.shown.iter().flat_map(|page| &page.items);
             if em.is_of_tenant() && shown.any(|plan| plan.tenant.is_none()) {
-                list.named = self.em.all_shared_plans(kind).await?;
+                list.named = Box::pin(self.em.all_shared_plans(kind)).await?;
             }
         }
         Ok(PlanList::Confined(list))
@@ -142,7 +142,8 @@ impl App {
         if !em.is_of_tenant() || plans.iter().all(|plan| plan.tenant.is_some()) {
             return Ok(());
         }
-        name_by(plans, &self.em.all_shared_plans(PlanKind::Cloud).await?);
+        // Beside, since every read of a plan would be as large as this one.
+        name_by(plans, &Box::pin(self.em.all_shared_plans(PlanKind::Cloud)).await?);
         Ok(())
     }
 

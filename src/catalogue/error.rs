@@ -46,6 +46,8 @@ pub enum FaultKind {
     UnknownRoot(String),
     #[error("names the query {0}, which does not exist")]
     UnknownQuery(String),
+    #[error("begins with a parameter, not with a word of EM's")]
+    NoFirstWord,
     #[error("names the resource {0}, which does not exist")]
     UnknownResource(String),
     #[error("names the link relation {0}, which does not exist")]

@@ -198,10 +198,18 @@ fn resources(loader: &mut Loader, catalogue: &mut Catalogue, files: &[(&'static 
                     .map(segments)
                     .collect(),
             };
+            let has_no_word = |template: &Box<[Segment]>| {
+                let first = template.first();
+                first.is_some_and(|first| !matches!(first, Segment::Literal(_)))
+            };
+            if resource.templates.iter().any(has_no_word) {
+                loader.fault(file, *path, FaultKind::NoFirstWord);
+            }
             catalogue.resources.push(resource);
         }
     }
     catalogue.resources.sort_by_key(|r| r.path);
+    catalogue.index();
 }
 
 fn operations(

@@ -78,6 +78,8 @@ pub struct Catalogue {
     enums: Vec<EnumDef>,
     roots: HashMap<&'static str, Root>,
     resources: Vec<Resource>,
+    /// The places of resources by the first segment of their paths, in small letters.
+    by_first: HashMap<String, Vec<usize>>,
     queries: Vec<Query>,
     link_relations: Vec<(&'static str, Method)>,
 }

@@ -3,6 +3,8 @@
 //! EM's own documents spell paths in differing case, so literals compare ignoring it; a literal segment beats a
 //! parameter, and `{filepath}` takes the rest, slashes included.
 
+use std::collections::BTreeSet;
+
 use super::Catalogue;
 use super::model::{Method, Operation, Resource, Segment};
 
@@ -45,7 +47,7 @@ impl Catalogue {
             .filter(|s| !s.is_empty())
             .collect();
         let mut best: Option<(usize, PathMatch<'_, 'p>)> = None;
-        for resource in &self.resources {
+        for resource in self.candidates(&parts) {
             for template in &resource.templates {
                 let found = fill(template, &parts, path).map(|(literals, parameters)| {
                     (
@@ -68,9 +70,31 @@ impl Catalogue {
             .or_else(|| self.resource_with_action(path, &parts))
     }
 
+    /// The resources whose path begins as these parts do.
+    fn candidates(&self, parts: &[&str]) -> impl Iterator<Item = &Resource> {
+        let first = parts.first().map(|first| first.to_ascii_lowercase());
+        let places = self.by_first.get(first.as_deref().unwrap_or_default());
+        let places = places.into_iter().flatten();
+        places.filter_map(|place| self.resources.get(*place))
+    }
+
+    /// Notes where the resources are, once all are there.
+    pub(super) fn index(&mut self) {
+        for (place, resource) in self.resources.iter().enumerate() {
+            let firsts: BTreeSet<String> = resource
+                .templates
+                .iter()
+                .map(|template| first_of(template))
+                .collect();
+            for first in firsts {
+                self.by_first.entry(first).or_default().push(place);
+            }
+        }
+    }
+
     fn resource_with_action<'p>(&self, path: &'p str, parts: &[&'p str]) -> Option<PathMatch<'_, 'p>> {
         let (last, front) = parts.split_last()?;
-        self.resources.iter().find_map(|resource| {
+        self.candidates(front).find_map(|resource| {
             let named = |o: &&Operation| o.action.is_some_and(|a| a.eq_ignore_ascii_case(last));
             let operation = resource
                 .operations
@@ -98,18 +122,32 @@ impl Catalogue {
         action: Option<&str>,
     ) -> Result<OperationMatch<'_, 'p>, Refusal> {
         let path = self.resource(path).ok_or(Refusal::Path)?;
-        let operations = &path.resource.operations;
-        let in_path = path.action;
-        let of_method: Vec<&Operation> = operations
+        let operation = path.resource.operation(method, path.action, action)?;
+        Ok(OperationMatch { path, operation })
+    }
+}
+
+impl Resource {
+    /// The operation of that method; `in_path` and `action` as [`Catalogue::operation`] finds and takes them.
+    ///
+    /// # Errors
+    /// Says which of method and action EM does not have here.
+    pub fn operation(
+        &self,
+        method: Method,
+        in_path: Option<&'static str>,
+        action: Option<&str>,
+    ) -> Result<&Operation, Refusal> {
+        let here = |o: &&Operation| o.action_in_path == in_path.is_some();
+        let of_method: Vec<&Operation> = self
+            .operations
             .iter()
-            .filter(|o| o.method == method && (o.action_in_path == in_path.is_some()))
+            .filter(here)
+            .filter(|o| o.method == method)
             .collect();
         if of_method.is_empty() {
             let mut methods: Vec<Method> = Vec::new();
-            for o in operations
-                .iter()
-                .filter(|o| o.action_in_path == in_path.is_some())
-            {
+            for o in self.operations.iter().filter(here) {
                 if !methods.contains(&o.method) {
                     methods.push(o.method);
                 }
@@ -125,11 +163,20 @@ impl Catalogue {
             (Some(_), None) => false,
         };
         match of_method.iter().find(fits) {
-            Some(operation) => Ok(OperationMatch { path, operation }),
+            Some(operation) => Ok(operation),
             None => Err(Refusal::Action(
                 of_method.iter().filter_map(|o| o.action.or(o.query)).collect(),
             )),
         }
+    }
+}
+
+/// What a path that fills a template begins with, in small letters; every template but the empty one begins with a literal, which
+/// `load` checks.
+fn first_of(template: &[Segment]) -> String {
+    match template.first() {
+        Some(Segment::Literal(text)) => text.to_ascii_lowercase(),
+        Some(Segment::Parameter(_) | Segment::Rest(_)) | None => String::new(),
     }
 }
 

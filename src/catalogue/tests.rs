@@ -309,6 +309,7 @@ fn every_relation_has_its_method() {
     "has two operations GET"
 )]
 #[case::query("[resources.\"/a\"]\nquery = \"Q\"\noperations = []", "names the query Q")]
+#[case::no_first_word("[resources.\"/{ID}/a\"]\noperations = []", "begins with a parameter")]
 #[case::resource("[queries.Q]\nresource = \"/a\"\nfields = []", "names the resource /a")]
 #[case::relation(
     "[resources.\"/a\"]\noperations = []\nlinks = [\"Sideways /b\"]",

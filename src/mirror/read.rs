@@ -66,8 +66,8 @@ fn operation_of(
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word))
         .map(|(_, value)| value.as_str());
-    match catalogue().operation(method, &matched.path, wanted) {
-        Ok(found) => Ok(found.operation),
+    match resource.operation(method, matched.action, wanted) {
+        Ok(operation) => Ok(operation),
         Err(Refusal::Path) => Err(Error::NoSuchResource),
         Err(Refusal::Method(methods)) => Err(Error::NoSuchMethod(methods)),
         Err(Refusal::Action(known)) => Err(no_such_action(resource, method, word, wanted, &known)),

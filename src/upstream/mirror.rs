@@ -163,8 +163,10 @@ impl EmClient {
     /// # Errors
     /// [`Error`].
     pub async fn document(&self, target: &str) -> Result<Document, Error> {
-        let (em, path) = (self.clone(), target.to_owned());
-        let reading = async move { em.document_now(&path).await };
+        let reading = || {
+            let (em, path) = (self.clone(), target.to_owned());
+            async move { em.document_now(&path).await }
+        };
         // Apart from the gateway's own reads, which insist on a certain kind of document.
         let decoded = self
             .inner

@@ -389,10 +389,12 @@ impl EmClient {
     /// A read of one record that may be answered by one under way or a moment ago; illegal characters in it are replaced.
     /// `roots`: what the document may be.
     async fn read_record(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
-        let (em, path) = (self.clone(), target.to_owned());
-        let reading = async move {
-            let answer = em.fetch_answer(Class::Read, &path).await?;
-            documents::decode_record(answer.body, roots).await.map(Arc::new)
+        let reading = || {
+            let (em, path) = (self.clone(), target.to_owned());
+            async move {
+                let answer = em.fetch_answer(Class::Read, &path).await?;
+                documents::decode_record(answer.body, roots).await.map(Arc::new)
+            }
         };
         // Not shared with the mirror, which refuses such documents.
         let key = (self.audience.clone(), format!("record {target}"));
@@ -405,8 +407,10 @@ impl EmClient {
 
     /// As [`EmClient::read_record`], for a page of entities of that type, whose damaged rows are listed apart.
     async fn read_rows(&self, target: &str, kind: &'static str) -> Result<Arc<Decoded>, Error> {
-        let (em, path) = (self.clone(), target.to_owned());
-        let reading = async move { em.fetch_rows(Class::Read, &path, kind).await };
+        let reading = || {
+            let (em, path) = (self.clone(), target.to_owned());
+            async move { em.fetch_rows(Class::Read, &path, kind).await }
+        };
         // Not shared with the mirror, which refuses such pages.
         let key = (self.audience.clone(), format!("rows {target}"));
         self.inner.read_cache.read(key, reading).await
@@ -418,10 +422,12 @@ impl EmClient {
         target: &str,
         roots: &'static [&'static str],
     ) -> Result<Arc<Decoded>, Error> {
-        let (em, path) = (self.clone(), target.to_owned());
-        let reading = async move {
-            let answer = em.fetch_answer(Class::Page, &path).await?;
-            documents::decode_record(answer.body, roots).await.map(Arc::new)
+        let reading = || {
+            let (em, path) = (self.clone(), target.to_owned());
+            async move {
+                let answer = em.fetch_answer(Class::Page, &path).await?;
+                documents::decode_record(answer.body, roots).await.map(Arc::new)
+            }
         };
         let key = (self.audience.clone(), format!("collection {target}"));
         self.inner.read_cache.read(key, reading).await

@@ -108,11 +108,11 @@ impl ReadCache {
         !self.ttl.is_zero()
     }
 
-    /// The outcome of `read`, or of one like it that is under way.
+    /// The outcome of what `read` begins, or of a read like it that is under way.
     ///
     /// # Errors
-    /// Those of `read`.
-    pub async fn share<F>(&self, key: Key, read: F) -> Outcome
+    /// Those of the read.
+    pub async fn share<F>(&self, key: Key, read: impl FnOnce() -> F) -> Outcome
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
@@ -122,11 +122,11 @@ impl ReadCache {
         }
     }
 
-    /// The outcome of `read`, or of one like it that is under way or just over.
+    /// The outcome of what `read` begins, or of a read like it that is under way or just over.
     ///
     /// # Errors
-    /// Those of `read`.
-    pub async fn read<F>(&self, key: Key, read: F) -> Outcome
+    /// Those of the read.
+    pub async fn read<F>(&self, key: Key, read: impl FnOnce() -> F) -> Outcome
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
@@ -157,7 +157,7 @@ impl ReadCache {
         metrics::gauge!(names::UPSTREAM_REMEMBERED_BYTES).set(0.0);
     }
 
-    fn join<F>(&self, key: &Key, read: F) -> Joined
+    fn join<F>(&self, key: &Key, read: impl FnOnce() -> F) -> Joined
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
@@ -180,7 +180,7 @@ impl ReadCache {
             };
         }
         // Whoever waits drives it, and it is a part of what began it.
-        let read: Reading = Box::pin(traces::carried(read));
+        let read: Reading = Box::pin(traces::carried(read()));
         let reading = read.shared();
         if let Some(weak) = reading.downgrade() {
             state.begin(key.clone(), weak);
@@ -290,9 +290,9 @@ mod tests {
     async fn reads_that_are_over_are_not_noted_for_ever() {
         let cache = ReadCache::new(true, Duration::ZERO, Arc::new(crate::clock::SystemClock));
         for name in 0..2_000 {
-            let read = cache.read(key(name), async { Ok(decoded(10)) });
+            let read = cache.read(key(name), || async { Ok(decoded(10)) });
             assert!(read.await.is_ok());
-            let given_up = cache.share(key(name), std::future::pending());
+            let given_up = cache.share(key(name), std::future::pending);
             assert!(given_up.now_or_never().is_none());
         }
         assert!(cache.lock().under_way.len() <= 2 * BETWEEN_SWEEPS);

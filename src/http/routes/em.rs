@@ -66,7 +66,8 @@ async fn mirror(
         permit_mirror(&context.caller, verb.scope())?;
     }
     take_action(request.extensions())?;
-    write(&state, &context, &wanted, conditions, wait, request).await
+    // Beside, since every read would be as large as a write.
+    Box::pin(write(&state, &context, &wanted, conditions, wait, request)).await
 }
 
 fn mirror_request(method: catalogue::Method, uri: &Uri) -> Result<MirrorRequest, Problem> {
@@ -101,9 +102,9 @@ async fn read(
     let app = state.app();
     let document = match wanted.kind {
         Kind::Document => app.em_read(context, wanted).await?,
-        Kind::Download => return Ok(download(app.em_download(context, wanted).await?)),
-        Kind::Tasks => app.em_tasks(context, wanted).await?,
-        Kind::Task => app.em_task(context, wanted).await?,
+        Kind::Download => return Ok(download(Box::pin(app.em_download(context, wanted)).await?)),
+        Kind::Tasks => Box::pin(app.em_tasks(context, wanted)).await?,
+        Kind::Task => Box::pin(app.em_task(context, wanted)).await?,
     };
     let source = document.source.clone().filter(|_| app.remembers_reads());
     let basis = source.map(|source| Basis::reads(vec![source]));
