@@ -153,6 +153,46 @@ async fn a_write_ends_the_memory_of_what_it_may_have_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_polls_cost_enterprise_manager_what_one_does() {
+    const POLLERS: usize = 100;
+    let test = TestGateway::builder()
+        .config(|config| {
+            config.upstream.cache_ttl = Duration::from_mins(10);
+            // Its own looks are not what is counted.
+            config.watch.idle_interval = Duration::from_mins(30);
+        })
+        .start()
+        .await;
+    let mirrored = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}?format=Entity");
+    for path in [PLANS, &format!("{PLANS}/{PLAN}"), &mirrored] {
+        let asked = async || {
+            let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+            let requests = stats["requests"].as_object().expect("counts").clone();
+            let of_plans = requests.iter().filter(|(request, _)| {
+                request.starts_with("GET /api/cloud") || request.starts_with("GET /api/query")
+            });
+            let counts = of_plans.map(|(_, count)| count.as_u64().expect("a count"));
+            counts.sum::<u64>()
+        };
+        let before = asked().await;
+        let pollers = (0..POLLERS).map(async |number| {
+            let claims =
+                json!({"sub": format!("poller {number}"), "scope": "plans:read em:read tenants:all"});
+            let poller = test.client_as(&claims);
+            let first = read(&poller, path).await;
+            for _ in 1..1_000 / POLLERS {
+                assert_eq!(read(&poller, path).await.body, first.body);
+            }
+            first.body
+        });
+        let answers = futures_util::future::join_all(pollers).await;
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+        assert_eq!(asked().await, before + 1, "{path}");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_the_store_shows_every_commit_at_once() {
     let test = remembering().await;
     let operations = "/api/v1/operations";

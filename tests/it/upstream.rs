@@ -653,6 +653,27 @@ async fn a_cached_answer_lasts_until_its_time_or_the_next_write() {
     assert_eq!(requests().await, 3);
 }
 
+#[rstest::rstest]
+#[case::back("2026-05-06T07:00:00Z")]
+#[case::back_a_little("2026-05-06T07:59:58Z")]
+#[case::forth("2026-05-06T08:05:00Z")]
+#[tokio::test]
+async fn a_clock_that_jumps_makes_no_answer_last(#[case] to: &str) {
+    let clock = ManualClock::at("2026-05-06T08:00:00Z".parse().expect("a time"));
+    let bench = Bench::at(Options::on_any_port(), clock.clone(), |config| {
+        config.cache_ttl = Duration::from_secs(1)
+    })
+    .await;
+    let requests = async || {
+        bench.em.plan(PlanKind::Cloud, &plan_id()).await.expect("a plan");
+        bench.stats().await.requests("GET /api/cloud")
+    };
+    assert_eq!(requests().await, 1);
+    clock.set(to.parse().expect("a time"));
+    assert_eq!(requests().await, 2);
+    assert_eq!(requests().await, 2, "the new answer is remembered as every other");
+}
+
 #[tokio::test]
 async fn additions_and_spellings_of_em_change_nothing() {
     let options = Options {

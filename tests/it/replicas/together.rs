@@ -111,6 +111,26 @@ async fn an_operation_is_followed_by_another_replica() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_shows_what_another_replica_committed_at_once() {
+    let shared = Shared::start(&["--speed", "20"]).await;
+    let (one, other) = (shared.replica().await, shared.replica().await);
+    let mut known = 0;
+    for _ in 0..5 {
+        for (asked, reading) in [(&one, &other), (&other, &one)] {
+            let list = reading.get("/api/v1/operations").await;
+            assert_eq!(list["items"].as_array().expect("operations").len(), known);
+            let path = format!("/api/v1/cloud-failover-plans/{PLAN}/undo");
+            let (status, undo) = asked.post(&path, &[], &json!({})).await;
+            assert_eq!(status, 202, "{undo}");
+            known += 1;
+            let list = reading.get("/api/v1/operations").await;
+            assert_eq!(list["items"][0]["id"], undo["id"], "{list}");
+            asked.wait_for(&undo).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_task_after_the_other_in_the_same_logon_session_is_followed_there() {
     let shared = Shared::start(&["--speed", "20", "--collect-delay", "2"]).await;
     let (_observing, asked) = (shared.replica().await, shared.replica().await);
