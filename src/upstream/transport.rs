@@ -9,9 +9,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -323,18 +324,21 @@ impl Transport {
         if usize::try_from(announced).map_or(true, |length| length > self.max_response) {
             return Err(too_large());
         }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(failure)? {
-            if body.len() + chunk.len() > self.max_response {
-                return Err(too_large());
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        // What comes in one piece is not copied.
+        let parts = Limited::new(reqwest::Body::from(response), self.max_response);
+        let body = match parts.collect().await {
+            Ok(parts) => parts.to_bytes(),
+            Err(error) => {
+                return Err(error
+                    .downcast()
+                    .map_or_else(|_| too_large(), |error| failure(*error)));
             }
-            body.extend_from_slice(&chunk);
-        }
-        let headers = std::mem::take(response.headers_mut());
+        };
         Ok(Answer {
-            status: response.status(),
+            status,
             headers,
-            body: body.freeze(),
+            body,
             at: self.clock.now(),
         })
     }
