@@ -63,7 +63,16 @@ impl Eq for EmId {}
 
 impl Hash for EmId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
+        // As long as every id that was parsed; what a document held instead is hashed as well.
+        let mut lower = [0; 36];
+        match lower.get_mut(..self.0.len()) {
+            Some(lower) => {
+                lower.copy_from_slice(self.0.as_bytes());
+                lower.make_ascii_lowercase();
+                state.write(lower);
+            }
+            None => self.key().hash(state),
+        }
     }
 }
 

@@ -164,6 +164,17 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// Whether the session goes on from what is known of it, in which case nothing else of the record is other than what EM
+    /// says, how often it was missed and how many events were made of it.
+    #[must_use]
+    pub fn goes_on_from(&self, known: &Self) -> bool {
+        let phases = [self.phase, known.phase];
+        phases == [SessionPhase::Open; 2]
+            && self.plan == known.plan
+            && self.facts.plan_name == known.facts.plan_name
+            && self.facts.started_at == known.facts.started_at
+    }
+
     /// Whether the session keeps `plan` from being run.
     #[must_use]
     pub fn keeps_busy(&self, plan: &PlanRef) -> bool {

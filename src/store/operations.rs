@@ -14,6 +14,7 @@ use super::commands::sealed;
 use super::cursor::{Cursor, Page};
 use super::readable::OPERATIONS;
 use super::row::{Columns as _, json, micros};
+use super::sets::{KEYS, keys};
 use super::sql::Sql;
 use super::text::{checked, kept, opt_checked, opt_kept};
 use super::{Error, Store, Tx, UPSTREAM, tenants};
@@ -202,6 +203,30 @@ impl Tx {
             self.engine().for_update()
         )))
         .bind(UPSTREAM)
+        .fetch_all(self.connection())
+        .await?;
+        self.with_history(rows).await
+    }
+
+    /// Those of them that are joined to one of these sessions, or are one of these operations.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn unfinished_operations_of(
+        &mut self,
+        sessions: &[EmId],
+        operations: &[OperationId],
+    ) -> Result<Vec<Operation>, Error> {
+        let (table, columns) = (self.engine().table("$2", KEYS), self.columns());
+        let texts = sessions.iter().map(EmId::key);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {columns} from operations where upstream_id = $1 and state in ('submitting', 'running', 'unknown') \
+             and (session_key in (select r.key from {table}) or id in (select r.key from {table})) \
+             order by requested_at, id{}",
+            self.engine().for_update()
+        )))
+        .bind(UPSTREAM)
+        .bind(keys(texts.chain(operations.iter().map(OperationId::to_string)))?)
         .fetch_all(self.connection())
         .await?;
         self.with_history(rows).await

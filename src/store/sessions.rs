@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::any::AnyRow;
 
+use super::engine::Engine;
 use super::readable::{Read, SESSIONS};
 use super::row::{Columns as _, json, micros, moment};
+use super::sets::{Shape, parameter, portions};
 use super::sql::Sql;
 use super::{Error, Store, Tx, UPSTREAM, tenants};
 use crate::domain::access::Tenancy;
@@ -132,6 +135,31 @@ impl Tx {
         self.read_rows(SESSIONS, &rows, record_from)
     }
 
+    /// The sessions whose end is awaited, those aside that were lost.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn open_session_ids(&mut self) -> Result<OpenSessions, Error> {
+        // One row, since each costs more than what is in it.
+        let row = sqlx::query(
+            "select string_agg(case when coalesce(state, '') = 'stopped' then key end, ' ') as stopped, \
+             string_agg(case when coalesce(state, '') <> 'stopped' then key end, ' ') as running \
+             from failover_sessions where upstream_id = $1 and phase = 'open'",
+        )
+        .bind(UPSTREAM)
+        .fetch_one(self.connection())
+        .await?;
+        let ids = |what: &'static str| -> Result<Vec<EmId>, Error> {
+            let keys = row.opt_text(what)?.unwrap_or_default();
+            // A key that cannot be read is none that EM shows.
+            Ok(keys.split(' ').filter_map(|key| key.parse().ok()).collect())
+        };
+        Ok(OpenSessions {
+            stopped: ids("stopped")?,
+            running: ids("running")?,
+        })
+    }
+
     /// What is known of the sessions with these ids.
     ///
     /// # Errors
@@ -190,6 +218,30 @@ impl Tx {
         Ok(())
     }
 
+    /// Writes what is known of sessions that go on, by one statement for many: of those whose rows are there and whose plan,
+    /// start and phase are as they are written. False when a row is not there.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn save_progress<'r>(
+        &mut self,
+        records: impl Iterator<Item = &'r SessionRecord>,
+    ) -> Result<bool, Error> {
+        let rows: Vec<Progress> = records.map(Progress::of).collect::<Result<_, _>>()?;
+        for some in portions(&rows, |row| row.document.len()) {
+            self.note_operations();
+            let written = sqlx::query(sqlx::AssertSqlSafe(progress_sql(self.engine())))
+                .bind(parameter(some)?)
+                .execute(self.connection())
+                .await?
+                .rows_affected();
+            if written != some.len() as u64 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// An unstopped session of the plan: one that is resolved to it, or one of its name that is resolved to none
     /// and not known to run on another backup server.
     ///
@@ -219,6 +271,64 @@ impl Tx {
         let unread = keys.iter().find(|key| open.unreadable.contains(key));
         Ok(unread.and_then(|key| key.parse().ok()))
     }
+}
+
+/// What changes in the row of a session that goes on.
+#[derive(Serialize)]
+struct Progress {
+    session: String,
+    document: String,
+    stopped: Option<i64>,
+    missing: i64,
+    number: i64,
+    word: String,
+    outcome: Option<String>,
+    ended: Option<i64>,
+}
+
+const PROGRESS: Shape = &[
+    ("session", "text"),
+    ("document", "text"),
+    ("stopped", "bigint"),
+    ("missing", "bigint"),
+    ("number", "bigint"),
+    ("word", "text"),
+    ("outcome", "text"),
+    ("ended", "bigint"),
+];
+
+impl Progress {
+    fn of(record: &SessionRecord) -> Result<Self, Error> {
+        let listed = tenants::Listed::of(&record.facts);
+        Ok(Self {
+            session: record.facts.id.key(),
+            document: json(&record.facts, "failover_sessions.facts")?,
+            stopped: record.stopped_seen_at.map(micros),
+            missing: record.missed,
+            number: record.sequence,
+            word: listed.state,
+            outcome: listed.result,
+            ended: listed.ended_at,
+        })
+    }
+}
+
+/// No index has any of these columns.
+fn progress_sql(engine: Engine) -> String {
+    let rows = engine.table("$1", PROGRESS);
+    format!(
+        "update failover_sessions set facts = r.document, stopped_seen_at = r.stopped, missed = r.missing, \
+         sequence = r.number, state = r.word, result = r.outcome, ended_at = r.ended from {rows} where key = r.session"
+    )
+}
+
+/// The sessions whose end is awaited.
+#[derive(Debug)]
+pub struct OpenSessions {
+    /// Those that have stopped.
+    pub stopped: Vec<EmId>,
+    /// The others.
+    pub running: Vec<EmId>,
 }
 
 /// What the watcher needs to know before it asks EM.

@@ -18,6 +18,44 @@ pub(in crate::store) fn parameter<T: Serialize>(rows: &[T]) -> Result<String, Er
     json(&rows, "a set of rows")
 }
 
+/// How many rows one statement writes, and how many bytes of them, one row at the least.
+const MOST_ROWS: usize = 500;
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// Rows in as many portions as there are to be statements.
+pub(in crate::store) fn portions<T>(rows: &[T], size: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    let (mut number, mut bytes) = (0, 0);
+    rows.chunk_by(move |row, next| {
+        number += 1;
+        bytes += size(row);
+        let goes_on = number < MOST_ROWS && bytes + size(next) <= MOST_BYTES;
+        if !goes_on {
+            (number, bytes) = (0, 0);
+        }
+        goes_on
+    })
+}
+
+/// One text of a set.
+#[derive(Serialize)]
+struct Key {
+    key: String,
+}
+
+/// A set of texts.
+pub(in crate::store) const KEYS: Shape = &[("key", "text")];
+
+/// A set of texts as a parameter.
+///
+/// # Errors
+/// [`Error::Corrupt`] in theory.
+pub(in crate::store) fn keys<T: ToString>(texts: impl IntoIterator<Item = T>) -> Result<String, Error> {
+    let keys = texts.into_iter().map(|text| Key {
+        key: text.to_string(),
+    });
+    parameter(&keys.collect::<Vec<_>>())
+}
+
 /// A column in a condition that only checks what another condition has found: no index answers it. A server that has no
 /// statistics of a table yet takes every condition for a selective one, and would read all that waits to find a few by
 /// their ids.
@@ -63,5 +101,22 @@ impl Engine {
             Self::Sqlite => String::new(),
             Self::Postgres => format!(" for update of {table}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_writes_so_many_rows_and_so_many_bytes_at_the_most() {
+        let sizes = |rows: &[usize]| -> Vec<usize> {
+            let portions = portions(rows, |size| *size);
+            portions.map(<[usize]>::len).collect()
+        };
+        assert_eq!(sizes(&[]), [] as [usize; 0]);
+        assert_eq!(sizes(&[1; 1100]), [500, 500, 100]);
+        let half = MOST_BYTES / 2;
+        assert_eq!(sizes(&[half, half, 1, 2 * MOST_BYTES, half]), [2, 1, 1, 1]);
     }
 }

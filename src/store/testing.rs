@@ -30,6 +30,15 @@ pub async fn temporary_with(clock: SharedClock) -> Store {
         .expect("a fresh store")
 }
 
+/// How many statements were run since this was asked last.
+pub fn statements(store: &Store) -> usize {
+    store
+        .0
+        .health
+        .statements
+        .swap(0, std::sync::atomic::Ordering::SeqCst)
+}
+
 /// Lets time pass as it does: in steps that the store takes note of.
 pub fn pass(store: &Store, clock: &ManualClock, time: Duration) {
     let mut left = time;

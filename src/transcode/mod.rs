@@ -185,6 +185,13 @@ pub fn decode_rows(xml: &[u8], row: &str) -> Result<Rows, DecodeError> {
     }
 }
 
+/// Where in the page of a query the entities called `row` are, where each of them can be taken out without a change to the
+/// others; none where that is not certain.
+#[must_use]
+pub fn rows_within(xml: &[u8], row: &str) -> Option<Vec<std::ops::Range<usize>>> {
+    rows::whole(xml, row)
+}
+
 /// The document with U+FFFD in place of control characters and of bytes that are not UTF-8; none where it holds nothing of
 /// the kind.
 #[must_use]

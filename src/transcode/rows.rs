@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem, memrchr};
 
 use super::error::DecodeError;
 use super::scalar::{Moment, moment, trim};
@@ -91,6 +91,42 @@ pub(super) fn one_by_one(xml: &[u8], row: &str, refused: DecodeError) -> Result<
         anomalies,
         damaged,
     })
+}
+
+/// Where the rows are, where each is whole, nothing but blanks is between them, and none is elsewhere; none where the document
+/// is made in any other way, or is not in UTF-8. Without some of them it is still the page of the others.
+pub(super) fn whole(xml: &[u8], row: &str) -> Option<Vec<Range<usize>>> {
+    if xml.contains(&0) {
+        return None;
+    }
+    let ranges = ranges(xml, row)?;
+    let mut edge = ranges.first().map_or(0, |first| first.start);
+    for range in &ranges {
+        let bytes = xml.get(range.clone())?;
+        let last = memrchr(b'<', bytes)?;
+        let (first, end) = (Name::at(bytes, 0), Name::at(bytes, last));
+        let ends = bytes.ends_with(b">")
+            && if last == 0 {
+                bytes.ends_with(b"/>")
+            } else {
+                end.closes
+            };
+        let begins = bytes.starts_with(b"<") && !first.closes;
+        let is_apart = xml.get(edge..range.start)?.trim_ascii().is_empty();
+        if !(begins && ends && is_apart && first.is(row.as_bytes()) && end.is(row.as_bytes())) {
+            return None;
+        }
+        edge = range.end;
+    }
+    let mut at = edge;
+    while let Some(next) = memchr(b'<', xml.get(at..)?) {
+        at += next;
+        if Name::at(xml, at).is(row.as_bytes()) {
+            return None;
+        }
+        at += 1;
+    }
+    Some(ranges)
 }
 
 /// One row as a document of its own.

@@ -167,3 +167,53 @@ fn what_is_read_row_by_row_is_what_is_read_as_a_whole() {
     );
     assert_eq!(apart.anomalies, whole.anomalies);
 }
+
+fn slices(xml: &[u8]) -> Option<Vec<String>> {
+    let ranges = crate::transcode::rows_within(xml, "CloudFailoverSession")?;
+    let text = |range: std::ops::Range<usize>| String::from_utf8_lossy(&xml[range]).into_owned();
+    Some(ranges.into_iter().map(text).collect())
+}
+
+#[test]
+fn rows_that_are_whole_can_be_taken_out() {
+    let rows = [
+        row(1, "<State>Working</State>"),
+        "<CloudFailoverSession Name=\"a > b\"/>".to_owned(),
+        row(
+            2,
+            "<FailureMessage><![CDATA[</CloudFailoverSession>]]></FailureMessage><!-- <CloudFailoverSession> -->",
+        ),
+        row(3, ""),
+    ];
+    let bytes: Vec<&[u8]> = vec![
+        rows[0].as_bytes(),
+        b"\r\n  ",
+        rows[1].as_bytes(),
+        rows[2].as_bytes(),
+        rows[3].as_bytes(),
+    ];
+    assert_eq!(slices(&page(&bytes)).expect("whole rows"), rows);
+    assert_eq!(slices(&page(&[])), Some(vec![]));
+}
+
+#[rstest]
+#[case::nested(row(2, "<CloudFailoverSession/>").into_bytes())]
+#[case::nested_with_content(row(2, "<CloudFailoverSession>x</CloudFailoverSession>").into_bytes())]
+#[case::text_between(b"between".to_vec())]
+#[case::comment_between(b"<!-- <CloudFailoverSession/> -->".to_vec())]
+#[case::another_element(b"<Other/>".to_vec())]
+#[case::no_end(row(2, "").replace("</CloudFailoverSession>", "").into_bytes())]
+#[case::no_begin(b"</CloudFailoverSession>".to_vec())]
+#[case::another_list([TAIL.as_bytes(), HEAD.as_bytes()].concat())]
+#[case::nul(row(2, "\0").into_bytes())]
+fn rows_of_a_page_that_is_made_in_another_way_are_not_taken_out(#[case] between: Vec<u8>) {
+    let (one, other) = (row(1, ""), row(3, ""));
+    let xml = page(&[one.as_bytes(), &between, other.as_bytes()]);
+    assert_eq!(slices(&xml), None);
+    let utf16: Vec<u8> = String::from_utf8(page(&[one.as_bytes()]))
+        .expect("text")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_eq!(slices(&utf16), None);
+}

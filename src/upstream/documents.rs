@@ -9,12 +9,13 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::damage::Damaged;
 use super::error::{Error, Kind, shorten};
+use super::lenient::{items, lenient, record, text};
 use super::transport::Answer;
 use super::xml;
 use crate::domain::id::EmId;
@@ -262,26 +263,6 @@ pub(super) fn message(answer: &Answer) -> Option<String> {
     Some(text)
 }
 
-/// A value of the type expected, or nothing: EM's odd values stay text in the JSON and are not known here.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).ok())
-}
-
-/// As [`lenient`], an empty text being nothing as well.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(lenient::<D, String>(deserializer)?.filter(|text| !text.is_empty()))
-}
-
-/// As [`lenient`], for lists: what is not an item of the type expected is left out.
-fn items<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    let values: Vec<Value> = lenient(deserializer)?.unwrap_or_default();
-    Ok(values
-        .into_iter()
-        .filter_map(|value| serde_json::from_value(value).ok())
-        .collect())
-}
-
 /// An id that says something: EM writes the nil id where there is none.
 pub(super) fn id(text: Option<&str>) -> Option<EmId> {
     let id: EmId = text?.trim().parse().ok()?;
@@ -391,7 +372,7 @@ pub(super) struct TaskDocument {
     pub task_id: Option<String>,
     #[serde(deserialize_with = "text")]
     pub state: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "record")]
     pub result: Option<TaskResultDocument>,
 }
 
@@ -408,7 +389,7 @@ pub(super) struct TaskResultDocument {
 #[derive(Deserialize)]
 pub(super) struct QueryDocument<T> {
     pub items: Vec<T>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "record")]
     pub page: Option<PageDocument>,
 }
 
@@ -445,11 +426,11 @@ pub(super) struct PlanDocument {
     pub tenant_name: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub description: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "record")]
     pub cloud_failover_plan_options: Option<OptionsDocument>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "record")]
     pub cloud_failover_plan_info: Option<InfoDocument>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "record")]
     pub failover_plan_info: Option<InfoDocument>,
 }
 
@@ -569,7 +550,7 @@ pub(super) struct CourseDocument {
 pub(super) struct MachineDocument {
     #[serde(deserialize_with = "text")]
     pub vm_name: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "record")]
     pub vm_replica_point_link: Option<Link>,
     #[serde(flatten)]
     pub course: CourseDocument,

@@ -1,6 +1,7 @@
-//! Pages of a list that is read again and again: one that comes as the same bytes is not decoded again.
+//! Pages of a list that is read again and again: one that comes as the same bytes is not decoded again, nor is a row of it
+//! that does (`known_rows`).
 //!
-//! Kept are the pages of the last walk over the list alone, known by the hash of their bytes and of what was asked for.
+//! Kept is what the last walk over the list met, known by the hash of its bytes; a page also by what was asked for.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -9,23 +10,34 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::Mutex;
 
+use super::query::LARGEST_PAGE;
 use super::types::PageRequest;
 
-/// The most pages that are kept; a longer list is decoded anew.
+/// The most pages that are kept, and the most rows; a longer list is decoded anew.
 const MOST: usize = 100;
+const MOST_ROWS: usize = MOST * LARGEST_PAGE as usize;
 
-/// What a page is known by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// What a page or a row is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Print([u8; 32]);
 
 impl Print {
     /// Of the bytes of a page, and of the place that it was asked for.
     pub fn of(kind: &str, asked: &PageRequest, body: &[u8]) -> Self {
+        let (page, size) = (asked.page.to_be_bytes(), asked.page_size.to_be_bytes());
+        Self::hash(&[kind.as_bytes(), &page, &size, body])
+    }
+
+    /// Of the bytes of a row, and of the tag that opens its document: what prefixes mean is said there.
+    pub fn of_row(kind: &str, root: &[u8], row: &[u8]) -> Self {
+        Self::hash(&[b"row", kind.as_bytes(), root, row])
+    }
+
+    fn hash(parts: &[&[u8]]) -> Self {
         let mut hash = Context::new(&SHA256);
-        hash.update(kind.as_bytes());
-        hash.update(&asked.page.to_be_bytes());
-        hash.update(&asked.page_size.to_be_bytes());
-        hash.update(body);
+        for part in parts {
+            hash.update(part);
+        }
         let mut print = [0; 32];
         for (to, byte) in print.iter_mut().zip(hash.finish().as_ref()) {
             *to = *byte;
@@ -34,39 +46,81 @@ impl Print {
     }
 }
 
-/// The pages of the last walk.
+/// What the last walk met.
 #[derive(Default)]
-pub(super) struct KnownPages(Mutex<HashMap<Print, Known>>);
+pub(super) struct KnownPages(Mutex<Known>);
 
+#[derive(Default)]
 struct Known {
+    pages: HashMap<Print, Page>,
+    rows: HashMap<Print, Row>,
+}
+
+struct Page {
     rows: Arc<dyn Any + Send + Sync>,
+    /// What each of them is known by, where that is known.
+    prints: Vec<Print>,
     /// Whether this walk met it.
+    is_met: bool,
+}
+
+struct Row {
+    row: Box<dyn Any + Send + Sync>,
     is_met: bool,
 }
 
 impl KnownPages {
     /// The rows of a page that came before, if they are of that type.
     pub fn get<T: Send + Sync + 'static>(&self, print: Print) -> Option<Arc<T>> {
-        let mut pages = self.0.lock();
-        let known = pages.get_mut(&print)?;
-        known.is_met = true;
-        known.rows.clone().downcast().ok()
+        let mut known = self.0.lock();
+        let Known { pages, rows } = &mut *known;
+        let page = pages.get_mut(&print)?;
+        page.is_met = true;
+        for print in &page.prints {
+            if let Some(row) = rows.get_mut(print) {
+                row.is_met = true;
+            }
+        }
+        page.rows.clone().downcast().ok()
     }
 
-    /// Remembers the rows of a page.
-    pub fn put<T: Send + Sync + 'static>(&self, print: Print, rows: Arc<T>) {
-        let mut pages = self.0.lock();
-        if pages.len() < 2 * MOST {
-            pages.insert(print, Known { rows, is_met: true });
+    /// Remembers the rows of a page, and by which `prints` they are known.
+    pub fn put<T: Send + Sync + 'static>(&self, print: Print, rows: Arc<T>, prints: Vec<Print>) {
+        let mut known = self.0.lock();
+        if known.pages.len() < 2 * MOST {
+            let page = Page {
+                rows,
+                prints,
+                is_met: true,
+            };
+            known.pages.insert(print, page);
+        }
+    }
+
+    /// A row that came before, if it is of that type.
+    pub fn row<R: Clone + Send + Sync + 'static>(&self, print: Print) -> Option<R> {
+        let mut known = self.0.lock();
+        let known = known.rows.get_mut(&print)?;
+        known.is_met = true;
+        known.row.downcast_ref::<R>().cloned()
+    }
+
+    /// Remembers a row.
+    pub fn put_row<R: Clone + Send + Sync + 'static>(&self, print: Print, row: R) {
+        let mut known = self.0.lock();
+        if known.rows.len() < 2 * MOST_ROWS {
+            let (row, is_met) = (Box::new(row), true);
+            known.rows.insert(print, Row { row, is_met });
         }
     }
 
     /// A walk is over: what it did not meet is forgotten.
     pub fn end_walk(&self) {
-        let mut pages = self.0.lock();
-        pages.retain(|_, known| std::mem::take(&mut known.is_met));
-        if pages.len() > MOST {
-            pages.clear();
+        let mut known = self.0.lock();
+        known.pages.retain(|_, page| std::mem::take(&mut page.is_met));
+        known.rows.retain(|_, row| std::mem::take(&mut row.is_met));
+        if known.pages.len() > MOST || known.rows.len() > MOST_ROWS {
+            *known = Known::default();
         }
     }
 }
@@ -87,7 +141,7 @@ mod tests {
     fn a_page_is_known_by_its_bytes_and_its_place() {
         let pages = KnownPages::default();
         let print = Print::of("Session", &asked(1), b"<a/>");
-        pages.put(print, Arc::new(vec![1_u8]));
+        pages.put(print, Arc::new(vec![1_u8]), Vec::new());
         assert_eq!(*pages.get::<Vec<u8>>(print).expect("known"), [1]);
         assert!(pages.get::<u16>(print).is_none(), "rows of another type");
         for other in [
@@ -100,19 +154,41 @@ mod tests {
     }
 
     #[test]
-    fn only_the_pages_of_the_last_walk_are_kept() {
+    fn a_row_is_known_by_its_bytes_and_its_document() {
+        let pages = KnownPages::default();
+        let print = Print::of_row("Session", b"<r>", b"<a/>");
+        pages.put_row(print, 1_u8);
+        assert_eq!(pages.row::<u8>(print), Some(1));
+        assert_eq!(pages.row::<u16>(print), None, "a row of another type");
+        for other in [
+            Print::of_row("Session", b"<r>", b"<b/>"),
+            Print::of_row("Session", b"<r x='y'>", b"<a/>"),
+            Print::of_row("Plan", b"<r>", b"<a/>"),
+        ] {
+            assert_eq!(pages.row::<u8>(other), None);
+        }
+    }
+
+    #[test]
+    fn only_what_the_last_walk_met_is_kept() {
         let pages = KnownPages::default();
         let [one, other] = [b"1", b"2"].map(|body| Print::of("Session", &asked(1), body));
-        pages.put(one, Arc::new(vec![1_u8]));
-        pages.put(other, Arc::new(vec![2_u8]));
+        let [row, alone] = [b"1", b"2"].map(|row| Print::of_row("Session", b"", row));
+        pages.put_row(row, 1_u8);
+        pages.put_row(alone, 2_u8);
+        pages.put(one, Arc::new(vec![1_u8]), vec![row]);
+        pages.put(other, Arc::new(vec![2_u8]), Vec::new());
         pages.end_walk();
         assert!(pages.get::<Vec<u8>>(one).is_some());
         pages.end_walk();
+        assert_eq!(pages.row::<u8>(row), Some(1), "its page was met");
+        assert_eq!(pages.row::<u8>(alone), None);
         assert!(pages.get::<Vec<u8>>(one).is_some() && pages.get::<Vec<u8>>(other).is_none());
         for page in 0..500 {
             pages.put(
                 Print::of("Session", &asked(page), b""),
                 Arc::new(Vec::<u8>::new()),
+                Vec::new(),
             );
         }
         pages.end_walk();

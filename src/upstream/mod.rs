@@ -9,8 +9,8 @@
 //! | `commands` | what changes EM: one request each |
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
-//! | `documents`, `paths`, `xml` | how its answers are read |
-//! | `known_pages` | pages that came before, as the same bytes |
+//! | `documents`, `lenient`, `paths`, `xml` | how its answers are read |
+//! | `known_pages`, `known_rows` | pages that came before, and rows of pages, as the same bytes |
 //! | `oversize` | pages that are larger than an answer may be |
 //! | `damage` | which of its records are damaged |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
@@ -31,6 +31,8 @@ mod documents;
 mod error;
 mod failover;
 mod known_pages;
+mod known_rows;
+mod lenient;
 mod limits;
 mod logon;
 mod logons;

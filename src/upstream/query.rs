@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::EmClient;
 use super::damage::Damaged;
 use super::documents::{self, Decoded, PageDocument, QueryDocument};
 use super::error::{Error, Kind};
@@ -17,6 +16,7 @@ use super::known_pages::Print;
 use super::limits::Class;
 use super::paths::escaped;
 use super::types::{Page, PageRequest, Sort, SortField};
+use super::{EmClient, known_rows};
 use crate::catalogue::filter::quoted;
 use crate::domain::id::EmId;
 
@@ -156,9 +156,10 @@ impl EmClient {
         let rows: Arc<SharedRows<R>> = match self.inner.known_pages.get(print) {
             Some(rows) => rows,
             None => {
-                let decoded = documents::decode_rows(answer.body, kind).await?;
-                let rows = Arc::new(rows_of(&decoded, page, make)?.into());
-                self.inner.known_pages.put(print, Arc::clone(&rows));
+                let known = &self.inner.known_pages;
+                let (rows, prints) = known_rows::read(known, kind, answer.body, page, make).await?;
+                let rows = Arc::new(rows.into());
+                self.inner.known_pages.put(print, Arc::clone(&rows), prints);
                 rows
             }
         };
@@ -236,7 +237,7 @@ impl EmClient {
 }
 
 /// The rows of a page; those without an id are damaged.
-fn rows_of<T: DeserializeOwned, R>(
+pub(super) fn rows_of<T: DeserializeOwned, R>(
     decoded: &Decoded,
     page: &PageRequest,
     make: impl Fn(T) -> Option<R>,

@@ -29,8 +29,8 @@ const OVERLAP: Duration = Duration::from_secs(1);
 /// Failover sessions as a walk over EM's list found them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Walked {
-    /// Those that could be read, each once.
-    pub sessions: Vec<SessionFacts>,
+    /// Those that could be read, each once. One that comes again as the same bytes is the same value.
+    pub sessions: Vec<Arc<SessionFacts>>,
     /// Rows that are damaged: not among the sessions, or with characters replaced.
     pub damaged: Vec<Damaged>,
 }
@@ -92,7 +92,7 @@ impl EmClient {
     }
 
     async fn walk(&self, since: Option<Timestamp>) -> Result<Walked, Error> {
-        let mut all: Vec<SessionFacts> = Vec::new();
+        let mut all: Vec<Arc<SessionFacts>> = Vec::new();
         let mut all_damaged: Vec<Damaged> = Vec::new();
         let mut known = HashSet::new();
         let left_out = self.inner.oversize.left_out(self.inner.clock.now());
@@ -141,7 +141,7 @@ impl EmClient {
         from: Option<Timestamp>,
         number: u32,
         left_out: &[EmId],
-    ) -> Result<Rows<SessionFacts>, Error> {
+    ) -> Result<Rows<Arc<SessionFacts>>, Error> {
         let mut filter = Filter::default();
         for id in left_out {
             filter.and("UID", "!=", format!("urn:veeam:{KIND}:{id}"));
@@ -158,7 +158,8 @@ impl EmClient {
             page_size: LARGEST_PAGE,
             sort: Some(sort),
         };
-        self.rows(KIND, &filter, &page, Freshness::Now, facts).await
+        let shared = |document| facts(document).map(Arc::new);
+        self.rows(KIND, &filter, &page, Freshness::Now, shared).await
     }
 
     /// Takes note of all failover sessions that are damaged: by id, where they have one that can be read, with the reason.

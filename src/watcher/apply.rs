@@ -4,6 +4,7 @@
 mod joining;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::batch::{Batch, BatchOutcome, Completion};
@@ -12,13 +13,16 @@ use super::settled::is_settled;
 use super::{Error, follow, plan_match};
 use crate::api_types::events::{Origin, operation_event, session_event};
 use crate::clock::later;
-use crate::domain::event::EventType;
+use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::{EmId, EventId, OperationId};
 use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
 use crate::domain::session::{Session, SessionPhase, SessionRecord};
 use crate::store::replicas::Lease;
 use crate::store::{Store, Tx};
 use crate::telemetry::{self, names};
+
+/// How many machines the sessions have at the most that are written together, unless one alone has more.
+const MACHINES_TOGETHER: usize = 5_000;
 
 /// Writes what `look` means.
 ///
@@ -77,6 +81,8 @@ struct BatchWriter {
     unknown_after: Duration,
     observation: Observation,
     known: HashMap<EmId, SessionRecord>,
+    /// The sessions that run by the store, where this is the last part.
+    running: HashSet<EmId>,
     /// The keys of sessions whose row cannot be read: what EM shows of them waits until it can be.
     unread: HashSet<String>,
     operations: Vec<Operation>,
@@ -94,7 +100,7 @@ struct BatchWriter {
 }
 
 impl BatchWriter {
-    async fn read(tx: &mut Tx, look: Batch, unknown_after: Duration) -> Result<Self, Error> {
+    async fn read(tx: &mut Tx, mut look: Batch, unknown_after: Duration) -> Result<Self, Error> {
         let observation = Observation {
             number: match look.number {
                 Some(number) => number,
@@ -103,23 +109,36 @@ impl BatchWriter {
             at: look.at,
         };
         let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
-        let operations = tx.unfinished_operations().await?;
+        let shown: Vec<EmId> = look.sessions.iter().map(|facts| facts.id.clone()).collect();
+        let operations = if look.join || look.last.is_some() {
+            tx.unfinished_operations().await?
+        } else {
+            // A part in the middle is about its own sessions and tasks.
+            let tasks: Vec<OperationId> = look.tasks.keys().copied().collect();
+            tx.unfinished_operations_of(&shown, &tasks).await?
+        };
         let mut unread: HashSet<String> = HashSet::new();
-        let mut known: HashMap<EmId, SessionRecord> = HashMap::new();
-        let mut others: Vec<EmId> = look.sessions.iter().map(|facts| facts.id.clone()).collect();
-        if look.join || look.last.is_some() {
+        let mut known: HashMap<EmId, SessionRecord> =
+            std::mem::take(&mut look.known).into_iter().map(by_id).collect();
+        // Whether a session is the only candidate of an operation shows only among all that are open.
+        if look.join && operations.iter().any(follow::lacks_session) {
             let open = tx.open_sessions().await?;
             unread.extend(open.unreadable);
             known.extend(open.items.into_iter().map(by_id));
-            others.retain(|id| !known.contains_key(id));
-        } else {
-            // A part in the middle is about its own sessions, and about operations whose sessions are open.
-            others.extend(
-                operations
-                    .iter()
-                    .filter_map(|operation| operation.session.clone()),
-            );
         }
+        let mut others: HashSet<EmId> = shown.into_iter().collect();
+        let of_operations = operations
+            .iter()
+            .filter_map(|operation| operation.session.as_ref());
+        others.extend(of_operations.filter(|id| !look.in_step.contains(id)).cloned());
+        let mut running = HashSet::new();
+        if let Some(last) = &look.last {
+            let open = tx.open_session_ids().await?;
+            let is_due = |id: &&EmId| !last.shown.contains(*id) || last.unread.contains(*id);
+            others.extend(open.stopped.iter().chain(&open.running).filter(is_due).cloned());
+            running.extend(open.running);
+        }
+        let others: Vec<EmId> = others.into_iter().filter(|id| !known.contains_key(id)).collect();
         let others = tx.sessions_known(&others).await?;
         unread.extend(others.unreadable);
         known.extend(others.items.into_iter().map(by_id));
@@ -132,6 +151,7 @@ impl BatchWriter {
             unknown_after,
             observation,
             known,
+            running,
             unread,
             operations,
             as_read,
@@ -167,14 +187,12 @@ impl BatchWriter {
         for facts in std::mem::take(&mut self.look.sessions) {
             if in_reach.insert(facts.id.clone()) && !self.unread.contains(&facts.id.key()) {
                 self.compared.insert(facts.id.clone());
+                let facts = Arc::unwrap_or_clone(facts);
                 changes.extend(observe::seen(self.known.get(&facts.id), facts, self.observation));
             }
         }
         changes.extend(self.absent(&in_reach));
-        changes.sort_by(|one, other| {
-            let key = |change: &Change| (change.record.facts.started_at, change.record.facts.id.key());
-            key(one).cmp(&key(other))
-        });
+        changes.sort_by_cached_key(|change| (change.record.facts.started_at, change.record.facts.id.key()));
         changes
     }
 
@@ -212,6 +230,7 @@ impl BatchWriter {
         let mut current = std::mem::take(&mut self.known);
         let mut ending: HashSet<EmId> = HashSet::new();
         let mut by_step: Vec<(SessionRecord, Vec<Step>)> = Vec::with_capacity(changes.len());
+        let mut going_on: HashSet<EmId> = HashSet::new();
         for Change { mut record, steps } in changes {
             let behind = self.operation_behind(&record);
             record.plan = behind
@@ -221,7 +240,10 @@ impl BatchWriter {
             if record.facts.backup_server.is_none() {
                 record.facts.backup_server = record.plan.as_ref().and_then(|plan| plan.backup_server.clone());
             }
-            current.insert(record.facts.id.clone(), record.clone());
+            let known = current.insert(record.facts.id.clone(), record.clone());
+            if known.is_some_and(|known| record.goes_on_from(&known)) {
+                going_on.insert(record.facts.id.clone());
+            }
             if steps.contains(&Step::Finished) {
                 ending.insert(record.facts.id.clone());
             }
@@ -229,11 +251,24 @@ impl BatchWriter {
         }
         self.advance_operations(&current, &ending);
         self.save_late_joined(tx, &mut current, &by_step).await?;
-        for (record, steps) in by_step {
+        let (going_on, mut others): (Vec<_>, Vec<_>) = by_step
+            .into_iter()
+            .partition(|(record, _)| going_on.contains(&record.facts.id));
+        let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
+        for some in in_portions(&going_on) {
+            match self.write_together(tx, some).await? {
+                Some(written) => current.extend(written.into_iter().map(by_id)),
+                None => others.extend_from_slice(some),
+            }
+        }
+        for (record, steps) in others {
             let (id, events) = (record.facts.id.clone(), self.applied.events);
             let mark = tx.mark().await?;
             match self.write_session(tx, record, steps).await {
-                Ok(()) => tx.keep(mark).await?,
+                Ok(written) => {
+                    tx.keep(mark).await?;
+                    current.insert(id, written);
+                }
                 Err(error) => {
                     let reason = passed_over(error)?;
                     tx.undo(mark).await?;
@@ -243,16 +278,23 @@ impl BatchWriter {
                 }
             }
         }
-        let running = current
-            .values()
-            .filter(|record| record.phase == SessionPhase::Open && !record.facts.state.is_stopped())
-            .count();
-        self.applied.active |= running > 0;
-        self.applied.running = running;
-        let settled =
-            |id: &&EmId| !self.passed_over.contains(*id) && current.get(*id).is_some_and(is_settled);
-        self.applied.settled = self.compared.iter().filter(settled).cloned().collect();
-        Ok(current.into_keys().collect())
+        for record in current.values() {
+            let runs = record.phase == SessionPhase::Open && !record.facts.state.is_stopped();
+            if runs {
+                self.running.insert(record.facts.id.clone());
+            } else {
+                self.running.remove(&record.facts.id);
+            }
+        }
+        self.applied.active |= !self.running.is_empty();
+        self.applied.running = self.running.len();
+        let seen = current.keys().cloned().collect();
+        let settled = current.into_values().filter(|record| {
+            let id = &record.facts.id;
+            is_settled(record) && self.compared.contains(id) && !self.passed_over.contains(id)
+        });
+        self.applied.settled = settled.collect();
+        Ok(seen)
     }
 
     /// Writes the plan of the operation, and with it the tenant, to sessions that nothing else changed in this turn: one that
@@ -302,21 +344,80 @@ impl BatchWriter {
         }
     }
 
+    /// Writes sessions that go on together, as they are from now on; none where one of them is refused, and none is written.
+    async fn write_together(
+        &mut self,
+        tx: &mut Tx,
+        some: &[(SessionRecord, Vec<Step>)],
+    ) -> Result<Option<Vec<SessionRecord>>, Error> {
+        if some.len() < 2 {
+            return Ok(None);
+        }
+        let mark = tx.mark().await?;
+        let written = self.try_together(tx, some).await;
+        match written {
+            Ok(Some((records, events))) => {
+                tx.keep(mark).await?;
+                self.applied.events += events;
+                return Ok(Some(records));
+            }
+            Ok(None) => {}
+            Err(error) => drop(passed_over(error)?),
+        }
+        tx.undo(mark).await?;
+        Ok(None)
+    }
+
+    /// The sessions as they were written, and how many events were; none where a session is not in the store.
+    async fn try_together(
+        &self,
+        tx: &mut Tx,
+        some: &[(SessionRecord, Vec<Step>)],
+    ) -> Result<Option<(Vec<SessionRecord>, usize)>, Error> {
+        let (mut records, mut events) = (Vec::with_capacity(some.len()), Vec::with_capacity(some.len()));
+        for (record, steps) in some {
+            let mut record = record.clone();
+            events.extend(self.events_of(tx, &mut record, steps).await?);
+            records.push(record);
+        }
+        tx.append_events(&events).await?;
+        let written = tx.save_progress(records.iter()).await?;
+        Ok(written.then_some((records, events.len())))
+    }
+
     async fn write_session(
         &mut self,
         tx: &mut Tx,
         mut record: SessionRecord,
         steps: Vec<Step>,
-    ) -> Result<(), Error> {
-        let operation = self.operation_behind(&record).cloned();
+    ) -> Result<SessionRecord, Error> {
+        let events = self.events_of(tx, &mut record, &steps).await?;
+        tx.append_events(&events).await?;
+        self.applied.events += events.len();
+        tx.save_session(&record).await?;
+        Ok(record)
+    }
+
+    /// The events of what happened to a session, counted in its record.
+    async fn events_of(
+        &self,
+        tx: &mut Tx,
+        record: &mut SessionRecord,
+        steps: &[Step],
+    ) -> Result<Vec<NewEvent>, Error> {
+        let mut events = Vec::with_capacity(steps.len());
+        if steps.is_empty() {
+            return Ok(events);
+        }
+        let operation = self.operation_behind(record);
         let session = Session {
             facts: record.facts.clone(),
             plan: record.plan.clone(),
-            action: operation.as_ref().and_then(Operation::failover_action),
-            operation: operation.as_ref().map(|operation| operation.id),
+            action: operation.and_then(Operation::failover_action),
+            operation: operation.map(|operation| operation.id),
         };
         for step in steps {
-            let (kind, machine) = match &step {
+            let (kind, machine) = match step {
                 Step::Started => (EventType::SessionStarted, None),
                 Step::Progressed => (EventType::SessionProgressed, None),
                 Step::MachineFinished(name) => (EventType::MachineFinished, Some(name.as_str())),
@@ -328,21 +429,17 @@ impl BatchWriter {
                 EventType::SessionFinished => tx.rto_of(session.operation, Some(&session.facts.id)).await?,
                 _ => None,
             };
-            let origin = self.origin(tx);
-            let event = session_event(
-                &origin,
+            events.push(session_event(
+                &self.origin(tx),
                 kind,
                 &session,
-                operation.as_ref(),
+                operation,
                 record.sequence,
                 machine,
                 rto_seconds,
-            )?;
-            tx.append_event(&event).await?;
-            self.applied.events += 1;
+            )?);
         }
-        tx.save_session(&record).await?;
-        Ok(())
+        Ok(events)
     }
 
     async fn end_operations(&mut self, tx: &mut Tx, seen: &HashSet<EmId>) -> Result<(), Error> {
@@ -358,16 +455,7 @@ impl BatchWriter {
                 });
                 follow::expire(&mut operation, session_seen, now);
             }
-            let id = operation.id;
-            let mark = tx.mark().await?;
-            match self.end_operation(tx, operation).await {
-                Ok(()) => tx.keep(mark).await?,
-                Err(error) => {
-                    let reason = passed_over(error)?;
-                    tx.undo(mark).await?;
-                    self.applied.skipped.push((format!("operation {id}"), reason));
-                }
-            }
+            self.end_operation(tx, operation).await?;
         }
         Ok(())
     }
@@ -380,13 +468,18 @@ impl BatchWriter {
             .then(|| operation.release_logon(was_open))
             .flatten();
         let tells = ended && operation.emits_event() && !self.told.contains(&operation.id);
-        if tells {
-            let rto_seconds = tx.rto_of(Some(operation.id), None).await?;
-            let event = operation_event(&self.origin(tx), &operation, rto_seconds)?;
-            tx.append_event(&event).await?;
-        }
-        if before != Some(&operation) {
-            tx.save_operation(&operation).await?;
+        if tells || before != Some(&operation) {
+            let mark = tx.mark().await?;
+            match self.write_operation(tx, &operation, tells).await {
+                Ok(()) => tx.keep(mark).await?,
+                Err(error) => {
+                    let reason = passed_over(error)?;
+                    tx.undo(mark).await?;
+                    let what = format!("operation {}", operation.id);
+                    self.applied.skipped.push((what, reason));
+                    return Ok(());
+                }
+            }
         }
         if ended {
             let result = operation.result.as_ref();
@@ -404,6 +497,33 @@ impl BatchWriter {
         };
         Ok(())
     }
+
+    async fn write_operation(&self, tx: &mut Tx, operation: &Operation, tells: bool) -> Result<(), Error> {
+        if tells {
+            let rto_seconds = tx.rto_of(Some(operation.id), None).await?;
+            let event = operation_event(&self.origin(tx), operation, rto_seconds)?;
+            tx.append_event(&event).await?;
+        }
+        if self.as_read.get(&operation.id) != Some(operation) {
+            tx.save_operation(operation).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sessions that are written together; a plan may have thousands of machines.
+fn in_portions(
+    sessions: &[(SessionRecord, Vec<Step>)],
+) -> impl Iterator<Item = &[(SessionRecord, Vec<Step>)]> {
+    let mut machines = 0;
+    sessions.chunk_by(move |(record, _), (next, _)| {
+        machines += record.facts.machines.len();
+        let goes_on = machines + next.facts.machines.len() <= MACHINES_TOGETHER;
+        if !goes_on {
+            machines = 0;
+        }
+        goes_on
+    })
 }
 
 /// Why a row is passed over; an error that is not about the row alone ends the turn.

@@ -12,7 +12,7 @@ use crate::domain::plan::Action;
 use crate::domain::plan::{Plan, PlanKind};
 use crate::domain::session::{SessionFacts, SessionResult, SessionState};
 use crate::store::operations::Inserted;
-use crate::store::testing::{new_command, temporary_with};
+use crate::store::testing::{new_command, statements, temporary_with};
 use crate::watcher::follow::TaskReport;
 use crate::watcher::outage::outage;
 
@@ -48,7 +48,9 @@ impl Turns {
             lease: self.lease().await,
             at: self.clock.now(),
             since: None,
-            sessions,
+            sessions: sessions.into_iter().map(Arc::new).collect(),
+            known: Vec::new(),
+            in_step: HashSet::new(),
             tasks,
             plans: vec![plan()],
             links: Links::default(),
@@ -520,6 +522,72 @@ async fn a_session_that_the_store_refuses_does_not_affect_others() {
 }
 
 #[tokio::test]
+async fn an_observation_runs_as_many_statements_for_many_sessions_as_for_few() {
+    let mut counts = Vec::new();
+    for number in [3, 90] {
+        let turns = Turns::new().await;
+        turns.look(vec![]).await;
+        let with_progress = |progress| -> Vec<SessionFacts> {
+            let sessions = (0..number).map(working);
+            sessions
+                .map(|facts| SessionFacts {
+                    progress: Some(progress),
+                    ..facts
+                })
+                .collect()
+        };
+        turns.look(with_progress(1)).await;
+        statements(&turns.store);
+        turns.look(with_progress(1)).await;
+        let unchanged = statements(&turns.store);
+        let moved = turns.look(with_progress(2)).await;
+        counts.push((unchanged, statements(&turns.store)));
+        assert_eq!(moved.events, usize::from(number));
+        assert_eq!(moved.settled.len(), usize::from(number));
+        let mut tx = turns.store.begin().await.expect("begun");
+        let written = tx.open_sessions().await.expect("read").items;
+        assert!(written.iter().all(|record| record.facts.progress == Some(2)));
+        let by_id = |records: Vec<SessionRecord>| -> HashMap<EmId, SessionRecord> {
+            let records = records.into_iter();
+            records.map(|record| (record.facts.id.clone(), record)).collect()
+        };
+        assert_eq!(
+            by_id(moved.settled),
+            by_id(written),
+            "what is remembered is what was written"
+        );
+    }
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[tokio::test]
+async fn a_session_that_the_store_refuses_takes_none_with_it_that_goes_on() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    turns.look(vec![working(1), working(2), working(3)]).await;
+    // The next number of the second is taken.
+    let mut tx = turns.store.begin().await.expect("begun");
+    tx.run("update events set sequence = 2 where session_key like '%02'")
+        .await
+        .expect("changed");
+    tx.commit().await.expect("committed");
+    let on = |id| SessionFacts {
+        progress: Some(50),
+        ..working(id)
+    };
+    let applied = turns.look(vec![on(1), on(2), on(3)]).await;
+    assert_eq!((applied.events, applied.skipped.len()), (2, 1));
+    assert_eq!(applied.settled.len(), 2, "one is looked at again");
+    let mut tx = turns.store.begin().await.expect("begun");
+    let written = tx.open_sessions().await.expect("read").items;
+    let progress = |id: u8| {
+        let record = written.iter().find(|record| record.facts.id == working(id).id);
+        record.and_then(|record| record.facts.progress)
+    };
+    assert_eq!([1, 2, 3].map(progress), [Some(50), Some(7), Some(50)]);
+}
+
+#[tokio::test]
 async fn an_observation_in_batches_is_complete_with_its_last() {
     let turns = Turns::new().await;
     turns.look(vec![]).await;
@@ -528,7 +596,9 @@ async fn an_observation_in_batches_is_complete_with_its_last() {
             lease: turns.lease().await,
             at: turns.clock.now(),
             since: None,
-            sessions,
+            sessions: sessions.into_iter().map(Arc::new).collect(),
+            known: Vec::new(),
+            in_step: HashSet::new(),
             tasks: HashMap::new(),
             plans: vec![plan()],
             links: Links::default(),

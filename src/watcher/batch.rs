@@ -1,6 +1,7 @@
 //! What an observation saw, part by part, and what writing it did.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::follow::TaskReport;
 use crate::domain::id::{EmId, LogonId, OperationId};
 use crate::domain::links::Links;
 use crate::domain::plan::Plan;
-use crate::domain::session::SessionFacts;
+use crate::domain::session::{SessionFacts, SessionRecord};
 use crate::store::replicas::Lease;
 
 /// What was seen at EM in one turn, or a part of it.
@@ -22,7 +23,11 @@ pub struct Batch {
     /// How far back the query reached; `None` = as far as EM's window.
     pub since: Option<Timestamp>,
     /// The sessions of this part.
-    pub sessions: Vec<SessionFacts>,
+    pub sessions: Vec<Arc<SessionFacts>>,
+    /// What this process itself wrote of some of them under this lease: their rows need not be read.
+    pub known: Vec<SessionRecord>,
+    /// Sessions that operations are joined with and that are in no part, since both are as they were written.
+    pub in_step: HashSet<EmId>,
     /// The tasks that were asked about.
     pub tasks: HashMap<OperationId, TaskReport>,
     /// The cloud plans, for naming the plan of a session.
@@ -74,7 +79,7 @@ pub struct BatchOutcome {
     /// What the database refused to take, and why.
     pub skipped: Vec<(String, String)>,
     /// The sessions of this part of which nothing is due while EM shows them as it did.
-    pub settled: HashSet<EmId>,
+    pub settled: Vec<SessionRecord>,
 }
 
 impl BatchOutcome {

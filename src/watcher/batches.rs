@@ -4,6 +4,7 @@
 //! operation could be joined with are in one part, because whether there is a second candidate shows only there.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::domain::operation::Operation;
 use crate::domain::plan::PlanRef;
@@ -32,7 +33,7 @@ impl Size {
 /// Sessions that are written together.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    pub sessions: Vec<SessionFacts>,
+    pub sessions: Vec<Arc<SessionFacts>>,
     /// Whether there are such whose end or beginning is news, and of which more has to be read.
     pub reads: bool,
     /// Whether all candidates of operations that wait for their session are in it.
@@ -42,18 +43,18 @@ pub(super) struct Part {
 /// The parts of an observation, one at least. `known`: the keys of the sessions that the store knows. `baseline`: it is the
 /// first observation of a store, to which sessions that have stopped are no news.
 pub(super) fn cut(
-    sessions: Vec<SessionFacts>,
+    sessions: Vec<Arc<SessionFacts>>,
     known: &HashSet<String>,
     operations: &[Operation],
     baseline: bool,
     Size(most): Size,
 ) -> Vec<Part> {
     let wanted = wanted_by(operations);
-    let (wanted, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(wanted);
+    let (wanted, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|facts| wanted(facts));
     let (known_ones, new): (Vec<_>, Vec<_>) = others
         .into_iter()
         .partition(|facts| known.contains(&facts.id.key()));
-    let mut pieces: Vec<(Vec<SessionFacts>, bool)> = Vec::new();
+    let mut pieces: Vec<(Vec<Arc<SessionFacts>>, bool)> = Vec::new();
     pieces.extend(chunks(known_ones, most).map(|piece| (piece, false)));
     pieces.push((wanted, true));
     pieces.extend(chunks(new, most).map(|piece| (piece, false)));
@@ -100,10 +101,10 @@ pub(super) fn is_news(facts: &SessionFacts, known: &HashSet<String>, baseline: b
     !is_known && !is_history
 }
 
-fn chunks(sessions: Vec<SessionFacts>, most: usize) -> impl Iterator<Item = Vec<SessionFacts>> {
+fn chunks<T>(sessions: Vec<T>, most: usize) -> impl Iterator<Item = Vec<T>> {
     let mut sessions = sessions.into_iter();
     std::iter::from_fn(move || {
-        let chunk: Vec<SessionFacts> = sessions.by_ref().take(most).collect();
+        let chunk: Vec<T> = sessions.by_ref().take(most).collect();
         (!chunk.is_empty()).then_some(chunk)
     })
 }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::session::SessionState;
 
-fn facts(number: usize, plan: &str) -> SessionFacts {
-    SessionFacts {
+fn facts(number: usize, plan: &str) -> Arc<SessionFacts> {
+    Arc::new(SessionFacts {
         id: format!("a986d473-0248-4884-9832-{number:012x}")
             .parse()
             .expect("an id"),
@@ -20,10 +20,10 @@ fn facts(number: usize, plan: &str) -> SessionFacts {
         ended_at: None,
         failure_message: None,
         machines: vec![],
-    }
+    })
 }
 
-fn keys(sessions: &[SessionFacts]) -> HashSet<String> {
+fn keys(sessions: &[Arc<SessionFacts>]) -> HashSet<String> {
     sessions.iter().map(|facts| facts.id.key()).collect()
 }
 
@@ -58,7 +58,7 @@ fn a_burst_is_cut_into_parts_of_two_hundred() {
 #[test]
 fn to_the_baseline_only_what_runs_is_news() {
     let mut stopped = facts(1, "a");
-    stopped.state = SessionState::Stopped;
+    Arc::make_mut(&mut stopped).state = SessionState::Stopped;
     let parts = cut(vec![stopped.clone()], &HashSet::new(), &[], true, Size::FULL);
     assert!(parts.len() == 1 && !parts[0].reads);
     assert!(is_news(&facts(2, "a"), &HashSet::new(), true));

@@ -4,6 +4,7 @@
 //! holds up nor hides what is not.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -113,7 +114,7 @@ impl Watcher {
         &mut self,
         walked: Walked,
         far: bool,
-    ) -> Result<(Vec<SessionFacts>, HashSet<EmId>), Error> {
+    ) -> Result<(Vec<Arc<SessionFacts>>, HashSet<EmId>), Error> {
         let Walked {
             mut sessions,
             damaged: rows,
@@ -154,7 +155,7 @@ impl Watcher {
     }
 
     /// Asks for those that are due, and takes up what has been answered by now.
-    async fn read_alone(&mut self, sessions: &mut Vec<SessionFacts>, now: Timestamp) {
+    async fn read_alone(&mut self, sessions: &mut Vec<Arc<SessionFacts>>, now: Timestamp) {
         let mut questions = Vec::new();
         for (id, alone) in &mut self.damaged.alone {
             let question = LookupKey::Session(id.clone());
@@ -174,7 +175,7 @@ impl Watcher {
         for (id, alone) in &mut self.damaged.alone {
             match self.lookups.sessions.get(id) {
                 Some(Lookup::Found(facts)) => {
-                    sessions.push(facts.as_ref().clone());
+                    sessions.push(Arc::clone(facts));
                     let over = facts.state.is_stopped() && facts.result.is_some();
                     if !over && alone.answer != Answer::Running {
                         // From here on there is something to follow.
@@ -191,7 +192,12 @@ impl Watcher {
     }
 
     /// Says, once each, which sessions are damaged, and which have no `State` that is known.
-    fn note_damaged(&mut self, rows: &[crate::upstream::Damaged], sessions: &[SessionFacts], now: Timestamp) {
+    fn note_damaged(
+        &mut self,
+        rows: &[crate::upstream::Damaged],
+        sessions: &[Arc<SessionFacts>],
+        now: Timestamp,
+    ) {
         let mut found: Vec<(Option<EmId>, String)> = Vec::new();
         for row in rows {
             match row.ids.as_slice() {

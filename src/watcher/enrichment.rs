@@ -4,6 +4,7 @@
 //! Nothing here is waited for without a limit: what EM does not answer in time is asked for again at the next observation.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::batches::{self, Part};
@@ -64,7 +65,7 @@ impl Watcher {
     /// not be read then.
     pub(super) async fn add_linked(
         &mut self,
-        sessions: &mut Vec<SessionFacts>,
+        sessions: &mut Vec<Arc<SessionFacts>>,
         unread: &HashSet<EmId>,
         mut questions: Vec<LookupKey>,
         operations: &[Operation],
@@ -108,7 +109,7 @@ impl Watcher {
         self.lookups.wait(&questions, LINK_WAIT, LINK_WAIT).await;
         for id in missing {
             if let Some(Lookup::Found(facts)) = self.lookups.sessions.get(&id) {
-                sessions.push(facts.as_ref().clone());
+                sessions.push(Arc::clone(facts));
             }
         }
         Ok(())
@@ -117,7 +118,7 @@ impl Watcher {
     /// Asks once more for what rows of known sessions lack and EM did not answer at first. It is not waited for.
     pub(super) async fn read_again(
         &mut self,
-        sessions: &[SessionFacts],
+        sessions: &[Arc<SessionFacts>],
         shown: &HashSet<EmId>,
         known: &HashSet<String>,
     ) -> Result<(), Error> {
@@ -151,6 +152,7 @@ impl Watcher {
         let news: Vec<&SessionFacts> = part
             .sessions
             .iter()
+            .map(AsRef::as_ref)
             .filter(|facts| batches::is_news(facts, known, baseline))
             .collect();
         let lacking: Vec<EmId> = news
@@ -181,11 +183,12 @@ impl Watcher {
     }
 
     /// Takes over from what was read of single sessions what their rows lack.
-    pub(super) fn complete(&self, sessions: &mut [SessionFacts]) {
+    pub(super) fn complete(&self, sessions: &mut [Arc<SessionFacts>]) {
         for facts in sessions {
             if facts.backup_server.is_none()
                 && let Some(Lookup::Found(whole)) = self.lookups.sessions.get(&facts.id)
             {
+                let facts = Arc::make_mut(facts);
                 facts.backup_server.clone_from(&whole.backup_server);
                 facts.job = facts.job.take().or_else(|| whole.job.clone());
             }

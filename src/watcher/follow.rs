@@ -212,7 +212,7 @@ pub fn session_seen(operation: &mut Operation, session: &SessionRecord, now: Tim
     }
     match session.phase {
         SessionPhase::Open => {
-            operation.progress = facts.progress.unwrap_or(0).clamp(0, 100);
+            operation.progress = progress_of(facts);
             false
         }
         SessionPhase::Ended => {
@@ -230,6 +230,18 @@ pub fn session_seen(operation: &mut Operation, session: &SessionRecord, now: Tim
             "Enterprise Manager no longer knows the failover session; how it ended is not known",
         ),
     }
+}
+
+/// Whether a session that runs has nothing more to say to an operation that is joined with it: [`session_seen`] would change
+/// nothing.
+pub(super) fn is_in_step(operation: &Operation, facts: &SessionFacts) -> bool {
+    operation.state == OperationState::Running
+        && !facts.state.is_stopped()
+        && operation.progress == progress_of(facts)
+}
+
+fn progress_of(facts: &SessionFacts) -> i64 {
+    facts.progress.unwrap_or(0).clamp(0, 100)
 }
 
 fn failure_of(facts: &SessionFacts) -> Option<Failure> {

@@ -35,7 +35,7 @@ pub(super) enum LookupKey {
 /// What a GET of a session answered.
 #[derive(Debug, Clone)]
 pub(super) enum Lookup {
-    Found(Box<SessionFacts>),
+    Found(Arc<SessionFacts>),
     /// EM does not know it.
     NotFound,
     /// Nothing: it is asked for again.
@@ -109,7 +109,7 @@ impl Lookups {
             let _slot = gate.acquire().await;
             let read = tokio::time::timeout(LIMIT, em.session(&id)).await;
             Answer::Session(match read {
-                Ok(Ok(facts)) => Lookup::Found(Box::new(facts)),
+                Ok(Ok(facts)) => Lookup::Found(Arc::new(facts)),
                 Ok(Err(error)) => {
                     tracing::debug!(session = %id, error = &error as &dyn std::error::Error, "a session could not be read");
                     if error.is_not_found() { Lookup::NotFound } else { Lookup::Failed }

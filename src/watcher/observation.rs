@@ -5,6 +5,7 @@
 //! that ends half way is continued by the next one, which finds what was written and neither reports nor reads it again.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use super::apply::{self, Batch, BatchOutcome, Completion};
 use super::batches;
 use super::lookback::{CLOCK_SLACK, late_after, lookback_start};
 use super::observe::EM_WINDOW;
-use super::{Error, Watcher, settled};
+use super::{Error, Watcher};
 use crate::domain::id::EmId;
 use crate::domain::operation::Operation;
 use crate::domain::session::SessionFacts;
@@ -33,7 +34,7 @@ const LONG_OBSERVATION: Duration = Duration::from_secs(15);
 struct Seen {
     /// How far back it reached.
     since: Option<Timestamp>,
-    sessions: Vec<SessionFacts>,
+    sessions: Vec<Arc<SessionFacts>>,
     /// Sessions that are there and may not be among those, because they are damaged.
     unread: HashSet<EmId>,
 }
@@ -126,25 +127,23 @@ impl Watcher {
             mut sessions,
             unread,
         } = seen;
-        let mut shown: HashSet<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
-        let ids: Vec<EmId> = shown.iter().cloned().collect();
-        shown.extend(unread.iter().cloned());
-        let known = store::with_timeout(self.store.session_keys_known(&ids)).await?;
         let baseline = before.observed_at.is_none();
         let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
         let oldest_damaged =
             Some(self.damaged.oldest()).filter(|oldest| micros(*oldest) != micros(before.oldest_damaged));
-        self.read_again(&sessions, &shown, &known).await?;
+        let mut shown: HashSet<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
+        shown.extend(unread.iter().cloned());
         self.complete(&mut sessions);
-        self.settled.hold(lease);
-        let of_tasks = self
-            .lookups
-            .tasks
-            .values()
-            .filter_map(|task| task.session.clone());
-        let linked = settled::of_operations(operations).chain(of_tasks).collect();
+        self.settled.hold(lease, self.clock.now());
+        let of_tasks = self.lookups.tasks.values();
+        let named = of_tasks.filter_map(|task| task.session.clone()).collect();
         let wanted = batches::wanted_by(operations);
-        self.settled.leave_out(&mut sessions, &known, &linked, wanted);
+        let all = sessions.clone();
+        let left = self.settled.leave_out(&mut sessions, operations, &named, wanted);
+        let ids: Vec<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
+        let mut known = store::with_timeout(self.store.session_keys_known(&ids)).await?;
+        known.extend(left.settled);
+        self.read_again(&all, &shown, &known).await?;
         let mut total = BatchOutcome::default();
         let mut number = None;
         let parts = batches::cut(sessions, &known, operations, baseline, self.part_size);
@@ -154,13 +153,16 @@ impl Watcher {
             if reads {
                 self.read_new(&mut part, &known, baseline).await;
             }
-            let written = self.settled.begin(&part.sessions);
+            let known_records = self.settled.begin(&part.sessions);
+            let written = part.sessions.clone();
             let tasks = self.lookups.tasks.clone();
             let look = Batch {
                 lease,
                 at: self.clock.now(),
                 since,
                 sessions: part.sessions,
+                known: known_records,
+                in_step: left.joined.clone(),
                 tasks,
                 plans: self.known_plans(),
                 links: self.em.links().clone(),
@@ -174,21 +176,21 @@ impl Watcher {
                     late_when_idle: late_after(self.config.idle_interval),
                 }),
             };
-            let applied = match store::with_timeout(apply::apply(&self.store, look, self.unknown_after)).await
-            {
-                Ok(applied) => applied,
-                Err(error) => {
-                    if matches!(error, Error::Store(store::Error::TooSlow)) {
-                        self.part_size = self.part_size.less();
+            let mut applied =
+                match store::with_timeout(apply::apply(&self.store, look, self.unknown_after)).await {
+                    Ok(applied) => applied,
+                    Err(error) => {
+                        if matches!(error, Error::Store(store::Error::TooSlow)) {
+                            self.part_size = self.part_size.less();
+                        }
+                        return Err(error);
                     }
-                    return Err(error);
-                }
-            };
+                };
             self.lookups.tasks.clear();
-            for (id, _) in &written {
-                self.lookups.sessions.remove(id);
+            for facts in &written {
+                self.lookups.sessions.remove(&facts.id);
             }
-            self.settled.wrote(written, &applied.settled);
+            self.settled.wrote(written, std::mem::take(&mut applied.settled));
             number = Some(applied.number);
             self.follow_up(&applied);
             total.add(applied);

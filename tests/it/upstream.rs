@@ -155,8 +155,8 @@ async fn a_test_is_followed_from_the_task_to_the_end_of_its_session() {
         .pop()
         .expect("a row");
     assert_eq!(
-        (row.id, row.backup_server),
-        (id, None),
+        (&row.id, &row.backup_server),
+        (&id, &None),
         "rows of the query lack the backup server"
     );
 }
@@ -550,7 +550,10 @@ async fn sessions_are_filtered_sorted_and_paged_by_em() {
             Some(SessionResult::Failed | SessionResult::Warning)
         )
     };
-    assert_eq!(bad.items.len(), all.iter().filter(wanted).count());
+    assert_eq!(
+        bad.items.len(),
+        all.iter().map(AsRef::as_ref).filter(wanted).count()
+    );
 
     let mut query = all_sessions(page(
         1,

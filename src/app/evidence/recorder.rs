@@ -4,7 +4,7 @@
 //! behind is found by its row at the next turn.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::gather::points_of;
 use crate::app::{App, Error};
@@ -16,6 +16,9 @@ use crate::telemetry::Throttle;
 
 /// How often it looks by itself; a commit wakes it.
 const PERIOD: Duration = Duration::from_secs(5);
+
+/// How long it does not look at sessions that run again, however many commits wake it: each reads all of them.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How many failovers are reported in a turn.
 const REPORTS: i64 = 20;
@@ -31,6 +34,10 @@ pub struct Recorder {
     app: App,
     /// Running sessions of which all is kept, with how many restore points they named then.
     settled: HashMap<EmId, usize>,
+    /// When those were looked at last.
+    followed: Option<Instant>,
+    /// Whether they are to be looked at soon.
+    is_due: bool,
     reminder: Throttle,
 }
 
@@ -41,6 +48,8 @@ impl Recorder {
         Self {
             app: app.for_workers(),
             settled: HashMap::new(),
+            followed: None,
+            is_due: false,
             reminder: Throttle::reminder(),
         }
     }
@@ -51,10 +60,12 @@ impl Recorder {
         if app.store.lease(LEASE).await?.is_none() {
             return Ok(false);
         }
-        let running = app.store.running_sessions(SESSIONS).await?;
-        let settled = Self::follow(app, &self.settled, running).await?;
-        self.settled = settled;
-        let app = &self.app;
+        self.is_due = self.followed.is_some_and(|at| at.elapsed() < PAUSE);
+        if !self.is_due {
+            self.followed = Some(Instant::now());
+            let running = app.store.running_sessions(SESSIONS).await?;
+            self.settled = Self::follow(app, &self.settled, running).await?;
+        }
         for (run, done) in app.store.runs_without_sessions().await? {
             app.gather_course(run, done).await?;
         }
@@ -131,6 +142,7 @@ impl Worker for Recorder {
             .tell(done, "recovery evidence could not be kept; it is tried again")
         {
             Some(true) => Turn::Again,
+            Some(false) | None if self.is_due => Turn::Rest(PAUSE),
             Some(false) | None => Turn::Rest(PERIOD),
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::super::engine::Engine;
 use super::super::readable::ENDPOINTS;
 use super::super::row::{Columns as _, micros};
+pub(super) use super::super::sets::{KEYS, keys};
 use super::super::sets::{Shape, parameter};
 use super::super::{Error, Tx, tenants};
 use super::endpoints;
@@ -69,22 +70,6 @@ fn columns_of(event: &NewEvent) -> Result<EventColumns, Error> {
     let (id, name) = tenants::columns(event.routing.tenant.as_ref());
     let owner = tenants::owner_column(event.routing.endpoint_owner.as_ref())?;
     Ok((id, name, owner))
-}
-
-/// One text of a set.
-#[derive(Serialize)]
-pub(super) struct Key {
-    pub(super) key: String,
-}
-
-pub(super) const KEYS: Shape = &[("key", "text")];
-
-/// A set of texts as a parameter.
-pub(super) fn keys<T: ToString>(texts: impl IntoIterator<Item = T>) -> Result<String, Error> {
-    let keys = texts.into_iter().map(|text| Key {
-        key: text.to_string(),
-    });
-    parameter(&keys.collect::<Vec<_>>())
 }
 
 /// A row of `webhook_deliveries` to be written.

@@ -13,6 +13,9 @@ use crate::watcher::{Error, follow, plan_match};
 impl BatchWriter {
     /// Joins operations with sessions. What is left of the changes: without the ends that wait for an answer of EM.
     pub(super) async fn join(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<Vec<Change>, Error> {
+        if !self.operations.iter().any(follow::lacks_session) {
+            return Ok(changes);
+        }
         let now = self.observation.at;
         let plans: HashSet<&EmId> = self
             .operations

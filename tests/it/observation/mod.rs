@@ -9,6 +9,7 @@ mod looks;
 mod machines;
 mod namesakes;
 mod pages;
+mod remembered;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

@@ -1,0 +1,127 @@
+//! A page some rows of which came before, as the same bytes: they are taken out before it is decoded, and put back into their
+//! places.
+//!
+//! Invariant: the rows are those that the whole page would give. Where that is not certain, the whole page is decoded.
+
+use bytes::Bytes;
+use memchr::memchr;
+use serde::de::DeserializeOwned;
+
+use super::documents;
+use super::error::Error;
+use super::known_pages::{KnownPages, Print};
+use super::query::{Rows, rows_of};
+use super::types::PageRequest;
+use crate::transcode;
+
+/// The rows of a page, of which only those are decoded that did not come before, and what each is known by, where that is
+/// certain.
+///
+/// # Errors
+/// Those of the whole page.
+pub(super) async fn read<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
+    known: &KnownPages,
+    kind: &'static str,
+    body: Bytes,
+    page: &PageRequest,
+    make: impl Fn(T) -> Option<R>,
+) -> Result<(Rows<R>, Vec<Print>), Error> {
+    if let Some(cut) = Cut::of(kind, &body, known) {
+        let rest = documents::decode_rows(cut.rest.clone(), kind).await;
+        let rest = rest.and_then(|decoded| rows_of(&decoded, page, &make));
+        if let Ok(rows) = &rest
+            && rows.damaged.is_empty()
+            && let Some((items, prints)) = cut.whole(&rows.page.items, known)
+        {
+            let mut rows = rest?;
+            rows.page.items = items;
+            return Ok((rows, prints));
+        }
+        if cut.is_new() {
+            return Ok((rest?, Vec::new()));
+        }
+        // What is wrong with a page is told of the whole of it.
+    }
+    let decoded = documents::decode_rows(body, kind).await?;
+    Ok((rows_of(&decoded, page, make)?, Vec::new()))
+}
+
+/// A page that was cut into its rows.
+struct Cut<R> {
+    /// The page without the rows that are known.
+    rest: Bytes,
+    /// Each row in its place: by what it is known, and what it is where that is known already.
+    rows: Vec<(Print, Option<R>)>,
+}
+
+impl<R: Clone + Send + Sync + 'static> Cut<R> {
+    /// Cuts a page of rows called `row`; none where it cannot be told for certain where they begin and end.
+    fn of(row: &'static str, page: &Bytes, known: &KnownPages) -> Option<Self> {
+        let ranges = transcode::rows_within(page, row)?;
+        let root = root(page)?;
+        let mut rows = Vec::with_capacity(ranges.len());
+        let (mut rest, mut done) = (Vec::new(), 0);
+        for range in ranges {
+            let bytes = page.get(range.clone())?;
+            let print = Print::of_row(row, root, bytes);
+            let came_before = known.row::<R>(print);
+            if came_before.is_some() {
+                rest.extend_from_slice(page.get(done..range.start)?);
+                done = range.end;
+            }
+            rows.push((print, came_before));
+        }
+        let rest = if done == 0 {
+            page.clone()
+        } else {
+            rest.extend_from_slice(page.get(done..)?);
+            rest.into()
+        };
+        Some(Self { rest, rows })
+    }
+
+    /// Whether no row of it came before, so that the rest is the page.
+    fn is_new(&self) -> bool {
+        self.rows.iter().all(|(_, row)| row.is_none())
+    }
+
+    /// The rows of the page with what each is known by, `new` being those of the rest, which are remembered; none where it has
+    /// not as many of them as were left in it.
+    fn whole(&self, new: &[R], known: &KnownPages) -> Option<(Vec<R>, Vec<Print>)> {
+        let left = self.rows.iter().filter(|(_, row)| row.is_none()).count();
+        if left != new.len() {
+            return None;
+        }
+        let mut new = new.iter();
+        let mut all = Vec::with_capacity(self.rows.len());
+        for (print, row) in &self.rows {
+            let row = match row {
+                Some(row) => row.clone(),
+                None => {
+                    let row = new.next()?;
+                    known.put_row(*print, row.clone());
+                    row.clone()
+                }
+            };
+            all.push((row, *print));
+        }
+        Some(all.into_iter().unzip())
+    }
+}
+
+/// The tag that opens the document.
+fn root(page: &[u8]) -> Option<&[u8]> {
+    let mut at = 0;
+    loop {
+        at += memchr(b'<', page.get(at..)?)?;
+        let rest = page.get(at..)?;
+        if !matches!(rest.get(1)?, b'?' | b'!') {
+            return rest.get(..=memchr(b'>', rest)?);
+        }
+        at += 1;
+    }
+}
+
+#[cfg(test)]
+#[path = "known_rows_tests.rs"]
+mod tests;
