@@ -17,6 +17,13 @@ pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Running {
     Running::start(arguments, environment)
 }
 
+/// Starts another build of `emgate` in the same way.
+pub fn start_program(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+    // It takes the place of the one that was built for the benchmark.
+    let starter = ["sh", "-c", "shift; exec \"$0\" \"$@\"", program];
+    Running::start_by(&starter, arguments, environment)
+}
+
 /// Whether the gateway at `addr` is ready.
 pub fn is_ready(addr: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(addr) else {
@@ -31,15 +38,14 @@ pub fn is_ready(addr: SocketAddr) -> bool {
 
 /// Its resident memory in KiB.
 pub fn resident_kib(process: &Running) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
-    status.lines().find_map(|line| {
-        line.strip_prefix("VmRSS:")?
-            .trim()
-            .split(' ')
-            .next()?
-            .parse()
-            .ok()
-    })
+    figure(process, "status", "VmRSS:")
+}
+
+/// The number behind a name in one of the system's files about a process.
+pub fn figure(process: &Running, file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{}/{file}", process.id())).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().split(' ').next()?.parse().ok()
 }
 
 /// What a gateway before the simulator at `upstream` needs, with its store at `store`.

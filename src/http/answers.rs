@@ -87,8 +87,8 @@ const EVENT_ID: &str = "EmgateEventId";
 const RATE_LIMIT: (&str, &str) = ("RateLimit", "RateLimit");
 const RATE_LIMIT_POLICY: (&str, &str) = ("RateLimit-Policy", "RateLimitPolicy");
 
-/// Documents the answers for the codes of all `groups` and for those that follow from the operation's body and parameters.
-pub(super) fn document(operation: &mut Operation, groups: &[&[Code]]) {
+/// Documents the answers for these codes and for those that follow from the operation's body and parameters.
+pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     let has = |place: ParameterIn| {
         operation
@@ -115,14 +115,7 @@ pub(super) fn document(operation: &mut Operation, groups: &[&[Code]]) {
     } else {
         &[]
     };
-    for code in groups
-        .iter()
-        .copied()
-        .flatten()
-        .chain(body)
-        .chain(query)
-        .chain(path)
-    {
+    for code in codes.iter().chain(body).chain(query).chain(path) {
         let group = by_status.entry(code.status().as_u16()).or_default();
         if !group.contains(code) {
             group.push(*code);

@@ -26,6 +26,7 @@ pub mod problem;
 mod register;
 mod remembered;
 mod routes;
+mod routing;
 mod server;
 mod sse;
 mod standing;
@@ -37,7 +38,6 @@ mod tls;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -76,7 +76,7 @@ struct Inner {
     links: Links,
     console: Option<console::Pages>,
     answers: remembered::Answers,
-    document: OnceLock<(Bytes, String)>,
+    document: OnceLock<openapi::Document>,
 }
 
 impl HttpState {
@@ -152,23 +152,18 @@ impl HttpState {
         self.0.console.as_ref()
     }
 
-    /// The OpenAPI document and its entity tag, made at the first request. The tag is weak: the document may be
-    /// compressed on its way.
-    fn document(&self) -> (Bytes, &str) {
-        let (document, tag) = self.0.document.get_or_init(|| {
-            let document = openapi::served(self.links());
-            let tag = format!("W/{}", extract::entity_tag(&document));
-            (document, tag)
-        });
-        (document.clone(), tag)
+    /// The OpenAPI document, made at the first request.
+    fn document(&self) -> &openapi::Document {
+        let document = &self.0.document;
+        document.get_or_init(|| openapi::Document::of(self.links()))
     }
 }
 
 /// The whole interface as one service.
 pub fn router(state: &HttpState) -> Router {
-    let (documented, _) = routes::all().split_for_parts();
     let console = state.console().map(|_| console::routes()).unwrap_or_default();
-    let routes = documented
+    let routes = routes::all()
+        .into_router()
         .merge(routes::pages())
         .merge(console)
         .fallback(not_found)
@@ -183,8 +178,7 @@ pub fn router(state: &HttpState) -> Router {
 /// # Errors
 /// In theory, when it cannot be written as JSON.
 pub fn document_json() -> Result<String, serde_json::Error> {
-    let (_, registered) = routes::all().split_for_parts();
-    openapi::document_json(registered)
+    openapi::document_json(routes::all().into_document())
 }
 
 async fn not_found(request: Request) -> Problem {

@@ -3,21 +3,19 @@
 //! A route that is registered here is guarded and documented by the same values, so that the two cannot disagree: the
 //! documented query parameters are the only ones it accepts. `openapi` finishes the document that results.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::Request;
-use axum::http::Method;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use super::auth::Needs;
 use super::codes::Code;
 use super::extract::KnownParameters;
+use super::routing::{Registered, Route};
 use super::{answers, auth};
 use crate::domain::access::Scope;
 use crate::telemetry::traces::{Kind, Span};
@@ -25,167 +23,122 @@ use crate::telemetry::traces::{Kind, Span};
 /// The name of the security scheme in the document.
 pub(super) const BEARER: &str = "bearer";
 
-/// Registers routes that need `scope` and accept the query parameters they document. Documents their error answers:
+/// Registers a route that needs `scope` and accepts the query parameters it documents. Documents its error answers:
 /// those of every guarded route, those that follow from parameters and body, and `more`.
 ///
 /// The mirror's routes alone check their scope in the handler, since it depends on the query.
-pub(super) fn require_scope<S>(
-    scope: Scope,
-    more: &[&[Code]],
-    routes: UtoipaMethodRouter<S>,
-) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let (schemas, mut paths, router) = routes;
-    let known = known_parameters(&paths);
-    for operation in paths.paths.values_mut().flat_map(operations) {
+pub(super) fn require_scope(scope: Scope, more: &[&[Code]], route: Route) -> Registered {
+    let codes = [answers::GUARDED, &more.concat()].concat();
+    guarded(route, Needs::Scope(scope), move |operation| {
         operation.security = Some(vec![SecurityRequirement::new(BEARER, [scope.as_str()])]);
-        answers::document(operation, &[&[answers::GUARDED], more].concat());
-    }
-    guarded((schemas, paths, router), Needs::Scope(scope), known)
+        answers::document(operation, &codes);
+    })
 }
 
-/// Registers routes that need any one of `scopes`.
-pub(super) fn require_one_of<S>(
-    scopes: &'static [Scope],
-    more: &[&[Code]],
-    routes: UtoipaMethodRouter<S>,
-) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let (schemas, mut paths, router) = routes;
-    let known = known_parameters(&paths);
-    let security = scopes
-        .iter()
-        .map(|scope| SecurityRequirement::new(BEARER, [scope.as_str()]));
-    let security: Vec<_> = security.collect();
-    for operation in paths.paths.values_mut().flat_map(operations) {
-        operation.security = Some(security.clone());
-        answers::document(operation, &[&[answers::GUARDED], more].concat());
-    }
-    guarded((schemas, paths, router), Needs::OneOf(scopes), known)
+/// Registers a route that needs any one of `scopes`.
+pub(super) fn require_one_of(scopes: &'static [Scope], more: &[&[Code]], route: Route) -> Registered {
+    let codes = [answers::GUARDED, &more.concat()].concat();
+    guarded(route, Needs::OneOf(scopes), move |operation| {
+        let security = scopes
+            .iter()
+            .map(|scope| SecurityRequirement::new(BEARER, [scope.as_str()]));
+        operation.security = Some(security.collect());
+        answers::document(operation, &codes);
+    })
 }
 
-/// Registers routes that need a token, of whatever scope.
-pub(super) fn require_token<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let (schemas, mut paths, router) = routes;
-    let known = known_parameters(&paths);
-    for operation in paths.paths.values_mut().flat_map(operations) {
+/// Registers a route that needs a token, of whatever scope.
+pub(super) fn require_token(route: Route) -> Registered {
+    guarded(route, Needs::Token, |operation| {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
-        answers::document(operation, &[answers::AUTHENTICATED]);
-    }
-    guarded((schemas, paths, router), Needs::Token, known)
+        answers::document(operation, answers::AUTHENTICATED);
+    })
 }
 
-/// Registers routes that need no token. Those without parameters ignore any, as probes and browsers expect.
-pub(super) fn public<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    open(routes, &[answers::PUBLIC])
+/// Registers a route that needs no token. One without parameters ignores any, as probes and browsers expect.
+pub(super) fn public(route: Route) -> Registered {
+    open(route, answers::PUBLIC.to_vec())
 }
 
-/// The same for routes that are never limited.
-pub(super) fn probe<S>(routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    open(routes, &[answers::PROBE])
+/// The same for a route that is never limited.
+pub(super) fn probe(route: Route) -> Registered {
+    open(route, answers::PROBE.to_vec())
 }
 
-/// The same with more that they may answer.
-pub(super) fn probe_or<S>(routes: UtoipaMethodRouter<S>, more: &[Code]) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    open(routes, &[answers::PROBE, more])
+/// The same with more that it may answer.
+pub(super) fn probe_or(route: Route, more: &[Code]) -> Registered {
+    open(route, [answers::PROBE, more].concat())
 }
 
-fn open<S>(routes: UtoipaMethodRouter<S>, codes: &[&[Code]]) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let (schemas, mut paths, router) = routes;
-    let known = known_parameters(&paths);
-    for operation in paths.paths.values_mut().flat_map(operations) {
+fn open(route: Route, codes: Vec<Code>) -> Registered {
+    let takes_parameters = !Facts::of(route.operation).known.is_empty();
+    let describe = move |operation: &mut Operation| {
         operation.security = Some(Vec::new());
-        answers::document(operation, codes);
-    }
-    if known.is_empty() {
-        (schemas, paths, router)
+        answers::document(operation, &codes);
+    };
+    if takes_parameters {
+        guarded(route, Needs::Nothing, describe)
     } else {
-        guarded((schemas, paths, router), Needs::Nothing, known)
+        registered(route, describe)
     }
 }
 
-/// Refuses, before their handlers run, callers who lack what the routes need, then query parameters that they do not document:
+/// Refuses, before the handler runs, callers who lack what the route needs, then query parameters that it does not document:
 /// who may not call a route learns nothing about its parameters. One layer for both, since each copies what is below it for
 /// every request.
-fn guarded<S>(routes: UtoipaMethodRouter<S>, needs: Needs, known: KnownParameters) -> UtoipaMethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let (known, verbs) = (Arc::new(known), Arc::new(verbs(&routes.1)));
+fn guarded(mut route: Route, needs: Needs, describe: impl Fn(&mut Operation) + 'static) -> Registered {
+    let (facts, operation) = (Arc::new(OnceLock::new()), route.operation);
     let guard = move |request: Request, next: Next| {
-        let admitted = auth::admit(needs, request.extensions());
-        let checked = admitted.and_then(|()| known.check(request.method(), request.uri()));
-        let verbs = verbs.clone();
+        let facts = facts.clone();
         async move {
-            match checked {
+            let facts: &Facts = facts.get_or_init(|| Facts::of(operation));
+            let admitted = auth::admit(needs, request.extensions());
+            match admitted.and_then(|()| facts.known.check(request.uri())) {
                 Ok(()) => {
-                    let name = || verbs.get(request.method()).cloned().unwrap_or_default();
-                    let verb = Span::child(Kind::Internal, name);
+                    let verb = Span::child(Kind::Internal, || facts.name.clone());
                     verb.around(next.run(request)).await
                 }
                 Err(problem) => problem.into_response(),
             }
         }
     };
-    routes.map(|router| router.route_layer(from_fn(guard)))
+    route.handler = route.handler.route_layer(from_fn(guard));
+    registered(route, describe)
 }
 
-/// What a handler does is called as the document calls its operation.
-fn verbs(paths: &Paths) -> HashMap<Method, String> {
-    let items = paths.paths.values().flat_map(by_method);
-    let named = items.filter_map(|(method, operation)| Some((method, operation.operation_id.clone()?)));
-    named.collect()
+fn registered(route: Route, describe: impl Fn(&mut Operation) + 'static) -> Registered {
+    let description = route.description;
+    Registered {
+        path: route.path,
+        handler: route.handler,
+        described: Box::new(move || {
+            let (schemas, mut paths, handler) = description();
+            paths.paths.values_mut().flat_map(operations).for_each(&describe);
+            (schemas, paths, handler)
+        }),
+    }
 }
 
-/// The query parameters that the routes document.
-fn known_parameters(paths: &Paths) -> KnownParameters {
-    let mut known = KnownParameters::default();
-    for item in paths.paths.values() {
-        for (method, operation) in by_method(item) {
-            let names = operation
-                .parameters
-                .iter()
-                .flatten()
-                .filter_map(|parameter| match parameter {
-                    RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name.clone()),
-                    _ => None,
-                });
-            known.add(method, names.collect());
+/// What a guard has to know of a route, read from its description when the first request comes.
+struct Facts {
+    /// What a handler does is called as the document calls its operation.
+    name: String,
+    known: KnownParameters,
+}
+
+impl Facts {
+    fn of(operation: fn() -> Operation) -> Self {
+        let operation = operation();
+        let parameters = operation.parameters.into_iter().flatten();
+        let names = parameters.filter_map(|parameter| match parameter {
+            RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name),
+            _ => None,
+        });
+        Self {
+            name: operation.operation_id.unwrap_or_default(),
+            known: KnownParameters::new(names.collect()),
         }
     }
-    known
-}
-
-fn by_method(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
-    let operations = [
-        (Method::GET, &item.get),
-        (Method::PUT, &item.put),
-        (Method::POST, &item.post),
-        (Method::DELETE, &item.delete),
-        (Method::PATCH, &item.patch),
-    ];
-    operations
-        .into_iter()
-        .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
 /// Every operation of a path.

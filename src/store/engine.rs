@@ -168,9 +168,11 @@ const MIGRATING_SETTINGS: &str = "set statement_timeout = '30min'; set lock_time
      select set_config('client_connection_check_interval', '2s', false) \
      where current_setting('server_version_num')::int >= 140000";
 
-/// Those of every connection; only a lock of another process is waited for longer.
+/// Those of every connection, but for two: a lock of another process is waited for longer, and a step is not on the disk when
+/// it ends. What the power takes is the last steps, whole, which the next start takes again; the first commit of anything
+/// else (FULL) makes all steps before it durable. Two waits for the disk in each step were most of a first start.
 const MIGRATING_PRAGMAS: &str = "pragma busy_timeout = 1800000; pragma journal_mode = wal; \
-     pragma synchronous = full; pragma foreign_keys = on;";
+     pragma synchronous = normal; pragma foreign_keys = on;";
 
 /// FULL, because the product is for the day the power fails: a commit that was answered must survive it. The time is how
 /// long a statement waits for another process or connection that holds the database, in milliseconds.

@@ -177,11 +177,7 @@ async fn gateway(simulator: &Running, store: &std::path::Path, program: Option<&
     settings.extend(LAB);
     let gateway = match program {
         None => process::start(&["serve"], &settings),
-        Some(program) => {
-            // The program that is measured takes the place of the one that is built.
-            let starter = ["sh", "-c", "shift; exec \"$0\" \"$@\"", program];
-            Running::start_by(&starter, &["serve"], &settings)
-        }
+        Some(program) => process::start_program(program, &["serve"], &settings),
     };
     ready(&gateway).await;
     gateway

@@ -5,47 +5,38 @@
 
 use std::borrow::Cow;
 
-use axum::http::{Method, Uri};
+use axum::http::Uri;
 use percent_encoding::percent_decode_str;
 
 use crate::domain::field_error::FieldError;
 use crate::http::problem::Problem;
 
-/// The query parameters of one path, by method.
-#[derive(Debug, Default)]
-pub struct KnownParameters(Vec<(Method, Vec<String>)>);
+/// The query parameters of a route.
+#[derive(Debug)]
+pub struct KnownParameters(Vec<String>);
 
 impl KnownParameters {
-    /// Adds the parameters of `method`. HEAD has those of GET.
-    pub fn add(&mut self, method: Method, names: Vec<String>) {
-        self.0.push((method, names));
+    /// Those of these names.
+    #[must_use]
+    pub const fn new(names: Vec<String>) -> Self {
+        Self(names)
     }
 
-    /// Whether no method has any.
+    /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|(_, names)| names.is_empty())
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether all parameters of a request are known to its route, each given once.
     ///
     /// # Errors
     /// 422 that names the others.
-    pub fn check(&self, method: &Method, uri: &Uri) -> Result<(), Problem> {
+    pub fn check(&self, uri: &Uri) -> Result<(), Problem> {
         match uri.query() {
             None | Some("") => Ok(()),
-            Some(query) => check(query, self.of(method)),
+            Some(query) => check(query, &self.0),
         }
-    }
-
-    fn of(&self, method: &Method) -> &[String] {
-        let method = if *method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
-        let found = self.0.iter().find(|(known, _)| known == method);
-        found.map_or(&[], |(_, names)| names)
     }
 }
 
@@ -177,15 +168,5 @@ mod tests {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         assert_eq!(pairs(query).expect("text"), expected);
-    }
-
-    #[test]
-    fn head_has_the_parameters_of_get() {
-        let mut known = KnownParameters::default();
-        known.add(Method::GET, vec!["page".to_owned()]);
-        known.add(Method::POST, Vec::new());
-        assert_eq!(known.of(&Method::HEAD), ["page"]);
-        assert!(known.of(&Method::POST).is_empty());
-        assert!(!known.is_empty());
     }
 }

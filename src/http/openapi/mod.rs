@@ -9,12 +9,13 @@ mod event_schemas;
 mod events;
 mod normalize;
 pub(super) mod samples;
+mod served;
 
 pub(super) use event_schemas::event_schema;
 pub(super) use events::event_example;
 pub use samples::example_event;
+pub(super) use served::Document;
 
-use axum::body::Bytes;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -25,10 +26,6 @@ use super::answers;
 use super::register::{BEARER, operations};
 use crate::api_types::dry_run::OperationOrDryRun;
 use crate::domain::access::Scope;
-use crate::domain::links::Links;
-
-/// The checked-in file, part of the program's text and so never in memory unless read.
-const DOCUMENT: &str = include_str!("../../../openapi/emgate.v1.json");
 
 /// The whole document, made of what the routes registered: indented by two, with a line end.
 ///
@@ -43,21 +40,6 @@ pub(super) fn document_json(registered: OpenApi) -> Result<String, serde_json::E
         schema["example"] = samples::of_schema("Operation").into();
     }
     serde_json::to_string_pretty(&document).map(|json| json + "\n")
-}
-
-/// What the document says of where the gateway is, as it is written in the file.
-const SERVERS: &str = "\"servers\": [\n    {\n      \"url\": \"/\"\n    }\n  ]";
-
-/// The document as it is served: the checked-in file, with the public URL as its server where there is one.
-pub(super) fn served(links: &Links) -> Bytes {
-    match links.base() {
-        None => Bytes::from_static(DOCUMENT.as_bytes()),
-        Some(base) => {
-            let url = serde_json::Value::from(base);
-            let servers = SERVERS.replace("\"/\"", &url.to_string());
-            DOCUMENT.replacen(SERVERS, &servers, 1).into()
-        }
-    }
 }
 
 /// Adds what no single route knows.

@@ -6,8 +6,6 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::lists::Log;
 use crate::api_types::audit::AuditEntry;
@@ -22,14 +20,15 @@ use crate::http::answers::STORED;
 use crate::http::extract::{AuditCursor, Choices, EnumParam, IdFilter, PageSize, Query, TimestampParam};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::routing::{Routes, route};
 
 /// The media type of JSON lines.
 const JSON_LINES: &str = "application/x-ndjson";
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_scope(Scope::AuditRead, &[STORED], routes!(list_audit)))
-        .routes(require_scope(Scope::AuditRead, &[STORED], routes!(export_audit)))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_scope(Scope::AuditRead, &[STORED], route!(list_audit)))
+        .with(require_scope(Scope::AuditRead, &[STORED], route!(export_audit)))
 }
 
 impl EnumParam for AuditAction {

@@ -12,7 +12,6 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use utoipa_axum::router::OpenApiRouter;
 
 use super::reply::answer;
 use crate::app::em::{Document, Download, Unchanged, WriteRequest, WriteResponse};
@@ -28,13 +27,14 @@ use crate::http::failures;
 use crate::http::layers::NoCompression;
 use crate::http::problem::Problem;
 use crate::http::remembered::{Answer, Asked, Basis};
+use crate::http::routing::Routes;
 use crate::mirror::{self, Kind, MirrorRequest};
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .route(MIRROR, any(mirror))
-        .route("/api/v1/em/", any(mirror))
-        .route("/api/v1/em/{*path}", any(mirror))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .undocumented(MIRROR, any(mirror))
+        .undocumented("/api/v1/em/", any(mirror))
+        .undocumented("/api/v1/em/{*path}", any(mirror))
 }
 
 async fn mirror(

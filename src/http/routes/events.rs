@@ -5,8 +5,6 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::lists::Log;
 use super::paths::EventPath;
@@ -26,12 +24,13 @@ use crate::http::openapi::{event_example, event_schema};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::remembered::{Answer, Asked, Basis};
+use crate::http::routing::{Routes, route};
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_scope(Scope::EventsRead, &[STORED], routes!(list_events)))
-        .routes(require_scope(Scope::EventsRead, &[STORED], routes!(get_event)))
-        .routes(require_scope(Scope::EventsRead, &[], routes!(list_event_types)))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_scope(Scope::EventsRead, &[STORED], route!(list_events)))
+        .with(require_scope(Scope::EventsRead, &[STORED], route!(get_event)))
+        .with(require_scope(Scope::EventsRead, &[], route!(list_event_types)))
 }
 
 type EventTypes = Choices<EventType>;

@@ -5,8 +5,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::paths::OperationPath;
 use super::reply::Created;
@@ -24,20 +22,21 @@ use crate::http::codes::Code;
 use crate::http::extract::{Id, Ids, JsonBody, NoBody, no_idempotency_key};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::routing::{Routes, route};
 
 const REVIEW_PROBLEMS: &[&[Code]] = &[STORED, &[Code::OperationRunning, Code::SelfApproval]];
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
+pub(super) fn routes() -> Routes {
     let write = Scope::ReportsWrite;
-    OpenApiRouter::default()
-        .routes(require_scope(write, &[STORED], routes!(record_check)))
-        .routes(require_scope(write, &[STORED], routes!(record_note)))
-        .routes(require_scope(write, &[STORED], routes!(record_finding)))
-        .routes(require_scope(write, &[STORED], routes!(change_finding)))
-        .routes(require_scope(write, REVIEW_PROBLEMS, routes!(review_report)))
-        .routes(require_scope(write, &[STORED], routes!(hold_report)))
-        .routes(require_scope(write, &[STORED], routes!(release_report)))
-        .route_layer(from_fn(no_idempotency_key))
+    Routes::default()
+        .with(require_scope(write, &[STORED], route!(record_check)))
+        .with(require_scope(write, &[STORED], route!(record_note)))
+        .with(require_scope(write, &[STORED], route!(record_finding)))
+        .with(require_scope(write, &[STORED], route!(change_finding)))
+        .with(require_scope(write, REVIEW_PROBLEMS, route!(review_report)))
+        .with(require_scope(write, &[STORED], route!(hold_report)))
+        .with(require_scope(write, &[STORED], route!(release_report)))
+        .map(|router| router.route_layer(from_fn(no_idempotency_key)))
 }
 
 /// Which finding.

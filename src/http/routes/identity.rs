@@ -6,8 +6,6 @@ use axum::extract::State;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, Uri};
 use axum::{Extension, Json};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api_types::identity::{ApiIndex, Me, ProtectedResource};
 use crate::api_types::system::System;
@@ -17,13 +15,14 @@ use crate::http::HttpState;
 use crate::http::auth::permit;
 use crate::http::problem::Problem;
 use crate::http::register::{public, require_token};
+use crate::http::routing::{Routes, route};
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_token(routes!(get_index)))
-        .routes(require_token(routes!(get_me)))
-        .routes(require_token(routes!(get_system)))
-        .routes(public(routes!(get_protected_resource)))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_token(route!(get_index)))
+        .with(require_token(route!(get_me)))
+        .with(require_token(route!(get_system)))
+        .with(public(route!(get_protected_resource)))
 }
 
 /// What there is under `/api/v1`, each with the scope that reads it.

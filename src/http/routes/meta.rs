@@ -1,31 +1,32 @@
 //! The gateway itself: health, readiness, metrics, its document and the pages around it. No token needed.
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api_types::readiness::{Health, Readiness, ReadinessCheck};
 use crate::app::readiness::Check;
 use crate::http::codes::{Code, ProblemMeaning};
 use crate::http::extract::{Conditions, Id, Query};
+use crate::http::layers::NoCompression;
 use crate::http::register::{probe, probe_or, public};
+use crate::http::remembered::takes_gzip;
+use crate::http::routing::{Routes, route};
 use crate::http::{HttpState, not_found};
 use crate::telemetry;
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(probe(routes!(get_health)))
-        .routes(probe(routes!(get_readiness)))
-        .routes(probe_or(routes!(get_metrics), &[Code::NotFound]))
-        .routes(public(routes!(get_openapi)))
-        .routes(public(routes!(get_problem)))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(probe(route!(get_health)))
+        .with(probe(route!(get_readiness)))
+        .with(probe_or(route!(get_metrics), &[Code::NotFound]))
+        .with(public(route!(get_openapi)))
+        .with(public(route!(get_problem)))
 }
 
 /// Whether the process is running
@@ -109,11 +110,16 @@ pub(in crate::http) async fn metrics() -> impl IntoResponse {
 /// OpenAPI 3.1; the repository has the same document as `openapi/emgate.v1.json`.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenapi", tag = "service",
     responses((status = 200, description = "The document.", body = serde_json::Value)))]
-async fn get_openapi(State(state): State<HttpState>, conditions: Conditions) -> Response {
-    const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let (document, tag) = state.document();
-    let response = ([(CONTENT_TYPE, JSON)], document).into_response();
-    let response = conditions.tagged(tag, response);
+async fn get_openapi(State(state): State<HttpState>, conditions: Conditions, headers: HeaderMap) -> Response {
+    const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
+    let document = state.document();
+    let response = if takes_gzip(&headers) {
+        let headers = [JSON, (CONTENT_ENCODING, "gzip"), (VARY, "accept-encoding")];
+        (Extension(NoCompression), headers, document.gzip()).into_response()
+    } else {
+        ([JSON], document.plain()).into_response()
+    };
+    let response = conditions.tagged(document.tag(), response);
     ([(CACHE_CONTROL, "no-cache")], response).into_response()
 }
 

@@ -19,14 +19,13 @@ mod sessions;
 mod streams;
 mod webhooks;
 
-use utoipa_axum::router::OpenApiRouter;
-
 use super::HttpState;
+use crate::http::routing::Routes;
 pub(super) use meta::{get_health, metrics, not_ready};
 
 /// Every route with its documentation.
-pub(super) fn all() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
+pub(super) fn all() -> Routes {
+    Routes::default()
         .merge(plans::routes())
         .merge(operations::routes())
         .merge(sessions::routes())

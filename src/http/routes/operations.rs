@@ -8,8 +8,6 @@ use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::lists::{CursorParams, Log};
 use super::paths::{OperationPath, TicketParam};
@@ -31,41 +29,42 @@ use crate::http::layers::ASK_AGAIN;
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::remembered::{Answer, Asked, Basis};
+use crate::http::routing::{Routes, route};
 
 /// What a cancellation may end in.
 const CANCEL_PROBLEMS: &[&[Code]] = &[UPSTREAM_WRITE, &[Code::OperationFinished, Code::NotCancellable]];
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_scope(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_scope(
             Scope::OperationsRead,
             &[STORED],
-            routes!(list_operations),
+            route!(list_operations),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::OperationsRead,
             &[STORED],
-            routes!(get_operation),
+            route!(get_operation),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::OperationsRead,
             &[STORED, &[Code::OperationFailed]],
-            routes!(get_operation_result),
+            route!(get_operation_result),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::OperationsCancel,
             CANCEL_PROBLEMS,
-            routes!(cancel_operation),
+            route!(cancel_operation),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::PlansApprove,
             APPROVAL_PROBLEMS,
-            routes!(approve_operation),
+            route!(approve_operation),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::PlansApprove,
             DECISION_PROBLEMS,
-            routes!(reject_operation),
+            route!(reject_operation),
         ))
 }
 

@@ -6,8 +6,6 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_T
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api_types::reports::programme::RecoveryProgramme;
 use crate::app::OpContext;
@@ -19,12 +17,13 @@ use crate::http::answers::{STORED, UPSTREAM_READ};
 use crate::http::extract::{Choice, EnumParam, Query, TimestampParam};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::routing::{Routes, route};
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default().routes(require_scope(
+pub(super) fn routes() -> Routes {
+    Routes::default().with(require_scope(
         Scope::ReportsRead,
         &[UPSTREAM_READ, STORED],
-        routes!(get_recovery_programme),
+        route!(get_recovery_programme),
     ))
 }
 

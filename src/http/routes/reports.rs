@@ -7,8 +7,6 @@ use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, C
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::paths::{OperationPath, SessionPath};
 use crate::api_types::reports::RecoveryReport;
@@ -23,25 +21,26 @@ use crate::http::codes::Code;
 use crate::http::extract::{Choice, Conditions, EnumParam, Id, Query, bounded, entity_tag};
 use crate::http::problem::Problem;
 use crate::http::register::{public, require_scope};
+use crate::http::routing::{Routes, route};
 
 /// What a page may do: nothing.
 pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-popups";
 
 const PROBLEMS: &[&[Code]] = &[STORED, &[Code::OperationRunning]];
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_scope(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_scope(
             Scope::ReportsRead,
             PROBLEMS,
-            routes!(get_operation_report),
+            route!(get_operation_report),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::ReportsRead,
             PROBLEMS,
-            routes!(get_failover_session_report),
+            route!(get_failover_session_report),
         ))
-        .routes(public(routes!(get_report_keys)))
+        .with(public(route!(get_report_keys)))
 }
 
 impl EnumParam for ReportFormat {

@@ -5,8 +5,6 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::lists::{NumberedList, NumberedParams, one_order};
 use super::paths::SessionPath;
@@ -22,18 +20,19 @@ use crate::http::extract::{Choice, Choices, EnumParam, Id, Query, TimestampParam
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::remembered::{Answer, Asked, Basis};
+use crate::http::routing::{Routes, route};
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_scope(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_scope(
             Scope::SessionsRead,
             &[UPSTREAM_READ, STORED],
-            routes!(list_failover_sessions),
+            route!(list_failover_sessions),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::SessionsRead,
             &[UPSTREAM_READ, STORED],
-            routes!(get_failover_session),
+            route!(get_failover_session),
         ))
 }
 

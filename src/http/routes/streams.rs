@@ -10,8 +10,6 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::paths::{OperationPath, SessionPath, TicketParam};
 use crate::api_types::events::StreamTicket;
@@ -26,33 +24,30 @@ use crate::http::extract::{Choices, Id, IdFilter, NoBody, Query, START, text_of}
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
 use crate::http::register::{require_one_of, require_scope};
+use crate::http::routing::{Routes, route};
 use crate::http::sse::Seat;
 use crate::http::stream_slots::StreamKind;
 
 /// What opens a stream.
 const STREAM_SCOPES: &[Scope] = &[Scope::EventsRead, Scope::SessionsRead];
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_scope(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_scope(Scope::EventsRead, &[STORED], route!(stream_events)))
+        .with(require_scope(
             Scope::EventsRead,
             &[STORED],
-            routes!(stream_events),
+            route!(stream_operation),
         ))
-        .routes(require_scope(
-            Scope::EventsRead,
-            &[STORED],
-            routes!(stream_operation),
-        ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::SessionsRead,
             &[UPSTREAM_READ, STORED],
-            routes!(stream_failover_session),
+            route!(stream_failover_session),
         ))
-        .routes(require_one_of(
+        .with(require_one_of(
             STREAM_SCOPES,
             &[STORED],
-            routes!(create_stream_ticket),
+            route!(create_stream_ticket),
         ))
 }
 

@@ -8,8 +8,6 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::lists::{CursorParams, Log};
 use super::paths::{ChangeConditions, DeliveryPath, EndpointPath, JobPath};
@@ -36,6 +34,7 @@ use crate::http::extract::{
 };
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
+use crate::http::routing::{Routes, route};
 use crate::json;
 
 /// What a conditional change may answer beside what follows from its body.
@@ -70,43 +69,39 @@ const OBSERVED: &[&str] = &[
     "clockSkew",
 ];
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
+pub(super) fn routes() -> Routes {
     let (read, write) = (Scope::WebhooksRead, Scope::WebhooksWrite);
-    OpenApiRouter::default()
-        .routes(require_scope(write, &[STORED], routes!(create_webhook_endpoint)))
-        .routes(require_scope(write, CHANGED, routes!(update_webhook_endpoint)))
-        .routes(require_scope(write, DELETED, routes!(delete_webhook_endpoint)))
-        .routes(require_scope(write, &[STORED], routes!(test_webhook_endpoint)))
-        .routes(require_scope(write, CHANGED, routes!(replace_webhook_endpoint)))
-        .routes(require_scope(
+    Routes::default()
+        .with(require_scope(write, &[STORED], route!(create_webhook_endpoint)))
+        .with(require_scope(write, CHANGED, route!(update_webhook_endpoint)))
+        .with(require_scope(write, DELETED, route!(delete_webhook_endpoint)))
+        .with(require_scope(write, &[STORED], route!(test_webhook_endpoint)))
+        .with(require_scope(write, CHANGED, route!(replace_webhook_endpoint)))
+        .with(require_scope(
             write,
             SENT_AGAIN,
-            routes!(rotate_webhook_endpoint_secret),
+            route!(rotate_webhook_endpoint_secret),
         ))
-        .routes(require_scope(
+        .with(require_scope(write, SENT_AGAIN, route!(recover_webhook_endpoint)))
+        .with(require_scope(write, SENT_AGAIN, route!(replay_webhook_endpoint)))
+        .with(require_scope(
             write,
             SENT_AGAIN,
-            routes!(recover_webhook_endpoint),
+            route!(redeliver_webhook_delivery),
         ))
-        .routes(require_scope(write, SENT_AGAIN, routes!(replay_webhook_endpoint)))
-        .routes(require_scope(
+        .map(|router| router.route_layer(from_fn(no_idempotency_key)))
+        .with(require_scope(
             write,
             SENT_AGAIN,
-            routes!(redeliver_webhook_delivery),
+            route!(get_webhook_endpoint_secret),
         ))
-        .route_layer(from_fn(no_idempotency_key))
-        .routes(require_scope(
-            write,
-            SENT_AGAIN,
-            routes!(get_webhook_endpoint_secret),
-        ))
-        .routes(require_scope(read, &[STORED], routes!(list_webhook_jobs)))
-        .routes(require_scope(read, &[STORED], routes!(get_webhook_job)))
-        .routes(require_scope(read, &[STORED], routes!(list_webhook_endpoints)))
-        .routes(require_scope(read, &[STORED], routes!(get_webhook_endpoint)))
-        .routes(require_scope(read, &[STORED], routes!(preview_webhook_endpoint)))
-        .routes(require_scope(read, &[STORED], routes!(list_webhook_deliveries)))
-        .routes(require_scope(read, &[STORED], routes!(get_webhook_delivery)))
+        .with(require_scope(read, &[STORED], route!(list_webhook_jobs)))
+        .with(require_scope(read, &[STORED], route!(get_webhook_job)))
+        .with(require_scope(read, &[STORED], route!(list_webhook_endpoints)))
+        .with(require_scope(read, &[STORED], route!(get_webhook_endpoint)))
+        .with(require_scope(read, &[STORED], route!(preview_webhook_endpoint)))
+        .with(require_scope(read, &[STORED], route!(list_webhook_deliveries)))
+        .with(require_scope(read, &[STORED], route!(get_webhook_delivery)))
 }
 
 /// Register a webhook endpoint

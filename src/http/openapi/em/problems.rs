@@ -45,7 +45,7 @@ impl Problems {
             ],
         };
         let mut operation = Operation::new();
-        answers::document(&mut operation, groups);
+        answers::document(&mut operation, &groups.concat());
         answers::complete(&mut operation);
         let mut references = Map::new();
         for (status, response) in &operation.responses.responses {

@@ -12,7 +12,6 @@ use axum::body::Bytes;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
 
 use super::lists::{NumberedList, one_order};
 use crate::api_types::plans::Plan;
@@ -27,6 +26,7 @@ use crate::http::codes::Code;
 use crate::http::extract::{Choice, Conditions, EnumParam, entity_tag};
 use crate::http::problem::Problem;
 use crate::http::remembered::{Answer, Asked, Basis};
+use crate::http::routing::Routes;
 
 /// What an action may end in.
 const ACTION_PROBLEMS: &[&[Code]] = &[
@@ -45,8 +45,8 @@ const EDIT_PROBLEMS: &[&[Code]] = &[
     ],
 ];
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
+pub(super) fn routes() -> Routes {
+    Routes::default()
         .merge(objectives::routes())
         .merge(schedules::routes())
         .merge(cloud::routes())

@@ -4,8 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse as _, Response};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api_types::objectives::{Objectives, ObjectivesInput};
 use crate::app::OpContext;
@@ -21,23 +19,24 @@ use crate::http::extract::{Conditions, Id, JsonBody, entity_tag};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::routes::paths::{ChangeConditions, PlanPath};
+use crate::http::routing::{Routes, route};
 
 const PROBLEMS: &[&[Code]] = &[UPSTREAM_READ, STORED];
 const CHANGED: &[&[Code]] = &[UPSTREAM_READ, STORED, &[Code::PreconditionFailed]];
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_scope(Scope::ReportsRead, PROBLEMS, routes!(get_cloud)))
-        .routes(require_scope(Scope::ReportsWrite, CHANGED, routes!(set_cloud)))
-        .routes(require_scope(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_scope(Scope::ReportsRead, PROBLEMS, route!(get_cloud)))
+        .with(require_scope(Scope::ReportsWrite, CHANGED, route!(set_cloud)))
+        .with(require_scope(
             Scope::ReportsRead,
             PROBLEMS,
-            routes!(get_on_premises),
+            route!(get_on_premises),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::ReportsWrite,
             CHANGED,
-            routes!(set_on_premises),
+            route!(set_on_premises),
         ))
 }
 

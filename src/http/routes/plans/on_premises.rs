@@ -2,8 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::call::{ActionCall, EditCall};
 use super::document::{ActionHeaders, ActionResponses, EditHeaders, EditResponses};
@@ -24,33 +22,34 @@ use crate::http::register::require_scope;
 use crate::http::remembered::Asked;
 use crate::http::routes::lists::{NumberedList, NumberedParams};
 use crate::http::routes::paths::PlanPath;
+use crate::http::routing::{Routes, route};
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::default()
-        .routes(require_scope(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .with(require_scope(
             Scope::PlansRead,
             &[UPSTREAM_READ, STORED],
-            routes!(list_failover_plans),
+            route!(list_failover_plans),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::PlansRead,
             &[UPSTREAM_READ, STORED],
-            routes!(get_failover_plan),
+            route!(get_failover_plan),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::PlansWrite,
             EDIT_PROBLEMS,
-            routes!(update_failover_plan),
+            route!(update_failover_plan),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::PlansStart,
             ACTION_PROBLEMS,
-            routes!(start_failover_plan),
+            route!(start_failover_plan),
         ))
-        .routes(require_scope(
+        .with(require_scope(
             Scope::PlansUndo,
             ACTION_PROBLEMS,
-            routes!(undo_failover_plan),
+            route!(undo_failover_plan),
         ))
 }
 

@@ -6,8 +6,6 @@ use axum::http::StatusCode;
 use axum::http::header::ETAG;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api_types::schedules::{Course, Schedule, ScheduleInput};
 use crate::app::OpContext;
@@ -21,30 +19,23 @@ use crate::http::extract::{Conditions, Id, JsonBody, NoBody, entity_tag, no_idem
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::routes::paths::{ChangeConditions, PlanPath};
+use crate::http::routing::{Routes, route};
 
-pub(super) fn routes() -> OpenApiRouter<HttpState> {
+pub(super) fn routes() -> Routes {
     let problems: &[&[Code]] = &[
         UPSTREAM_READ,
         STORED,
         &[Code::PreconditionFailed, Code::InvalidRequest],
     ];
-    OpenApiRouter::default()
-        .routes(require_scope(
-            Scope::ReportsRead,
-            &[STORED],
-            routes!(get_schedule),
-        ))
-        .routes(require_scope(
+    Routes::default()
+        .with(require_scope(Scope::ReportsRead, &[STORED], route!(get_schedule)))
+        .with(require_scope(Scope::ReportsWrite, problems, route!(set_schedule)))
+        .with(require_scope(
             Scope::ReportsWrite,
             problems,
-            routes!(set_schedule),
+            route!(remove_schedule),
         ))
-        .routes(require_scope(
-            Scope::ReportsWrite,
-            problems,
-            routes!(remove_schedule),
-        ))
-        .route_layer(from_fn(no_idempotency_key))
+        .map(|router| router.route_layer(from_fn(no_idempotency_key)))
 }
 
 /// Read the schedule of a cloud failover plan
