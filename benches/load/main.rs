@@ -19,9 +19,13 @@ mod backlog;
 mod context;
 mod damaged;
 mod deliveries;
+#[path = "../transcode/documents.rs"]
+#[expect(dead_code, reason = "the bench of the transcoder has other documents as well")]
+mod documents;
 #[path = "../figures/mod.rs"]
 #[allow(dead_code, reason = "the table and the comparison use the rest")]
 mod figures;
+mod growth;
 #[path = "../../tests/it/support/idp.rs"]
 #[expect(dead_code, reason = "tests publish keys and change them as well")]
 mod idp;
@@ -43,7 +47,8 @@ mod tokens;
 mod waiting;
 mod world;
 
-/// Runs the groups that are wanted, in this order; all when none is named, but for `many`, which takes minutes.
+/// Runs the groups that are wanted, in this order; all when none is named, but for `many`, which takes minutes and whose growth is
+/// among the others.
 macro_rules! run {
     ($wanted:expr, $($name:literal $measuring:expr,)+) => {
         for word in $wanted {
@@ -78,6 +83,7 @@ async fn measure(wanted: &[String], figures: &mut figures::Figures) {
         "pace" reads::pace::measure(figures),
         "pollers" reads::pollers::measure(figures),
         "allocations" reads::allocations::measure(figures),
+        "growth" growth::measure(figures),
         "deliveries" deliveries::measure(figures),
         "latency" latency::measure(figures),
         "backlog" backlog::measure(figures),
