@@ -15,6 +15,7 @@
 
 mod audit;
 mod backlog;
+mod compare;
 #[path = "../../tests/it/support/context.rs"]
 mod context;
 mod damaged;
@@ -71,6 +72,9 @@ fn main() {
             .collect();
         if wanted.iter().any(|word| word == reads::bare::ARGUMENT) {
             return reads::bare::serve().await;
+        }
+        if let Ok(base) = std::env::var("BASE_PROGRAM") {
+            return compare::measure(&base).await;
         }
         measure(&wanted, &mut figures::Figures::new("load")).await;
     });
