@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser console-load console-pictures helm systemd manual packages portable dist dist-short dist-check dist-reproducible openapi openapi-check openapi-full sdk-check chat pictures guides reports reports-full prometheus prometheus-full oidc api-fuzz api-fuzz-short bench chaos streams store-copy model prove demo fuzz image-check
+.PHONY: help fmt test lint fmt-check clippy supply scripts-check unit browser console-load console-pictures helm systemd manual packages portable dist dist-short dist-check dist-reproducible openapi openapi-check openapi-full sdk-check chat pictures guides reports reports-full prometheus prometheus-full oidc api-fuzz api-fuzz-short bench bench-compare chaos streams store-copy model prove demo fuzz image-check
 
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The same cases in every run, so that a failure is about the change at hand; `make fuzz` draws new ones.
@@ -149,9 +149,12 @@ api-fuzz: $(BINARY) ## Requests generated from the OpenAPI document, to a gatewa
 api-fuzz-short: $(BINARY)
 	scripts/api-fuzz.sh $(BINARY) --short
 
-bench: ## The transcoder compared with other converters; reads beside nginx; size of the binary, start, idle memory
-	scripts/tools.sh converters nginx
-	cargo bench --locked
+bench: ## One table of all that is measured, beside nginx, Envoy, pgbench, other converters (ROUNDS=5 TIME=0.7)
+	scripts/tools.sh converters nginx envoy postgres
+	scripts/bench.sh
+
+bench-compare: ## What a change did: this tree beside BASE=revision, in interleaved rounds (ROUNDS=5 TIME=0.7)
+	scripts/bench.sh --compare $(BASE)
 
 chaos: ## Kills gateways, replicas, their database, then holds the books against each other (ROUNDS=200 APPROVAL_ROUNDS=500 SEED=1)
 	scripts/tools.sh postgres

@@ -25,7 +25,7 @@ use serde_json::json;
 #[path = "process.rs"]
 mod process;
 
-use process::{Running, SECRET, figure, is_ready, resident_kib, settings, simulator, start_program};
+use process::{Running, SECRET, figure, instead, is_ready, resident_kib, settings, simulator};
 
 const ROUNDS: usize = 11;
 /// Callers that read through the mirror at a time.
@@ -69,7 +69,7 @@ impl Ready {
         let store = format!("sqlite://{}", directory.path().join("emgate.db").display());
         let begun = Instant::now();
         let settings = [&settings(upstream, &store)[..], more].concat();
-        let gateway = start_program(&program(), &["serve"], &settings);
+        let gateway = Running::start_by(&instead(&program()), &["serve"], &settings);
         while !is_ready(gateway.addr) {
             assert!(
                 begun.elapsed() < Duration::from_secs(30),

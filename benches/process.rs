@@ -17,11 +17,9 @@ pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Running {
     Running::start(arguments, environment)
 }
 
-/// Starts another build of `emgate` in the same way.
-pub fn start_program(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
-    // It takes the place of the one that was built for the benchmark.
-    let starter = ["sh", "-c", "shift; exec \"$0\" \"$@\"", program];
-    Running::start_by(&starter, arguments, environment)
+/// A starter ([`Running::start_by`]) that lets another program take the place of the one that is built.
+pub fn instead(program: &str) -> [&str; 4] {
+    ["sh", "-c", "shift; exec \"$0\" \"$@\"", program]
 }
 
 /// Whether the gateway at `addr` is ready.

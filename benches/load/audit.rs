@@ -14,13 +14,17 @@ use reqwest::Method;
 
 use super::postgres::Server;
 use super::world::World;
+use crate::figures::{Figures, Row};
 
 /// Actions of one round, and rounds with the chain and without in turn.
 const ACTIONS: usize = 400;
 const ROUNDS: usize = 5;
 
-pub async fn measure() {
-    println!("the chain of the audit log: {ACTIONS} actions a round, {ROUNDS} rounds, medians");
+pub async fn measure(figures: &mut Figures) {
+    figures.begin(
+        "audit",
+        format!("actions a second at the store with the chain of the audit log, {ACTIONS} a round, beside the same without"),
+    );
     let directory = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite://{}", directory.path().join("emgate.db").display());
     let file = Config {
@@ -28,8 +32,8 @@ pub async fn measure() {
         encryption_key_file: None,
     };
     let store = Store::open(&file, SystemClock::shared()).await.expect("a store");
-    let one = of_store("SQLite, one caller", std::slice::from_ref(&store), 1).await;
-    of_store("SQLite, 8 callers", &[store], 8).await;
+    of_store(figures, "SQLite, one caller", std::slice::from_ref(&store), 1).await;
+    of_store(figures, "SQLite, 8 callers", &[store], 8).await;
     let server = tokio::task::spawn_blocking(Server::start_durable)
         .await
         .expect("a server");
@@ -43,32 +47,25 @@ pub async fn measure() {
         let replica = Store::open(&shared, SystemClock::shared()).await;
         replicas.push(replica.expect("a replica"));
     }
-    of_store("PostgreSQL, one caller", &replicas[..1], 1).await;
-    of_store("PostgreSQL, 2 replicas, 16 callers", &replicas, 8).await;
+    of_store(figures, "PostgreSQL, one caller", &replicas[..1], 1).await;
+    of_store(figures, "PostgreSQL, 2 replicas, 16 callers", &replicas, 8).await;
     let whole = whole_action().await;
-    println!(
-        "  a whole action over HTTP, one caller  {:6.2} ms; the chain is {:4.1} % of it",
-        whole * 1e3,
-        one / whole * 100.0
-    );
+    figures.add(Row::new(
+        "a whole action over HTTP, one caller",
+        "ms",
+        vec![whole * 1e3],
+    ));
 }
 
-/// Measures both ways; the seconds that the chain adds to an action.
-async fn of_store(name: &str, replicas: &[Store], callers: usize) -> f64 {
+/// Measures both ways in turn.
+async fn of_store(figures: &mut Figures, name: &str, replicas: &[Store], callers: usize) {
     let (mut with, mut without) = (Vec::new(), Vec::new());
     round(replicas, callers, true).await;
     for _ in 0..ROUNDS {
-        without.push(round(replicas, callers, false).await);
-        with.push(round(replicas, callers, true).await);
+        without.push(1.0 / round(replicas, callers, false).await);
+        with.push(1.0 / round(replicas, callers, true).await);
     }
-    let (with, without) = (median(with), median(without));
-    println!(
-        "  {name:36}  {:6.0} actions/s without, {:6.0} with: {:+5.1} %",
-        1.0 / without,
-        1.0 / with,
-        (without / with - 1.0) * 100.0
-    );
-    (with - without).max(0.0)
+    figures.add(Row::new(name, "/s", with).beside("without", without));
 }
 
 /// The seconds for an action.
@@ -89,14 +86,7 @@ async fn round(replicas: &[Store], callers: usize, chain: bool) -> f64 {
 /// What the store does for one action. Without the chain a step that is no end takes the place of the end, so that the
 /// same statements run but for the chain's.
 async fn action(store: &Store, chain: bool) {
-    let command = Command::Mirror(MirrorWrite {
-        method: WriteMethod::Post,
-        path: "/jobs/1".into(),
-        target: "jobs/1".into(),
-        action: "start".into(),
-        body: String::new(),
-        reply: ExpectedReply::Task,
-    });
+    let command = a_command();
     let clock = store.clock();
     let mut operation = command.operation(OperationId::new(clock.id()), clock.now());
     let mut tx = store.begin().await.expect("begun");
@@ -131,6 +121,18 @@ async fn action(store: &Store, chain: bool) {
     tx.commit().await.expect("committed");
 }
 
+/// What an operation at the store needs.
+pub fn a_command() -> Command {
+    Command::Mirror(MirrorWrite {
+        method: WriteMethod::Post,
+        path: "/jobs/1".into(),
+        target: "jobs/1".into(),
+        action: "start".into(),
+        body: String::new(),
+        reply: ExpectedReply::Task,
+    })
+}
+
 /// The seconds for a write through the mirror, from the request to its answer.
 async fn whole_action() -> f64 {
     const WRITES: usize = 100;
@@ -143,9 +145,4 @@ async fn whole_action() -> f64 {
         world.call(Method::POST, &path, None).await;
     }
     begun.elapsed().as_secs_f64() / WRITES as f64
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_unstable_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
 }

@@ -7,6 +7,7 @@ use emgate::store::Store;
 
 use super::stores;
 use super::world::{PATIENCE, gateway, megabytes, ready, receiver};
+use crate::figures::{Figures, Row};
 use crate::process;
 
 const DELIVERIES: usize = 100_000;
@@ -14,7 +15,7 @@ const DELIVERIES: usize = 100_000;
 const CONCURRENCY: usize = 4;
 const DRAINED: Duration = Duration::from_secs(10);
 
-pub async fn measure() {
+pub async fn measure(figures: &mut Figures) {
     let directory = tempfile::tempdir().expect("a directory");
     let simulator = process::simulator(&[]);
     let (addr, mut received) = receiver().await;
@@ -48,21 +49,21 @@ pub async fn measure() {
         peak = peak.max(megabytes(&gateway));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    println!("restart with {DELIVERIES} deliveries that wait");
-    println!(
-        "  ready after           {:6.0} ms",
-        ready_after.as_secs_f64() * 1e3
+    figures.begin(
+        "backlog",
+        format!(
+            "a restart with {DELIVERIES} deliveries that wait, one endpoint, SQLite with synchronous=FULL"
+        ),
     );
-    println!(
-        "  first delivery        {:+6.0} ms from ready; goal 1000 ms or less",
-        (first_after.as_secs_f64() - ready_after.as_secs_f64()) * 1e3
-    );
-    println!(
-        "  memory                {peak:6.1} MB at the most, {:+.1} MB beside idle; goal 32 MiB or less",
-        peak - idle
-    );
-    println!(
-        "  delivered             {:6.0} a second, one endpoint, SQLite with synchronous=FULL",
-        f64::from(taken) / DRAINED.as_secs_f64()
-    );
+    // Before readiness is told, as a rule.
+    let first = (first_after.as_secs_f64() - ready_after.as_secs_f64()) * 1e3;
+    let each = f64::from(taken) / DRAINED.as_secs_f64();
+    for row in [
+        Row::new("ready after", "ms", vec![ready_after.as_secs_f64() * 1e3]),
+        Row::new("first delivery after ready", "ms", vec![first]),
+        Row::new("memory beside idle", "MB", vec![peak - idle]).remark(format!("{peak:.1} MB at the most")),
+        Row::new("delivered", "/s", vec![each]),
+    ] {
+        figures.add(row);
+    }
 }

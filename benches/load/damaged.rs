@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::world::{World, processor_seconds};
+use crate::figures::{Figures, Row};
 
 const HEALTHY: usize = 500;
 const DAMAGED: usize = 20;
@@ -21,12 +22,12 @@ const KINDS: [&str; 8] = [
     "repeatedPart",
     "noIdentity",
 ];
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 3;
 /// Until reads of single sessions have become rare, as they are when damage lasts.
 const SETTLES: Duration = Duration::from_secs(8);
-const MEASURED: Duration = Duration::from_secs(10);
+const MEASURED: Duration = Duration::from_secs(5);
 
-pub async fn measure() {
+pub async fn measure(figures: &mut Figures) {
     let plans = (HEALTHY + DAMAGED).to_string();
     let world = World::start(
         &["--plans", &plans, "--vms", "2", "--progress-zero"],
@@ -42,55 +43,40 @@ pub async fn measure() {
         let made = world.control(Method::POST, "/_sim/failovers", wish).await;
         sessions.push(made["sessionId"].as_str().expect("a session").to_owned());
     }
-    let (mut well, mut beside) = ((0.0, 0.0), (0.0, 0.0));
+    let (mut well, mut beside) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         world.control(Method::DELETE, "/_sim/damage", Value::Null).await;
-        add(&mut well, cost(&world).await);
+        well.push(cost(&world).await);
         for (place, session) in sessions.iter().take(DAMAGED).enumerate() {
             let kind = KINDS[place % KINDS.len()];
             let wish = json!({ "id": session, "kind": kind, "alone": place % 2 == 0 });
             world.control(Method::POST, "/_sim/damage", wish).await;
         }
-        add(&mut beside, cost(&world).await);
+        beside.push(cost(&world).await);
     }
-    let each = |(seconds, looks): (f64, f64)| seconds / looks * 1e3;
-    println!(
-        "the observation of {HEALTHY} healthy failover sessions beside {DAMAGED}, processor time for each look"
+    figures.begin(
+        "damaged",
+        format!("processor time for each look at {HEALTHY} healthy failover sessions beside {DAMAGED}"),
     );
-    println!("  beside healthy ones               {:6.1} ms", each(well));
-    println!(
-        "  beside damaged ones of {} kinds    {:6.1} ms   {:.2} times as much",
-        KINDS.len(),
-        each(beside),
-        each(beside) / each(well)
+    let row = Row::new(
+        format!("beside damaged ones of {} kinds", KINDS.len()),
+        "ms",
+        beside,
     );
+    figures.add(row.beside("healthy ones", well));
 }
 
-fn add(sum: &mut (f64, f64), more: (f64, f64)) {
-    sum.0 += more.0;
-    sum.1 += more.1;
-}
-
-/// Processor seconds and complete observations in the measured time.
-async fn cost(world: &World) -> (f64, f64) {
+/// Milliseconds of processor time for each complete observation.
+async fn cost(world: &World) -> f64 {
     tokio::time::sleep(SETTLES).await;
     let before = (processor_seconds(&world.gateway), looks(world).await);
     tokio::time::sleep(MEASURED).await;
     let after = (processor_seconds(&world.gateway), looks(world).await);
-    (after.0 - before.0, after.1 - before.1)
+    (after.0 - before.0) / (after.1 - before.1) * 1e3
 }
 
 async fn looks(world: &World) -> f64 {
-    let url = format!("http://{}/metrics", world.gateway.addr);
-    let text = reqwest::get(url)
+    world
+        .metric("emgate_observations_total{outcome=\"complete\"}")
         .await
-        .expect("an answer")
-        .text()
-        .await
-        .expect("metrics");
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("emgate_observations_total{outcome=\"complete\"}"));
-    let number = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
-    number.expect("a count")
 }

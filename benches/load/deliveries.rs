@@ -1,5 +1,5 @@
-//! How many deliveries a second go out, one endpoint and a hundred, on both stores: beside single-row commits of the same
-//! store and beside a loop of the same client without a store, all of one run.
+//! How many deliveries a second go out, one endpoint and a hundred, on both stores: beside single-row commits of the same store,
+//! beside pgbench and beside a loop of the same client without a store, rounds in turn.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,39 +14,57 @@ use futures_util::future::join_all;
 
 use super::stores::{self, Fresh, Kind};
 use super::world::{LAB, PATIENCE, processor_seconds, ready};
+use crate::figures::{Figures, Row};
 use crate::process::{self, Running};
 
+const ROUNDS: usize = 3;
 /// How long a rate is measured, and how many deliveries wait at the most.
-const MEASURED: Duration = Duration::from_secs(10);
-const DELIVERIES: usize = 60_000;
+const MEASURED: Duration = Duration::from_secs(3);
+const DELIVERIES: usize = 30_000;
 
 /// How many requests the loop without a store has under way: as many as an endpoint may have.
 const CONCURRENCY: usize = 32;
 
-pub async fn measure() {
+const ENDPOINTS: [usize; 2] = [1, 100];
+
+pub async fn measure(figures: &mut Figures) {
     let receiver = Counter::start().await;
-    let bare = bare_loop(&receiver).await;
-    println!("deliveries a second, bodies of 900 bytes, one machine for all");
-    println!("  the same client alone                 {bare:7.0} a second, {CONCURRENCY} at once");
     let simulator = process::simulator(&[]);
+    figures.begin(
+        "deliveries",
+        format!("deliveries a second, bodies of 900 bytes, one machine for all; the client alone with {CONCURRENCY} at once, 8 clients commit; synchronous=FULL, fsync=on"),
+    );
     for kind in Kind::both().await {
-        let commits = kind.commits().await;
-        println!(
-            "  {:36}  {commits:7.0} single-row commits a second, 8 clients",
-            kind.name()
-        );
-        for endpoints in [1, 100] {
-            let rate = drain(&kind, &simulator, &receiver, endpoints).await;
-            println!(
-                "    {endpoints:3} endpoints  {:7.0} a second, {:.2} of the commits (goal 0.5), {:.2} of the client alone (goal 0.2); \
-                 {:5.0} us of processor time each, {:4.1} a turn; written with their events at {:6.0} a second",
-                rate.deliveries,
-                rate.deliveries / commits,
-                rate.deliveries / bare,
-                rate.processor * 1e6,
-                rate.a_turn,
-                rate.written
-            );
+        let (mut bare, mut commits, mut pgbench) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rates: [Vec<Rate>; 2] = Default::default();
+        for _ in 0..ROUNDS {
+            bare.push(bare_loop(&receiver).await);
+            commits.push(kind.commits().await);
+            pgbench.extend(kind.pgbench().await);
+            for (endpoints, rates) in ENDPOINTS.into_iter().zip(&mut rates) {
+                rates.push(drain(&kind, &simulator, &receiver, endpoints).await);
+            }
+        }
+        for (endpoints, rates) in ENDPOINTS.into_iter().zip(rates) {
+            let name = |what: &str| format!("{}, to {endpoints}, {what}", kind.name());
+            let all = |of: fn(&Rate) -> f64| rates.iter().map(of).collect::<Vec<f64>>();
+            let sent = |what: &str| Row::new(name(what), "/s", all(|rate| rate.deliveries));
+            figures.add(sent("beside commits").beside("single-row commits", commits.clone()));
+            if !pgbench.is_empty() {
+                figures.add(sent("beside pgbench").beside("pgbench -N", pgbench.clone()));
+            }
+            figures.add(sent("beside the client").beside("the client alone", bare.clone()));
+            figures.add(Row::new(
+                name("processor"),
+                "us",
+                all(|rate| rate.processor * 1e6),
+            ));
+            figures.add(Row::new(
+                name("in one turn"),
+                "deliveries",
+                all(|rate| rate.a_turn),
+            ));
+            figures.add(Row::new(name("written"), "/s", all(|rate| rate.written)));
         }
     }
 }
@@ -69,7 +87,7 @@ async fn drain(kind: &Kind, simulator: &Running, receiver: &Counter, endpoints: 
         .await
         .expect("a store");
     stores::endpoints(&store, &vec![receiver.url.clone(); endpoints], CONCURRENCY).await;
-    let waiting = DELIVERIES / (if endpoints == 1 { 2 } else { 1 });
+    let waiting = DELIVERIES;
     let written = waiting as f64 / stores::fill(&store, waiting / endpoints).await;
     stores::close(store, directory.path()).await;
 

@@ -16,49 +16,47 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::stores::{self, Fresh, Kind};
 use super::world::PATIENCE;
+use crate::figures::statistics::percentile;
+use crate::figures::{Figures, Row};
 
-const MEASURED: Duration = Duration::from_secs(10);
+const ROUNDS: usize = 3;
+const MEASURED: Duration = Duration::from_secs(3);
 const HEALTHY: usize = 50;
 /// What waits for those that hang.
 const QUEUED: usize = 1_000;
 
-pub async fn measure() {
+/// Endpoints that hang beside the healthy ones.
+const HUNG: [usize; 3] = [0, 1, 50];
+
+pub async fn measure(figures: &mut Figures) {
+    figures.begin(
+        "latency",
+        format!("milliseconds from commit to the head of the request at the receiver: one endpoint at 200 a second, {HEALTHY} at 4 a second beside others that hang"),
+    );
     for kind in Kind::both().await {
-        println!(
-            "from commit to the head of the request at the receiver, {}",
-            kind.name()
-        );
         let mut commits = Vec::new();
-        let lone = run(&kind, (1, 0), Duration::from_millis(5), &mut commits).await;
-        println!(
-            "  one commit takes {:5.1} ms at the 95th percentile",
-            at(&commits, 0.95)
-        );
-        tell("1 endpoint, 200 a second", &lone);
-        let mut without = None;
-        for hung in [0, 1, 50] {
-            let delays = run(&kind, (HEALTHY, hung), Duration::from_millis(250), &mut commits).await;
-            tell(&format!("{HEALTHY} healthy beside {hung} that hang"), &delays);
-            let p99 = at(&delays, 0.99);
-            let base = *without.get_or_insert(p99);
-            println!("      p99 {:.2} times that without (goal 1.2)", p99 / base);
+        let (mut lone, mut committed) = (Vec::new(), Vec::new());
+        let mut beside: [Vec<f64>; 3] = Default::default();
+        for _ in 0..ROUNDS {
+            lone.push(run(&kind, (1, 0), Duration::from_millis(5), &mut commits).await);
+            committed.push(percentile(&commits, 0.95));
+            for (hung, found) in HUNG.into_iter().zip(&mut beside) {
+                let delays = run(&kind, (HEALTHY, hung), Duration::from_millis(250), &mut commits).await;
+                found.push(percentile(&delays, 0.99));
+            }
+        }
+        let name = kind.name();
+        for (what, share) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+            let found = lone.iter().map(|delays| percentile(delays, share)).collect();
+            let row = Row::new(format!("{name}, one endpoint, {what}"), "ms", found);
+            figures.add(row.beside("a commit, p95", committed.clone()));
+        }
+        let [none, one, fifty] = beside;
+        for (hung, found) in [(1, one), (50, fifty)] {
+            let row = Row::new(format!("{name}, beside {hung} that hang, p99"), "ms", found);
+            figures.add(row.beside("none hangs", none.clone()));
         }
     }
-}
-
-fn tell(name: &str, delays: &[f64]) {
-    println!(
-        "  {name:34}  p50 {:6.1} ms  p95 {:6.1} ms  p99 {:6.1} ms  ({} deliveries)",
-        at(delays, 0.5),
-        at(delays, 0.95),
-        at(delays, 0.99),
-        delays.len()
-    );
-}
-
-/// The value at a share of sorted ones.
-fn at(sorted: &[f64], share: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }
 
 /// The delays of deliveries to the healthy endpoints in milliseconds, sorted, with an event each `pause`.

@@ -1,9 +1,6 @@
-//! The gateway under load, as a process before the simulator: how soon an end is reported, what two thousand failovers cost,
-//! what damaged records cost the others, what the chain of the audit log costs, how a hundred thousand waiting deliveries go
-//! out after a restart, how many go out a second and how soon, what thousands of streams cost, how many tokens are
-//! verified, how many reads are answered beside nginx, and what recovery reports and their programme cost.
+//! The gateway under load, as a process before the simulator, in groups; each writes its rows into one table (`make bench`).
 //!
-//! `cargo bench --bench load`, or with the names of some: `-- prompt many damaged audit backlog deliveries latency streams tokens reads reports`. Everything is printed and nothing asserted; every wait has a limit.
+//! `cargo bench --bench load`, or with the names of some groups: `-- reads deliveries`. Nothing is asserted; every wait has a limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,10 +15,18 @@
 
 mod audit;
 mod backlog;
+mod compare;
 #[path = "../../tests/it/support/context.rs"]
 mod context;
 mod damaged;
 mod deliveries;
+#[path = "../transcode/documents.rs"]
+#[expect(dead_code, reason = "the bench of the transcoder has other documents as well")]
+mod documents;
+#[path = "../figures/mod.rs"]
+#[allow(dead_code, reason = "the table and the comparison use the rest")]
+mod figures;
+mod growth;
 #[path = "../../tests/it/support/idp.rs"]
 #[expect(dead_code, reason = "tests publish keys and change them as well")]
 mod idp;
@@ -43,6 +48,21 @@ mod tokens;
 mod waiting;
 mod world;
 
+/// Runs the groups that are wanted, in this order; all when none is named, but for `many`, which takes minutes and whose growth is
+/// among the others.
+macro_rules! run {
+    ($wanted:expr, $($name:literal $measuring:expr,)+) => {
+        for word in $wanted {
+            assert!(["many", $($name),+].contains(&word.as_str()), "no such group: {word}");
+        }
+        $(if $wanted.is_empty() || $wanted.iter().any(|word| word == $name) {
+            let begun = std::time::Instant::now();
+            $measuring.await;
+            println!("  ({} took {:.0} s)", $name, begun.elapsed().as_secs_f64());
+        })+
+    };
+}
+
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
@@ -53,39 +73,32 @@ fn main() {
         if wanted.iter().any(|word| word == reads::bare::ARGUMENT) {
             return reads::bare::serve().await;
         }
-        let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
-        if is_wanted("prompt") {
-            prompt::measure().await;
+        if let Ok(base) = std::env::var("BASE_PROGRAM") {
+            return compare::measure(&base).await;
         }
-        if is_wanted("many") {
-            many::measure().await;
-        }
-        if is_wanted("damaged") {
-            damaged::measure().await;
-        }
-        if is_wanted("audit") {
-            audit::measure().await;
-        }
-        if is_wanted("backlog") {
-            backlog::measure().await;
-        }
-        if is_wanted("deliveries") {
-            deliveries::measure().await;
-        }
-        if is_wanted("latency") {
-            latency::measure().await;
-        }
-        if is_wanted("streams") {
-            streams::measure().await;
-        }
-        if is_wanted("tokens") {
-            tokens::measure().await;
-        }
-        if is_wanted("reads") {
-            reads::measure().await;
-        }
-        if is_wanted("reports") {
-            reports::measure().await;
-        }
+        measure(&wanted, &mut figures::Figures::new("load")).await;
     });
+}
+
+async fn measure(wanted: &[String], figures: &mut figures::Figures) {
+    run!(wanted,
+        "reads" reads::measure(figures),
+        "uncached" reads::uncached::measure(figures),
+        "pace" reads::pace::measure(figures),
+        "pollers" reads::pollers::measure(figures),
+        "allocations" reads::allocations::measure(figures),
+        "growth" growth::measure(figures),
+        "deliveries" deliveries::measure(figures),
+        "latency" latency::measure(figures),
+        "backlog" backlog::measure(figures),
+        "prompt" prompt::measure(figures),
+        "damaged" damaged::measure(figures),
+        "audit" audit::measure(figures),
+        "streams" streams::measure(figures),
+        "tokens" tokens::measure(figures),
+        "reports" reports::measure(figures),
+    );
+    if wanted.iter().any(|word| word == "many") {
+        many::measure().await;
+    }
 }

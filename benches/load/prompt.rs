@@ -6,11 +6,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::world::{PATIENCE, World, receiver};
+use crate::figures::statistics::percentile;
+use crate::figures::{Figures, Row};
 
 const FAILOVERS: usize = 60;
 const INTERVAL: Duration = Duration::from_millis(500);
 
-pub async fn measure() {
+pub async fn measure(figures: &mut Figures) {
     let world = World::start(
         &["--plans", "60", "--vms", "2"],
         &[
@@ -44,15 +46,12 @@ pub async fn measure() {
     }
     delays.sort_unstable_by(f64::total_cmp);
     let interval = INTERVAL.as_secs_f64() * 1e3;
-    let at = |share: f64| delays[((delays.len() - 1) as f64 * share).round() as usize];
-    println!(
-        "from a session's end at EM to the webhook at the receiver, {FAILOVERS} failovers, watched every {interval:.0} ms"
+    figures.begin(
+        "prompt",
+        format!("milliseconds from a session's end at EM to the webhook at the receiver, {FAILOVERS} failovers, watched every {interval:.0} ms"),
     );
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-        println!(
-            "  {name}  {:6.0} ms   {:+6.0} ms beyond the interval",
-            at(share),
-            at(share) - interval
-        );
+        let row = Row::new(name, "ms", vec![percentile(&delays, share)]);
+        figures.add(row.beside("the interval", vec![interval]));
     }
 }

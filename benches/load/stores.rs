@@ -22,7 +22,7 @@ use super::world::PATIENCE;
 
 /// How many write at once for the yardstick, and for how long.
 const CLIENTS: usize = 8;
-const COMMITS: Duration = Duration::from_secs(3);
+const COMMITS: Duration = Duration::from_secs(2);
 
 /// Events of one transaction.
 const TOGETHER: usize = 100;
@@ -48,9 +48,44 @@ impl Kind {
 
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Sqlite => "SQLite, synchronous=FULL",
-            Self::Postgres(_) => "PostgreSQL, fsync=on",
+            Self::Sqlite => "SQLite",
+            Self::Postgres(_) => "PostgreSQL",
         }
+    }
+
+    /// Transactions of pgbench a second (an update, a read, an insert each), by as many clients; none of a file.
+    pub async fn pgbench(&self) -> Option<f64> {
+        let Self::Postgres(server) = self else {
+            return None;
+        };
+        let database = server.fresh().await;
+        let run = |arguments: &[&str]| {
+            let mut pgbench = server.program("pgbench");
+            let output = pgbench.args(arguments).arg(&database).output();
+            let output = output.expect("pgbench runs");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            said
+        };
+        run(&["--initialize", "--quiet", "--scale=10"]);
+        let (clients, seconds) = (CLIENTS.to_string(), COMMITS.as_secs().to_string());
+        let said = run(&[
+            "--no-vacuum",
+            "--skip-some-updates",
+            "--client",
+            &clients,
+            "--jobs=2",
+            "--time",
+            &seconds,
+        ]);
+        let rate = said
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
+        rate.and_then(|rate| rate.parse().ok())
     }
 
     pub async fn fresh(&self) -> Fresh {

@@ -10,14 +10,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::world::{PATIENCE, World, processor_seconds};
+use crate::figures::{Figures, Row};
 use crate::process::resident_kib;
 
 /// Both ends of a connection are on this machine; each process needs one descriptor for it.
 const STREAMS: usize = 5000;
 const EVENTS: usize = 10;
-const QUIET: Duration = Duration::from_secs(30);
+const QUIET: Duration = Duration::from_secs(10);
 
-pub async fn measure() {
+pub async fn measure(figures: &mut Figures) {
     let most = STREAMS.to_string();
     let world = World::start(&[], &[("EMGATE_LIMITS__STREAMS", &most)]).await;
     let endpoint = json!({"url": "http://127.0.0.1:9/hook", "eventTypes": ["upstream.recovered"]});
@@ -49,24 +50,31 @@ pub async fn measure() {
             )
             .await;
         });
-        times.push(begun.elapsed());
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
     }
-    times.sort_unstable();
     let after = resident_kib(&world.gateway).unwrap_or_default();
     let used = processor_seconds(&world.gateway);
     tokio::time::sleep(QUIET).await;
     let used = processor_seconds(&world.gateway) - used;
     let each = |now: u64| now.saturating_sub(before) as f64 / STREAMS as f64;
-    println!(
-        "{STREAMS} streams, opened in {:.1} s: {:.1} KiB each idle, {:.1} KiB each after {EVENTS} events; an event to all of \
-         them in {:.0} ms (median), {:.0} ms (longest); {:.1} % of a processor while nothing happens",
-        opened.as_secs_f64(),
-        each(idle),
-        each(after),
-        times[EVENTS / 2].as_secs_f64() * 1000.0,
-        times[EVENTS - 1].as_secs_f64() * 1000.0,
-        used / QUIET.as_secs_f64() * 100.0,
-    );
+    figures.begin("streams", format!("{STREAMS} streams of events on one gateway"));
+    for row in [
+        Row::new("opening all", "s", vec![opened.as_secs_f64()]),
+        Row::new("memory of each, idle", "KiB", vec![each(idle)]),
+        Row::new(
+            format!("memory of each after {EVENTS} events"),
+            "KiB",
+            vec![each(after)],
+        ),
+        Row::new("an event to all of them", "ms", times),
+        Row::new(
+            "processor while nothing happens",
+            "%",
+            vec![used / QUIET.as_secs_f64() * 100.0],
+        ),
+    ] {
+        figures.add(row);
+    }
 }
 
 async fn open(addr: SocketAddr, token: &str) -> TcpStream {

@@ -15,14 +15,15 @@ use serde_json::json;
 
 use super::idp::{Pair, sign_by};
 use super::world::{gateway, ready};
+use crate::figures::{Figures, Row};
 use crate::process::{self, SECRET};
 
-const REQUESTS: usize = 10_000;
+const REQUESTS: usize = 6_000;
 const CONNECTIONS: usize = 8;
 const ROUNDS: usize = 3;
 const LIMIT: Duration = Duration::from_mins(5);
 
-pub async fn measure() {
+pub async fn measure(figures: &mut Figures) {
     let simulator = process::simulator(&[]);
     let directory = tempfile::tempdir().expect("a directory");
     let algorithms = [
@@ -52,17 +53,13 @@ pub async fn measure() {
         .collect();
     let gateway = gateway(&simulator, directory.path(), &settings);
     ready(&gateway).await;
-    println!(
-        "verified requests a second, median of {ROUNDS} rounds of {REQUESTS} over {CONNECTIONS} connections, GET /api/v1/me"
+    figures.begin(
+        "tokens",
+        format!("verified requests a second over {CONNECTIONS} connections, {REQUESTS} a round, GET /api/v1/me, beside GET /healthz without a token"),
     );
-    let mut open = Vec::new();
-    for _ in 0..ROUNDS {
-        open.push(rate(gateway.addr, "/healthz", vec![None]).await);
-    }
-    println!("  without authentication (GET /healthz)  {:8.0}", median(open));
     let mut number = 0;
     for (name, key, algorithm) in &signers {
-        let (mut cold, mut warm) = (Vec::new(), Vec::new());
+        let (mut cold, mut warm, mut open) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let tokens: Vec<_> = (0..REQUESTS)
                 .map(|_| {
@@ -73,12 +70,12 @@ pub async fn measure() {
             let one = vec![tokens[0].clone()];
             cold.push(rate(gateway.addr, "/api/v1/me", tokens).await);
             warm.push(rate(gateway.addr, "/api/v1/me", one).await);
+            open.push(rate(gateway.addr, "/healthz", vec![None]).await);
         }
-        println!(
-            "  {name}   each token new {:8.0}   the same token again {:8.0}",
-            median(cold),
-            median(warm)
-        );
+        for (what, found) in [("each token new", cold), ("the same token again", warm)] {
+            let row = Row::new(format!("{name}, {what}"), "/s", found);
+            figures.add(row.beside("/healthz", open.clone()));
+        }
     }
 }
 
@@ -130,9 +127,4 @@ async fn call(
         assert_eq!(answer.status(), 200, "{path}");
         answer.into_body().collect().await.expect("a body");
     }
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }

@@ -97,6 +97,16 @@ impl World {
         found
     }
 
+    /// The value of a series of the gateway's metrics; 0 before there is one.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let url = format!("http://{}/metrics", self.gateway.addr);
+        let answer = self.client.get(url).send().await.expect("an answer");
+        let text = answer.text().await.expect("a body");
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or(0.0)
+    }
+
     /// Starts a failover as if from EM's console.
     pub async fn failover(&self, plan: &str, seconds: f64) {
         let body = json!({ "planId": plan, "action": "test", "seconds": seconds });
@@ -107,12 +117,17 @@ impl World {
 
 /// A gateway before that simulator, with its store in `directory`.
 pub fn gateway(simulator: &Running, directory: &Path, more: &[(&str, &str)]) -> Running {
+    gateway_by(&[], simulator, directory, more)
+}
+
+/// The same by another program, whose last arguments are `emgate` and its own.
+pub fn gateway_by(starter: &[&str], simulator: &Running, directory: &Path, more: &[(&str, &str)]) -> Running {
     let upstream = format!("http://{}", simulator.addr);
     let store = format!("sqlite://{}", directory.join("emgate.db").display());
     let mut settings = process::settings(&upstream, &store);
     settings.extend(LAB);
     settings.extend(more.iter().copied());
-    process::start(&["serve"], &settings)
+    Running::start_by(starter, &["serve"], &settings)
 }
 
 /// Waits until the gateway is ready.

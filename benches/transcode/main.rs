@@ -1,11 +1,22 @@
-//! The transcoder against the bare event loop of quick-xml over the same bytes in the same run, and beside the
-//! converters that others use.
+//! The transcoder beside the bare event loop of quick-xml over the same bytes, and beside the converters that others use, in rounds
+//! that are interleaved: machines are shared and clocks change, so the ratio is what counts. Megabytes are those of the XML.
 //!
-//! `cargo bench --bench transcode`; `scripts/tools.sh converters` installs the others. Runs are interleaved and medians taken, because machines are shared and clocks
-//! change; the ratio is what counts, megabytes per second are those of the XML.
+//! `cargo bench --bench transcode`; `scripts/tools.sh converters` installs the others.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a measurement that meets the unexpected shall end loudly"
+)]
 
 #[path = "documents.rs"]
 mod documents;
+#[path = "../figures/mod.rs"]
+#[allow(dead_code, reason = "the table and the comparison use the rest")]
+mod figures;
 #[path = "memory.rs"]
 mod memory;
 #[path = "others.rs"]
@@ -16,24 +27,30 @@ use std::time::{Duration, Instant};
 
 use emgate::catalogue;
 use emgate::transcode::{Mode, decode, decode_into, encode};
+use figures::{Figures, Row};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 3;
+/// How often each is done in a round, of which the median counts.
+const TIMES: usize = 13;
 
 fn main() {
-    let load = {
-        let start = Instant::now();
-        let loaded = catalogue::load(catalogue::SOURCES);
-        black_box(&loaded);
-        start.elapsed()
-    };
-    println!(
-        "catalogue      read and checked in {:.1} ms",
-        load.as_secs_f64() * 1e3
+    let mut figures = Figures::new("transcode");
+    figures.begin(
+        "transcode",
+        "MB of XML a second from XML to JSON, beside the bare events of quick-xml and other converters",
     );
+    let loads = (0..ROUNDS).map(|_| {
+        let start = Instant::now();
+        assert!(
+            black_box(catalogue::load(catalogue::SOURCES)).is_ok(),
+            "it is read"
+        );
+        start.elapsed().as_secs_f64() * 1e3
+    });
+    figures.add(Row::new("the catalogue, read and checked", "ms", loads.collect()));
     let _ = catalogue::catalogue();
-
     let documents = [
         ("query result", documents::sessions(1000, true), "QueryResult"),
         (
@@ -45,60 +62,78 @@ fn main() {
         ("task", documents::TASK.to_owned(), "Task"),
     ];
     for (name, xml, root) in &documents {
-        let ours = compare(name, xml.as_bytes(), root);
-        if *name != "query result without blanks" {
-            others::compare(xml, ours);
-        }
+        let beside = if *name == "query result without blanks" {
+            &[]
+        } else {
+            others::OTHERS
+        };
+        compare(&mut figures, name, xml, root, beside);
     }
-    memory::peak();
+    memory::peak(&mut figures);
 }
 
-/// Measures both directions and prints them; gives the seconds that one document takes from XML to JSON.
-fn compare(name: &str, xml: &[u8], root: &str) -> f64 {
-    let json = match decode(xml) {
-        Ok(decoded) => decoded.json,
-        Err(e) => {
-            eprintln!("{name}: {e}");
-            return f64::NAN;
+/// Megabytes a second of one document, a value for each round.
+#[derive(Default)]
+struct Rates {
+    bare: Vec<f64>,
+    reused: Vec<f64>,
+    forth: Vec<f64>,
+    back: Vec<f64>,
+}
+
+/// Measures both directions and the others.
+fn compare(figures: &mut Figures, name: &str, xml: &str, root: &str, others: &[others::Other]) {
+    let mut rates = Rates::default();
+    let mut theirs = vec![Vec::new(); others.len()];
+    for _ in 0..ROUNDS {
+        round(&mut rates, xml.as_bytes(), root);
+        for (found, seconds) in theirs.iter_mut().zip(others::seconds_of(others, xml)) {
+            found.extend(seconds.map(|seconds| xml.len() as f64 / 1e6 / seconds));
         }
-    };
+    }
+    let size = format!("{} bytes", xml.len());
+    for (what, rate) in [
+        ("XML to JSON", rates.reused),
+        ("in new memory", rates.forth.clone()),
+    ] {
+        let row = Row::new(format!("{name}, {what}"), "MB/s", rate).remark(&size);
+        figures.add(row.beside("bare events", rates.bare.clone()));
+    }
+    figures.add(Row::new(format!("{name}, JSON to XML"), "MB/s", rates.back));
+    for ((other, _), found) in others.iter().zip(theirs) {
+        if found.is_empty() {
+            println!("  {other} is missing: scripts/tools.sh converters");
+        } else {
+            let row = Row::new(format!("{name}, beside {other}"), "MB/s", rates.forth.clone());
+            figures.add(row.beside(other, found));
+        }
+    }
+}
+
+fn round(rates: &mut Rates, xml: &[u8], root: &str) {
+    let json = decode(xml).expect("JSON").json;
     // Small documents several times over, so that one measurement is some milliseconds.
     let times = (2_000_000 / xml.len()).max(1);
-    let mut bare = Vec::new();
-    let mut forth = Vec::new();
-    let mut reused = Vec::new();
-    let mut back = Vec::new();
-    for _ in 0..ROUNDS {
+    let (mut bare, mut forth, mut reused, mut back) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TIMES {
         bare.push(time(times, || events(xml)));
         forth.push(time(times, || decode(xml).map_or(0, |d| d.json.len())));
         // Fresh memory costs page faults, which say more about the machine than about the transcoder.
         let mut memory = vec![0; 2 * xml.len()];
         reused.push(time(times, || {
-            match decode_into(xml, std::mem::take(&mut memory)) {
-                Ok(done) => {
-                    memory = done.json;
-                    memory.len()
-                }
-                Err(_) => 0,
-            }
+            memory = decode_into(xml, std::mem::take(&mut memory)).expect("JSON").json;
+            memory.len()
         }));
         back.push(time(times, || {
             encode(&json, root, Mode::Document).map_or(0, |x| x.len())
         }));
     }
-    let rate = |bytes: usize, t: Duration| (bytes * times) as f64 / 1e6 / t.as_secs_f64();
-    let (bare, forth, reused, back) = (median(bare), median(forth), median(reused), median(back));
-    println!("{name}: {} bytes of XML, {} bytes of JSON", xml.len(), json.len());
-    println!("  bare events  {:8.1} MB/s", rate(xml.len(), bare));
-    for (what, taken) in [("XML to JSON", reused), ("in new memory", forth)] {
-        println!(
-            "  {what:<13}{:8.1} MB/s   {:.2} of the bare events",
-            rate(xml.len(), taken),
-            bare.as_secs_f64() / taken.as_secs_f64()
-        );
-    }
-    println!("  JSON to XML  {:8.1} MB/s of JSON", rate(json.len(), back));
-    forth.as_secs_f64() / times as f64
+    let rate =
+        |bytes: usize, taken: Vec<Duration>| (bytes * times) as f64 / 1e6 / median(taken).as_secs_f64();
+    rates.bare.push(rate(xml.len(), bare));
+    rates.reused.push(rate(xml.len(), reused));
+    rates.forth.push(rate(xml.len(), forth));
+    rates.back.push(rate(json.len(), back));
 }
 
 fn time(times: usize, mut run: impl FnMut() -> usize) -> Duration {

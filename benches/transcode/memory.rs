@@ -5,31 +5,26 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::documents;
+use crate::figures::{Figures, Row};
 
 const SMALL: usize = 5_000_000;
 const LARGE: usize = 50_000_000;
 
-/// Prints the peak of the resident memory for both sizes.
-pub fn peak() {
-    println!("emgate convert, peak of the resident memory");
-    for bytes in [SMALL, LARGE] {
-        match convert(documents::sessions_of(bytes).as_bytes()) {
-            Some((written, kib)) => println!(
-                "  {:5.1} MB of XML  {:8.1} MB",
-                written as f64 / 1e6,
-                kib as f64 * 1024.0 / 1e6
-            ),
-            None => println!("  {bytes} bytes: cannot be told on this system"),
-        }
-    }
+/// The peak of the resident memory for the large document beside that for the small one.
+pub fn peak(figures: &mut Figures) {
+    let megabytes = |bytes: usize| {
+        let kib = convert(documents::sessions_of(bytes).as_bytes())?;
+        Some(kib as f64 * 1024.0 / 1e6)
+    };
+    let (Some(small), Some(large)) = (megabytes(SMALL), megabytes(LARGE)) else {
+        return println!("  the peak of memory cannot be told on this system");
+    };
+    let row = Row::new("emgate convert, memory for 50 MB", "MB", vec![large]);
+    figures.add(row.beside("for 5 MB", vec![small]));
 }
 
-/// Converts a document in a process of its own; gives its length and the peak in KiB.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "there is no runtime here; the other process is looked at now and then"
-)]
-fn convert(xml: &[u8]) -> Option<(usize, u64)> {
+/// Converts a document in a process of its own; the peak in KiB.
+fn convert(xml: &[u8]) -> Option<u64> {
     let path = std::env::temp_dir().join(format!("emgate-bench-{}.xml", std::process::id()));
     std::fs::File::create(&path)
         .and_then(|mut file| file.write_all(xml))
@@ -52,5 +47,5 @@ fn convert(xml: &[u8]) -> Option<(usize, u64)> {
         std::thread::sleep(Duration::from_millis(1));
     }
     let _ = std::fs::remove_file(&path);
-    peak.map(|kib| (xml.len(), kib))
+    peak
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 /// Name, and the command behind the repository's root.
-const OTHERS: &[(&str, &[&str])] = &[
+pub type Other = (&'static str, &'static [&'static str]);
+
+pub const OTHERS: &[Other] = &[
     (
         "fast-xml-parser (Node)",
         &["node", "benches/transcode/others/convert.cjs", "fast-xml-parser"],
@@ -34,34 +36,16 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("mxj (Go)", &[".tools/bin/convert-mxj"]),
 ];
 
-/// Prints how the others do on `xml`, beside our `ours` seconds.
-pub fn compare(xml: &str, ours: f64) {
+/// The seconds that each needs for `xml`; none of what is missing.
+pub fn seconds_of(others: &[Other], xml: &str) -> Vec<Option<f64>> {
     let path = std::env::temp_dir().join(format!("emgate-bench-{}.xml", std::process::id()));
-    if std::fs::write(&path, xml).is_err() {
-        return eprintln!("  the document cannot be written for the others");
-    }
-    let mut best = f64::INFINITY;
-    for (name, command) in OTHERS {
-        match seconds(command, &path) {
-            Some(seconds) => {
-                best = best.min(seconds);
-                println!(
-                    "  {name:<24}{:8.1} MB/s   ours is {:.0} times as fast",
-                    xml.len() as f64 / 1e6 / seconds,
-                    seconds / ours
-                );
-            }
-            None => println!("  {name:<24} missing: scripts/tools.sh converters"),
-        }
-    }
-    if best.is_finite() {
-        println!(
-            "  {:<24}{:.1} times the best of the others",
-            "XML to JSON",
-            best / ours
-        );
-    }
+    std::fs::write(&path, xml).expect("written");
+    let found = others
+        .iter()
+        .map(|(_, command)| seconds(command, &path))
+        .collect();
     let _ = std::fs::remove_file(&path);
+    found
 }
 
 /// The median seconds of one conversion, as the converter's runtime measured it.

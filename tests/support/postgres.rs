@@ -177,16 +177,30 @@ impl Server {
 
     /// A fresh database.
     pub async fn database(&self) -> Database {
-        let number = self.databases.fetch_add(1, Ordering::Relaxed);
-        let name = format!("emgate_{number}");
-        self.execute("postgres", &format!("create database {name}")).await;
-        let key_file = self.home.path().join(format!("key-{number}"));
+        let name = self.fresh().await;
+        let key_file = self.home.path().join(format!("key-{name}"));
         let key = base64::engine::general_purpose::STANDARD.encode([7u8; 32]);
         std::fs::write(&key_file, key).expect("a key");
         Database {
             url: self.url(&name),
             key_file,
         }
+    }
+
+    /// The name of a fresh database.
+    pub async fn fresh(&self) -> String {
+        let number = self.databases.fetch_add(1, Ordering::Relaxed);
+        let name = format!("emgate_{number}");
+        self.execute("postgres", &format!("create database {name}")).await;
+        name
+    }
+
+    /// A program that comes with the server and connects to it as its owner.
+    #[allow(dead_code, reason = "for measurements alone")]
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
+        command
     }
 
     /// The URL of a database.

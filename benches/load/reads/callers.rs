@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::world::PATIENCE;
+
 pub const CONNECTIONS: usize = 64;
 
 /// A request as it is sent, and the status that it is answered with.
+#[derive(Clone)]
 pub struct Asked {
     bytes: Arc<[u8]>,
     status: u16,
@@ -25,9 +28,18 @@ impl Asked {
     }
 }
 
-/// Asks over all connections for so long: how many answers came, and in what time.
-pub fn ask(addr: SocketAddr, asked: &Asked, time: Duration) -> (u64, Duration) {
-    let (bytes, status) = (asked.bytes.clone(), asked.status);
+/// What came of it.
+pub struct Answered {
+    /// Answers in the time, and how long that was.
+    pub count: u64,
+    pub took: Duration,
+    /// With those that were under way when it was over.
+    pub all: u64,
+}
+
+/// Asks over all connections for so long.
+pub fn ask(addr: SocketAddr, asked: &Asked, time: Duration) -> Answered {
+    let asked = asked.clone();
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
@@ -35,53 +47,114 @@ pub fn ask(addr: SocketAddr, asked: &Asked, time: Duration) -> (u64, Duration) {
             let (over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
             let begun = Instant::now();
             let callers: Vec<_> = (0..CONNECTIONS)
-                .map(|_| tokio::spawn(call(addr, bytes.clone(), status, over.clone(), count.clone())))
+                .map(|_| tokio::spawn(call(addr, asked.clone(), over.clone(), count.clone())))
                 .collect();
             tokio::time::sleep(time).await;
             over.store(true, Ordering::Relaxed);
-            let (counted, took) = (count.load(Ordering::Relaxed), begun.elapsed());
+            let (in_time, took) = (count.load(Ordering::Relaxed), begun.elapsed());
             for caller in callers {
                 caller.await.expect("no panic");
             }
-            (counted, took)
+            Answered {
+                count: in_time,
+                took,
+                all: count.load(Ordering::Relaxed),
+            }
         })
     });
     asking.join().expect("no panic")
 }
 
-async fn call(addr: SocketAddr, bytes: Arc<[u8]>, status: u16, over: Arc<AtomicBool>, count: Arc<AtomicU64>) {
-    let mut stream = tokio::net::TcpStream::connect(addr).await.expect("a connection");
-    stream.set_nodelay(true).expect("set");
-    let mut buffer = vec![0; 256 * 1024];
+async fn call(addr: SocketAddr, asked: Asked, over: Arc<AtomicBool>, count: Arc<AtomicU64>) {
+    let mut connection = Kept::open(addr).await;
     while !over.load(Ordering::Relaxed) {
-        stream.write_all(&bytes).await.expect("sent");
-        let mut held = 0;
-        let whole = loop {
-            let read = stream.read(&mut buffer[held..]).await.expect("an answer");
-            assert_ne!(read, 0, "the connection was closed");
-            held += read;
-            if let Some(whole) = length(&buffer[..held]) {
-                break whole;
-            }
-        };
-        assert_eq!(status_of(&buffer), status);
-        match whole {
-            Length::Bytes(whole) => {
-                while held < whole {
-                    let read = stream.read(&mut buffer[held..]).await.expect("a body");
-                    assert_ne!(read, 0, "the connection was closed");
-                    held += read;
-                }
-            }
-            Length::Chunks => {
-                while !buffer[..held].ends_with(b"\r\n0\r\n\r\n") {
-                    let read = stream.read(&mut buffer[held..]).await.expect("a body");
-                    assert_ne!(read, 0, "the connection was closed");
-                    held += read;
-                }
-            }
-        }
+        connection.ask(&asked).await;
         count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection that is kept, for a task.
+pub struct Kept {
+    stream: tokio::net::TcpStream,
+    answer: Answer,
+}
+
+impl Kept {
+    pub async fn open(addr: SocketAddr) -> Self {
+        let stream = tokio::net::TcpStream::connect(addr).await.expect("a connection");
+        stream.set_nodelay(true).expect("set");
+        let answer = Answer::default();
+        Self { stream, answer }
+    }
+
+    /// Sends it, and reads the whole answer.
+    pub async fn ask(&mut self, asked: &Asked) {
+        self.answer.held = 0;
+        self.stream.write_all(&asked.bytes).await.expect("sent");
+        while !self.answer.is_whole(asked.status) {
+            let read = self.stream.read(self.answer.room()).await.expect("an answer");
+            self.answer.came(read);
+        }
+    }
+}
+
+/// A connection that is kept, for a thread.
+pub struct Blocking {
+    stream: TcpStream,
+    answer: Answer,
+}
+
+impl Blocking {
+    pub fn open(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).expect("a connection");
+        stream.set_nodelay(true).expect("set");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        let answer = Answer::default();
+        Self { stream, answer }
+    }
+
+    /// Sends it, and reads the whole answer.
+    pub fn ask(&mut self, asked: &Asked) {
+        self.answer.held = 0;
+        self.stream.write_all(&asked.bytes).expect("sent");
+        while !self.answer.is_whole(asked.status) {
+            let read = self.stream.read(self.answer.room()).expect("an answer");
+            self.answer.came(read);
+        }
+    }
+}
+
+/// What has come of an answer. The memory stays for the next one.
+#[derive(Default)]
+struct Answer {
+    buffer: Vec<u8>,
+    held: usize,
+}
+
+impl Answer {
+    fn room(&mut self) -> &mut [u8] {
+        if self.buffer.len() - self.held < 4096 {
+            self.buffer.resize((self.buffer.len() * 2).max(16 * 1024), 0);
+        }
+        &mut self.buffer[self.held..]
+    }
+
+    fn came(&mut self, bytes: usize) {
+        assert_ne!(bytes, 0, "the connection was closed");
+        self.held += bytes;
+    }
+
+    /// Whether all of it is there.
+    fn is_whole(&self, status: u16) -> bool {
+        let here = &self.buffer[..self.held];
+        let Some(length) = length(here) else {
+            return false;
+        };
+        assert_eq!(status_of(here), status);
+        match length {
+            Length::Bytes(whole) => self.held >= whole,
+            Length::Chunks => here.ends_with(b"\r\n0\r\n\r\n"),
+        }
     }
 }
 
@@ -124,16 +197,4 @@ pub fn once(addr: SocketAddr, asked: &Asked) -> (u16, String, Vec<u8>) {
     let end = (answer.windows(4).position(|four| four == b"\r\n\r\n")).expect("a head") + 4;
     let head = String::from_utf8_lossy(&answer[..end]).replace("ETag:", "etag:");
     (status_of(&answer), head, answer[end..].to_vec())
-}
-
-/// The processor time that a process has used, in microseconds; hundredths of a second where the kernel says no more.
-pub fn processor_micros(id: u32) -> f64 {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{id}/task")) else {
-        return 0.0;
-    };
-    let nanos = tasks.flatten().filter_map(|task| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<f64>().ok()
-    });
-    nanos.sum::<f64>() / 1e3
 }

@@ -1,4 +1,4 @@
-//! The yardstick: nginx with the same bytes in files, one worker for each processor, without a log.
+//! A yardstick: nginx, one worker for each processor, without a log; with bytes in files, or passing on what a server answers.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -14,13 +14,29 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it with its files below `directory`; none where it is not installed.
-    pub fn start(directory: &Path) -> Option<Self> {
+    /// With its files below `directory`.
+    pub fn with_files(directory: &Path) -> Self {
+        Self::start(&directory.join("nginx-files"), |root| {
+            (String::new(), format!("root {};", root.display()))
+        })
+    }
+
+    /// Before a server, whose connections are kept.
+    pub fn before(server: SocketAddr, directory: &Path) -> Self {
+        Self::start(&directory.join("nginx-before"), |_| {
+            (
+                format!("upstream em {{ server {server}; keepalive 256; keepalive_requests 1000000000; }}"),
+                "location / { proxy_pass http://em; proxy_http_version 1.1; proxy_set_header Connection \"\"; }".to_owned(),
+            )
+        })
+    }
+
+    fn start(directory: &Path, parts: impl FnOnce(&Path) -> (String, String)) -> Self {
         let root = directory.join("www");
         std::fs::create_dir_all(&root).expect("a directory");
-        let addr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let addr = addr.expect("a port");
+        let addr = free_address();
         let own = directory.display();
+        let (before, server) = parts(&root);
         let configuration = format!(
             "daemon off; worker_processes auto; pid {own}/nginx.pid; error_log {own}/nginx.log;\n\
              events {{ worker_connections 4096; }}\n\
@@ -28,17 +44,15 @@ impl Nginx {
              types {{ application/json json; }}\n\
              client_body_temp_path {own}/b; proxy_temp_path {own}/p; fastcgi_temp_path {own}/f; uwsgi_temp_path {own}/u;\n\
              scgi_temp_path {own}/s;\n\
-             server {{ listen {addr}; root {}; }} }}\n",
-            root.display()
+             {before}\n\
+             server {{ listen {addr}; {server} }} }}\n"
         );
         let file = directory.join("nginx.conf");
         std::fs::write(&file, configuration).expect("written");
         // The master's directory is the workers' too, who are nobody.
-        let _ = Command::new("chmod")
-            .arg("-R")
-            .arg("a+rx")
-            .arg(directory)
-            .status();
+        for folder in [directory, directory.parent().expect("a directory of the bench")] {
+            let _ = Command::new("chmod").arg("-R").arg("a+rx").arg(folder).status();
+        }
         let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("nginx");
         command
@@ -47,14 +61,12 @@ impl Nginx {
             .arg(&file)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let master = command.spawn().ok()?;
+        let master = command
+            .spawn()
+            .expect("nginx: scripts/tools.sh nginx installs it");
         let nginx = Self { master, root, addr };
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(addr).is_err() {
-            assert!(Instant::now() < deadline, "nginx does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(nginx)
+        wait_for(addr, "nginx");
+        nginx
     }
 
     /// Puts a body where `/N.json` is.
@@ -75,5 +87,20 @@ impl Drop for Nginx {
         // Asked to end, the master ends its workers; killed, it would leave them.
         let _ = Command::new("kill").arg(self.master.id().to_string()).status();
         let _ = self.master.wait();
+    }
+}
+
+/// A port of loopback that nobody has.
+pub fn free_address() -> SocketAddr {
+    let addr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    addr.expect("a port")
+}
+
+/// Until somebody listens there.
+pub fn wait_for(addr: SocketAddr, name: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(addr).is_err() {
+        assert!(Instant::now() < deadline, "{name} does not listen");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
