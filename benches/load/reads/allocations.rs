@@ -12,7 +12,7 @@ use crate::process::Running;
 /// Requests that are counted, one after the other, and before them.
 const COUNTED: usize = 1_000;
 const WARM: usize = 100;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// A gateway whose allocations are counted.
 pub struct Counted {
