@@ -149,9 +149,10 @@ api-fuzz: $(BINARY) ## Requests generated from the OpenAPI document, to a gatewa
 api-fuzz-short: $(BINARY)
 	scripts/api-fuzz.sh $(BINARY) --short
 
-bench: ## The transcoder compared with other converters; reads beside nginx; size of the binary, start, idle memory
+bench: ## The transcoder compared with other converters; reads beside nginx; size, start and memory of the production binary
 	scripts/tools.sh converters nginx
-	cargo bench --locked
+	CARGO_TARGET_DIR=target/production cargo build --release --locked --no-default-features --features postgres --bin emgate
+	ulimit -n "$$(ulimit -Hn)" && PROGRAM=$$PWD/target/production/release/emgate cargo bench --locked
 
 chaos: ## Kills gateways, replicas, their database, then holds the books against each other (ROUNDS=200 APPROVAL_ROUNDS=500 SEED=1)
 	scripts/tools.sh postgres
