@@ -81,7 +81,7 @@ impl Seat {
             expires_at: context.caller.expires_at,
             clock: state.clock().clone(),
             stopping: state.app().stopping(),
-            login: self.console.map(|key| LoginWatch::new(state.app().clone(), key)),
+            login: (self.console).map(|key| Box::new(LoginWatch::new(state.app().clone(), key))),
             is_over: false,
             _slot: self.slot,
         };
@@ -142,7 +142,7 @@ struct Sending {
     expires_at: Timestamp,
     clock: SharedClock,
     stopping: CancellationToken,
-    login: Option<LoginWatch>,
+    login: Option<Box<LoginWatch>>,
     is_over: bool,
     _slot: Slot,
 }
@@ -171,7 +171,8 @@ impl LoginWatch {
 
     /// Whether the session has ended. A store that does not answer says nothing.
     async fn has_ended(&self) -> bool {
-        matches!(self.app.console_token(&self.key).await, Ok(None))
+        // Apart, since each stream has room for what it may wait for.
+        matches!(Box::pin(self.app.console_token(&self.key)).await, Ok(None))
     }
 }
 
@@ -199,7 +200,7 @@ impl Sending {
                 }
                 // Compared again with the clock, which may have been set.
                 () = tokio::time::sleep(valid.min(LONGEST_TIMER)) => {}
-                () = LoginWatch::due(self.login.as_mut()) => {
+                () = LoginWatch::due(self.login.as_deref_mut()) => {
                     if let Some(login) = &self.login
                         && login.has_ended().await
                     {

@@ -276,8 +276,9 @@ impl EventStream {
             match self.feed.after(self.place, AT_A_TIME) {
                 After::Entries(entries, end) => self.look_through(entries, end),
                 After::Older => {
+                    // Rare and large: within, each stream that waits would keep room for it.
                     let read = self.feed.stored_after(&self.tenancy, &self.filter, self.place);
-                    let (entries, end) = read.await?;
+                    let (entries, end) = Box::pin(read).await?;
                     self.look_through(entries, end);
                 }
                 After::Nothing => {
