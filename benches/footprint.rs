@@ -204,7 +204,7 @@ fn read_page(stream: &mut TcpStream, page: usize, token: &str) -> usize {
          host: bench.example\r\nauthorization: Bearer {token}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).expect("sent");
-    let (mut answer, mut part) = (Vec::new(), [0; 64 * 1024]);
+    let (mut answer, mut part) = (Vec::new(), vec![0; 64 * 1024]);
     let (head, length) = loop {
         let count = stream.read(&mut part).expect("an answer");
         assert_ne!(count, 0, "no answer: {}", String::from_utf8_lossy(&answer));

@@ -8,7 +8,7 @@ use axum::handler::Handler;
 use axum::routing::MethodRouter;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
-use utoipa_axum::PathItemExt as _;
+use utoipa_axum::PathItemExt;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::HttpState;
@@ -28,14 +28,14 @@ pub(super) type Description = UtoipaMethodRouter<HttpState>;
 
 impl Route {
     /// The route of a handler that `P` describes; called by `route!`.
-    pub fn new<P, H, T>(handler: H, description: fn() -> Description) -> Self
+    pub fn new<P, H, T>(handler: &H, description: fn() -> Description) -> Self
     where
         P: utoipa::Path,
         H: Handler<T, HttpState>,
         T: 'static,
     {
         let methods = P::methods();
-        let filters = methods.iter().map(|method| method.to_method_filter());
+        let filters = methods.iter().map(PathItemExt::to_method_filter);
         Self {
             path: P::path(),
             handler: filters.fold(MethodRouter::new(), |router, filter| {
@@ -52,7 +52,7 @@ macro_rules! route {
     ($handler:ident) => {
         utoipa_axum::paste! {
             $crate::http::routing::Route::new::<[<__path_ $handler>], _, _>(
-                $handler,
+                &$handler,
                 || utoipa_axum::routes!($handler),
             )
         }
