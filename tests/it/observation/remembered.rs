@@ -72,7 +72,7 @@ async fn a_watcher_finds_the_same_as_one_that_remembers_nothing() {
     for seed in 1..=SEEDS {
         let mut world = Observatory::with(|sim| (sim.plans, sim.vms) = (PLANS, 2)).await;
         let forgetful = Forgetful::of(&world).await;
-        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15);
+        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut sessions = Vec::new();
         for plan in 0..PLANS {
             let long = [1_000_000, 3_000, 300][dice.roll(3)];
