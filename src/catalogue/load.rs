@@ -198,11 +198,8 @@ fn resources(loader: &mut Loader, catalogue: &mut Catalogue, files: &[(&'static 
                     .map(segments)
                     .collect(),
             };
-            let has_no_word = |template: &Box<[Segment]>| {
-                let first = template.first();
-                first.is_some_and(|first| !matches!(first, Segment::Literal(_)))
-            };
-            if resource.templates.iter().any(has_no_word) {
+            let mut firsts = resource.templates.iter().filter_map(|template| template.first());
+            if firsts.any(|first| !matches!(first, Segment::Literal(_))) {
                 loader.fault(file, *path, FaultKind::NoFirstWord);
             }
             catalogue.resources.push(resource);

@@ -10,12 +10,11 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::Mutex;
 
-use super::query::LARGEST_PAGE;
 use super::types::PageRequest;
 
 /// The most pages that are kept, and the most rows; a longer list is decoded anew.
 const MOST: usize = 100;
-const MOST_ROWS: usize = MOST * LARGEST_PAGE as usize;
+const MOST_ROWS: usize = 100 * MOST;
 
 /// What a page or a row is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,58 +5,21 @@
 
 use bytes::Bytes;
 use memchr::memchr;
-use serde::de::DeserializeOwned;
 
-use super::documents;
-use super::error::Error;
 use super::known_pages::{KnownPages, Print};
-use super::query::{Rows, rows_of};
-use super::types::PageRequest;
 use crate::transcode;
 
-/// The rows of a page, of which only those are decoded that did not come before, and what each is known by, where that is
-/// certain.
-///
-/// # Errors
-/// Those of the whole page.
-pub(super) async fn read<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
-    known: &KnownPages,
-    kind: &'static str,
-    body: Bytes,
-    page: &PageRequest,
-    make: impl Fn(T) -> Option<R>,
-) -> Result<(Rows<R>, Vec<Print>), Error> {
-    if let Some(cut) = Cut::of(kind, &body, known) {
-        let rest = documents::decode_rows(cut.rest.clone(), kind).await;
-        let rest = rest.and_then(|decoded| rows_of(&decoded, page, &make));
-        if let Ok(rows) = &rest
-            && rows.damaged.is_empty()
-            && let Some((items, prints)) = cut.whole(&rows.page.items, known)
-        {
-            let mut rows = rest?;
-            rows.page.items = items;
-            return Ok((rows, prints));
-        }
-        if cut.is_new() {
-            return Ok((rest?, Vec::new()));
-        }
-        // What is wrong with a page is told of the whole of it.
-    }
-    let decoded = documents::decode_rows(body, kind).await?;
-    Ok((rows_of(&decoded, page, make)?, Vec::new()))
-}
-
 /// A page that was cut into its rows.
-struct Cut<R> {
+pub(super) struct Cut<R> {
     /// The page without the rows that are known.
-    rest: Bytes,
+    pub rest: Bytes,
     /// Each row in its place: by what it is known, and what it is where that is known already.
     rows: Vec<(Print, Option<R>)>,
 }
 
 impl<R: Clone + Send + Sync + 'static> Cut<R> {
     /// Cuts a page of rows called `row`; none where it cannot be told for certain where they begin and end.
-    fn of(row: &'static str, page: &Bytes, known: &KnownPages) -> Option<Self> {
+    pub fn of(row: &'static str, page: &Bytes, known: &KnownPages) -> Option<Self> {
         let ranges = transcode::rows_within(page, row)?;
         let root = root(page)?;
         let mut rows = Vec::with_capacity(ranges.len());
@@ -81,13 +44,13 @@ impl<R: Clone + Send + Sync + 'static> Cut<R> {
     }
 
     /// Whether no row of it came before, so that the rest is the page.
-    fn is_new(&self) -> bool {
+    pub fn is_new(&self) -> bool {
         self.rows.iter().all(|(_, row)| row.is_none())
     }
 
     /// The rows of the page with what each is known by, `new` being those of the rest, which are remembered; none where it has
     /// not as many of them as were left in it.
-    fn whole(&self, new: &[R], known: &KnownPages) -> Option<(Vec<R>, Vec<Print>)> {
+    pub fn whole(&self, new: &[R], known: &KnownPages) -> Option<(Vec<R>, Vec<Print>)> {
         let left = self.rows.iter().filter(|(_, row)| row.is_none()).count();
         if left != new.len() {
             return None;
@@ -121,7 +84,3 @@ fn root(page: &[u8]) -> Option<&[u8]> {
         at += 1;
     }
 }
-
-#[cfg(test)]
-#[path = "known_rows_tests.rs"]
-mod tests;

@@ -140,7 +140,9 @@ fn a_list_that_changes_is_read_as_by_one_who_has_never_seen_it() {
     let outcome = runner.run(&looks, |looks| {
         let (mut list, known) = (List::default(), KnownPages::default());
         for steps in looks {
-            steps.iter().for_each(|step| list.take(step));
+            for step in &steps {
+                list.take(step);
+            }
             let (again, fresh) = runtime.block_on(async {
                 let again = said(&known, list.page()).await;
                 (again, said(&KnownPages::default(), list.page()).await)

@@ -7,16 +7,18 @@
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::EmClient;
 use super::damage::Damaged;
 use super::documents::{self, Decoded, PageDocument, QueryDocument};
 use super::error::{Error, Kind};
-use super::known_pages::Print;
+use super::known_pages::{KnownPages, Print};
+use super::known_rows::Cut;
 use super::limits::Class;
 use super::paths::escaped;
 use super::types::{Page, PageRequest, Sort, SortField};
-use super::{EmClient, known_rows};
 use crate::catalogue::filter::quoted;
 use crate::domain::id::EmId;
 
@@ -157,7 +159,7 @@ impl EmClient {
             Some(rows) => rows,
             None => {
                 let known = &self.inner.known_pages;
-                let (rows, prints) = known_rows::read(known, kind, answer.body, page, make).await?;
+                let (rows, prints) = read(known, kind, answer.body, page, make).await?;
                 let rows = Arc::new(rows.into());
                 self.inner.known_pages.put(print, Arc::clone(&rows), prints);
                 rows
@@ -236,8 +238,40 @@ impl EmClient {
     }
 }
 
+/// The rows of a page, of which only those are decoded that did not come before, and what each is known by, where that is
+/// certain.
+///
+/// # Errors
+/// Those of the whole page.
+async fn read<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
+    known: &KnownPages,
+    kind: &'static str,
+    body: Bytes,
+    page: &PageRequest,
+    make: impl Fn(T) -> Option<R>,
+) -> Result<(Rows<R>, Vec<Print>), Error> {
+    if let Some(cut) = Cut::of(kind, &body, known) {
+        let rest = documents::decode_rows(cut.rest.clone(), kind).await;
+        let rest = rest.and_then(|decoded| rows_of(&decoded, page, &make));
+        if let Ok(rows) = &rest
+            && rows.damaged.is_empty()
+            && let Some((items, prints)) = cut.whole(&rows.page.items, known)
+        {
+            let mut rows = rest?;
+            rows.page.items = items;
+            return Ok((rows, prints));
+        }
+        if cut.is_new() {
+            return Ok((rest?, Vec::new()));
+        }
+        // What is wrong with a page is told of the whole of it.
+    }
+    let decoded = documents::decode_rows(body, kind).await?;
+    Ok((rows_of(&decoded, page, make)?, Vec::new()))
+}
+
 /// The rows of a page; those without an id are damaged.
-pub(super) fn rows_of<T: DeserializeOwned, R>(
+fn rows_of<T: DeserializeOwned, R>(
     decoded: &Decoded,
     page: &PageRequest,
     make: impl Fn(T) -> Option<R>,
@@ -300,6 +334,10 @@ pub(super) fn page_of<T>(
         damaged,
     }
 }
+
+#[cfg(test)]
+#[path = "known_rows_tests.rs"]
+mod known_rows_tests;
 
 #[cfg(test)]
 mod tests {
