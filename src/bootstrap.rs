@@ -25,6 +25,7 @@ use self::reload::Reload;
 pub use self::service_manager::ServiceManager;
 use crate::app::{self, App, ApprovalClock, PlanGauges, Recorder, Scheduler, SettingsKeeper};
 use crate::auth::{self, Verifier};
+use crate::catalogue::catalogue;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::domain::id::LogonId;
@@ -126,6 +127,7 @@ impl Starting {
     )]
     async fn listen(config: Config, clock: SharedClock) -> Result<Self, Error> {
         install_tls_provider();
+        warm_up(clock.clone());
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
         let of_metrics = http::bind_metrics(&config.server)?;
@@ -518,6 +520,15 @@ pub fn fetch_keys(verifier: &Verifier) -> Tasks {
 /// One provider of cryptography for TLS in and out. A second call finds it installed already.
 pub fn install_tls_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// Does beside the opening of the store what would be waited for after it: the cryptographic library gathers entropy at its first
+/// draw, some 20 ms of the processor's, and Enterprise Manager's vocabulary is read.
+fn warm_up(clock: SharedClock) {
+    tokio::task::spawn_blocking(move || {
+        clock.random(&mut [0]);
+        let _ = catalogue();
+    });
 }
 
 /// Adopts the logon sessions that the last process, however it ended, kept for unfinished tasks; those of a living
