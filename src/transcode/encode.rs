@@ -334,7 +334,7 @@ impl<'a> Encoder<'a> {
             }
             (Scalar::Boolean, _) => self.refuse(FieldFaultKind::Type("true or false")),
             (Scalar::Int | Scalar::Long, Json::Number(text)) => match integer(text) {
-                Some(text) => Some(Cow::Owned(text)),
+                Some(text) => Some(text),
                 None => self.refuse(FieldFaultKind::Type("a whole number of at most 64 bits")),
             },
             (Scalar::Int | Scalar::Long, _) => self.refuse(FieldFaultKind::Type("a whole number")),
@@ -347,7 +347,7 @@ impl<'a> Encoder<'a> {
             (_, Json::String(text)) if !xml::fits(text) => self.refuse(FieldFaultKind::Character),
             (_, Json::String(text)) => Some(match field.role {
                 Role::Plain | Role::Uid => Cow::Borrowed(&**text),
-                Role::Url => Cow::Owned(em_url(self.mirror, text)),
+                Role::Url => em_url(self.mirror, text),
                 Role::Relation => {
                     let known = self.catalogue.relation(text);
                     known.map_or_else(|| Cow::Owned(upper_first(text)), Cow::Borrowed)
@@ -364,14 +364,22 @@ impl<'a> Encoder<'a> {
 }
 
 /// A JSON number as XML's integer; `6.0` is one.
-pub(super) fn integer(text: &str) -> Option<String> {
+pub(super) fn integer(text: &str) -> Option<Cow<'_, str>> {
+    // So many digits always fit.
+    let is_plain = text.len() <= 18 && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    if is_plain {
+        return Some(Cow::Borrowed(text));
+    }
     let whole = match text.split_once('.') {
         Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
         Some(_) => return None,
         None => text,
     };
     let mut out = Vec::new();
-    scalar::write_integer(whole, &mut out).then(|| String::from_utf8(out).ok())?
+    if !scalar::write_integer(whole, &mut out) {
+        return None;
+    }
+    String::from_utf8(out).ok().map(Cow::Owned)
 }
 
 /// A date-time in UTC as XML text.
@@ -379,20 +387,21 @@ fn date_time(text: &str) -> Option<String> {
     match scalar::date_time(text)? {
         scalar::DateTime::Never => Some("1753-01-01T00:00:00Z".to_owned()),
         at @ scalar::DateTime::At { .. } => {
-            let mut out = Vec::new();
+            let mut out = Vec::with_capacity(32);
             scalar::write_date_time(at, &mut out);
-            String::from_utf8(out)
-                .ok()
-                .map(|t| t.trim_matches('"').to_owned())
+            out.retain(|byte| *byte != b'"');
+            String::from_utf8(out).ok()
         }
     }
 }
 
 /// The gateway's URL as a path of EM's: `/api/v1/em/jobs` → `/api/jobs`, absolute or not; others stay.
-pub(super) fn em_url(mirror: &str, url: &str) -> String {
+pub(super) fn em_url<'u>(mirror: &str, url: &'u str) -> Cow<'u, str> {
     match url.strip_prefix(mirror).or_else(|| url.strip_prefix(MIRROR)) {
-        Some(rest) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => format!("/api{rest}"),
-        _ => url.to_owned(),
+        Some(rest) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => {
+            Cow::Owned(["/api", rest].concat())
+        }
+        _ => Cow::Borrowed(url),
     }
 }
 

@@ -146,7 +146,7 @@ impl<'a> Parser<'a> {
     }
 
     fn object(&mut self) -> Result<Json<'a>, EncodeError> {
-        let mut all: Vec<(Cow<'a, str>, Json<'a>)> = Vec::new();
+        let mut all: Vec<(Cow<'a, str>, Json<'a>)> = Vec::with_capacity(8);
         // Few objects are wide; those get a set, so that looking for doubles stays cheap.
         let mut wide = std::collections::HashSet::new();
         self.blanks();

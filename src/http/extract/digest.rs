@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for OneForm<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         self.0.push(b'{');
         let begin = self.0.len();
-        let mut written: Vec<Range<usize>> = Vec::new();
+        let mut written: Vec<Range<usize>> = Vec::with_capacity(16);
         loop {
             let at = self.0.len();
             if members.next_key_seed(OneForm(&mut *self.0))?.is_none() {
@@ -99,7 +99,8 @@ impl<'de> Visitor<'de> for OneForm<'_> {
         let member = |range: &Range<usize>| self.0.get(range.clone()).unwrap_or_default();
         if !written.is_sorted_by_key(member) {
             written.sort_unstable_by_key(member);
-            let sorted: Vec<u8> = written.iter().flat_map(member).copied().collect();
+            let sorted: Vec<&[u8]> = written.iter().map(member).collect();
+            let sorted = sorted.concat();
             self.0.truncate(begin);
             self.0.extend_from_slice(&sorted);
         }
