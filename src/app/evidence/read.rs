@@ -75,8 +75,12 @@ impl App {
         }
         let run = match (kept, session) {
             (Some(run), _) => run,
-            // What the plan was then is not known.
-            (None, Some(session)) => self.keep_foreign(&session, false).await?,
+            (None, Some(session)) => {
+                // Of one that has just ended it is what it is now, as for the worker that would report it; what it was when
+                // others ended is not known.
+                let has_just_ended = self.store.is_unreported(id).await?;
+                self.keep_foreign(&session, has_just_ended).await?
+            }
             (None, None) => return Err(self.not_observed(context, id).await),
         };
         self.report_file(&run, revision, format).await

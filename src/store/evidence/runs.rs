@@ -352,6 +352,20 @@ impl Store {
         self.read_rows(SESSIONS, &rows, record_from)
     }
 
+    /// Whether a session is one of [`Store::unreported_sessions`].
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn is_unreported(&self, session: &EmId) -> Result<bool, Error> {
+        let row = sqlx::query(
+            "select 1 from failover_sessions where key = $1 and reported = 0 and phase <> 'open' and sequence > 0",
+        )
+        .bind(session.key())
+        .fetch_optional(self.reader())
+        .await?;
+        Ok(row.is_some())
+    }
+
     /// Sessions whose end is awaited, oldest first.
     ///
     /// # Errors
