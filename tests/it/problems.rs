@@ -656,3 +656,13 @@ async fn a_locked_store_is_503_before_anything_is_sent() {
     assert_eq!(answer.body["result"], "success");
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_takes_the_parameters_of_get_and_no_others() {
+    let test = TestGateway::start().await;
+    for (query, status) in [("pageSize=2", 200), ("pageSise=2", 422)] {
+        let path = format!("/api/v1/cloud-failover-plans?{query}");
+        test.client.request("HEAD", &path).send().await.expect(status);
+    }
+    test.stop().await;
+}

@@ -636,17 +636,25 @@ async fn a_shared_read_outlives_the_caller_who_began_it() {
     second.await.expect("not aborted").expect("a plan");
 }
 
-#[tokio::test]
-async fn a_cached_answer_lasts_until_its_time_or_the_next_write() {
+/// A client that remembers answers for a second of that clock.
+async fn remembering_for_a_second() -> (Bench, Arc<ManualClock>) {
     let clock = ManualClock::at("2026-05-06T08:00:00Z".parse().expect("a time"));
     let bench = Bench::at(Options::on_any_port(), clock.clone(), |config| {
         config.cache_ttl = Duration::from_secs(1)
-    })
-    .await;
-    let requests = async || {
-        bench.em.plan(PlanKind::Cloud, &plan_id()).await.expect("a plan");
-        bench.stats().await.requests("GET /api/cloud")
-    };
+    });
+    (bench.await, clock)
+}
+
+/// Reads the plan; how many requests for plans there were then.
+async fn requests_after_a_read(bench: &Bench) -> u64 {
+    bench.em.plan(PlanKind::Cloud, &plan_id()).await.expect("a plan");
+    bench.stats().await.requests("GET /api/cloud")
+}
+
+#[tokio::test]
+async fn a_cached_answer_lasts_until_its_time_or_the_next_write() {
+    let (bench, clock) = remembering_for_a_second().await;
+    let requests = async || requests_after_a_read(&bench).await;
     assert_eq!(requests().await, 1);
     assert_eq!(requests().await, 1);
     clock.advance(Duration::from_millis(1100));
@@ -662,15 +670,8 @@ async fn a_cached_answer_lasts_until_its_time_or_the_next_write() {
 #[case::forth("2026-05-06T08:05:00Z")]
 #[tokio::test]
 async fn a_clock_that_jumps_makes_no_answer_last(#[case] to: &str) {
-    let clock = ManualClock::at("2026-05-06T08:00:00Z".parse().expect("a time"));
-    let bench = Bench::at(Options::on_any_port(), clock.clone(), |config| {
-        config.cache_ttl = Duration::from_secs(1)
-    })
-    .await;
-    let requests = async || {
-        bench.em.plan(PlanKind::Cloud, &plan_id()).await.expect("a plan");
-        bench.stats().await.requests("GET /api/cloud")
-    };
+    let (bench, clock) = remembering_for_a_second().await;
+    let requests = async || requests_after_a_read(&bench).await;
     assert_eq!(requests().await, 1);
     clock.set(to.parse().expect("a time"));
     assert_eq!(requests().await, 2);

@@ -76,7 +76,7 @@ fn wrapped(routes: Router, config: &Config, clock: SharedClock, guards: Option<G
 /// All steps, from the arrival of a request to its answer.
 ///
 /// What a step is given to wait for is pinned where it is made: by value each step would hold it twice and copy it, so that a
-/// request took 13 KB instead of 4.
+/// request took 13 KB instead of 6.
 async fn pass(State(steps): State<Arc<Steps>>, mut request: Request, next: Next) -> Response {
     let line = steps.observer.begin(&mut request);
     let accepted = compress::Accepted::by(request.headers());
