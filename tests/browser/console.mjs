@@ -353,9 +353,9 @@ const tests = {
     const plan = scene.plans.at(-1);
     const past = await tested(world, plan);
     await logIn(world, page, {}, "/plans");
-    await page.getByRole("link", { name: plan.name, exact: true }).waitFor();
-    await api(world, `/api/v1/cloud-failover-plans/${plan.id}`, { method: "DELETE", as: { scope: "plans:read plans:write tenants:all" } });
     await page.getByRole("link", { name: plan.name, exact: true }).click();
+    await page.getByRole("heading", { name: plan.name, level: 1 }).waitFor();
+    await api(world, `/api/v1/cloud-failover-plans/${plan.id}`, { method: "DELETE", as: { scope: "plans:read plans:write tenants:all" } });
     await page.getByRole("heading", { name: "This plan is gone" }).waitFor();
     await page.goto(`${world.origin}/console/failovers/${past.id}`);
     await page.locator(".verdict.success").waitFor();

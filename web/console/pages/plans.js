@@ -27,6 +27,8 @@ export function Plans() {
   const text = (query.get("q") ?? "").toLowerCase();
   const plans = useLoad(`/api/v1/${kind}?pageSize=100&sortAsc=name${page ? `&page=${encodeURIComponent(page)}` : ""}`);
   const programme = useLoad(may("reports:read") === "no" ? null : "/api/v1/reports/recovery-tests", { reloadOn: ({ type }) => type.startsWith("recovery.") });
+  // Rows come when their order is known, so that none moves away under a hand.
+  const ranked = !programme.busy || programme.data !== null || may("reports:read") === "no";
   const told = new Map((programme.data?.items ?? []).map((/** @type {ProgrammePlan} */ one) => [one.plan.id.toLowerCase(), one]));
   const of = (/** @type {Plan} */ plan) => told.get(plan.id.toLowerCase());
   /** @type {Column<Plan>[]} */
@@ -47,7 +49,7 @@ export function Plans() {
   return html`<${Heading} title="Plans">Plans<//>
     <div class="filters control"><${Search} name="q" label="Name or tenant" value=${query.get("q") ?? ""} />
       <${Filter} name="kind" label="Kind" value=${query.get("kind") ?? ""} options=${[["", "Cloud Connect"], ["onPremises", "On-premises"]]} /></div>
-    <${Shown} of=${plans}>${(/** @type {List<Plan>} */ list) => html`
+    <${Shown} of=${ranked ? plans : { ...plans, data: null }}>${(/** @type {List<Plan>} */ list) => html`
       <${Table} caption="Failover plans" columns=${columns} id=${(/** @type {Plan} */ { id }) => id}
         rows=${list.items.filter(wanted).sort((a, b) => rank(a) - rank(b))}
         empty=${list.items.length ? "No plan of this page has that name or tenant." : "Enterprise Manager shows no plan of this kind."} />
@@ -99,7 +101,9 @@ const target = (seconds) => (seconds === null ? html`<span class="quiet">not set
 export function PlanPage({ parts }) {
   const [, kind = "", id = ""] = parts;
   const [action, run] = useState(/** @type {"test" | "start" | null} */ (null));
-  const loaded = useLoad(`/api/v1/${kind === "cloud" ? "cloud-failover-plans" : "failover-plans"}/${encodeURIComponent(id)}`);
+  const loaded = useLoad(`/api/v1/${kind === "cloud" ? "cloud-failover-plans" : "failover-plans"}/${encodeURIComponent(id)}`, {
+    reloadOn: ({ type, data }) => type === "failover.operation.finished" && data.operation?.plan?.id.toLowerCase() === id.toLowerCase(),
+  });
   /** @type {Plan | null} */
   const plan = loaded.data;
   const mine = (/** @type {StreamEvent} */ { data }) => Boolean(plan && (data.session?.plan?.id === plan.id || data.session?.planName === plan.name));
@@ -107,7 +111,7 @@ export function PlanPage({ parts }) {
     reloadOn: (event) => mine(event) && /started|finished|lost/.test(event.type),
   });
   const tests = useTests(plan, sessions);
-  if (loaded.problem?.status === 404 && !plan) {
+  if (loaded.problem?.status === 404) {
     return html`<${Heading} title="Not found">This plan is gone<//><p>Enterprise Manager no longer has it, or it belongs to another tenant. <a href=${to("/plans")}>All plans</a></p>`;
   }
   /** @type {Column<Plan["virtualMachines"][number]>[]} */
