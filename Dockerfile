@@ -13,7 +13,7 @@ RUN apt-get update \
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --no-default-features --features postgres --bin emgate \
+    cargo build --release --locked --no-default-features --features postgres,jemalloc --bin emgate \
     && cp target/release/emgate /emgate
 
 FROM debian:bookworm-slim AS runtime

@@ -32,7 +32,7 @@ fmt-check:
 
 clippy:
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --no-default-features --features postgres --lib --bins -- -D warnings
+	cargo clippy --locked --no-default-features --features postgres,jemalloc --lib --bins -- -D warnings
 	cargo clippy --locked --no-default-features --features demo --lib --bins -- -D warnings
 
 supply:

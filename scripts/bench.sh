@@ -44,6 +44,6 @@ mkdir -p "$left"
 cargo bench --locked --bench load
 cargo bench --locked --bench transcode
 # What is shipped, without the simulator, is what has a size and a memory.
-CARGO_TARGET_DIR=$left/production cargo build --locked --release --no-default-features --features postgres --bin emgate
+CARGO_TARGET_DIR=$left/production cargo build --locked --release --no-default-features --features postgres,jemalloc --bin emgate
 PROGRAM=$PWD/$left/production/release/emgate cargo bench --locked --bench footprint | tee "$left/footprint.txt"
 cargo bench --locked --bench table

@@ -23,7 +23,7 @@ import uuid
 import zlib
 
 root = pathlib.Path(__file__).resolve().parent.parent
-features = os.environ.get("FEATURES", "postgres,manual")
+features = os.environ.get("FEATURES", "postgres,manual,jemalloc")
 target = os.environ.get("TARGET", "x86_64-unknown-linux-gnu")
 moment = datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.timezone.utc)
 

@@ -16,7 +16,7 @@ fail() {
     printf 'dist: %s\n' "$*" >&2
     exit 1
 }
-export FEATURES=postgres,manual TARGET=x86_64-unknown-linux-gnu
+export FEATURES=postgres,manual,jemalloc TARGET=x86_64-unknown-linux-gnu
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)

@@ -19,7 +19,7 @@ storage=(--root "$work/storage" --runroot "$work/run")
 trap 'rm -rf "$work"' EXIT
 
 if [ -z "${BINARY:-}" ]; then
-    cargo build --release --locked --no-default-features --features postgres --bin emgate
+    cargo build --release --locked --no-default-features --features postgres,jemalloc --bin emgate
     BINARY=target/release/emgate
 fi
 mkdir "$work/build"

@@ -11,7 +11,7 @@ oldest=2.28
 profile=${1:-release}
 target=x86_64-unknown-linux-gnu
 PATH=$PWD/.tools/zigbuild/bin:$PATH cargo-zigbuild zigbuild --locked --profile "$profile" --target "$target.$oldest" \
-    --no-default-features --features postgres,manual --bin emgate
+    --no-default-features --features postgres,manual,jemalloc --bin emgate
 folder=$profile
 [ "$profile" != dev ] || folder=debug
 binary=${CARGO_TARGET_DIR:-target}/$target/$folder/emgate

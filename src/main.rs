@@ -11,6 +11,10 @@ use emgate::{
     telemetry,
 };
 
+#[cfg(all(feature = "jemalloc", target_os = "linux", target_arch = "x86_64"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A modern JSON gateway in front of Veeam Backup Enterprise Manager.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]

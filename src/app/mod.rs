@@ -195,12 +195,6 @@ impl App {
         }
     }
 
-    /// Whether answers of EM's are remembered for a time.
-    #[must_use]
-    pub fn remembers_reads(&self) -> bool {
-        self.em.remembers_reads()
-    }
-
     /// The state of the store, for what is made of it: the same number means the same content. None where other processes
     /// change it as well.
     #[must_use]

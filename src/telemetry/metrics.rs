@@ -68,6 +68,8 @@ metrics_table! {
     UPSTREAM_SECONDS = Histogram "emgate_upstream_request_duration_seconds" ["method"] "Time from a request to the end of EM's answer, in seconds.";
     UPSTREAM_SHARED = Counter "emgate_upstream_shared_total" ["by"] "Reads answered without a request to EM, by coalescing or by the cache.";
     UPSTREAM_REMEMBERED_BYTES = Gauge "emgate_upstream_answers_remembered_bytes" [] "Memory of the answers of EM that are remembered, in bytes.";
+    UPSTREAM_DOCUMENTS = Counter "emgate_upstream_documents_total" ["outcome"] "Documents of EM: known, since the same bytes came before, or decoded.";
+    UPSTREAM_DOCUMENTS_BYTES = Gauge "emgate_upstream_documents_known_bytes" [] "Memory of the documents of EM that are known, in bytes.";
     UPSTREAM_LOGONS = Counter "emgate_upstream_logons_total" ["account" "outcome"] "Attempts to log on to EM.";
     UPSTREAM_LOGOFFS = Counter "emgate_upstream_logoffs_total" ["account" "outcome"] "Attempts to log off from EM.";
     UPSTREAM_SESSIONS = Gauge "emgate_upstream_logon_sessions" ["account"] "Logon sessions held at EM.";

@@ -18,6 +18,7 @@ use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
 use super::limits::Class;
 use super::logons::Lease;
+use super::read_cache::Outcome;
 use super::transport::{Opened, Transport};
 use crate::domain::links::Links;
 
@@ -163,17 +164,10 @@ impl EmClient {
     /// # Errors
     /// [`Error`].
     pub async fn document(&self, target: &str) -> Result<Document, Error> {
-        let reading = || {
-            let (em, path) = (self.clone(), target.to_owned());
-            async move { em.document_now(&path).await }
-        };
         // Apart from the gateway's own reads, which insist on a certain kind of document.
-        let decoded = self
-            .inner
-            .read_cache
-            .read((self.audience.clone(), format!("mirror {target}")), reading)
-            .await?;
-        Ok(Document::of(decoded))
+        let key = (self.audience.clone(), format!("mirror {target}"));
+        let reading = || self.mirrored(target);
+        Ok(Document::of(self.inner.read_cache.read(key, reading).await?))
     }
 
     /// The same as EM has it now, whatever was read before.
@@ -181,14 +175,13 @@ impl EmClient {
     /// # Errors
     /// [`Error`].
     pub async fn document_fresh(&self, target: &str) -> Result<Document, Error> {
-        Ok(Document::of(self.document_now(target).await?))
+        Ok(Document::of(self.mirrored(target).await?))
     }
 
-    async fn document_now(&self, target: &str) -> Result<Arc<Decoded>, Error> {
-        let answer = self.fetch_answer(Class::Read, target).await?;
-        documents::decode_any(&self.inner.links, answer.body)
-            .await
-            .map(Arc::new)
+    fn mirrored(&self, target: &str) -> impl Future<Output = Outcome> + Send + use<> {
+        let links = self.inner.links.clone();
+        let decode = move |body| async move { documents::decode_any(&links, body).await };
+        self.ask(format!("mirror {target}"), Class::Read, target, decode)
     }
 
     /// The file at `target`.

@@ -10,7 +10,8 @@
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
 //! | `documents`, `lenient`, `paths`, `xml` | how its answers are read |
-//! | `known_pages`, `known_rows` | pages that came before, and rows of pages, as the same bytes |
+//! | `known_documents` | documents that came before as the same bytes |
+//! | `known_pages`, `known_rows` | the same of pages that the watcher reads, and of their rows |
 //! | `oversize` | pages that are larger than an answer may be |
 //! | `damage` | which of its records are damaged |
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
@@ -30,6 +31,7 @@ mod damage;
 mod documents;
 mod error;
 mod failover;
+mod known_documents;
 mod known_pages;
 mod known_rows;
 mod lenient;
@@ -53,6 +55,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -70,6 +73,7 @@ pub use self::types::{
 use self::call::{Call, SendPermit};
 use self::damage::Damages;
 use self::documents::Decoded;
+use self::known_documents::KnownDocuments;
 use self::known_pages::KnownPages;
 use self::limits::Class;
 use self::logons::{Lease, Pool};
@@ -106,6 +110,7 @@ struct Inner {
     read_cache: ReadCache,
     damages: Damages,
     oversize: Oversize,
+    known_documents: KnownDocuments,
     known_pages: KnownPages,
     clock: SharedClock,
     links: Links,
@@ -159,6 +164,7 @@ impl EmClient {
             read_cache,
             damages: Damages::default(),
             oversize: Oversize::default(),
+            known_documents: KnownDocuments::new(),
             known_pages: KnownPages::default(),
             clock,
             links: config.links.clone(),
@@ -177,12 +183,6 @@ impl EmClient {
             tasks.spawn(async move { stop.run_until_cancelled(pool.close_surplus()).await });
         }
         Ok(em)
-    }
-
-    /// Whether answers to reads are remembered for a time.
-    #[must_use]
-    pub fn remembers_reads(&self) -> bool {
-        self.inner.read_cache.remembers()
     }
 
     /// What addresses begin with in the documents that callers get.
@@ -391,15 +391,11 @@ impl EmClient {
     /// A read of one record that may be answered by one under way or a moment ago; illegal characters in it are replaced.
     /// `roots`: what the document may be.
     async fn read_record(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
-        let reading = || {
-            let (em, path) = (self.clone(), target.to_owned());
-            async move {
-                let answer = em.fetch_answer(Class::Read, &path).await?;
-                documents::decode_record(answer.body, roots).await.map(Arc::new)
-            }
-        };
         // Not shared with the mirror, which refuses such documents.
-        let key = (self.audience.clone(), format!("record {target}"));
+        let question = || format!("record {target}");
+        let decode = move |body| documents::decode_record(body, roots);
+        let reading = || self.ask(question(), Class::Read, target, decode);
+        let key = (self.audience.clone(), question());
         if self.audience.tenants.is_some() {
             // A record that turns out to be another tenant's takes as long as one that does not exist, every time.
             return self.inner.read_cache.share(key, reading).await;
@@ -409,12 +405,11 @@ impl EmClient {
 
     /// As [`EmClient::read_record`], for a page of entities of that type, whose damaged rows are listed apart.
     async fn read_rows(&self, target: &str, kind: &'static str) -> Result<Arc<Decoded>, Error> {
-        let reading = || {
-            let (em, path) = (self.clone(), target.to_owned());
-            async move { em.fetch_rows(Class::Read, &path, kind).await }
-        };
         // Not shared with the mirror, which refuses such pages.
-        let key = (self.audience.clone(), format!("rows {target}"));
+        let question = || format!("rows {target}");
+        let decode = move |body| documents::decode_rows(body, kind);
+        let reading = || self.ask(question(), Class::Read, target, decode);
+        let key = (self.audience.clone(), question());
         self.inner.read_cache.read(key, reading).await
     }
 
@@ -424,26 +419,35 @@ impl EmClient {
         target: &str,
         roots: &'static [&'static str],
     ) -> Result<Arc<Decoded>, Error> {
-        let reading = || {
-            let (em, path) = (self.clone(), target.to_owned());
-            async move {
-                let answer = em.fetch_answer(Class::Page, &path).await?;
-                documents::decode_record(answer.body, roots).await.map(Arc::new)
-            }
-        };
-        let key = (self.audience.clone(), format!("collection {target}"));
+        let question = || format!("collection {target}");
+        let decode = move |body| documents::decode_record(body, roots);
+        let reading = || self.ask(question(), Class::Page, target, decode);
+        let key = (self.audience.clone(), question());
         self.inner.read_cache.read(key, reading).await
     }
 
-    /// As [`EmClient::fetch`], for a page of entities of that type, whose damaged rows are listed apart.
-    async fn fetch_rows(
+    /// What EM answers now, decoded unless the same bytes came before. `question`: the target, and how its answer is decoded.
+    fn ask<D, F>(
         &self,
+        question: String,
         class: Class,
         target: &str,
-        kind: &'static str,
-    ) -> Result<Arc<Decoded>, Error> {
-        let answer = self.fetch_answer(class, target).await?;
-        documents::decode_rows(answer.body, kind).await.map(Arc::new)
+        decode: D,
+    ) -> impl Future<Output = read_cache::Outcome> + Send + use<D, F>
+    where
+        D: FnOnce(Bytes) -> F + Send + 'static,
+        F: Future<Output = Result<Decoded, Error>> + Send + 'static,
+    {
+        let (em, target) = (self.clone(), target.to_owned());
+        async move {
+            let answer = em.fetch_answer(class, &target).await?;
+            if em.audience.tenants.is_some() {
+                // How long it takes tells nobody what others read.
+                return decode(answer.body).await.map(Arc::new);
+            }
+            let known = &em.inner.known_documents;
+            known.document(question, answer.body, decode).await
+        }
     }
 
     /// A read that EM answers now.

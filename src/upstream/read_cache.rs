@@ -103,11 +103,6 @@ impl ReadCache {
         }
     }
 
-    /// Whether anything is remembered.
-    pub fn remembers(&self) -> bool {
-        !self.ttl.is_zero()
-    }
-
     /// The outcome of what `read` begins, or of a read like it that is under way.
     ///
     /// # Errors

@@ -267,14 +267,21 @@ impl Transport {
     }
 
     fn url(&self, target: &str) -> Result<Url, Error> {
-        let unusable = || {
-            Error::before_sending(Kind::NotEncodable {
-                reason: "the path is not one of EM's".to_owned(),
-            })
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
         };
-        let url = self.base.join(target).map_err(|_| unusable())?;
-        let below = url.path().starts_with(self.base.path()) && url.origin() == self.base.origin();
-        if below { Ok(url) } else { Err(unusable()) }
+        // The host is never read from the target, and dots in its path are resolved here.
+        let mut url = self.base.clone();
+        url.set_path(&[self.base.path(), path].concat());
+        url.set_query(query);
+        if url.path().starts_with(self.base.path()) {
+            Ok(url)
+        } else {
+            Err(Error::before_sending(Kind::NotEncodable {
+                reason: "the path is not one of EM's".to_owned(),
+            }))
+        }
     }
 
     async fn exchange(

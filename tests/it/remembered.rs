@@ -23,6 +23,17 @@ async fn read(client: &Client, path: &str) -> Answer {
     client.get(path).send().await.expect(200)
 }
 
+/// How often Enterprise Manager was asked for plans.
+async fn reads_at_em(test: &TestGateway) -> u64 {
+    let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
+    let requests = stats["requests"].as_object().expect("counts").clone();
+    let of_plans = requests.iter().filter(|(request, _)| {
+        request.starts_with("GET /api/cloud") || request.starts_with("GET /api/query")
+    });
+    let counts = of_plans.map(|(_, count)| count.as_u64().expect("a count"));
+    counts.sum()
+}
+
 /// The tenants of the plans on a page, each once.
 fn tenants_on(answer: &Answer) -> Vec<&Value> {
     let plans = answer.body["items"].as_array().expect("plans").iter();
@@ -165,16 +176,7 @@ async fn a_thousand_polls_cost_enterprise_manager_what_one_does() {
         .await;
     let mirrored = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}?format=Entity");
     for path in [PLANS, &format!("{PLANS}/{PLAN}"), &mirrored] {
-        let asked = async || {
-            let stats = test.sim_control(reqwest::Method::GET, "stats", Value::Null).await;
-            let requests = stats["requests"].as_object().expect("counts").clone();
-            let of_plans = requests.iter().filter(|(request, _)| {
-                request.starts_with("GET /api/cloud") || request.starts_with("GET /api/query")
-            });
-            let counts = of_plans.map(|(_, count)| count.as_u64().expect("a count"));
-            counts.sum::<u64>()
-        };
-        let before = asked().await;
+        let before = reads_at_em(&test).await;
         let pollers = (0..POLLERS).map(async |number| {
             let claims =
                 json!({"sub": format!("poller {number}"), "scope": "plans:read em:read tenants:all"});
@@ -187,8 +189,51 @@ async fn a_thousand_polls_cost_enterprise_manager_what_one_does() {
         });
         let answers = futures_util::future::join_all(pollers).await;
         assert!(answers.iter().all(|answer| *answer == answers[0]));
-        assert_eq!(asked().await, before + 1, "{path}");
+        assert_eq!(reads_at_em(&test).await, before + 1, "{path}");
     }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_memory_each_read_asks_and_what_changed_is_shown_at_once() {
+    let test = TestGateway::builder()
+        .config(|config| {
+            config.upstream.cache_ttl = Duration::ZERO;
+            config.watch.idle_interval = Duration::from_mins(30);
+        })
+        .start()
+        .await;
+    let path = format!("{PLANS}/{PLAN}");
+    let mirrored = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}?format=Entity");
+    let owner = confined(&test, &["ABC Company"]);
+    let asked = [
+        (&test.client, PLANS),
+        (&test.client, &path),
+        (&test.client, &mirrored),
+        (&owner, &path),
+    ];
+    let read_all = async || {
+        let mut bodies = Vec::new();
+        for (client, path) in asked {
+            let before = reads_at_em(&test).await;
+            bodies.push(read(client, path).await.body);
+            assert!(reads_at_em(&test).await > before, "{path}");
+        }
+        bodies
+    };
+    // The same bytes of Enterprise Manager's are the same answers.
+    let first = read_all().await;
+    assert_eq!(read_all().await, first);
+    let mut plan = read(&test.client, &path).await.body;
+    plan["preFailoverCommand"] = json!({"enabled": true, "command": "C:\\before.cmd"});
+    let edit = test.client.request("PUT", &path).header("prefer", "wait=30");
+    edit.json(&plan).send().await.expect(200);
+    let changed = read_all().await;
+    for (now, before) in changed.iter().zip(&first) {
+        assert_ne!(now, before);
+        assert!(now.to_string().contains("before.cmd"), "{now}");
+    }
+    assert_eq!(read_all().await, changed);
     test.stop().await;
 }
 

@@ -35,9 +35,16 @@ impl Read {
     }
 }
 
-/// The simulator that all reads are measured with.
+const WORLD: [&str; 6] = ["--plans", "20", "--speed", "600", "--history", "60"];
+
+/// The simulator that all reads are measured with. It spells its answers now one way, now another.
 pub fn simulator() -> Running {
-    process::simulator(&["--plans", "20", "--speed", "600", "--history", "60"])
+    process::simulator(&WORLD)
+}
+
+/// The same with one spelling for all answers, as one version of EM has.
+pub fn plain_simulator() -> Running {
+    process::simulator(&[&WORLD[..], &["--plain"]].concat())
 }
 
 /// A gateway before it, its store in a new `folder` of `directory`, ready.

@@ -1,14 +1,25 @@
-//! A plan that is read from EM for each request and transcoded, nothing remembered and nothing shared, beside proxies that pass on
-//! EM's XML as it is: Envoy and nginx.
+//! A plan that is read from EM for each request, nothing shared, and transcoded, since it comes in other bytes mostly, or known by its
+//! bytes. Beside it are proxies that pass on EM's XML as it is: Envoy, nginx, and the least that can be made of the libraries that the
+//! gateway is made of.
 
 use super::Rounds;
 use super::asked::{self, a_plan};
+use super::bare::Bare;
 use super::callers::{Asked, CONNECTIONS};
 use super::envoy::Envoy;
 use super::nginx::Nginx;
 use super::subject::{Found, Subject};
 use crate::figures::{Figures, Row};
 use crate::process::Running;
+
+/// What is measured, in the order of its subjects; after them come Envoy and nginx.
+const SUBJECTS: [&str; 5] = [
+    "plan",
+    "plan through the mirror",
+    "plan of the same bytes",
+    "plan of the same bytes through the mirror",
+    "the libraries alone, XML passed on",
+];
 
 /// Each request of a caller is one at EM, as many at once as there are connections.
 const UNSHARED: [(&str, &str); 3] = [
@@ -19,32 +30,37 @@ const UNSHARED: [(&str, &str); 3] = [
 
 pub async fn measure(figures: &mut Figures) {
     let rounds = Rounds::wanted();
-    let simulator = asked::simulator();
     let directory = tempfile::tempdir().expect("a directory");
-    let gateway = asked::gateway(&simulator, (directory.path(), "emgate"), &[], &UNSHARED).await;
-    let envoy = Envoy::before(simulator.addr, directory.path());
-    let nginx = Nginx::before(simulator.addr, directory.path());
-    let plan = a_plan(gateway.addr).await;
-    let session = format!("x-restsvcsessionid: {}\r\n", logon(&simulator).await);
+    let (changing, same) = (asked::simulator(), asked::plain_simulator());
+    let gateway = |simulator, folder| asked::gateway(simulator, (directory.path(), folder), &[], &UNSHARED);
+    let gateways = [gateway(&changing, "changing").await, gateway(&same, "same").await];
+    let envoy = Envoy::before(same.addr, directory.path());
+    let nginx = Nginx::before(same.addr, directory.path());
+    let bare = Bare::before(same.addr);
+    let plan = a_plan(gateways[0].addr).await;
+    let session = format!("x-restsvcsessionid: {}\r\n", logon(&same).await);
     let at_em = Asked::new(
         &format!("/api/cloud/cloudFailoverPlans/{plan}?format=Entity"),
         &session,
         200,
     );
-    let subjects = [
-        Subject::new(gateway.addr, vec![gateway.id()]),
-        Subject::new(gateway.addr, vec![gateway.id()]),
-        Subject::new(envoy.addr, vec![envoy.id()]),
-        Subject::new(nginx.addr, nginx.processes()),
-    ];
     let paths = [
         format!("/api/v1/cloud-failover-plans/{plan}"),
         format!("/api/v1/em/cloud/cloudFailoverPlans/{plan}?format=Entity"),
     ];
-    let mut found: [Found; 4] = Default::default();
+    let mut subjects = Vec::new();
+    for gateway in &gateways {
+        for path in &paths {
+            subjects.push((Subject::new(gateway.addr, vec![gateway.id()]), Some(path)));
+        }
+    }
+    subjects.push((Subject::new(bare.addr, vec![bare.id()]), None));
+    subjects.push((Subject::new(envoy.addr, vec![envoy.id()]), None));
+    subjects.push((Subject::new(nginx.addr, nginx.processes()), None));
+    let mut found: [Found; 7] = Default::default();
     for round in 0..rounds.count {
-        for (place, (subject, found)) in subjects.iter().zip(&mut found).enumerate() {
-            let asked = paths.get(place).map_or_else(
+        for (place, ((subject, path), found)) in subjects.iter().zip(&mut found).enumerate() {
+            let asked = path.map_or_else(
                 || at_em.clone(),
                 |path| {
                     let token = asked::token(&format!("caller {place} of round {round}"));
@@ -54,19 +70,19 @@ pub async fn measure(figures: &mut Figures) {
             subject.measure(found, &asked, rounds.time);
         }
     }
-    let [plan, mirror, envoy, nginx] = found;
+    let [ours @ .., envoy, nginx] = found;
     figures.begin(
         "uncached",
         format!(
-            "a plan read from EM for each of the answers a second over {CONNECTIONS} connections, transcoded; beside proxies that pass its XML on"
+            "a plan read from EM for each of the answers a second over {CONNECTIONS} connections, transcoded, or known by its bytes; beside proxies that pass its XML on"
         ),
     );
-    for (name, ours) in [("plan", &plan), ("plan through the mirror", &mirror)] {
+    for (name, ours) in SUBJECTS.into_iter().zip(ours) {
         for (other, theirs) in [("Envoy", &envoy), ("nginx", &nginx)] {
             let row = Row::new(format!("{name}, beside {other}"), "/s", ours.rates.clone());
             figures.add(row.beside(other, theirs.rates.clone()));
         }
-        let row = Row::new(format!("{name}, processor"), "us", ours.micros.clone());
+        let row = Row::new(format!("{name}, processor"), "us", ours.micros);
         figures.add(row.beside("Envoy", envoy.micros.clone()));
     }
 }

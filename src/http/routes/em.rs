@@ -106,8 +106,7 @@ async fn read(
         Kind::Tasks => Box::pin(app.em_tasks(context, wanted)).await?,
         Kind::Task => Box::pin(app.em_task(context, wanted)).await?,
     };
-    let source = document.source.clone().filter(|_| app.remembers_reads());
-    let basis = source.map(|source| Basis::reads(vec![source]));
+    let basis = (document.source.clone()).map(|source| Basis::reads(vec![source]));
     let making = async { Ok(shown(&document)) };
     let answer = state.answers().of(context.tenancy(), asked, basis, making);
     Ok(answer.await?.unless_known(conditions, asked))

@@ -161,7 +161,6 @@ async fn list_failover_sessions(
     let read = app.read_sessions(&context, &query).await?;
     let sources = read.iter().map(SessionsRead::source).collect();
     let basis = Basis::reads(sources).and_store(revision);
-    let basis = basis.filter(|_| read.is_none() || app.remembers_reads());
     let making = async {
         let page = app.sessions_on(&context, &query, read).await?;
         Answer::json(&list.page(links, &page, |session| FailoverSession::new(links, session)))

@@ -104,9 +104,7 @@ async fn list(
     let (app, links) = (state.app(), state.links());
     let plans = app.plans(context, kind, &list.request(order.sort()?)).await?;
     let settings = app.plan_settings(context).await?;
-    let basis = app
-        .remembers_reads()
-        .then(|| Basis::reads(plans.sources()).and_settings(settings.revision()));
+    let basis = Some(Basis::reads(plans.sources()).and_settings(settings.revision()));
     let making = async {
         let page = plans.page();
         Answer::json(&list.page(links, &page, |plan| shown(state, plan, &settings)))
@@ -126,7 +124,7 @@ async fn get(
     let plan = state.app().plan(context, kind, id).await?;
     // Callers who are confined to tenants get an answer of Enterprise Manager's own each.
     let app = state.app();
-    let is_shared = app.remembers_reads() && !context.tenancy().is_confined();
+    let is_shared = !context.tenancy().is_confined();
     let settings = app.plan_settings(context).await?;
     let basis = is_shared.then(|| Basis::reads(vec![Source(plan.clone())]).and_settings(settings.revision()));
     let making = async {
