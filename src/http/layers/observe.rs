@@ -96,7 +96,8 @@ impl Observer {
         let mut response = as_problem(response, &self.links, context, line.uri.path());
         let status = response.status();
         let headers = response.headers_mut();
-        headers.reserve(12);
+        // As many as most answers get; the map stays with the connection, and more would double it.
+        headers.reserve(9);
         let text = |text: &str| HeaderValue::from_str(text).ok();
         if let Some(id) = text(context.id()) {
             headers.insert(REQUEST_ID, id);
