@@ -267,21 +267,11 @@ impl Transport {
     }
 
     fn url(&self, target: &str) -> Result<Url, Error> {
-        let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (target, None),
-        };
-        // The host is never read from the target, and dots in its path are resolved here.
-        let mut url = self.base.clone();
-        url.set_path(&[self.base.path(), path].concat());
-        url.set_query(query);
-        if url.path().starts_with(self.base.path()) {
-            Ok(url)
-        } else {
-            Err(Error::before_sending(Kind::NotEncodable {
+        below(&self.base, target).ok_or_else(|| {
+            Error::before_sending(Kind::NotEncodable {
                 reason: "the path is not one of EM's".to_owned(),
-            }))
-        }
+            })
+        })
     }
 
     async fn exchange(
@@ -358,6 +348,18 @@ impl Answer {
         let wait = retry_after::parse(text(RETRY_AFTER)?, text(DATE), self.at, LONGEST_PAUSE)?;
         Some(wait.max(SHORTEST_PAUSE))
     }
+}
+
+/// The address of a path with its query below `base`; none where dots lead out of it. The host is never read from the target.
+fn below(base: &Url, target: &str) -> Option<Url> {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let mut url = base.clone();
+    url.set_path(&[base.path(), path].concat());
+    url.set_query(query);
+    url.path().starts_with(base.path()).then_some(url)
 }
 
 /// The span of a request, named by EM's own path: what callers fill into it says too much.
@@ -445,4 +447,41 @@ fn innermost(error: &dyn std::error::Error) -> String {
     let mut text = cause.to_string();
     super::error::shorten(&mut text);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(
+        "cloud/plans/1?format=Entity",
+        Some("https://em.example/dr/api/cloud/plans/1?format=Entity")
+    )]
+    #[case(
+        "query?filter=Name==\"a?b#c\"",
+        Some("https://em.example/dr/api/query?filter=Name==%22a?b%23c%22")
+    )]
+    #[case(
+        "catalog/vms/a%20b/C:/x%2Fy",
+        Some("https://em.example/dr/api/catalog/vms/a%20b/C:/x%2Fy")
+    )]
+    #[case("a#b", Some("https://em.example/dr/api/a%23b"))]
+    #[case("jobs/../tasks", Some("https://em.example/dr/api/tasks"))]
+    #[case("../admin", None)]
+    #[case("jobs/%2e%2e/%2E./admin", None)]
+    #[case("//other.example/x", Some("https://em.example/dr/api///other.example/x"))]
+    #[case(
+        "https://other.example/x",
+        Some("https://em.example/dr/api/https://other.example/x")
+    )]
+    fn a_target_is_an_address_below_the_configured_one_or_none(
+        #[case] target: &str,
+        #[case] address: Option<&str>,
+    ) {
+        let base = Url::parse("https://em.example/dr/api/").expect("an address");
+        assert_eq!(below(&base, target).as_ref().map(Url::as_str), address);
+    }
 }

@@ -27,8 +27,6 @@ export function Plans() {
   const text = (query.get("q") ?? "").toLowerCase();
   const plans = useLoad(`/api/v1/${kind}?pageSize=100&sortAsc=name${page ? `&page=${encodeURIComponent(page)}` : ""}`);
   const programme = useLoad(may("reports:read") === "no" ? null : "/api/v1/reports/recovery-tests", { reloadOn: ({ type }) => type.startsWith("recovery.") });
-  // Rows come when their order is known, so that none moves away under a hand.
-  const ranked = !programme.busy || programme.data !== null || may("reports:read") === "no";
   const told = new Map((programme.data?.items ?? []).map((/** @type {ProgrammePlan} */ one) => [one.plan.id.toLowerCase(), one]));
   const of = (/** @type {Plan} */ plan) => told.get(plan.id.toLowerCase());
   /** @type {Column<Plan>[]} */
@@ -49,7 +47,7 @@ export function Plans() {
   return html`<${Heading} title="Plans">Plans<//>
     <div class="filters control"><${Search} name="q" label="Name or tenant" value=${query.get("q") ?? ""} />
       <${Filter} name="kind" label="Kind" value=${query.get("kind") ?? ""} options=${[["", "Cloud Connect"], ["onPremises", "On-premises"]]} /></div>
-    <${Shown} of=${ranked ? plans : { ...plans, data: null }}>${(/** @type {List<Plan>} */ list) => html`
+    <${Shown} of=${plans}>${(/** @type {List<Plan>} */ list) => html`
       <${Table} caption="Failover plans" columns=${columns} id=${(/** @type {Plan} */ { id }) => id}
         rows=${list.items.filter(wanted).sort((a, b) => rank(a) - rank(b))}
         empty=${list.items.length ? "No plan of this page has that name or tenant." : "Enterprise Manager shows no plan of this kind."} />
