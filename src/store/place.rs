@@ -152,10 +152,10 @@ impl Place {
                 let mut first = options.connect().await?;
                 first.execute(sqlx::raw_sql(PRAGMAS)).await?;
                 // One writer at a time: a pool of one queues them fairly, where many would only meet SQLITE_BUSY.
-                let write = sqlite_pool(1).connect_with(options.clone()).await?;
+                let write = sqlite_pool(None).connect_with(options.clone()).await?;
                 let of = |readers: u32| Pools {
                     write: write.clone(),
-                    read: sqlite_pool(readers).connect_lazy_with(options.clone()),
+                    read: sqlite_pool(Some(readers)).connect_lazy_with(options.clone()),
                 };
                 let pools = (of(REQUEST_READERS), of(WORKER_READERS));
                 first.close().await?;
