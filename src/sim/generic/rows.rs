@@ -98,12 +98,17 @@ impl<'a> Scene<'a> {
 
     /// The thing of that number, whether it is still there or not.
     pub fn nth(self, kind: &'static Kind, index: usize, owner: Option<&Arc<Row>>) -> Row {
-        let above = owner.map_or("", |owner| owner.id.as_str());
         let fixed = if owner.is_none() {
             self.fixed(kind.path).get(index).map(|(id, _)| *id)
         } else {
             None
         };
+        Self::thing(kind, index, owner, fixed)
+    }
+
+    /// The thing of that number, with the id that the world itself gives to it.
+    fn thing(kind: &'static Kind, index: usize, owner: Option<&Arc<Row>>, fixed: Option<Uuid>) -> Row {
+        let above = owner.map_or("", |owner| owner.id.as_str());
         let key = fixed.unwrap_or_else(|| Dice::from_name(&format!("{} {above} {index}", kind.path)).id());
         let id = facts::id(kind, index).unwrap_or_else(|| key.to_string());
         Row {
@@ -117,8 +122,9 @@ impl<'a> Scene<'a> {
 
     /// Every thing of a collection, in the order of its number.
     pub fn rows(self, kind: &'static Kind, owner: Option<&Arc<Row>>) -> Vec<Row> {
+        let fixed = owner.map_or_else(|| self.fixed(kind.path), |_| Vec::new());
         (0..self.count(kind, owner.map(Arc::as_ref)))
-            .map(|index| self.nth(kind, index, owner))
+            .map(|index| Self::thing(kind, index, owner, fixed.get(index).map(|(id, _)| *id)))
             .filter(|row| self.exists(row))
             .collect()
     }
