@@ -230,6 +230,16 @@ impl Operation {
         self.finished_at = Some(at);
     }
 
+    /// Whether it goes on from what is known of it: it has come to another percentage, and nothing else changed.
+    #[must_use]
+    pub fn goes_on_from(&self, known: &Self) -> bool {
+        let as_far = |percent| Self {
+            progress: percent,
+            ..self.clone()
+        };
+        self.progress != known.progress && as_far(known.progress) == *known
+    }
+
     /// What the failover plan was asked to do, if this is an action on one.
     #[must_use]
     pub fn failover_action(&self) -> Option<ActionKind> {

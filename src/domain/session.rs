@@ -188,6 +188,24 @@ impl SessionRecord {
     }
 }
 
+/// Sessions in portions that are handled together: each has `most` machines at the most, or is one session. A plan may have
+/// thousands of machines.
+pub fn in_portions<S>(
+    sessions: &[S],
+    most: usize,
+    record: impl Fn(&S) -> &SessionRecord,
+) -> impl Iterator<Item = &[S]> {
+    let mut machines = 0;
+    sessions.chunk_by(move |one, next| {
+        machines += record(one).facts.machines.len();
+        let goes_on = machines + record(next).facts.machines.len() <= most;
+        if !goes_on {
+            machines = 0;
+        }
+        goes_on
+    })
+}
+
 impl SessionFacts {
     /// Whether the session may be one of `plan`: of its name, and not known to run on another backup server.
     #[must_use]

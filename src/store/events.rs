@@ -2,8 +2,6 @@
 //!
 //! An event and its deliveries are written in the transaction that notices it; there is no second step.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
@@ -11,7 +9,7 @@ use super::cursor::{Cursor, Page};
 use super::engine::Engine;
 use super::readable::EVENTS;
 use super::row::{Columns as _, json, micros};
-use super::sets::{Shape, parameter, portions};
+use super::sets::{DOCUMENT, Documents, Place, Shape, parameter, portions};
 use super::sql::Sql;
 use super::webhooks::fan_out::Appended;
 use super::{Error, Store, Tx, UPSTREAM, tenants};
@@ -52,20 +50,17 @@ impl Tx {
         self.lock_event_log().await?;
         self.note_deliveries();
         for some in portions(events, |event| event.body.len()) {
-            let rows: Vec<EventRow<'_>> = some.iter().map(EventRow::of).collect::<Result<_, _>>()?;
-            let written = sqlx::query(sqlx::AssertSqlSafe(insert_sql(self.engine())))
+            let mut bodies = Documents::default();
+            let rows = some.iter().map(|event| EventRow::of(event, &mut bodies));
+            let rows: Vec<EventRow<'_>> = rows.collect::<Result<_, _>>()?;
+            sqlx::query(sqlx::AssertSqlSafe(insert_sql(self.engine())))
                 .bind(parameter(&rows)?)
                 .bind(UPSTREAM)
-                .fetch_all(self.connection())
+                .bind(bodies.into_bytes())
+                .execute(self.connection())
                 .await?;
-            let mut places = HashMap::with_capacity(written.len());
-            for row in &written {
-                places.insert(row.parsed::<EventId>("id")?, row.int("seq")?);
-            }
             for event in some {
-                let place = places.get(&event.id);
-                let place = place.ok_or(Error::Corrupt { what: "events.seq" })?;
-                self.note_event(Appended::new(event, *place));
+                self.note_event(Appended::new(event));
             }
         }
         Ok(())
@@ -78,7 +73,7 @@ struct EventRow<'e> {
     event: String,
     kind: &'static str,
     happened: i64,
-    content: &'e str,
+    content: Place,
     session: Option<String>,
     number: Option<i64>,
     plan: Option<String>,
@@ -94,7 +89,7 @@ const EVENT_ROWS: Shape = &[
     ("event", "text"),
     ("kind", "text"),
     ("happened", "bigint"),
-    ("content", "text"),
+    ("content", DOCUMENT),
     ("session", "text"),
     ("number", "bigint"),
     ("plan", "text"),
@@ -107,7 +102,7 @@ const EVENT_ROWS: Shape = &[
 ];
 
 impl<'e> EventRow<'e> {
-    fn of(event: &'e NewEvent) -> Result<Self, Error> {
+    fn of(event: &'e NewEvent, bodies: &mut Documents) -> Result<Self, Error> {
         let routing = &event.routing;
         let (of_tenant, tenant_called) = tenants::columns(routing.tenant.as_ref());
         let tenant = routing
@@ -118,7 +113,7 @@ impl<'e> EventRow<'e> {
             event: event.id.to_string(),
             kind: event.kind.as_str(),
             happened: micros(event.at),
-            content: &event.body,
+            content: bodies.add(&event.body),
             session: routing.session.as_ref().map(EmId::key),
             number: routing.sequence,
             plan: routing.plan.as_ref().map(EmId::key),
@@ -134,12 +129,12 @@ impl<'e> EventRow<'e> {
 
 /// Their places follow their order in the set.
 fn insert_sql(engine: Engine) -> String {
-    let rows = engine.table("$1", EVENT_ROWS);
+    let rows = engine.table_beside("$1", "$3", EVENT_ROWS);
     format!(
         "insert into events (id, type, at, body, session_key, sequence, plan_key, tenant, result, operation_id, \
          upstream_id, tenant_id, tenant_name, owner_tenants, tenant_read) \
          select r.event, r.kind, r.happened, r.content, r.session, r.number, r.plan, r.tenant_document, r.outcome, \
-         r.operation, $2, r.of_tenant, r.tenant_called, r.owner, 1 from {rows} returning id, seq"
+         r.operation, $2, r.of_tenant, r.tenant_called, r.owner, 1 from {rows}"
     )
 }
 

@@ -346,11 +346,13 @@ impl Store {
     /// The state of the store as far as this process knows: what is read after this is at least as new.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        Revision {
-            // In this order: a commit that is not under way any more is counted.
-            is_alone: self.0.engine == Engine::Sqlite && self.0.committing.load(Ordering::SeqCst) == 0,
-            commits: self.0.commits.load(Ordering::SeqCst),
-        }
+        self.0.revision()
+    }
+
+    /// Whether what was read after that state is still all there is.
+    #[must_use]
+    pub fn is_still_at(&self, revision: Revision) -> bool {
+        self.0.is_still_at(revision)
     }
 
     /// Whether the database answers, for readiness. One that took no writes is tried again: who waits for readiness
@@ -458,6 +460,12 @@ impl Tx {
         self.events.push(event);
     }
 
+    /// Whether what was read after that state is what this transaction would read.
+    #[must_use]
+    pub fn is_still_at(&self, revision: Revision) -> bool {
+        self.store.is_still_at(revision)
+    }
+
     /// Whether it changed an operation, a session or the event log.
     pub(in crate::store) fn changed(&self) -> bool {
         self.operations_written || !self.events.is_empty()
@@ -507,8 +515,8 @@ impl Tx {
     }
 }
 
-/// A state of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A state of the store; by default one at which it never is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Revision {
     /// How many commits this process knows of.
     pub commits: u64,
@@ -537,6 +545,18 @@ impl Drop for Counted<'_> {
 }
 
 impl Inner {
+    fn revision(&self) -> Revision {
+        Revision {
+            // In this order: a commit that is not under way any more is counted.
+            is_alone: self.engine == Engine::Sqlite && self.committing.load(Ordering::SeqCst) == 0,
+            commits: self.commits.load(Ordering::SeqCst),
+        }
+    }
+
+    fn is_still_at(&self, revision: Revision) -> bool {
+        revision.is_alone && self.revision() == revision
+    }
+
     /// Tells those who follow [`Store::changes`].
     fn announce(&self) {
         self.commits.fetch_add(1, Ordering::SeqCst);

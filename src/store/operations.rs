@@ -4,6 +4,7 @@
 //! unique index on busy plans is the last word on whether a plan may run.
 
 mod approvals;
+mod progress;
 mod rows;
 
 use std::collections::{HashMap, HashSet};

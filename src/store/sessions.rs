@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use super::engine::Engine;
 use super::readable::{Read, SESSIONS};
 use super::row::{Columns as _, json, micros, moment};
-use super::sets::{Shape, parameter, portions};
+use super::sets::{DOCUMENT, Documents, Place, Shape, parameter, portions};
 use super::sql::Sql;
 use super::{Error, Store, Tx, UPSTREAM, tenants};
 use crate::domain::access::Tenancy;
@@ -219,19 +219,30 @@ impl Tx {
     }
 
     /// Writes what is known of sessions that go on, by one statement for many: of those whose rows are there and whose plan,
-    /// start and phase are as they are written. False when a row is not there.
+    /// start and phase are as they are written, each with how many events have been made of it. False when a row is not there.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn save_progress<'r>(
         &mut self,
-        records: impl Iterator<Item = &'r SessionRecord>,
+        records: impl Iterator<Item = (&'r SessionRecord, i64)>,
     ) -> Result<bool, Error> {
-        let rows: Vec<Progress> = records.map(Progress::of).collect::<Result<_, _>>()?;
-        for some in portions(&rows, |row| row.document.len()) {
+        let records: Vec<(&SessionRecord, i64, String)> = records
+            .map(|(record, sequence)| {
+                let document = json(&record.facts, "failover_sessions.facts")?;
+                Ok((record, sequence, document))
+            })
+            .collect::<Result<_, Error>>()?;
+        for some in portions(&records, |(_, _, document)| document.len()) {
             self.note_operations();
+            let mut documents = Documents::default();
+            let rows = some
+                .iter()
+                .map(|(record, sequence, document)| Progress::of(record, *sequence, documents.add(document)));
+            let rows: Vec<Progress> = rows.collect();
             let written = sqlx::query(sqlx::AssertSqlSafe(progress_sql(self.engine())))
-                .bind(parameter(some)?)
+                .bind(parameter(&rows)?)
+                .bind(documents.into_bytes())
                 .execute(self.connection())
                 .await?
                 .rows_affected();
@@ -277,7 +288,7 @@ impl Tx {
 #[derive(Serialize)]
 struct Progress {
     session: String,
-    document: String,
+    document: Place,
     stopped: Option<i64>,
     missing: i64,
     number: i64,
@@ -288,7 +299,7 @@ struct Progress {
 
 const PROGRESS: Shape = &[
     ("session", "text"),
-    ("document", "text"),
+    ("document", DOCUMENT),
     ("stopped", "bigint"),
     ("missing", "bigint"),
     ("number", "bigint"),
@@ -298,24 +309,24 @@ const PROGRESS: Shape = &[
 ];
 
 impl Progress {
-    fn of(record: &SessionRecord) -> Result<Self, Error> {
+    fn of(record: &SessionRecord, number: i64, document: Place) -> Self {
         let listed = tenants::Listed::of(&record.facts);
-        Ok(Self {
+        Self {
             session: record.facts.id.key(),
-            document: json(&record.facts, "failover_sessions.facts")?,
+            document,
             stopped: record.stopped_seen_at.map(micros),
             missing: record.missed,
-            number: record.sequence,
+            number,
             word: listed.state,
             outcome: listed.result,
             ended: listed.ended_at,
-        })
+        }
     }
 }
 
 /// No index has any of these columns.
 fn progress_sql(engine: Engine) -> String {
-    let rows = engine.table("$1", PROGRESS);
+    let rows = engine.table_beside("$1", "$2", PROGRESS);
     format!(
         "update failover_sessions set facts = r.document, stopped_seen_at = r.stopped, missed = r.missing, \
          sequence = r.number, state = r.word, result = r.outcome, ended_at = r.ended from {rows} where key = r.session"

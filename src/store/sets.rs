@@ -7,8 +7,40 @@ use super::Error;
 use super::engine::Engine;
 use super::row::json;
 
-/// The columns of such a table, each with its type: `text` or `bigint`.
+/// The columns of such a table, each with its type: `text`, `bigint` or [`DOCUMENT`].
 pub(in crate::store) type Shape = &'static [(&'static str, &'static str)];
+
+/// The type of a column of long texts, whose rows hold a [`Place`] in [`Documents`].
+pub(in crate::store) const DOCUMENT: &str = "json";
+
+/// The long texts of a set, which are a parameter of their own: within its JSON each would be escaped, and read twice by the
+/// engine to be what it was.
+#[derive(Default)]
+pub(in crate::store) struct Documents(Vec<u8>);
+
+/// Where a text is among them, in bytes; the first is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(in crate::store) struct Place {
+    from: usize,
+    size: usize,
+}
+
+impl Documents {
+    /// Adds a text.
+    pub(in crate::store) fn add(&mut self, text: &str) -> Place {
+        let place = Place {
+            from: self.0.len() + 1,
+            size: text.len(),
+        };
+        self.0.extend_from_slice(text.as_bytes());
+        place
+    }
+
+    /// The parameter.
+    pub(in crate::store) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
 
 /// The rows as a parameter.
 ///
@@ -66,18 +98,46 @@ pub(in crate::store) fn checked(column: &str) -> String {
 impl Engine {
     /// The parameter's rows as the table `r`, to be selected from.
     pub(in crate::store) fn table(self, parameter: &str, shape: &[(&str, &str)]) -> String {
-        let columns = |written: fn(&str, &str) -> String| {
+        self.table_beside(parameter, "", shape)
+    }
+
+    /// The same of rows whose [`DOCUMENT`]s are the parameter `documents`.
+    pub(in crate::store) fn table_beside(
+        self,
+        parameter: &str,
+        documents: &str,
+        shape: &[(&str, &str)],
+    ) -> String {
+        let columns = |written: &dyn Fn(&str, &str) -> String| {
             let columns = shape.iter().map(|(name, kind)| written(name, kind));
             columns.collect::<Vec<_>>().join(", ")
         };
         match self {
             Self::Sqlite => {
-                let columns = columns(|name, _| format!("json_extract(value, '$.{name}') as {name}"));
+                let value = |name: &str| format!("json_extract(value, '$.{name}')");
+                let columns = columns(&|name, kind| match kind {
+                    DOCUMENT => {
+                        let [from, size] = ["from", "size"].map(|part| value(&format!("{name}.{part}")));
+                        format!("cast(substr({documents}, {from}, {size}) as text) as {name}")
+                    }
+                    _ => format!("{} as {name}", value(name)),
+                });
                 format!("(select {columns} from json_each({parameter})) as r")
             }
             Self::Postgres => {
-                let columns = columns(|name, kind| format!("{name} {kind}"));
-                format!("json_to_recordset({parameter}::json) as r({columns})")
+                let typed = columns(&|name, kind| format!("{name} {kind}"));
+                let rows = format!("json_to_recordset({parameter}::json) as r({typed})");
+                if !shape.iter().any(|(_, kind)| *kind == DOCUMENT) {
+                    return rows;
+                }
+                let columns = columns(&|name, kind| match kind {
+                    DOCUMENT => format!(
+                        "convert_from(substring({documents}::bytea from (r.{name}->>'from')::int \
+                         for (r.{name}->>'size')::int), 'UTF8') as {name}"
+                    ),
+                    _ => format!("r.{name}"),
+                });
+                format!("(select {columns} from {rows}) as r")
             }
         }
     }

@@ -2,6 +2,8 @@
 //! the database refuses is passed over, so that it takes no other with it.
 
 mod joining;
+mod operations;
+mod sessions;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,12 +13,11 @@ pub use super::batch::{Batch, BatchOutcome, Completion};
 use super::observe::{self, Change, Observation, Step};
 use super::settled::is_settled;
 use super::{Error, follow, plan_match};
-use crate::api_types::events::{Origin, operation_event, session_event};
+use crate::api_types::events::Origin;
 use crate::clock::later;
-use crate::domain::event::{EventType, NewEvent};
 use crate::domain::id::{EmId, EventId, OperationId};
-use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
-use crate::domain::session::{Session, SessionPhase, SessionRecord};
+use crate::domain::operation::Operation;
+use crate::domain::session::{SessionPhase, SessionRecord, in_portions};
 use crate::store::replicas::Lease;
 use crate::store::{Store, Tx};
 use crate::telemetry::{self, names};
@@ -86,13 +87,16 @@ struct BatchWriter {
     /// The keys of sessions whose row cannot be read: what EM shows of them waits until it can be.
     unread: HashSet<String>,
     operations: Vec<Operation>,
+    /// The operations as the store has them.
     as_read: HashMap<OperationId, Operation>,
     told: HashSet<OperationId>,
     /// Sessions that were passed over; what they mean for operations waits with them.
     passed_over: HashSet<EmId>,
     /// The sessions that EM showed in this part, and that could be compared.
     compared: HashSet<EmId>,
-    /// The newest operations that are joined to the sessions that changed, ended ones included.
+    /// The newest unfinished operation that is joined to each session, by its place among `operations`.
+    joined: HashMap<EmId, usize>,
+    /// The newest operations that are joined to the other sessions that changed.
     behind: HashMap<EmId, Operation>,
     /// Action and result of the operations that ended, to be counted once that is committed.
     endings: Vec<(String, String)>,
@@ -110,8 +114,13 @@ impl BatchWriter {
         };
         let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
         let shown: Vec<EmId> = look.sessions.iter().map(|facts| facts.id.clone()).collect();
+        let (revision, operations) = &look.operations;
         let operations = if look.join || look.last.is_some() {
-            tx.unfinished_operations().await?
+            if tx.is_still_at(*revision) {
+                operations.to_vec()
+            } else {
+                tx.unfinished_operations().await?
+            }
         } else {
             // A part in the middle is about its own sessions and tasks.
             let tasks: Vec<OperationId> = look.tasks.keys().copied().collect();
@@ -158,6 +167,7 @@ impl BatchWriter {
             told: HashSet::new(),
             passed_over: HashSet::new(),
             compared: HashSet::new(),
+            joined: HashMap::new(),
             behind: HashMap::new(),
             endings: Vec::new(),
             applied: BatchOutcome::default(),
@@ -222,9 +232,13 @@ impl BatchWriter {
 
     /// Writes what changed and what it means for operations; the sessions that have been observed, now or before.
     async fn write_sessions(&mut self, tx: &mut Tx, changes: Vec<Change>) -> Result<HashSet<EmId>, Error> {
+        let operations = self.operations.iter().enumerate();
+        let joined = operations.filter_map(|(at, operation)| Some((operation.session.clone()?, at)));
+        self.joined = joined.collect();
         let changed: Vec<EmId> = changes
             .iter()
             .map(|change| change.record.facts.id.clone())
+            .filter(|id| !self.joined.contains_key(id))
             .collect();
         self.behind = tx.newest_operations_of(&changed).await?;
         let mut current = std::mem::take(&mut self.known);
@@ -254,10 +268,15 @@ impl BatchWriter {
         let (going_on, mut others): (Vec<_>, Vec<_>) = by_step
             .into_iter()
             .partition(|(record, _)| going_on.contains(&record.facts.id));
-        let by_id = |record: SessionRecord| (record.facts.id.clone(), record);
-        for some in in_portions(&going_on) {
+        for some in in_portions(&going_on, MACHINES_TOGETHER, |(record, _)| record) {
             match self.write_together(tx, some).await? {
-                Some(written) => current.extend(written.into_iter().map(by_id)),
+                Some(sequences) => {
+                    for ((record, _), sequence) in some.iter().zip(sequences) {
+                        if let Some(written) = current.get_mut(&record.facts.id) {
+                            written.sequence = sequence;
+                        }
+                    }
+                }
                 None => others.extend_from_slice(some),
             }
         }
@@ -323,11 +342,7 @@ impl BatchWriter {
     /// The newest operation that is joined to the session, ended ones included.
     fn operation_behind(&self, record: &SessionRecord) -> Option<&Operation> {
         let id = &record.facts.id;
-        let unfinished = self
-            .operations
-            .iter()
-            .rev()
-            .find(|operation| operation.session.as_ref() == Some(id));
+        let unfinished = self.joined.get(id).and_then(|at| self.operations.get(*at));
         unfinished.or_else(|| self.behind.get(id))
     }
 
@@ -343,187 +358,6 @@ impl BatchWriter {
             }
         }
     }
-
-    /// Writes sessions that go on together, as they are from now on; none where one of them is refused, and none is written.
-    async fn write_together(
-        &mut self,
-        tx: &mut Tx,
-        some: &[(SessionRecord, Vec<Step>)],
-    ) -> Result<Option<Vec<SessionRecord>>, Error> {
-        if some.len() < 2 {
-            return Ok(None);
-        }
-        let mark = tx.mark().await?;
-        let written = self.try_together(tx, some).await;
-        match written {
-            Ok(Some((records, events))) => {
-                tx.keep(mark).await?;
-                self.applied.events += events;
-                return Ok(Some(records));
-            }
-            Ok(None) => {}
-            Err(error) => drop(passed_over(error)?),
-        }
-        tx.undo(mark).await?;
-        Ok(None)
-    }
-
-    /// The sessions as they were written, and how many events were; none where a session is not in the store.
-    async fn try_together(
-        &self,
-        tx: &mut Tx,
-        some: &[(SessionRecord, Vec<Step>)],
-    ) -> Result<Option<(Vec<SessionRecord>, usize)>, Error> {
-        let (mut records, mut events) = (Vec::with_capacity(some.len()), Vec::with_capacity(some.len()));
-        for (record, steps) in some {
-            let mut record = record.clone();
-            events.extend(self.events_of(tx, &mut record, steps).await?);
-            records.push(record);
-        }
-        tx.append_events(&events).await?;
-        let written = tx.save_progress(records.iter()).await?;
-        Ok(written.then_some((records, events.len())))
-    }
-
-    async fn write_session(
-        &mut self,
-        tx: &mut Tx,
-        mut record: SessionRecord,
-        steps: Vec<Step>,
-    ) -> Result<SessionRecord, Error> {
-        let events = self.events_of(tx, &mut record, &steps).await?;
-        tx.append_events(&events).await?;
-        self.applied.events += events.len();
-        tx.save_session(&record).await?;
-        Ok(record)
-    }
-
-    /// The events of what happened to a session, counted in its record.
-    async fn events_of(
-        &self,
-        tx: &mut Tx,
-        record: &mut SessionRecord,
-        steps: &[Step],
-    ) -> Result<Vec<NewEvent>, Error> {
-        let mut events = Vec::with_capacity(steps.len());
-        if steps.is_empty() {
-            return Ok(events);
-        }
-        let operation = self.operation_behind(record);
-        let session = Session {
-            facts: record.facts.clone(),
-            plan: record.plan.clone(),
-            action: operation.and_then(Operation::failover_action),
-            operation: operation.map(|operation| operation.id),
-        };
-        for step in steps {
-            let (kind, machine) = match step {
-                Step::Started => (EventType::SessionStarted, None),
-                Step::Progressed => (EventType::SessionProgressed, None),
-                Step::MachineFinished(name) => (EventType::MachineFinished, Some(name.as_str())),
-                Step::Finished => (EventType::SessionFinished, None),
-                Step::Lost => (EventType::SessionLost, None),
-            };
-            record.sequence += 1;
-            let rto_seconds = match kind {
-                EventType::SessionFinished => tx.rto_of(session.operation, Some(&session.facts.id)).await?,
-                _ => None,
-            };
-            events.push(session_event(
-                &self.origin(tx),
-                kind,
-                &session,
-                operation,
-                record.sequence,
-                machine,
-                rto_seconds,
-            )?);
-        }
-        Ok(events)
-    }
-
-    async fn end_operations(&mut self, tx: &mut Tx, seen: &HashSet<EmId>) -> Result<(), Error> {
-        let now = self.observation.at;
-        for mut operation in std::mem::take(&mut self.operations) {
-            let session = operation.session.as_ref();
-            if session.is_some_and(|id| self.passed_over.contains(id)) {
-                continue;
-            }
-            if let Some(last) = &self.look.last {
-                let session_seen = session.is_some_and(|id| {
-                    seen.contains(id) || last.shown.contains(id) || self.unread.contains(&id.key())
-                });
-                follow::expire(&mut operation, session_seen, now);
-            }
-            self.end_operation(tx, operation).await?;
-        }
-        Ok(())
-    }
-
-    async fn end_operation(&mut self, tx: &mut Tx, mut operation: Operation) -> Result<(), Error> {
-        let before = self.as_read.get(&operation.id);
-        let was_open = before.is_some_and(|before| before.state.is_open());
-        let ended = was_open && !operation.state.is_open();
-        let released = (!operation.state.is_open())
-            .then(|| operation.release_logon(was_open))
-            .flatten();
-        let tells = ended && operation.emits_event() && !self.told.contains(&operation.id);
-        if tells || before != Some(&operation) {
-            let mark = tx.mark().await?;
-            match self.write_operation(tx, &operation, tells).await {
-                Ok(()) => tx.keep(mark).await?,
-                Err(error) => {
-                    let reason = passed_over(error)?;
-                    tx.undo(mark).await?;
-                    let what = format!("operation {}", operation.id);
-                    self.applied.skipped.push((what, reason));
-                    return Ok(());
-                }
-            }
-        }
-        if ended {
-            let result = operation.result.as_ref();
-            let result = result.map_or("unknown", OperationResult::as_str).to_owned();
-            self.endings.push((operation.action.clone(), result));
-        }
-        self.applied.ended |= ended;
-        self.applied.events += usize::from(tells);
-        self.applied.released.extend(released);
-        self.applied.active |= match operation.state {
-            OperationState::Running => true,
-            // Nothing at EM shows how a write through the mirror went: there is nothing to be quick about.
-            OperationState::Submitting => operation.kind != OperationKind::Em,
-            OperationState::AwaitingApproval | OperationState::Finished | OperationState::Unknown => false,
-        };
-        Ok(())
-    }
-
-    async fn write_operation(&self, tx: &mut Tx, operation: &Operation, tells: bool) -> Result<(), Error> {
-        if tells {
-            let rto_seconds = tx.rto_of(Some(operation.id), None).await?;
-            let event = operation_event(&self.origin(tx), operation, rto_seconds)?;
-            tx.append_event(&event).await?;
-        }
-        if self.as_read.get(&operation.id) != Some(operation) {
-            tx.save_operation(operation).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Sessions that are written together; a plan may have thousands of machines.
-fn in_portions(
-    sessions: &[(SessionRecord, Vec<Step>)],
-) -> impl Iterator<Item = &[(SessionRecord, Vec<Step>)]> {
-    let mut machines = 0;
-    sessions.chunk_by(move |(record, _), (next, _)| {
-        machines += record.facts.machines.len();
-        let goes_on = machines + next.facts.machines.len() <= MACHINES_TOGETHER;
-        if !goes_on {
-            machines = 0;
-        }
-        goes_on
-    })
 }
 
 /// Why a row is passed over; an error that is not about the row alone ends the turn.

@@ -4,13 +4,14 @@ use super::*;
 use crate::clock::{Clock as _, ManualClock};
 use crate::domain::access::Tenancy;
 use crate::domain::command::Command;
-use crate::domain::event::Routing;
+use crate::domain::event::{EventType, Routing};
 use crate::domain::id::{LogonId, TaskId};
 use crate::domain::links::Links;
-use crate::domain::operation::{OperationTask, TaskState};
+use crate::domain::operation::{OperationResult, OperationState, OperationTask, TaskState};
 use crate::domain::plan::Action;
-use crate::domain::plan::{Plan, PlanKind};
+use crate::domain::plan::{Plan, PlanKind, PlanRef};
 use crate::domain::session::{SessionFacts, SessionResult, SessionState};
+use crate::store::Revision;
 use crate::store::operations::Inserted;
 use crate::store::testing::{new_command, statements, temporary_with};
 use crate::watcher::follow::TaskReport;
@@ -43,6 +44,17 @@ impl Turns {
         sessions: Vec<SessionFacts>,
         tasks: HashMap<OperationId, TaskReport>,
     ) -> BatchOutcome {
+        let operations = self.operations().await;
+        self.look_after(operations, sessions, tasks).await
+    }
+
+    /// One whose operations were read before.
+    async fn look_after(
+        &self,
+        operations: (Revision, Arc<[Operation]>),
+        sessions: Vec<SessionFacts>,
+        tasks: HashMap<OperationId, TaskReport>,
+    ) -> BatchOutcome {
         self.clock.advance(Duration::from_secs(2));
         let look = Batch {
             lease: self.lease().await,
@@ -52,9 +64,10 @@ impl Turns {
             known: Vec::new(),
             in_step: HashSet::new(),
             tasks,
-            plans: vec![plan()],
+            plans: [plan()].into(),
             links: Links::default(),
             number: None,
+            operations,
             join: true,
             last: Some(Completion {
                 unread: HashSet::new(),
@@ -65,6 +78,12 @@ impl Turns {
             }),
         };
         apply(&self.store, look, PATIENCE).await.expect("applied")
+    }
+
+    async fn operations(&self) -> (Revision, Arc<[Operation]>) {
+        let revision = self.store.revision();
+        let operations = self.store.unfinished_operations().await.expect("read");
+        (revision, operations.into())
     }
 
     async fn lease(&self) -> Lease {
@@ -289,6 +308,17 @@ async fn an_operation_ends_with_its_session() {
     let applied = turns.look(vec![done(1)]).await;
     assert_eq!((applied.events, applied.active), (0, false));
     assert!(!changes.has_changed().expect("open"), "nothing new was announced");
+}
+
+#[tokio::test]
+async fn what_was_asked_for_after_the_operations_were_read_is_joined_as_well() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let read = turns.operations().await;
+    let id = turns.running("test").await;
+    turns.look_after(read, vec![working(1)], HashMap::new()).await;
+    let joined = turns.store.operation(id, &Tenancy::All).await.expect("read");
+    assert_eq!(joined.expect("there").session, Some(working(1).id));
 }
 
 #[tokio::test]
@@ -560,6 +590,92 @@ async fn an_observation_runs_as_many_statements_for_many_sessions_as_for_few() {
     assert_eq!(counts[0], counts[1]);
 }
 
+/// Operations that were requested for plans of their own and are joined with these sessions.
+async fn joined_with(turns: &Turns, sessions: &[SessionFacts]) -> Vec<OperationId> {
+    let mut tx = turns.store.begin().await.expect("begun");
+    let mut ids = Vec::new();
+    for facts in sessions {
+        let plan = PlanRef {
+            id: facts.id.clone(),
+            ..plan().reference()
+        };
+        let command = Command::Act {
+            plan,
+            action: Action::Test,
+        };
+        let mut operation = command.operation(OperationId::new(turns.clock.id()), turns.clock.now());
+        operation.evidence_deadline = turns.clock.now() + PATIENCE;
+        let inserted = tx.insert_operation(&operation, &command).await.expect("inserted");
+        assert_eq!(inserted, Inserted::Done);
+        operation.session = Some(facts.id.clone());
+        operation.step(OperationState::Running, turns.clock.now(), None);
+        tx.save_operation(&operation).await.expect("saved");
+        ids.push(operation.id);
+    }
+    tx.commit().await.expect("committed");
+    ids
+}
+
+async fn progress_of(turns: &Turns, id: OperationId) -> i64 {
+    let operation = turns.store.operation(id, &Tenancy::All).await.expect("read");
+    operation.expect("there").progress
+}
+
+#[tokio::test]
+async fn operations_that_go_on_are_written_by_as_many_statements_as_a_few() {
+    let mut counts = Vec::new();
+    for number in [3, 90] {
+        let turns = Turns::new().await;
+        turns.look(vec![]).await;
+        let with_progress = |progress| -> Vec<SessionFacts> {
+            let facts = (0..number).map(working);
+            let moved = facts.map(|facts| SessionFacts {
+                progress: Some(progress),
+                ..facts
+            });
+            moved.collect()
+        };
+        let ids = joined_with(&turns, &with_progress(0)).await;
+        turns.look(with_progress(1)).await;
+        statements(&turns.store);
+        turns.look(with_progress(2)).await;
+        counts.push(statements(&turns.store));
+        for id in ids {
+            assert_eq!(progress_of(&turns, id).await, 2);
+        }
+    }
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[tokio::test]
+async fn an_operation_that_the_store_refuses_takes_none_with_it_that_goes_on() {
+    let turns = Turns::new().await;
+    turns.look(vec![]).await;
+    let sessions = [1, 2, 3].map(working);
+    let ids = joined_with(&turns, &sessions).await;
+    turns.look(sessions.to_vec()).await;
+    // The first two cannot come as far as each other.
+    let [first, second] = [ids[0], ids[1]];
+    let index = format!(
+        "create unique index refused on operations (progress) where (id = '{first}' or id = '{second}') and progress = 50"
+    );
+    damage(&turns, &index).await;
+    let later = sessions.map(|facts| SessionFacts {
+        progress: Some(50),
+        ..facts
+    });
+    let applied = turns.look(later.to_vec()).await;
+    assert_eq!(applied.skipped.len(), 1, "{:?}", applied.skipped);
+    assert!(applied.complete);
+    let mut progress = Vec::new();
+    for id in ids {
+        progress.push(progress_of(&turns, id).await);
+    }
+    assert_eq!(progress.pop(), Some(50));
+    progress.sort_unstable();
+    assert_eq!(progress, [7, 50]);
+}
+
 #[tokio::test]
 async fn a_session_that_the_store_refuses_takes_none_with_it_that_goes_on() {
     let turns = Turns::new().await;
@@ -600,9 +716,10 @@ async fn an_observation_in_batches_is_complete_with_its_last() {
             known: Vec::new(),
             in_step: HashSet::new(),
             tasks: HashMap::new(),
-            plans: vec![plan()],
+            plans: [plan()].into(),
             links: Links::default(),
             number,
+            operations: (Revision::default(), Arc::default()),
             join: false,
             last,
         };

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use super::follow::TaskReport;
 use crate::domain::id::{EmId, LogonId, OperationId};
 use crate::domain::links::Links;
+use crate::domain::operation::Operation;
 use crate::domain::plan::Plan;
 use crate::domain::session::{SessionFacts, SessionRecord};
+use crate::store::Revision;
 use crate::store::replicas::Lease;
 
 /// What was seen at EM in one turn, or a part of it.
@@ -31,11 +33,13 @@ pub struct Batch {
     /// The tasks that were asked about.
     pub tasks: HashMap<OperationId, TaskReport>,
     /// The cloud plans, for naming the plan of a session.
-    pub plans: Vec<Plan>,
+    pub plans: Arc<[Plan]>,
     /// Where the links of its events begin.
     pub links: Links,
     /// The observation's number, once its first part has it.
     pub number: Option<i64>,
+    /// The operations that may still change, as they were read after that state of the store.
+    pub operations: (Revision, Arc<[Operation]>),
     /// Whether all sessions are in this part with which operations may be joined.
     pub join: bool,
     /// What completes the observation, with its last part.

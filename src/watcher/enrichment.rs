@@ -177,7 +177,7 @@ impl Watcher {
             }
         }
         if let Some(plans) = self.lookups.plans.take() {
-            self.plans = Some((self.clock.now(), plans));
+            self.plans = Some((self.clock.now(), plans.into()));
         }
         self.complete(&mut part.sessions);
     }
@@ -195,11 +195,9 @@ impl Watcher {
         }
     }
 
-    pub(super) fn known_plans(&self) -> Vec<Plan> {
-        self.plans
-            .as_ref()
-            .map(|(_, plans)| plans.clone())
-            .unwrap_or_default()
+    pub(super) fn known_plans(&self) -> Arc<[Plan]> {
+        let plans = self.plans.as_ref();
+        plans.map_or_else(Arc::default, |(_, plans)| Arc::clone(plans))
     }
 
     /// Whether the list of plans is fresh and has the names of all these sessions.

@@ -28,6 +28,7 @@ mod report;
 mod settled;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -75,7 +76,7 @@ pub struct Watcher {
     config: Config,
     unknown_after: Duration,
     task_backoff: HashMap<OperationId, PollBackoff>,
-    plans: Option<(Timestamp, Vec<Plan>)>,
+    plans: Option<(Timestamp, Arc<[Plan]>)>,
     lookups: Lookups,
     report: Report,
     /// Sessions whose rows cannot be read.

@@ -18,9 +18,9 @@ use super::{Error, Watcher};
 use crate::domain::id::EmId;
 use crate::domain::operation::Operation;
 use crate::domain::session::SessionFacts;
-use crate::store;
 use crate::store::replicas::Lease;
 use crate::store::sessions::WatchState;
+use crate::store::{self, Revision};
 use crate::telemetry::traces;
 use crate::upstream::Walked;
 
@@ -47,7 +47,8 @@ impl Watcher {
     pub(super) async fn observe(&mut self, lease: Lease) -> Result<BatchOutcome, Error> {
         let (asked_at, asked) = (self.clock.now(), Instant::now());
         let lost_since = asked_at.checked_sub(EM_WINDOW).unwrap_or(Timestamp::MIN);
-        let before = store::with_timeout(self.store.watch_state(lost_since)).await?;
+        let mut revision = self.store.revision();
+        let mut before = store::with_timeout(self.store.watch_state(lost_since)).await?;
         self.adopt_logons(&before.operations).await?;
         self.align_pins(&before.operations, asked);
         self.lookups.collect();
@@ -65,7 +66,12 @@ impl Watcher {
         let (since, walked) = self.query(&before, lost, damaged, asked_at).await?;
         let (mut sessions, unread) = self.add_damaged(walked, lost || since.is_none()).await?;
         // Read again: what was asked for meanwhile may have its session in the list.
-        let operations = store::with_timeout(self.store.unfinished_operations()).await?;
+        let operations = if self.store.is_still_at(revision) {
+            std::mem::take(&mut before.operations)
+        } else {
+            revision = self.store.revision();
+            store::with_timeout(self.store.unfinished_operations()).await?
+        };
         traces::link(
             operations
                 .iter()
@@ -78,7 +84,8 @@ impl Watcher {
             sessions,
             unread,
         };
-        let applied = self.write(lease, seen, &before, &operations, asked).await?;
+        let operations = (revision, operations.into());
+        let applied = self.write(lease, seen, &before, operations, asked).await?;
         if lost && applied.complete {
             self.lost_checked_at = Some(asked_at);
         }
@@ -119,7 +126,7 @@ impl Watcher {
         lease: Lease,
         seen: Seen,
         before: &WatchState,
-        operations: &[Operation],
+        read: (Revision, Arc<[Operation]>),
         begun: Instant,
     ) -> Result<BatchOutcome, Error> {
         let Seen {
@@ -137,12 +144,17 @@ impl Watcher {
         self.settled.hold(lease, self.clock.now());
         let of_tasks = self.lookups.tasks.values();
         let named = of_tasks.filter_map(|task| task.session.clone()).collect();
+        let operations = &*read.1;
         let wanted = batches::wanted_by(operations);
         let all = sessions.clone();
         let left = self.settled.leave_out(&mut sessions, operations, &named, wanted);
-        let ids: Vec<EmId> = sessions.iter().map(|facts| facts.id.clone()).collect();
-        let mut known = store::with_timeout(self.store.session_keys_known(&ids)).await?;
+        let (written, others): (Vec<EmId>, Vec<EmId>) = sessions
+            .iter()
+            .map(|facts| facts.id.clone())
+            .partition(|id| self.settled.has_written(id));
+        let mut known = store::with_timeout(self.store.session_keys_known(&others)).await?;
         known.extend(left.settled);
+        known.extend(written.iter().map(EmId::key));
         self.read_again(&all, &shown, &known).await?;
         let mut total = BatchOutcome::default();
         let mut number = None;
@@ -167,6 +179,7 @@ impl Watcher {
                 plans: self.known_plans(),
                 links: self.em.links().clone(),
                 number,
+                operations: read.clone(),
                 join: part.join,
                 last: parts.peek().is_none().then(|| Completion {
                     shown: shown.clone(),

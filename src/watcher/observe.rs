@@ -126,25 +126,27 @@ fn seen_again(known: &SessionRecord, mut facts: SessionFacts, observation: Obser
     // Rows of the query lack the backup server; what a single GET answered stays known.
     facts.backup_server = facts.backup_server.or_else(|| known.facts.backup_server.clone());
     let mut record = SessionRecord {
+        facts,
+        plan: known.plan.clone(),
         missed: 0,
-        ..known.clone()
+        phase: match known.phase {
+            SessionPhase::Lost => SessionPhase::Open,
+            phase => phase,
+        },
+        ..*known
     };
-    let changed = facts != known.facts;
+    let facts = &record.facts;
     let mut steps = Vec::new();
-    if known.phase == SessionPhase::Lost {
-        record.phase = SessionPhase::Open;
-    }
     if is_untold(known) {
         steps.push(Step::Started);
-        steps.extend(machines_ended(None, &facts));
+        steps.extend(machines_ended(None, facts));
     } else if record.phase == SessionPhase::Open {
-        let machines = machines_ended(Some(&known.facts), &facts);
-        if changed && !facts.state.is_stopped() {
+        let machines = machines_ended(Some(&known.facts), facts);
+        if !facts.state.is_stopped() && *facts != known.facts {
             steps.push(Step::Progressed);
         }
         steps.extend(machines);
     }
-    record.facts = facts;
     if !record.facts.state.is_stopped() {
         record.stopped_seen_at = None;
     } else if record.stopped_seen_at.is_none() {

@@ -13,6 +13,7 @@ pub(super) fn resolve(facts: &SessionFacts, plans: &[Plan]) -> Option<PlanRef> {
     }
     let mut namesakes = plans
         .iter()
+        .filter(|plan| plan.name == facts.plan_name)
         .map(Plan::reference)
         .filter(|plan| facts.may_run(plan));
     namesakes.next().filter(|_| namesakes.next().is_none())

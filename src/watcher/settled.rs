@@ -95,6 +95,11 @@ impl Settled {
         left
     }
 
+    /// Whether this process wrote the session itself, so that it need not ask whether there is a row.
+    pub(super) fn has_written(&self, session: &EmId) -> bool {
+        self.shown.contains_key(session)
+    }
+
     /// Sessions are about to be written: what is known of them, each as the store has it. Until they are, they are not settled.
     pub(super) fn begin(&mut self, sessions: &[Arc<SessionFacts>]) -> Vec<SessionRecord> {
         let known = sessions.iter().filter_map(|facts| self.shown.remove(&facts.id));

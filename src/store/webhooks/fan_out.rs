@@ -22,12 +22,10 @@ const ROWS_A_STATEMENT: usize = 1000;
 /// An event whose row is written and whose deliveries are not. Its body is left behind.
 pub(in crate::store) struct Appended {
     event: NewEvent,
-    /// Its place in the log.
-    place: i64,
 }
 
 impl Appended {
-    pub(in crate::store) fn new(event: &NewEvent, place: i64) -> Self {
+    pub(in crate::store) fn new(event: &NewEvent) -> Self {
         Self {
             event: NewEvent {
                 id: event.id,
@@ -36,7 +34,6 @@ impl Appended {
                 body: String::new(),
                 routing: event.routing.clone(),
             },
-            place,
         }
     }
 
@@ -81,7 +78,6 @@ struct NewDelivery {
     operation: Option<String>,
     event: String,
     kind: &'static str,
-    at_place: i64,
     session: Option<String>,
     begins_as: &'static str,
     due: Option<i64>,
@@ -98,7 +94,6 @@ const NEW_DELIVERIES: Shape = &[
     ("operation", "text"),
     ("event", "text"),
     ("kind", "text"),
-    ("at_place", "bigint"),
     ("session", "text"),
     ("begins_as", "text"),
     ("due", "bigint"),
@@ -125,7 +120,8 @@ pub(super) fn insert_sql(engine: Engine) -> String {
         "insert into webhook_deliveries \
              (id, lane, endpoint_id, operation_id, event_id, event_type, place, order_key, state, due_at, blocked, urgent, \
               since, created_at, owner_tenants) \
-         select r.delivery, r.in_lane, r.endpoint, r.operation, r.event, r.kind, r.at_place, r.session, r.begins_as, r.due, \
+         select r.delivery, r.in_lane, r.endpoint, r.operation, r.event, r.kind, \
+             (select l.seq from events l where l.id = r.event), r.session, r.begins_as, r.due, \
              case when r.behind = 1 or exists (select 1 from webhook_deliveries e where e.lane = r.in_lane \
                  and e.order_key = r.session and e.state in ('pending', 'sending', 'held') and e.passed = 0) \
              then 1 else 0 end, r.is_test, $2, $2, r.owner \
@@ -154,7 +150,7 @@ impl Tx {
         let now = micros(clock.now());
         let (mut rows, mut used) = (Vec::new(), Vec::new());
         let mut waiting: HashSet<(EndpointId, String)> = HashSet::new();
-        for Appended { event, place } in events {
+        for Appended { event } in events {
             let row = |delivery: &DeliveryId| NewDelivery {
                 delivery: delivery.to_string(),
                 in_lane: String::new(),
@@ -162,7 +158,6 @@ impl Tx {
                 operation: None,
                 event: event.id.to_string(),
                 kind: event.kind.as_str(),
-                at_place: *place,
                 session: None,
                 begins_as: "pending",
                 due: Some(now),
