@@ -10,6 +10,7 @@ mod notices;
 mod objectives;
 mod points;
 mod reports;
+mod running;
 mod runs;
 mod schedules;
 mod settings;

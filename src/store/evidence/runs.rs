@@ -366,22 +366,6 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Sessions whose end is awaited, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    pub async fn running_sessions(&self, limit: i64) -> Result<Vec<SessionRecord>, Error> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select {SESSION_COLUMNS} from failover_sessions where upstream_id = $1 and phase = 'open' \
-             order by first_seen_at, key limit $2"
-        )))
-        .bind(UPSTREAM)
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await?;
-        self.read_rows(SESSIONS, &rows, record_from)
-    }
-
     /// Up to `limit` tests of a plan that were reported and began before that moment, newest first.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What is kept of failovers, on both engines.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use crate::domain::evidence::run::{PointFacts, RunAction};
 use crate::domain::evidence::schedule::{LastRun, Schedule, SetBy, SkipReason};
 use crate::domain::id::{EmId, ReportId};
 use crate::domain::plan::{PlanKind, PlanRef, Reference};
+use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord, SessionState};
 use crate::store::Store;
 use crate::store::config::Retention;
 use crate::store::retention::Pruner;
@@ -488,4 +490,65 @@ async fn a_report_that_is_held_outlives_its_age() {
     tx.commit().await.expect("committed");
     pruner.step().await.expect("a step");
     assert!(store.run(held.id).await.expect("read").is_none());
+}
+
+#[tokio::test]
+async fn what_is_kept_of_many_sessions_is_asked_for_at_once() {
+    let store = temporary().await;
+    let now = store.clock().now();
+    let ids: Vec<EmId> = (1..=4).map(em_id).collect();
+    let keys = |of: &[u32]| of.iter().map(|last| em_id(*last).key()).collect();
+    let mut tx = store.begin().await.expect("begun");
+    for (at, phase) in [
+        (2, SessionPhase::Open),
+        (1, SessionPhase::Open),
+        (3, SessionPhase::Ended),
+    ] {
+        let seen = now + Duration::from_secs(u64::from(10 - at));
+        tx.save_session(&observed(at, seen, phase)).await.expect("saved");
+    }
+    tx.insert_run(&run(&store, 2, now), None).await.expect("kept");
+    let point = PointFacts {
+        id: em_id(4),
+        created_at: None,
+        kind: None,
+        state: None,
+        read_at: now,
+    };
+    tx.save_points(&[point]).await.expect("saved");
+    tx.commit().await.expect("committed");
+    let running = store.sessions_under_way().await.expect("read");
+    assert_eq!(running, [(em_id(2), 2), (em_id(1), 1)], "the oldest first");
+    let kept: HashSet<String> = store.sessions_with_runs(&ids).await.expect("read");
+    assert_eq!(kept, keys(&[2]));
+    let known: HashSet<String> = store.points_known(&ids).await.expect("read");
+    assert_eq!(known, keys(&[4]));
+    assert!(store.points_known(&[]).await.expect("read").is_empty());
+}
+
+fn observed(last: u32, seen: Timestamp, phase: SessionPhase) -> SessionRecord {
+    SessionRecord {
+        facts: SessionFacts {
+            id: em_id(last),
+            uid: None,
+            plan_name: "a plan".to_owned(),
+            job: None,
+            job_type: None,
+            backup_server: None,
+            state: SessionState::Working,
+            result: None,
+            progress: None,
+            started_at: None,
+            ended_at: None,
+            failure_message: None,
+            machines: Vec::new(),
+        },
+        plan: None,
+        first_seen_at: seen,
+        first_observation: 1,
+        stopped_seen_at: None,
+        missed: 0,
+        sequence: i64::from(last),
+        phase,
+    }
 }

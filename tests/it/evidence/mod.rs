@@ -375,6 +375,48 @@ async fn what_em_removes_after_the_end_is_in_the_report() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_failovers_at_once_all_is_read_and_each_point_once() {
+    const PLANS: usize = 60;
+    // More machines than evidence is kept of together.
+    const MACHINES: usize = 4;
+    let test = TestGateway::builder()
+        .sim(|sim| (sim.plans, sim.vms) = (PLANS, MACHINES))
+        .start()
+        .await;
+    let page = test
+        .client
+        .get("/api/v1/cloud-failover-plans?pageSize=100")
+        .send()
+        .await
+        .expect(200);
+    for plan in page.body["items"].as_array().expect("plans") {
+        let begun = json!({"planId": plan["id"], "action": "test", "seconds": 1_000_000});
+        test.sim_control(Method::POST, "failovers", begun).await;
+    }
+    let read = async || {
+        let stats = test.sim_control(Method::GET, "stats", Value::Null).await;
+        let requests = stats["requests"].as_object().expect("requests").clone();
+        let of = |path: &str| -> Vec<Value> {
+            let lines = requests.iter().filter(|(line, _)| line.contains(path));
+            lines.map(|(_, count)| count.clone()).collect()
+        };
+        json!([
+            of("/cloud/vmReplicaPoints/"),
+            of("/cloud/cloudFailoverPlans/").len()
+        ])
+    };
+    let found = eventually("all points and plans are read", read, |read| {
+        let points = read[0].as_array().map_or(0, Vec::len);
+        points >= PLANS * MACHINES && read[1].as_u64() >= Some(PLANS as u64)
+    })
+    .await;
+    let points = found[0].as_array().expect("points");
+    assert_eq!(points.len(), PLANS * MACHINES);
+    assert!(points.iter().all(|count| count == 1), "{points:?}");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn points_that_were_gone_before_leave_a_reason() {
     let test = TestGateway::start().await;
     set_objectives(&test).await;
