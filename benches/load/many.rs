@@ -115,15 +115,14 @@ async fn watch(case: &Case, failovers: usize, watched: Duration) -> f64 {
     turn
 }
 
-/// Waits until what is kept of new failovers is kept, which takes a commit for each; not for long.
+/// Waits until the evidence of new failovers is kept, for which EM is asked for each of their restore points; not for long.
 async fn come_to_rest(world: &World) {
-    let deadline = Instant::now() + Duration::from_secs(50);
+    let deadline = Instant::now() + PATIENCE;
     let mut before = Count::of(world).await;
     while Instant::now() < deadline {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let now = Count::of(world).await;
-        // A turn in which all makes progress is written in ten parts.
-        if now.commits - before.commits < 16.0 + 14.0 * (now.turns - before.turns) {
+        if now.points <= before.points {
             return;
         }
         before = now;
@@ -152,6 +151,8 @@ struct Count {
     /// Their duration together, in seconds.
     looking: f64,
     queries: f64,
+    /// Requests for restore points.
+    points: f64,
     events: f64,
     commits: f64,
     /// Bytes to the disk.
@@ -168,6 +169,7 @@ impl Count {
             turns: sum(&text, "emgate_observations_total{outcome=\"complete\"}"),
             looking: sum(&text, "emgate_watch_look_duration_seconds_sum"),
             queries: stats["requests"]["GET /api/query"].as_f64().unwrap_or(0.0),
+            points: requests_for(&stats, "/cloud/vmReplicaPoints/"),
             events: sum(&text, "emgate_events_total"),
             commits: sum(&text, "emgate_store_transaction_duration_seconds_count"),
             written: written(world.gateway.id()),
@@ -194,6 +196,15 @@ fn sum(metrics: &str, name: &str) -> f64 {
         rest.rsplit(' ').next().filter(|_| is_whole)?.parse::<f64>().ok()
     });
     values.sum()
+}
+
+/// How many requests the simulator got whose line has this in it.
+fn requests_for(stats: &Value, path: &str) -> f64 {
+    let requests = stats["requests"].as_object().into_iter().flatten();
+    let counts = requests
+        .filter(|(line, _)| line.contains(path))
+        .map(|(_, count)| count);
+    counts.filter_map(Value::as_f64).sum()
 }
 
 /// The bytes that a process has sent to the disk.
