@@ -112,36 +112,41 @@ pub struct MachineObjectivesInput {
 
 /// Seconds of a target.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
-#[serde(try_from = "u32")]
+#[serde(try_from = "i128")]
 #[schema(minimum = 1, maximum = 315_360_000)]
 pub struct Seconds(u32);
 
-impl TryFrom<u32> for Seconds {
+impl TryFrom<i128> for Seconds {
     type Error = &'static str;
 
-    fn try_from(seconds: u32) -> Result<Self, &'static str> {
-        (1..=315_360_000)
-            .contains(&seconds)
-            .then_some(Self(seconds))
-            .ok_or("must be from 1 to 315360000 (10 years)")
+    fn try_from(seconds: i128) -> Result<Self, &'static str> {
+        within(seconds, 315_360_000)
+            .map(Self)
+            .ok_or("must be a whole number from 1 to 315360000 (10 years)")
     }
 }
 
 /// Days of a period.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(try_from = "u32")]
+#[serde(try_from = "i128")]
 #[schema(minimum = 1, maximum = 3650)]
 pub struct Days(u32);
 
-impl TryFrom<u32> for Days {
+impl TryFrom<i128> for Days {
     type Error = &'static str;
 
-    fn try_from(days: u32) -> Result<Self, &'static str> {
-        (1..=3650)
-            .contains(&days)
-            .then_some(Self(days))
-            .ok_or("must be from 1 to 3650")
+    fn try_from(days: i128) -> Result<Self, &'static str> {
+        within(days, 3650)
+            .map(Self)
+            .ok_or("must be a whole number from 1 to 3650")
     }
+}
+
+/// The number, if it is from 1 to `most`.
+fn within(number: i128, most: u32) -> Option<u32> {
+    u32::try_from(number)
+        .ok()
+        .filter(|number| (1..=most).contains(number))
 }
 
 /// A line of text for reports: 1 to 500 characters.

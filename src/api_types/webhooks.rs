@@ -73,7 +73,8 @@ pub struct WebhookEndpointCreate {
     pub headers: Option<BTreeMap<String, String>>,
     /// How many deliveries may be in flight at once, 1 to 32; 4 when absent.
     #[serde(default)]
-    pub max_concurrency: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub max_concurrency: Option<i128>,
     /// The signing secret: `whsec_` and 24 to 64 bytes in base64. The gateway generates one when neither it nor `secretText`
     /// is given; in a PUT the endpoint then keeps its secret.
     #[serde(default)]
@@ -91,11 +92,13 @@ pub struct WebhookEndpointCreate {
     /// The longest time of one attempt in seconds, 1 to 60 unless the configuration allows less; the configuration's own when
     /// absent.
     #[serde(default)]
-    pub timeout: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub timeout: Option<i128>,
     /// How many deliveries a second, 1 to 1000; what is beyond waits. When absent, what the service of the format takes; `standard`
     /// and `cloudevents` have no limit.
     #[serde(default)]
-    pub rate: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub rate: Option<i128>,
     /// Authorities in PEM that the receiver's certificate may be from, beside those that the gateway's system trusts.
     #[serde(default)]
     pub ca_certificate: Option<String>,
@@ -226,7 +229,7 @@ pub struct WebhookEndpointPatch {
     /// How many deliveries may be in flight at once.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>)]
-    pub max_concurrency: Option<Option<i64>>,
+    pub max_concurrency: Option<Option<i128>>,
     /// The signatures of each delivery: `["v1"]` or `["v1", "v1a"]`.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -238,11 +241,11 @@ pub struct WebhookEndpointPatch {
     /// The longest time of one attempt in seconds.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>)]
-    pub timeout: Option<Option<i64>>,
+    pub timeout: Option<Option<i128>>,
     /// How many deliveries a second.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>)]
-    pub rate: Option<Option<i64>>,
+    pub rate: Option<Option<i128>>,
     /// Authorities in PEM, beside those that the gateway's system trusts.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]

@@ -102,44 +102,26 @@ const fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The number as an integer, also where it is written with a fraction of zero (`6.0`).
+/// The number as an integer, also where it is written with a fraction of zero (`6.0`). One beyond 64 bits is only near the
+/// one that was written, and as far beyond every bound.
 fn whole(value: &Value) -> Result<i128, Misfit> {
-    /// Up to here every integer is exact in floating point.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     let Value::Number(number) = value else {
         return Err(Misfit::must_be("a whole number", value));
     };
-    if let Some(number) = number.as_i64() {
-        return Ok(number.into());
-    }
-    if let Some(number) = number.as_u64() {
-        return Ok(number.into());
+    if let Some(number) = number.as_i128() {
+        return Ok(number);
     }
     let number = number.as_f64().unwrap_or(f64::NAN);
     if number.fract() != 0.0 {
         return Err(Misfit::custom("must be a whole number"));
     }
-    if number.abs() > EXACT {
-        return Err(Misfit::custom("must be a whole number of at most 64 bits"));
-    }
     format!("{number:.0}")
         .parse()
-        .map_err(|_| Misfit::custom("must be a whole number"))
+        .or(Ok(if number < 0.0 { i128::MIN } else { i128::MAX }))
 }
 
 /// One value.
 struct Node<'a>(&'a Value);
-
-macro_rules! integers {
-    ($($method:ident $type:ident $visit:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-            let number = $type::try_from(whole(self.0)?).map_err(|_| {
-                Misfit::custom(format_args!("must be a whole number from {} to {}", $type::MIN, $type::MAX))
-            })?;
-            visitor.$visit(number)
-        }
-    )*};
-}
 
 macro_rules! strings {
     ($($method:ident)*) => {$(
@@ -155,23 +137,18 @@ macro_rules! strings {
 impl<'de> Deserializer<'de> for Node<'de> {
     type Error = Misfit;
 
-    integers! {
-        deserialize_i8 i8 visit_i8
-        deserialize_i16 i16 visit_i16
-        deserialize_i32 i32 visit_i32
-        deserialize_i64 i64 visit_i64
-        deserialize_u8 u8 visit_u8
-        deserialize_u16 u16 visit_u16
-        deserialize_u32 u32 visit_u32
-        deserialize_u64 u64 visit_u64
-    }
-
     strings! {
         deserialize_char deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf
         deserialize_identifier
     }
 
-    forward_to_deserialize_any! { i128 u128 }
+    // Members that are whole numbers are `i128`, which every number fits, so that a number too large or too small is refused
+    // by who knows the bounds of the member, and names these.
+    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_i128(whole(self.0)?)
+    }
+
+    forward_to_deserialize_any! { i8 i16 i32 i64 u8 u16 u32 u64 u128 }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
@@ -363,18 +340,17 @@ mod tests {
         list: Vec<Inner>,
         map: BTreeMap<String, Option<String>>,
         flag: bool,
-        long: i64,
-        byte: u8,
+        long: i128,
         ratio: f64,
         word: Option<Word>,
-        pair: Option<(i64, String)>,
+        pair: Option<(i128, String)>,
         name: Name,
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(deny_unknown_fields)]
     struct Inner {
-        number: i64,
+        number: i128,
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -391,14 +367,14 @@ mod tests {
     fn what_fits_is_read() {
         let sample: Sample = read(&json!({
             "inner": {"number": 6.0}, "list": [{"number": -1}], "map": {"a": null, "b": "x"}, "flag": true,
-            "long": i64::MIN, "byte": 255, "ratio": 2, "word": "darkGreen", "pair": [1, "x"], "name": "n",
+            "long": i64::MIN, "ratio": 2, "word": "darkGreen", "pair": [1, "x"], "name": "n",
         }))
         .expect("all fits");
         assert_eq!(sample.inner, Some(Inner { number: 6 }));
         assert_eq!(sample.list, [Inner { number: -1 }]);
         assert_eq!(sample.map.len(), 2);
         assert!(sample.flag);
-        assert_eq!((sample.long, sample.byte), (i64::MIN, 255));
+        assert_eq!(sample.long, i64::MIN.into());
         assert_eq!(sample.word, Some(Word::DarkGreen));
         assert_eq!(sample.pair, Some((1, "x".to_owned())));
         assert_eq!(sample.name, Name("n".to_owned()));
@@ -422,9 +398,6 @@ mod tests {
     #[case(json!({"map": {"a/b": 1}}), "/map/a~1b", "must be a string, not a number")]
     #[case(json!({"flag": 1}), "/flag", "must be true or false, not a number")]
     #[case(json!({"long": 1.5}), "/long", "must be a whole number")]
-    #[case(json!({"long": 1e30}), "/long", "must be a whole number of at most 64 bits")]
-    #[case(json!({"byte": 256}), "/byte", "must be a whole number from 0 to 255")]
-    #[case(json!({"byte": -1}), "/byte", "must be a whole number from 0 to 255")]
     #[case(json!({"ratio": []}), "/ratio", "must be a number, not an array")]
     #[case(json!({"word": "blue"}), "/word", "must be one of red, darkGreen")]
     #[case(json!({"word": {"red": null}}), "/word", "must be a string, not an object")]
@@ -436,6 +409,19 @@ mod tests {
     ) {
         let fault = read::<Sample>(&value).expect_err("refused");
         assert_eq!((fault.pointer.as_str(), fault.detail.as_str()), (pointer, detail));
+    }
+
+    #[rstest]
+    #[case(json!(u64::MAX), u64::MAX.into())]
+    #[case(json!(9_007_199_254_740_994.0), 9_007_199_254_740_994)]
+    #[case(json!(1e300), i128::MAX)]
+    #[case(json!(-1e300), i128::MIN)]
+    fn a_whole_number_of_any_size_is_left_to_the_bounds_of_its_member(
+        #[case] value: Value,
+        #[case] read_as: i128,
+    ) {
+        let sample: Sample = read(&json!({ "long": value })).expect("a whole number");
+        assert_eq!(sample.long, read_as);
     }
 
     #[test]

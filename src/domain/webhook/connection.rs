@@ -129,7 +129,7 @@ impl fmt::Debug for Proxy {
 
 /// A time limit of so many seconds.
 #[must_use]
-pub fn timeout(seconds: i64) -> Duration {
+pub fn timeout(seconds: i128) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
@@ -146,7 +146,7 @@ pub fn check_timeout(wanted: Option<Duration>, longest: Duration, faults: &mut V
 }
 
 /// Reads a rate: deliveries a second.
-pub fn rate(number: i64, pointer: &str, faults: &mut Vec<FieldError>) -> u32 {
+pub fn rate(number: i128, pointer: &str, faults: &mut Vec<FieldError>) -> u32 {
     match u32::try_from(number) {
         Ok(number) if (1..=RATE_MOST).contains(&number) => number,
         _ => {
@@ -199,7 +199,7 @@ mod tests {
     #[case(31, 30, false)]
     #[case(-1, 60, false)]
     fn a_time_limit_is_within_that_of_the_configuration(
-        #[case] seconds: i64,
+        #[case] seconds: i128,
         #[case] longest: u64,
         #[case] is_accepted: bool,
     ) {

@@ -410,7 +410,7 @@ pub fn description(text: &str, pointer: &str, faults: &mut Vec<FieldError>) -> S
 }
 
 /// Reads a limit on deliveries under way.
-pub fn max_concurrency(number: i64, pointer: &str, faults: &mut Vec<FieldError>) -> u32 {
+pub fn max_concurrency(number: i128, pointer: &str, faults: &mut Vec<FieldError>) -> u32 {
     match u32::try_from(number) {
         Ok(number) if (1..=CONCURRENCY_LIMIT).contains(&number) => number,
         _ => {
