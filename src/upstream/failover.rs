@@ -115,6 +115,17 @@ impl EmClient {
         self.every_page(kind, &Filter::default()).await
     }
 
+    /// Whether EM knows a tenant of that id or exact name, also one without plans.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn knows_tenant(&self, text: &str) -> Result<bool, Error> {
+        let all = Filter::default();
+        let pages = self.all_rows("CloudTenant", &all, BY_NAME, tenant_row, |tenant| &tenant.id);
+        let mut tenants = pages.await?.into_iter();
+        Ok(tenants.any(|page| page.items.iter().any(|tenant| tenant.is_called(text))))
+    }
+
     /// The plans of one kind that have that name, ignoring letter case.
     ///
     /// # Errors
@@ -184,6 +195,19 @@ fn plan_row(kind: PlanKind, document: PlanDocument) -> Option<Plan> {
         document.href.as_deref(),
     )?;
     Some(plan(kind, own, document))
+}
+
+/// A row of a query for tenants; none without an id.
+fn tenant_row(document: PlanDocument) -> Option<Reference> {
+    let id = own_id(
+        document.id.as_deref(),
+        document.uid.as_deref(),
+        document.href.as_deref(),
+    )?;
+    Some(Reference {
+        id,
+        name: document.name,
+    })
 }
 
 /// What EM answers when it is asked for that plan, whether or not it says which one it is.

@@ -17,6 +17,8 @@ const YEAR: Duration = Duration::from_hours(365 * 24);
 
 const DAY_SECONDS: i64 = 24 * 3600;
 
+const UNKNOWN_TENANT: &str = "no tenant that you see has this id or exact name";
+
 /// What the caller wants to see.
 #[derive(Debug, Clone, Default)]
 pub struct ProgrammeQuery {
@@ -45,7 +47,7 @@ impl App {
     /// The programme of recovery tests, of the plans that the caller sees.
     ///
     /// # Errors
-    /// [`Error::Upstream`], [`Error::Store`].
+    /// [`Error::Invalid`] for a tenant that nobody knows, [`Error::Upstream`], [`Error::Store`].
     pub async fn programme(
         &self,
         context: &OpContext,
@@ -59,6 +61,10 @@ impl App {
         let mut plans = self.every_plan(context, query.kind).await?;
         if let Some(tenant) = &query.tenant {
             plans.retain(|plan| plan.tenant.as_ref().is_some_and(|own| own.is_called(tenant)));
+            // An empty programme would be taken for that of a tenant without plans.
+            if plans.is_empty() && !self.knows_tenant(context, tenant).await? {
+                return Err(Error::invalid("tenant", UNKNOWN_TENANT));
+            }
         }
         plans.sort_by(|one, other| (&one.name, one.id.key()).cmp(&(&other.name, other.id.key())));
         let ids: Vec<EmId> = plans.iter().map(|plan| plan.id.clone()).collect();
@@ -110,6 +116,14 @@ impl App {
             overdue: items.iter().filter(|item| item.overdue == Some(true)).count(),
             items,
         })
+    }
+
+    /// Whether there is a tenant of that id or name. A confined caller learns of its own alone, by the texts of its token.
+    async fn knows_tenant(&self, context: &OpContext, text: &str) -> Result<bool, Error> {
+        if context.tenancy().is_confined() {
+            return Ok(context.tenancy().includes(text));
+        }
+        Ok(self.em.knows_tenant(text).await?)
     }
 
     async fn every_plan(&self, context: &OpContext, kind: Option<PlanKind>) -> Result<Vec<Plan>, Error> {

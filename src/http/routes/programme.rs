@@ -72,7 +72,7 @@ struct Parameters {
     /// Count tests before this timestamp; now when absent.
     #[param(inline)]
     to: Option<TimestampParam>,
-    /// Only plans of this tenant, by id or exact name.
+    /// Only plans of this tenant, by id or exact name; 422 where the caller sees none that is called so.
     #[param(pattern = "^[^\\u0000]*$")]
     tenant: Option<String>,
     /// Only plans of this kind; of both when absent.

@@ -8,6 +8,7 @@ use emgate::domain::evidence::objectives::Objectives;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::client::Answer;
 use crate::support::postgres::database;
 use crate::support::receiver::WebhookReceiver;
 use crate::support::schema_check::SchemaCheck;
@@ -639,6 +640,52 @@ async fn later_tests_are_compared_with_those_before() {
         (&compared["planChanged"], &compared["changes"]),
         (&json!(true), &json!(["scripts"]))
     );
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_programme_of_a_tenant_that_nobody_knows_is_refused() {
+    let test = TestGateway::start().await;
+    let programme = |tenant: &str| {
+        let tenant = tenant.replace(' ', "%20");
+        format!("/api/v1/reports/recovery-tests?tenant={tenant}")
+    };
+    let of_plan = test.client.get(&plan("")).send().await.expect(200).body;
+    let own = &of_plan["tenant"];
+    let everything = test.client.get("/api/v1/reports/recovery-tests").send().await;
+    let plans = everything.expect(200).body["items"].clone();
+    let has_plans = |tenant: &Value| {
+        let mut plans = plans.as_array().expect("plans").iter();
+        plans.any(|item| item["plan"]["tenant"]["id"] == tenant["id"])
+    };
+    let all = "/api/v1/em/cloud/tenants?format=Entity";
+    let all = test.client.get(all).send().await.expect(200).body;
+    let mut idle = all["items"].as_array().expect("tenants").iter();
+    let idle = idle.find(|tenant| !has_plans(tenant));
+    let idle = idle.expect("a tenant without plans");
+    for (tenant, population) in [(own, 1), (idle, 0)] {
+        for known in [&tenant["id"], &tenant["name"]] {
+            let answer = test.client.get(&programme(known.as_str().expect("a text")));
+            let answer = answer.send().await.expect(200);
+            assert_eq!(answer.body["population"], population, "{known}: {}", answer.text);
+        }
+    }
+    let refused = |answer: Answer| {
+        let answer = answer.expect(422);
+        assert_eq!(answer.pointers(), ["tenant"], "{}", answer.text);
+        answer.body["errors"].to_string()
+    };
+    for unknown in ["ABC", "abc company", "00000000-0000-0000-0000-000000000001", ""] {
+        refused(test.client.get(&programme(unknown)).send().await);
+    }
+    // What is another's is told from nothing.
+    let confined =
+        test.client_as(&json!({"sub": "ann", "scope": "reports:read", "tenants": ["Nobody's", "X"]}));
+    let of_own = confined.get(&programme("X")).send().await.expect(200);
+    assert_eq!(of_own.body["population"], 0);
+    let [other, nothing] = [own["name"].as_str().expect("a name"), "No such tenant"].map(&programme);
+    let other = refused(confined.get(&other).send().await);
+    assert_eq!(other, refused(confined.get(&nothing).send().await));
     test.stop().await;
 }
 
