@@ -2,6 +2,8 @@
 //!
 //! Pure functions over text, below every other room. What a name means is none of its business.
 
+use std::fmt;
+
 /// Writes `name` in lowerCamelCase: words split before an upper-case letter that follows a lower-case letter
 /// or digit, and before the last upper-case letter of a run that a lower-case letter follows
 /// (docs/behaviour.md#xml-to-json).
@@ -31,6 +33,13 @@ pub fn lower_camel(name: &str) -> String {
         previous = kind;
     }
     out
+}
+
+/// So many of something: `1 row`, `2 rows`, `0 rows`.
+#[must_use]
+pub fn counted<N: fmt::Display + Copy + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 /// The first letter in upper case: EM's spelling of a relation that the catalogue does not know.

@@ -7,6 +7,7 @@ use crate::domain::policy::Denial;
 use crate::mirror;
 use crate::store;
 pub use crate::store::Error as StoreError;
+use crate::text::counted;
 
 /// What keeps a plan busy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub enum Error {
     #[error("the request is not valid")]
     Invalid(Vec<FieldError>),
     /// The caller has as many of these as there may be.
-    #[error("there are {most} webhook endpoints already")]
+    #[error("there may be no more than {}", counted(*most, "webhook endpoint"))]
     TooManyEndpoints {
         /// How many there may be.
         most: usize,

@@ -5,6 +5,7 @@ use super::{ConfigFile, Failure, output};
 use crate::{
     bootstrap::check::{Fault, Step, check},
     config,
+    text::counted,
 };
 
 /// Arguments of `emgate check`.
@@ -33,10 +34,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.load()?;
     let mut tally = Tally::default();
     let accounts = config.upstream.accounts.len();
-    let read = format!(
-        "is in order ({accounts} account{})",
-        if accounts == 1 { "" } else { "s" }
-    );
+    let read = format!("is in order ({})", counted(accounts, "account"));
     tally.add(Step {
         name: "configuration".to_owned(),
         outcome: Ok(read),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::Failure;
+use crate::text::counted;
 use crate::transcode::{self, Anomalies, AnomalyKind, ConvertError, EncodeError, Options, Target};
 
 /// Arguments of `emgate convert`.
@@ -94,8 +95,10 @@ fn note(anomalies: &Anomalies) {
             AnomalyKind::UnknownValue => "holds a value that its enumeration does not list",
         };
         eprintln!(
-            "note: {}.{} {what} ({} times)",
-            anomaly.ty, anomaly.name, anomaly.count
+            "note: {}.{} {what} ({})",
+            anomaly.ty,
+            anomaly.name,
+            counted(anomaly.count, "time")
         );
     }
     if anomalies.more > 0 {

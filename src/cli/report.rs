@@ -10,6 +10,7 @@ use super::{Failure, output};
 use crate::bootstrap;
 use crate::reports::html::BUILT_IN;
 use crate::reports::verify::{Fault, Key, Verified, verify};
+use crate::text::counted;
 
 /// The largest file that is read, in bytes; a report of a thousand machines has two million.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -131,14 +132,14 @@ fn good(name: &str, verified: &Verified) -> String {
         None => "",
     };
     format!(
-        "{name}: verified: {} ({}), report {} revision {}, {}, signed by {}, {} audit rows{page}\n",
+        "{name}: verified: {} ({}), report {} revision {}, {}, signed by {}, {}{page}\n",
         verified.plan.as_deref().unwrap_or("plan not known"),
         verified.verdict,
         verified.id,
         verified.revision,
         verified.digest,
         verified.key_id,
-        verified.audit_rows,
+        counted(verified.audit_rows, "audit row"),
     )
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{ConfigFile, Failure, output};
 use crate::bootstrap::survey::{Error, Fault, JournalError, Options, Progress, Schema, survey};
+use crate::text::counted;
 use crate::{config, telemetry};
 
 /// The exit code when something differs.
@@ -94,7 +95,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         0 => Ok(()),
         count => Err(Failure {
             exit: Some(DIFFERS),
-            ..Failure::new(format!("{count} differences from the catalogue"))
+            ..Failure::new(format!("{} from the catalogue", counted(count, "difference")))
                 .hint("docs/survey.md says how to send the report; it has no name, address or id in it")
         }),
     }
@@ -140,7 +141,7 @@ fn upstream(args: &Args) -> Result<crate::bootstrap::survey::UpstreamConfig, Fai
 
 fn line(progress: &Progress) -> String {
     match progress {
-        Progress::Resumed(reads) => format!("goes on after {reads} reads"),
+        Progress::Resumed(reads) => format!("goes on after {}", counted(*reads, "read")),
         Progress::Done {
             done,
             waiting,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::client::{Endpoint, Machine, Operation};
 use super::receiver::Received;
 use super::stage::Stage;
+use crate::text::counted;
 
 /// Cells of a bar.
 const BAR: usize = 32;
@@ -85,7 +86,10 @@ impl Screen {
 
     /// It is done.
     pub fn past(&self, tests: usize) {
-        self.line(&format!("  {tests} tests, each with its recovery report"));
+        self.line(&format!(
+            "  {}, each with its recovery report",
+            counted(tests, "test")
+        ));
         self.line("");
     }
 
@@ -230,7 +234,8 @@ impl Screen {
         self.line("");
         let word = self.tint(result);
         self.line(&format!(
-            "result: {word}, {machines} machines in {:.1} s",
+            "result: {word}, {} in {:.1} s",
+            counted(machines, "machine"),
             took.as_secs_f64()
         ));
         if let Some(failure) = &operation.failure {

@@ -12,6 +12,7 @@ use crate::app::{self, UpstreamError, UpstreamFault};
 use crate::auth::Refusal;
 use crate::domain::policy::Denial;
 use crate::json;
+use crate::text::counted;
 
 /// When to come again where a number of things is limited. Time does not lower it, so that this is no more than what keeps a
 /// client that goes by `Retry-After` alone from asking without end.
@@ -103,8 +104,9 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
         E::Invalid(faults) => Problem::invalid(faults.clone()),
         E::TooManyEndpoints { most } => {
             let detail = format!(
-                "there are {most} webhook endpoints already (limits.endpoints), and waiting alone makes no room: delete one \
-                 first, or have the limit raised"
+                "no more than {} may be there (limits.endpoints), and waiting alone makes no room: delete one first, or \
+                 have the limit raised",
+                counted(*most, "webhook endpoint")
             );
             Problem::new(Code::RateLimited, detail).retry_after(Some(COUNT_PAUSE))
         }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::problem::{Code, Problem};
 use crate::domain::access::Caller;
 use crate::telemetry::names;
+use crate::text::counted;
 
 /// Streams at a time in this process; connections are left for others.
 const MOST_STREAMS: usize = 6144;
@@ -95,8 +96,9 @@ impl StreamSlots {
         let of_subject = open.by_subject.entry(subject).or_default();
         if *of_subject >= self.0.of_one {
             let most = self.0.of_one;
+            let most = counted(most, "stream");
             let detail =
-                format!("{most} streams of this subject are open already (limits.streams): close one first");
+                format!("no more than {most} of this subject may be open (limits.streams): close one first");
             return Err(Problem::new(Code::RateLimited, detail).retry_after(Some(TRY_AGAIN)));
         }
         *of_subject += 1;

@@ -24,6 +24,7 @@ use super::place::Place;
 use super::row::Columns as _;
 use super::{Error as StoreError, migrations, preconditions, with_timeout};
 use crate::clock::SharedClock;
+use crate::text::counted;
 
 /// What belongs to the processes that run on a store, and not to what they have stored.
 const OF_PROCESSES: &[&str] = &["replicas", "leases"];
@@ -77,7 +78,7 @@ pub enum Error {
     #[error("both configurations name the same store")]
     Same,
     /// A gateway runs on one of them.
-    #[error("{} is in use by {replicas} running replicas", side.word())]
+    #[error("{} is in use by {}", side.word(), counted(*replicas, "running replica"))]
     InUse {
         /// Which.
         side: Side,
@@ -101,7 +102,7 @@ pub enum Error {
         how: &'static str,
     },
     /// After the copy, the new store has rows that the old one does not have.
-    #[error("the copy differs: {table} has {new} rows in the new store and {old} in the old one")]
+    #[error("the copy differs: {table} has {} in the new store and {old} in the old one", counted(*new, "row"))]
     Count {
         /// The table.
         table: String,

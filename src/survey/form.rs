@@ -1,5 +1,7 @@
 //! How a value is told without telling it: its length and the kinds of characters in it.
 
+use crate::text::counted;
+
 /// Names of markup longer than this are not told.
 const LONGEST_NAME: usize = 60;
 
@@ -29,8 +31,11 @@ pub(super) fn of_value(value: &str) -> String {
     } else {
         ", no digits"
     };
-    let plural = if count == 1 { "" } else { "s" };
-    format!("text of {count} character{plural}: {}{no_digits}", has.join(", "))
+    format!(
+        "text of {}: {}{no_digits}",
+        counted(count, "character"),
+        has.join(", ")
+    )
 }
 
 /// The name of an element or attribute, where it looks like one that a schema has.

@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 use super::entry::{Entry, Outcome};
 use super::journal::{Journal, JournalError};
 use super::walk::{Read, Walk};
+use crate::text::counted;
 use crate::upstream::{self, EmClient};
 
 /// How often EM may say that it is overloaded before the survey ends.
@@ -50,7 +51,7 @@ pub enum Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// EM does not answer.
-    #[error("the survey stopped after {done} reads")]
+    #[error("the survey stopped after {}", counted(*done, "read"))]
     Upstream {
         /// How many were done.
         done: usize,

@@ -10,6 +10,7 @@ use super::schema::SchemaReport;
 use super::sums::{Kind, Sums};
 use super::walk::AnswerForm;
 use crate::catalogue::{Kind as TypeKind, catalogue};
+use crate::text::counted;
 
 /// So many lines of each kind are in the short form.
 const LINES: usize = 20;
@@ -187,11 +188,13 @@ impl Report {
             queries_cut,
         } = self.reads;
         let mut text = format!(
-            "{count} reads of {} resources, {} kB; {not_permitted} not permitted, {failed} failed; {queries_cut} queries have more pages\n\
-             {} types seen, {} of the catalogue's not\n",
-            self.resources.len(),
+            "{} of {}, {} kB; {not_permitted} not permitted, {failed} failed; {} of the queries with more pages\n\
+             {} seen, {} of the catalogue's not\n",
+            counted(count, "read"),
+            counted(self.resources.len(), "resource"),
             bytes / 1000,
-            self.sums.types.len(),
+            queries_cut,
+            counted(self.sums.types.len(), "type"),
             self.types_not_seen.len(),
         );
         let mut slowest: Vec<&ResourceSums> = self.resources.iter().collect();
@@ -226,9 +229,9 @@ impl Report {
         }
         if let Some(schema) = &self.schema {
             text.push_str(&format!(
-                "schema: {} types compared, {} differences\n",
-                schema.types_compared,
-                schema.differences.len()
+                "schema: {} compared, {}\n",
+                counted(schema.types_compared, "type"),
+                counted(schema.differences.len(), "difference")
             ));
             let lines: Vec<String> = schema
                 .differences

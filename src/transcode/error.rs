@@ -2,6 +2,8 @@
 //!
 //! The texts may reach a caller: they quote at most a short excerpt of names, never values.
 
+use crate::text::counted;
+
 /// Why XML could not become JSON. `at` is the byte position in the document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -48,7 +50,7 @@ pub enum EncodeError {
     Syntax { what: &'static str, at: usize },
     #[error("EM has no document element or type called {0}")]
     UnknownRoot(String),
-    #[error("{} value(s) do not fit: {}", .0.len(), Faults(.0))]
+    #[error("{} {} not fit: {}", counted(.0.len(), "value"), if .0.len() == 1 { "does" } else { "do" }, Faults(.0))]
     Invalid(Vec<FieldFault>),
     #[error("cannot read or write the document: {0}")]
     Io(String),

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::domain::id::EmId;
 use crate::telemetry::names;
+use crate::text::counted;
 
 /// How long a record counts as damaged after it was last found so.
 const GOOD_FOR: Duration = Duration::from_mins(10);
@@ -146,7 +147,7 @@ impl Damages {
         counts.sort_unstable();
         let words: Vec<String> = counts
             .iter()
-            .map(|(kind, count)| format!("{count} {}{}", noun(kind), if *count == 1 { "" } else { "s" }))
+            .map(|(kind, count)| counted(*count, noun(kind)))
             .collect();
         let many = counts.iter().map(|(_, count)| count).sum::<usize>() != 1;
         let verb = if many { "are" } else { "is" };

@@ -20,16 +20,19 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("api_types", "domain text"),
     ("transcode", "catalogue text"),
     ("runtime", "clock telemetry"),
-    ("upstream", "domain catalogue transcode runtime clock telemetry"),
-    ("store", "domain runtime clock telemetry"),
+    (
+        "upstream",
+        "domain catalogue transcode runtime clock telemetry text",
+    ),
+    ("store", "domain runtime clock telemetry text"),
     (
         "watcher",
         "domain api_types upstream store runtime clock telemetry",
     ),
-    ("webhooks", "domain api_types store runtime clock telemetry"),
+    ("webhooks", "domain api_types store runtime clock telemetry text"),
     ("mirror", "domain catalogue text"),
     ("reports", ""),
-    ("survey", "catalogue transcode upstream"),
+    ("survey", "catalogue transcode upstream text"),
     (
         "app",
         "domain api_types catalogue mirror transcode upstream store webhooks reports runtime clock telemetry text",
@@ -52,9 +55,9 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "domain auth config bootstrap catalogue transcode reports http clock telemetry",
+        "domain auth config bootstrap catalogue transcode reports http clock telemetry text",
     ),
-    ("demo", "config bootstrap sim cli clock telemetry"),
+    ("demo", "config bootstrap sim cli clock telemetry text"),
     ("main", "cli demo sim telemetry"),
 ];
 

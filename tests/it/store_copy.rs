@@ -122,7 +122,7 @@ async fn a_copy_that_is_killed_in_the_middle_ends_with_every_row_the_same() {
     let third = finished(&mut old.copy_to(&new.url));
     assert_eq!(third.status.code(), Some(2), "{}", text(&third.stderr));
     assert!(
-        text(&third.stderr).contains("in use by 1 running replicas"),
+        text(&third.stderr).contains("in use by 1 running replica\n"),
         "{}",
         text(&third.stderr)
     );

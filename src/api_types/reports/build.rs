@@ -23,7 +23,7 @@ use crate::domain::id::ReportId;
 use crate::domain::operation::{Operation, OperationResult, OperationState};
 use crate::domain::plan::{Plan, PlanKind};
 use crate::domain::session::{SessionPhase, SessionRecord, SessionResult};
-use crate::text::lower_camel;
+use crate::text::{counted, lower_camel};
 
 /// What the figures do not say; in every report.
 const LIMITS: &[&str] = &[
@@ -508,8 +508,10 @@ fn provenance(material: &Material<'_>) -> Provenance {
         .filter(|machine| machine.rpa.measure().figure() == Err(Absence::PointGone))
         .count();
     if gone > 0 {
+        let were = if gone == 1 { "was" } else { "were" };
         gaps.push(format!(
-            "{gone} restore points were removed before they could be read."
+            "{} {were} removed and could not be read.",
+            counted(gone, "restore point")
         ));
     }
     if material.backup_server_version.is_some() {

@@ -9,6 +9,7 @@ use super::wait::{WaitArgs, print, text, until_end};
 use crate::cli::{Failure, output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::EmId;
+use crate::text::counted;
 
 /// Arguments of `emgate plan`.
 #[derive(clap::Args, Clone, Debug)]
@@ -232,10 +233,10 @@ async fn act(args: &ActArgs, action: &str) -> Result<(), Failure> {
     };
     let operation = answer.body;
     if !server.json && text(&operation, "/state") == Some("awaitingApproval") {
-        let part = |pointer| operation.pointer(pointer).map(ToString::to_string);
-        let required = part("/approval/required").unwrap_or_default();
+        let required = operation.pointer("/approval/required").and_then(Value::as_u64);
+        let required = counted(required.unwrap_or_default(), "approval");
         let until = text(&operation, "/approval/expiresAt").unwrap_or_default();
-        eprintln!("nothing was started: it waits for {required} approvals until {until}");
+        eprintln!("nothing was started: it waits for {required} until {until}");
     }
     match text(&operation, "/id") {
         Some(id) if args.wait.wait => {

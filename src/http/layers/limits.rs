@@ -166,7 +166,7 @@ pub(super) async fn deadline(
         Ok(response) => response,
         Err(_) => Problem::new(
             Code::GatewayTimeout,
-            format!("no answer within {} seconds", limit.as_secs_f64()),
+            format!("no answer within {} s", limit.as_secs_f64()),
         )
         .into_response(),
     };

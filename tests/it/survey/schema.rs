@@ -229,7 +229,7 @@ async fn a_schema_file_on_the_command_line_is_part_of_the_report() {
     let differences = &em.report()["schema"]["differences"];
     assert_eq!(differences[0]["field"], "MemoryUsageLimitMb", "{differences}");
     let said = text(&done.stdout);
-    assert!(said.contains("365 types compared, 1 differences"), "{said}");
+    assert!(said.contains("365 types compared, 1 difference\n"), "{said}");
     std::fs::write(em.folder.path().join("em.xsd"), "<html/>").expect("written");
     assert_eq!(em.survey(&["--xsd", "em.xsd"]).await.status.code(), Some(2));
 }

@@ -73,8 +73,3 @@ pub(super) fn machine_count(kind: EventType, data: &Data, failed: usize, good: u
     }
     Some(parts.join(", "))
 }
-
-/// `singular` or its plural, with the number.
-pub(super) fn counted(number: usize) -> String {
-    format!("{number} machine{}", if number == 1 { "" } else { "s" })
-}

@@ -1,9 +1,10 @@
 //! The title of a message: its result, plan and tenant, with the tone that the result has.
 
 use super::body::{Data, Session};
-use super::machines::{counted, machine};
+use super::machines::machine;
 use super::tone::Tone;
 use crate::domain::event::EventType;
+use crate::text::counted;
 use crate::webhooks::formats::text::clean;
 
 /// The longest name of a plan and of a tenant in the title, which is never cut itself.
@@ -143,7 +144,7 @@ pub(super) fn title(
                 .session
                 .as_ref()
                 .map_or(0, |session| session.virtual_machines.len());
-            format!("{word}: {}, {failed} of {}", of_plan(), counted(total))
+            format!("{word}: {}, {failed} of {}", of_plan(), counted(total, "machine"))
         }
         EventType::EndpointFailing | EventType::EndpointRecovered | EventType::EndpointDisabled => {
             let endpoint = data.endpoint.as_ref();
