@@ -1,10 +1,15 @@
 //! `emgate store copy`: the way from one store to another, from a file to a server above all. Progress goes to stderr.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::{ConfigFile, Failure, output};
 use crate::bootstrap::store_copy::{Config, Error, Progress, copy};
 use crate::telemetry;
+use crate::text::counted;
+
+/// A line for each table is enough, unless there is nothing to see for so long.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
 
 /// Arguments of `emgate store`.
 #[derive(clap::Args, Clone, Debug)]
@@ -57,7 +62,14 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         url: args.to.clone(),
         encryption_key_file: args.key_file.clone(),
     };
-    let key = copy(&config.store, &new, |progress| eprintln!("{}", line(&progress))).await;
+    let mut last = Instant::now();
+    let tell = |progress| {
+        if is_news(&progress) || last.elapsed() >= TELL_AGAIN {
+            last = Instant::now();
+            eprintln!("{}", line(&progress));
+        }
+    };
+    let key = copy(&config.store, &new, tell).await;
     let key = key.map_err(|error| failure(&error))?;
     let told = format!(
         "the new store holds every row of the old one\nstart the gateway with store.url set to it and \
@@ -69,13 +81,25 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
 
 fn line(progress: &Progress) -> String {
     match progress {
-        Progress::Resumed { table, rows } => format!("goes on in {table}, after {rows} rows"),
-        Progress::Copied { table, rows, done } => {
-            let end = if *done { "all copied" } else { "copied" };
-            format!("{table}: {rows} rows {end}")
+        Progress::Resumed { table, rows } => format!("goes on in {table}, after {}", counted(*rows, "row")),
+        Progress::Copied { table, rows } => format!("{table}: {} copied so far", counted(*rows, "row")),
+        Progress::Compared { table, rows, done } => {
+            let end = if *done {
+                "copied and the same"
+            } else {
+                "compared so far"
+            };
+            format!("{table}: {} {end}", counted(*rows, "row"))
         }
-        Progress::Compared { table, rows } => format!("{table}: {rows} rows are the same"),
     }
+}
+
+/// Whether it is told however short the time since the last line.
+const fn is_news(progress: &Progress) -> bool {
+    matches!(
+        progress,
+        Progress::Resumed { .. } | Progress::Compared { done: true, .. }
+    )
 }
 
 fn failure(error: &Error) -> Failure {

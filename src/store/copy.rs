@@ -123,21 +123,21 @@ pub enum Progress {
         /// After so many rows of it.
         rows: u64,
     },
-    /// So many rows of a table are copied, and whether that is all.
+    /// So many rows of a table are copied.
     Copied {
+        /// The table.
+        table: String,
+        /// Its rows so far.
+        rows: u64,
+    },
+    /// So many rows of a table are the same in both.
+    Compared {
         /// The table.
         table: String,
         /// Its rows so far.
         rows: u64,
         /// Whether there are no more.
         done: bool,
-    },
-    /// A table is the same in both.
-    Compared {
-        /// The table.
-        table: String,
-        /// Its rows.
-        rows: u64,
     },
 }
 
@@ -206,9 +206,7 @@ pub async fn copy(
     }
     target.number_events_after(&source).await?;
     for table in &tables {
-        let rows = compare(&source, &target, table).await?;
-        let table = table.name.to_owned();
-        tell(Progress::Compared { table, rows });
+        compare(&source, &target, table, &mut tell).await?;
     }
     target.finish().await?;
     for opened in [&source, &target] {
@@ -446,38 +444,45 @@ async fn copy_table(
     let insert = table.insert_sql(target.engine);
     loop {
         let batch = source.batch(table, &after).await?;
-        let done = batch.is_empty();
-        if let Some(last) = batch.last() {
-            rows += batch.len() as u64;
-            after = table.key_of(last);
-            let note = Note {
-                table: table.name.to_owned(),
-                rows,
-                key: after.clone(),
-            };
-            let note = super::row::json(&note, "the note of a copy").map_err(|error| target.failed(error))?;
-            let objects: Vec<Map<String, Value>> = batch.iter().map(|row| table.object(row)).collect();
-            let parameter = super::sets::parameter(&objects).map_err(|error| target.failed(error))?;
-            let mut connection = target.connection().await?;
-            let mut tx = connection.begin().await.map_err(|error| target.failed(error))?;
-            let written = sqlx::query(AssertSqlSafe(insert.clone()))
-                .bind(parameter)
-                .execute(&mut *tx)
-                .await;
-            written.map_err(|error| target.failed(error))?;
-            target.write_note(&mut tx, &note).await?;
-            tx.commit().await.map_err(|error| target.failed(error))?;
-        }
-        let table = table.name.to_owned();
-        tell(Progress::Copied { table, rows, done });
-        if done {
+        let Some(last) = batch.last() else {
             return Ok(());
-        }
+        };
+        rows += batch.len() as u64;
+        after = table.key_of(last);
+        let note = Note {
+            table: table.name.to_owned(),
+            rows,
+            key: after.clone(),
+        };
+        let note = super::row::json(&note, "the note of a copy").map_err(|error| target.failed(error))?;
+        let objects: Vec<Map<String, Value>> = batch.iter().map(|row| table.object(row)).collect();
+        let parameter = super::sets::parameter(&objects).map_err(|error| target.failed(error))?;
+        let mut connection = target.connection().await?;
+        let mut tx = connection.begin().await.map_err(|error| target.failed(error))?;
+        let written = sqlx::query(AssertSqlSafe(insert.clone()))
+            .bind(parameter)
+            .execute(&mut *tx)
+            .await;
+        written.map_err(|error| target.failed(error))?;
+        target.write_note(&mut tx, &note).await?;
+        tx.commit().await.map_err(|error| target.failed(error))?;
+        let table = table.name.to_owned();
+        tell(Progress::Copied { table, rows });
     }
 }
 
-/// Holds each row of a table against its copy; how many there are.
-async fn compare(source: &Opened, target: &Opened, table: &Table) -> Result<u64, Error> {
+/// Holds each row of a table against its copy.
+async fn compare(
+    source: &Opened,
+    target: &Opened,
+    table: &Table,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), Error> {
+    let told = |rows, done| Progress::Compared {
+        table: table.name.to_owned(),
+        rows,
+        done,
+    };
     let by_key = table.by_key_sql(target.engine);
     let (mut rows, mut after) = (0u64, Vec::new());
     loop {
@@ -507,6 +512,7 @@ async fn compare(source: &Opened, target: &Opened, table: &Table) -> Result<u64,
             let table = table.name.to_owned();
             return Err(Error::Differs { table, key, how });
         }
+        tell(told(rows, false));
     }
     let sql = format!(
         "select count(*) as n from {} where {}",
@@ -517,7 +523,8 @@ async fn compare(source: &Opened, target: &Opened, table: &Table) -> Result<u64,
     let counted = counted.map_err(StoreError::from).and_then(|row| row.int("n"));
     let new = counted.map_err(|error| target.failed(error))?.cast_unsigned();
     if new == rows {
-        Ok(rows)
+        tell(told(rows, true));
+        Ok(())
     } else {
         let table = table.name.to_owned();
         Err(Error::Count {

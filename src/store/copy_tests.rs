@@ -77,7 +77,7 @@ async fn interrupted(old: &Config, new: &Config, at: impl Fn(&Progress) -> bool 
 }
 
 fn is_within(progress: &Progress, name: &str) -> bool {
-    matches!(progress, Progress::Copied { table, rows, done: false } if table == name && *rows > 0)
+    matches!(progress, Progress::Copied { table, .. } if table == name)
 }
 
 async fn change(config: &Config, sql: &'static str) {
@@ -117,7 +117,12 @@ async fn a_copy_is_used_like_the_store_that_it_was_made_of() {
     let tables = Arc::new(Mutex::new(Vec::new()));
     let heard = tables.clone();
     let tell = move |progress| {
-        if let Progress::Compared { table, rows } = progress {
+        if let Progress::Compared {
+            table,
+            rows,
+            done: true,
+        } = progress
+        {
             heard.lock().push((table, rows));
         }
     };
