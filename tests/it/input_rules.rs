@@ -204,6 +204,63 @@ async fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
     test.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cause_is_told_as_one_fault() {
+    let test = TestGateway::start().await;
+    let (patched, put) = (endpoint(&test).await, endpoint(&test).await);
+    let preview = format!("{patched}/preview");
+    for (members, pointer) in [
+        (json!({"template": ""}), "/template"),
+        (json!({"template": "{{"}), "/template"),
+        (json!({"template": "x", "contentType": ""}), "/contentType"),
+        (json!({"url": ""}), "/url"),
+        (json!({"url": "https://127.0.0.1/"}), "/url"),
+        (json!({"description": "x".repeat(501)}), "/description"),
+        (json!({"eventTypes": []}), "/eventTypes"),
+        (json!({"format": "fax"}), "/format"),
+        (json!({"format": "pagerduty", "routingKey": ""}), "/routingKey"),
+        (json!({"headers": {"": "x"}}), "/headers/"),
+        (json!({"maxConcurrency": 0}), "/maxConcurrency"),
+        (json!({"timeout": 0}), "/timeout"),
+        (json!({"rate": 0}), "/rate"),
+        (json!({"signatures": []}), "/signatures"),
+        (json!({"bodySignature": ""}), "/bodySignature"),
+        (json!({"caCertificate": ""}), "/caCertificate"),
+        (json!({"proxy": ""}), "/proxy"),
+        (json!({"filter": {"tenants": [""]}}), "/filter/tenants/0"),
+    ] {
+        let mut whole = json!({"url": "https://hooks.example/"});
+        whole
+            .as_object_mut()
+            .expect("an object")
+            .extend(members.as_object().expect("an object").clone());
+        let asked = [
+            ("POST", ENDPOINTS, &whole),
+            ("PUT", &put, &whole),
+            ("PATCH", &patched, &members),
+        ];
+        let previewed = ["template", "contentType", "format"]
+            .iter()
+            .any(|name| members.get(name).is_some());
+        let previewed = (previewed && members.get("routingKey").is_none()).then_some((
+            "POST",
+            preview.as_str(),
+            &members,
+        ));
+        for (method, path, body) in asked.into_iter().chain(previewed) {
+            let answer = send(&test, method, path, body.to_string()).await;
+            assert_eq!(answer.status, 422, "{method} {path} {body}: {}", answer.text);
+            assert_eq!(
+                answer.pointers(),
+                [pointer],
+                "{method} {path} {body}: {}",
+                answer.text
+            );
+        }
+    }
+    test.stop().await;
+}
+
 /// The whole numbers of a body's schema, by pointer (`*` for any name), each with its bounds.
 fn whole_numbers(
     schema: &Value,

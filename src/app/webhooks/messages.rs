@@ -38,9 +38,11 @@ pub fn example_signature(secret: &str, id: &str, at: i64, body: &str) -> Option<
 }
 
 impl Webhooks {
-    /// Renders a template with the example of every event type that the endpoint receives.
+    /// Renders a template with the example of every event type that the endpoint receives. One that was refused already, as no
+    /// template or beside what it was given with, is not: a cause is told once.
     pub(super) fn check_template(&self, settings: &Settings, faults: &mut Vec<FieldError>) {
-        if settings.options.template.is_none() {
+        let is_refused = faults.iter().any(|fault| fault.pointer == "/template");
+        if settings.options.template.is_none() || is_refused {
             return;
         }
         for kind in settings.effective_types() {
