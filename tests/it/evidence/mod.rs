@@ -1013,6 +1013,35 @@ async fn what_has_no_report_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_open_finding_whose_day_was_over_is_marked_overdue_on_the_page() {
+    let test = TestGateway::start().await;
+    let path = ended(&test, &plan("/test"), &json!({})).await;
+    let page = async || {
+        let page = test
+            .client
+            .get(&format!("{path}/report?format=html"))
+            .send()
+            .await;
+        page.expect(200).text.matches(">overdue<").count()
+    };
+    let place = format!("{path}/findings");
+    let mut late = String::new();
+    for (due, overdue) in [("9999-12-31", 0), ("2020-02-29", 1)] {
+        let finding = json!({"title": "pool too small", "severity": "error", "due": due});
+        let made = test.client.post(&place).json(&finding).send().await.expect(201);
+        assert_eq!((&made.body["due"], page().await), (&json!(due), overdue));
+        late = format!("{place}/{}", made.body["id"].as_str().expect("an id"));
+    }
+    let closed = test
+        .client
+        .request("PATCH", &late)
+        .json(&json!({"state": "closed"}));
+    closed.send().await.expect(200);
+    assert_eq!(page().await, 0, "what is closed is not overdue");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_held_report_says_so_until_it_is_released() {
     let test = TestGateway::start().await;
     let path = ended(&test, &plan("/test"), &json!({})).await;
