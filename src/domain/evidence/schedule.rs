@@ -131,6 +131,37 @@ pub enum Fault {
     Never,
 }
 
+/// The fields of a cron expression, and the values of each.
+const FIELDS: [(&str, &str); 5] = [
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31, or L for the last"),
+    ("month", "1 to 12, or JAN to DEC"),
+    (
+        "day of the week",
+        "0 to 7, where 0 and 7 are Sunday, or SUN to SAT",
+    ),
+];
+
+/// What is wrong with five fields that are no cron expression: each that is none by itself, with what it may be.
+fn cron_faults(text: &str, options: ParseOptions) -> String {
+    let mut faults = Vec::new();
+    for (at, (field, (name, values))) in text.split(' ').zip(FIELDS).enumerate() {
+        let alone: Vec<&str> = (0..FIELDS.len())
+            .map(|other| if other == at { field } else { "*" })
+            .collect();
+        if cronexpr::parse_crontab_with(&alone.join(" "), options).is_err() {
+            faults.push(format!(
+                "the {name} `{field}` must be {values}, or *, also as list (1,15), range (1-5) or step (*/15)"
+            ));
+        }
+    }
+    if faults.is_empty() {
+        return format!("`{text}` is no cron expression such as 0 3 1 * *");
+    }
+    faults.join("; ")
+}
+
 /// The due times of a schedule.
 #[derive(Debug, Clone)]
 pub struct Times {
@@ -153,7 +184,7 @@ impl Times {
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let text = fields.collect::<Vec<_>>().join(" ");
         let cron = cronexpr::parse_crontab_with(&text, options)
-            .map_err(|_| Fault::Cron(format!("`{text}` is no cron expression such as 0 3 1 * *")))?;
+            .map_err(|_| Fault::Cron(cron_faults(&text, options)))?;
         // The system's list of zones, or the one that is part of the program.
         let zone = TimeZone::get(&schedule.time_zone).map_err(|_| Fault::Zone)?;
         Ok(Self { cron, zone })
@@ -297,6 +328,29 @@ mod tests {
             Some(at("2026-10-25T02:00:00Z")),
             "in the hour that is repeated nothing is due again"
         );
+    }
+
+    #[rstest]
+    #[case("60 3 1 * *", "the minute `60` must be 0 to 59,")]
+    #[case("*/0 3 1 * *", "the minute `*/0` must be 0 to 59,")]
+    #[case("0 24 1 * *", "the hour `24` must be 0 to 23,")]
+    #[case("0 3 0 * *", "the day of the month `0` must be 1 to 31,")]
+    #[case("0 3 1 13 *", "the month `13` must be 1 to 12,")]
+    #[case("0 3 1 * MONDAY", "the day of the week `MONDAY` must be 0 to 7,")]
+    #[case("x 24 1 * *", "the minute `x` must be 0 to 59,")]
+    #[case("x 24 1 * *", "; the hour `24` must be 0 to 23,")]
+    #[case("0 3 *", "must be five fields: minute, hour,")]
+    fn a_field_of_an_expression_that_cannot_be_read_is_named_with_its_values(
+        #[case] cron: &str,
+        #[case] told: &str,
+    ) {
+        let schedule = Schedule {
+            cron: cron.to_owned(),
+            time_zone: "UTC".to_owned(),
+            ..Schedule::default()
+        };
+        let fault = Times::of(&schedule).expect_err("no expression").to_string();
+        assert!(fault.contains(told), "{fault}");
     }
 
     #[rstest]
