@@ -147,7 +147,8 @@ impl Starting {
         if let Some(addr) = metrics_addr {
             tracing::info!(listen = %addr, scheme, "metrics have a listener of their own");
         }
-        tracing::info!(listen = %addr, scheme, "listening");
+        let accepts = "probes until the store is open";
+        tracing::info!(listen = %addr, scheme, accepts, "listening");
         let tasks = Tasks::new();
         let reload = Reload::drive(certificate, &tasks);
         let server = tokio::spawn(async move {

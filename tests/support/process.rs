@@ -23,6 +23,8 @@ pub struct Process {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
+    /// Its line `listening`.
+    pub listening: serde_json::Value,
     /// Where it listens.
     pub addr: SocketAddr,
 }
@@ -56,6 +58,7 @@ impl Process {
             child,
             lines,
             seen: Vec::new(),
+            listening: serde_json::Value::Null,
             addr: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
         let line = process.wait_for_line("listening");
@@ -63,6 +66,7 @@ impl Process {
             .as_str()
             .and_then(|text| text.parse().ok())
             .expect("an address in the log");
+        process.listening = line;
         process
     }
 

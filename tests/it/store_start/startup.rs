@@ -59,6 +59,7 @@ async fn ask(process: &mut Process, method: &str, path: &str) -> Answer {
 
 /// The process lives, is not ready for its migrations, and accepts no work.
 async fn is_starting(process: &mut Process) {
+    assert_eq!(process.listening["accepts"], "probes until the store is open");
     let health = ask(process, "GET", "/healthz").await;
     assert_eq!((health.status, health.json()), (200, json!({"status": "ok"})));
     for path in ["/readyz", "/readyz?strict=true"] {
