@@ -9,32 +9,53 @@ use crate::domain::id::OperationId;
 use crate::domain::links::API;
 use crate::store::evidence::RunRecord;
 
+/// Whether a hold is still what a caller read.
+pub type UnchangedHold<'a> = &'a (dyn Fn(&Hold) -> bool + Send + Sync);
+
 impl App {
-    /// Holds the report of an operation; one that is held is held for the new reason.
+    /// Who holds the report of an operation.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
+    /// [`Error::NotFound`] when nobody does, [`Error::Store`].
+    pub async fn report_hold(&self, context: &OpContext, id: OperationId) -> Result<Hold, Error> {
+        let run = self.store.run_of_operation(id, context.tenancy()).await?;
+        run.and_then(|run| run.hold).ok_or(Error::NotFound {
+            what: "a hold of the report",
+        })
+    }
+
+    /// Holds the report of an operation; one that is held is held for the new reason. `unchanged` says whether the hold before is
+    /// still what the caller read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PreconditionFailed`], [`Error::Store`].
     pub async fn hold_report(
         &self,
         context: &OpContext,
         id: OperationId,
         reason: String,
+        unchanged: Option<UnchangedHold<'_>>,
     ) -> Result<Hold, Error> {
         let hold = Hold {
             reason,
             by: context.caller.name.clone(),
             at: self.clock.now(),
         };
-        self.change_hold(context, id, Some(&hold)).await?;
+        self.change_hold(context, id, Some(&hold), unchanged).await?;
         Ok(hold)
     }
 
-    /// Releases the report of an operation; of one that is not held, nothing.
+    /// Releases the report of an operation; of one that is not held, nothing. `unchanged` as for [`App::hold_report`].
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn release_report(&self, context: &OpContext, id: OperationId) -> Result<(), Error> {
-        self.change_hold(context, id, None).await
+    /// [`Error::NotFound`], [`Error::PreconditionFailed`], [`Error::Store`].
+    pub async fn release_report(
+        &self,
+        context: &OpContext,
+        id: OperationId,
+        unchanged: Option<UnchangedHold<'_>>,
+    ) -> Result<(), Error> {
+        self.change_hold(context, id, None, unchanged).await
     }
 
     async fn change_hold(
@@ -42,6 +63,7 @@ impl App {
         context: &OpContext,
         id: OperationId,
         hold: Option<&Hold>,
+        unchanged: Option<UnchangedHold<'_>>,
     ) -> Result<(), Error> {
         let run = self.run_of_report(context, id).await?;
         let mut told = match self.store.operation(id, context.tenancy()).await? {
@@ -61,6 +83,14 @@ impl App {
             None => AuditAction::ReportRelease,
         };
         let mut tx = self.store.begin().await?;
+        if let Some(is_same) = unchanged
+            && !tx
+                .locked_hold(run.id)
+                .await?
+                .is_some_and(|before| is_same(&before))
+        {
+            return Err(Error::PreconditionFailed);
+        }
         if hold.is_some() || run.hold.is_some() {
             tx.set_hold(run.id, hold).await?;
         }

@@ -31,6 +31,7 @@ mod settings;
 pub use crate::store::evidence::ReportKey as Key;
 pub use crate::store::evidence::ScheduleRecord;
 pub use figures::PlanGauges;
+pub use hold::UnchangedHold;
 pub use objectives::Unchanged;
 pub use programme::ProgrammeQuery;
 pub use read::{ReportFile, programme_page, programme_table};

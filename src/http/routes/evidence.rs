@@ -3,28 +3,34 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::ETAG;
 use axum::middleware::from_fn;
+use axum::response::{IntoResponse as _, Response};
 use utoipa::IntoParams;
 
-use super::paths::OperationPath;
+use super::paths::{ChangeConditions, OperationPath};
 use super::reply::Created;
 use crate::api_types::reports::entries::{
     CheckInput, FindingInput, FindingPatch, NoteInput, ReviewInput, ReviewedReport, check, note, review,
 };
 use crate::api_types::reports::{HoldInput, ReportCheck, ReportFinding, ReportHold, ReportNote};
 use crate::app::OpContext;
+use crate::app::evidence::UnchangedHold;
 use crate::domain::access::Scope;
 use crate::domain::evidence::entry;
+use crate::domain::evidence::hold::Hold;
 use crate::domain::id::{FindingId, OperationId};
 use crate::http::HttpState;
 use crate::http::answers::STORED;
 use crate::http::codes::Code;
-use crate::http::extract::{Id, Ids, JsonBody, NoBody, no_idempotency_key};
+use crate::http::extract::{Conditions, Id, Ids, JsonBody, NoBody, entity_tag, no_idempotency_key};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::routing::{Routes, route};
 
 const REVIEW_PROBLEMS: &[&[Code]] = &[STORED, &[Code::OperationRunning, Code::SelfApproval]];
+
+const HOLD_PROBLEMS: &[&[Code]] = &[STORED, &[Code::PreconditionFailed]];
 
 pub(super) fn routes() -> Routes {
     let write = Scope::ReportsWrite;
@@ -34,8 +40,13 @@ pub(super) fn routes() -> Routes {
         .with(require_scope(write, &[STORED], route!(record_finding)))
         .with(require_scope(write, &[STORED], route!(change_finding)))
         .with(require_scope(write, REVIEW_PROBLEMS, route!(review_report)))
-        .with(require_scope(write, &[STORED], route!(hold_report)))
-        .with(require_scope(write, &[STORED], route!(release_report)))
+        .with(require_scope(
+            Scope::ReportsRead,
+            &[STORED],
+            route!(get_report_hold),
+        ))
+        .with(require_scope(write, HOLD_PROBLEMS, route!(hold_report)))
+        .with(require_scope(write, HOLD_PROBLEMS, route!(release_report)))
         .map(|router| router.route_layer(from_fn(no_idempotency_key)))
 }
 
@@ -169,37 +180,75 @@ async fn review_report(
     })
 }
 
+/// Read the hold of a report
+///
+/// 404 when nobody holds it.
+#[utoipa::path(get, path = "/api/v1/operations/{operationId}/report/hold", operation_id = "getReportHold", tag = "reports",
+    params(OperationPath),
+    responses(
+        (status = 200, description = "The hold, as it is in the report.", body = ReportHold,
+            headers(("ETag" = String, description = "Its entity tag, for `If-Match` and `If-None-Match`."))),
+        (status = 304, description = "The caller already has it (`If-None-Match`)."),
+    ))]
+async fn get_report_hold(
+    State(state): State<HttpState>,
+    context: OpContext,
+    Id(id): Id<OperationId>,
+    conditions: Conditions,
+) -> Result<Response, Problem> {
+    let hold = state.app().report_hold(&context, id).await?;
+    let shown = Json(ReportHold::from(&hold)).into_response();
+    Ok(conditions.tagged(&tag_of(&hold), shown))
+}
+
 /// Hold a report
 ///
 /// A legal hold: the report is not removed for its age until it is released. The report says so from its next revision on.
 #[utoipa::path(put, path = "/api/v1/operations/{operationId}/report/hold", operation_id = "holdReport", tag = "reports",
-    params(OperationPath), request_body = HoldInput,
-    responses((status = 200, description = "The hold, as it is in the report.", body = ReportHold)))]
+    params(OperationPath, ChangeConditions), request_body = HoldInput,
+    responses((status = 200, description = "The hold, as it is in the report.", body = ReportHold,
+        headers(("ETag" = String, description = "Its entity tag, for `If-Match` and `If-None-Match`.")))))]
 async fn hold_report(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<OperationId>,
+    conditions: Conditions,
     JsonBody(wanted): JsonBody<HoldInput>,
-) -> Result<Json<ReportHold>, Problem> {
+) -> Result<Response, Problem> {
+    let unchanged = unchanged(&conditions);
+    let unchanged = unchanged.as_ref().map(|is_same| is_same as UnchangedHold<'_>);
     let reason = wanted.reason.into_inner();
-    let hold = state.app().hold_report(&context, id, reason).await?;
-    Ok(Json((&hold).into()))
+    let hold = state.app().hold_report(&context, id, reason, unchanged).await?;
+    Ok(([(ETAG, tag_of(&hold))], Json(ReportHold::from(&hold))).into_response())
 }
 
 /// Release a report
 ///
 /// Ends its legal hold, if there is one: it is removed with its age.
 #[utoipa::path(delete, path = "/api/v1/operations/{operationId}/report/hold", operation_id = "releaseReport", tag = "reports",
-    params(OperationPath),
+    params(OperationPath, ChangeConditions),
     responses((status = 204, description = "Nobody holds it.")))]
 async fn release_report(
     State(state): State<HttpState>,
     context: OpContext,
     Id(id): Id<OperationId>,
+    conditions: Conditions,
     _: NoBody,
 ) -> Result<StatusCode, Problem> {
-    state.app().release_report(&context, id).await?;
+    let unchanged = unchanged(&conditions);
+    let unchanged = unchanged.as_ref().map(|is_same| is_same as UnchangedHold<'_>);
+    state.app().release_report(&context, id, unchanged).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn tag_of(hold: &Hold) -> String {
+    entity_tag(&serde_json::to_vec(hold).unwrap_or_default())
+}
+
+/// Whether a hold is still the one that the caller read.
+fn unchanged(conditions: &Conditions) -> Option<impl Fn(&Hold) -> bool + Send + Sync + use<>> {
+    let tags = conditions.expected()?.to_vec();
+    Some(move |hold: &Hold| tags.contains(&tag_of(hold)))
 }
 
 fn report(state: &HttpState, id: OperationId) -> String {

@@ -199,6 +199,19 @@ impl Tx {
         Ok(())
     }
 
+    /// Who holds the report of a failover; nobody changes that before this transaction ends.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Corrupt`].
+    pub async fn locked_hold(&mut self, id: ReportId) -> Result<Option<Hold>, Error> {
+        self.note_writing();
+        let row = sqlx::query("update recovery_runs set hold = hold where id = $1 returning hold")
+            .bind(id.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        row.map_or(Ok(None), |row| row.opt_document("hold"))
+    }
+
     /// Holds the report of a failover, or no longer; makes a new revision due where there is one already.
     ///
     /// # Errors

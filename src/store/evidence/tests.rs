@@ -458,6 +458,7 @@ async fn a_report_that_is_held_outlives_its_age() {
     };
     let mut tx = store.begin().await.expect("begun");
     tx.set_hold(held.id, Some(&hold)).await.expect("held");
+    assert_eq!(tx.locked_hold(held.id).await.expect("read").as_ref(), Some(&hold));
     tx.commit().await.expect("committed");
     let kept = store.run(held.id).await.expect("read").expect("there");
     assert_eq!((kept.state, kept.hold.as_ref()), (RunState::Due, Some(&hold)));

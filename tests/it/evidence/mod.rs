@@ -1072,6 +1072,8 @@ async fn a_held_report_says_so_until_it_is_released() {
     let held = report_of(&test, &path).await;
     assert_eq!(held["report"]["hold"], set.body);
     assert_eq!(held["report"]["revision"], 2);
+    let read = test.client.get(&hold).send().await.expect(200);
+    assert_eq!((&read.body, read.header("etag")), (&set.body, set.header("etag")));
     for _ in 0..2 {
         test.client.request("DELETE", &hold).send().await.expect(204);
     }
@@ -1093,6 +1095,43 @@ async fn a_held_report_says_so_until_it_is_released() {
     let reader = test.client_with(&["reports:read"]);
     let refused = reader.request("PUT", &hold).json(&wanted).send().await;
     refused.expect_problem(403, "insufficient-scope");
+    let nobody = reader.get(&hold).send().await;
+    nobody.expect_problem(404, "not-found");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_changed_and_released_only_while_it_is_what_was_read() {
+    let test = TestGateway::start().await;
+    let path = ended(&test, &plan("/test"), &json!({})).await;
+    let hold = format!("{path}/report/hold");
+    let put = async |reason: &str, tag: &str| {
+        let request = test.client.request("PUT", &hold).header("if-match", tag);
+        request.json(&json!({ "reason": reason })).send().await
+    };
+    let tag_of = |answer: &Answer| answer.header("etag").to_owned();
+    put("a", "\"none\"")
+        .await
+        .expect_problem(412, "precondition-failed");
+    let missing = test.client.get(&hold).send().await;
+    missing.expect_problem(404, "not-found");
+    let first = tag_of(&put("a", "*").await.expect(200));
+    let again = tag_of(&put("a", &first).await.expect(200));
+    assert_ne!(first, again, "held anew is another hold");
+    put("b", &first).await.expect_problem(412, "precondition-failed");
+    let known = test.client.get(&hold).header("if-none-match", &again);
+    known.send().await.expect(304);
+    let release = async |tag: &str| {
+        let request = test.client.request("DELETE", &hold).header("if-match", tag);
+        request.send().await
+    };
+    release(&first).await.expect_problem(412, "precondition-failed");
+    assert_eq!(
+        test.client.get(&hold).send().await.expect(200).body["reason"],
+        "a"
+    );
+    release(&again).await.expect(204);
+    release(&again).await.expect_problem(412, "precondition-failed");
     test.stop().await;
 }
 

@@ -84,6 +84,7 @@ const ROWS: &[(&str, About)] = &[
     ("recordFinding", About::Operation),
     ("changeFinding", About::Finding),
     ("reviewReport", About::Operation),
+    ("getReportHold", About::Operation),
     ("holdReport", About::Operation),
     ("releaseReport", About::Operation),
     ("getFailoverSessionReport", About::Session),
@@ -173,6 +174,11 @@ impl World {
             let path = format!("/api/v1/cloud-failover-plans/{plan}/schedule");
             let set = test.client.request("PUT", &path).json(&yearly());
             set.send().await.expect(200);
+        }
+        for operation in [&abc.operation, &nordwind.operation] {
+            let path = format!("/api/v1/operations/{operation}/report/hold");
+            let held = test.client.request("PUT", &path).json(&json!({"reason": "x"}));
+            held.send().await.expect(200);
         }
         Self {
             of_abc: confined(&test, &[ABC]),
