@@ -170,10 +170,7 @@ impl App {
             .with_events_kept(limits.events_kept)
             .with_max_timeout(limits.attempt)
             .with_messages(parts.messages);
-        let itself = system::Itself {
-            started_at: parts.clock.now(),
-            configuration: Arc::new(parts.configuration),
-        };
+        let itself = system::Itself::new(parts.clock.now(), parts.configuration);
         Self {
             em: parts.em,
             store: parts.store,

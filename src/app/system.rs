@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{App, Error, OpContext};
 use crate::api_types::Moment;
@@ -18,8 +20,34 @@ use crate::upstream::Circuit;
 /// What the gateway knows of itself from its start on.
 #[derive(Debug, Clone)]
 pub(super) struct Itself {
-    pub started_at: Timestamp,
-    pub configuration: Arc<Value>,
+    started_at: Timestamp,
+    started: Instant,
+    configuration: Arc<Value>,
+}
+
+impl Itself {
+    pub fn new(started_at: Timestamp, configuration: Value) -> Self {
+        Self {
+            started_at,
+            started: Instant::now(),
+            configuration: Arc::new(configuration),
+        }
+    }
+}
+
+/// Clocks are corrected by less than this all the time.
+const CORRECTION: Duration = Duration::from_mins(1);
+
+/// When a process started that has run for so long: what the clock showed then, unless it was wrong, as it shows since.
+fn up_since(shown: Timestamp, now: Timestamp, running: Duration) -> Timestamp {
+    let Ok(since) = now.checked_sub(running) else {
+        return shown;
+    };
+    if since.duration_since(shown).unsigned_abs() < CORRECTION {
+        shown
+    } else {
+        since.round(Unit::Second).unwrap_or(since)
+    }
 }
 
 impl App {
@@ -35,7 +63,7 @@ impl App {
         Ok(System {
             version: env!("CARGO_PKG_VERSION"),
             instance: is_inside.then(|| self.store.replica().to_owned()),
-            started_at: self.itself.started_at.into(),
+            started_at: self.up_since(now).into(),
             now: now.into(),
             em: self.em_now().await?,
             store: self.store_now(),
@@ -51,6 +79,10 @@ impl App {
             },
             configuration: is_inside.then(|| (*self.itself.configuration).clone()),
         })
+    }
+
+    fn up_since(&self, now: Timestamp) -> Timestamp {
+        up_since(self.itself.started_at, now, self.itself.started.elapsed())
     }
 
     async fn em_now(&self) -> Result<SystemEm, Error> {
@@ -151,7 +183,7 @@ impl App {
             return Ok(vec![SystemReplica {
                 id: self.store.replica().to_owned(),
                 this: true,
-                started_at: self.itself.started_at.into(),
+                started_at: self.up_since(now).into(),
                 last_seen_at: now.into(),
                 leases: vec!["watch".to_owned()],
             }]);
@@ -174,4 +206,36 @@ fn may(caller: &Caller, scope: Scope) -> bool {
         .confinement()
         .is_some_and(|tenants| tenants.is_empty());
     caller.may(scope) && !sees_nothing
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::a_clock_that_goes_right(
+        "2026-01-01T00:00:00.5Z",
+        "2026-01-01T01:00:00.5Z",
+        "2026-01-01T00:00:00.5Z"
+    )]
+    #[case::a_clock_that_was_corrected(
+        "2026-01-01T00:00:00.5Z",
+        "2026-01-01T01:00:59Z",
+        "2026-01-01T00:00:00.5Z"
+    )]
+    #[case::a_clock_that_was_a_year_behind(
+        "2025-01-01T00:00:00Z",
+        "2026-01-01T01:00:00Z",
+        "2026-01-01T00:00:00Z"
+    )]
+    #[case::a_clock_that_was_ahead("2027-01-01T00:00:00Z", "2026-01-01T01:00:00Z", "2026-01-01T00:00:00Z")]
+    fn a_start_that_a_wrong_clock_showed_is_reckoned_by_how_long_the_process_runs(
+        #[case] shown: Timestamp,
+        #[case] now: Timestamp,
+        #[case] since: Timestamp,
+    ) {
+        assert_eq!(up_since(shown, now, Duration::from_hours(1)), since);
+    }
 }
