@@ -8,9 +8,11 @@
 pub mod audit;
 pub mod check;
 mod gauges;
+mod opened;
 mod reload;
 mod service_manager;
 mod shares;
+mod signals;
 pub mod store_copy;
 pub mod survey;
 
@@ -21,27 +23,20 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use self::opened::Opened;
+pub use self::opened::fetch_keys;
 use self::reload::Reload;
 pub use self::service_manager::ServiceManager;
-use crate::app::{self, App, ApprovalClock, PlanGauges, Recorder, Scheduler, SettingsKeeper};
-use crate::auth::{self, Verifier};
+use self::signals::{Signal, Signals};
+use crate::auth;
 use crate::catalogue::catalogue;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
-use crate::domain::id::LogonId;
-use crate::domain::links::Links;
-use crate::http::{self, HttpState};
-use crate::runtime::{Nudge, Tasks};
-#[cfg(feature = "postgres")]
-use crate::store::notifications::NotificationListener;
-use crate::store::replicas::Heartbeat;
-use crate::store::retention::Pruner;
-use crate::store::{self, ClockRecorder, Store};
+use crate::http;
+use crate::runtime::Tasks;
+use crate::store::{self, Store};
 use crate::telemetry;
 use crate::upstream::{self, EmClient};
-use crate::watcher::Watcher;
-use crate::webhooks;
-use gauges::Gauges;
 
 /// How long open requests may take to finish when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -200,130 +195,6 @@ impl Starting {
     }
 }
 
-/// What runs once the store is open.
-struct Opened {
-    em: EmClient,
-    store: Store,
-    tasks: Tasks,
-    heartbeat: AbortOnDropHandle<()>,
-    notifications: AbortOnDropHandle<()>,
-    state: HttpState,
-}
-
-impl Opened {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the tasks of the heartbeat and the listener for notifications are held, and ended by stop"
-    )]
-    async fn open(
-        mut config: Config,
-        own: Vec<SocketAddr>,
-        clock: SharedClock,
-        tasks: Tasks,
-    ) -> Result<Self, Error> {
-        let store = Store::open(&config.store, clock.clone()).await?;
-        let of_workers = store.for_workers();
-        config.upstream.links = Links::below(config.server.public_url.as_ref());
-        config.webhooks.links = config.upstream.links.clone();
-        let em = EmClient::new(&config.upstream, clock.clone())?;
-        let heartbeat = Heartbeat::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));
-        let heartbeat = AbortOnDropHandle::new(tokio::spawn(heartbeat.run()));
-        resume_logons(&store, &em).await?;
-        let guard = webhooks::EgressPolicy::new(&config.webhooks, off_limits(own, &config.upstream.url));
-        let answer = em.longest_write();
-        let limits = app::Limits {
-            answer,
-            unknown_after: config.upstream.unknown_after.max(answer),
-            endpoints: config.server.limits.endpoints,
-            events_kept: config.retention.events,
-            attempt: config.webhooks.max_timeout,
-            look_every: config.watch.interval,
-        };
-        let watcher_nudge = Nudge::default();
-        let client = webhooks::Client::of(guard.clone(), &config.webhooks);
-        let dispatcher = webhooks::Dispatcher::new(
-            of_workers.clone(),
-            client,
-            &config.webhooks,
-            clock.clone(),
-            tasks.clone(),
-        );
-        let rooms = app::AppParts {
-            em: em.clone(),
-            store: store.clone(),
-            clock: clock.clone(),
-            tasks: tasks.clone(),
-            watcher: watcher_nudge.clone(),
-            guard,
-            health: dispatcher.health(),
-            messages: app::webhooks::Messages {
-                links: config.webhooks.links.clone(),
-                example: crate::http::example_event,
-            },
-            policies: config.policies.clone(),
-            objectives: config.reports.objectives.clone(),
-            configuration: config.server.shown.clone(),
-            template: config.reports.template.clone(),
-        };
-        gauges::show_configuration(&config);
-        for warning in config.warnings() {
-            tracing::warn!("{warning}");
-        }
-        let app = App::new(rooms, limits);
-        tasks.drive(ApprovalClock::new(&app), Nudge::default());
-        tasks.drive(SettingsKeeper::new(&app), of_workers.settings_nudge());
-        tasks.drive(Scheduler::new(&app), Nudge::default());
-        if config.server.metrics.per_plan {
-            tasks.drive(PlanGauges::new(&app), Nudge::default());
-        }
-        let recorder_nudge = Nudge::default();
-        tasks.drive(Recorder::new(&app), recorder_nudge.clone());
-        let (stopping, commits) = (tasks.stopping(), of_workers.changes());
-        tasks.spawn(async move {
-            let waking = wake_after_commits(commits, recorder_nudge);
-            stopping.run_until_cancelled(waking).await
-        });
-        let verifier = Verifier::new(&config.auth, clock.clone())?;
-        drive_keys(&verifier, &tasks);
-        let state = HttpState::new(app, config.server.clone(), verifier, clock.clone());
-
-        #[cfg(feature = "postgres")]
-        let notifications = NotificationListener::new(of_workers.clone(), watcher_nudge.clone()).run();
-        #[cfg(not(feature = "postgres"))]
-        let notifications = std::future::pending();
-        let watcher = Watcher::new(
-            em.clone(),
-            of_workers.clone(),
-            clock,
-            config.watch,
-            limits.unknown_after,
-        );
-        tasks.drive(watcher, watcher_nudge);
-        tasks.drive(webhooks::Jobs::new(of_workers.clone()), Nudge::default());
-        tasks.drive(ClockRecorder::new(of_workers.clone()), Nudge::default());
-        tasks.drive(
-            Pruner::new(of_workers.clone(), &config.retention),
-            Nudge::default(),
-        );
-        dispatcher.start();
-        let gauges = Gauges {
-            em: em.clone(),
-            store: of_workers,
-            state: state.clone(),
-        };
-        tasks.drive(gauges, Nudge::default());
-
-        Ok(Self {
-            em,
-            store,
-            tasks,
-            heartbeat,
-            notifications: AbortOnDropHandle::new(tokio::spawn(notifications)),
-            state,
-        })
-    }
-}
-
 impl Gateway {
     /// Starts the gateway: it accepts work when this returns.
     ///
@@ -472,52 +343,6 @@ fn ended_by_itself(ended: Result<Result<(), http::ServerError>, JoinError>) -> E
     }
 }
 
-/// What the process is asked to do.
-#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has a signal to reload"))]
-enum Signal {
-    /// To stop; the signal's name.
-    Stop(&'static str),
-    /// To read the files of `server.tls` again.
-    Reload,
-}
-
-/// The addresses that webhooks never reach, whatever the configuration allows: the gateway's own and EM's.
-fn off_limits(own: Vec<SocketAddr>, upstream: &url::Url) -> Vec<webhooks::DeniedTarget> {
-    let own = own.into_iter().map(webhooks::DeniedTarget::Listener);
-    let mut places: Vec<_> = own.collect();
-    if let (Some(host), Some(port)) = (upstream.host_str(), upstream.port_or_known_default()) {
-        places.push(webhooks::DeniedTarget::Server {
-            host: host.to_owned(),
-            port,
-        });
-    }
-    places
-}
-
-/// Wakes a worker after commits, a few times a second at the most.
-async fn wake_after_commits(mut commits: tokio::sync::watch::Receiver<u64>, nudge: Nudge) {
-    const PAUSE: Duration = Duration::from_millis(200);
-    while commits.changed().await.is_ok() {
-        nudge.now();
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Keeps the keys of issuers fresh.
-fn drive_keys(verifier: &Verifier, tasks: &Tasks) {
-    for (worker, nudge) in verifier.refreshes() {
-        tasks.drive(worker, nudge);
-    }
-}
-
-/// The same for a command that verifies a token and ends.
-#[must_use]
-pub fn fetch_keys(verifier: &Verifier) -> Tasks {
-    let tasks = Tasks::new();
-    drive_keys(verifier, &tasks);
-    tasks
-}
-
 /// One provider of cryptography for TLS in and out. A second call finds it installed already.
 pub fn install_tls_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -530,77 +355,4 @@ fn warm_up(clock: SharedClock) {
         clock.random(&mut [0]);
         let _ = catalogue();
     });
-}
-
-/// Adopts the logon sessions that the last process, however it ended, kept for unfinished tasks; those of a living
-/// replica stay with it.
-async fn resume_logons(store: &Store, em: &EmClient) -> Result<(), Error> {
-    let needed: Vec<LogonId> = store
-        .unfinished_operations()
-        .await?
-        .iter()
-        .filter_map(|operation| operation.task.as_ref().and_then(|task| task.logon))
-        .collect();
-    for kept in store.kept_logons().await? {
-        if !store.take_logon(kept.id).await? {
-            continue;
-        }
-        let pins = needed.iter().filter(|id| **id == kept.id).count();
-        for _ in 0..pins {
-            if !em.resume_logon(&kept, true) {
-                tracing::warn!(
-                    account = kept.account,
-                    "a logon session was kept for an account that is not configured"
-                );
-            }
-        }
-        if pins == 0 && em.resume_logon(&kept, true) {
-            // No task needs it any more; as an ordinary session of the pool it is used and logged off like the others.
-            em.release(kept.id);
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
-            _ = self.hangup.recv() => Signal::Reload,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    #[expect(clippy::unnecessary_wraps, reason = "the shape of the other systems' form")]
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Signal {
-        let _ = tokio::signal::ctrl_c().await;
-        Signal::Stop("interrupt")
-    }
 }
