@@ -1,14 +1,18 @@
 //! A report made of what was kept of a failover and of what follows from it. Digest and signature are still empty.
 
+mod course;
+mod provenance;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::course::{execution, way_back};
+use self::provenance::provenance;
 use super::figures::{Comparison, Measures, PastTest, ReportMachine, ReportPoint};
-use super::sources::{Integrity, Provenance};
+use super::sources::Integrity;
 use super::{
-    ClockDifference, Execution, Facts, RecoveryReport, ReportApproval, ReportCheck, ReportFinding,
-    ReportHead, ReportNote, ReportNotification, ReportPlan, ReportRequest, ReportReview, ReportUndo, SCHEMA,
-    Summary, TimelineStep, WayBack,
+    Facts, RecoveryReport, ReportApproval, ReportCheck, ReportFinding, ReportHead, ReportNote,
+    ReportNotification, ReportPlan, ReportRequest, ReportReview, SCHEMA, Summary,
 };
 use crate::api_types::Moment;
 use crate::domain::evidence::asked::{Asked, Purpose, PurposeKind, Requester};
@@ -16,21 +20,14 @@ use crate::domain::evidence::clocks::Span;
 use crate::domain::evidence::finding::{Finding, Severity};
 use crate::domain::evidence::hold::Hold;
 use crate::domain::evidence::judge::{Judgement, MachineFigures, Outcome};
-use crate::domain::evidence::measure::{Absence, Judged};
+use crate::domain::evidence::measure::Judged;
 use crate::domain::evidence::run::RunAction;
 use crate::domain::evidence::trend::{PlanChange, Trend, changes};
 use crate::domain::id::ReportId;
-use crate::domain::operation::{Operation, OperationResult, OperationState};
-use crate::domain::plan::{Plan, PlanKind};
-use crate::domain::session::{SessionPhase, SessionRecord, SessionResult};
-use crate::text::{counted, lower_camel};
-
-/// What the figures do not say; in every report.
-const LIMITS: &[&str] = &[
-    "The end of a machine, as Enterprise Manager tells it, means that the machine was switched on as the plan says, not that \
-     its application answers. Checks are recorded for that.",
-    "Times of machines and of the session are Enterprise Manager's own; it may round them.",
-];
+use crate::domain::operation::{Operation, OperationResult};
+use crate::domain::plan::Plan;
+use crate::domain::session::{SessionRecord, SessionResult};
+use crate::text::lower_camel;
 
 /// What the points of a test show after its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,114 +274,6 @@ fn result_of(material: &Material<'_>) -> Option<String> {
     of_session.or_else(of_operation)
 }
 
-fn execution(material: &Material<'_>) -> Execution {
-    let session = material.session;
-    let facts = session.map(|session| &session.facts);
-    let lost = session.is_some_and(|session| session.phase == SessionPhase::Lost);
-    let state = match (material.operation, facts) {
-        (_, Some(_)) if lost => "lost".to_owned(),
-        (Some(operation), _) => operation.state.as_str().to_owned(),
-        (None, Some(facts)) => facts.state.word(),
-        (None, None) => OperationState::Unknown.as_str().to_owned(),
-    };
-    let failure = material
-        .operation
-        .and_then(|operation| operation.failure.as_ref())
-        .map(|failure| failure.message.clone());
-    let millis = |length: jiff::SignedDuration| i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-    Execution {
-        action: (material.action != RunAction::Unknown).then_some(material.action.as_str()),
-        restore_point_before: material.asked.before.map(Moment),
-        operation_id: material.operation.map(|operation| operation.id.to_string()),
-        session_id: facts.map(|facts| facts.id.to_string()),
-        state,
-        result: result_of(material),
-        failure_message: facts.and_then(|facts| facts.failure_message.clone()).or(failure),
-        started_at: facts.and_then(|facts| facts.started_at).map(Moment),
-        ended_at: facts.and_then(|facts| facts.ended_at).map(Moment),
-        clock_difference: material.asked.clock.map(|clock| ClockDifference {
-            ahead_ms: millis(clock.ahead),
-            tolerance_ms: millis(clock.tolerance),
-        }),
-        timeline: timeline(material),
-    }
-}
-
-/// Steps by the moments that are known of them, in the order in which these follow each other if all clocks agree.
-fn timeline(material: &Material<'_>) -> Vec<TimelineStep> {
-    let mut steps = Vec::new();
-    let mut add = |at: Option<Timestamp>, clock: &'static str, event: &str, detail: Option<String>| {
-        steps.extend(at.map(|at| TimelineStep {
-            at: at.into(),
-            clock,
-            event: event.to_owned(),
-            detail,
-        }));
-    };
-    let incident = material
-        .asked
-        .purpose
-        .as_ref()
-        .and_then(|purpose| purpose.incident_at);
-    add(incident, "caller", "incident", None);
-    let mut endings = Vec::new();
-    if let Some(operation) = material.operation {
-        add(
-            Some(operation.requested_at),
-            "gateway",
-            "requested",
-            operation.requested_by.clone(),
-        );
-        let given = operation.approval.iter().flat_map(|approval| &approval.given);
-        let mut approvals: Vec<_> = given.map(|one| (one.at, one.by.clone())).collect();
-        for step in &operation.history {
-            if step.state == OperationState::Submitting {
-                for (at, by) in approvals.drain(..) {
-                    add(Some(at), "gateway", "approved", by);
-                }
-            }
-            let (at, word) = (Some(step.at), step.state.as_str());
-            if step.state.is_open() {
-                add(at, "gateway", word, step.reason.clone());
-            } else {
-                endings.push((at, word, step.reason.clone()));
-            }
-        }
-        for (at, by) in approvals {
-            add(Some(at), "gateway", "approved", by);
-        }
-    }
-    if let Some(session) = material.session {
-        add(session.facts.started_at, "em", "sessionStarted", None);
-        let mut ended: Vec<&MachineFigures> = material.judgement.machines.iter().collect();
-        ended.sort_by_key(|machine| machine.ended_at);
-        // A thousand machines have a line each among the machines.
-        if ended.len() <= 50 {
-            for machine in ended {
-                add(machine.ended_at, "em", "machineEnded", Some(machine.name.clone()));
-            }
-        }
-        add(session.facts.ended_at, "em", "sessionEnded", None);
-    }
-    add(material.work_ended_at, "gateway", "taskDone", None);
-    if let Some(operation) = material.operation {
-        add(operation.cancel_requested_at, "gateway", "cancelRequested", None);
-    }
-    for (at, word, reason) in endings {
-        add(at, "gateway", word, reason);
-    }
-    if let Some(undo) = material.undo {
-        add(
-            Some(undo.requested_at),
-            "gateway",
-            "undoRequested",
-            undo.requested_by.clone(),
-        );
-        add(undo.finished_at, "gateway", "undoFinished", None);
-    }
-    steps
-}
-
 fn machine(figures: &MachineFigures) -> ReportMachine {
     let created_at = figures.point.as_ref().and_then(|point| point.created_at);
     ReportMachine {
@@ -428,24 +317,6 @@ fn gateway_finding(finding: &Finding) -> ReportFinding {
     }
 }
 
-fn way_back(material: &Material<'_>) -> WayBack {
-    WayBack {
-        undo: material.undo.map(|undo| ReportUndo {
-            operation_id: undo.id.to_string(),
-            by: undo.requested_by.clone(),
-            requested_at: undo.requested_at.into(),
-            finished_at: undo.finished_at.map(Moment),
-            result: undo.result.as_ref().map(|result| lower_camel(result.as_str())),
-        }),
-        cleaned_up: material.clean_up.map(|look| match look.done {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => "unknown",
-        }),
-        looked_at: material.clean_up.map(|look| look.looked_at.into()),
-    }
-}
-
 fn trend(material: &Material<'_>) -> Comparison {
     let own = material.judgement.plan.rta.figure().ok().map(Span::millis);
     let before: Vec<Option<i64>> = material.past.iter().map(|test| test.rta_ms).collect();
@@ -463,82 +334,5 @@ fn trend(material: &Material<'_>) -> Comparison {
         regression: trend.regression,
         plan_changed: changed.as_ref().map(|changed| !changed.is_empty()),
         changes: changed.into_iter().flatten().map(PlanChange::as_str).collect(),
-    }
-}
-
-fn provenance(material: &Material<'_>) -> Provenance {
-    let facts = material.session.map(|session| &session.facts);
-    let plan = material.asked.plan.as_ref();
-    let (mut queries, mut filters, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-    if let Some(plan) = plan {
-        queries.push(format!(
-            "GET /{}/{}?format=Entity",
-            plan.kind.em_collection(),
-            plan.id
-        ));
-    } else {
-        gaps.push(
-            "The plan at the time of the failover is not known; its machines are those of the session."
-                .to_owned(),
-        );
-    }
-    if let Some(facts) = facts {
-        queries.push("GET /query?type=CloudFailoverSession&format=Entities".to_owned());
-        filters.push(format!("the session with the id {}", facts.id));
-        queries.push(
-            "GET /cloud/vmReplicaPoints/{id}?format=Entity, for each restore point of the session".to_owned(),
-        );
-    } else if plan.is_some_and(|plan| plan.kind == PlanKind::OnPremises) {
-        queries.push("GET /query?type=VmReplicaPoint&format=Entities".to_owned());
-        gaps.push(
-            "Enterprise Manager records no failover session for on-premises plans: the times of machines are not known, and the \
-             data loss is estimated by the newest restore points at the request."
-                .to_owned(),
-        );
-    } else {
-        gaps.push("There is no failover session.".to_owned());
-    }
-    if material.asked.clock.is_none() && material.operation.is_some() {
-        gaps.push("The difference between Enterprise Manager's clock and the gateway's was not known at the request.".to_owned());
-    }
-    let gone = material
-        .judgement
-        .machines
-        .iter()
-        .filter(|machine| machine.rpa.measure().figure() == Err(Absence::PointGone))
-        .count();
-    if gone > 0 {
-        let were = if gone == 1 { "was" } else { "were" };
-        gaps.push(format!(
-            "{} {were} removed and could not be read.",
-            counted(gone, "restore point")
-        ));
-    }
-    if material.backup_server_version.is_some() {
-        queries.push("GET /backupServers/{id}?format=Entity".to_owned());
-    }
-    let read = facts.map_or(0, |facts| facts.machines.len());
-    let of_plan = plan.and_then(|plan| plan.backup_server.as_ref());
-    Provenance {
-        em_address: material.em_address.clone(),
-        em_api_version: material.em_api_version.map(ToOwned::to_owned),
-        backup_server_version: material.backup_server_version.clone(),
-        backup_server: facts
-            .and_then(|facts| facts.backup_server.as_ref())
-            .or(of_plan)
-            .map(Into::into),
-        queries,
-        filters,
-        records_read: read,
-        records_shown: material
-            .judgement
-            .machines
-            .iter()
-            .filter(|machine| machine.result.is_some() || machine.started_at.is_some())
-            .count()
-            .min(read),
-        gaps,
-        limits: LIMITS.to_vec(),
-        audit: material.audit.iter().map(|(_, row)| row.clone()).collect(),
     }
 }
