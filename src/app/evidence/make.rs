@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::gather::{LIMIT, points_of, read_points};
+use super::known::{Known, ended_at, is_executed, plan_of, result_of, to_judge};
 use crate::api_types::events::report_ready;
 use crate::api_types::reports::build::{CleanUp, Material, Recorded};
 use crate::api_types::reports::entries;
@@ -16,11 +16,10 @@ use crate::domain::access::Tenancy;
 use crate::domain::evidence::clocks::{At, Span};
 use crate::domain::evidence::entry::{Entry, failed_checks, findings, last_passed};
 use crate::domain::evidence::judge::judge;
-use crate::domain::evidence::run::{Course, PointFacts, Run, RunAction, Undo};
-use crate::domain::id::{EmId, ReportId};
-use crate::domain::operation::{Operation, OperationResult, OperationState};
-use crate::domain::plan::{PlanKind, PlanRef};
-use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord, SessionResult};
+use crate::domain::evidence::run::RunAction;
+use crate::domain::id::ReportId;
+use crate::domain::operation::{Operation, OperationState};
+use crate::domain::session::{Session, SessionFacts, SessionPhase, SessionRecord};
 use crate::reports::integrity;
 use crate::store::audit::AuditFilter;
 use crate::store::evidence::{NewReport, PastRun, RunRecord, RunState, StoredReport};
@@ -41,13 +40,6 @@ const NOTICES: i64 = 200;
 const ATTEMPTS: usize = 5;
 
 const GONE: Error = Error::Internal("a failover vanished from the store");
-
-/// What is known of a failover at this moment.
-struct Known {
-    operation: Option<Operation>,
-    session: Option<SessionRecord>,
-    undo: Option<Operation>,
-}
 
 impl App {
     /// Makes the report of a failover that ended until it has all that was recorded before the call: another process may be
@@ -336,103 +328,6 @@ impl App {
 }
 
 const UNREPRESENTABLE: Error = Error::Internal("a report could not be represented");
-
-fn plan_of(known: &Known) -> Option<&PlanRef> {
-    let of_operation = known
-        .operation
-        .as_ref()
-        .and_then(|operation| operation.plan.as_ref());
-    of_operation.or_else(|| known.session.as_ref()?.plan.as_ref())
-}
-
-fn result_of(known: &Known) -> Option<String> {
-    let session = known
-        .session
-        .as_ref()
-        .and_then(|session| session.facts.result.as_ref());
-    session.map(SessionResult::word).or_else(|| {
-        let result = known.operation.as_ref()?.result.as_ref()?;
-        Some(crate::text::lower_camel(OperationResult::as_str(result)))
-    })
-}
-
-/// Whether EM acted on it, or may have.
-fn is_executed(known: &Known) -> bool {
-    known.session.is_some()
-        || known.operation.as_ref().is_some_and(|operation| {
-            operation.state == OperationState::Unknown || operation.result_source.is_some()
-        })
-}
-
-fn ended_at(known: &Known, now: Timestamp) -> Timestamp {
-    let session = known.session.as_ref().and_then(|session| session.facts.ended_at);
-    let operation = known
-        .operation
-        .as_ref()
-        .and_then(|operation| operation.finished_at);
-    operation.or(session).unwrap_or(now)
-}
-
-/// The failover as it is judged; `points` and what is known outlive it.
-fn to_judge<'a>(
-    run: &'a RunRecord,
-    known: &'a Known,
-    points: &'a HashMap<EmId, PointFacts>,
-    look_every: std::time::Duration,
-) -> Run<'a> {
-    let session = known.session.as_ref();
-    let kind = plan_of(known).map_or(PlanKind::Cloud, |plan| plan.kind);
-    Run {
-        action: run.action,
-        kind,
-        machines: run.asked.plan.as_ref().map(|plan| plan.machines.as_slice()),
-        session: session.map(|session| &session.facts),
-        lost: session.is_some_and(|session| session.phase == SessionPhase::Lost),
-        points,
-        newest: run.newest.as_deref().unwrap_or_default(),
-        before: run.asked.before.map(At::new),
-        incident_at: run
-            .asked
-            .purpose
-            .as_ref()
-            .and_then(|purpose| purpose.incident_at)
-            .map(At::new),
-        objectives: &run.asked.objectives,
-        course: known
-            .operation
-            .as_ref()
-            .map(|operation| course(run, operation, look_every)),
-        clock: run.asked.clock,
-        checked_at: None,
-        failed_checks: &[],
-        undo: known.undo.as_ref().map(|undo| Undo {
-            requested_at: At::new(undo.requested_at),
-            finished_at: undo.finished_at.map(At::new),
-        }),
-    }
-}
-
-fn course(run: &RunRecord, operation: &Operation, look_every: std::time::Duration) -> Course {
-    let approval = operation.approval.as_ref();
-    let approved = approval
-        .filter(|approval| approval.given.len() >= approval.required)
-        .and_then(|approval| approval.given.last());
-    let submitted = operation
-        .history
-        .iter()
-        .find(|step| step.state == OperationState::Submitting);
-    Course {
-        requested_at: At::new(operation.requested_at),
-        approved_at: approved.map(|approval| At::new(approval.at)),
-        submitted_at: submitted.map(|step| At::new(step.at)),
-        work_ended_at: run.work_ended_at.or(operation.finished_at).map(At::new),
-        look_every: SignedDuration::try_from(look_every).unwrap_or(SignedDuration::MAX),
-        went_well: matches!(
-            operation.result,
-            Some(OperationResult::Success | OperationResult::Warning)
-        ),
-    }
-}
 
 fn recorded(entries: &[Entry]) -> Recorded {
     Recorded {

@@ -6,6 +6,7 @@
 //! | `settings` | both in memory, and the worker that keeps it true |
 //! | `asked` | what is kept with a request, in its transaction |
 //! | `gather` | what has to be read at EM before it is removed there |
+//! | `known` | what is known of a failover when its report is made |
 //! | `make` | a report of what was kept, signed, with its event, in one transaction |
 //! | `entries` | what people and programs record |
 //! | `recorder` | the worker that does both for every failover |
@@ -19,6 +20,7 @@ mod entries;
 mod figures;
 mod gather;
 mod hold;
+mod known;
 mod make;
 mod objectives;
 mod programme;
