@@ -4,25 +4,23 @@
 //! transaction with the note, in the new store's `meta`, of how far it has come: a copy that was interrupted goes on behind
 //! its last commit. While that note is there the new store opens for no gateway ([`super::preconditions`]).
 
+mod opened;
 mod table;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _};
+use sqlx::{AssertSqlSafe, Connection as _};
 
-use self::table::{Column, NOTE, ROWS, Table, Values};
+use self::opened::Opened;
+use self::table::Table;
 use super::config::Config;
-use super::engine::Engine;
 use super::keyring::Keyring;
-use super::lock::ProcessLock;
 use super::place::Place;
 use super::row::Columns as _;
-use super::{Error as StoreError, migrations, preconditions, with_timeout};
+use super::{Error as StoreError, migrations};
 use crate::clock::SharedClock;
 use crate::text::counted;
 
@@ -31,9 +29,6 @@ const OF_PROCESSES: &[&str] = &["replicas", "leases"];
 
 /// What is there before anything was stored: written by the tables' own steps, and replaced by a copy.
 const FROM_THE_START: &[&str] = &["meta", "audit_head"];
-
-/// A batch ends with so many bytes, or with [`ROWS`] rows.
-const BYTES: usize = 8 << 20;
 
 /// Which of the two stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,14 +144,6 @@ struct Note {
     key: Vec<Value>,
 }
 
-/// One of the two stores, opened for this process alone.
-struct Opened {
-    side: Side,
-    engine: Engine,
-    pool: AnyPool,
-    _lock: Option<ProcessLock>,
-}
-
 /// Copies the store of one configuration into that of another, and compares them. Each has to be this process' alone: no
 /// gateway runs on them. The new one takes the old one's key where it names none. The file of that key.
 ///
@@ -218,205 +205,6 @@ pub async fn copy(
 fn place(side: Side, config: &Config) -> Result<Place, Error> {
     Place::find(&config.url).map_err(|source| Error::Unopened { side, source })
 }
-
-impl Opened {
-    async fn open(side: Side, place: &Place) -> Result<Self, Error> {
-        let failed = |source| Error::Unopened { side, source };
-        let opened = async {
-            let lock = match place {
-                Place::File(location) => Some(ProcessLock::take(location)?),
-                Place::Server(_) => None,
-            };
-            let (pools, _) = place.connect().await?;
-            let engine = place.engine();
-            with_timeout(preconditions::of_database(&pools.write, engine)).await?;
-            migrations::migrate(&pools.write, engine).await?;
-            Ok((pools.write, engine, lock))
-        };
-        let (pool, engine, lock) = opened.await.map_err(|error| failed(place.named(error)))?;
-        let opened = Self {
-            side,
-            engine,
-            pool,
-            _lock: lock,
-        };
-        let alive = match engine {
-            Engine::Sqlite => 0,
-            Engine::Postgres => opened.count(ALIVE).await?,
-        };
-        match alive {
-            0 => Ok(opened),
-            replicas => Err(Error::InUse { side, replicas }),
-        }
-    }
-
-    fn failed(&self, source: impl Into<StoreError>) -> Error {
-        Error::Store {
-            side: self.side,
-            source: source.into(),
-        }
-    }
-
-    async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Any>, Error> {
-        self.pool.acquire().await.map_err(|error| self.failed(error))
-    }
-
-    async fn count(&self, sql: &'static str) -> Result<i64, Error> {
-        let row = sqlx::query(sql).fetch_one(&self.pool).await;
-        let count = row.map_err(StoreError::from).and_then(|row| row.int("n"));
-        count.map_err(|error| self.failed(error))
-    }
-
-    async fn run(&self, connection: &mut AnyConnection, sql: String) -> Result<(), Error> {
-        let ran = sqlx::query(AssertSqlSafe(sql)).execute(connection).await;
-        ran.map(|_| ()).map_err(|error| self.failed(error))
-    }
-
-    async fn is_empty(&self, table: &str) -> Result<bool, Error> {
-        let sql = format!("select 1 from {table} limit 1");
-        let row = sqlx::query(AssertSqlSafe(sql)).fetch_optional(&self.pool).await;
-        Ok(row.map_err(|error| self.failed(error))?.is_none())
-    }
-
-    async fn columns(&self, name: &'static str) -> Result<Table, Error> {
-        let sql = match self.engine {
-            Engine::Sqlite => COLUMNS_OF_SQLITE,
-            Engine::Postgres => COLUMNS_OF_POSTGRES,
-        };
-        let rows = sqlx::query(sql).bind(name).fetch_all(&self.pool).await;
-        let rows = rows.map_err(|error| self.failed(error))?;
-        let read = |row: &AnyRow| {
-            let column = Column {
-                name: row.text("name")?,
-                is_text: row.text("kind")?.contains("text"),
-            };
-            Ok((column, row.int("place")?))
-        };
-        let read: Result<Vec<_>, StoreError> = rows.iter().map(read).collect();
-        let read = read.map_err(|error| self.failed(error))?;
-        let mut key: Vec<(i64, usize)> = read.iter().map(|(_, place)| *place).zip(0..).collect();
-        key.retain(|(place, _)| *place > 0);
-        key.sort_unstable();
-        Ok(Table {
-            name,
-            columns: read.into_iter().map(|(column, _)| column).collect(),
-            key: key.into_iter().map(|(_, index)| index).collect(),
-        })
-    }
-
-    /// The note of an unfinished copy; where there is none, the store has to be empty, and one begins.
-    async fn note_or_begin(&self, tables: &[Table]) -> Result<Option<Note>, Error> {
-        let row = sqlx::query("select value from meta where key = $1").bind(NOTE);
-        let row = row.fetch_optional(&self.pool).await;
-        if let Some(row) = row.map_err(|error| self.failed(error))? {
-            return row.opt_document("value").map_err(|error| self.failed(error));
-        }
-        for table in tables {
-            if !FROM_THE_START.contains(&table.name) && !self.is_empty(table.name).await? {
-                return Err(Error::NotEmpty(table.name.to_owned()));
-            }
-        }
-        let mut connection = self.connection().await?;
-        let mut tx = connection.begin().await.map_err(|error| self.failed(error))?;
-        for table in FROM_THE_START {
-            self.run(&mut tx, format!("delete from {table}")).await?;
-        }
-        self.write_note(&mut tx, "null").await?;
-        tx.commit().await.map_err(|error| self.failed(error))?;
-        Ok(None)
-    }
-
-    async fn write_note(&self, tx: &mut AnyConnection, note: &str) -> Result<(), Error> {
-        let written = sqlx::query(
-            "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value",
-        )
-        .bind(NOTE)
-        .bind(note)
-        .execute(tx)
-        .await;
-        written.map(|_| ()).map_err(|error| self.failed(error))
-    }
-
-    /// The rows of a batch behind a key, in the order of the key.
-    async fn batch(&self, table: &Table, after: &[Value]) -> Result<Vec<Values>, Error> {
-        let sql = table.batch_sql(!after.is_empty());
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for value in after {
-            query = match value {
-                Value::Number(number) => query.bind(number.as_i64()),
-                other => query.bind(other.as_str().map(str::to_owned)),
-            };
-        }
-        let mut connection = self.connection().await?;
-        let mut stream = query.fetch(&mut *connection);
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        while let Some(row) = stream.try_next().await.map_err(|error| self.failed(error))? {
-            let values = table.values(&row).map_err(|error| self.failed(error))?;
-            bytes += values
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::len)
-                .sum::<usize>();
-            if !table.is_the_note(&values) {
-                rows.push(values);
-            }
-            if rows.len() == ROWS || bytes >= BYTES {
-                break;
-            }
-        }
-        Ok(rows)
-    }
-
-    /// Makes the numbers of events go on where they are in the other store, also where its log was emptied since.
-    async fn number_events_after(&self, source: &Self) -> Result<(), Error> {
-        let last = source
-            .count(match source.engine {
-                Engine::Sqlite => {
-                    "select coalesce(max(seq), 0) as n from sqlite_sequence where name = 'events'"
-                }
-                Engine::Postgres => {
-                    "select case when is_called then last_value else 0 end as n from events_seq_seq"
-                }
-            })
-            .await?;
-        let mut connection = self.connection().await?;
-        match self.engine {
-            Engine::Sqlite => {
-                let forget = "delete from sqlite_sequence where name = 'events'".to_owned();
-                self.run(&mut connection, forget).await?;
-                let set = format!("insert into sqlite_sequence (name, seq) values ('events', {last})");
-                self.run(&mut connection, set).await
-            }
-            Engine::Postgres if last > 0 => {
-                let set = format!("select setval('events_seq_seq', {last})");
-                self.run(&mut connection, set).await
-            }
-            Engine::Postgres => Ok(()),
-        }
-    }
-
-    async fn finish(&self) -> Result<(), Error> {
-        let mut connection = self.connection().await?;
-        self.run(&mut connection, format!("delete from meta where key = '{NOTE}'"))
-            .await
-    }
-}
-
-/// Replicas that may still run: one that was silent for so long has given up by itself.
-const ALIVE: &str = "select count(*) as n from replicas \
-     where beat_at > cast(extract(epoch from clock_timestamp()) * 1000000 as bigint) - 10000000";
-
-const COLUMNS_OF_SQLITE: &str =
-    "select name, lower(type) as kind, pk as place from pragma_table_info($1) order by name";
-
-const COLUMNS_OF_POSTGRES: &str = "select c.column_name::text as name, c.data_type::text as kind, \
-         coalesce((select k.ordinal_position::bigint from information_schema.key_column_usage k \
-             join information_schema.table_constraints t on t.constraint_schema = k.constraint_schema \
-                 and t.constraint_name = k.constraint_name and t.table_name = k.table_name \
-             where t.constraint_type = 'PRIMARY KEY' and k.table_schema = c.table_schema \
-                 and k.table_name = c.table_name and k.column_name = c.column_name), 0) as place \
-     from information_schema.columns c where c.table_schema = current_schema() and c.table_name = $1 \
-     order by c.column_name collate \"C\"";
 
 /// The tables of both, those first that others refer to.
 async fn tables(source: &Opened, target: &Opened) -> Result<Vec<Table>, Error> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sqlx::AssertSqlSafe;
+use sqlx::AnyPool;
 
 use super::*;
 use crate::clock::{Clock as _, SystemClock};
