@@ -6,8 +6,9 @@
 //! dies between the two leaves one that provably was not, and `approval_clock` ends it as such.
 
 use super::audit::Told;
+use super::busy::expect_free;
 use super::policies::plan_digest;
-use super::submit::{Submitted, Unconfirmed, expect_free};
+use super::submit::{Submitted, Unconfirmed};
 use super::{App, Error, OpContext};
 use crate::api_types::events::{approval_decided, approval_requested};
 use crate::clock::later;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::busy::expect_free;
 use super::evidence::PlanSettings;
 use super::idempotency::IdempotentRequest;
 use super::policies::{Checks, Examined};
-use super::submit::expect_free;
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
 use crate::domain::plan::{Plan, RestorePoint};

@@ -7,9 +7,10 @@
 //! | file | holds |
 //! |---|---|
 //! | `context` | the caller, and the slot for the operation |
-//! | `plans`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
+//! | `plans`, `plan_requests`, `plan_edit`, `operations`, `sessions`, `events`, `webhooks`, `em` | the verbs, by noun |
 //! | `audit` | what verbs tell the audit log, refusals, reading it |
-//! | `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
+//! | `intent`, `submit`, `record_reply`, `ending`, `idempotency` | the life of a request that changes EM |
+//! | `busy` | whether a plan is free |
 //! | `evidence` | objectives of plans, what is kept of failovers, their reports |
 //! | `policies`, `approvals`, `approval_clock`, `dry_run` | what policies hold back, and what a request would become |
 //! | `waiting` | callers who wait for the end of an operation |
@@ -20,6 +21,7 @@
 mod approval_clock;
 mod approvals;
 pub mod audit;
+mod busy;
 pub mod config;
 pub mod console;
 pub mod context;
@@ -30,10 +32,12 @@ pub mod error;
 pub mod events;
 pub mod evidence;
 pub mod idempotency;
+pub mod intent;
 pub mod json_value;
 pub mod operations;
 pub mod page;
 mod plan_edit;
+pub mod plan_requests;
 pub mod plans;
 mod policies;
 pub mod readiness;

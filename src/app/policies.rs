@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::submit::Intent;
+use super::intent::Intent;
 use super::{App, Error, OpContext};
 use crate::api_types;
 use crate::clock::later;

@@ -3,112 +3,25 @@
 //! The row is durable before anything is sent; a request whose row is not known to be durable is not sent. From then on
 //! every answer to the caller names the operation (`OperationSlot`).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use secrecy::SecretString;
-
+use super::busy::{busy_with, expect_free};
 use super::idempotency::IdempotentRequest;
-use super::{App, BusyWith, Error, Limits, OpContext, OperationSlot};
-use crate::clock::later;
-use crate::domain::access::{Caller, Tenancy};
-use crate::domain::approval::Approval;
+use super::intent::Intent;
+use super::{App, BusyWith, Error, OpContext, OperationSlot};
+use crate::domain::access::Tenancy;
 use crate::domain::command::Command;
-use crate::domain::evidence::asked::Asked;
 use crate::domain::id::OperationId;
-use crate::domain::operation::{
-    Failure, FailureSource, HistoryStep, Operation, OperationResult, OperationState,
-};
-use crate::domain::plan::PlanRef;
-use crate::domain::policy::PlanAction;
+use crate::domain::operation::{Failure, FailureSource, Operation, OperationResult, OperationState};
 use crate::store::idempotency::KeyUse;
 use crate::store::operations::Inserted;
-use crate::store::{self, Store, Tx};
+use crate::store::{self, Store};
 use crate::telemetry::names;
 use crate::upstream::WriteResponse;
 
 /// The longest time to confirm a record after which its request is still sent, and the pause between two attempts.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(10);
 const CONFIRM_PAUSE: Duration = Duration::from_millis(300);
-
-/// A one-off webhook that was checked and is ready to be stored.
-#[derive(Debug, Clone)]
-pub struct Callback {
-    /// The receiver's URL.
-    pub url: url::Url,
-    /// How the address is shown.
-    pub masked: String,
-    /// What signs it.
-    pub secret: SecretString,
-}
-
-/// What is to be recorded of a request.
-#[derive(Debug, Clone)]
-pub struct Intent {
-    /// What is to be sent.
-    pub command: Command,
-    /// The one-off webhook that reports its end.
-    pub callback: Option<Callback>,
-    /// The caller's own notes.
-    pub metadata: BTreeMap<String, String>,
-    /// The key under which the same request is the same operation.
-    pub idempotency: Option<IdempotentRequest>,
-    /// Why the caller wants it.
-    pub reason: Option<String>,
-    /// The approvals that it has to wait for.
-    pub approval: Option<Approval>,
-    /// What is kept of a failover from its request on.
-    pub asked: Option<Asked>,
-}
-
-impl Intent {
-    /// A command with its key alone.
-    pub(super) fn plain(command: Command, idempotency: Option<IdempotentRequest>) -> Self {
-        Self {
-            command,
-            callback: None,
-            metadata: BTreeMap::new(),
-            idempotency,
-            reason: None,
-            approval: None,
-            asked: None,
-        }
-    }
-
-    /// The operation that it becomes.
-    fn operation(
-        &self,
-        id: OperationId,
-        caller: &Caller,
-        seen_observation: i64,
-        now: Timestamp,
-        limits: Limits,
-    ) -> Operation {
-        let state = match self.approval {
-            Some(_) => OperationState::AwaitingApproval,
-            None => OperationState::Submitting,
-        };
-        Operation {
-            state,
-            history: vec![HistoryStep {
-                state,
-                at: now,
-                reason: None,
-            }],
-            requested_by: caller.name.clone(),
-            requester_issuer: caller.issuer.clone(),
-            reason: self.reason.clone(),
-            approval: self.approval.clone(),
-            callback_url: self.callback.as_ref().map(|callback| callback.masked.clone()),
-            metadata: self.metadata.clone(),
-            seen_observation,
-            answer_due: later(now, limits.answer),
-            evidence_deadline: later(now, limits.unknown_after),
-            ..self.command.operation(id, now)
-        }
-    }
-}
 
 /// What a request became.
 #[derive(Debug, Clone)]
@@ -367,52 +280,6 @@ impl App {
     }
 }
 
-/// Refuses an action whose plan is busy.
-///
-/// # Errors
-/// [`Error::PlanBusy`], [`Error::Store`].
-pub(super) async fn expect_free(
-    tx: &mut Tx,
-    action: Option<PlanAction>,
-    plan: Option<&PlanRef>,
-    tenancy: &Tenancy,
-) -> Result<(), Error> {
-    let Some(plan) = plan.filter(|_| action.is_some_and(PlanAction::runs_plan)) else {
-        return Ok(());
-    };
-    match busy_with(tx, plan, tenancy).await? {
-        Some(busy) => Err(Error::PlanBusy(busy)),
-        None => Ok(()),
-    }
-}
-
-/// What keeps a plan busy: its operation before its session, since it holds more. What `tenancy` does not see keeps it busy
-/// as well and is not named, such as the session of another tenant's plan of the same name that is resolved to none.
-async fn busy_with(tx: &mut Tx, plan: &PlanRef, tenancy: &Tenancy) -> Result<Option<BusyWith>, store::Error> {
-    if let Some(id) = tx.busy_operation(&plan.id).await? {
-        let seen = !tenancy.is_confined() || tx.operation(id, tenancy).await?.is_some();
-        return Ok(Some(if seen {
-            BusyWith::Operation(id)
-        } else {
-            BusyWith::Unnamed
-        }));
-    }
-    let Some(id) = tx.busy_session(plan).await? else {
-        return Ok(None);
-    };
-    let seen = !tenancy.is_confined()
-        || tx
-            .sessions_known(std::slice::from_ref(&id))
-            .await?
-            .iter()
-            .any(|record| tenancy.sees(record.plan.as_ref().and_then(PlanRef::owner)));
-    Ok(Some(if seen {
-        BusyWith::Session(id)
-    } else {
-        BusyWith::Unnamed
-    }))
-}
-
 /// Ends an operation that was recorded and will not be sent. One that is no longer `submitting` is left unchanged.
 async fn cancel_unsent(store: &Store, id: OperationId) -> Result<(), store::Error> {
     let mut tx = store.begin().await?;
@@ -459,20 +326,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::app::Limits;
     use crate::clock::{Clock as _, SystemClock};
+    use crate::domain::access::Caller;
     use crate::store::idempotency::KeyDigests;
     use crate::store::testing::{new_command, temporary};
 
     fn write() -> Operation {
-        let intent = Intent {
-            command: new_command(),
-            callback: None,
-            metadata: BTreeMap::new(),
-            idempotency: None,
-            reason: None,
-            approval: None,
-            asked: None,
-        };
+        let intent = Intent::plain(new_command(), None);
         let limits = Limits {
             answer: Duration::from_secs(90),
             unknown_after: Duration::from_mins(20),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::app::idempotency::IdempotentRequest;
-use crate::app::plans::{ActionRequest, EditRequest};
+use crate::app::plan_requests::{ActionRequest, EditRequest};
 use crate::app::policies::Checks;
 use crate::app::submit::Submitted;
 use crate::app::{App, Error, FieldError, OpContext};

@@ -6,7 +6,8 @@
 use bytes::Bytes;
 
 use crate::app::idempotency::IdempotentRequest;
-use crate::app::submit::{Intent, Submitted};
+use crate::app::intent::Intent;
+use crate::app::submit::Submitted;
 use crate::app::{App, Error, FieldError, OpContext};
 use crate::catalogue::{Method, catalogue};
 use crate::domain::command::{Command, ExpectedReply, MirrorWrite, WriteMethod};

@@ -1,7 +1,7 @@
 //! What is kept of a failover with its request: in the transaction that records the operation, so that neither is there without
 //! the other.
 
-use crate::app::plans::ActionRequest;
+use crate::app::plan_requests::ActionRequest;
 use crate::app::{App, Error, OpContext};
 use crate::domain::evidence::asked::{Asked, Requester};
 use crate::domain::evidence::run::RunAction;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::programme::is_overdue;
 use crate::api_types::test_events;
 use crate::app::idempotency::IdempotentRequest;
-use crate::app::plans::ActionRequest;
+use crate::app::plan_requests::ActionRequest;
 use crate::app::{App, Channel, Error, OpContext, OperationSlot};
 use crate::domain::evidence::schedule::{LastRun, SkipReason, Times, is_late};
 use crate::domain::id::EmId;

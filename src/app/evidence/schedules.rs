@@ -1,7 +1,7 @@
 //! Schedules of plans as callers set and read them; `scheduler` runs what is due.
 
 use crate::app::audit::Told;
-use crate::app::plans::purpose_of_test;
+use crate::app::plan_requests::purpose_of_test;
 use crate::app::{App, Error, OpContext};
 use crate::domain::audit::{AuditAction, AuditTenant};
 use crate::domain::evidence::schedule::{Fault, Schedule, SetBy, Times};

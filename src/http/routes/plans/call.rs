@@ -11,7 +11,7 @@ use super::rehearsal::Rehearsal;
 use super::unchanged;
 use crate::api_types::actions::{DeletionOptions, Metadata, Reason, StartOptions};
 use crate::app::OpContext;
-use crate::app::plans::{ActionRequest, EditRequest};
+use crate::app::plan_requests::{ActionRequest, EditRequest};
 use crate::domain::id::EmId;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::http::HttpState;

@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 use super::lists::{NumberedList, one_order};
 use crate::api_types::plans::Plan;
 use crate::app::evidence::PlanSettings;
-use crate::app::plans::UnchangedPlan;
+use crate::app::plan_requests::UnchangedPlan;
 use crate::app::{OpContext, Sort, SortField, Source};
 use crate::domain::id::EmId;
 use crate::domain::plan::{self, PlanKind};
