@@ -5,12 +5,10 @@
 
 use std::io::{BufRead, Write};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::encode::{self, Encoder, Mode, Step};
+use super::cut::Values;
+use super::encode::{self, Encoder, Mode, Read, Step};
 use super::error::{DecodeError, EncodeError, FieldFault, FieldFaultKind, excerpt};
-use super::json::{self, Json};
+use super::json::{self, BOM, Json, Reader, Token};
 use super::listing::{self, Home};
 use super::pretty::Pretty;
 use super::xml::Xml;
@@ -103,7 +101,7 @@ fn finish(output: &mut impl Write) -> std::io::Result<()> {
 /// JSON begins with a brace (a bracket at most), everything else is read as XML.
 fn guess(input: &mut impl BufRead) -> Result<Target, ConvertError> {
     let start = input.fill_buf().map_err(|e| DecodeError::Io(e.to_string()))?;
-    let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
+    let start = start.strip_prefix(BOM).unwrap_or(start);
     let first = start.iter().find(|b| !b.is_ascii_whitespace());
     Ok(if matches!(first, Some(b'{' | b'[')) {
         Target::Xml
@@ -157,20 +155,12 @@ fn to_xml(
 }
 
 /// Encodes a list or query result item by item.
-fn stream(
-    mut input: impl BufRead,
-    output: &mut impl Write,
-    root: Root,
-    indent: bool,
-) -> Result<(), EncodeError> {
-    let io = |e: std::io::Error| EncodeError::Io(e.to_string());
-    if input.fill_buf().map_err(io)?.starts_with(b"\xEF\xBB\xBF") {
-        input.consume(3);
-    }
-    let ty = catalogue().ty(root.ty);
-    let mut xml = Xml::new(indent);
+fn stream(input: impl BufRead, output: &mut impl Write, root: Root, indent: bool) -> Result<(), EncodeError> {
+    let mut json = Values::new(input)?;
+    let mut xml = Xml::new(indent, 0);
     xml.start(root.name);
     xml.attribute("xmlns", NAMESPACE);
+    let ty = catalogue().ty(root.ty);
     let mut items = Items {
         root,
         ty,
@@ -178,20 +168,62 @@ fn stream(
         output,
         open: None,
         count: 0,
-        error: None,
     };
-    let mut reader = serde_json::Deserializer::from_reader(input);
-    let parsed = (&mut reader).deserialize_map(Members { items: &mut items });
-    if let Some(error) = items.error.take() {
-        return Err(error);
+    if !json.take(b'{')? {
+        // It is read for what is wrong with it alone.
+        items.encode(json.value()?, Vec::new(), |e, _, token| {
+            e.refuse(token, FieldFaultKind::Type("an object"))
+        })?;
     }
-    let syntax = |e: &serde_json::Error, what| match e.io_error_kind() {
-        Some(kind) => EncodeError::Io(kind.to_string()),
-        None => EncodeError::Syntax { what, at: e.column() },
-    };
-    let page = parsed.map_err(|e| syntax(&e, "the JSON does not read"))?;
-    reader.end().map_err(|e| syntax(&e, "text behind the value"))?;
-    items.end(page.as_deref())
+    let (mut seen, mut page, mut first) = (false, None, true);
+    while !json.take(b'}')? {
+        if !std::mem::take(&mut first) && !json.take(b',')? {
+            return Err(json.error("neither , nor } in an object"));
+        }
+        let name = name(&mut json)?;
+        let what = match name.as_str() {
+            "items" if !seen => {
+                seen = true;
+                items.all(&mut json)?;
+                continue;
+            }
+            "page" if page.is_none() => {
+                let (text, at) = json.value()?;
+                page = Some((text.to_owned(), at));
+                continue;
+            }
+            "items" | "page" => FieldFaultKind::Twice,
+            _ => FieldFaultKind::Unknown(ty.name),
+        };
+        return Err(fault(&name, what));
+    }
+    if !seen {
+        return Err(fault("items", FieldFaultKind::Missing));
+    }
+    if json.peek()?.is_some() {
+        return Err(json.error("text behind the value"));
+    }
+    items.end(page)
+}
+
+/// The name of a member and the colon behind it.
+fn name(json: &mut Values<impl BufRead>) -> Result<String, EncodeError> {
+    if json.peek()? != Some(b'"') {
+        return Err(json.error("no name where a member was due"));
+    }
+    let (text, at) = json.value()?;
+    let name = json::parse(text).map_err(|e| e.behind(at))?;
+    let name = name.as_str().unwrap_or_default().to_owned();
+    if json.take(b':')? {
+        Ok(name)
+    } else {
+        Err(json.error("no : behind a name"))
+    }
+}
+
+fn fault(member: &str, what: FieldFaultKind) -> EncodeError {
+    let pointer = json_pointer("", member);
+    EncodeError::Invalid(vec![FieldFault { pointer, what }])
 }
 
 /// Where the items go, one at a time.
@@ -203,143 +235,77 @@ struct Items<'o, W> {
     /// The list of a query result that the last item is in.
     open: Option<Home>,
     count: usize,
-    /// What was wrong; serde's own error cannot carry it.
-    error: Option<EncodeError>,
 }
 
 impl<W: Write> Items<'_, W> {
-    /// Runs an encoder on the XML so far.
-    fn encode<'a>(
+    /// Encodes one value, which begins with that byte of the input, and writes what became of it.
+    fn encode(
         &mut self,
-        path: Vec<Step<'a>>,
-        run: impl FnOnce(&mut Encoder<'a>, &mut Option<Home>),
+        (text, at): (&[u8], usize),
+        path: Vec<Step>,
+        run: impl for<'a> FnOnce(&mut Encoder<'a>, &mut Option<Home>, Token<'a>) -> Read,
     ) -> Result<(), EncodeError> {
-        let xml = std::mem::replace(&mut self.xml, Xml::new(false));
-        let mut encoder = Encoder::new(catalogue(), self.root, Mode::Document, false);
-        encoder.xml = xml;
-        encoder.path = path;
-        run(&mut encoder, &mut self.open);
-        encoder.check()?;
-        self.xml = encoder.xml;
-        self.output
-            .write_all(&self.xml.out)
-            .map_err(|e| EncodeError::Io(e.to_string()))?;
+        let mut read = || {
+            let xml = std::mem::take(&mut self.xml);
+            let mut encoder = Encoder::new(catalogue(), self.root, Mode::Document, Reader::new(text)?, xml);
+            encoder.path = path;
+            let token = encoder.json.token();
+            let read = token.and_then(|token| run(&mut encoder, &mut self.open, token));
+            encoder.finish(read)?;
+            Ok(encoder.xml)
+        };
+        self.xml = read().map_err(|e: EncodeError| e.behind(at))?;
+        self.write()
+    }
+
+    fn write(&mut self) -> Result<(), EncodeError> {
+        let written = self.output.write_all(&self.xml.out);
         self.xml.out.clear();
+        written.map_err(|e| EncodeError::Io(e.to_string()))
+    }
+
+    /// The items of the document, of which the next value is the array.
+    fn all(&mut self, json: &mut Values<impl BufRead>) -> Result<(), EncodeError> {
+        if !json.take(b'[')? {
+            return self.encode(
+                json.value()?,
+                vec![Step::Member("items")],
+                |e, _, token| match token {
+                    Token::Null => Ok(()),
+                    _ => e.refuse(token, FieldFaultKind::Type("an array")),
+                },
+            );
+        }
+        while !json.take(b']')? {
+            if self.count > 0 && !json.take(b',')? {
+                return Err(json.error("neither , nor ] in an array"));
+            }
+            let path = vec![Step::Member("items"), Step::Item(self.count)];
+            let ty = self.ty;
+            self.encode(json.value()?, path, |e, open, token| {
+                listing::item(e, ty, open, token)
+            })?;
+            self.count += 1;
+        }
         Ok(())
     }
 
-    fn item(&mut self, raw: &str) -> Result<(), EncodeError> {
-        let value = json::parse(raw.as_bytes())?;
-        let (ty, index) = (self.ty, self.count);
-        self.count += 1;
-        let path = vec![Step::Member("items"), Step::Item(index)];
-        self.encode(path, |e, open| match ty.form {
-            Form::QueryResult => match listing::home(e.catalogue, ty, &value) {
-                Some(home) => {
-                    listing::enter(e, open, home);
-                    e.element(home.item_name(), home.list, &value);
-                }
-                None => e.fault(FieldFaultKind::UnknownItem),
-            },
-            _ => {
-                if let Some(field) = ty.fields.iter().find(|f| f.is_list()) {
-                    e.element(field.name, field, &value);
-                }
-            }
-        })
-    }
-
-    fn end(mut self, page: Option<&RawValue>) -> Result<(), EncodeError> {
-        let value = page.map(|p| json::parse(p.get().as_bytes())).transpose()?;
-        let (ty, root) = (self.ty, self.root);
-        self.encode(vec![Step::Member("page")], |e, open| {
+    fn end(mut self, page: Option<(Vec<u8>, usize)>) -> Result<(), EncodeError> {
+        // Without a page, what stands for it is read over.
+        let (text, at) = page
+            .as_ref()
+            .map_or((b"null".as_slice(), 0), |(text, at)| (text, *at));
+        let shows_page = self.ty.form == Form::QueryResult && page.is_some();
+        let root = self.root;
+        self.encode((text, at), Vec::new(), |e, open, token| {
             listing::leave(e, open);
-            if let (Form::QueryResult, Some(value)) = (ty.form, &value) {
-                e.xml.start("PagingInfo");
-                listing::page(e, value);
-                e.xml.end("PagingInfo");
+            if shows_page {
+                listing::paging_info(e, token)?;
+            } else {
+                e.json.rest(token)?;
             }
             e.xml.end(root.name);
+            Ok(())
         })
-    }
-
-    fn unknown(member: &str, what: FieldFaultKind) -> EncodeError {
-        let pointer = json_pointer("", member);
-        EncodeError::Invalid(vec![FieldFault { pointer, what }])
-    }
-}
-
-/// The members of the document: `items` and `page`, in either order.
-struct Members<'i, 'o, W> {
-    items: &'i mut Items<'o, W>,
-}
-
-impl<'de, W: Write> Visitor<'de> for Members<'_, '_, W> {
-    type Value = Option<Box<RawValue>>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object with items")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        use serde::de::Error;
-        let stop = || A::Error::custom("stopped");
-        let (mut page, mut seen) = (None, false);
-        while let Some(key) = map.next_key::<String>()? {
-            let what = match key.as_str() {
-                "items" if !seen => {
-                    seen = true;
-                    map.next_value_seed(Each {
-                        items: &mut *self.items,
-                    })?;
-                    continue;
-                }
-                "page" if page.is_none() => {
-                    page = Some(map.next_value::<Box<RawValue>>()?);
-                    continue;
-                }
-                "items" | "page" => FieldFaultKind::Twice,
-                _ => FieldFaultKind::Unknown(self.items.ty.name),
-            };
-            self.items.error = Some(Items::<W>::unknown(&key, what));
-            return Err(stop());
-        }
-        if !seen {
-            self.items.error = Some(Items::<W>::unknown("items", FieldFaultKind::Missing));
-            return Err(stop());
-        }
-        Ok(page)
-    }
-}
-
-/// The items themselves.
-struct Each<'i, 'o, W> {
-    items: &'i mut Items<'o, W>,
-}
-
-impl<'de, W: Write> DeserializeSeed<'de> for Each<'_, '_, W> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, W: Write> Visitor<'de> for Each<'_, '_, W> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an array of items")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        use serde::de::Error;
-        while let Some(raw) = items.next_element::<Box<RawValue>>()? {
-            if let Err(error) = self.items.item(raw.get()) {
-                self.items.error = Some(error);
-                return Err(A::Error::custom("stopped"));
-            }
-        }
-        Ok(())
     }
 }

@@ -1,20 +1,16 @@
 //! JSON → XML: schema order, attributes as attributes, everything checked before a byte is trusted to EM.
 //!
-//! Members may come in any order while EM insists on its own, so an object is held until it is complete. Every fault
-//! is collected with its JSON pointer; the XML of a document with faults is thrown away.
-
-use std::borrow::Cow;
+//! Members may come in any order while EM insists on its own: each is written as it is read, and where the order was
+//! another the parts of the element are put in EM's at its end. Every fault is collected with its JSON pointer; the XML of
+//! a document with faults is thrown away.
 
 use super::MIRROR;
 use super::error::{EncodeError, FieldFault, FieldFaultKind};
-use super::json::{self, Json};
+use super::json::{Names, NotJson, Reader, Token};
 use super::listing;
-use super::scalar;
-use super::xml::{self, Xml};
-use crate::catalogue::{
-    Catalogue, Field, Form, Kind, NAMESPACE, Place, Role, Root, Scalar, Shape, TypeDef, TypeId, Value,
-};
-use crate::text::{push_step, upper_first};
+use super::xml::{At, Xml};
+use crate::catalogue::{Catalogue, Field, Form, Kind, NAMESPACE, Place, Root, Shape, TypeDef, TypeId, Value};
+use crate::text::push_step;
 
 /// How much of the JSON becomes XML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,21 +24,35 @@ pub enum Mode {
 /// Faults reported at most.
 const MAX_FAULTS: usize = 50;
 
+/// What is read cannot go on where the text is no JSON; values that do not fit are recorded.
+pub(super) type Read = Result<(), NotJson>;
+
 /// One step of a JSON pointer.
 #[derive(Clone, Copy)]
-pub(super) enum Step<'a> {
-    Member(&'a str),
+pub(super) enum Step {
+    Member(&'static str),
     Item(usize),
 }
 
-/// The encoder's state: where it writes, where it is, what was wrong so far.
+/// What a member became; it ends where the next one begins.
+#[derive(Clone, Copy)]
+struct Part {
+    /// Index of the field.
+    field: usize,
+    start: usize,
+}
+
+/// The encoder's state: what it reads, where it writes, where it is, what was wrong so far.
 pub(super) struct Encoder<'a> {
     pub catalogue: &'static Catalogue,
+    pub json: Reader<'a>,
     pub xml: Xml,
     mode: Mode,
     /// Required fields are checked.
     strict: bool,
-    pub path: Vec<Step<'a>>,
+    pub path: Vec<Step>,
+    /// Of the elements that are begun, the innermost last.
+    parts: Vec<Part>,
     faults: Vec<FieldFault>,
     /// What EM shows of the thing, where the root is only what it takes.
     shown: Option<&'static TypeDef>,
@@ -60,24 +70,33 @@ pub(super) fn document(
     indent: bool,
     shown: Option<TypeId>,
 ) -> Result<Vec<u8>, EncodeError> {
-    let value = json::parse(bytes)?;
-    let mut encoder = Encoder::new(catalogue, root, mode, indent);
+    let xml = Xml::new(indent, bytes.len() + bytes.len() / 4 + 128);
+    let mut encoder = Encoder::new(catalogue, root, mode, Reader::new(bytes)?, xml);
     encoder.shown = shown.map(|id| catalogue.ty(id));
     encoder.mirror = mirror;
-    encoder.root(root, &value);
-    encoder.finish()
+    let read = encoder.root(root);
+    encoder.finish(read)?;
+    Ok(encoder.xml.out)
 }
 
 impl<'a> Encoder<'a> {
-    pub(super) fn new(catalogue: &'static Catalogue, root: Root, mode: Mode, indent: bool) -> Self {
+    pub(super) fn new(
+        catalogue: &'static Catalogue,
+        root: Root,
+        mode: Mode,
+        json: Reader<'a>,
+        xml: Xml,
+    ) -> Self {
         // What EM answers leaves out fields that it wants in requests.
         let strict = mode == Mode::Request || matches!(catalogue.ty(root.ty).kind, Kind::Spec | Kind::Info);
         Self {
             catalogue,
-            xml: Xml::new(indent),
+            json,
+            xml,
             mode,
             strict,
             path: Vec::new(),
+            parts: Vec::new(),
             faults: Vec::new(),
             shown: None,
             mirror: MIRROR,
@@ -92,25 +111,23 @@ impl<'a> Encoder<'a> {
                 .is_some_and(|ty| ty.by_json(name).is_some() || (ty.has_uid && name == "id"))
     }
 
-    fn root(&mut self, root: Root, value: &'a Json<'a>) {
+    fn root(&mut self, root: Root) -> Read {
         let ty = self.catalogue.ty(root.ty);
         self.xml.start(root.name);
         self.xml.attribute("xmlns", NAMESPACE);
+        let token = self.json.token()?;
         match ty.form {
-            Form::List => listing::list(self, ty, value),
-            Form::QueryResult => listing::query_result(self, ty, value),
-            Form::Object | Form::Page | Form::QueryPart => self.object(ty, value),
+            Form::List | Form::QueryResult => listing::document(self, ty, token)?,
+            Form::Object | Form::Page | Form::QueryPart => self.object(ty, token)?,
         }
         self.xml.end(root.name);
+        Ok(())
     }
 
-    /// The document, or everything that was wrong with it.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
-        self.check()?;
-        Ok(self.xml.out)
-    }
-
-    pub(super) fn check(&mut self) -> Result<(), EncodeError> {
+    /// After the value: whether the text was JSON to its end, and all that was wrong with it.
+    pub(super) fn finish(&mut self, read: Read) -> Result<(), EncodeError> {
+        let read = read.and_then(|()| self.json.end());
+        read.map_err(|NotJson| self.json.refusal())?;
         if self.faults.is_empty() {
             Ok(())
         } else {
@@ -120,6 +137,14 @@ impl<'a> Encoder<'a> {
 
     /// Records a fault at the present place.
     pub(super) fn fault(&mut self, what: FieldFaultKind) {
+        self.fault_below(None, what);
+    }
+
+    pub(super) fn fault_at(&mut self, member: &str, what: FieldFaultKind) {
+        self.fault_below(Some(member), what);
+    }
+
+    fn fault_below(&mut self, member: Option<&str>, what: FieldFaultKind) {
         if self.faults.len() >= MAX_FAULTS {
             return;
         }
@@ -130,13 +155,10 @@ impl<'a> Encoder<'a> {
                 Step::Item(index) => push_step(&mut pointer, &index.to_string()),
             }
         }
+        if let Some(member) = member {
+            push_step(&mut pointer, member);
+        }
         self.faults.push(FieldFault { pointer, what });
-    }
-
-    pub(super) fn fault_at(&mut self, member: &'a str, what: FieldFaultKind) {
-        self.path.push(Step::Member(member));
-        self.fault(what);
-        self.path.pop();
     }
 
     /// Whether a request leaves this field out: what EM only ever returns. A real `Id` stays, and so does what EM
@@ -149,133 +171,203 @@ impl<'a> Encoder<'a> {
     }
 
     /// Attributes and children of an element whose start tag is begun.
-    pub(super) fn object(&mut self, ty: &'static TypeDef, value: &'a Json<'a>) {
-        let Json::Object(members) = value else {
-            return self.fault(FieldFaultKind::Type("an object"));
-        };
-        let mut given: [Option<&'a Json<'a>>; 64] = [None; 64];
-        for (name, value) in members {
-            match ty.by_json(name) {
-                Some((index, _)) => {
-                    if let Some(slot) = given.get_mut(index) {
-                        *slot = Some(value);
-                    }
+    pub(super) fn object(&mut self, ty: &'static TypeDef, token: Token<'a>) -> Read {
+        if token != Token::Object {
+            return self.refuse(token, FieldFaultKind::Type("an object"));
+        }
+        let base = self.parts.len();
+        // Bit per field: those that are there, and those that are not null.
+        let (mut given, mut valued) = (0, 0);
+        let mut others = Names::default();
+        let mut first = true;
+        while let Some(name) = self.json.member(first)? {
+            first = false;
+            let name = name.get();
+            if let Some((field, def)) = ty.by_json(&name) {
+                if given & bit(field) != 0 {
+                    return self.json.error("a member twice");
                 }
-                // Made from `uid`, and made again when the document is read.
-                None if ty.has_uid && name == "id" => {}
-                None if self.is_only_shown(name) => {}
-                None => self.fault_at(name, FieldFaultKind::Unknown(ty.name)),
+                given |= bit(field);
+                let token = self.json.token()?;
+                if token != Token::Null {
+                    valued |= bit(field);
+                }
+                if self.dropped(def) {
+                    self.json.rest(token)?;
+                    continue;
+                }
+                let start = self.xml.out.len();
+                self.parts.push(Part { field, start });
+                self.path.push(Step::Member(&def.json));
+                self.field(ty, field, def, token)?;
+                self.path.pop();
+            } else {
+                // An `id` is made from `uid`, and made again when the document is read.
+                let is_known = (ty.has_uid && name == "id") || self.is_only_shown(&name);
+                if !is_known {
+                    self.fault_at(&name, FieldFaultKind::Unknown(ty.name));
+                }
+                if !others.insert(name) {
+                    return self.json.error("a member twice");
+                }
+                let token = self.json.token()?;
+                self.json.rest(token)?;
             }
         }
-        self.choices(ty, &mut given);
-        for (field, value) in ty.fields.iter().zip(given) {
-            if self.dropped(field) {
-                continue;
-            }
-            match value {
-                Some(Json::Null) if self.mode == Mode::Request && field.must_be_given() => {
-                    self.fault_at(&field.json, FieldFaultKind::Missing);
-                }
-                Some(value) => {
-                    self.path.push(Step::Member(&field.json));
-                    self.field(ty, field, value);
-                    self.path.pop();
-                }
-                None if field.required && self.strict => {
-                    self.fault_at(&field.json, FieldFaultKind::Missing);
-                }
-                None => {}
+        let idle = self.choices(ty, valued);
+        if self.strict {
+            self.missing(ty, given & !idle, valued);
+        }
+        let parts = self.parts.get(base..).unwrap_or_default();
+        if given & idle != 0 || !parts.is_sorted_by_key(|part| part.field) {
+            self.reorder(ty, base, idle);
+        }
+        self.parts.truncate(base);
+        Ok(())
+    }
+
+    /// What a request must have and `given` has not.
+    fn missing(&mut self, ty: &'static TypeDef, given: u64, valued: u64) {
+        for (index, field) in ty.fields.iter().enumerate() {
+            let null_will_not_do = self.mode == Mode::Request && field.must_be_given();
+            let there = if null_will_not_do { given & valued } else { given };
+            if field.required && there & bit(index) == 0 && !self.dropped(field) {
+                self.fault_at(&field.json, FieldFaultKind::Missing);
             }
         }
     }
 
-    /// Of a choice at most one is given; a null beside another is none.
-    fn choices(&mut self, ty: &'static TypeDef, given: &mut [Option<&'a Json<'a>>; 64]) {
+    /// Of a choice at most one is given; a null beside another is none. The fields, a bit each, that are none.
+    fn choices(&mut self, ty: &'static TypeDef, valued: u64) -> u64 {
+        let mut idle = 0;
         for group in &ty.choices {
-            let is_given = |i: &usize| given.get(*i).is_some_and(|v| v.is_some_and(|v| *v != Json::Null));
-            let set: Vec<usize> = group.iter().map(|i| usize::from(*i)).filter(is_given).collect();
-            let [first, others @ ..] = set.as_slice() else {
-                continue;
-            };
-            for other in group.iter().map(|i| usize::from(*i)).filter(|i| !set.contains(i)) {
-                if let Some(slot) = given.get_mut(other) {
-                    *slot = None;
-                }
-            }
-            for other in others {
-                if let (Some(first), Some(other)) = (ty.fields.get(*first), ty.fields.get(*other)) {
+            let all = group.iter().map(|index| usize::from(*index));
+            let mut set = all.clone().filter(|index| valued & bit(*index) != 0);
+            let Some(first) = set.next() else { continue };
+            for other in set {
+                if let (Some(first), Some(other)) = (ty.fields.get(first), ty.fields.get(other)) {
                     self.fault_at(&other.json, FieldFaultKind::Choice(first.json.to_string()));
                 }
             }
+            idle = all.fold(idle, |idle, index| idle | bit(index) & !valued);
         }
+        idle
     }
 
-    fn field(&mut self, ty: &'static TypeDef, field: &'static Field, value: &'a Json<'a>) {
+    /// Puts the parts of an element in EM's order, without those that are `idle`.
+    fn reorder(&mut self, ty: &'static TypeDef, base: usize, idle: u64) {
+        let parts = self.parts.get(base..).unwrap_or_default();
+        let Some(begin) = parts.first().map(|part| part.start) else {
+            return;
+        };
+        let starts = parts.iter().map(|part| part.start);
+        let ends = starts.skip(1).chain([self.xml.out.len()]);
+        let is_child = |field: usize| ty.fields.get(field).is_some_and(|f| f.place != Place::Attribute);
+        let mut spans = Vec::with_capacity(parts.len());
+        // The first child that was written closed the start tag.
+        let mut closed = false;
+        for (part, end) in parts.iter().zip(ends) {
+            let mut start = part.start;
+            if !closed && start < end && is_child(part.field) {
+                closed = true;
+                start += 1;
+            }
+            spans.push((part.field, start..end));
+        }
+        spans.retain(|(field, span)| idle & bit(*field) == 0 && !span.is_empty());
+        spans.sort_unstable_by_key(|(field, _)| *field);
+        let mut sorted = Vec::with_capacity(self.xml.out.len() - begin);
+        (self.xml.open, self.xml.text) = (true, false);
+        for (field, span) in spans {
+            if is_child(field) && std::mem::take(&mut self.xml.open) {
+                sorted.push(b'>');
+            }
+            self.xml.text = ty.text.is_some_and(|text| usize::from(text) == field);
+            sorted.extend_from_slice(self.xml.out.get(span).unwrap_or_default());
+        }
+        self.xml.out.truncate(begin);
+        self.xml.out.extend_from_slice(&sorted);
+    }
+
+    fn field(&mut self, ty: &'static TypeDef, index: usize, field: &'static Field, token: Token<'a>) -> Read {
         match (field.place, field.shape) {
-            (Place::Attribute, _) => {
-                if let Some(text) = self.attribute_text(field, value) {
-                    self.xml.attribute(field.name, &text);
-                }
+            // Null is no text at all.
+            (Place::Attribute, _)
+                if token == Token::Null && matches!(field.value, Value::Scalar(s) if s.is_text()) =>
+            {
+                Ok(())
             }
-            (Place::Text, _) => {
-                if let Some(text) = self.text(field, value) {
-                    self.xml.text(&text);
-                }
-            }
-            (Place::Element, Shape::One) => self.element(field.name, field, value),
+            (Place::Attribute, _) => self.scalar(At::Attribute(field.name), field, token),
+            (Place::Text, _) => self.scalar(At::Text, field, token),
+            (Place::Element, Shape::One) => self.element(field.name, field, token),
             (Place::Element, Shape::Repeated) => {
-                self.each(value, |e, item| e.item(field.name, field, item));
+                self.each(token, |e, token| e.item(field.name, field, token))
             }
-            (Place::Element, Shape::Wrapped) => self.wrapped(ty, field, value),
+            (Place::Element, Shape::Wrapped) => self.wrapped(ty, index, field, token),
         }
     }
 
-    fn wrapped(&mut self, ty: &'static TypeDef, field: &'static Field, value: &'a Json<'a>) {
-        let empty = matches!(value, Json::Null) || matches!(value, Json::Array(items) if items.is_empty());
-        if empty && self.mode == Mode::Request {
-            // Read from EM, an empty list may as well have been absent; only where a request may empty it, and
-            // where it stands for nothing else, does it say so.
-            let index = ty.fields.iter().position(|f| std::ptr::eq(f, field));
-            let in_choice = |i: usize| ty.choices.iter().flatten().any(|c| usize::from(*c) == i);
-            let meant = field.required || field.writable == Some(true);
-            if !meant || index.is_some_and(in_choice) {
-                return;
-            }
+    fn wrapped(
+        &mut self,
+        ty: &'static TypeDef,
+        index: usize,
+        field: &'static Field,
+        token: Token<'a>,
+    ) -> Read {
+        // Read from EM, an empty list may as well have been absent; only where a request may empty it, and where it
+        // stands for nothing else, does it say so.
+        let in_choice = || ty.choices.iter().flatten().any(|c| usize::from(*c) == index);
+        let meant = field.required || field.writable == Some(true);
+        let silent = self.mode == Mode::Request && (!meant || in_choice());
+        if silent
+            && (token == Token::Null || (token == Token::Array && self.json.clone().item(true) == Ok(false)))
+        {
+            return self.json.rest(token).map(drop);
         }
         let item = field.items.first().copied().unwrap_or(field.name);
         self.xml.start(field.name);
-        self.each(value, |e, value| e.item(item, field, value));
+        self.each(token, |e, token| e.item(item, field, token))?;
         self.xml.end(field.name);
+        Ok(())
     }
 
     /// One element of a list. A word of a list is there or not, so that null is none.
-    fn item(&mut self, name: &'static str, field: &'static Field, value: &'a Json<'a>) {
+    fn item(&mut self, name: &'static str, field: &'static Field, token: Token<'a>) -> Read {
         let word = matches!(field.value, Value::Enum(_));
-        if word && self.mode == Mode::Request && *value == Json::Null {
-            return self.fault(FieldFaultKind::Type("a string"));
+        if word && self.mode == Mode::Request && token == Token::Null {
+            self.fault(FieldFaultKind::Type("a string"));
+            return Ok(());
         }
-        self.element(name, field, value);
+        self.element(name, field, token)
     }
 
-    pub(super) fn each(&mut self, value: &'a Json<'a>, mut one: impl FnMut(&mut Self, &'a Json<'a>)) {
-        match value {
-            Json::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
+    pub(super) fn each(
+        &mut self,
+        token: Token<'a>,
+        mut one: impl FnMut(&mut Self, Token<'a>) -> Read,
+    ) -> Read {
+        match token {
+            Token::Array => {
+                let mut index = 0;
+                while self.json.item(index == 0)? {
+                    let token = self.json.token()?;
                     self.path.push(Step::Item(index));
-                    one(self, item);
+                    one(self, token)?;
                     self.path.pop();
+                    index += 1;
                 }
+                Ok(())
             }
-            Json::Null => {}
-            _ => self.fault(FieldFaultKind::Type("an array")),
+            Token::Null => Ok(()),
+            _ => self.refuse(token, FieldFaultKind::Type("an array")),
         }
     }
 
     /// One element with its content.
-    pub(super) fn element(&mut self, name: &'static str, field: &'static Field, value: &'a Json<'a>) {
+    pub(super) fn element(&mut self, name: &'static str, field: &'static Field, token: Token<'a>) -> Read {
         self.xml.start(name);
         match field.value {
-            Value::Type(id) if *value == Json::Null => {
+            Value::Type(id) if token == Token::Null => {
                 // An empty element is what a request says; a document must come back as null.
                 if self.mode == Mode::Document && self.catalogue.ty(id).form != Form::Page {
                     self.xml.nil();
@@ -284,141 +376,20 @@ impl<'a> Encoder<'a> {
             Value::Type(id) => {
                 let ty = self.catalogue.ty(id);
                 if ty.form == Form::Page {
-                    listing::page(self, value);
+                    listing::page(self, token)?;
                 } else {
-                    self.object(ty, value);
+                    self.object(ty, token)?;
                 }
             }
-            Value::Scalar(s) if *value == Json::Null && s.is_text() => self.xml.nil(),
-            Value::Scalar(_) | Value::Enum(_) => {
-                if let Some(text) = self.text(field, value) {
-                    self.xml.text(&text);
-                }
-            }
+            Value::Scalar(s) if token == Token::Null && s.is_text() => self.xml.nil(),
+            Value::Scalar(_) | Value::Enum(_) => self.scalar(At::Text, field, token)?,
         }
         self.xml.end(name);
-    }
-
-    /// The text of an attribute; none where nothing is to be written.
-    fn attribute_text(&mut self, field: &'static Field, value: &'a Json<'a>) -> Option<Cow<'a, str>> {
-        match (value, field.value) {
-            (Json::Null, Value::Scalar(s)) if s.is_text() => None,
-            _ => self.text(field, value),
-        }
-    }
-
-    /// The text of a scalar; empty for null, but EM's "never" for a time.
-    fn text(&mut self, field: &'static Field, value: &'a Json<'a>) -> Option<Cow<'a, str>> {
-        let scalar = match field.value {
-            Value::Scalar(s) => s,
-            Value::Enum(_) if *value == Json::Null => return Some(Cow::Borrowed("")),
-            Value::Enum(id) => {
-                let Json::String(text) = value else {
-                    return self.refuse(FieldFaultKind::Type("a string"));
-                };
-                let known = self.catalogue.enumeration(id);
-                return if let Some(value) = known.find(text) {
-                    Some(Cow::Borrowed(value))
-                } else {
-                    let all = known.values.iter().chain(&*known.observed).copied().collect();
-                    self.refuse(FieldFaultKind::Enum(all))
-                };
-            }
-            Value::Type(_) => return self.refuse(FieldFaultKind::Type("an object")),
-        };
-        match (scalar, value) {
-            (Scalar::DateTime, Json::Null) => Some(Cow::Borrowed("1753-01-01T00:00:00Z")),
-            (_, Json::Null) => Some(Cow::Borrowed("")),
-            (Scalar::Boolean, Json::Bool(value)) => {
-                Some(Cow::Borrowed(if *value { "true" } else { "false" }))
-            }
-            (Scalar::Boolean, _) => self.refuse(FieldFaultKind::Type("true or false")),
-            (Scalar::Int | Scalar::Long, Json::Number(text)) => match integer(text) {
-                Some(text) => Some(text),
-                None => self.refuse(FieldFaultKind::Type("a whole number of at most 64 bits")),
-            },
-            (Scalar::Int | Scalar::Long, _) => self.refuse(FieldFaultKind::Type("a whole number")),
-            (Scalar::Decimal, Json::Number(text)) => Some(Cow::Borrowed(text)),
-            (Scalar::Decimal, _) => self.refuse(FieldFaultKind::Type("a number")),
-            (Scalar::DateTime, Json::String(text)) => match date_time(text) {
-                Some(text) => Some(Cow::Owned(text)),
-                None => self.refuse(FieldFaultKind::Type("a date-time such as 2026-01-31T12:00:00Z")),
-            },
-            (_, Json::String(text)) if !xml::fits(text) => self.refuse(FieldFaultKind::Character),
-            (_, Json::String(text)) => Some(match field.role {
-                Role::Plain | Role::Uid => Cow::Borrowed(&**text),
-                Role::Url => em_url(self.mirror, text),
-                Role::Relation => {
-                    let known = self.catalogue.relation(text);
-                    known.map_or_else(|| Cow::Owned(upper_first(text)), Cow::Borrowed)
-                }
-            }),
-            _ => self.refuse(FieldFaultKind::Type("a string")),
-        }
-    }
-
-    fn refuse(&mut self, what: FieldFaultKind) -> Option<Cow<'a, str>> {
-        self.fault(what);
-        None
+        Ok(())
     }
 }
 
-/// A JSON number as XML's integer; `6.0` is one.
-pub(super) fn integer(text: &str) -> Option<Cow<'_, str>> {
-    // So many digits always fit.
-    let is_plain = text.len() <= 18 && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
-    if is_plain {
-        return Some(Cow::Borrowed(text));
-    }
-    let whole = match text.split_once('.') {
-        Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
-        Some(_) => return None,
-        None => text,
-    };
-    let mut out = Vec::new();
-    if !scalar::write_integer(whole, &mut out) {
-        return None;
-    }
-    String::from_utf8(out).ok().map(Cow::Owned)
-}
-
-/// A date-time in UTC as XML text.
-fn date_time(text: &str) -> Option<String> {
-    match scalar::date_time(text)? {
-        scalar::DateTime::Never => Some("1753-01-01T00:00:00Z".to_owned()),
-        at @ scalar::DateTime::At { .. } => {
-            let mut out = Vec::with_capacity(32);
-            scalar::write_date_time(at, &mut out);
-            out.retain(|byte| *byte != b'"');
-            String::from_utf8(out).ok()
-        }
-    }
-}
-
-/// The gateway's URL as a path of EM's: `/api/v1/em/jobs` → `/api/jobs`, absolute or not; others stay.
-pub(super) fn em_url<'u>(mirror: &str, url: &'u str) -> Cow<'u, str> {
-    match url.strip_prefix(mirror).or_else(|| url.strip_prefix(MIRROR)) {
-        Some(rest) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => {
-            Cow::Owned(["/api", rest].concat())
-        }
-        _ => Cow::Borrowed(url),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    const BELOW: &str = "https://dr.example/emgate/api/v1/em";
-
-    #[rstest]
-    #[case("https://dr.example/emgate/api/v1/em/jobs?x", "/api/jobs?x")]
-    #[case("https://dr.example/emgate/api/v1/em", "/api")]
-    #[case("/api/v1/em/jobs", "/api/jobs")]
-    #[case("https://dr.example/api/v1/em/jobs", "https://dr.example/api/v1/em/jobs")]
-    #[case("/api/v1/embed", "/api/v1/embed")]
-    fn an_address_of_the_mirror_becomes_that_of_enterprise_manager(#[case] ours: &str, #[case] em: &str) {
-        assert_eq!(em_url(BELOW, ours), em);
-    }
+/// The bit of a field in a mask of them.
+fn bit(field: usize) -> u64 {
+    1 << field
 }

@@ -56,6 +56,16 @@ pub enum EncodeError {
     Io(String),
 }
 
+impl EncodeError {
+    /// The same where the text that was read begins with byte `base` of the document.
+    pub(super) fn behind(self, base: usize) -> Self {
+        match self {
+            Self::Syntax { what, at } => Self::Syntax { what, at: base + at },
+            other => other,
+        }
+    }
+}
+
 /// One value that does not fit EM's schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldFault {

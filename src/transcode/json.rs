@@ -1,12 +1,16 @@
-//! JSON as it was written: numbers keep their text, members their order, a member given twice is refused.
+//! JSON as it was written: numbers keep their text, a member given twice is refused.
 //!
-//! A value of its own instead of `serde_json::Value` because that turns long integers into floats and `1.10` into
-//! `1.1`.
+//! A [`Reader`] hands it out token by token, so that what is written at once needs no tree; a [`Json`] is what must be
+//! held. Of its own instead of `serde_json` because that turns long integers into floats and `1.10` into `1.1`.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::error::EncodeError;
 use super::words::{self, below, equal};
+
+/// The byte order mark of UTF-8.
+pub(super) const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Arrays and objects may nest this deep.
 const MAX_DEPTH: usize = 128;
@@ -42,155 +46,247 @@ impl<'a> Json<'a> {
 
 /// Reads one JSON text; a byte order mark before it is skipped.
 pub(super) fn parse(bytes: &[u8]) -> Result<Json<'_>, EncodeError> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|e| EncodeError::Syntax {
-        what: "wrong UTF-8",
-        at: e.valid_up_to(),
-    })?;
-    let mut parser = Parser {
-        text,
-        at: 0,
-        depth: 0,
-    };
-    let value = parser.value()?;
-    parser.blanks();
-    if parser.at < text.len() {
-        Err(parser.error("text behind the value"))
-    } else {
+    let mut reader = Reader::new(bytes)?;
+    let mut whole = || {
+        let token = reader.token()?;
+        let value = reader.rest(token)?;
+        reader.end()?;
         Ok(value)
+    };
+    whole().map_err(|NotJson| reader.refusal())
+}
+
+/// The text is no JSON; what is wrong with it, and where, the reader knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotJson;
+
+/// What a string says, as it is written between its quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Text<'a> {
+    raw: &'a str,
+    has_escapes: bool,
+}
+
+impl<'a> Text<'a> {
+    #[inline]
+    pub(super) fn get(self) -> Cow<'a, str> {
+        if self.has_escapes {
+            Cow::Owned(unescaped(self.raw))
+        } else {
+            Cow::Borrowed(self.raw)
+        }
     }
 }
 
-struct Parser<'a> {
+/// What a value begins with; of all but arrays and objects that is all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token<'a> {
+    Null,
+    Bool(bool),
+    /// As written, valid by the grammar.
+    Number(&'a str),
+    String(Text<'a>),
+    /// The items follow, see [`Reader::item`].
+    Array,
+    /// The members follow, see [`Reader::member`].
+    Object,
+}
+
+/// The names of an object's members, to find those given twice.
+#[derive(Default)]
+pub(super) struct Names<'a> {
+    few: Vec<Cow<'a, str>>,
+    /// Few objects are wide; those get a set, so that looking for doubles stays cheap.
+    many: Option<HashSet<Cow<'a, str>>>,
+}
+
+impl<'a> Names<'a> {
+    /// False if the name is there already.
+    pub(super) fn insert(&mut self, name: Cow<'a, str>) -> bool {
+        if self.few.len() < 64 {
+            let new = !self.few.contains(&name);
+            self.few.push(name);
+            return new;
+        }
+        let many = self
+            .many
+            .get_or_insert_with(|| self.few.iter().cloned().collect());
+        many.insert(name)
+    }
+}
+
+/// Reads a JSON text from its begin to its end.
+#[derive(Clone)]
+pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// What was wrong at `at`.
+    why: &'static str,
 }
 
-impl<'a> Parser<'a> {
-    fn error(&self, what: &'static str) -> EncodeError {
-        EncodeError::Syntax { what, at: self.at }
+impl<'a> Reader<'a> {
+    /// A byte order mark before the text is skipped.
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, EncodeError> {
+        let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+        let text = std::str::from_utf8(bytes).map_err(|e| EncodeError::Syntax {
+            what: "wrong UTF-8",
+            at: e.valid_up_to(),
+        })?;
+        Ok(Self::of(text))
+    }
+
+    fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+            why: "",
+        }
+    }
+
+    #[cold]
+    pub(super) fn error<T>(&mut self, what: &'static str) -> Result<T, NotJson> {
+        self.why = what;
+        Err(NotJson)
+    }
+
+    /// What was wrong with the text.
+    pub(super) fn refusal(&self) -> EncodeError {
+        EncodeError::Syntax {
+            what: self.why,
+            at: self.at,
+        }
+    }
+
+    /// After the value: nothing but blanks may follow.
+    pub(super) fn end(&mut self) -> Result<(), NotJson> {
+        match self.next() {
+            None => Ok(()),
+            Some(_) => self.error("text behind the value"),
+        }
     }
 
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn blanks(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-            self.at += 1;
+    /// The next byte that is no blank.
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            match self.peek() {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                other => return other,
+            }
         }
     }
 
-    fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, EncodeError> {
-        if self
-            .text
-            .get(self.at..)
-            .is_some_and(|rest| rest.starts_with(word))
-        {
+    fn word(&mut self, word: &str, token: Token<'a>) -> Result<Token<'a>, NotJson> {
+        let rest = self.text.as_bytes().get(self.at..);
+        if rest.is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             self.at += word.len();
-            Ok(value)
+            Ok(token)
         } else {
-            Err(self.error("no JSON value"))
+            self.error("no JSON value")
         }
     }
 
-    fn value(&mut self) -> Result<Json<'a>, EncodeError> {
-        self.blanks();
-        match self.peek() {
-            None => Err(self.error("the end where a value was due")),
-            Some(b'{') => self.nested(Self::object),
-            Some(b'[') => self.nested(Self::array),
-            Some(b'"') => self.string().map(Json::String),
-            Some(b't') => self.word("true", Json::Bool(true)),
-            Some(b'f') => self.word("false", Json::Bool(false)),
-            Some(b'n') => self.word("null", Json::Null),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(_) => Err(self.error("no JSON value")),
+    /// The next value, or its opening bracket.
+    pub(super) fn token(&mut self) -> Result<Token<'a>, NotJson> {
+        match self.next() {
+            None => self.error("the end where a value was due"),
+            Some(b'"') => self.string().map(Token::String),
+            Some(b'{') => self.open(Token::Object),
+            Some(b'[') => self.open(Token::Array),
+            Some(b't') => self.word("true", Token::Bool(true)),
+            Some(b'f') => self.word("false", Token::Bool(false)),
+            Some(b'n') => self.word("null", Token::Null),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Token::Number),
+            Some(_) => self.error("no JSON value"),
         }
     }
 
-    fn nested(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<Json<'a>, EncodeError>,
-    ) -> Result<Json<'a>, EncodeError> {
+    fn open(&mut self, token: Token<'a>) -> Result<Token<'a>, NotJson> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(self.error("values nested too deep"));
+            return self.error("values nested too deep");
         }
         self.at += 1;
-        let value = read(self)?;
-        self.depth -= 1;
-        Ok(value)
+        Ok(token)
     }
 
-    fn array(&mut self) -> Result<Json<'a>, EncodeError> {
-        let mut all = Vec::new();
-        self.blanks();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Json::Array(all));
+    /// Whether the array has another item, which is then to be read; `first` before the first one.
+    pub(super) fn item(&mut self, first: bool) -> Result<bool, NotJson> {
+        match self.next() {
+            Some(b']') => {
+                self.at += 1;
+                self.depth -= 1;
+                Ok(false)
+            }
+            _ if first => Ok(true),
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ => self.error("neither , nor ] in an array"),
         }
-        loop {
-            all.push(self.value()?);
-            self.blanks();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(Json::Array(all));
+    }
+
+    /// The name of the object's next member, whose value is then to be read; `first` before the first one.
+    #[inline]
+    pub(super) fn member(&mut self, first: bool) -> Result<Option<Text<'a>>, NotJson> {
+        match self.next() {
+            Some(b'}') => {
+                self.at += 1;
+                self.depth -= 1;
+                return Ok(None);
+            }
+            _ if first => {}
+            Some(b',') => self.at += 1,
+            _ => return self.error("neither , nor } in an object"),
+        }
+        if self.next() != Some(b'"') {
+            return self.error("no name where a member was due");
+        }
+        let name = self.string()?;
+        if self.next() != Some(b':') {
+            return self.error("no : behind a name");
+        }
+        self.at += 1;
+        Ok(Some(name))
+    }
+
+    /// The value that begins with `token`.
+    pub(super) fn rest(&mut self, token: Token<'a>) -> Result<Json<'a>, NotJson> {
+        Ok(match token {
+            Token::Null => Json::Null,
+            Token::Bool(value) => Json::Bool(value),
+            Token::Number(text) => Json::Number(text),
+            Token::String(text) => Json::String(text.get()),
+            Token::Array => {
+                let mut all = Vec::new();
+                while self.item(all.is_empty())? {
+                    let token = self.token()?;
+                    all.push(self.rest(token)?);
                 }
-                _ => return Err(self.error("neither , nor ] in an array")),
+                Json::Array(all)
             }
-        }
-    }
-
-    fn object(&mut self) -> Result<Json<'a>, EncodeError> {
-        let mut all: Vec<(Cow<'a, str>, Json<'a>)> = Vec::with_capacity(8);
-        // Few objects are wide; those get a set, so that looking for doubles stays cheap.
-        let mut wide = std::collections::HashSet::new();
-        self.blanks();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(Json::Object(all));
-        }
-        loop {
-            self.blanks();
-            if self.peek() != Some(b'"') {
-                return Err(self.error("no name where a member was due"));
-            }
-            let key = self.string()?;
-            if all.len() == 64 {
-                wide.extend(all.iter().map(|(k, _)| k.to_string()));
-            }
-            let double = if all.len() < 64 {
-                all.iter().any(|(k, _)| *k == key)
-            } else {
-                !wide.insert(key.to_string())
-            };
-            if double {
-                return Err(self.error("a member twice"));
-            }
-            self.blanks();
-            if self.peek() != Some(b':') {
-                return Err(self.error("no : behind a name"));
-            }
-            self.at += 1;
-            let value = self.value()?;
-            all.push((key, value));
-            self.blanks();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(Json::Object(all));
+            Token::Object => {
+                let (mut all, mut names) = (Vec::new(), Names::default());
+                while let Some(name) = self.member(all.is_empty())? {
+                    let name = name.get();
+                    if !names.insert(name.clone()) {
+                        return self.error("a member twice");
+                    }
+                    let token = self.token()?;
+                    all.push((name, self.rest(token)?));
                 }
-                _ => return Err(self.error("neither , nor } in an object")),
+                Json::Object(all)
             }
-        }
+        })
     }
 
-    fn number(&mut self) -> Result<Json<'a>, EncodeError> {
+    fn number(&mut self) -> Result<&'a str, NotJson> {
         let start = self.at;
         let digits = |p: &mut Self| {
             let from = p.at;
@@ -205,12 +301,12 @@ impl<'a> Parser<'a> {
         if self.peek() == Some(b'0') {
             self.at += 1;
         } else if !digits(self) {
-            return Err(self.error("no digit in a number"));
+            return self.error("no digit in a number");
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
             if !digits(self) {
-                return Err(self.error("no digit behind the point"));
+                return self.error("no digit behind the point");
             }
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
@@ -219,20 +315,20 @@ impl<'a> Parser<'a> {
                 self.at += 1;
             }
             if !digits(self) {
-                return Err(self.error("no digit in the exponent"));
+                return self.error("no digit in the exponent");
             }
         }
         if matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.error("a number that begins with 0"));
+            return self.error("a number that begins with 0");
         }
-        Ok(Json::Number(self.text.get(start..self.at).unwrap_or_default()))
+        Ok(self.text.get(start..self.at).unwrap_or_default())
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>, EncodeError> {
+    #[inline]
+    fn string(&mut self) -> Result<Text<'a>, NotJson> {
         self.at += 1;
         let start = self.at;
-        let mut owned: Option<String> = None;
-        let mut plain = start;
+        let mut has_escapes = false;
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
             self.at += words::find(rest, |word| {
@@ -241,31 +337,26 @@ impl<'a> Parser<'a> {
             .unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => {
-                    let rest = self.text.get(plain..self.at).unwrap_or_default();
+                    let raw = self.text.get(start..self.at).unwrap_or_default();
                     self.at += 1;
-                    return Ok(match owned {
-                        Some(text) => Cow::Owned(text + rest),
-                        None => Cow::Borrowed(rest),
-                    });
+                    return Ok(Text { raw, has_escapes });
                 }
                 Some(b'\\') => {
-                    let text = owned.get_or_insert_default();
-                    text.push_str(self.text.get(plain..self.at).unwrap_or_default());
-                    self.at += 1;
-                    let c = self.escape()?;
-                    text.push(c);
-                    plain = self.at;
+                    has_escapes = true;
+                    self.escape()?;
                 }
-                Some(_) => return Err(self.error("a control character in a string")),
-                None => return Err(self.error("a string without its end")),
+                Some(_) => return self.error("a control character in a string"),
+                None => return self.error("a string without its end"),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<char, EncodeError> {
-        let c = self
-            .peek()
-            .ok_or_else(|| self.error("a string without its end"))?;
+    /// The character that a backslash begins.
+    fn escape(&mut self) -> Result<char, NotJson> {
+        self.at += 1;
+        let Some(c) = self.peek() else {
+            return self.error("a string without its end");
+        };
         self.at += 1;
         Ok(match c {
             b'"' => '"',
@@ -278,33 +369,49 @@ impl<'a> Parser<'a> {
             b't' => '\t',
             b'u' => {
                 let first = self.four()?;
-                if let 0xD800..=0xDBFF = first {
-                    if self.text.get(self.at..self.at + 2) != Some("\\u") {
-                        return Err(self.error("half a surrogate pair"));
-                    }
+                let mut second = None;
+                if matches!(first, 0xD800..=0xDBFF) && self.text.get(self.at..self.at + 2) == Some("\\u") {
                     self.at += 2;
-                    let second = self.four()?;
-                    let pair = char::decode_utf16([first, second]).next();
-                    return pair
-                        .and_then(Result::ok)
-                        .ok_or_else(|| self.error("half a surrogate pair"));
+                    second = Some(self.four()?);
                 }
-                char::from_u32(u32::from(first)).ok_or_else(|| self.error("half a surrogate pair"))?
+                let units = [first].into_iter().chain(second);
+                let mut decoded = char::decode_utf16(units);
+                match (decoded.next(), decoded.next()) {
+                    (Some(Ok(c)), None) => c,
+                    _ => return self.error("half a surrogate pair"),
+                }
             }
-            _ => return Err(self.error("an unknown escape")),
+            _ => return self.error("an unknown escape"),
         })
     }
 
-    fn four(&mut self) -> Result<u16, EncodeError> {
+    fn four(&mut self) -> Result<u16, NotJson> {
         let digits = self
             .text
             .get(self.at..self.at + 4)
             .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-        let code = digits.and_then(|d| u16::from_str_radix(d, 16).ok());
-        let code = code.ok_or_else(|| self.error("\\u without four digits"))?;
+        let Some(code) = digits.and_then(|d| u16::from_str_radix(d, 16).ok()) else {
+            return self.error("\\u without four digits");
+        };
         self.at += 4;
         Ok(code)
     }
+}
+
+/// The text of a string that was read, its escapes resolved.
+fn unescaped(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut reader = Reader::of(raw);
+    while let Some(rest) = raw.get(reader.at..) {
+        let Some((plain, _)) = rest.split_once('\\') else {
+            out.push_str(rest);
+            break;
+        };
+        out.push_str(plain);
+        reader.at += plain.len();
+        out.extend(reader.escape());
+    }
+    out
 }
 
 #[cfg(test)]

@@ -2,24 +2,21 @@
 //!
 //! A query result holds one list per kind of item; which list an item belongs to says its `type`, else its members.
 
-use super::encode::{Encoder, Step, em_url, integer};
+use super::content::integer;
+use super::encode::{Encoder, Read, Step};
 use super::error::FieldFaultKind;
-use super::json::Json;
-use crate::catalogue::{Catalogue, Field, Form, TypeDef, Value};
+use super::json::{Json, Names, NotJson, Token};
+use super::xml::At;
+use crate::catalogue::{Catalogue, Field, Form, Role, TypeDef, Value};
 
 /// The list that an item of a query result is in.
 #[derive(Clone, Copy)]
 pub(super) struct Home {
     /// `Entities` or `Resources`; none for references.
     part: Option<&'static Field>,
-    pub list: &'static Field,
-}
-
-impl Home {
-    /// The element of an item.
-    pub(super) fn item_name(self) -> &'static str {
-        self.list.items.first().copied().unwrap_or(self.list.name)
-    }
+    list: &'static Field,
+    /// What an item says that is in it, where that decided.
+    said: Option<&'static str>,
 }
 
 impl PartialEq for Home {
@@ -28,55 +25,95 @@ impl PartialEq for Home {
     }
 }
 
-/// A list root: its items under the name of its repeated child.
-pub(super) fn list<'a>(encoder: &mut Encoder<'a>, ty: &'static TypeDef, value: &'a Json<'a>) {
-    let Some(items) = members(encoder, ty, value) else {
-        return;
-    };
-    let Some(field) = ty.fields.iter().find(|f| f.is_list()) else {
-        return;
-    };
-    encoder.path.push(Step::Member("items"));
-    encoder.each(items, |e, item| e.element(field.name, field, item));
-    encoder.path.pop();
+/// The members of a document that is a list or a query result: items, in the order given, then the page.
+pub(super) fn document<'a>(encoder: &mut Encoder<'a>, ty: &'static TypeDef, token: Token<'a>) -> Read {
+    if token != Token::Object {
+        return encoder.refuse(token, FieldFaultKind::Type("an object"));
+    }
+    let begin = encoder.xml.out.len();
+    let (mut items, mut page) = (None, None);
+    let (mut others, mut first) = (Names::default(), true);
+    while let Some(name) = encoder.json.member(first)? {
+        first = false;
+        let name = name.get();
+        if !others.insert(name.clone()) {
+            return encoder.json.error("a member twice");
+        }
+        let token = encoder.json.token()?;
+        let at = encoder.xml.out.len();
+        match &*name {
+            "items" => {
+                items = Some(at);
+                self::items(encoder, ty, token)?;
+            }
+            "page" if ty.form == Form::QueryResult => {
+                page = Some(at);
+                self::paging_info(encoder, token)?;
+            }
+            "page" => drop(encoder.json.rest(token)?),
+            _ => {
+                encoder.fault_at(&name, FieldFaultKind::Unknown(ty.name));
+                encoder.json.rest(token)?;
+            }
+        }
+    }
+    match (items, page) {
+        (None, _) => encoder.fault_at("items", FieldFaultKind::Missing),
+        // The page was first, and closed the start tag.
+        (Some(items), Some(page)) if page < items => {
+            let parts = encoder.xml.out.get_mut(begin + 1..).unwrap_or_default();
+            parts.rotate_left(items - begin - 1);
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
-/// `QueryResult`: items in their lists, in the order given, then the page.
-pub(super) fn query_result<'a>(encoder: &mut Encoder<'a>, ty: &'static TypeDef, value: &'a Json<'a>) {
-    let Some(items) = members(encoder, ty, value) else {
-        return;
-    };
-    encoder.path.push(Step::Member("items"));
+fn items<'a>(encoder: &mut Encoder<'a>, ty: &'static TypeDef, token: Token<'a>) -> Read {
     let mut open = None;
-    encoder.each(items, |e, item| match home(e.catalogue, ty, item) {
-        Some(home) => {
-            enter(e, &mut open, home);
-            e.element(home.item_name(), home.list, item);
-        }
-        None => e.fault(FieldFaultKind::UnknownItem),
-    });
+    encoder.path.push(Step::Member("items"));
+    encoder.each(token, |e, token| item(e, ty, &mut open, token))?;
     leave(encoder, &mut open);
     encoder.path.pop();
-    if let Some(value) = value.get("page") {
-        encoder.path.push(Step::Member("page"));
-        encoder.xml.start("PagingInfo");
-        page(encoder, value);
-        encoder.xml.end("PagingInfo");
-        encoder.path.pop();
-    }
+    Ok(())
 }
 
-/// Opens the list of an item, closing the one that was open.
-pub(super) fn enter(encoder: &mut Encoder<'_>, open: &mut Option<Home>, home: Home) {
-    if *open == Some(home) {
-        return;
+/// One item, in the list that it belongs to; `open` is the one that the item before was in.
+pub(super) fn item<'a>(
+    encoder: &mut Encoder<'a>,
+    ty: &'static TypeDef,
+    open: &mut Option<Home>,
+    token: Token<'a>,
+) -> Read {
+    if ty.form == Form::List {
+        // Its one list.
+        return match ty.fields.iter().find(|f| f.is_list()) {
+            Some(field) => encoder.element(field.name, field, token),
+            None => encoder.json.rest(token).map(drop),
+        };
     }
-    leave(encoder, open);
-    if let Some(part) = home.part {
-        encoder.xml.start(part.name);
+    let Some(home) = home(encoder, ty, *open, token)? else {
+        return encoder.refuse(token, FieldFaultKind::UnknownItem);
+    };
+    if *open != Some(home) {
+        leave(encoder, open);
+        if let Some(part) = home.part {
+            encoder.xml.start(part.name);
+        }
+        encoder.xml.start(home.list.name);
+        *open = Some(home);
     }
-    encoder.xml.start(home.list.name);
-    *open = Some(home);
+    let name = home.list.items.first().copied().unwrap_or(home.list.name);
+    encoder.element(name, home.list, token)
+}
+
+pub(super) fn paging_info<'a>(encoder: &mut Encoder<'a>, token: Token<'a>) -> Read {
+    encoder.path.push(Step::Member("page"));
+    encoder.xml.start("PagingInfo");
+    page(encoder, token)?;
+    encoder.xml.end("PagingInfo");
+    encoder.path.pop();
+    Ok(())
 }
 
 pub(super) fn leave(encoder: &mut Encoder<'_>, open: &mut Option<Home>) {
@@ -88,28 +125,49 @@ pub(super) fn leave(encoder: &mut Encoder<'_>, open: &mut Option<Home>) {
     }
 }
 
-/// `items`, after checking that nothing but `items` and `page` is there.
-fn members<'a>(encoder: &mut Encoder<'a>, ty: &'static TypeDef, value: &'a Json<'a>) -> Option<&'a Json<'a>> {
-    let Json::Object(all) = value else {
-        encoder.fault(FieldFaultKind::Type("an object"));
-        return None;
-    };
-    for (name, _) in all.iter().filter(|(name, _)| name != "items" && name != "page") {
-        encoder.fault_at(name, FieldFaultKind::Unknown(ty.name));
+/// The list of a query result that an item belongs to, whose brace is read.
+fn home<'a>(
+    encoder: &mut Encoder<'a>,
+    ty: &'static TypeDef,
+    open: Option<Home>,
+    token: Token<'a>,
+) -> Result<Option<Home>, NotJson> {
+    if token != Token::Object {
+        return Ok(None);
     }
-    let items = value.get("items");
-    if items.is_none() {
-        encoder.fault_at("items", FieldFaultKind::Missing);
+    let begin = encoder.json.clone();
+    // As a rule the first thing that an item says is what the item before said.
+    if let Some(Home { said: Some(same), .. }) = open {
+        let is_type = encoder
+            .json
+            .member(true)?
+            .is_some_and(|name| name.get() == "type");
+        if is_type && matches!(encoder.json.token()?, Token::String(said) if said.get() == same) {
+            encoder.json = begin;
+            return Ok(open);
+        }
+        encoder.json = begin.clone();
     }
-    items
+    let item = encoder.json.rest(token)?;
+    encoder.json = begin;
+    Ok(search(encoder.catalogue, ty, &item))
 }
 
-/// The list of a query result that an item belongs to.
-pub(super) fn home(catalogue: &'static Catalogue, ty: &'static TypeDef, item: &Json<'_>) -> Option<Home> {
+/// The same by the whole item.
+fn search(catalogue: &'static Catalogue, ty: &'static TypeDef, item: &Json<'_>) -> Option<Home> {
     let said = item.get("type").and_then(Json::as_str);
-    let references = ty.fields.iter().find(|f| f.name == "Refs");
+    let list = |part, list| Home {
+        part,
+        list,
+        said: None,
+    };
+    let references = ty
+        .fields
+        .iter()
+        .find(|f| f.name == "Refs")
+        .map(|field| list(None, field));
     if said.is_some_and(|t| t.ends_with("Reference")) {
-        return references.map(|list| Home { part: None, list });
+        return references;
     }
     let homes = || {
         ty.fields.iter().flat_map(move |part| {
@@ -117,32 +175,27 @@ pub(super) fn home(catalogue: &'static Catalogue, ty: &'static TypeDef, item: &J
                 Value::Type(id) if catalogue.ty(id).form == Form::QueryPart => Some(catalogue.ty(id)),
                 _ => None,
             };
-            inner.into_iter().flat_map(move |inner| {
-                inner.fields.iter().map(move |list| Home {
-                    part: Some(part),
-                    list,
-                })
-            })
+            let lists = inner.into_iter().flat_map(|inner| &inner.fields);
+            lists.map(move |field| list(Some(part), field))
         })
     };
     let item_type = |home: &Home| match home.list.value {
         Value::Type(id) => Some(catalogue.ty(id)),
         Value::Scalar(_) | Value::Enum(_) => None,
     };
-    if let Some(said) = said {
-        let says_so = |home: &Home| {
-            item_type(home).is_some_and(|t| t.link_types.contains(&said) || t.roots.contains(&said))
-        };
-        if let Some(home) = homes().find(says_so) {
-            return Some(home);
-        }
-    }
-    let all = references
-        .map(|list| Home { part: None, list })
-        .into_iter()
-        .chain(homes());
-    all.into_iter()
-        .find(|home| item_type(home).is_some_and(|t| could_be(t, item)))
+    let says_so = |home: Home| {
+        let ty = item_type(&home)?;
+        let mut names = ty.link_types.iter().chain(&*ty.roots);
+        let said = names.find(|name| Some(**name) == said).copied()?;
+        Some(Home {
+            said: Some(said),
+            ..home
+        })
+    };
+    homes().find_map(says_so).or_else(|| {
+        let mut all = references.into_iter().chain(homes());
+        all.find(|home| item_type(home).is_some_and(|t| could_be(t, item)))
+    })
 }
 
 /// Whether a decoded item of this type could look like `item`: no member is strange, no list is missing.
@@ -158,49 +211,57 @@ fn could_be(ty: &TypeDef, item: &Json<'_>) -> bool {
 }
 
 /// The content of `PagingInfo`, whose start tag is begun.
-pub(super) fn page<'a>(encoder: &mut Encoder<'a>, value: &'a Json<'a>) {
-    let members = match value {
-        Json::Object(members) => members,
-        Json::Null => return,
-        _ => return encoder.fault(FieldFaultKind::Type("an object")),
+pub(super) fn page<'a>(encoder: &mut Encoder<'a>, token: Token<'a>) -> Read {
+    if token == Token::Null {
+        return Ok(());
+    }
+    if token != Token::Object {
+        return encoder.refuse(token, FieldFaultKind::Type("an object"));
+    }
+    let page = encoder.json.rest(token)?;
+    let Json::Object(members) = &page else {
+        return Ok(());
     };
+    for (name, _) in members {
+        if !["number", "size", "total", "next", "previous"].contains(&&**name) {
+            encoder.fault_at(name, FieldFaultKind::Unknown("PagingInfoType"));
+        }
+    }
     for (name, attribute) in [
         ("number", "PageNum"),
         ("size", "PageSize"),
         ("total", "PagesCount"),
     ] {
-        match value.get(name) {
-            None | Some(Json::Null) => {}
-            Some(Json::Number(text)) if integer(text).is_some() => {
-                encoder
-                    .xml
-                    .attribute(attribute, &integer(text).unwrap_or_default());
-            }
-            Some(_) => encoder.fault_at(name, FieldFaultKind::Type("a whole number")),
+        let number = match page.get(name) {
+            None | Some(Json::Null) => continue,
+            Some(Json::Number(text)) => integer(text),
+            Some(_) => None,
+        };
+        match number {
+            Some(text) => encoder.xml.attribute(attribute, &text),
+            None => encoder.fault_at(name, FieldFaultKind::Type("a whole number")),
         }
     }
     let mut links = Vec::new();
-    for (name, value) in members {
-        match (&**name, value) {
-            ("number" | "size" | "total", _) | ("next" | "previous", Json::Null) => {}
-            ("next", Json::String(url)) => links.push(("Next", url)),
-            ("previous", Json::String(url)) => links.push(("Previous", url)),
-            ("next" | "previous", _) => encoder.fault_at(name, FieldFaultKind::Type("a URL or null")),
-            _ => encoder.fault_at(name, FieldFaultKind::Unknown("PagingInfoType")),
+    for (name, rel) in [("next", "Next"), ("previous", "Previous")] {
+        match page.get(name) {
+            None | Some(Json::Null) => {}
+            Some(Json::String(url)) => links.push((rel, url)),
+            Some(_) => encoder.fault_at(name, FieldFaultKind::Type("a URL or null")),
         }
     }
     if links.is_empty() {
-        return;
+        return Ok(());
     }
     encoder.xml.start("Links");
     for (rel, url) in links {
-        if !super::xml::fits(url) {
-            encoder.fault(FieldFaultKind::Character);
-        }
         encoder.xml.start("Link");
         encoder.xml.attribute("Rel", rel);
-        encoder.xml.attribute("Href", &em_url(encoder.mirror, url));
+        if !encoder.text(At::Attribute("Href"), Role::Url, url) {
+            encoder.fault(FieldFaultKind::Character);
+        }
         encoder.xml.end("Link");
     }
     encoder.xml.end("Links");
+    Ok(())
 }

@@ -4,13 +4,15 @@
 //! memory whatever the size of the document. Shapes, names and types come from the catalogue only, never from the data
 //! itself; what the catalogue does not know passes by general rules and is reported in [`Decoded::anomalies`].
 //! Never does I/O of its own, knows nothing of HTTP. The files of the decoder (`decode`, `leaf`, `page`, `start`, `unknown`) import
-//! each other as the grammar recurs, and so do `encode` and `listing`.
+//! each other as the grammar recurs, and so do `encode`, `content` and `listing`.
 //!
 //! Invariant: what is not a whole, well-formed document of EM's is refused, and nothing is dropped silently.
 //! Tests: beside each part, `tests/it/transcode*.rs`, and the fuzz targets in `fuzz/`.
 
 mod attributes;
+mod content;
 mod convert;
+mod cut;
 mod decode;
 mod encode;
 mod error;
@@ -265,7 +267,7 @@ pub fn decode_stream(
 /// references.
 #[must_use]
 pub fn is_xml_text(text: &str) -> bool {
-    xml::fits(text)
+    xml::fitness(text) != xml::Fitness::Unfit
 }
 
 /// Makes XML of a JSON document; `root` is a document element or a type of EM's.

@@ -216,18 +216,18 @@ pub(super) fn date_time(text: &str) -> Option<DateTime<'_>> {
     Some(DateTime::At { fields, fraction })
 }
 
-/// Writes the plain form `2026-05-06T20:29:45[.123]Z` as JSON; false (and nothing written) if it is another form, which
-/// may still be a date-time.
+/// The fraction digits of the plain form `2026-05-06T20:29:45[.123]Z`; none if it is another form, which may still be a
+/// date-time.
 #[inline]
-pub(super) fn write_plain_date_time(text: &str, out: &mut Vec<u8>) -> bool {
+fn plain_date_time(text: &str) -> Option<&[u8]> {
     let b = text.as_bytes();
     let (Some(head), Some(rest)) = (b.first_chunk::<19>(), b.get(19..)) else {
-        return false;
+        return None;
     };
     let fraction = match rest {
         [b'Z'] => &[][..],
         [b'.', fraction @ .., b'Z'] => fraction,
-        _ => return false,
+        _ => return None,
     };
     let digit = |i: usize| head.get(i).map_or(u8::MAX, |b| b.wrapping_sub(b'0'));
     let two = |i: usize| digit(i) * 10 + digit(i + 1);
@@ -268,10 +268,26 @@ pub(super) fn write_plain_date_time(text: &str, out: &mut Vec<u8>) -> bool {
         || two(14) > 59
         || two(17) > 59
         || fraction.len() > 9
-        || fraction.last() == Some(&b'0')
         || (fraction.is_empty() && rest.len() > 1)
         || !fraction.iter().all(u8::is_ascii_digit)
     {
+        return None;
+    }
+    Some(fraction)
+}
+
+/// Whether a date-time is written in the form of [`write_date_time`]; if not, it may still be.
+pub(super) fn is_written_date_time(text: &str) -> bool {
+    plain_date_time(text).is_some_and(|f| f.len().is_multiple_of(3) && !f.ends_with(b"000"))
+}
+
+/// Writes the plain form as JSON; false (and nothing written) if it is another form, which may still be a date-time.
+#[inline]
+pub(super) fn write_plain_date_time(text: &str, out: &mut Vec<u8>) -> bool {
+    let (Some(fraction), Some(head)) = (plain_date_time(text), text.as_bytes().first_chunk::<19>()) else {
+        return false;
+    };
+    if fraction.last() == Some(&b'0') {
         return false;
     }
     out.push(b'"');

@@ -7,19 +7,28 @@ use super::words;
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// A document under construction.
+#[derive(Default)]
 pub(super) struct Xml {
     pub out: Vec<u8>,
     indent: bool,
     depth: usize,
     /// A start tag whose `>` is not written yet.
-    open: bool,
+    pub open: bool,
     /// The last thing written was text: no indentation before the end tag.
-    text: bool,
+    pub text: bool,
+}
+
+/// Where in an element a value is.
+#[derive(Clone, Copy)]
+pub(super) enum At {
+    Attribute(&'static str),
+    Text,
 }
 
 impl Xml {
-    pub(super) fn new(indent: bool) -> Self {
-        let mut out = Vec::with_capacity(1024);
+    /// About `capacity` bytes will be written.
+    pub(super) fn new(indent: bool, capacity: usize) -> Self {
+        let mut out = Vec::with_capacity(capacity);
         out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"utf-8\"?>");
         Self {
             out,
@@ -54,13 +63,9 @@ impl Xml {
         self.text = false;
     }
 
-    /// ` name="value"`, on a start tag just begun.
-    pub(super) fn attribute(&mut self, name: &str, value: &str) {
-        self.out.push(b' ');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"=\"");
-        self.escape(value, true);
-        self.out.push(b'"');
+    /// ` name="value"`, on a start tag just begun. The value needs no escapes.
+    pub(super) fn attribute(&mut self, name: &'static str, value: &str) {
+        self.put(At::Attribute(name), "", value, true);
     }
 
     pub(super) fn nil(&mut self) {
@@ -68,13 +73,29 @@ impl Xml {
         self.attribute("xmlns:xsi", XSI);
     }
 
-    pub(super) fn text(&mut self, value: &str) {
-        if value.is_empty() {
-            return;
+    /// A value: its head, which needs no escapes, and the rest, which needs none either where it `is_plain`.
+    pub(super) fn put(&mut self, at: At, head: &str, rest: &str, is_plain: bool) {
+        match at {
+            At::Attribute(name) => {
+                self.out.push(b' ');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"=\"");
+            }
+            At::Text if head.is_empty() && rest.is_empty() => return,
+            At::Text => {
+                self.close_tag();
+                self.text = true;
+            }
         }
-        self.close_tag();
-        self.escape(value, false);
-        self.text = true;
+        self.out.extend_from_slice(head.as_bytes());
+        if is_plain {
+            self.out.extend_from_slice(rest.as_bytes());
+        } else {
+            self.escape(rest.as_bytes(), matches!(at, At::Attribute(_)));
+        }
+        if let At::Attribute(_) = at {
+            self.out.push(b'"');
+        }
     }
 
     /// `</name>`, or `/>` if nothing is inside.
@@ -94,12 +115,7 @@ impl Xml {
     }
 
     /// Line ends and tabs are written as references where a reader would otherwise change them.
-    fn escape(&mut self, value: &str, attribute: bool) {
-        let bytes = value.as_bytes();
-        if !words::any(bytes, |b| (b < b' ') | matches!(b, b'"' | b'&' | b'<' | b'>')) {
-            self.out.extend_from_slice(bytes);
-            return;
-        }
+    fn escape(&mut self, bytes: &[u8], attribute: bool) {
         let mut done = 0;
         for (i, b) in bytes.iter().enumerate() {
             let escaped: &[u8] = match b {
@@ -120,8 +136,25 @@ impl Xml {
     }
 }
 
-/// Whether XML can hold the text at all.
-pub(super) fn fits(text: &str) -> bool {
-    // The only ones beyond the control characters begin with the byte 0xEF.
-    !words::any(text.as_bytes(), |b| b < b' ' || b == 0xEF) || text.chars().all(is_xml_char)
+/// How XML can hold a text.
+#[derive(PartialEq, Eq)]
+pub(super) enum Fitness {
+    /// As it is.
+    Plain,
+    /// With escapes, perhaps.
+    Escaped,
+    /// Not at all.
+    Unfit,
+}
+
+pub(super) fn fitness(text: &str) -> Fitness {
+    // The only characters that do not fit beyond the control characters begin with the byte 0xEF.
+    let special = |b| (b < b' ') | (b == 0xEF) | matches!(b, b'"' | b'&' | b'<' | b'>');
+    if !words::any(text.as_bytes(), special) {
+        Fitness::Plain
+    } else if text.chars().all(is_xml_char) {
+        Fitness::Escaped
+    } else {
+        Fitness::Unfit
+    }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::transcode_decode::value;
-use crate::transcode_generate::document;
+use crate::transcode_generate::{Dice, document};
 
 fn any_document() -> impl Strategy<Value = (Root, u64)> {
     let roots = catalogue().roots();
@@ -61,6 +61,36 @@ proptest! {
         convert(json.as_slice(), &mut back, options)
             .map_err(|e| TestCaseError::fail(format!("{e}\n{}", String::from_utf8_lossy(&json))))?;
         prop_assert_eq!(value(&back), there, "{}", String::from_utf8_lossy(&back));
+    }
+
+    #[test]
+    fn the_order_of_members_changes_nothing((root, seed) in any_document(), order in any::<u64>()) {
+        let json = value(document(root, seed).plain().as_bytes());
+        let mixed = mixed(json.clone(), &mut Dice::new(order)).to_string();
+        let xml = |text: &str| encode(text.as_bytes(), root.name, Mode::Document).map(|xml| String::from_utf8(xml).unwrap());
+        prop_assert_eq!(xml(&json.to_string()), xml(&mixed), "{}", mixed);
+    }
+
+    #[test]
+    fn damaged_json_fails_alike_in_memory_and_as_a_stream(
+        (root, seed) in any_document(),
+        damages in proptest::collection::vec((any::<prop::sample::Index>(), prop::sample::select(JSON_DAMAGES)), 0..3),
+    ) {
+        let mut json = decode(document(root, seed).plain().as_bytes()).unwrap().json;
+        for (at, damage) in damages {
+            let at = at.index(json.len());
+            json.splice(at..=at, damage.iter().copied());
+        }
+        let mut streamed = Vec::new();
+        let options = Options { to: Some(Target::Xml), root: Some(root.name), compact: true };
+        let stream = convert(json.as_slice(), &mut streamed, options);
+        match encode(&json, root.name, Mode::Document) {
+            Ok(xml) => {
+                prop_assert!(stream.is_ok(), "{:?}\n{}", stream, String::from_utf8_lossy(&json));
+                prop_assert_eq!([xml.as_slice(), b"\n"].concat(), streamed);
+            }
+            Err(e) => prop_assert!(stream.is_err(), "{}\n{}", e, String::from_utf8_lossy(&json)),
+        }
     }
 
     #[test]
@@ -132,6 +162,45 @@ pub fn spelled_otherwise(root: Root, seed: u64, disguise: u64) -> Result<(), Str
         Err(String::from_utf8_lossy(&disguised).into_owned())
     }
 }
+
+/// The value with the members of its objects in another order.
+fn mixed(json: Value, order: &mut Dice) -> Value {
+    match json {
+        Value::Array(items) => items.into_iter().map(|item| mixed(item, order)).collect(),
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.into_iter().collect();
+            for last in (1..members.len()).rev() {
+                members.swap(last, order.roll(last + 1));
+            }
+            let members = members
+                .into_iter()
+                .map(|(name, value)| (name, mixed(value, order)));
+            Value::Object(members.collect())
+        }
+        other => other,
+    }
+}
+
+/// What may replace a byte of JSON.
+const JSON_DAMAGES: &[&[u8]] = &[
+    b"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b":",
+    b",",
+    b" ",
+    b"\\",
+    b"0",
+    b"null",
+    b"{}",
+    b"[]",
+    b"\"items\":[],",
+    b"\x01",
+    b"\xff",
+];
 
 /// What may replace a byte.
 const DAMAGES: &[&[u8]] = &[
