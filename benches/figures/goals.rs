@@ -97,6 +97,9 @@ pub const GOALS: &[(&str, &str, Goal)] = &[
     ),
     ("backlog", "first delivery after ready", AtMost(1_000.0)),
     ("backlog", "memory beside idle", AtMost(33.6)),
+    ("transcode", "query result, JSON to XML", ShareAtLeast(0.5)),
+    ("transcode", "job, JSON to XML", ShareAtLeast(0.5)),
+    ("transcode", "task, JSON to XML", ShareAtLeast(0.5)),
     ("reports", "100 machines as html", AtMost(30.0)),
     ("reports", "1000 machines as html", AtMost(200.0)),
 ];

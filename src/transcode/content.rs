@@ -5,90 +5,91 @@
 use std::borrow::Cow;
 
 use super::MIRROR;
-use super::encode::{Encoder, Read};
 use super::error::FieldFaultKind;
 use super::json::Token;
 use super::scalar;
-use super::xml::{At, Fitness, fitness};
-use crate::catalogue::{Field, Role, Scalar, Value};
+use super::xml::{At, Fitness, Xml, fitness};
+use crate::catalogue::{Catalogue, Field, Role, Scalar, Value};
 use crate::text::upper_first;
 
 /// EM's "never".
 const NEVER: &str = "1753-01-01T00:00:00Z";
 
-impl<'a> Encoder<'a> {
-    /// Writes a scalar; nothing for null, but EM's "never" for a time.
-    pub(super) fn scalar(&mut self, at: At, field: &'static Field, token: Token<'a>) -> Read {
-        let fault = match (field.value, token) {
-            (Value::Scalar(Scalar::DateTime), Token::Null) => return self.plain(at, NEVER),
-            (_, Token::Null) => return self.plain(at, ""),
+/// What turns values into EM's.
+pub(super) struct Content<'a> {
+    pub catalogue: &'static Catalogue,
+    /// The address of the mirror.
+    pub mirror: &'a str,
+}
+
+impl Content<'_> {
+    /// Writes a scalar; nothing for null, but EM's "never" for a time. What is refused is not written.
+    pub(super) fn scalar(
+        &self,
+        xml: &mut Xml,
+        at: At,
+        field: &'static Field,
+        token: Token<'_>,
+    ) -> Result<(), FieldFaultKind> {
+        let mut plain = |text: &str| {
+            xml.put(at, "", text, true);
+            Ok(())
+        };
+        match (field.value, token) {
+            (Value::Scalar(Scalar::DateTime), Token::Null) => plain(NEVER),
+            (_, Token::Null) => plain(""),
             (Value::Enum(id), Token::String(text)) => {
                 let known = self.catalogue.enumeration(id);
                 match known.find(&text.get()) {
-                    Some(word) => return self.plain(at, word),
+                    Some(word) => plain(word),
                     None => {
-                        FieldFaultKind::Enum(known.values.iter().chain(&*known.observed).copied().collect())
+                        let all = known.values.iter().chain(&*known.observed);
+                        Err(FieldFaultKind::Enum(all.copied().collect()))
                     }
                 }
             }
-            (Value::Scalar(Scalar::Boolean), Token::Bool(true)) => return self.plain(at, "true"),
-            (Value::Scalar(Scalar::Boolean), Token::Bool(false)) => return self.plain(at, "false"),
+            (Value::Scalar(Scalar::Boolean), Token::Bool(true)) => plain("true"),
+            (Value::Scalar(Scalar::Boolean), Token::Bool(false)) => plain("false"),
             (Value::Scalar(Scalar::Int | Scalar::Long), Token::Number(text)) => match integer(text) {
-                Some(text) => return self.plain(at, &text),
-                None => FieldFaultKind::Type("a whole number of at most 64 bits"),
+                Some(text) => plain(&text),
+                None => Err(FieldFaultKind::Type("a whole number of at most 64 bits")),
             },
-            (Value::Scalar(Scalar::Decimal), Token::Number(text)) => return self.plain(at, text),
+            (Value::Scalar(Scalar::Decimal), Token::Number(text)) => plain(text),
             (Value::Scalar(Scalar::DateTime), Token::String(text)) => match date_time(&text.get()) {
-                Some(text) => return self.plain(at, &text),
-                None => FieldFaultKind::Type("a date-time such as 2026-01-31T12:00:00Z"),
+                Some(text) => plain(&text),
+                None => Err(FieldFaultKind::Type("a date-time such as 2026-01-31T12:00:00Z")),
             },
             (Value::Scalar(scalar), Token::String(text)) if scalar.is_text() => {
-                if self.text(at, field.role, &text.get()) {
-                    return Ok(());
-                }
-                FieldFaultKind::Character
+                self.text(xml, at, field.role, &text.get())
             }
-            (wanted, _) => FieldFaultKind::Type(match wanted {
+            (wanted, _) => Err(FieldFaultKind::Type(match wanted {
                 Value::Scalar(Scalar::Boolean) => "true or false",
                 Value::Scalar(Scalar::Int | Scalar::Long) => "a whole number",
                 Value::Scalar(Scalar::Decimal) => "a number",
                 Value::Scalar(_) | Value::Enum(_) => "a string",
                 Value::Type(_) => "an object",
-            }),
-        };
-        self.refuse(token, fault)
+            })),
+        }
     }
 
-    fn plain(&mut self, at: At, text: &str) -> Read {
-        self.xml.put(at, "", text, true);
-        Ok(())
-    }
-
-    /// False, and nothing written, where XML cannot hold it.
-    pub(super) fn text(&mut self, at: At, role: Role, text: &str) -> bool {
+    pub(super) fn text(&self, xml: &mut Xml, at: At, role: Role, text: &str) -> Result<(), FieldFaultKind> {
         let is_plain = match fitness(text) {
             Fitness::Plain => true,
             Fitness::Escaped => false,
-            Fitness::Unfit => return false,
+            Fitness::Unfit => return Err(FieldFaultKind::Character),
         };
         match role {
-            Role::Plain | Role::Uid => self.xml.put(at, "", text, is_plain),
+            Role::Plain | Role::Uid => xml.put(at, "", text, is_plain),
             Role::Url => {
                 let (head, rest) = em_url(self.mirror, text);
-                self.xml.put(at, head, rest, is_plain);
+                xml.put(at, head, rest, is_plain);
             }
             Role::Relation => match self.catalogue.relation(text) {
-                Some(known) => self.xml.put(at, "", known, true),
-                None => self.xml.put(at, "", &upper_first(text), is_plain),
+                Some(known) => xml.put(at, "", known, true),
+                None => xml.put(at, "", &upper_first(text), is_plain),
             },
         }
-        true
-    }
-
-    /// Records a fault of a value, which is read over.
-    pub(super) fn refuse(&mut self, token: Token<'a>, what: FieldFaultKind) -> Read {
-        self.fault(what);
-        self.json.rest(token).map(drop)
+        Ok(())
     }
 }
 

@@ -245,7 +245,7 @@ impl<W: Write> Items<'_, W> {
         path: Vec<Step>,
         run: impl for<'a> FnOnce(&mut Encoder<'a>, &mut Option<Home>, Token<'a>) -> Read,
     ) -> Result<(), EncodeError> {
-        let mut read = || {
+        let read = || {
             let xml = std::mem::take(&mut self.xml);
             let mut encoder = Encoder::new(catalogue(), self.root, Mode::Document, Reader::new(text)?, xml);
             encoder.path = path;

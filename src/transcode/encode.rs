@@ -5,8 +5,9 @@
 //! a document with faults is thrown away.
 
 use super::MIRROR;
+use super::content::Content;
 use super::error::{EncodeError, FieldFault, FieldFaultKind};
-use super::json::{Names, NotJson, Reader, Token};
+use super::json::{BOM, Names, NotJson, Reader, Token};
 use super::listing;
 use super::xml::{At, Xml};
 use crate::catalogue::{Catalogue, Field, Form, Kind, NAMESPACE, Place, Root, Shape, TypeDef, TypeId, Value};
@@ -44,7 +45,7 @@ struct Part {
 
 /// The encoder's state: what it reads, where it writes, where it is, what was wrong so far.
 pub(super) struct Encoder<'a> {
-    pub catalogue: &'static Catalogue,
+    pub content: Content<'a>,
     pub json: Reader<'a>,
     pub xml: Xml,
     mode: Mode,
@@ -56,8 +57,6 @@ pub(super) struct Encoder<'a> {
     faults: Vec<FieldFault>,
     /// What EM shows of the thing, where the root is only what it takes.
     shown: Option<&'static TypeDef>,
-    /// The address of the mirror.
-    pub mirror: &'a str,
 }
 
 /// Encodes a whole JSON text.
@@ -70,10 +69,11 @@ pub(super) fn document(
     indent: bool,
     shown: Option<TypeId>,
 ) -> Result<Vec<u8>, EncodeError> {
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let xml = Xml::new(indent, bytes.len() + bytes.len() / 4 + 128);
     let mut encoder = Encoder::new(catalogue, root, mode, Reader::new(bytes)?, xml);
     encoder.shown = shown.map(|id| catalogue.ty(id));
-    encoder.mirror = mirror;
+    encoder.content.mirror = mirror;
     let read = encoder.root(root);
     encoder.finish(read)?;
     Ok(encoder.xml.out)
@@ -90,7 +90,10 @@ impl<'a> Encoder<'a> {
         // What EM answers leaves out fields that it wants in requests.
         let strict = mode == Mode::Request || matches!(catalogue.ty(root.ty).kind, Kind::Spec | Kind::Info);
         Self {
-            catalogue,
+            content: Content {
+                catalogue,
+                mirror: MIRROR,
+            },
             json,
             xml,
             mode,
@@ -99,7 +102,6 @@ impl<'a> Encoder<'a> {
             parts: Vec::new(),
             faults: Vec::new(),
             shown: None,
-            mirror: MIRROR,
         }
     }
 
@@ -112,7 +114,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn root(&mut self, root: Root) -> Read {
-        let ty = self.catalogue.ty(root.ty);
+        let ty = self.content.catalogue.ty(root.ty);
         self.xml.start(root.name);
         self.xml.attribute("xmlns", NAMESPACE);
         let token = self.json.token()?;
@@ -159,6 +161,19 @@ impl<'a> Encoder<'a> {
             push_step(&mut pointer, member);
         }
         self.faults.push(FieldFault { pointer, what });
+    }
+
+    /// Records a fault of a value, which is read over.
+    pub(super) fn refuse(&mut self, token: Token<'a>, what: FieldFaultKind) -> Read {
+        self.fault(what);
+        self.json.rest(token).map(drop)
+    }
+
+    fn scalar(&mut self, at: At, field: &'static Field, token: Token<'a>) -> Read {
+        match self.content.scalar(&mut self.xml, at, field, token) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.refuse(token, fault),
+        }
     }
 
     /// Whether a request leaves this field out: what EM only ever returns. A real `Id` stays, and so does what EM
@@ -369,12 +384,12 @@ impl<'a> Encoder<'a> {
         match field.value {
             Value::Type(id) if token == Token::Null => {
                 // An empty element is what a request says; a document must come back as null.
-                if self.mode == Mode::Document && self.catalogue.ty(id).form != Form::Page {
+                if self.mode == Mode::Document && self.content.catalogue.ty(id).form != Form::Page {
                     self.xml.nil();
                 }
             }
             Value::Type(id) => {
-                let ty = self.catalogue.ty(id);
+                let ty = self.content.catalogue.ty(id);
                 if ty.form == Form::Page {
                     listing::page(self, token)?;
                 } else {

@@ -46,7 +46,7 @@ impl<'a> Json<'a> {
 
 /// Reads one JSON text; a byte order mark before it is skipped.
 pub(super) fn parse(bytes: &[u8]) -> Result<Json<'_>, EncodeError> {
-    let mut reader = Reader::new(bytes)?;
+    let mut reader = Reader::new(bytes.strip_prefix(BOM).unwrap_or(bytes))?;
     let mut whole = || {
         let token = reader.token()?;
         let value = reader.rest(token)?;
@@ -126,9 +126,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A byte order mark before the text is skipped.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, EncodeError> {
-        let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).map_err(|e| EncodeError::Syntax {
             what: "wrong UTF-8",
             at: e.valid_up_to(),

@@ -150,7 +150,7 @@ fn home<'a>(
     }
     let item = encoder.json.rest(token)?;
     encoder.json = begin;
-    Ok(search(encoder.catalogue, ty, &item))
+    Ok(search(encoder.content.catalogue, ty, &item))
 }
 
 /// The same by the whole item.
@@ -257,8 +257,9 @@ pub(super) fn page<'a>(encoder: &mut Encoder<'a>, token: Token<'a>) -> Read {
     for (rel, url) in links {
         encoder.xml.start("Link");
         encoder.xml.attribute("Rel", rel);
-        if !encoder.text(At::Attribute("Href"), Role::Url, url) {
-            encoder.fault(FieldFaultKind::Character);
+        let at = At::Attribute("Href");
+        if let Err(fault) = encoder.content.text(&mut encoder.xml, at, Role::Url, url) {
+            encoder.fault(fault);
         }
         encoder.xml.end("Link");
     }

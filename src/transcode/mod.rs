@@ -4,7 +4,7 @@
 //! memory whatever the size of the document. Shapes, names and types come from the catalogue only, never from the data
 //! itself; what the catalogue does not know passes by general rules and is reported in [`Decoded::anomalies`].
 //! Never does I/O of its own, knows nothing of HTTP. The files of the decoder (`decode`, `leaf`, `page`, `start`, `unknown`) import
-//! each other as the grammar recurs, and so do `encode`, `content` and `listing`.
+//! each other as the grammar recurs, and so do `encode` and `listing`.
 //!
 //! Invariant: what is not a whole, well-formed document of EM's is refused, and nothing is dropped silently.
 //! Tests: beside each part, `tests/it/transcode*.rs`, and the fuzz targets in `fuzz/`.

@@ -292,6 +292,10 @@ fn convert_asks_for_a_type_where_json_does_not_say_it() {
 #[case("{\"page\":{}}", "/items is required")]
 #[case("{\"items\":[],\"items\":[]}", "/items is given twice")]
 #[case("{\"items\":[],\"x\":1}", "/x EM's TaskListType has no such field")]
+#[case("{\"items\":5}", "/items must be an array")]
+#[case("{\"items\":[{}, \u{feff}{}]}", "no JSON value (byte 14)")]
+#[case("{\"items\":[{},{\"taskId\":\"1}]}", "a string without its end (byte 28)")]
+#[case("[]", "the document must be an object")]
 fn convert_refuses_lists_item_by_item_with_their_pointers(#[case] json: &str, #[case] why: &str) {
     let options = Options {
         to: Some(Target::Xml),
