@@ -203,7 +203,7 @@ fn stream(input: impl BufRead, output: &mut impl Write, root: Root, indent: bool
     if json.peek()?.is_some() {
         return Err(json.error("text behind the value"));
     }
-    items.end(page)
+    items.end(page.as_ref())
 }
 
 /// The name of a member and the colon behind it.
@@ -290,11 +290,9 @@ impl<W: Write> Items<'_, W> {
         Ok(())
     }
 
-    fn end(mut self, page: Option<(Vec<u8>, usize)>) -> Result<(), EncodeError> {
+    fn end(mut self, page: Option<&(Vec<u8>, usize)>) -> Result<(), EncodeError> {
         // Without a page, what stands for it is read over.
-        let (text, at) = page
-            .as_ref()
-            .map_or((b"null".as_slice(), 0), |(text, at)| (text, *at));
+        let (text, at) = page.map_or((b"null".as_slice(), 0), |(text, at)| (text, *at));
         let shows_page = self.ty.form == Form::QueryResult && page.is_some();
         let root = self.root;
         self.encode((text, at), Vec::new(), |e, open, token| {

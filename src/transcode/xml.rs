@@ -149,6 +149,10 @@ pub(super) enum Fitness {
 
 pub(super) fn fitness(text: &str) -> Fitness {
     // The only characters that do not fit beyond the control characters begin with the byte 0xEF.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "so it is a few vector comparisons; lazily it halves the speed of the encoder"
+    )]
     let special = |b| (b < b' ') | (b == 0xEF) | matches!(b, b'"' | b'&' | b'<' | b'>');
     if !words::any(text.as_bytes(), special) {
         Fitness::Plain
