@@ -259,7 +259,16 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn busy_session(&mut self, plan: &PlanRef) -> Result<Option<EmId>, Error> {
-        let open = self.open_sessions().await?;
+        // Thousands may run; those of other plans are not read.
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from failover_sessions where upstream_id = $1 and phase = 'open' \
+             and (plan_key = $2 or plan_key is null) order by first_seen_at, key"
+        )))
+        .bind(UPSTREAM)
+        .bind(plan.id.key())
+        .fetch_all(self.connection())
+        .await?;
+        let open = self.read_rows(SESSIONS, &rows, record_from)?;
         let mut busy = open.items.into_iter().filter(|record| record.keeps_busy(plan));
         if let Some(record) = busy.next() {
             return Ok(Some(record.facts.id));
