@@ -105,7 +105,7 @@ pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
     } else {
         &[]
     };
-    let query: &[Code] = if has(ParameterIn::Query) {
+    let parameters: &[Code] = if has(ParameterIn::Query) || has(ParameterIn::Header) {
         &[Code::InvalidRequest]
     } else {
         &[]
@@ -115,7 +115,7 @@ pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
     } else {
         &[]
     };
-    for code in codes.iter().chain(body).chain(query).chain(path) {
+    for code in codes.iter().chain(body).chain(parameters).chain(path) {
         let group = by_status.entry(code.status().as_u16()).or_default();
         if !group.contains(code) {
             group.push(*code);

@@ -52,6 +52,7 @@ RULES = [
     # What the text of an address leads to.
     (r"this is not a URL such as |^the URL |^the proxy |^a proxy's URL ", "URLs are no regular language, and some lead where nothing may be sent"),
     (r"this event is not in the log", "depends on the log"),
+    (r"no tenant that you see has this id or exact name", "depends on the tenants"),
     (r"in PEM|not PEM|cannot be an authority|does not belong to the certificate", "PEM is no regular language"),
     (r"is needed beside its key|certificate has a private key", "depends on another member"),
     # Parameters that depend on `type`.
