@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::documents::{
+use super::error::Error;
+use super::fields::{
     InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, QueryDocument, backup_server, id,
     own_id,
 };
-use super::error::Error;
 use super::limits::Class;
 use super::query::{Filter, SharedRows};
 use super::types::{Page, PageRequest, Sort, SortField};

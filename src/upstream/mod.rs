@@ -9,7 +9,7 @@
 //! | `commands` | what changes EM: one request each |
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
-//! | `documents`, `lenient`, `paths`, `xml` | how its answers are read |
+//! | `documents`, `fields`, `lenient`, `paths`, `xml` | how its answers are read |
 //! | `known_documents` | documents that came before as the same bytes |
 //! | `known_pages`, `known_rows` | the same of pages that the watcher reads, and of their rows |
 //! | `oversize` | pages that are larger than an answer may be |
@@ -31,6 +31,7 @@ mod damage;
 mod documents;
 mod error;
 mod failover;
+mod fields;
 mod known_documents;
 mod known_pages;
 mod known_rows;

@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::EmClient;
 use super::damage::Damaged;
-use super::documents::{self, Decoded, PageDocument, QueryDocument};
+use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
+use super::fields::{PageDocument, QueryDocument};
 use super::known_pages::{KnownPages, Print};
 use super::known_rows::Cut;
 use super::limits::Class;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::EmClient;
-use super::documents::{BackupServerDocument, PointDocument, own_id};
 use super::error::Error;
+use super::fields::{BackupServerDocument, PointDocument, own_id};
 use super::query::{Filter, Freshness, LARGEST_PAGE};
 use super::types::{PageRequest, Sort, SortField};
 use crate::domain::evidence::run::PointFacts;

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::EmClient;
 use super::damage::Damaged;
-use super::documents::{CourseDocument, MachineDocument, SessionDocument, backup_server, id, own_id};
 use super::error::Error;
+use super::fields::{CourseDocument, MachineDocument, SessionDocument, backup_server, id, own_id};
 use super::oversize;
 use super::query::{Filter, Freshness, LARGEST_PAGE, MOST_PAGES, Rows, endless};
 use super::types::{Page, PageRequest, SessionQuery, Sort, SortField};
