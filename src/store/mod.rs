@@ -28,6 +28,7 @@ pub mod migrations;
 #[cfg(feature = "postgres")]
 pub mod notifications;
 mod notify;
+pub mod observations;
 pub mod operations;
 pub mod overview;
 mod place;
