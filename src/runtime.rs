@@ -4,6 +4,8 @@
 //! A worker reads the store, does what is due and returns; a nudge only saves time, the row is the message. A
 //! worker that panics ends the process, because a running process without a watcher would seem healthy.
 
+pub mod memory;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

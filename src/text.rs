@@ -1,4 +1,5 @@
-//! Rules of writing that several rooms share: how a name of EM becomes a JSON name, how a place in a JSON value is named.
+//! Rules of writing that several rooms share: how a name of EM becomes a JSON name, how a place in a JSON value is named, how
+//! things are counted in a sentence.
 //!
 //! Pure functions over text, below every other room. What a name means is none of its business.
 
@@ -35,7 +36,7 @@ pub fn lower_camel(name: &str) -> String {
     out
 }
 
-/// So many of something: `1 row`, `2 rows`, `0 rows`.
+/// So many of something, whose plural ends in `s`: `1 row`, `2 rows`, `0 rows`.
 #[must_use]
 pub fn counted<N: fmt::Display + Copy + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     let plural = if number == N::from(1) { "" } else { "s" };
@@ -126,6 +127,14 @@ mod tests {
         for rel in ["Up", "QuickBackup", "VeeamZip", "ToggleScheduleEnabled"] {
             assert_eq!(upper_first(&lower_camel(rel)), rel);
         }
+    }
+
+    #[rstest]
+    #[case(0, "0 rows")]
+    #[case(1, "1 row")]
+    #[case(21, "21 rows")]
+    fn a_counted_word_agrees_with_its_number(#[case] number: u64, #[case] text: &str) {
+        assert_eq!(counted(number, "row"), text);
     }
 
     #[rstest]

@@ -38,7 +38,8 @@ impl Itself {
 /// Clocks are corrected by less than this all the time.
 const CORRECTION: Duration = Duration::from_mins(1);
 
-/// When a process started that has run for so long: what the clock showed then, unless it was wrong, as it shows since.
+/// When a process started that has been running for so long: what the clock showed at its start, unless the clock was set by more
+/// than a correction since.
 fn up_since(shown: Timestamp, now: Timestamp, running: Duration) -> Timestamp {
     let Ok(since) = now.checked_sub(running) else {
         return shown;

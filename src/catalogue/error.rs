@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use crate::text::counted;
+
 /// The data files do not hold together; every fault found, in file order.
 #[derive(Debug, thiserror::Error)]
-#[error("the catalogue has {} fault(s): {}", .0.len(), Faults(.0))]
+#[error("the catalogue has {}: {}", counted(.0.len(), "fault"), Faults(.0))]
 pub struct CatalogueError(pub Vec<Fault>);
 
 /// One fault.

@@ -11,23 +11,20 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 use tokio::time::Instant;
 
 pub(super) use self::answer::{Answer, Asked, takes_gzip};
 use super::problem::Problem;
 use crate::app::Source;
 use crate::domain::access::Tenancy;
+use crate::runtime::memory::memory;
 use crate::telemetry::names;
 
 /// The bytes of all answers together, and of the largest.
 const MOST: u64 = 16 * 1024 * 1024;
 const LARGEST: usize = 512 * 1024;
-/// The memory is in so many parts, which are locked apart; each has its share of the bytes.
-const PARTS: usize = 4;
-/// How many answers are expected.
-const EXPECTED: usize = 1024;
 /// How long what was made of the store is given again at the most, were a commit of it missed.
 const OF_STORE: Duration = Duration::from_secs(1);
 /// Answers of which something is gone are swept out after so many new ones.
@@ -152,7 +149,7 @@ impl Answers {
     pub(super) fn new() -> Self {
         crate::telemetry::upkeep();
         Self {
-            kept: memory(MOST),
+            kept: memory(MOST, ByBytes),
             added: std::sync::atomic::AtomicU64::new(0),
             hits: metrics::counter!(names::HTTP_REMEMBERED, "outcome" => "remembered"),
             misses: metrics::counter!(names::HTTP_REMEMBERED, "outcome" => "made"),
@@ -220,24 +217,6 @@ impl Answers {
             Some(answer) => Ok(answer),
             None => Ok(self.keep(whose, asked, &basis, making.await?)),
         }
-    }
-}
-
-fn memory(most: u64) -> Cache<Place, Arc<Kept>, ByBytes> {
-    let options = OptionsBuilder::new()
-        .estimated_items_capacity(EXPECTED)
-        .weight_capacity(most)
-        .shards(PARTS)
-        .build();
-    match options {
-        Ok(options) => Cache::with_options(
-            options,
-            ByBytes,
-            DefaultHashBuilder::default(),
-            DefaultLifecycle::default(),
-        ),
-        // The options above are complete.
-        Err(_) => Cache::with_weighter(EXPECTED, most, ByBytes),
     }
 }
 

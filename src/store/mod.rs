@@ -28,6 +28,7 @@ pub mod migrations;
 #[cfg(feature = "postgres")]
 pub mod notifications;
 mod notify;
+pub mod observations;
 pub mod operations;
 pub mod overview;
 mod place;
@@ -35,6 +36,7 @@ mod preconditions;
 pub mod readable;
 pub mod replicas;
 pub mod retention;
+mod revision;
 pub mod row;
 pub mod savepoint;
 pub mod seal;
@@ -48,6 +50,7 @@ pub mod testing;
 mod text;
 pub mod tickets;
 mod timed;
+mod transaction;
 mod trusted_clock;
 #[cfg(test)]
 mod upstreams_tests;
@@ -55,7 +58,6 @@ pub mod webhooks;
 
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use sqlx::{Any, AnyPool};
@@ -65,8 +67,7 @@ use crate::clock::SharedClock;
 use crate::domain::audit::AuditEntry;
 use crate::domain::upstream_id::UpstreamId;
 use crate::runtime::Nudge;
-use crate::telemetry::names;
-use crate::telemetry::traces::{Kind, Span};
+use crate::telemetry::traces::Span;
 pub use config::Config;
 use engine::Engine;
 pub use engine::with_timeout;
@@ -74,6 +75,8 @@ pub use error::{Error, Refusal};
 use keyring::Keyring;
 use lock::ProcessLock;
 use place::Place;
+use revision::Commits;
+pub use revision::Revision;
 use seal::Sealer;
 use timed::{Health, Timed};
 pub use trusted_clock::ClockRecorder;
@@ -122,10 +125,7 @@ struct Inner {
     deliveries: Nudge,
     /// Counts the commits, here or in another replica, that changed an operation, a session or the event log.
     changes: watch::Sender<u64>,
-    /// Counts all commits of this process, those of unknown outcome included, and what other replicas announced.
-    commits: AtomicU64,
-    /// How many commits of this process are under way: visible to readers maybe, and not counted yet.
-    committing: AtomicU64,
+    commits: Commits,
     /// Given when there may be another replica, or one less.
     replicas: Nudge,
     /// Given when another replica changed what is set about plans.
@@ -210,8 +210,7 @@ impl Store {
             chain_end: audit::ChainEnd::default(),
             deliveries: Nudge::default(),
             changes: watch::Sender::new(0),
-            commits: AtomicU64::new(0),
-            committing: AtomicU64::new(0),
+            commits: Commits::default(),
             replicas: Nudge::default(),
             settings: Nudge::default(),
             _lock: lock,
@@ -232,45 +231,6 @@ impl Store {
     #[must_use]
     pub fn for_workers(&self) -> Self {
         Self(self.0.clone(), Lane::Workers)
-    }
-
-    /// Begins a transaction that may write; on SQLite it holds the write lock from the start, so that what it
-    /// reads stays true until it commits.
-    ///
-    /// # Errors
-    /// [`Error::TooSlow`] when the database does not answer in time.
-    pub async fn begin(&self) -> Result<Tx, Error> {
-        self.begin_by(self.0.engine.begin(), false).await
-    }
-
-    /// Begins a transaction as after [`Tx::lock_event_log`].
-    ///
-    /// # Errors
-    /// [`Error::TooSlow`] when the database does not answer in time.
-    pub async fn begin_ordered(&self) -> Result<Tx, Error> {
-        self.begin_by(self.0.engine.begin_ordered(), true).await
-    }
-
-    async fn begin_by(&self, statement: &'static str, event_log_locked: bool) -> Result<Tx, Error> {
-        let span = Span::child(Kind::Client, || "store transaction");
-        span.set("db.system.name", self.0.engine.name());
-        let connection = self.writer().acquire().await?;
-        let begin = sqlx::SqlStr::from_static(statement);
-        let begun = sqlx::Transaction::begin(connection, Some(begin));
-        let inner = self.0.health.limit(begun).await?;
-        Ok(Tx {
-            inner,
-            store: self.0.clone(),
-            event_log_locked,
-            events_written: false,
-            operations_written: false,
-            settings_written: false,
-            events: Vec::new(),
-            audit: Vec::new(),
-            written: false,
-            begun: std::time::Instant::now(),
-            span,
-        })
     }
 
     /// Where statements that may write go.
@@ -336,25 +296,6 @@ impl Store {
         self.0.settings.clone()
     }
 
-    /// Changes after each commit that changed an operation, a session or the event log, whichever replica made it. Only
-    /// that something changed is certain: a notification between replicas can be lost, so look at intervals as well.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes.subscribe()
-    }
-
-    /// The state of the store as far as this process knows: what is read after this is at least as new.
-    #[must_use]
-    pub fn revision(&self) -> Revision {
-        self.0.revision()
-    }
-
-    /// Whether what was read after that state is still all there is.
-    #[must_use]
-    pub fn is_still_at(&self, revision: Revision) -> bool {
-        self.0.is_still_at(revision)
-    }
-
     /// Whether the database answers, for readiness. One that took no writes is tried again: who waits for readiness
     /// brings none that could show that there is room.
     ///
@@ -389,177 +330,5 @@ impl Store {
         ] {
             pool.close().await;
         }
-    }
-}
-
-impl Tx {
-    /// The connection, for statements of this room.
-    pub(in crate::store) fn connection(&mut self) -> Timed<'_, &mut sqlx::AnyConnection> {
-        Timed {
-            inner: &mut self.inner,
-            health: &self.store.health,
-        }
-    }
-
-    /// Seals and opens secrets kept in the store.
-    pub(in crate::store) fn sealer(&self) -> Sealer {
-        self.store.sealer.clone()
-    }
-
-    /// The store's clock.
-    #[must_use]
-    pub fn clock(&self) -> SharedClock {
-        self.store.clock.clone()
-    }
-
-    /// The engine.
-    pub(in crate::store) fn engine(&self) -> Engine {
-        self.store.engine
-    }
-
-    /// From here on no other transaction appends to the event log or moves deliveries until this one has ended; so on
-    /// SQLite from the start.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    pub async fn lock_event_log(&mut self) -> Result<(), Error> {
-        if self.event_log_locked {
-            return Ok(());
-        }
-        if let Some(lock) = self.engine().order_events() {
-            sqlx::query(lock).execute(self.connection()).await?;
-        }
-        self.event_log_locked = true;
-        Ok(())
-    }
-
-    /// Remembers that this transaction may have made deliveries due.
-    pub(in crate::store) fn note_deliveries(&mut self) {
-        self.events_written = true;
-        self.written = true;
-    }
-
-    /// Remembers that this transaction has something to write.
-    pub(in crate::store) fn note_writing(&mut self) {
-        self.written = true;
-    }
-
-    /// Remembers that this transaction changed what is set about plans.
-    pub(in crate::store) fn note_settings_written(&mut self) {
-        self.settings_written = true;
-    }
-
-    /// Remembers that this transaction changed an operation or a session.
-    pub(in crate::store) fn note_operations(&mut self) {
-        self.operations_written = true;
-        self.written = true;
-    }
-
-    /// Remembers an event, whose deliveries are still to be written.
-    pub(in crate::store) fn note_event(&mut self, event: Appended) {
-        self.events.push(event);
-    }
-
-    /// Whether what was read after that state is what this transaction would read.
-    #[must_use]
-    pub fn is_still_at(&self, revision: Revision) -> bool {
-        self.store.is_still_at(revision)
-    }
-
-    /// Whether it changed an operation, a session or the event log.
-    pub(in crate::store) fn changed(&self) -> bool {
-        self.operations_written || !self.events.is_empty()
-    }
-
-    /// Makes it durable, with the deliveries of its events, then announces what it changed: to other replicas, to the dispatcher, and to those who follow
-    /// [`Store::changes`].
-    ///
-    /// # Errors
-    /// [`Error::Database`] when the database did not take it; then nothing of it is there.
-    pub async fn commit(mut self) -> Result<(), Error> {
-        let events = std::mem::take(&mut self.events);
-        self.fan_out(&events).await?;
-        self.events = events;
-        self.notify().await?;
-        // Last, since all other replicas wait from here on until the commit.
-        let turn = self.write_audit().await?;
-        let changed = self.changed();
-        let Self { inner, store, .. } = self;
-        {
-            // Also where the outcome is not known, or not waited for: it may be there.
-            let _counted = Counted::begin(&store.commits, &store.committing);
-            let committed = store.health.limit(inner.commit()).await;
-            if committed.is_err() {
-                self.span.failed("commit");
-            }
-            committed?;
-        }
-        self.span.set("emgate.committed", true);
-        if let Some(turn) = turn {
-            turn.committed();
-        }
-        if self.written {
-            store.health.written();
-        }
-        metrics::histogram!(names::STORE_SECONDS).record(self.begun.elapsed());
-        for event in &self.events {
-            metrics::counter!(names::EVENTS, "type" => event.kind().as_str()).increment(1);
-        }
-        if self.events_written {
-            store.deliveries.now();
-        }
-        if changed {
-            store.announce();
-        }
-        Ok(())
-    }
-}
-
-/// A state of the store; by default one at which it never is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Revision {
-    /// How many commits this process knows of.
-    pub commits: u64,
-    /// Whether nobody else commits, and no commit is under way, so that it knows of all.
-    pub is_alone: bool,
-}
-
-/// Counts a commit when it is over, and while it is under way.
-struct Counted<'c> {
-    over: &'c AtomicU64,
-    under_way: &'c AtomicU64,
-}
-
-impl<'c> Counted<'c> {
-    fn begin(over: &'c AtomicU64, under_way: &'c AtomicU64) -> Self {
-        under_way.fetch_add(1, Ordering::SeqCst);
-        Self { over, under_way }
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.over.fetch_add(1, Ordering::SeqCst);
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Inner {
-    fn revision(&self) -> Revision {
-        Revision {
-            // In this order: a commit that is not under way any more is counted.
-            is_alone: self.engine == Engine::Sqlite && self.committing.load(Ordering::SeqCst) == 0,
-            commits: self.commits.load(Ordering::SeqCst),
-        }
-    }
-
-    fn is_still_at(&self, revision: Revision) -> bool {
-        revision.is_alone && self.revision() == revision
-    }
-
-    /// Tells those who follow [`Store::changes`].
-    fn announce(&self) {
-        self.commits.fetch_add(1, Ordering::SeqCst);
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 }

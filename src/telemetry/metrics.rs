@@ -79,10 +79,10 @@ metrics_table! {
     UPSTREAM_SKEW = Gauge "emgate_upstream_clock_skew_seconds" [] "How far the clock of EM is ahead of this machine's, in seconds; negative when it is behind.";
     UPSTREAM_AVAILABLE = Gauge "emgate_upstream_available" [] "1 while EM answers, else 0.";
 
-    TRANSCODE_UNKNOWN = Counter "emgate_transcode_unknown_total" ["type" "name"] "Elements and attributes that the catalogue does not know.";
+    TRANSCODE_UNKNOWN = Counter "emgate_transcode_unknown_total" ["type" "name"] "Elements and attributes that the catalogue does not know, counted when a document of EM is decoded; one that comes again as the same bytes is not counted again.";
     DAMAGED_RECORDS = Counter "emgate_upstream_damaged_records_total" ["type"] "Records of EM that were found damaged, each counted once while it stays damaged.";
     DAMAGED_NOW = Gauge "emgate_upstream_damaged_records" ["type"] "Records of EM that are damaged now.";
-    TRANSCODE_UNPARSED = Counter "emgate_transcode_unparsed_total" ["type" "name"] "Values that did not parse as their type and stayed text.";
+    TRANSCODE_UNPARSED = Counter "emgate_transcode_unparsed_total" ["type" "name"] "Values that did not parse as their type and stayed text, counted when a document of EM is decoded; one that comes again as the same bytes is not counted again.";
 
     OBSERVATIONS = Counter "emgate_observations_total" ["outcome"] "Observations of the failover sessions at EM.";
     OBSERVATION_DURATION = Histogram "emgate_watch_look_duration_seconds" [] "Duration of one observation, in seconds.";

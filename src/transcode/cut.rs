@@ -102,7 +102,7 @@ struct Cut {
 impl Cut {
     /// Looks at `text`, of which all before `at` was looked at; where the value ends, or how far it was looked at.
     fn end(&mut self, mut at: usize, text: &[u8]) -> usize {
-        // Brackets differ from braces in the bit of 0x20 alone, which quotes and backslashes have.
+        // Brackets differ from braces in the bit of 0x20 alone, which a quote has as well.
         let brackets = |word: u64| {
             let word = word | 0x2020_2020_2020_2020;
             equal(word, b'{') | equal(word, b'}') | equal(word, b'"')

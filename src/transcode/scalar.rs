@@ -216,8 +216,8 @@ pub(super) fn date_time(text: &str) -> Option<DateTime<'_>> {
     Some(DateTime::At { fields, fraction })
 }
 
-/// The fraction digits of the plain form `2026-05-06T20:29:45[.123]Z`; none if it is another form, which may still be a
-/// date-time.
+/// The fraction digits of the plain form `2026-05-06T20:29:45[.123]Z`; none for any other text, which may be a date-time in
+/// another form.
 #[inline]
 fn plain_date_time(text: &str) -> Option<&[u8]> {
     let b = text.as_bytes();
@@ -276,7 +276,8 @@ fn plain_date_time(text: &str) -> Option<&[u8]> {
     Some(fraction)
 }
 
-/// Whether a date-time is written in the form of [`write_date_time`]; if not, it may still be.
+/// Whether a text is certainly a date-time as [`write_date_time`] writes it; those in the last days of a month are left to the
+/// careful way.
 pub(super) fn is_written_date_time(text: &str) -> bool {
     plain_date_time(text).is_some_and(|f| f.len().is_multiple_of(3) && !f.ends_with(b"000"))
 }

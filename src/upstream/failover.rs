@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::documents::{
+use super::error::Error;
+use super::fields::{
     InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, QueryDocument, backup_server, id,
     own_id,
 };
-use super::error::Error;
 use super::limits::Class;
 use super::query::{Filter, SharedRows};
+use super::reads::Reading;
 use super::types::{Page, PageRequest, Sort, SortField};
 use super::{EmClient, paths};
 use crate::domain::id::EmId;
@@ -75,7 +76,9 @@ impl EmClient {
     async fn own_plans(&self) -> Result<Arc<Page<Plan>>, Error> {
         let target = format!("{}?format=Entity", PlanKind::Cloud.em_collection());
         let kind = query_type(PlanKind::Cloud);
-        let decoded = self.read_collection(&target, &["CloudFailoverPlans"]).await?;
+        let decoded = self
+            .read(Reading::Collection(&["CloudFailoverPlans"]), &target)
+            .await?;
         let rows: Arc<SharedRows<Plan>> = decoded.made(|decoded| {
             let (document, damaged): (QueryDocument<PlanDocument>, _) = decoded.rows()?;
             let rows = document.items.into_iter();
@@ -160,7 +163,7 @@ impl EmClient {
     /// # Errors
     /// As [`EmClient::plan`].
     pub async fn shared_plan(&self, kind: PlanKind, id: &EmId) -> Result<Arc<Plan>, Error> {
-        let decoded = self.read_record(&whole(kind, id), &PLAN_ROOTS).await?;
+        let decoded = self.read(Reading::Record(&PLAN_ROOTS), &whole(kind, id)).await?;
         decoded.made(|decoded| Ok(plan_asked_for(kind, id, decoded.read()?)))
     }
 

@@ -12,13 +12,12 @@ use quick_cache::sync::Cache;
 
 use super::documents::Decoded;
 use super::error::Error;
+use crate::runtime::memory::memory;
 use crate::telemetry::names;
 
 /// The bytes of all documents together, and of the largest.
 const MOST: u64 = 16 * 1024 * 1024;
 const LARGEST: u64 = 512 * 1024;
-/// How many documents are expected.
-const EXPECTED: usize = 1024;
 /// What a document costs beside its bytes.
 const OVERHEAD: usize = 1024;
 
@@ -48,7 +47,7 @@ impl Weighter<String, Arc<Known>> for ByBytes {
 
 impl KnownDocuments {
     pub fn new() -> Self {
-        Self(Cache::with_weighter(EXPECTED, MOST, ByBytes))
+        Self(memory(MOST, ByBytes))
     }
 
     /// The document of EM's answer to a question, which says how the answer is read as well: the one that came before if

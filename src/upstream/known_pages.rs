@@ -1,7 +1,9 @@
 //! Pages of a list that is read again and again: one that comes as the same bytes is not decoded again, nor is a row of it
 //! that does (`known_rows`).
 //!
-//! Kept is what the last walk over the list met, known by the hash of its bytes; a page also by what was asked for.
+//! Kept is what the last walk over the list met, known by the hash of its bytes; a page also by its place. Unlike `known_documents`
+//! it holds no bytes and asks for no question: those of a long list are more than all that callers read, and where a walk begins
+//! moves with the time.
 
 use std::any::Any;
 use std::collections::HashMap;

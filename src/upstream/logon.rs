@@ -17,8 +17,9 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::config::Account;
-use super::documents::{self, Decoded, LogonDocument};
+use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
+use super::fields::{EnterpriseManagerDocument, LogonDocument};
 use super::limits::Class;
 use super::transport::{Answer, Auth, Content, TOKEN, Transport};
 use super::{paths, xml};
@@ -201,7 +202,7 @@ pub(super) async fn negotiate(transport: &Transport, account: &str) -> Result<&'
     let answer = documents::accept(transport.read(account, Class::Logon, "", Auth::Nobody).await?)?;
     let offered = documents::decode(answer.body, &["EnterpriseManager"])
         .await?
-        .read::<documents::EnterpriseManagerDocument>()?;
+        .read::<EnterpriseManagerDocument>()?;
     let offered: Vec<String> = offered
         .supported_versions
         .into_iter()

@@ -18,7 +18,7 @@ use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
 use super::limits::Class;
 use super::logons::Lease;
-use super::read_cache::Outcome;
+use super::reads::Reading;
 use super::transport::{Opened, Transport};
 use crate::domain::links::Links;
 
@@ -164,10 +164,7 @@ impl EmClient {
     /// # Errors
     /// [`Error`].
     pub async fn document(&self, target: &str) -> Result<Document, Error> {
-        // Apart from the gateway's own reads, which insist on a certain kind of document.
-        let key = (self.audience.clone(), format!("mirror {target}"));
-        let reading = || self.mirrored(target);
-        Ok(Document::of(self.inner.read_cache.read(key, reading).await?))
+        Ok(Document::of(self.read(Reading::Mirror, target).await?))
     }
 
     /// The same as EM has it now, whatever was read before.
@@ -175,13 +172,7 @@ impl EmClient {
     /// # Errors
     /// [`Error`].
     pub async fn document_fresh(&self, target: &str) -> Result<Document, Error> {
-        Ok(Document::of(self.mirrored(target).await?))
-    }
-
-    fn mirrored(&self, target: &str) -> impl Future<Output = Outcome> + Send + use<> {
-        let links = self.inner.links.clone();
-        let decode = move |body| async move { documents::decode_any(&links, body).await };
-        self.ask(format!("mirror {target}"), Class::Read, target, decode)
+        Ok(Document::of(self.ask(Reading::Mirror, target).await?))
     }
 
     /// The file at `target`.

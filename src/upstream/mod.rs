@@ -9,7 +9,7 @@
 //! | `commands` | what changes EM: one request each |
 //! | `failover`, `sessions`, `tasks`, `query` | what EM is asked |
 //! | `mirror` | whatever else EM has, by its path |
-//! | `documents`, `lenient`, `paths`, `xml` | how its answers are read |
+//! | `documents`, `fields`, `lenient`, `paths`, `xml` | how its answers are read |
 //! | `known_documents` | documents that came before as the same bytes |
 //! | `known_pages`, `known_rows` | the same of pages that the watcher reads, and of their rows |
 //! | `oversize` | pages that are larger than an answer may be |
@@ -17,7 +17,7 @@
 //! | `call` | one request in a leased logon session, with the one new attempt that is allowed |
 //! | `logons`, `logon` | the pool of logon sessions (`attempt`: how one is opened, `maintenance` and `liveness`: what keeps and ends it, `share` and `fair_queue`: how many there may be and who is next), and one of them |
 //! | `audience` | on whose behalf EM is asked: with which account, out of which part of the cache |
-//! | `read_cache`, `breaker` | sparing EM, and sparing callers the wait |
+//! | `reads`, `read_cache`, `breaker` | sparing EM, and sparing callers the wait |
 //! | `transport`, `tls`, `limits` | the wire, and how long each class of request may take |
 //!
 //! Tests: `tests/it/logon_pool.rs`, `tests/it/upstream_faults.rs`, `tests/it/upstream.rs`.
@@ -31,6 +31,7 @@ mod damage;
 mod documents;
 mod error;
 mod failover;
+mod fields;
 mod known_documents;
 mod known_pages;
 mod known_rows;
@@ -43,6 +44,7 @@ mod oversize;
 mod paths;
 mod query;
 mod read_cache;
+mod reads;
 mod restore_points;
 mod sessions;
 mod tasks;
@@ -55,7 +57,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -72,10 +73,8 @@ pub use self::types::{
 
 use self::call::{Call, SendPermit};
 use self::damage::Damages;
-use self::documents::Decoded;
 use self::known_documents::KnownDocuments;
 use self::known_pages::KnownPages;
-use self::limits::Class;
 use self::logons::{Lease, Pool};
 use self::oversize::Oversize;
 use self::read_cache::{Audience, ReadCache};
@@ -89,10 +88,6 @@ use crate::domain::logon::SavedLogon;
 
 /// How often idle logon sessions are maintained.
 const TENDING: Duration = Duration::from_mins(1);
-
-/// Attempts at a read whose connection failed, and the first pause between them.
-const READ_ATTEMPTS: u32 = 3;
-const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// EM, as the rest of the program sees it. Cheap to clone; all clones share the logon sessions.
 #[derive(Clone)]
@@ -388,100 +383,6 @@ impl EmClient {
         }
     }
 
-    /// A read of one record that may be answered by one under way or a moment ago; illegal characters in it are replaced.
-    /// `roots`: what the document may be.
-    async fn read_record(&self, target: &str, roots: &'static [&'static str]) -> Result<Arc<Decoded>, Error> {
-        // Not shared with the mirror, which refuses such documents.
-        let question = || format!("record {target}");
-        let decode = move |body| documents::decode_record(body, roots);
-        let reading = || self.ask(question(), Class::Read, target, decode);
-        let key = (self.audience.clone(), question());
-        if self.audience.tenants.is_some() {
-            // A record that turns out to be another tenant's takes as long as one that does not exist, every time.
-            return self.inner.read_cache.share(key, reading).await;
-        }
-        self.inner.read_cache.read(key, reading).await
-    }
-
-    /// As [`EmClient::read_record`], for a page of entities of that type, whose damaged rows are listed apart.
-    async fn read_rows(&self, target: &str, kind: &'static str) -> Result<Arc<Decoded>, Error> {
-        // Not shared with the mirror, which refuses such pages.
-        let question = || format!("rows {target}");
-        let decode = move |body| documents::decode_rows(body, kind);
-        let reading = || self.ask(question(), Class::Read, target, decode);
-        let key = (self.audience.clone(), question());
-        self.inner.read_cache.read(key, reading).await
-    }
-
-    /// As [`EmClient::read_record`], for a collection that EM gives on one page.
-    async fn read_collection(
-        &self,
-        target: &str,
-        roots: &'static [&'static str],
-    ) -> Result<Arc<Decoded>, Error> {
-        let question = || format!("collection {target}");
-        let decode = move |body| documents::decode_record(body, roots);
-        let reading = || self.ask(question(), Class::Page, target, decode);
-        let key = (self.audience.clone(), question());
-        self.inner.read_cache.read(key, reading).await
-    }
-
-    /// What EM answers now, decoded unless the same bytes came before. `question`: the target, and how its answer is decoded.
-    fn ask<D, F>(
-        &self,
-        question: String,
-        class: Class,
-        target: &str,
-        decode: D,
-    ) -> impl Future<Output = read_cache::Outcome> + Send + use<D, F>
-    where
-        D: FnOnce(Bytes) -> F + Send + 'static,
-        F: Future<Output = Result<Decoded, Error>> + Send + 'static,
-    {
-        let (em, target) = (self.clone(), target.to_owned());
-        async move {
-            let answer = em.fetch_answer(class, &target).await?;
-            if em.audience.tenants.is_some() {
-                // How long it takes tells nobody what others read.
-                return decode(answer.body).await.map(Arc::new);
-            }
-            let known = &em.inner.known_documents;
-            known.document(question, answer.body, decode).await
-        }
-    }
-
-    /// A read that EM answers now.
-    async fn fetch(
-        &self,
-        class: Class,
-        target: &str,
-        roots: &'static [&'static str],
-    ) -> Result<Arc<Decoded>, Error> {
-        let answer = self.fetch_answer(class, target).await?;
-        documents::decode_for_callers(&self.inner.links, answer.body, roots)
-            .await
-            .map(Arc::new)
-    }
-
-    /// A read's answer, asked for again where its connection failed.
-    async fn fetch_answer(&self, class: Class, target: &str) -> Result<Answer, Error> {
-        let Inner { transport, clock, .. } = &*self.inner;
-        let pool = self.pool()?;
-        let mut pause = READ_PAUSE;
-        let mut attempt = 1;
-        loop {
-            match call::authorized(transport, pool, target, Call::Read(class), None).await {
-                Ok((answer, _)) => return Ok(answer),
-                Err(error) if error.is_transient() && attempt < READ_ATTEMPTS => {
-                    tokio::time::sleep(clock.jittered(pause, 0.5)).await;
-                    pause *= 3;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
     /// The same, but a write is sent before that moment or not at all.
     #[must_use]
     pub fn until(&self, moment: tokio::time::Instant) -> Self {
@@ -515,11 +416,6 @@ impl EmClient {
         .await;
         read_cache.forget();
         outcome
-    }
-
-    /// Ends the memory of all reads: something at EM may have changed since.
-    pub fn forget_reads(&self) {
-        self.inner.read_cache.forget();
     }
 
     async fn lease_in(&self, logon: LogonId) -> Result<Option<Lease>, Error> {

@@ -14,6 +14,7 @@ use super::EmClient;
 use super::damage::Damaged;
 use super::documents;
 use super::error::{Error, Kind};
+use super::fields::own_id;
 use super::limits::Class;
 use super::query::{self, Filter, Freshness, LARGEST_PAGE, Rows};
 use super::types::{Page, PageRequest};
@@ -173,9 +174,10 @@ impl EmClient {
             }
             Err(error) => return Err(error),
         };
-        let own = document.items.first().and_then(|item| {
-            documents::own_id(item.id.as_deref(), item.uid.as_deref(), item.href.as_deref())
-        });
+        let own = document
+            .items
+            .first()
+            .and_then(|item| own_id(item.id.as_deref(), item.uid.as_deref(), item.href.as_deref()));
         Ok(query::page_of(
             Vec::new(),
             document.page,

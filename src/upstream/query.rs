@@ -12,12 +12,14 @@ use serde::de::DeserializeOwned;
 
 use super::EmClient;
 use super::damage::Damaged;
-use super::documents::{self, Decoded, PageDocument, QueryDocument};
+use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
+use super::fields::{PageDocument, QueryDocument};
 use super::known_pages::{KnownPages, Print};
 use super::known_rows::Cut;
 use super::limits::Class;
 use super::paths::escaped;
+use super::reads::Reading;
 use super::types::{Page, PageRequest, Sort, SortField};
 use crate::catalogue::filter::quoted;
 use crate::domain::id::EmId;
@@ -150,7 +152,7 @@ impl EmClient {
     ) -> Result<Rows<R>, Error> {
         let target = target(kind, filter, page);
         if freshness == Freshness::Shared {
-            return rows_of(&*self.read_rows(&target, kind).await?, page, make);
+            return rows_of(&*self.read(Reading::Rows(kind), &target).await?, page, make);
         }
         // The watcher reads the same pages again and again.
         let answer = self.fetch_answer(Class::Page, &target).await?;
@@ -188,7 +190,10 @@ impl EmClient {
             page_size: page.page_size.clamp(1, LARGEST_PAGE),
             sort: page.sort,
         };
-        let decoded = match self.read_rows(&target(kind, filter, &asked), kind).await {
+        let decoded = match self
+            .read(Reading::Rows(kind), &target(kind, filter, &asked))
+            .await
+        {
             Err(error) if matches!(error.kind(), Kind::TooLarge { .. }) => {
                 let parts = self.rows_in_parts(kind, filter, page, Freshness::Shared, make, Some(error));
                 return Ok(Arc::new(parts.await?.into()));

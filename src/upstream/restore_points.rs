@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::EmClient;
-use super::documents::{BackupServerDocument, PointDocument, own_id};
 use super::error::Error;
+use super::fields::{BackupServerDocument, PointDocument, own_id};
 use super::query::{Filter, Freshness, LARGEST_PAGE};
+use super::reads::Reading;
 use super::types::{PageRequest, Sort, SortField};
 use crate::domain::evidence::run::PointFacts;
 use crate::domain::id::EmId;
@@ -83,7 +84,9 @@ impl EmClient {
     /// [`Error`].
     pub async fn replica_point(&self, id: &EmId) -> Result<PointFacts, Error> {
         let target = format!("cloud/vmReplicaPoints/{id}?format=Entity");
-        let read = self.read_record(&target, &["CloudVmReplicaPoint"]).await;
+        let read = self
+            .read(Reading::Record(&["CloudVmReplicaPoint"]), &target)
+            .await;
         let document: PointDocument = match read {
             Ok(decoded) => decoded.read()?,
             Err(error) if error.is_not_found() => PointDocument::default(),
@@ -106,7 +109,7 @@ impl EmClient {
     /// [`Error`].
     pub async fn backup_server_version(&self, id: &EmId) -> Result<Option<String>, Error> {
         let target = format!("backupServers/{id}?format=Entity");
-        let read = self.read_record(&target, &["BackupServer"]).await?;
+        let read = self.read(Reading::Record(&["BackupServer"]), &target).await?;
         Ok(read.read::<BackupServerDocument>()?.version)
     }
 }

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 
 use super::EmClient;
 use super::damage::Damaged;
-use super::documents::{CourseDocument, MachineDocument, SessionDocument, backup_server, id, own_id};
 use super::error::Error;
+use super::fields::{CourseDocument, MachineDocument, SessionDocument, backup_server, id, own_id};
 use super::oversize;
 use super::query::{Filter, Freshness, LARGEST_PAGE, MOST_PAGES, Rows, endless};
+use super::reads::Reading;
 use super::types::{Page, PageRequest, SessionQuery, Sort, SortField};
 use crate::domain::id::EmId;
 use crate::domain::session::{MachineFacts, SessionFacts, SessionResult, SessionState};
@@ -72,7 +73,10 @@ impl EmClient {
     /// [`Error`]; [`Error::is_not_found`] when EM does not know it.
     pub async fn session(&self, id: &EmId) -> Result<SessionFacts, Error> {
         let decoded = self
-            .read_record(&format!("cloud/failoverSessions/{id}?format=Entity"), &[KIND])
+            .read(
+                Reading::Record(&[KIND]),
+                &format!("cloud/failoverSessions/{id}?format=Entity"),
+            )
             .await?;
         let document: SessionDocument = decoded.read()?;
         let own = own_id(document.id.as_deref(), document.uid.as_deref(), None);

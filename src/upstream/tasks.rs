@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::call::Call;
-use super::documents::{self, Decoded, TaskDocument, invalid};
+use super::documents::{self, Decoded, invalid};
 use super::error::Error;
+use super::fields::{Link, TaskDocument};
 use super::limits::Class;
 use super::paths::{self, escaped};
 use super::types::{AcceptedTask, TaskView};
@@ -165,7 +166,7 @@ fn view(document: TaskDocument) -> TaskView {
         .links
         .iter()
         .find(|link| link.leads_to("CloudFailoverSession"));
-    let session: Option<EmId> = session.and_then(documents::Link::id);
+    let session: Option<EmId> = session.and_then(Link::id);
     let (success, text) = document
         .result
         .map_or((None, None), |result| (result.success, result.message));

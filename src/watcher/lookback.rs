@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::store::sessions::WatchState;
+use crate::store::observations::WatchState;
 
 /// How far the query reaches back at the least.
 const REACH: Duration = Duration::from_hours(1);

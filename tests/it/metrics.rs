@@ -226,6 +226,45 @@ async fn every_row_of_the_table_appears_in_a_scrape_with_its_labels() {
     assert_eq!(unknown, Vec::<&String>::new(), "not in the table");
 }
 
+/// EM's type of a cloud plan that is read by itself.
+const ENTITY: &str = "CloudFailoverPlanEntityType";
+
+/// How often elements that the catalogue does not know were counted in documents of this type.
+fn unknown_in(kind: &str, scrape: &str) -> u64 {
+    let series = format!("emgate_transcode_unknown_total{{type=\"{kind}\",");
+    let counts = samples(scrape).filter(|line| line.starts_with(&series));
+    let counts = counts.map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    counts.map(|count| count.expect("a count")).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_catalogue_does_not_know_is_counted_when_it_is_decoded() {
+    let asks_each_time = ["env", "EMGATE_UPSTREAM__CACHE_TTL=0s"];
+    let world = World::start_by(&asks_each_time, &["--plain", "--unknown-elements"]).await;
+    let mirrored = format!("/api/v1/em/cloud/cloudFailoverPlans/{PLAN}?format=Entity");
+    let read_and_count = async || {
+        let document = world.get(&mirrored).await;
+        assert!(document["addedInALaterVersion"].is_object(), "{document}");
+        unknown_in(ENTITY, &scrape(&world).await)
+    };
+    assert_eq!(read_and_count().await, 1);
+    assert_eq!(read_and_count().await, 1, "the same bytes again");
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}");
+    let mut plan = world.get(&path).await;
+    plan["postFailoverCommand"] = json!({"enabled": true, "command": "C:\\after.cmd"});
+    let claims = json!({"sub": "editor", "scope": "plans:read plans:write operations:read tenants:all"});
+    let edited = ask(&world, "PUT", &path, &claims, Some(&plan)).await;
+    assert_eq!(edited, 202);
+    world
+        .until("/api/v1/operations?state=submitting,running", |list| {
+            list["items"] == json!([])
+        })
+        .await;
+    let before = unknown_in(ENTITY, &scrape(&world).await);
+    assert_eq!(read_and_count().await, before + 1, "other bytes");
+    assert_eq!(read_and_count().await, before + 1);
+}
+
 /// The series of each family.
 fn count(scrape: &str) -> BTreeMap<&str, usize> {
     let mut of = BTreeMap::new();
