@@ -122,6 +122,10 @@ async fn what_a_command_cannot_do_has_its_exit_code() {
     nowhere.env("EMGATE_SERVER", "http://127.0.0.1:9");
     let (code, _, told) = run(nowhere).await;
     assert!(code == Some(1) && told.contains("does not answer"), "{told}");
+    let mut encrypted = prepared(&world, &["plan", "list"]);
+    encrypted.env("EMGATE_SERVER", format!("https://{}", world.gateway.addr));
+    let (code, _, told) = run(encrypted).await;
+    assert!(code == Some(1) && told.contains("begins with http://"), "{told}");
     let mut reader = prepared(&world, &["plan", "test", PLAN]);
     reader.env(
         "EMGATE_TOKEN",
