@@ -33,6 +33,27 @@ async fn the_log_says_how_an_operation_ended() {
 }
 
 #[tokio::test]
+async fn an_operation_that_waits_for_approval_is_logged_with_its_plan_and_its_end() {
+    let policy = [
+        "env",
+        "EMGATE_POLICIES__0__NAME=production",
+        "EMGATE_POLICIES__0__APPROVALS=1",
+    ];
+    let mut world = World::start_by(&policy, &["--speed", "30"]).await;
+    let operation = requested(&world, "test").await;
+    let line = world.gateway.wait_for_line("an operation waits for approval");
+    assert_eq!(line["plan_name"], operation["plan"]["name"], "{line}");
+    let id = operation["id"].as_str().expect("an id");
+    let cancel = format!("/api/v1/operations/{id}/cancel");
+    assert_eq!(world.post(&cancel, &json!({})).await.0, 202);
+    let line = world.gateway.wait_for_line("an operation ended");
+    assert_eq!(
+        (line["operation"].as_str(), line["result"].as_str()),
+        (Some(id), Some("cancelled"))
+    );
+}
+
+#[tokio::test]
 async fn a_cancelled_operation_is_logged_and_counted() {
     // So slow that it has no session yet when it is cancelled.
     let mut world = World::start(&["--speed", "0.01"]).await;

@@ -151,6 +151,9 @@ async fn list(server: &Server) -> Result<(), Failure> {
         let plans: Vec<Value> = plans.into_iter().map(|found| found.plan).collect();
         return output(format!("{:#}\n", Value::from(plans)).as_bytes());
     }
+    if plans.is_empty() {
+        say("this token sees no failover plan");
+    }
     let mut lines = String::new();
     for Found { plan, .. } in &plans {
         let part = |pointer| text(plan, pointer).unwrap_or("-");
