@@ -133,6 +133,12 @@ pub fn openapi() -> Result<(), Failure> {
     output(document.map_err(|error| Failure::caused_by(&error))?.as_bytes())
 }
 
+/// Tells whoever looks on, on stderr, what is no output: progress, a note, what is waited for. Where stderr is closed nobody
+/// looks on, and the work continues; `eprintln!` would panic there.
+pub fn say(line: &str) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Writes output to stdout. A reader that has gone (`| head`) is no failure.
 ///
 /// # Errors

@@ -90,7 +90,8 @@ impl Command {
             Self::Demo(_) => "warn",
             #[cfg(feature = "demo")]
             Self::Simulate(_) => "info",
-            Self::Serve(_) => "info",
+            // PostgreSQL notes with each start that the table of migrations is there already.
+            Self::Serve(_) => "info,sqlx::postgres::notice=warn",
             #[cfg(feature = "manual")]
             Self::Completions(_) | Self::Man(_) => "error",
             // What a library logs of a server is in the failure that the command prints.

@@ -5,6 +5,7 @@
 //! causes ([`chain`]) and how often a lasting fault is logged ([`Throttle`]). Nothing here may carry a token, a body, a
 //! password or the id of a logon session.
 
+mod endings;
 mod logs;
 mod metrics;
 mod plans;
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 use url::Url;
 
+pub use self::endings::{Ending, operation_ended};
 pub use self::logs::BadFilter;
 pub use self::metrics::{Kind, METRICS, Metric, count_unknown, names, upkeep};
 pub use self::plans::{MOST_PLANS, PlanFigures, show_plans};

@@ -292,6 +292,47 @@ fn a_token_for_tenants_is_confined() {
     );
 }
 
+#[test]
+fn a_token_that_opens_nothing_is_said_to() {
+    let signing = |more: &[&str]| {
+        let asked = [&["token", "--subject", "s", "--scope"], more].concat();
+        run_configured(&asked)
+    };
+    let useless = signing(&["plans:read"]);
+    assert_eq!(useless.code, Some(0), "{}", useless.stderr);
+    assert_eq!(useless.stdout.lines().count(), 1, "{}", useless.stdout);
+    assert!(
+        useless.stderr.contains("tenants:all, or --tenant"),
+        "{}",
+        useless.stderr
+    );
+    for useful in [
+        &["plans:read tenants:all"][..],
+        &["plans:read", "--tenant", "ABC Company"],
+    ] {
+        let run = signing(useful);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    }
+    let nameless = signing(&["plans:read", "--tenant", ""]);
+    assert_eq!(nameless.code, Some(2), "{}", nameless.stdout);
+}
+
+#[test]
+fn a_command_whose_stderr_has_no_reader_ends_with_its_own_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    // It says that --timeout bounds nothing, then that nobody listens at that address.
+    let status = emgate(folder.path(), &["plan", "test", "ERP", "--timeout", "1s"])
+        .env("EMGATE_SERVER", "http://127.0.0.1:9")
+        .env("EMGATE_TOKEN", "a.b.c")
+        .stderr(writer)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
 /// A token for [`CONFIG`] with claims beside or instead of good ones.
 fn signed(secret: &str, edits: &Value) -> String {
     let mut claims = serde_json::json!({

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::approvals::count_end;
+use super::ending::tell_end;
 use super::{App, Error};
 use crate::domain::access::Tenancy;
 use crate::domain::id::OperationId;
@@ -119,7 +119,7 @@ impl App {
         };
         self.expire_waiting(&mut tx, &mut operation).await?;
         tx.commit().await?;
-        count_end(&operation);
+        tell_end(&operation);
         Ok(())
     }
 }

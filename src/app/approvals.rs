@@ -7,6 +7,7 @@
 
 use super::audit::Told;
 use super::busy::expect_free;
+use super::ending::tell_end;
 use super::policies::plan_digest;
 use super::submit::{Submitted, Unconfirmed};
 use super::{App, Error, OpContext};
@@ -21,7 +22,6 @@ use crate::domain::operation::{Failure, FailureSource, Operation, OperationResul
 use crate::domain::plan::Plan;
 use crate::store::operations::Inserted;
 use crate::store::{self, Tx};
-use crate::telemetry::names;
 
 /// What the last approval needs besides the record.
 struct Prepared {
@@ -114,7 +114,7 @@ impl App {
             let mut operation = waiting(&mut tx, id, context.tenancy()).await?;
             if app.end_if_expired(&mut tx, &mut operation).await? {
                 tx.commit().await?;
-                count_end(&operation);
+                tell_end(&operation);
                 return Err(Error::NotAwaitingApproval(id));
             }
             if !operation.may_be_decided_by(&context.caller) {
@@ -133,7 +133,7 @@ impl App {
                 told(&operation, &decision),
             );
             tx.commit().await?;
-            count_end(&operation);
+            tell_end(&operation);
             Ok(decided(operation))
         };
         self.tasks
@@ -155,7 +155,7 @@ impl App {
         let mut operation = waiting(&mut tx, id, context.tenancy()).await?;
         if self.end_if_expired(&mut tx, &mut operation).await? {
             tx.commit().await?;
-            count_end(&operation);
+            tell_end(&operation);
             return Ok(Approving::Expired);
         }
         if !operation.may_be_decided_by(&context.caller) {
@@ -213,7 +213,7 @@ impl App {
                 told(&operation, &decision),
             );
             tx.commit().await?;
-            count_end(&operation);
+            tell_end(&operation);
             return Ok(Approving::PlanChanged);
         }
         self.submit_waiting(context, tx, operation, prepared, &decision)
@@ -408,7 +408,7 @@ impl App {
         tx.free_key(id).await?;
         tx.save_operation(&operation).await?;
         tx.commit().await?;
-        count_end(&operation);
+        tell_end(&operation);
         tracing::warn!(operation = %id, "an approved operation ended without having been sent");
         Ok(())
     }
@@ -439,16 +439,6 @@ fn told(operation: &Operation, decision: &Decision) -> Told {
         Some(comment) => told.with("comment", comment.as_str()),
         None => told,
     }
-}
-
-/// Counts an end that was committed.
-pub(super) fn count_end(operation: &Operation) {
-    let result = operation
-        .result
-        .as_ref()
-        .map_or("unknown", OperationResult::as_str);
-    let (action, result) = (operation.action.clone(), result.to_owned());
-    metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);
 }
 
 const fn decided(operation: Operation) -> Submitted {

@@ -3,8 +3,9 @@
 use super::{App, Error};
 use crate::api_types::events::{Origin, operation_event};
 use crate::domain::id::EventId;
-use crate::domain::operation::Operation;
+use crate::domain::operation::{Operation, OperationResult};
 use crate::store::Tx;
+use crate::telemetry::{self, Ending};
 
 impl App {
     /// Appends the event that reports the end of `operation`, which has no failover session; none for kinds that report no
@@ -31,4 +32,16 @@ impl App {
             links: self.em.links(),
         }
     }
+}
+
+/// Tells operators of an end that was committed: once for each.
+pub(super) fn tell_end(operation: &Operation) {
+    telemetry::operation_ended(Ending {
+        operation: &operation.id,
+        action: &operation.action,
+        plan_name: operation.plan.as_ref().map(|plan| plan.name.as_str()),
+        path: operation.target.as_deref(),
+        result: operation.result.as_ref().map(OperationResult::as_str),
+        reason: operation.failure.as_ref().map(|failure| failure.message.as_str()),
+    });
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::approvals::count_end;
 use super::audit::Told;
+use super::ending::tell_end;
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
 use crate::domain::access::Tenancy;
@@ -241,7 +241,7 @@ impl App {
                     Told::of_operation(&operation),
                 );
                 tx.commit().await?;
-                count_end(&operation);
+                tell_end(&operation);
                 return Ok(None);
             }
             OperationState::Submitting if self.clock.now() >= operation.answer_due => {
@@ -320,6 +320,7 @@ impl App {
         tx.save_operation(&operation).await?;
         tx.forget_unneeded_logons().await?;
         tx.commit().await?;
+        tell_end(&operation);
         if let Some(logon) = logon {
             self.em.release(logon);
         }

@@ -14,11 +14,9 @@ impl App {
         let unreadable = "rows cannot be read and are skipped; the log names them";
         let checks = vec![
             self.store_check().await,
-            Check::required(
-                "baseline",
-                self.store.observation().await.is_ok_and(|number| number > 0),
-            ),
-            Check::required("running", !self.tasks.stopping().is_cancelled()),
+            self.baseline_check().await,
+            Check::required("running", !self.tasks.stopping().is_cancelled())
+                .because("the gateway is stopping"),
             self.observation_check().await,
             self.upstream_check(),
             // An EM that refuses the credentials is reachable, and useless all the same.
@@ -50,6 +48,15 @@ impl App {
         }
     }
 
+    async fn baseline_check(&self) -> Check {
+        let looked = self.store.observation().await;
+        let reason = match looked {
+            Ok(_) => "failover sessions have not been fully observed yet",
+            Err(_) => "the store cannot be asked for it",
+        };
+        Check::required("baseline", looked.is_ok_and(|number| number > 0)).because(reason)
+    }
+
     async fn observation_check(&self) -> Check {
         let observed = self.store.observed().await.ok().flatten();
         let late = observed.is_none_or(|observed| {
@@ -67,7 +74,7 @@ impl App {
         let health = self.em.health();
         Check {
             since: health.since,
-            ..Check::advisory("upstream", health.up)
+            ..Check::advisory("upstream", health.up).because("Enterprise Manager does not answer")
         }
     }
 }
@@ -103,6 +110,14 @@ impl Check {
         Self {
             required: false,
             ..Self::required(name, ok)
+        }
+    }
+
+    /// The same, with the reason of its failure.
+    fn because(self, reason: &'static str) -> Self {
+        Self {
+            reason: (!self.ok).then_some(reason.into()),
+            ..self
         }
     }
 

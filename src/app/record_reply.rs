@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::ending::tell_end;
 use super::submit::Submitted;
 use super::{App, Error};
 use crate::domain::access::Tenancy;
@@ -14,7 +15,6 @@ use crate::domain::operation::{
     Failure, FailureSource, Operation, OperationResult, OperationState, OperationTask, TaskState,
 };
 use crate::store::Tx;
-use crate::telemetry::names;
 use crate::upstream::{self, AcceptedTask, Acted, WriteResponse};
 
 /// How long the store may be away when EM's answer is to be recorded, and the pause between two attempts. No caller
@@ -74,9 +74,8 @@ impl App {
         if let Some(accepted) = answer.as_ref().ok().and_then(|response| response.task.as_ref()) {
             self.release_pin(&operation, accepted);
         }
-        if let (Some(result), None) = (&operation.result, &before.result) {
-            let (action, result) = (operation.action.clone(), result.as_str().to_owned());
-            metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);
+        if operation.result.is_some() && before.result.is_none() {
+            tell_end(&operation);
         }
         match answer {
             Err(error) if operation.failure.as_ref() == Some(&refusal(error)) => Err(Error::Refused {

@@ -308,7 +308,8 @@ fn log_recorded(operation: &Operation) {
     let requested_by = operation.requested_by.as_deref().unwrap_or_default();
     let (id, action) = (operation.id, operation.action.as_str());
     if operation.approval.is_some() {
-        tracing::info!(operation = %id, action, requested_by, "an operation waits for approval");
+        let plan_name = operation.plan.as_ref().map(|plan| plan.name.as_str());
+        tracing::info!(operation = %id, action, plan_name, requested_by, "an operation waits for approval");
         return;
     }
     match &operation.plan {

@@ -134,7 +134,10 @@ pub enum KeySource {
 /// What is wrong with it, as a predicate.
 pub fn provider_url(text: &str) -> Result<Url, String> {
     // The text itself is not repeated: people paste URLs with passwords in them.
-    let url = Url::parse(text.trim()).map_err(|error| format!("is not a URL: {error}"))?;
+    let url = Url::parse(text.trim()).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => "must begin with https://".to_owned(),
+        error => format!("is not a URL: {error}"),
+    })?;
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Failure;
+use super::{Failure, say};
 use crate::text::counted;
 use crate::transcode::{self, Anomalies, AnomalyKind, ConvertError, EncodeError, Options, Target};
 
@@ -94,15 +94,15 @@ fn note(anomalies: &Anomalies) {
             AnomalyKind::UnparsedValue => "holds a value that is not of its type and stays text",
             AnomalyKind::UnknownValue => "holds a value that its enumeration does not list",
         };
-        eprintln!(
+        say(&format!(
             "note: {}.{} {what} ({})",
             anomaly.ty,
             anomaly.name,
             counted(anomaly.count, "time")
-        );
+        ));
     }
     if anomalies.more > 0 {
-        eprintln!("note: and {} more", anomalies.more);
+        say(&format!("note: and {} more", anomalies.more));
     }
 }
 

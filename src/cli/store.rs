@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{ConfigFile, Failure, output};
+use super::{ConfigFile, Failure, output, say};
 use crate::bootstrap::store_copy::{Config, Error, Progress, copy};
 use crate::telemetry;
 use crate::text::counted;
@@ -66,7 +66,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let tell = |progress| {
         if is_news(&progress) || last.elapsed() >= TELL_AGAIN {
             last = Instant::now();
-            eprintln!("{}", line(&progress));
+            say(&line(&progress));
         }
     };
     let key = copy(&config.store, &new, tell).await;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ConfigFile, Failure, output};
+use super::{ConfigFile, Failure, output, say};
 use crate::bootstrap::survey::{Error, Fault, JournalError, Options, Progress, Schema, survey};
 use crate::text::counted;
 use crate::{config, telemetry};
@@ -81,7 +81,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         pace: Duration::from_secs_f64(1.0 / args.rate),
         max_pages: args.max_pages,
     };
-    let tell = |progress: &Progress| eprintln!("{}", line(progress));
+    let tell = |progress: &Progress| say(&line(progress));
     let finished = survey(&upstream, &args.out, options, args.resume, schema.as_ref(), tell);
     let finished = finished.await.map_err(|fault| failure(&fault))?;
     let report = &finished.report;

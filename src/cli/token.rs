@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Map;
 
-use super::{ConfigFile, Failure, inspect, output};
+use super::{ConfigFile, Failure, inspect, output, say};
 use crate::auth::AuthConfig;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config;
@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "SCOPES", required = true)]
     pub scope: Option<String>,
     /// Confine the caller to this tenant (id or name); may be repeated
-    #[arg(long = "tenant", value_name = "T")]
+    #[arg(long = "tenant", value_name = "T", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub tenants: Vec<String>,
     /// How long the token is valid
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = config::duration)]
@@ -63,6 +63,11 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let scopes = scopes(args.scope.as_deref().unwrap_or_default(), confined)?;
     let config = args.config.load()?;
     let token = mint(&config.auth, args, &scopes, SystemClock.now())?;
+    if !confined && !scopes.contains(&Scope::TenantsAll) {
+        say(
+            "note: this token opens nothing but /api/v1 and /api/v1/me; add the scope tenants:all, or --tenant",
+        );
+    }
     output(format!("{token}\n").as_bytes())
 }
 

@@ -430,9 +430,13 @@ pub(super) fn bounded(text: &str, least: Duration, most: Duration) -> Result<Dur
 }
 
 fn text_of(leaf: &Leaf) -> Result<&str, String> {
-    leaf.value
-        .as_str()
-        .ok_or_else(|| "must be text in quotes".to_owned())
+    leaf.value.as_str().ok_or_else(|| match &leaf.value {
+        // Durations and sizes are what is written without quotes most often.
+        toml::Value::Integer(number) => {
+            format!("must be text in quotes, with a unit where it is a time or a size, not {number}")
+        }
+        _ => "must be text in quotes".to_owned(),
+    })
 }
 
 fn whole(leaf: &Leaf) -> Option<i64> {

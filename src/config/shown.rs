@@ -13,7 +13,7 @@ use super::tree::Node;
 /// In the place of a secret.
 const MASK: &str = "***";
 /// What the names of keys with secrets contain; a key that names a file is none.
-const SECRET: &[&str] = &["password", "secret", "token", "credential", "private"];
+const SECRET: &[&str] = &["password", "secret", "token", "credential", "private_key"];
 const FILE: &str = "_file";
 
 /// The tree over the defaults, as JSON.
@@ -97,7 +97,7 @@ mod tests {
         let defaults = read("[server]\nmax_body = \"1MiB\"\nlisten = \"127.0.0.1:8080\"");
         let given = read(
             "[server]\nlisten = \"[::]:80\"\n[store]\nurl = \"postgres://me:hunter2@db.example/emgate\"\n\
-             [webhooks]\nproxy = \"http://me:hunter2@proxy.example:3128\"\n\
+             [webhooks]\nallow_private_networks = true\nproxy = \"http://me:hunter2@proxy.example:3128\"\n\
              [[upstream.accounts]]\nname = \"operators\"\npassword = \"hunter2\"\npassword_file = \"/run/p\"\n\
              [console.oidc]\nclient_secret = \"hunter2\"\n",
         );
@@ -107,7 +107,7 @@ mod tests {
             json!({
                 "server": {"max_body": "1MiB", "listen": "[::]:80"},
                 "store": {"url": "postgres://db.example/emgate"},
-                "webhooks": {"proxy": "http://proxy.example:3128/"},
+                "webhooks": {"allow_private_networks": true, "proxy": "http://proxy.example:3128/"},
                 "upstream": {"accounts": [
                     {"name": "operators", "password": "***", "password_file": "/run/p"},
                 ]},

@@ -68,7 +68,7 @@ pub(super) fn from_file(name: &str, text: &str) -> Result<BTreeMap<String, Node>
             Err(Fault::new(
                 name,
                 None,
-                format!("is not TOML at line {line}, column {column}"),
+                format!("is not TOML at line {line}, column {column}: {}", error.message()),
             ))
         }
     }

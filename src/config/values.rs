@@ -101,7 +101,10 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
 /// An http or https URL without credentials, query and fragment, whose path ends with `/`.
 pub(super) fn base_url(text: &str) -> Result<Url, String> {
     // The text itself is not repeated: people paste URLs with passwords in them.
-    let mut url = Url::parse(text.trim()).map_err(|error| format!("is not a URL: {error}"))?;
+    let mut url = Url::parse(text.trim()).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => "must begin with http:// or https://".to_owned(),
+        error => format!("is not a URL: {error}"),
+    })?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with http:// or https://".to_owned());
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::codes::Code;
 use super::problem::Problem;
+use crate::api_types::Moment;
 use crate::app::error::{BusyWith, StoreError};
 use crate::app::{self, UpstreamError, UpstreamFault};
 use crate::auth::Refusal;
@@ -188,8 +189,18 @@ fn denied(denial: &Denial) -> Problem {
             let names = names.join(", ");
             let many = policies.len() > 1;
             let detail = match (next, many) {
-                (Some(_), false) => format!("the policy {names} does not allow it at this time"),
-                (Some(_), true) => format!("the policies {names} do not all allow it at this time"),
+                (Some(opening), false) => {
+                    let from = Moment::from(opening.from);
+                    format!(
+                        "the policy {names} does not allow it at this time; its next window opens at {from}"
+                    )
+                }
+                (Some(opening), true) => {
+                    let from = Moment::from(opening.from);
+                    format!(
+                        "the policies {names} do not all allow it at this time; their windows are next open together at {from}"
+                    )
+                }
                 (None, _) => format!("the windows of {names} are never open at the same time"),
             };
             Problem::new(Code::PolicyDenied, detail).with_next_window(next.as_ref())

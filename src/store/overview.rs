@@ -45,6 +45,11 @@ pub struct DeliveryCounts {
     pub oldest_due_at: Option<Timestamp>,
 }
 
+/// A moment of the database's clock in the precision of the gateway's own (docs/behaviour.md#values).
+fn whole_milliseconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
 /// A process that shares the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaRow {
@@ -156,8 +161,8 @@ impl Store {
                 let leases = row.text("leases")?;
                 Ok(ReplicaRow {
                     id: row.text("id")?,
-                    started_at: row.at("started_at")?,
-                    last_seen_at: row.at("beat_at")?,
+                    started_at: whole_milliseconds(row.at("started_at")?),
+                    last_seen_at: whole_milliseconds(row.at("beat_at")?),
                     leases: leases
                         .split(',')
                         .filter(|name| !name.is_empty())
@@ -204,6 +209,18 @@ mod tests {
         assert_eq!(counts, open.into_iter().map(|state| (state, 1)).collect());
         let confined = Tenancy::Only(["ABC Company".to_owned()].into());
         assert!(store.open_operations(&confined).await.expect("counts").is_empty());
+    }
+
+    #[tokio::test]
+    async fn replicas_are_told_in_whole_milliseconds() {
+        let store = testing::temporary().await;
+        let rows = store.replica_rows().await.expect("rows");
+        assert_eq!(rows.is_empty(), !store.is_shared());
+        for row in rows {
+            for at in [row.started_at, row.last_seen_at] {
+                assert_eq!(at.subsec_nanosecond() % 1_000_000, 0, "{at}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -17,10 +17,10 @@ use crate::api_types::events::Origin;
 use crate::clock::later;
 use crate::domain::id::{EmId, EventId, OperationId};
 use crate::domain::operation::Operation;
-use crate::domain::session::{SessionPhase, SessionRecord, in_portions};
+use crate::domain::session::{SessionFacts, SessionPhase, SessionRecord, in_portions};
 use crate::store::replicas::Lease;
 use crate::store::{Store, Tx};
-use crate::telemetry::{self, names};
+use crate::telemetry;
 
 /// How many machines the sessions have at the most that are written together, unless one alone has more.
 const MACHINES_TOGETHER: usize = 5_000;
@@ -60,9 +60,11 @@ pub async fn apply(store: &Store, look: Batch, unknown_after: Duration) -> Resul
     }
     turn.applied.number = number;
     tx.commit().await?;
-    for (action, result) in turn.endings {
-        metrics::counter!(names::OPERATIONS_ENDED, "action" => action, "result" => result).increment(1);
-    }
+    turn.endings.iter().for_each(operations::tell_end);
+    let elsewhere = turn.ended_elsewhere.iter();
+    elsewhere
+        .filter(|facts| !turn.passed_over.contains(&facts.id))
+        .for_each(sessions::tell_end);
     Ok(turn.applied)
 }
 
@@ -98,8 +100,10 @@ struct BatchWriter {
     joined: HashMap<EmId, usize>,
     /// The newest operations that are joined to the other sessions that changed.
     behind: HashMap<EmId, Operation>,
-    /// Action and result of the operations that ended, to be counted once that is committed.
-    endings: Vec<(String, String)>,
+    /// The operations that ended, to be told of once that is committed.
+    endings: Vec<Operation>,
+    /// The sessions that ended and that no operation has started, likewise.
+    ended_elsewhere: Vec<SessionFacts>,
     applied: BatchOutcome,
 }
 
@@ -170,6 +174,7 @@ impl BatchWriter {
             joined: HashMap::new(),
             behind: HashMap::new(),
             endings: Vec::new(),
+            ended_elsewhere: Vec::new(),
             applied: BatchOutcome::default(),
         })
     }
@@ -245,8 +250,12 @@ impl BatchWriter {
         let mut ending: HashSet<EmId> = HashSet::new();
         let mut by_step: Vec<(SessionRecord, Vec<Step>)> = Vec::with_capacity(changes.len());
         let mut going_on: HashSet<EmId> = HashSet::new();
+        let mut elsewhere: Vec<SessionFacts> = Vec::new();
         for Change { mut record, steps } in changes {
             let behind = self.operation_behind(&record);
+            if behind.is_none() && steps.contains(&Step::Finished) {
+                elsewhere.push(record.facts.clone());
+            }
             record.plan = behind
                 .and_then(|operation| operation.plan.clone())
                 .or_else(|| record.plan.take())
@@ -263,6 +272,7 @@ impl BatchWriter {
             }
             by_step.push((record, steps));
         }
+        self.ended_elsewhere = elsewhere;
         self.advance_operations(&current, &ending);
         self.save_late_joined(tx, &mut current, &by_step).await?;
         let (going_on, mut others): (Vec<_>, Vec<_>) = by_step

@@ -57,6 +57,7 @@ fn number(name: &str) -> Option<u64> {
 struct Repeat(u64, Option<u64>);
 
 impl Drop for Repeat {
+    #[expect(clippy::print_stderr, reason = "what a test says of its failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let rounds = self.1.map(|rounds| format!(" ROUNDS={rounds}"));

@@ -97,6 +97,16 @@ async fn a_plan_is_found_by_name_or_id_and_tested_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_without_a_plan_says_so_beside_the_output() {
+    let world = World::start(&["--plans", "0"]).await;
+    let (code, list, told) = ran(&world, &["plan", "list"]).await;
+    assert_eq!((code, list.as_str()), (Some(0), ""), "{told}");
+    assert!(told.contains("this token sees no failover plan"), "{told}");
+    let (code, list, told) = ran(&world, &["plan", "list", "--json"]).await;
+    assert_eq!((code, list.as_str(), told.as_str()), (Some(0), "[]\n", ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_command_cannot_do_has_its_exit_code() {
     let world = World::start(&["--speed", "0.1"]).await;
     let (code, _, told) = ran(&world, &["plan", "test", "No Such Plan"]).await;
@@ -122,6 +132,10 @@ async fn what_a_command_cannot_do_has_its_exit_code() {
     nowhere.env("EMGATE_SERVER", "http://127.0.0.1:9");
     let (code, _, told) = run(nowhere).await;
     assert!(code == Some(1) && told.contains("does not answer"), "{told}");
+    let mut encrypted = prepared(&world, &["plan", "list"]);
+    encrypted.env("EMGATE_SERVER", format!("https://{}", world.gateway.addr));
+    let (code, _, told) = run(encrypted).await;
+    assert!(code == Some(1) && told.contains("begins with http://"), "{told}");
     let mut reader = prepared(&world, &["plan", "test", PLAN]);
     reader.env(
         "EMGATE_TOKEN",

@@ -625,13 +625,53 @@ fn accounts_beside_the_first_are_those_of_tenants(
 }
 
 #[test]
+fn an_address_without_its_scheme_is_told_what_to_begin_with() {
+    let text = MINIMAL.replace("https://em.example:9398", "em.example");
+    assert_refused(&text, &[], "upstream.url", "must begin with http:// or https://");
+    let issuer = "[[auth.issuers]]\nissuer = \"https://idp.example\"\naudience = [\"emgate\"]\njwks_url = \"idp.example/keys\"";
+    let text = format!("{MINIMAL}\n{issuer}");
+    assert_refused(&text, &[], "auth.issuers[0].jwks_url", "must begin with https://");
+}
+
+#[test]
+fn a_time_without_its_unit_is_told_what_is_missing() {
+    let text = format!("{MINIMAL}\n[server]\nrequest_timeout = 60");
+    let words = "must be text in quotes, with a unit where it is a time or a size, not 60";
+    assert_refused(&text, &[], "server.request_timeout", words);
+}
+
+#[rstest::rstest]
+#[case::given_twice(
+    "[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"",
+    "line 3, column 1: duplicate key"
+)]
+#[case::open_table("[server\nlisten = \"127.0.0.1:1\"", "line 1, column 8: unclosed table")]
+#[case::bare_secret(
+    "[[auth.keys]]\nsecret = hunter2",
+    "line 2, column 10: string values must be quoted"
+)]
+#[case::open_secret(
+    "[[auth.keys]]\nsecret = \"hunter2",
+    "line 2, column 18: invalid basic string"
+)]
+#[case::two_secrets("[[auth.keys]]\nsecret = \"hunter2\" hunter2", "line 2, column")]
+#[case::number_of_a_secret("[[auth.keys]]\nsecret = 2hunter2", "line 2, column")]
+#[case::escape_in_a_secret("[[auth.keys]]\nsecret = \"hunter2\\q\"", "line 2, column")]
+fn what_is_not_toml_is_told_by_place_and_reason_without_the_line(#[case] text: &str, #[case] words: &str) {
+    let found = faults(text, &[]);
+    assert!(found.iter().any(|fault| fault.contains(words)), "{found:#?}");
+    assert!(!found.iter().any(|fault| fault.contains("hunter")), "{found:#?}");
+}
+
+#[test]
 fn the_public_url_is_scheme_host_and_path_only() {
     let with = |url: &str| format!("{MINIMAL}\n[server]\npublic_url = \"{url}\"");
     for (url, words) in [
         ("ftp://dr.example", "http:// or https://"),
-        ("dr.example/emgate", "is not a URL"),
-        ("/emgate", "is not a URL"),
-        ("", "is not a URL"),
+        ("dr.example/emgate", "http:// or https://"),
+        ("/emgate", "http:// or https://"),
+        ("", "http:// or https://"),
+        ("https://dr.example:port", "is not a URL: invalid port number"),
         ("https://dr.example/emgate?x=1", "no ? and no #"),
         ("https://dr.example/emgate?", "no ? and no #"),
         ("https://dr.example/#emgate", "no ? and no #"),

@@ -47,6 +47,7 @@ async fn readiness_is_degraded_while_em_is_away_unless_asked_strictly() {
     let upstream = upstream.expect("the check");
     assert_eq!(upstream["status"], "failed");
     assert!(upstream["since"].is_string(), "{upstream}");
+    assert_eq!(upstream["reason"], "Enterprise Manager does not answer");
     stranger.get("/readyz").send().await.expect(200);
     stranger.get("/readyz?strict=true").send().await.expect(503);
     stranger.get("/healthz").send().await.expect(200);

@@ -11,7 +11,7 @@ use super::exit;
 use super::server::{Server, ServerArgs};
 use super::sse::{Block, Parser};
 use super::wait::text;
-use crate::cli::{Failure, stream_output};
+use crate::cli::{Failure, say, stream_output};
 use crate::domain::event::EventType;
 
 /// How long to rest before a stream is opened again, where the gateway does not say.
@@ -198,7 +198,7 @@ pub(super) async fn follow(
                                 tracing::debug!("the token has expired");
                             }
                             (Some("reset"), _) => {
-                                eprintln!("events were missed: the log does not go back as far any more");
+                                say("events were missed: the log does not go back as far any more");
                             }
                             (Some(_), Some(data)) => {
                                 let taken = take(data).await?;
@@ -221,17 +221,17 @@ pub(super) async fn follow(
             Err(error) if is_first => return Err(server.unreachable(&error)),
             Ok(_) | Err(_) if is_told => {}
             Ok(answer) => {
-                eprintln!(
+                say(&format!(
                     "the gateway answers {}; the stream is asked for again",
                     answer.status()
-                );
+                ));
                 is_told = true;
             }
             Err(error) => {
-                eprintln!(
+                say(&format!(
                     "{}; the stream is asked for again",
                     server.unreachable(&error).message
-                );
+                ));
                 is_told = true;
             }
         }

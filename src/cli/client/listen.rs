@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use super::events::{WantedArgs, follow};
 use super::server::{Server, ServerArgs, error_text};
-use crate::cli::{Failure, output, stream_output};
+use crate::cli::{Failure, output, say, stream_output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::webhook::endpoint::SigningSecret;
 
@@ -99,7 +99,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|error| Failure::caused_by(&error))?;
     let forwarding = follow(&server, &args.wanted, async |event: String| {
         let Ok(event) = serde_json::from_str::<Event>(&event) else {
-            eprintln!("an event that cannot be read was left out");
+            say("an event that cannot be read was left out");
             return Ok(ControlFlow::Continue(()));
         };
         let outcome = forward(&http, args.forward_to.clone(), &secret, &event).await;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::exit;
 use super::server::{Server, ServerArgs};
 use super::wait::{WaitArgs, print, text, until_end};
-use crate::cli::{Failure, output};
+use crate::cli::{Failure, output, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::EmId;
 use crate::text::counted;
@@ -151,6 +151,9 @@ async fn list(server: &Server) -> Result<(), Failure> {
         let plans: Vec<Value> = plans.into_iter().map(|found| found.plan).collect();
         return output(format!("{:#}\n", Value::from(plans)).as_bytes());
     }
+    if plans.is_empty() {
+        say("this token sees no failover plan");
+    }
     let mut lines = String::new();
     for Found { plan, .. } in &plans {
         let part = |pointer| text(plan, pointer).unwrap_or("-");
@@ -236,12 +239,14 @@ async fn act(args: &ActArgs, action: &str) -> Result<(), Failure> {
         let required = operation.pointer("/approval/required").and_then(Value::as_u64);
         let required = counted(required.unwrap_or_default(), "approval");
         let until = text(&operation, "/approval/expiresAt").unwrap_or_default();
-        eprintln!("nothing was started: it waits for {required} until {until}");
+        say(&format!(
+            "nothing was started: it waits for {required} until {until}"
+        ));
     }
     match text(&operation, "/id") {
         Some(id) if args.wait.wait => {
             if !server.json {
-                eprintln!("operation {id}");
+                say(&format!("operation {id}"));
             }
             until_end(&server, id, deadline).await
         }

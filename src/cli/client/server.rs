@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::exit;
 use crate::bootstrap;
-use crate::cli::Failure;
+use crate::cli::{Failure, say};
 
 /// The longest time for one request, a wait that the gateway was asked for included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(90);
@@ -202,7 +202,7 @@ impl Server {
             }
             // Each reason once: whoever looks on learns what is waited for, and no log is filled with it.
             if failure.message != told {
-                eprintln!("{}; the request is repeated", failure.message);
+                say(&format!("{}; the request is repeated", failure.message));
                 told = failure.message;
             }
             sleep(pause).await;
@@ -267,6 +267,8 @@ impl Server {
             "the gateway serves the certificate of an authority (CA:TRUE) as its own; let the authority sign one for it"
         } else if cause.contains("certificate") {
             "--ca-file or EMGATE_CA_FILE names the file of the authority that the gateway's certificate comes from"
+        } else if cause.contains("InvalidContentType") {
+            "nothing speaks TLS there: if the gateway has none, its address begins with http://"
         } else {
             "is the gateway running there? --server or EMGATE_SERVER names another"
         };

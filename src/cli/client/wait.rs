@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::exit;
 use super::server::{Server, Upstream};
-use crate::cli::{Failure, output};
+use crate::cli::{Failure, output, say};
 use crate::config;
 
 /// How long the gateway is asked to hold one answer.
@@ -45,8 +45,8 @@ impl WaitArgs {
     /// Says that a bound on the wait bounds nothing where there is no wait.
     pub(super) fn note_unused(&self) {
         if self.timeout.timeout.is_some() && !self.wait {
-            eprintln!(
-                "--timeout bounds the wait of --wait; without --wait this command ends as soon as the gateway has answered"
+            say(
+                "--timeout bounds the wait of --wait; without --wait this command ends as soon as the gateway has answered",
             );
         }
     }
@@ -107,13 +107,13 @@ async fn follow(server: &Server, id: &str, deadline: Instant) -> Result<Value, F
         match looked.ok().flatten() {
             Some(Upstream::Away { since }) if !is_away => {
                 let since = since.map_or_else(String::new, |since| format!(" since {since}"));
-                eprintln!(
+                say(&format!(
                     "Enterprise Manager does not answer the gateway{since}; how the operation ends is known once it does"
-                );
+                ));
                 is_away = true;
             }
             Some(Upstream::Answers) if is_away => {
-                eprintln!("Enterprise Manager answers the gateway again");
+                say("Enterprise Manager answers the gateway again");
                 is_away = false;
             }
             Some(Upstream::Away { .. } | Upstream::Answers) | None => {}
@@ -136,7 +136,7 @@ async fn follow(server: &Server, id: &str, deadline: Instant) -> Result<Value, F
             .unwrap_or_default();
         let now = format!("{state}, {progress} %");
         if !server.json && now != shown {
-            eprintln!("{now}");
+            say(&now);
             shown = now;
         }
     }

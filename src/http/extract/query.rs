@@ -45,6 +45,14 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D, expected: &str
         .map_err(|_| D::Error::custom(format!("`{text}` is not {expected}")))
 }
 
+/// `true` or `false`.
+///
+/// # Errors
+/// What was expected.
+pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    parsed(deserializer, "true or false")
+}
+
 /// A whole number from one to another.
 ///
 /// # Errors
@@ -286,13 +294,15 @@ mod tests {
         since: Option<TimestampParam>,
         plan_id: Option<PlanId>,
         name: Option<String>,
+        #[serde(default, deserialize_with = "flag")]
+        dry_run: bool,
     }
 
     #[test]
     fn what_is_absent_has_its_default_and_what_is_there_is_read() {
         let all: Sample = read("").expect("nothing is required");
         assert_eq!((all.page_size.0, all.page.0), (50, 1));
-        let query = "pageSize=100&page=7&colour=red,green&since=2026-01-31T12:00:00%2B02:00&name=a%20b+c\
+        let query = "pageSize=100&page=7&colour=red,green&since=2026-01-31T12:00:00%2B02:00&name=a%20b+c&dryRun=true\
                      &planId=3f56fa52-c902-4655-9774-2022fde214d2";
         let sample: Sample = read(query).expect("all fits");
         assert_eq!((sample.page_size.0, sample.page.0), (100, 7));
@@ -302,7 +312,7 @@ mod tests {
             "2026-01-31T10:00:00Z"
         );
         assert_eq!(sample.name.as_deref(), Some("a b c"));
-        assert!(sample.plan_id.is_some());
+        assert!(sample.plan_id.is_some() && sample.dry_run && !all.dry_run);
     }
 
     #[test]
@@ -317,10 +327,18 @@ mod tests {
             ("colour=red,", "colour"),
             ("since=yesterday", "since"),
             ("planId=7", "planId"),
+            ("dryRun=yes", "dryRun"),
+            ("dryRun=", "dryRun"),
+            ("dryRun=True", "dryRun"),
         ] {
             let problem = read::<Sample>(query).expect_err(query);
             assert_eq!(problem.code().as_str(), "invalid-request");
             assert_eq!(problem.faults()[0].pointer, name, "{query}");
+            // The value as it was given, so that it is found in the caller's own code.
+            let value = query.split_once('=').expect("a value").1;
+            let shown = format!("`{}`", value.rsplit_once(',').map_or(value, |(_, last)| last));
+            let detail = &problem.faults()[0].detail;
+            assert!(detail.starts_with(&shown), "{query}: {detail}");
         }
     }
 }

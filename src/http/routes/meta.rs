@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use crate::api_types::readiness::{Health, Readiness, ReadinessCheck};
 use crate::app::readiness::Check;
 use crate::http::codes::{Code, ProblemMeaning};
-use crate::http::extract::{Conditions, Id, Query};
+use crate::http::extract::{Conditions, Id, Query, flag};
 use crate::http::layers::NoCompression;
 use crate::http::register::{probe, probe_or, public};
 use crate::http::remembered::takes_gzip;
@@ -42,7 +42,7 @@ pub(in crate::http) async fn get_health() -> Json<Health> {
 #[into_params(parameter_in = Query)]
 struct ReadinessQuery {
     /// `true` also answers 503 when Enterprise Manager cannot be reached.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     #[param(default = false)]
     strict: bool,
 }

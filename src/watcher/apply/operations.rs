@@ -7,6 +7,7 @@ use crate::api_types::events::operation_event;
 use crate::domain::id::EmId;
 use crate::domain::operation::{Operation, OperationKind, OperationResult, OperationState};
 use crate::store::Tx;
+use crate::telemetry::{self, Ending};
 use crate::watcher::Error;
 
 impl BatchWriter {
@@ -80,11 +81,6 @@ impl BatchWriter {
                 }
             }
         }
-        if ended {
-            let result = operation.result.as_ref();
-            let result = result.map_or("unknown", OperationResult::as_str).to_owned();
-            self.endings.push((operation.action.clone(), result));
-        }
         self.applied.ended |= ended;
         self.applied.events += usize::from(tells);
         self.applied.released.extend(released);
@@ -94,6 +90,9 @@ impl BatchWriter {
             OperationState::Submitting => operation.kind != OperationKind::Em,
             OperationState::AwaitingApproval | OperationState::Finished | OperationState::Unknown => false,
         };
+        if ended {
+            self.endings.push(operation);
+        }
         Ok(())
     }
 
@@ -108,4 +107,16 @@ impl BatchWriter {
         }
         Ok(())
     }
+}
+
+/// Tells operators of an end that was committed.
+pub(super) fn tell_end(operation: &Operation) {
+    telemetry::operation_ended(Ending {
+        operation: &operation.id,
+        action: &operation.action,
+        plan_name: operation.plan.as_ref().map(|plan| plan.name.as_str()),
+        path: operation.target.as_deref(),
+        result: operation.result.as_ref().map(OperationResult::as_str),
+        reason: operation.failure.as_ref().map(|failure| failure.message.as_str()),
+    });
 }

@@ -4,7 +4,7 @@ use super::{BatchWriter, Step, passed_over};
 use crate::api_types::events::session_event;
 use crate::domain::event::{EventType, NewEvent};
 use crate::domain::operation::Operation;
-use crate::domain::session::{Session, SessionRecord};
+use crate::domain::session::{Session, SessionFacts, SessionRecord, SessionResult};
 use crate::store::Tx;
 use crate::watcher::Error;
 
@@ -114,4 +114,20 @@ impl BatchWriter {
 fn sequence_after(record: &SessionRecord, events: &[NewEvent]) -> i64 {
     let last = events.last().and_then(|event| event.routing.sequence);
     last.unwrap_or(record.sequence)
+}
+
+/// Tells operators of the end of a session that no operation has started, once it was committed. With an operation, the line of
+/// its end says it.
+pub(super) fn tell_end(facts: &SessionFacts) {
+    let (session, plan_name) = (&facts.id, facts.plan_name.as_str());
+    let result = facts.result.as_ref().map_or("none", SessionResult::as_str);
+    let reason = facts.failure_message.as_deref();
+    match facts.result {
+        Some(SessionResult::Success) => {
+            tracing::info!(%session, plan_name, result, "a failover that was started elsewhere ended");
+        }
+        _ => {
+            tracing::warn!(%session, plan_name, result, reason, "a failover that was started elsewhere ended");
+        }
+    }
 }

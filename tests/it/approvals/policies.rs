@@ -50,6 +50,13 @@ async fn outside_of_its_window_an_action_is_denied_with_the_next_one() {
         text.parse().expect("a moment")
     };
     assert_eq!((moment("from"), moment("to")), (from, to));
+    // Who reads the sentence alone, as the commands show it, learns when to come back.
+    let (detail, when) = (&denied.body["detail"], &denied.body["nextWindow"]["from"]);
+    let when = format!("its next window opens at {}", when.as_str().expect("a moment"));
+    assert!(
+        detail.as_str().is_some_and(|detail| detail.ends_with(&when)),
+        "{detail}"
+    );
     test.client.post(&plan("/test")).send().await.expect(202);
     assert_eq!(sent(&test, "POST").await, 1, "the test alone");
     let list = test.client.get("/api/v1/operations").send().await.expect(200);

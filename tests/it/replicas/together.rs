@@ -111,6 +111,17 @@ async fn an_operation_is_followed_by_another_replica() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_start_does_not_log_what_the_database_notes() {
+    let shared = Shared::start(&[]).await;
+    let (_first, mut second) = (shared.replica().await, shared.replica().await);
+    second
+        .process
+        .wait_for_line("the store is open; requests are accepted");
+    let log = second.process.log();
+    assert!(!log.contains("already exists"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_shows_what_another_replica_committed_at_once() {
     let shared = Shared::start(&["--speed", "20"]).await;
     let (one, other) = (shared.replica().await, shared.replica().await);

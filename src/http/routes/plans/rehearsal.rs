@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use crate::api_types::dry_run::{DryRun, MachineRehearsal, NewestPoint};
 use crate::app::{self, OpContext};
 use crate::http::HttpState;
-use crate::http::extract::Query;
+use crate::http::extract::{Query, flag};
 use crate::http::failures;
 use crate::http::problem::Problem;
 
@@ -21,7 +21,7 @@ use crate::http::problem::Problem;
 #[into_params(parameter_in = Query)]
 pub(super) struct DryRunParam {
     /// Only answers what the request would become, and what stands in its way: nothing is recorded or sent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     #[param(required = false)]
     dry_run: bool,
 }
