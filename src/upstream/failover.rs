@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::fields::{
-    InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, QueryDocument, backup_server, id,
-    own_id,
+    InfoDocument, OptionsDocument, PlanDocument, PlanMachineDocument, QueryDocument, TenantDocument,
+    backup_server, id, own_id,
 };
 use super::limits::Class;
 use super::query::{Filter, SharedRows};
@@ -201,7 +201,7 @@ fn plan_row(kind: PlanKind, document: PlanDocument) -> Option<Plan> {
 }
 
 /// A row of a query for tenants; none without an id.
-fn tenant_row(document: PlanDocument) -> Option<Reference> {
+fn tenant_row(document: TenantDocument) -> Option<Reference> {
     let id = own_id(
         document.id.as_deref(),
         document.uid.as_deref(),

@@ -182,6 +182,20 @@ pub(super) struct PlanDocument {
     pub failover_plan_info: Option<InfoDocument>,
 }
 
+/// `CloudTenant`
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct TenantDocument {
+    #[serde(deserialize_with = "text")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub uid: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub href: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub name: Option<String>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct OptionsDocument {

@@ -20,9 +20,9 @@ const MOST_ROWS: usize = 100 * MOST;
 
 /// What a page or a row is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Print([u8; 32]);
+pub(super) struct Fingerprint([u8; 32]);
 
-impl Print {
+impl Fingerprint {
     /// Of the bytes of a page, and of the place that it was asked for.
     pub fn of(kind: &str, asked: &PageRequest, body: &[u8]) -> Self {
         let (page, size) = (asked.page.to_be_bytes(), asked.page_size.to_be_bytes());
@@ -39,11 +39,11 @@ impl Print {
         for part in parts {
             hash.update(part);
         }
-        let mut print = [0; 32];
-        for (to, byte) in print.iter_mut().zip(hash.finish().as_ref()) {
+        let mut fingerprint = [0; 32];
+        for (to, byte) in fingerprint.iter_mut().zip(hash.finish().as_ref()) {
             *to = *byte;
         }
-        Self(print)
+        Self(fingerprint)
     }
 }
 
@@ -53,14 +53,14 @@ pub(super) struct KnownPages(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    pages: HashMap<Print, Page>,
-    rows: HashMap<Print, Row>,
+    pages: HashMap<Fingerprint, Page>,
+    rows: HashMap<Fingerprint, Row>,
 }
 
 struct Page {
     rows: Arc<dyn Any + Send + Sync>,
     /// What each of them is known by, where that is known.
-    prints: Vec<Print>,
+    fingerprints: Vec<Fingerprint>,
     /// Whether this walk met it.
     is_met: bool,
 }
@@ -72,46 +72,51 @@ struct Row {
 
 impl KnownPages {
     /// The rows of a page that came before, if they are of that type.
-    pub fn get<T: Send + Sync + 'static>(&self, print: Print) -> Option<Arc<T>> {
+    pub fn get<T: Send + Sync + 'static>(&self, fingerprint: Fingerprint) -> Option<Arc<T>> {
         let mut known = self.0.lock();
         let Known { pages, rows } = &mut *known;
-        let page = pages.get_mut(&print)?;
+        let page = pages.get_mut(&fingerprint)?;
         page.is_met = true;
-        for print in &page.prints {
-            if let Some(row) = rows.get_mut(print) {
+        for fingerprint in &page.fingerprints {
+            if let Some(row) = rows.get_mut(fingerprint) {
                 row.is_met = true;
             }
         }
         page.rows.clone().downcast().ok()
     }
 
-    /// Remembers the rows of a page, and by which `prints` they are known.
-    pub fn put<T: Send + Sync + 'static>(&self, print: Print, rows: Arc<T>, prints: Vec<Print>) {
+    /// Remembers the rows of a page, and by which `fingerprints` they are known.
+    pub fn put<T: Send + Sync + 'static>(
+        &self,
+        fingerprint: Fingerprint,
+        rows: Arc<T>,
+        fingerprints: Vec<Fingerprint>,
+    ) {
         let mut known = self.0.lock();
         if known.pages.len() < 2 * MOST {
             let page = Page {
                 rows,
-                prints,
+                fingerprints,
                 is_met: true,
             };
-            known.pages.insert(print, page);
+            known.pages.insert(fingerprint, page);
         }
     }
 
     /// A row that came before, if it is of that type.
-    pub fn row<R: Clone + Send + Sync + 'static>(&self, print: Print) -> Option<R> {
+    pub fn row<R: Clone + Send + Sync + 'static>(&self, fingerprint: Fingerprint) -> Option<R> {
         let mut known = self.0.lock();
-        let known = known.rows.get_mut(&print)?;
+        let known = known.rows.get_mut(&fingerprint)?;
         known.is_met = true;
         known.row.downcast_ref::<R>().cloned()
     }
 
     /// Remembers a row.
-    pub fn put_row<R: Clone + Send + Sync + 'static>(&self, print: Print, row: R) {
+    pub fn put_row<R: Clone + Send + Sync + 'static>(&self, fingerprint: Fingerprint, row: R) {
         let mut known = self.0.lock();
         if known.rows.len() < 2 * MOST_ROWS {
             let (row, is_met) = (Box::new(row), true);
-            known.rows.insert(print, Row { row, is_met });
+            known.rows.insert(fingerprint, Row { row, is_met });
         }
     }
 
@@ -141,14 +146,14 @@ mod tests {
     #[test]
     fn a_page_is_known_by_its_bytes_and_its_place() {
         let pages = KnownPages::default();
-        let print = Print::of("Session", &asked(1), b"<a/>");
-        pages.put(print, Arc::new(vec![1_u8]), Vec::new());
-        assert_eq!(*pages.get::<Vec<u8>>(print).expect("known"), [1]);
-        assert!(pages.get::<u16>(print).is_none(), "rows of another type");
+        let fingerprint = Fingerprint::of("Session", &asked(1), b"<a/>");
+        pages.put(fingerprint, Arc::new(vec![1_u8]), Vec::new());
+        assert_eq!(*pages.get::<Vec<u8>>(fingerprint).expect("known"), [1]);
+        assert!(pages.get::<u16>(fingerprint).is_none(), "rows of another type");
         for other in [
-            Print::of("Session", &asked(1), b"<b/>"),
-            Print::of("Session", &asked(2), b"<a/>"),
-            Print::of("Plan", &asked(1), b"<a/>"),
+            Fingerprint::of("Session", &asked(1), b"<b/>"),
+            Fingerprint::of("Session", &asked(2), b"<a/>"),
+            Fingerprint::of("Plan", &asked(1), b"<a/>"),
         ] {
             assert!(pages.get::<Vec<u8>>(other).is_none());
         }
@@ -157,14 +162,14 @@ mod tests {
     #[test]
     fn a_row_is_known_by_its_bytes_and_its_document() {
         let pages = KnownPages::default();
-        let print = Print::of_row("Session", b"<r>", b"<a/>");
-        pages.put_row(print, 1_u8);
-        assert_eq!(pages.row::<u8>(print), Some(1));
-        assert_eq!(pages.row::<u16>(print), None, "a row of another type");
+        let fingerprint = Fingerprint::of_row("Session", b"<r>", b"<a/>");
+        pages.put_row(fingerprint, 1_u8);
+        assert_eq!(pages.row::<u8>(fingerprint), Some(1));
+        assert_eq!(pages.row::<u16>(fingerprint), None, "a row of another type");
         for other in [
-            Print::of_row("Session", b"<r>", b"<b/>"),
-            Print::of_row("Session", b"<r x='y'>", b"<a/>"),
-            Print::of_row("Plan", b"<r>", b"<a/>"),
+            Fingerprint::of_row("Session", b"<r>", b"<b/>"),
+            Fingerprint::of_row("Session", b"<r x='y'>", b"<a/>"),
+            Fingerprint::of_row("Plan", b"<r>", b"<a/>"),
         ] {
             assert_eq!(pages.row::<u8>(other), None);
         }
@@ -173,8 +178,8 @@ mod tests {
     #[test]
     fn only_what_the_last_walk_met_is_kept() {
         let pages = KnownPages::default();
-        let [one, other] = [b"1", b"2"].map(|body| Print::of("Session", &asked(1), body));
-        let [row, alone] = [b"1", b"2"].map(|row| Print::of_row("Session", b"", row));
+        let [one, other] = [b"1", b"2"].map(|body| Fingerprint::of("Session", &asked(1), body));
+        let [row, alone] = [b"1", b"2"].map(|row| Fingerprint::of_row("Session", b"", row));
         pages.put_row(row, 1_u8);
         pages.put_row(alone, 2_u8);
         pages.put(one, Arc::new(vec![1_u8]), vec![row]);
@@ -187,7 +192,7 @@ mod tests {
         assert!(pages.get::<Vec<u8>>(one).is_some() && pages.get::<Vec<u8>>(other).is_none());
         for page in 0..500 {
             pages.put(
-                Print::of("Session", &asked(page), b""),
+                Fingerprint::of("Session", &asked(page), b""),
                 Arc::new(Vec::<u8>::new()),
                 Vec::new(),
             );

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use memchr::memchr;
 
-use super::known_pages::{KnownPages, Print};
+use super::known_pages::{Fingerprint, KnownPages};
 use crate::transcode;
 
 /// A page that was cut into its rows.
@@ -14,7 +14,7 @@ pub(super) struct Cut<R> {
     /// The page without the rows that are known.
     pub rest: Bytes,
     /// Each row in its place: by what it is known, and what it is where that is known already.
-    rows: Vec<(Print, Option<R>)>,
+    rows: Vec<(Fingerprint, Option<R>)>,
 }
 
 impl<R: Clone + Send + Sync + 'static> Cut<R> {
@@ -26,13 +26,13 @@ impl<R: Clone + Send + Sync + 'static> Cut<R> {
         let (mut rest, mut done) = (Vec::new(), 0);
         for range in ranges {
             let bytes = page.get(range.clone())?;
-            let print = Print::of_row(row, root, bytes);
-            let came_before = known.row::<R>(print);
+            let fingerprint = Fingerprint::of_row(row, root, bytes);
+            let came_before = known.row::<R>(fingerprint);
             if came_before.is_some() {
                 rest.extend_from_slice(page.get(done..range.start)?);
                 done = range.end;
             }
-            rows.push((print, came_before));
+            rows.push((fingerprint, came_before));
         }
         let rest = if done == 0 {
             page.clone()
@@ -50,23 +50,23 @@ impl<R: Clone + Send + Sync + 'static> Cut<R> {
 
     /// The rows of the page with what each is known by, `new` being those of the rest, which are remembered; none where it has
     /// not as many of them as were left in it.
-    pub fn whole(&self, new: &[R], known: &KnownPages) -> Option<(Vec<R>, Vec<Print>)> {
+    pub fn whole(&self, new: &[R], known: &KnownPages) -> Option<(Vec<R>, Vec<Fingerprint>)> {
         let left = self.rows.iter().filter(|(_, row)| row.is_none()).count();
         if left != new.len() {
             return None;
         }
         let mut new = new.iter();
         let mut all = Vec::with_capacity(self.rows.len());
-        for (print, row) in &self.rows {
+        for (fingerprint, row) in &self.rows {
             let row = match row {
                 Some(row) => row.clone(),
                 None => {
                     let row = new.next()?;
-                    known.put_row(*print, row.clone());
+                    known.put_row(*fingerprint, row.clone());
                     row.clone()
                 }
             };
-            all.push((row, *print));
+            all.push((row, *fingerprint));
         }
         Some(all.into_iter().unzip())
     }

@@ -122,8 +122,8 @@ async fn said(known: &KnownPages, page: Bytes) -> Read {
         said.uid.is_some().then_some(said)
     })
     .await;
-    let (rows, prints) = read.map_err(|error| error.to_string())?;
-    assert!(prints.is_empty() || prints.len() == rows.page.items.len());
+    let (rows, fingerprints) = read.map_err(|error| error.to_string())?;
+    assert!(fingerprints.is_empty() || fingerprints.len() == rows.page.items.len());
     Ok((rows.page.items, rows.page.total, rows.more, rows.damaged))
 }
 

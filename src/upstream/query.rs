@@ -15,7 +15,7 @@ use super::damage::Damaged;
 use super::documents::{self, Decoded};
 use super::error::{Error, Kind};
 use super::fields::{PageDocument, QueryDocument};
-use super::known_pages::{KnownPages, Print};
+use super::known_pages::{Fingerprint, KnownPages};
 use super::known_rows::Cut;
 use super::limits::Class;
 use super::paths::escaped;
@@ -156,14 +156,16 @@ impl EmClient {
         }
         // The watcher reads the same pages again and again.
         let answer = self.fetch_answer(Class::Page, &target).await?;
-        let print = Print::of(kind, page, &answer.body);
-        let rows: Arc<SharedRows<R>> = match self.inner.known_pages.get(print) {
+        let fingerprint = Fingerprint::of(kind, page, &answer.body);
+        let rows: Arc<SharedRows<R>> = match self.inner.known_pages.get(fingerprint) {
             Some(rows) => rows,
             None => {
                 let known = &self.inner.known_pages;
-                let (rows, prints) = read(known, kind, answer.body, page, make).await?;
+                let (rows, fingerprints) = read(known, kind, answer.body, page, make).await?;
                 let rows = Arc::new(rows.into());
-                self.inner.known_pages.put(print, Arc::clone(&rows), prints);
+                self.inner
+                    .known_pages
+                    .put(fingerprint, Arc::clone(&rows), fingerprints);
                 rows
             }
         };
@@ -254,17 +256,17 @@ async fn read<T: DeserializeOwned, R: Clone + Send + Sync + 'static>(
     body: Bytes,
     page: &PageRequest,
     make: impl Fn(T) -> Option<R>,
-) -> Result<(Rows<R>, Vec<Print>), Error> {
+) -> Result<(Rows<R>, Vec<Fingerprint>), Error> {
     if let Some(cut) = Cut::of(kind, &body, known) {
         let rest = documents::decode_rows(cut.rest.clone(), kind).await;
         let rest = rest.and_then(|decoded| rows_of(&decoded, page, &make));
         if let Ok(rows) = &rest
             && rows.damaged.is_empty()
-            && let Some((items, prints)) = cut.whole(&rows.page.items, known)
+            && let Some((items, fingerprints)) = cut.whole(&rows.page.items, known)
         {
             let mut rows = rest?;
             rows.page.items = items;
-            return Ok((rows, prints));
+            return Ok((rows, fingerprints));
         }
         if cut.is_new() {
             return Ok((rest?, Vec::new()));
