@@ -1,4 +1,5 @@
-//! What the log says of the end of failovers: one line for each, by which an operator without the API knows how it ended.
+//! What the log says of operations and failovers: a line for each begin and each end, by which an operator without the API knows
+//! how it went.
 
 use serde_json::{Value, json};
 
@@ -69,6 +70,20 @@ async fn a_cancelled_operation_is_logged_and_counted() {
     assert_eq!(line["result"], "cancelled", "{line}");
     assert_eq!(line["reason"], cancelled["failure"]["message"], "{line}");
     assert!(ended_as_counted(&world, "undo", "cancelled").await);
+}
+
+#[tokio::test]
+async fn a_write_through_the_mirror_is_logged_with_its_path_from_begin_to_end() {
+    let mut world = World::start(&["--speed", "30"]).await;
+    let jobs = world.get("/api/v1/em/jobs").await;
+    let path = format!("/jobs/{}", jobs["items"][0]["id"].as_str().expect("a job"));
+    let action = format!("/api/v1/em{path}?action=start");
+    let (status, task) = world.post_with_key(&action, "nightly-1").await;
+    assert_eq!(status, 202, "{task}");
+    for message in ["an operation was recorded", "an operation ended"] {
+        let line = world.gateway.wait_for_line(message);
+        assert_eq!(line["path"], path.as_str(), "{line}");
+    }
 }
 
 #[tokio::test]
