@@ -261,9 +261,10 @@ impl App {
             }
             OperationState::Running => {}
         }
-        let (logon, task) = operation
-            .task
-            .as_ref()
+        let task = operation.task.as_ref().ok_or(Error::NotCancellable {
+            reason: "Enterprise Manager's answer, which names its task, was lost; stop the failover in Enterprise Manager",
+        })?;
+        let (logon, task) = Some(task)
             .filter(|task| task.state != TaskState::Lost)
             .and_then(|task| Some((task.logon?, task.id.clone())))
             .ok_or(Error::NotCancellable {

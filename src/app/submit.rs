@@ -317,7 +317,7 @@ fn log_recorded(operation: &Operation) {
             operation = %id, action, plan = %plan.id, plan_name = plan.name, requested_by, "an operation was recorded"
         ),
         None => tracing::info!(
-            operation = %id, action, target = operation.target, requested_by, "an operation was recorded"
+            operation = %id, action, path = operation.target, requested_by, "an operation was recorded"
         ),
     }
 }

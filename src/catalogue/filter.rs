@@ -174,7 +174,7 @@ impl<'a> Parser<'a> {
         if !self.rest().starts_with('"') {
             let word = self.word();
             return match self.rest().chars().next() {
-                _ if word.is_empty() => Err(self.fault("expected a value".to_owned())),
+                _ if word.is_empty() => Err(self.fault("expected a value: letters, digits and _, or any text in double quotes".to_owned())),
                 None | Some(';' | ',' | ')' | ' ') => Ok(word.to_owned()),
                 Some(letter) => Err(self.fault(format!(
                     "{letter:?} needs the value in double quotes; without them only letters, digits and _ are allowed"
@@ -404,6 +404,7 @@ mod tests {
             ("Name", 5, "expected an operator"),
             ("Name=x", 5, "expected an operator"),
             ("Name==", 7, "expected a value"),
+            ("Name=='a'", 7, "double quotes"),
             ("Name==a b", 9, "expected ; (and)"),
             ("Name==a-b", 8, "double quotes"),
             (r#"Name=="open"#, 7, "does not end"),

@@ -60,6 +60,7 @@ pub async fn apply(store: &Store, look: Batch, unknown_after: Duration) -> Resul
     }
     turn.applied.number = number;
     tx.commit().await?;
+    turn.found.iter().for_each(operations::tell_found);
     turn.endings.iter().for_each(operations::tell_end);
     let elsewhere = turn.ended_elsewhere.iter();
     elsewhere
@@ -100,6 +101,8 @@ struct BatchWriter {
     joined: HashMap<EmId, usize>,
     /// The newest operations that are joined to the other sessions that changed.
     behind: HashMap<EmId, Operation>,
+    /// The operations that were found to have begun, to be told of once that is committed.
+    found: Vec<Operation>,
     /// The operations that ended, to be told of once that is committed.
     endings: Vec<Operation>,
     /// The sessions that ended and that no operation has started, likewise.
@@ -173,6 +176,7 @@ impl BatchWriter {
             compared: HashSet::new(),
             joined: HashMap::new(),
             behind: HashMap::new(),
+            found: Vec::new(),
             endings: Vec::new(),
             ended_elsewhere: Vec::new(),
             applied: BatchOutcome::default(),

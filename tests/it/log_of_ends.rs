@@ -1,4 +1,5 @@
-//! What the log says of the end of failovers: one line for each, by which an operator without the API knows how it ended.
+//! What the log says of operations and failovers: a line for each begin and each end, by which an operator without the API knows
+//! how it went.
 
 use serde_json::{Value, json};
 
@@ -69,6 +70,47 @@ async fn a_cancelled_operation_is_logged_and_counted() {
     assert_eq!(line["result"], "cancelled", "{line}");
     assert_eq!(line["reason"], cancelled["failure"]["message"], "{line}");
     assert!(ended_as_counted(&world, "undo", "cancelled").await);
+}
+
+#[tokio::test]
+async fn an_operation_whose_answer_was_lost_is_logged_when_it_is_found() {
+    let mut world = World::start(&["--speed", "0.5"]).await;
+    let fault = json!({
+        "kind": "executeThenClose", "count": 1, "method": "POST", "path": "/api/cloud/cloudFailoverPlans",
+    });
+    world.control("faults", &fault).await;
+    let operation = requested(&world, "start").await;
+    assert_eq!(operation["state"], "submitting", "{operation}");
+    let line = world
+        .gateway
+        .wait_for_line("the session of an operation was found at Enterprise Manager");
+    assert_eq!(line["operation"], operation["id"], "{line}");
+    assert_eq!(line["plan_name"], operation["plan"]["name"], "{line}");
+    // No task is known by which it could be stopped, which is another reason than that of a task that is gone.
+    let id = operation["id"].as_str().expect("an id");
+    let (status, refused) = world
+        .post(&format!("/api/v1/operations/{id}/cancel"), &json!({}))
+        .await;
+    assert_eq!((status, &refused["code"]), (409, &json!("not-cancellable")));
+    let why = refused["detail"].as_str().expect("a detail");
+    assert!(
+        why.starts_with("Enterprise Manager's answer, which names its task, was lost"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn a_write_through_the_mirror_is_logged_with_its_path_from_begin_to_end() {
+    let mut world = World::start(&["--speed", "30"]).await;
+    let jobs = world.get("/api/v1/em/jobs").await;
+    let path = format!("/jobs/{}", jobs["items"][0]["id"].as_str().expect("a job"));
+    let action = format!("/api/v1/em{path}?action=start");
+    let (status, task) = world.post_with_key(&action, "nightly-1").await;
+    assert_eq!(status, 202, "{task}");
+    for message in ["an operation was recorded", "an operation ended"] {
+        let line = world.gateway.wait_for_line(message);
+        assert_eq!(line["path"], path.as_str(), "{line}");
+    }
 }
 
 #[tokio::test]

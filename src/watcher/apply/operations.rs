@@ -64,6 +64,8 @@ impl BatchWriter {
         let before = self.as_read.get(&operation.id);
         let was_open = before.is_some_and(|before| before.state.is_open());
         let ended = was_open && !operation.state.is_open();
+        let found = operation.state == OperationState::Running
+            && before.is_some_and(|before| before.state == OperationState::Submitting);
         let released = (!operation.state.is_open())
             .then(|| operation.release_logon(was_open))
             .flatten();
@@ -92,6 +94,8 @@ impl BatchWriter {
         };
         if ended {
             self.endings.push(operation);
+        } else if found {
+            self.found.push(operation);
         }
         Ok(())
     }
@@ -107,6 +111,13 @@ impl BatchWriter {
         }
         Ok(())
     }
+}
+
+/// Tells operators that an operation, whose answer may have been lost, was found to have begun.
+pub(super) fn tell_found(operation: &Operation) {
+    let session = operation.session.as_ref().map(tracing::field::display);
+    let plan_name = operation.plan.as_ref().map(|plan| plan.name.as_str());
+    tracing::info!(operation = %operation.id, session, plan_name, "the session of an operation was found at Enterprise Manager");
 }
 
 /// Tells operators of an end that was committed.
