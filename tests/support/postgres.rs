@@ -3,6 +3,7 @@
 //! One server serves a whole test binary ([`database`]); a test that stops, freezes or kills it starts another
 //! ([`Server::start`]). It ends with the test process, however that ends.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -86,10 +87,7 @@ impl Server {
             ])
             .arg(&data)
             .current_dir(home.path()));
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
+        let port = free_port();
         let reaper = reaper(home.path());
         let mut server = Self {
             bin,
@@ -137,7 +135,7 @@ impl Server {
             return;
         };
         // SIGQUIT lets the postmaster take its children along; SIGKILL would leave them holding the shared memory.
-        signal("-QUIT", process.id());
+        signal_all("-QUIT", &[process.id()]);
         process.wait().expect("gone");
     }
 
@@ -287,6 +285,16 @@ fn newest_binaries() -> PathBuf {
         })
         .max();
     newest.unwrap_or_else(|| panic!("{HINT}")).1
+}
+
+/// A port for a server that ends and comes back: below those that the system gives to connections and to whoever asks for any, so
+/// that none of them has it meanwhile.
+fn free_port() -> u16 {
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| 20_000 + u16::try_from(RandomState::new().hash_one(0) % 12_000).expect("small"))
+        .take(100)
+        .find(is_free)
+        .expect("a free port")
 }
 
 /// A signal at the parent's death will not do: it fires when the *thread* that started the server ends, and tests end

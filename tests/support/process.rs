@@ -177,9 +177,22 @@ pub fn command(starter: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
+/// Lines of a process' log that a test that fails shows.
+const SHOWN: usize = 200;
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let answers = |line: &String| !line.contains("\"message\":\"request\"");
+            let log: Vec<String> = self.log().lines().map(str::to_owned).filter(answers).collect();
+            let last = log.split_at(log.len().saturating_sub(SHOWN)).1;
+            eprintln!(
+                "the last lines of the log of {}, requests aside:\n{}",
+                self.addr,
+                last.join("\n")
+            );
+        }
     }
 }
