@@ -181,6 +181,7 @@ pub fn command(starter: &[&str], arguments: &[&str]) -> Command {
 const SHOWN: usize = 200;
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "the runner shows it with the failure")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
