@@ -8,6 +8,8 @@
 //! engines, `tests/it/store_start`, `tests/it/store_faults.rs`, `tests/it/replicas`, `tests/chaos`.
 
 pub mod audit;
+#[cfg(test)]
+mod busy_tests;
 pub mod census;
 mod commands;
 pub mod config;

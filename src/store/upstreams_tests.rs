@@ -18,7 +18,7 @@ fn id() -> EmId {
     ID.parse().expect("an id")
 }
 
-fn plan() -> PlanRef {
+pub(super) fn plan() -> PlanRef {
     PlanRef {
         id: id(),
         kind: PlanKind::Cloud,
@@ -38,7 +38,7 @@ fn failover(store: &Store) -> Operation {
     }
 }
 
-fn running() -> SessionRecord {
+pub(super) fn running() -> SessionRecord {
     SessionRecord {
         facts: SessionFacts {
             id: id(),
