@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{Extensions, HeaderMap, HeaderValue};
+use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -170,8 +170,11 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         }
         (Some(header), None) => header,
     };
-    let text = HeaderValue::to_str(header)
-        .map_err(|_| Problem::bad_token("the Authorization header is not plain text"))?;
+    // What `to_str` takes, a word at a time and not a byte.
+    let text = std::str::from_utf8(header.as_bytes())
+        .ok()
+        .filter(|text| text.is_ascii());
+    let text = text.ok_or_else(|| Problem::bad_token("the Authorization header is not plain text"))?;
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ')),
         _ => Err(Problem::no_token()),

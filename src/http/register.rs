@@ -3,19 +3,16 @@
 //! A route that is registered here is guarded and documented by the same values, so that the two cannot disagree: the
 //! documented query parameters are the only ones it accepts. `openapi` finishes the document that results.
 
-use std::sync::{Arc, OnceLock};
-
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::SecurityRequirement;
 
 use super::auth::Needs;
 use super::codes::Code;
 use super::extract::KnownParameters;
-use super::routing::{Registered, Route};
+use super::routing::{DESCRIBES, Description, Registered, Route};
 use super::{answers, auth};
 use crate::domain::access::Scope;
 use crate::telemetry::traces::{Kind, Span};
@@ -71,7 +68,7 @@ pub(super) fn probe_or(route: Route, more: &[Code]) -> Registered {
 }
 
 fn open(route: Route, codes: Vec<Code>) -> Registered {
-    let takes_parameters = !Facts::of(route.operation).known.is_empty();
+    let takes_parameters = !route.documented.queries.is_empty();
     let describe = move |operation: &mut Operation| {
         operation.security = Some(Vec::new());
         answers::document(operation, &codes);
@@ -87,19 +84,16 @@ fn open(route: Route, codes: Vec<Code>) -> Registered {
 /// who may not call a route learns nothing about its parameters. One layer for both, since each copies what is below it for
 /// every request.
 fn guarded(mut route: Route, needs: Needs, describe: impl Fn(&mut Operation) + 'static) -> Registered {
-    let (facts, operation) = (Arc::new(OnceLock::new()), route.operation);
-    let guard = move |request: Request, next: Next| {
-        let facts = facts.clone();
-        async move {
-            let facts: &Facts = facts.get_or_init(|| Facts::of(operation));
-            let admitted = auth::admit(needs, request.extensions());
-            match admitted.and_then(|()| facts.known.check(request.uri())) {
-                Ok(()) => {
-                    let verb = Span::child(Kind::Internal, || facts.name.clone());
-                    verb.around(next.run(request)).await
-                }
-                Err(problem) => problem.into_response(),
+    let documented = route.documented;
+    let known = KnownParameters::new(documented.queries);
+    let guard = move |request: Request, next: Next| async move {
+        let admitted = auth::admit(needs, request.extensions());
+        match admitted.and_then(|()| known.check(request.uri())) {
+            Ok(()) => {
+                let verb = Span::child(Kind::Internal, || documented.name.to_owned());
+                verb.around(next.run(request)).await
             }
+            Err(problem) => problem.into_response(),
         }
     };
     route.handler = route.handler.route_layer(from_fn(guard));
@@ -107,38 +101,28 @@ fn guarded(mut route: Route, needs: Needs, describe: impl Fn(&mut Operation) + '
 }
 
 fn registered(route: Route, describe: impl Fn(&mut Operation) + 'static) -> Registered {
-    let description = route.description;
     Registered {
         path: route.path,
         handler: route.handler,
-        described: Box::new(move || {
-            let (schemas, mut paths, handler) = description();
-            paths.paths.values_mut().flat_map(operations).for_each(&describe);
-            (schemas, paths, handler)
-        }),
+        described: described(route.description, describe),
     }
 }
 
-/// What a guard has to know of a route, read from its description when the first request comes.
-struct Facts {
-    /// What a handler does is called as the document calls its operation.
-    name: String,
-    known: KnownParameters,
-}
-
-impl Facts {
-    fn of(operation: fn() -> Operation) -> Self {
-        let operation = operation();
-        let parameters = operation.parameters.into_iter().flatten();
-        let names = parameters.filter_map(|parameter| match parameter {
-            RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name),
-            _ => None,
-        });
-        Self {
-            name: operation.operation_id.unwrap_or_default(),
-            known: KnownParameters::new(names.collect()),
-        }
+/// A description with what its registration adds.
+fn described(
+    description: Option<fn() -> Description>,
+    describe: impl Fn(&mut Operation) + 'static,
+) -> Option<Box<dyn FnOnce() -> Description>> {
+    // The constant keeps what describes out of a program that does not; that there is no description is known when it runs.
+    if !DESCRIBES {
+        return None;
     }
+    let description = description?;
+    Some(Box::new(move || {
+        let (schemas, mut paths, handler) = description();
+        paths.paths.values_mut().flat_map(operations).for_each(&describe);
+        (schemas, paths, handler)
+    }))
 }
 
 /// Every operation of a path.

@@ -1,47 +1,80 @@
 //! Routes that can be documented: what serves a request is there at once, what describes it is made when somebody asks.
 //!
-//! A gateway that starts needs no document (it serves the one that is checked in), and the descriptions of all routes are
-//! some ten megabytes and milliseconds. Both come from one handler, so that they cannot disagree.
+//! A gateway needs no descriptions (it serves the document that is checked in, and `build.rs` takes from that what a guard
+//! has to know). Programs that are shipped are built without them: feature `openapi`. A handler and what describes it come
+//! from one place, so that they cannot disagree.
 
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::MethodRouter;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::HttpMethod;
 use utoipa_axum::PathItemExt;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::HttpState;
 
+/// Whether this program can make the document anew. Where it cannot, none of what describes routes is in it.
+pub(super) const DESCRIBES: bool = cfg!(feature = "openapi");
+
 /// A handler with its path and methods, and what describes it.
 pub(super) struct Route {
     pub path: String,
     pub handler: MethodRouter<HttpState>,
-    /// Its parameters, bodies and answers.
-    pub operation: fn() -> Operation,
-    /// The same with the schemas that it refers to.
-    pub description: fn() -> Description,
+    pub documented: &'static Documented,
+    /// Parameters, bodies and answers, with the schemas that they refer to; there if [`DESCRIBES`].
+    pub description: Option<fn() -> Description>,
 }
 
 /// What a document says of a route.
 pub(super) type Description = UtoipaMethodRouter<HttpState>;
 
+/// What a guard has to know of an operation, as the checked-in document has it.
+pub(super) struct Documented {
+    path: &'static str,
+    method: HttpMethod,
+    /// What a handler does is called as the document calls its operation.
+    pub name: &'static str,
+    /// The query parameters that it takes.
+    pub queries: &'static [&'static str],
+}
+
+/// Every operation but those of the mirror.
+const DOCUMENTED: &[Documented] = include!(concat!(env!("OUT_DIR"), "/operations.rs"));
+
+impl Documented {
+    /// A route that the document does not have yet, until `make openapi` writes it anew.
+    const NEW: &'static Self = &Self {
+        path: "",
+        method: HttpMethod::Get,
+        name: "",
+        queries: &[],
+    };
+
+    fn of(path: &str, methods: &[HttpMethod]) -> &'static Self {
+        let known = DOCUMENTED
+            .iter()
+            .find(|one| one.path == path && methods.contains(&one.method));
+        known.unwrap_or(Self::NEW)
+    }
+}
+
 impl Route {
     /// The route of a handler that `P` describes; called by `route!`.
-    pub fn new<P, H, T>(handler: &H, description: fn() -> Description) -> Self
+    pub fn new<P, H, T>(handler: &H, description: Option<fn() -> Description>) -> Self
     where
         P: utoipa::Path,
         H: Handler<T, HttpState>,
         T: 'static,
     {
-        let methods = P::methods();
+        let (path, methods) = (P::path(), P::methods());
         let filters = methods.iter().map(PathItemExt::to_method_filter);
         Self {
-            path: P::path(),
+            documented: Documented::of(&path, &methods),
+            path,
             handler: filters.fold(MethodRouter::new(), |router, filter| {
                 router.on(filter, handler.clone())
             }),
-            operation: P::operation,
             description,
         }
     }
@@ -53,7 +86,11 @@ macro_rules! route {
         utoipa_axum::paste! {
             $crate::http::routing::Route::new::<[<__path_ $handler>], _, _>(
                 &$handler,
-                || utoipa_axum::routes!($handler),
+                if $crate::http::routing::DESCRIBES {
+                    Some(|| utoipa_axum::routes!($handler))
+                } else {
+                    None
+                },
             )
         }
     };
@@ -64,7 +101,7 @@ pub(super) use route;
 pub(super) struct Registered {
     pub path: String,
     pub handler: MethodRouter<HttpState>,
-    pub described: Box<dyn FnOnce() -> Description>,
+    pub described: Option<Box<dyn FnOnce() -> Description>>,
 }
 
 /// The routes of a noun, or of all.
@@ -78,7 +115,7 @@ impl Routes {
     /// With one more.
     pub fn with(mut self, route: Registered) -> Self {
         self.router = self.router.route(&route.path, route.handler);
-        self.described.push(route.described);
+        self.described.extend(route.described);
         self
     }
 

@@ -9,7 +9,8 @@ pub(super) use writer::{Queue, Writers};
 
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    Layer,
+    filter::Targets,
     fmt::{self, MakeWriter},
     registry::LookupSpan,
 };
@@ -23,9 +24,9 @@ pub struct BadFilter(#[source] tracing_subscriber::filter::ParseError);
 ///
 /// # Errors
 /// [`BadFilter`] when it cannot be read.
-pub(super) fn filter(text: Option<&str>, default: &str) -> Result<EnvFilter, BadFilter> {
+pub(super) fn filter(text: Option<&str>, default: &str) -> Result<Targets, BadFilter> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
-    EnvFilter::try_new(text.unwrap_or(default)).map_err(BadFilter)
+    text.unwrap_or(default).parse().map_err(BadFilter)
 }
 
 /// Writes events with the fields of their spans, as lines to read or as JSON.

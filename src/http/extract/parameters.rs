@@ -12,40 +12,34 @@ use crate::domain::field_error::FieldError;
 use crate::http::problem::Problem;
 
 /// The query parameters of a route.
-#[derive(Debug)]
-pub struct KnownParameters(Vec<String>);
+#[derive(Debug, Clone, Copy)]
+pub struct KnownParameters(&'static [&'static str]);
 
 impl KnownParameters {
     /// Those of these names.
     #[must_use]
-    pub const fn new(names: Vec<String>) -> Self {
+    pub const fn new(names: &'static [&'static str]) -> Self {
         Self(names)
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Whether all parameters of a request are known to its route, each given once.
     ///
     /// # Errors
     /// 422 that names the others.
-    pub fn check(&self, uri: &Uri) -> Result<(), Problem> {
+    pub fn check(self, uri: &Uri) -> Result<(), Problem> {
         match uri.query() {
             None | Some("") => Ok(()),
-            Some(query) => check(query, &self.0),
+            Some(query) => check(query, self.0),
         }
     }
 }
 
-fn check(query: &str, known: &[String]) -> Result<(), Problem> {
+fn check(query: &str, known: &[&str]) -> Result<(), Problem> {
     let pairs = pairs(query)?;
     let mut seen: Vec<&str> = Vec::new();
     let mut faults: Vec<FieldError> = Vec::new();
     for (name, _) in &pairs {
-        let detail = if !known.contains(name) {
+        let detail = if !known.contains(&name.as_str()) {
             unknown(known)
         } else if seen.contains(&name.as_str()) {
             "is given more than once".to_owned()
@@ -65,7 +59,7 @@ fn check(query: &str, known: &[String]) -> Result<(), Problem> {
     }
 }
 
-fn unknown(known: &[String]) -> String {
+fn unknown(known: &[&str]) -> String {
     if known.is_empty() {
         "there is no such parameter; none are known here".to_owned()
     } else {
@@ -121,8 +115,7 @@ mod tests {
     use super::*;
 
     fn refused(query: &str, known: &[&str]) -> Vec<String> {
-        let known: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
-        match check(query, &known) {
+        match check(query, known) {
             Ok(()) => Vec::new(),
             Err(problem) => problem
                 .faults()

@@ -14,7 +14,7 @@ mod served;
 pub(super) use event_schemas::event_schema;
 pub(super) use events::event_example;
 pub use samples::example_event;
-pub(super) use served::Document;
+pub(super) use served::{Document, checked_in};
 
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};

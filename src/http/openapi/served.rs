@@ -61,6 +61,11 @@ impl Document {
     }
 }
 
+/// The text of the checked-in file.
+pub(in crate::http) fn checked_in() -> String {
+    inflated(COMPRESSED)
+}
+
 /// The text behind its compressed form.
 fn inflated(gzip: &[u8]) -> String {
     let mut text = String::new();

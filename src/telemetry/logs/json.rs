@@ -6,6 +6,7 @@
 //! read, without a tree: every request leaves one.
 
 use std::fmt;
+use std::io::Write as _;
 
 use serde::Serialize;
 use tracing::{
@@ -86,7 +87,7 @@ where
         line.extend_from_slice(b"\",\"level\":\"");
         line.extend_from_slice(metadata.level().as_str().as_bytes());
         line.extend_from_slice(b"\",\"target\":");
-        value(&mut line, metadata.target())?;
+        string(&mut line, metadata.target())?;
         line.extend_from_slice(b",\"message\":");
         let mut message = Message {
             line: &mut line,
@@ -104,7 +105,7 @@ where
             for (name, id) in [("trace_id", trace.to_string()), ("span_id", span.to_string())] {
                 if !names.contains(&name) {
                     names.push(name);
-                    member(&mut line, ",", name, &id)?;
+                    member(&mut line, ",", name, |line| string(line, &id))?;
                 }
             }
         }
@@ -148,12 +149,48 @@ fn value(line: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> fmt::Result {
     serde_json::to_writer(line, value).map_err(|_| fmt::Error)
 }
 
+/// Writes a text as JSON. Nearly all have nothing to escape, which costs less to see than to escape them byte by byte.
+fn string(line: &mut Vec<u8>, text: &str) -> fmt::Result {
+    if !is_plain(text.as_bytes()) {
+        return value(line, text);
+    }
+    line.push(b'"');
+    line.extend_from_slice(text.as_bytes());
+    line.push(b'"');
+    Ok(())
+}
+
+/// Writes what `Debug` shows, as a JSON string.
+fn shown(line: &mut Vec<u8>, value: &dyn fmt::Debug) -> fmt::Result {
+    line.push(b'"');
+    let start = line.len();
+    write!(line, "{value:?}").map_err(|_| fmt::Error)?;
+    if line.get(start..).is_some_and(is_plain) {
+        line.push(b'"');
+        return Ok(());
+    }
+    let written = line.split_off(start);
+    line.pop();
+    string(line, text(&written)?)
+}
+
+/// Whether JSON has it as it is.
+fn is_plain(text: &[u8]) -> bool {
+    text.iter()
+        .all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\')
+}
+
 /// Writes a member of an object.
-fn member(line: &mut Vec<u8>, before: &str, name: &str, shown: &(impl Serialize + ?Sized)) -> fmt::Result {
+fn member(
+    line: &mut Vec<u8>,
+    before: &str,
+    name: &str,
+    write: impl FnOnce(&mut Vec<u8>) -> fmt::Result,
+) -> fmt::Result {
     for piece in [before, "\"", name, "\":"] {
         line.extend_from_slice(piece.as_bytes());
     }
-    value(line, shown)
+    write(line)
 }
 
 /// Writes the fields it is shown as members, each name once.
@@ -182,13 +219,13 @@ impl<'l> Members<'l> {
         self.result.map(|()| self.names)
     }
 
-    fn put(&mut self, field: &Field, shown: impl Serialize) {
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>) -> fmt::Result) {
         let name = field.name();
         if self.result.is_err() || self.names.contains(&name) {
             return;
         }
         self.names.push(name);
-        self.result = member(self.line, self.before, name, &shown);
+        self.result = member(self.line, self.before, name, write);
         self.line.extend_from_slice(self.after.as_bytes());
     }
 }
@@ -200,9 +237,9 @@ struct Message<'l> {
 }
 
 impl Message<'_> {
-    fn put(&mut self, field: &Field, shown: impl Serialize) {
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>) -> fmt::Result) {
         if field.name() == "message" {
-            self.found = Some(value(self.line, &shown));
+            self.found = Some(write(self.line));
         }
     }
 }
@@ -211,32 +248,32 @@ impl Message<'_> {
 macro_rules! shows_values {
     ($visitor:ty) => {
         impl Visit for $visitor {
-            fn record_f64(&mut self, field: &Field, value: f64) {
-                self.put(field, value);
+            fn record_f64(&mut self, field: &Field, number: f64) {
+                self.put(field, |line| value(line, &number));
             }
 
-            fn record_i64(&mut self, field: &Field, value: i64) {
-                self.put(field, value);
+            fn record_i64(&mut self, field: &Field, number: i64) {
+                self.put(field, |line| value(line, &number));
             }
 
-            fn record_u64(&mut self, field: &Field, value: u64) {
-                self.put(field, value);
+            fn record_u64(&mut self, field: &Field, number: u64) {
+                self.put(field, |line| value(line, &number));
             }
 
-            fn record_bool(&mut self, field: &Field, value: bool) {
-                self.put(field, value);
+            fn record_bool(&mut self, field: &Field, flag: bool) {
+                self.put(field, |line| value(line, &flag));
             }
 
-            fn record_str(&mut self, field: &Field, value: &str) {
-                self.put(field, value);
+            fn record_str(&mut self, field: &Field, text: &str) {
+                self.put(field, |line| string(line, text));
             }
 
-            fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-                self.put(field, crate::telemetry::chain(value));
+            fn record_error(&mut self, field: &Field, error: &(dyn std::error::Error + 'static)) {
+                self.put(field, |line| string(line, &crate::telemetry::chain(error)));
             }
 
             fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-                self.put(field, Shown(value));
+                self.put(field, |line| shown(line, value));
             }
         }
     };
@@ -245,15 +282,6 @@ macro_rules! shows_values {
 shows_values!(Members<'_>);
 shows_values!(Message<'_>);
 
-/// What `Debug` shows, as a JSON string.
-struct Shown<'d>(&'d dyn fmt::Debug);
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:?}", self.0))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use parking_lot::Mutex;
@@ -261,6 +289,26 @@ mod tests {
 
     use serde_json::{Map, Value};
     use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::{shown, string};
+
+    #[test]
+    fn every_text_is_written_as_serde_writes_it() {
+        for letter in (0..=0x100).filter_map(char::from_u32).chain(['\u{2028}', '🏔']) {
+            for text in [
+                format!("{letter}"),
+                format!("before{letter}"),
+                format!("{letter}after"),
+            ] {
+                let expected = serde_json::to_string(&text).expect("a text");
+                let (mut given, mut debugged) = (b"x".to_vec(), b"x".to_vec());
+                string(&mut given, &text).expect("written");
+                shown(&mut debugged, &format_args!("{text}")).expect("written");
+                assert_eq!(String::from_utf8(given), Ok(format!("x{expected}")));
+                assert_eq!(String::from_utf8(debugged), Ok(format!("x{expected}")));
+            }
+        }
+    }
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
