@@ -194,6 +194,24 @@ async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_cursor_is_told_all_that_the_list_takes() {
+    let test = TestGateway::start().await;
+    for (list, also) in [
+        ("operations", "from the links of another page"),
+        ("events", "or give the id of an event, or `start`"),
+        ("audit", "or give the `sequence` of a row"),
+    ] {
+        for cursor in ["%21", "nope", ""] {
+            let path = format!("/api/v1/{list}?after={cursor}");
+            let answer = test.client.get(&path).refused(422, "invalid-request").await;
+            let detail = answer.body["errors"][0]["detail"].as_str().expect("a detail");
+            assert!(detail.ends_with(also), "{path}: {detail}");
+        }
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_too_large_is_413_with_or_without_a_length() {
     let test = TestGateway::builder()
         .config(|config| config.server.max_body = 2048)
