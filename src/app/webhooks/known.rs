@@ -13,8 +13,8 @@ use crate::domain::id::{EmId, EndpointId};
 /// How long Enterprise Manager is waited for. What it does not say until then is no warning.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-const UNKNOWN_PLAN: &str = "Enterprise Manager shows you no plan with this id now; until it does, the filter lets no event through for it";
-const UNKNOWN_TENANT: &str = "no tenant that you see has this id or exact name now; until one has, the filter lets no event through for it";
+const UNKNOWN_PLAN: &str = "Enterprise Manager shows you no plan with this id now";
+const UNKNOWN_TENANT: &str = "no tenant that you see has this id or exact name now";
 
 /// What a filter names that is given.
 #[derive(Default)]
@@ -132,6 +132,9 @@ fn warnings(
 ) -> Vec<FieldError> {
     let unknown = texts.iter().enumerate().filter(|(_, text)| is_unknown(text));
     unknown
-        .map(|(at, _)| FieldError::new(format!("{pointer}/{at}"), detail))
+        .map(|(at, text)| {
+            let detail = format!("`{text}`: {detail}; until then it lets no event through");
+            FieldError::new(format!("{pointer}/{at}"), detail)
+        })
         .collect()
 }
