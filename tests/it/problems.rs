@@ -88,6 +88,14 @@ async fn a_body_that_does_not_fit_is_422_with_pointers() {
         let answer = send(body).refused(422, "invalid-request").await;
         assert_eq!(answer.pointers(), [pointer], "{body}");
     }
+    let ahead = "2999-01-01T00:00:00Z";
+    let both = json!({"purpose": {"incidentAt": ahead}, "restorePoint": {"before": ahead}});
+    let answer = send(&both.to_string()).refused(422, "invalid-request").await;
+    assert_eq!(
+        answer.pointers(),
+        ["/restorePoint/before", "/purpose/incidentAt"],
+        "together"
+    );
     let notes: serde_json::Map<String, Value> = (0..51).map(|n| (format!("n{n}"), json!(""))).collect();
     let answer = send(&json!({"metadata": notes}).to_string())
         .refused(422, "invalid-request")
