@@ -130,9 +130,10 @@ fn run(command: Command) -> Result<(), Failure> {
         #[cfg(feature = "demo")]
         Command::Demo(options) => block_on(emgate::demo::run(options))?,
         #[cfg(feature = "demo")]
-        Command::Simulate(options) => {
-            block_on(emgate::sim::run(options))?.map_err(|error| Failure::caused_by(&error))
-        }
+        Command::Simulate(options) => block_on(emgate::sim::run(options))?.map_err(|error| match error {
+            emgate::sim::Error::Option(fault) => Failure::usage(fault),
+            other => Failure::caused_by(&other),
+        }),
         Command::Audit(args) => block_on(cli::audit::run(&args))?,
         Command::Check(args) => block_on(cli::check::run(&args))?,
         #[cfg(feature = "manual")]

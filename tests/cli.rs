@@ -150,22 +150,30 @@ fn every_command_has_help_with_examples() {
 
 #[test]
 fn a_wrong_command_line_ends_with_2() {
-    let ftp = run(&["listen", "--forward-to", "ftp://receiver.example"]);
-    assert_eq!(ftp.code, Some(2));
-    assert!(
-        ftp.stderr.contains("must begin with http:// or https://"),
-        "{}",
-        ftp.stderr
-    );
-    for arguments in [
-        &[][..],
-        &["frobnicate"],
-        &["token"],
-        &["token", "--subject", "s", "--scope", "plans:everything"],
+    for (line, said) in [
+        ("", "Usage: emgate <COMMAND>"),
+        ("frobnicate", "frobnicate"),
+        ("token", "--subject"),
+        ("token --subject s --scope plans:everything", "is not a scope"),
+        ("token --subject= --scope all", "--subject"),
+        ("token --subject s --scope all --ttl 0s", "a second or longer"),
+        ("token --subject s --scope all --ttl 900ms", "a second or longer"),
+        ("listen --forward-to receiver.example", "for example http://"),
+        (
+            "listen --forward-to ftp://receiver.example",
+            "for example http://",
+        ),
+        #[cfg(feature = "demo")]
+        ("simulate --speed 0", "--speed must be above 0"),
     ] {
-        let run = run(arguments);
-        assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
-        assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "{arguments:?}");
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let run = run(&arguments);
+        assert_eq!(run.code, Some(2), "{line}: {}", run.stderr);
+        assert!(
+            run.stdout.is_empty() && run.stderr.contains(said),
+            "{line}: {}",
+            run.stderr
+        );
     }
 }
 
@@ -553,6 +561,19 @@ fn convert_ends_with_1_on_a_refused_document() {
             run.stderr
         );
     }
+}
+
+#[test]
+fn health_says_that_no_port_is_configured_to_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("emgate.toml"), CONFIG).unwrap();
+    let run: Run = emgate(folder.path(), &["health"])
+        .env("EMGATE_SERVER__LISTEN", "127.0.0.1:0")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("server.listen has port 0"), "{}", run.stderr);
 }
 
 #[test]

@@ -20,7 +20,8 @@ use crate::text::lower_camel;
 pub struct Task {
     /// Its id within its logon session.
     pub id: String,
-    /// `running`, `operationFinished`, `finished` or `lost`.
+    /// `running`, `operationFinished`, `finished`, `removed` (for a cancellation) or `lost` (Enterprise Manager no longer knows it), as
+    /// it was read last: once the operation has ended it is not read any more.
     pub state: String,
     /// Enterprise Manager's message with the task's result.
     #[schema(required)]

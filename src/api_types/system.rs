@@ -158,7 +158,8 @@ pub struct SystemReplica {
     pub started_at: Moment,
     /// Its last sign of life.
     pub last_seen_at: Moment,
-    /// What it does for all: `watch` observes Enterprise Manager.
-    #[schema(example = json!(["watch"]))]
+    /// What it does for all: `evidence` gathers what recovery reports are made of and makes them, `schedules` requests the tests
+    /// that are due, `watch` observes Enterprise Manager. The only process of a file does everything.
+    #[schema(example = json!(["evidence", "schedules", "watch"]))]
     pub leases: Vec<String>,
 }

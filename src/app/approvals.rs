@@ -87,7 +87,7 @@ impl App {
                         return app.send_approved(id, &requester, &command, permit).await;
                     }
                     Approving::PlanChanged => return Err(Error::PlanChanged(id)),
-                    Approving::Expired => return Err(Error::NotAwaitingApproval(id)),
+                    Approving::Expired => return Err(not_awaiting(id, OperationState::Finished)),
                 }
             }
         };
@@ -115,7 +115,7 @@ impl App {
             if app.end_if_expired(&mut tx, &mut operation).await? {
                 tx.commit().await?;
                 tell_end(&operation);
-                return Err(Error::NotAwaitingApproval(id));
+                return Err(not_awaiting(id, operation.state));
             }
             if !operation.may_be_decided_by(&context.caller) {
                 return Err(Error::SelfApproval(id));
@@ -427,9 +427,13 @@ async fn waiting(tx: &mut Tx, id: OperationId, tenancy: &Tenancy) -> Result<Oper
         what: "the operation",
     })?;
     if operation.state != OperationState::AwaitingApproval {
-        return Err(Error::NotAwaitingApproval(id));
+        return Err(not_awaiting(id, operation.state));
     }
     Ok(operation)
+}
+
+const fn not_awaiting(operation: OperationId, state: OperationState) -> Error {
+    Error::NotAwaitingApproval { operation, state }
 }
 
 /// What the audit log is told of a decision.

@@ -3,6 +3,7 @@
 use crate::domain::access::Scope;
 pub use crate::domain::field_error::FieldError;
 use crate::domain::id::{EmId, OperationId};
+use crate::domain::operation::OperationState;
 use crate::domain::policy::Denial;
 use crate::mirror;
 use crate::store;
@@ -69,8 +70,13 @@ pub enum Error {
     #[error("the failover session has not ended")]
     SessionRunning(EmId),
     /// The operation does not wait for approval, or no longer.
-    #[error("the operation does not wait for approval")]
-    NotAwaitingApproval(OperationId),
+    #[error("the operation does not wait for approval: it is {state}")]
+    NotAwaitingApproval {
+        /// Which.
+        operation: OperationId,
+        /// Its state.
+        state: OperationState,
+    },
     /// A policy does not allow it.
     #[error("a policy does not allow it")]
     PolicyDenied(Denial),

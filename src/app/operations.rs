@@ -7,6 +7,7 @@ use super::audit::Told;
 use super::ending::tell_end;
 use super::page::{LogPage, one_more};
 use super::{App, Error, OpContext};
+use crate::clock::later;
 use crate::domain::access::Tenancy;
 use crate::domain::approval::{Decision, DecisionOutcome};
 use crate::domain::audit::AuditAction;
@@ -171,7 +172,7 @@ impl App {
             // Removing a task twice is harmless, so a cancellation that was lost on the way is sent again.
             let removed = app.em.remove_task(cancellation.logon, &cancellation.task).await;
             match removed {
-                Ok(true) => app.end_cancelled(id).await?,
+                Ok(true) => app.record_removal(id).await?,
                 Ok(false) if cancellation.repeated => {}
                 Ok(false) => {
                     app.clear_cancel(&context, id).await?;
@@ -301,28 +302,39 @@ impl App {
         Ok(())
     }
 
-    /// EM removed the task. Without a session nothing more can be observed, so the operation ends.
-    async fn end_cancelled(&self, id: OperationId) -> Result<(), Error> {
+    /// EM removed the task. Without a session nothing more can be observed, so the operation ends; with one the session decides.
+    async fn record_removal(&self, id: OperationId) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
         let Some(mut operation) = tx.operation(id, &Tenancy::All).await? else {
             return Ok(());
         };
-        if operation.session.is_some() || !operation.state.is_open() {
-            return Ok(());
+        if let Some(task) = operation.task.as_mut() {
+            task.state = TaskState::Removed;
         }
         let now = self.clock.now();
-        operation.failure = Some(Failure {
-            message: "Enterprise Manager removed the task; work on the backup server may continue".to_owned(),
-            source: FailureSource::Gateway,
-        });
-        operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
-        let logon = operation.release_logon(true);
-        self.report_end(&mut tx, &operation).await?;
+        let ends = operation.session.is_none() && operation.state.is_open();
+        let mut released = None;
+        if ends {
+            operation.failure = Some(Failure {
+                message: "Enterprise Manager removed the task; work on the backup server may continue"
+                    .to_owned(),
+                source: FailureSource::Gateway,
+            });
+            operation.finish(Some(OperationResult::Cancelled), Some(ResultSource::Task), now);
+            released = operation.release_logon(true);
+            self.report_end(&mut tx, &operation).await?;
+        } else if operation.state.is_open() {
+            // From here on the session is the only evidence, and it has to show itself in time.
+            let in_time = later(now, self.limits.unknown_after);
+            operation.evidence_deadline = operation.evidence_deadline.max(in_time);
+        }
         tx.save_operation(&operation).await?;
         tx.forget_unneeded_logons().await?;
         tx.commit().await?;
-        tell_end(&operation);
-        if let Some(logon) = logon {
+        if ends {
+            tell_end(&operation);
+        }
+        if let Some(logon) = released {
             self.em.release(logon);
         }
         Ok(())

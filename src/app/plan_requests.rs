@@ -13,7 +13,7 @@ use super::intent::{Callback, Intent};
 use super::plan_edit::edit_of;
 use super::policies::{Checks, Examined};
 use super::submit::Submitted;
-use super::{App, Error, OpContext};
+use super::{App, Error, FieldError, OpContext};
 use crate::domain::command::Command;
 use crate::domain::evidence::asked::{Purpose, PurposeKind};
 use crate::domain::id::EmId;
@@ -43,15 +43,9 @@ pub struct ActionRequest {
 pub type UnchangedPlan = Box<dyn FnOnce(&Plan, &PlanSettings) -> bool + Send>;
 
 /// A test that called itself a real failover would say so in a signed report.
-///
-/// # Errors
-/// [`Error::Invalid`].
-pub(super) fn purpose_of_test(purpose: &Purpose) -> Result<(), Error> {
-    if purpose.kind == Some(PurposeKind::RealFailover) {
-        let detail = "a test is no real failover; it may be `test` or `exercise`";
-        return Err(Error::invalid("/purpose/kind", detail));
-    }
-    Ok(())
+pub(super) fn fault_of_tests_purpose(purpose: &Purpose) -> Option<FieldError> {
+    let detail = "a test is no real failover; it may be `test` or `exercise`";
+    (purpose.kind == Some(PurposeKind::RealFailover)).then(|| FieldError::new("/purpose/kind", detail))
 }
 
 /// What comes with a change of a plan, beside the change.
@@ -139,29 +133,29 @@ impl App {
     }
 
     fn checked(&self, action: ActionKind, request: &ActionRequest) -> Result<Action, Error> {
+        let now = self.clock.now();
+        let mut faults = Vec::new();
+        let mut refuse = |pointer: &str, detail: &str| faults.push(FieldError::new(pointer, detail));
         if action != ActionKind::Start && request.restore_point_given {
-            return Err(Error::invalid(
+            refuse(
                 "/restorePoint",
                 "only start takes a restore point; test and undo use their own",
-            ));
+            );
+        } else if request.before.is_some_and(|before| before > now) {
+            refuse("/restorePoint/before", "must not be in the future");
         }
         if action == ActionKind::Undo && request.purpose.is_some() {
-            return Err(Error::invalid("/purpose", "only test and start take a purpose"));
+            refuse("/purpose", "only test and start take a purpose");
+        } else if let Some(purpose) = &request.purpose {
+            if purpose.incident_at.is_some_and(|incident| incident > now) {
+                refuse("/purpose/incidentAt", "must not be in the future");
+            }
+            if action == ActionKind::Test {
+                faults.extend(fault_of_tests_purpose(purpose));
+            }
         }
-        if action == ActionKind::Test
-            && let Some(purpose) = &request.purpose
-        {
-            purpose_of_test(purpose)?;
-        }
-        let incident = request.purpose.as_ref().and_then(|purpose| purpose.incident_at);
-        if incident.is_some_and(|incident| incident > self.clock.now()) {
-            return Err(Error::invalid("/purpose/incidentAt", "must not be in the future"));
-        }
-        if request.before.is_some_and(|before| before > self.clock.now()) {
-            return Err(Error::invalid(
-                "/restorePoint/before",
-                "must not be in the future",
-            ));
+        if !faults.is_empty() {
+            return Err(Error::Invalid(faults));
         }
         Ok(match action {
             ActionKind::Test => Action::Test,

@@ -72,7 +72,7 @@ fn refuses(error: &Error) -> bool {
         | Error::OperationFinished(_)
         | Error::OperationRunning(_)
         | Error::SessionRunning(_)
-        | Error::NotAwaitingApproval(_)
+        | Error::NotAwaitingApproval { .. }
         | Error::SelfApproval(_)
         | Error::PlanChanged(_)
         | Error::NotCancellable { .. }

@@ -5,6 +5,10 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::App;
+use crate::store::observations::Observed;
+
+const NOT_OBSERVED: &str = "failover sessions have not been fully observed yet";
+const NOT_ASKED: &str = "the store cannot be asked for it";
 
 impl App {
     /// Whether the gateway is ready to accept work, check by check.
@@ -51,22 +55,29 @@ impl App {
     async fn baseline_check(&self) -> Check {
         let looked = self.store.observation().await;
         let reason = match looked {
-            Ok(_) => "failover sessions have not been fully observed yet",
-            Err(_) => "the store cannot be asked for it",
+            Ok(_) => NOT_OBSERVED,
+            Err(_) => NOT_ASKED,
         };
         Check::required("baseline", looked.is_ok_and(|number| number > 0)).because(reason)
     }
 
     async fn observation_check(&self) -> Check {
-        let observed = self.store.observed().await.ok().flatten();
-        let late = observed.is_none_or(|observed| {
+        let is_late = |observed: &Observed| {
             let late_after = observed.late_after;
             late_after.is_some_and(|late_after| self.clock.now() > late_after)
-        });
+        };
+        let (since, reason) = match self.store.observed().await {
+            Ok(Some(observed)) if !is_late(&observed) => return Check::advisory("observation", true),
+            Ok(Some(observed)) => (
+                Some(observed.at),
+                "failover sessions have not been fully observed since",
+            ),
+            Ok(None) => (None, NOT_OBSERVED),
+            Err(_) => (None, NOT_ASKED),
+        };
         Check {
-            since: observed.filter(|_| late).map(|observed| observed.at),
-            reason: late.then_some("failover sessions have not been fully observed since".into()),
-            ..Check::advisory("observation", !late)
+            since,
+            ..Check::advisory("observation", false).because(reason)
         }
     }
 

@@ -15,6 +15,7 @@ use crate::api_types::system::{
 };
 use crate::domain::access::{Caller, Scope};
 use crate::domain::webhook::DeliveryState;
+use crate::store::replicas::LeaseName;
 use crate::upstream::Circuit;
 
 /// What the gateway knows of itself from its start on.
@@ -186,7 +187,7 @@ impl App {
                 this: true,
                 started_at: self.up_since(now).into(),
                 last_seen_at: now.into(),
-                leases: vec!["watch".to_owned()],
+                leases: LeaseName::ALL.iter().map(ToString::to_string).collect(),
             }]);
         }
         let replicas = rows.into_iter().map(|row| SystemReplica {

@@ -30,6 +30,12 @@ pub struct Args {
 /// When it does not answer within 2 seconds, or otherwise.
 pub async fn run(args: &Args) -> Result<(), Failure> {
     let server = args.config.load()?.server;
+    if server.listen.port() == 0 {
+        return Err(
+            Failure::new("server.listen has port 0, which is another port at each start")
+                .hint("give it a port, or ask the one that the log names with `listening`"),
+        );
+    }
     let scheme = if server.tls.is_some() { "https" } else { "http" };
     let path = if args.ready { "readyz" } else { "healthz" };
     // The certificate is for the name that callers use; here the gateway talks to itself over loopback.

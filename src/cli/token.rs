@@ -28,7 +28,7 @@ pub struct Args {
     pub command: Option<Command>,
     /// Who the token is for; operations name it as `requestedBy`
     // Always there unless `command` is.
-    #[arg(long, value_name = "S", required = true)]
+    #[arg(long, value_name = "S", required = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub subject: Option<String>,
     /// Scopes, separated by spaces; "all" means every scope
     #[arg(long, value_name = "SCOPES", required = true)]
@@ -37,10 +37,19 @@ pub struct Args {
     #[arg(long = "tenant", value_name = "T", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub tenants: Vec<String>,
     /// How long the token is valid
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = config::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = validity)]
     pub ttl: Duration,
     #[command(flatten)]
     pub config: ConfigFile,
+}
+
+/// A token's times are whole seconds: one that is valid for less is expired when it is made.
+fn validity(text: &str) -> Result<Duration, String> {
+    let ttl = config::duration(text)?;
+    if ttl < Duration::from_secs(1) {
+        return Err("must be a second or longer".to_owned());
+    }
+    Ok(ttl)
 }
 
 /// What is done with a token besides signing one.

@@ -112,7 +112,7 @@ pub struct Failure {
 }
 
 words! {
-    /// EM's states of a task, and the gateway's word for one that EM no longer knows.
+    /// EM's states of a task, and the gateway's words for one that EM no longer has.
     #[derive(Debug, Clone, PartialEq, Eq)]
     open enum TaskState {
         /// The backup server works.
@@ -121,7 +121,9 @@ words! {
         OperationFinished = "operationFinished",
         /// Done and collected.
         Finished = "finished",
-        /// It vanished with its logon session, or was removed.
+        /// EM removed it for a cancellation. Work on the backup server may go on.
+        Removed = "removed",
+        /// EM no longer knows it, and the gateway did not have it removed: it vanished with its logon session, say.
         Lost = "lost",
     }
 }
@@ -133,7 +135,7 @@ pub struct OperationTask {
     pub id: TaskId,
     /// The logon session it lives in; absent once that is gone for good.
     pub logon: Option<LogonId>,
-    /// Its last known state.
+    /// Its last known state. Once the operation has ended it is not read any more.
     pub state: TaskState,
     /// EM's message with its result.
     pub message: Option<String>,
@@ -214,6 +216,14 @@ pub struct Operation {
     pub history: Vec<HistoryStep>,
 }
 
+impl OperationTask {
+    /// Whether EM no longer has it.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.state, TaskState::Removed | TaskState::Lost)
+    }
+}
+
 impl Operation {
     /// Goes into `state` and records the step.
     pub fn step(&mut self, state: OperationState, at: Timestamp, reason: Option<String>) {
@@ -263,7 +273,7 @@ impl Operation {
     /// that session happens to live.
     pub fn release_logon(&mut self, now: bool) -> Option<LogonId> {
         let task = self.task.as_mut()?;
-        if self.kind == OperationKind::Em && task.state != TaskState::Lost {
+        if self.kind == OperationKind::Em && !task.is_gone() {
             task.logon.filter(|_| now)
         } else {
             task.logon.take()

@@ -98,9 +98,9 @@ codes! {
     OperationRunning = "operation-running", CONFLICT, "Operation not ended",
         "The operation, or the failover session, has not ended; there is no report of it yet.",
         "Wait for the end (`Prefer: wait`, or the event `recovery.report.ready`), and ask again.";
-    OperationFinished = "operation-finished", CONFLICT, "Operation has finished",
-        "A finished operation cannot be cancelled, and one that no longer waits for approval cannot be approved or rejected.",
-        "Read the operation for its result. To reverse it, request an undo.";
+    OperationFinished = "operation-finished", CONFLICT, "Operation is past that point",
+        "A finished operation cannot be cancelled, and one that does not wait for approval, or no longer, cannot be approved or rejected.",
+        "Read the operation for its state and its result. A running one can be cancelled; to reverse one that has ended, request an undo.";
     OperationFailed = "operation-failed", CONFLICT, "Operation has failed",
         "The operation ended in one of the ways that `failOn` names. The request for its result changed nothing.",
         "`operation` in the problem has the result and why; the report of the failover has the machines.";

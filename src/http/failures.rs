@@ -89,7 +89,7 @@ fn log(error: &app::Error, code: Code) {
         | E::OperationFinished(_)
         | E::OperationRunning(_)
         | E::SessionRunning(_)
-        | E::NotAwaitingApproval(_)
+        | E::NotAwaitingApproval { .. }
         | E::PolicyDenied(_)
         | E::SelfApproval(_)
         | E::PlanChanged(_)
@@ -151,11 +151,11 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
             format!("failover session {id} has not ended; its report is made then"),
         )
         .about_session(id),
-        E::NotAwaitingApproval(id) => Problem::new(
+        E::NotAwaitingApproval { operation, state } => Problem::new(
             Code::OperationFinished,
-            format!("operation {id} does not wait for approval"),
+            format!("operation {operation} does not wait for approval: it is `{state}`"),
         )
-        .about_operation(id),
+        .about_operation(operation),
         E::SelfApproval(id) => Problem::new(
             Code::SelfApproval,
             "an operation is decided by others than its requester and its earlier approvers",

@@ -252,6 +252,9 @@ impl Reading<'_> {
         };
         let written = match values.iter().find(|known| known.eq_ignore_ascii_case(value)) {
             Some(known) => (*known).to_owned(),
+            None if values.is_empty() && value.is_empty() => {
+                return self.fault(own.name, "must not be empty; leave it out for all");
+            }
             None if values.is_empty() => value.to_owned(),
             None => {
                 return self.fault(own.name, format!("must be one of {}", values.join(", ")));

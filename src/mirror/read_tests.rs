@@ -108,6 +108,7 @@ fn every_mistake_in_a_query_names_its_parameter() {
             "action",
             "does not support action here",
         ),
+        ("/lookup", "name=", "name", "must not be empty"),
         ("/query", "", "type", "is required"),
         ("/query", "type=Nothing", "type", "must be one of"),
         (

@@ -222,9 +222,14 @@ pub async fn run(options: Options) -> Result<(), Error> {
     } else {
         "(the one given)"
     };
+    let plan = (options.plans > 0).then_some(FIRST_PLAN);
     let running = Simulator::start(options).await?;
     tracing::info!(listen = %running.addr(), "listening");
-    introduce(&running, &user, password).map_err(Error::Foreground)?;
+    let text = introduction(&running.base_url(), running.pin(), (&user, password), plan);
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    drop(out);
+    written.map_err(Error::Foreground)?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -233,16 +238,34 @@ pub async fn run(options: Options) -> Result<(), Error> {
     Ok(())
 }
 
-fn introduce(running: &Running, user: &str, password: &str) -> io::Result<()> {
-    let url = running.base_url();
-    let mut out = io::stdout().lock();
-    writeln!(out, "Simulated Enterprise Manager at {url}/api/")?;
-    writeln!(out, "  user     {user}")?;
-    writeln!(out, "  password {password}")?;
-    if let Some(pin) = running.pin() {
-        writeln!(out, "  pin      {pin}")?;
+/// How to reach it, and the plan to begin with.
+fn introduction(
+    url: &str,
+    pin: Option<&str>,
+    (user, password): (&str, &str),
+    plan: Option<uuid::Uuid>,
+) -> String {
+    let pin = pin.map(|pin| format!("  pin      {pin}\n")).unwrap_or_default();
+    let plan = plan.map_or_else(|| "none".to_owned(), |plan| plan.to_string());
+    format!(
+        "Simulated Enterprise Manager at {url}/api/\n  user     {user}\n  password {password}\n{pin}  plan     {plan}\n  \
+         control  {url}/_sim/stats\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_introduction_names_a_plan_that_there_is() {
+        let of = |plan| introduction("http://127.0.0.1:9399", None, ("u", "p"), plan);
+        assert!(of(Some(FIRST_PLAN)).contains(&format!("\n  plan     {FIRST_PLAN}\n  control  http://")));
+        assert!(of(None).contains("\n  plan     none\n"));
+        let pinned = introduction("https://127.0.0.1:9398", Some("ab"), ("u", "p"), None);
+        assert!(
+            pinned.starts_with("Simulated Enterprise Manager at https://127.0.0.1:9398/api/\n  user     u\n")
+        );
+        assert!(pinned.contains("\n  password p\n  pin      ab\n"), "{pinned}");
     }
-    writeln!(out, "  plan     {FIRST_PLAN}")?;
-    writeln!(out, "  control  {url}/_sim/stats")?;
-    out.flush()
 }

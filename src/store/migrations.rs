@@ -40,6 +40,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (25, "schedules", include_str!("migrations/0025_schedules.sql")),
     (26, "findings", include_str!("migrations/0026_findings.sql")),
     (27, "traces", include_str!("migrations/0027_traces.sql")),
+    (28, "removed", include_str!("migrations/0028_removed.sql")),
 ];
 
 /// The store's tables, by the steps that make them: those first that others refer to.
@@ -114,6 +115,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::domain::access::Tenancy;
     use crate::domain::id::{DeliveryId, OperationId};
+    use crate::domain::operation::TaskState;
     use crate::domain::webhook::AttemptError;
     use crate::domain::webhook::connection::Connection;
     use crate::domain::webhook::endpoint::SigningSecret;
@@ -235,6 +237,32 @@ mod tests {
         );
         let lanes = store.waiting_lanes().await.expect("read");
         assert!(lanes.is_empty(), "{lanes:?}");
+    }
+
+    /// What a program of version 27 left behind: an operation that a cancellation ended, and one that its session ended.
+    const ROWS_OF_27: &[&str] = &[
+        "insert into operations (id, kind, action, state, requested_at, seen_observation, answer_due, evidence_deadline, \
+         tenant_read, task_id, task_state, finished_at, result, result_source, cancel_requested_at) values \
+         ('0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01', 'failover', 'undo', 'finished', 1, 1, 1, 1, 1, 'task-1', 'running', 1, \
+         'cancelled', 'task', 1)",
+        "insert into operations (id, kind, action, state, requested_at, seen_observation, answer_due, evidence_deadline, \
+         tenant_read, task_id, task_state, finished_at, result, result_source, cancel_requested_at) values \
+         ('0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e02', 'failover', 'test', 'finished', 1, 1, 1, 1, 1, 'task-2', 'running', 1, \
+         'failed', 'session', 1)",
+    ];
+
+    #[tokio::test]
+    async fn the_tasks_of_operations_that_were_cancelled_in_version_27_are_told_as_removed() {
+        let store = opened_after(27, ROWS_OF_27).await;
+        for (id, state) in [
+            (OPERATION, TaskState::Removed),
+            ("0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e02", TaskState::Running),
+        ] {
+            let id: OperationId = id.parse().expect("an id");
+            let operation = store.operation(id, &Tenancy::All).await.expect("read");
+            let task = operation.and_then(|operation| operation.task);
+            assert_eq!(task.expect("a task").state, state);
+        }
     }
 
     #[tokio::test]

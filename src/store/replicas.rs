@@ -16,6 +16,7 @@ pub use self::shares::{LimitSource, SharedLimit};
 use super::engine::Engine;
 use super::row::Columns as _;
 use super::{Error, Store, Tx};
+use crate::domain::words::words;
 
 /// The server's time in microseconds since 1970.
 macro_rules! now {
@@ -80,16 +81,23 @@ const HAND_OVER_SQL: &str = concat!(
      where leases.name = $1 and leases.owner = $2 and leases.token = $3 returning leases.token"
 );
 
+words! {
+    /// What one replica at a time does for all.
+    pub enum LeaseName {
+        /// Gathers what recovery reports are made of, and makes them.
+        Evidence = "evidence",
+        /// Requests the tests that are due, and tells which are overdue.
+        Schedules = "schedules",
+        /// Observes Enterprise Manager.
+        Watch = "watch",
+    }
+}
+
 /// A lease as it was acquired: every write under it has to find it unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    name: &'static str,
+    name: LeaseName,
     token: i64,
-}
-
-impl Lease {
-    /// To observe EM.
-    pub const WATCH: &'static str = "watch";
 }
 
 impl Store {
@@ -110,7 +118,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn lease(&self, name: &'static str) -> Result<Option<Lease>, Error> {
+    pub async fn lease(&self, name: LeaseName) -> Result<Option<Lease>, Error> {
         if self.0.engine == Engine::Sqlite {
             return Ok(Some(Lease { name, token: 0 }));
         }
@@ -119,7 +127,7 @@ impl Store {
             return Ok(None);
         }
         let row = sqlx::query(LEASE_SQL)
-            .bind(name)
+            .bind(name.as_str())
             .bind(self.replica().to_owned())
             .fetch_optional(tx.connection())
             .await?;
@@ -156,7 +164,7 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         let row = sqlx::query(HAND_OVER_SQL)
-            .bind(lease.name)
+            .bind(lease.name.as_str())
             .bind(self.replica().to_owned())
             .bind(lease.token)
             .fetch_optional(tx.connection())
@@ -282,7 +290,7 @@ impl Tx {
             return Ok(true);
         }
         let row = sqlx::query("select name from leases where name = $1 and token = $2 for update")
-            .bind(lease.name)
+            .bind(lease.name.as_str())
             .bind(lease.token)
             .fetch_optional(self.connection())
             .await?;

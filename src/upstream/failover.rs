@@ -118,15 +118,15 @@ impl EmClient {
         self.every_page(kind, &Filter::default()).await
     }
 
-    /// Whether EM knows a tenant of that id or exact name, also one without plans.
+    /// All tenants that can be read, by name, also those without plans.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn knows_tenant(&self, text: &str) -> Result<bool, Error> {
+    pub async fn tenants(&self) -> Result<Vec<Reference>, Error> {
         let all = Filter::default();
         let pages = self.all_rows("CloudTenant", &all, BY_NAME, tenant_row, |tenant| &tenant.id);
-        let mut tenants = pages.await?.into_iter();
-        Ok(tenants.any(|page| page.items.iter().any(|tenant| tenant.is_called(text))))
+        let pages = pages.await?;
+        Ok(pages.iter().flat_map(|page| page.items.iter().cloned()).collect())
     }
 
     /// The plans of one kind that have that name, ignoring letter case.

@@ -13,6 +13,7 @@ use crate::domain::plan::{Plan, PlanKind, PlanRef};
 use crate::domain::session::{SessionFacts, SessionResult, SessionState};
 use crate::store::Revision;
 use crate::store::operations::Inserted;
+use crate::store::replicas::LeaseName;
 use crate::store::testing::{new_command, statements, temporary_with};
 use crate::watcher::follow::TaskReport;
 use crate::watcher::outage::outage;
@@ -87,7 +88,7 @@ impl Turns {
     }
 
     async fn lease(&self) -> Lease {
-        let lease = self.store.lease(Lease::WATCH).await.expect("taken");
+        let lease = self.store.lease(LeaseName::Watch).await.expect("taken");
         lease.expect("free")
     }
 

@@ -48,8 +48,11 @@ pub fn task_seen(
     let Some(task) = operation.task.as_mut() else {
         return false;
     };
-    let lost_now = report.state == TaskState::Lost && task.state != TaskState::Lost;
-    task.state = report.state.clone();
+    let lost_now = report.state == TaskState::Lost && !task.is_gone();
+    // What was read before the removal is older than it, and what is read after it is what the removal made.
+    if task.state != TaskState::Removed {
+        task.state = report.state.clone();
+    }
     task.message = report.message.clone().or(task.message.take());
     if lost_now {
         operation.evidence_deadline = later(now, unknown_after);
@@ -310,9 +313,10 @@ fn give_up(operation: &mut Operation, now: Timestamp, reason: &str) -> bool {
 #[must_use]
 pub fn awaits_task(operation: &Operation) -> bool {
     operation.state == OperationState::Running
-        && operation.task.as_ref().is_some_and(|task| {
-            task.logon.is_some() && !matches!(task.state, TaskState::Finished | TaskState::Lost)
-        })
+        && operation
+            .task
+            .as_ref()
+            .is_some_and(|task| task.logon.is_some() && !task.is_gone() && task.state != TaskState::Finished)
 }
 
 #[cfg(test)]

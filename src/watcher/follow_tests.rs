@@ -283,6 +283,20 @@ fn a_lost_task_becomes_unknown_at_its_evidence_deadline() {
 }
 
 #[test]
+fn a_task_that_was_removed_stays_removed_whatever_was_read_of_it() {
+    let mut test = operation("test", "A");
+    test.session = Some(session(1, "A", 6).facts.id);
+    test.task.as_mut().expect("a task").state = TaskState::Removed;
+    assert!(!awaits_task(&test));
+    for read in [TaskState::Running, TaskState::Lost] {
+        let deadline = test.evidence_deadline;
+        task_seen(&mut test, &report(read, None), at(9), PATIENCE);
+        assert_eq!(test.task.as_ref().expect("a task").state, TaskState::Removed);
+        assert_eq!(test.evidence_deadline, deadline);
+    }
+}
+
+#[test]
 fn an_unknown_operation_runs_again_when_its_session_appears() {
     let mut lost = operation("test", "A");
     lost.state = OperationState::Submitting;

@@ -37,7 +37,7 @@ use crate::clock::SharedClock;
 use crate::domain::id::{EmId, LogonId, OperationId};
 use crate::domain::plan::Plan;
 use crate::runtime::{Turn, Worker};
-use crate::store::replicas::Lease;
+use crate::store::replicas::LeaseName;
 use crate::store::{self, Store};
 use crate::telemetry::names;
 use crate::telemetry::traces::{Kind, Span};
@@ -151,9 +151,9 @@ impl Worker for Watcher {
 
     async fn activate(&mut self) -> Turn {
         let begun = std::time::Instant::now();
-        let lease = store::with_timeout(self.store.lease(Lease::WATCH)).await;
+        let lease = store::with_timeout(self.store.lease(LeaseName::Watch)).await;
         let holds = f64::from(u8::from(matches!(lease, Ok(Some(_)))));
-        metrics::gauge!(names::LEASE_HELD, "lease" => Lease::WATCH).set(holds);
+        metrics::gauge!(names::LEASE_HELD, "lease" => LeaseName::Watch.as_str()).set(holds);
         let lease = match lease {
             Ok(Some(lease)) => lease,
             Ok(None) => {

@@ -136,6 +136,7 @@ mod tests {
     use crate::domain::plan::{PlanKind, PlanRef};
     use crate::domain::session::{SessionResult, SessionState};
     use crate::store::Store;
+    use crate::store::replicas::LeaseName;
     use crate::store::testing::{new_operation, temporary};
 
     fn facts(number: usize, progress: i64) -> SessionFacts {
@@ -187,7 +188,7 @@ mod tests {
     }
 
     async fn lease(store: &Store) -> Lease {
-        store.lease(Lease::WATCH).await.expect("asked").expect("free")
+        store.lease(LeaseName::Watch).await.expect("asked").expect("free")
     }
 
     fn record(facts: &SessionFacts, plan: Option<PlanRef>) -> SessionRecord {

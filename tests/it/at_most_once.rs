@@ -270,3 +270,42 @@ async fn a_cancellation_stays_noted_unless_em_refused_it() {
         test.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_of_a_cancelled_operation_is_told_as_removed() {
+    let test = TestGateway::builder().sim(|sim| sim.speed = 0.1).start().await;
+    let undo = test.client.post(&plan("/undo")).send().await.expect(202);
+    assert_eq!(undo.body["task"]["state"], "running");
+    let cancel = format!("{}/cancel", operation(&undo));
+    let cancelled = test.client.post(&cancel).send().await.expect(202);
+    assert_eq!(cancelled.body["result"], "cancelled");
+    assert_eq!(cancelled.body["task"]["state"], "removed");
+    let read = test.client.get(&operation(&undo)).send().await.expect(200);
+    assert_eq!(read.body["task"], cancelled.body["task"]);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_of_a_cancelled_failover_is_removed_while_its_session_decides() {
+    let test = TestGateway::builder().sim(|sim| sim.speed = 1.0).start().await;
+    let asked = test.client.post(&plan("/test")).send().await.expect(202);
+    let path = operation(&asked);
+    test.until(&path, |body| !body["session"].is_null()).await;
+    let cancel = format!("{path}/cancel");
+    let cancelled = test.client.post(&cancel).send().await.expect(202);
+    assert_eq!(cancelled.body["task"]["state"], "removed", "{}", cancelled.text);
+    let again = test.client.post(&cancel).send().await.expect(202);
+    assert_eq!(
+        (&again.body["task"]["state"], &again.body["cancelRequestedAt"]),
+        (&json!("removed"), &cancelled.body["cancelRequestedAt"]),
+        "{}",
+        again.text
+    );
+    let ended = test.until(&path, |body| body["state"] == "finished").await;
+    assert_eq!(
+        (&ended["resultSource"], &ended["task"]["state"]),
+        (&json!("session"), &json!("removed")),
+        "{ended}"
+    );
+    test.stop().await;
+}

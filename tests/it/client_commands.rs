@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::process::{Process, command};
 use crate::support::receiver::WebhookReceiver;
 use crate::support::world::World;
-use crate::support::{PLAN, SECRET, token};
+use crate::support::{PLAN, SECRET, seconds_now, token};
 use crate::waiting::{eventually, output_of};
 
 const NAME: &str = "ABC Company Failover Plan";
@@ -152,6 +152,49 @@ async fn what_a_command_cannot_do_has_its_exit_code() {
     assert!(code == Some(5) && told.contains("plan-busy"), "{told}");
     let open = world.get("/api/v1/operations?state=running,submitting").await;
     assert_eq!(open["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_takes_a_bound_of_the_restore_points_that_the_report_names() {
+    let world = World::start(&["--speed", "50"]).await;
+    let start = |before: &str| {
+        let arguments = ["plan", "start", PLAN, "--restore-point-before", before];
+        prepared(
+            &world,
+            &[&arguments[..], &["--wait", "--timeout", "1m", "--json"]].concat(),
+        )
+    };
+    let (code, _, told) = run(start("yesterday")).await;
+    assert!(code == Some(2) && told.contains("RFC 3339"), "{told}");
+    let (code, _, told) = run(start("2999-01-01T00:00:00Z")).await;
+    assert!(
+        code == Some(5) && told.contains("must not be in the future"),
+        "{told}"
+    );
+    let (code, ..) = ran(
+        &world,
+        &[
+            "plan",
+            "test",
+            PLAN,
+            "--restore-point-before",
+            "2026-01-31T12:00:00Z",
+        ],
+    )
+    .await;
+    assert_eq!(code, Some(2), "start alone has it");
+
+    let hour_ago = jiff::Timestamp::from_second(seconds_now() - 3600).expect("a moment");
+    let zoned = hour_ago.display_with_offset(jiff::tz::offset(2)).to_string();
+    let (code, started, told) = run(start(&zoned)).await;
+    assert_eq!(code, Some(0), "{told}");
+    let started: Value = serde_json::from_str(&started).expect("JSON");
+    let id = started["id"].as_str().expect("an id");
+    let report = world.get(&format!("/api/v1/operations/{id}/report")).await;
+    assert_eq!(
+        report["execution"]["restorePointBefore"],
+        json!(hour_ago.to_string())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

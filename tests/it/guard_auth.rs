@@ -14,6 +14,8 @@ pub struct Operation {
     /// Whether any one of the scopes is enough.
     any: bool,
     pub needs_token: bool,
+    /// The query parameters that it takes, without those that must be there.
+    pub optional: Vec<String>,
     /// Whether its answer may never end.
     streams: bool,
 }
@@ -44,6 +46,7 @@ pub async fn operations(test: &TestGateway) -> Vec<Operation> {
                     method: method.to_uppercase(),
                     path: filled(path) + &query(operation, nth),
                     needs_token: !requirement["bearer"].is_null(),
+                    optional: optional(operation),
                     scopes: if any {
                         security.iter().flat_map(of).collect()
                     } else {
@@ -72,6 +75,15 @@ fn query(operation: &Value, nth: usize) -> String {
         query += &format!("{mark}{}={word}", parameter["name"].as_str().expect("a name"));
     }
     query
+}
+
+/// The query parameters that may be left out.
+fn optional(operation: &Value) -> Vec<String> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters
+        .filter(|parameter| parameter["in"] == "query" && parameter["required"] != true)
+        .map(|parameter| parameter["name"].as_str().expect("a name").to_owned())
+        .collect()
 }
 
 /// The path with ids that could exist.
@@ -119,6 +131,7 @@ async fn try_one(
         any,
         needs_token,
         streams,
+        ..
     }: Operation,
     all: &[&str],
     expired: &Client,

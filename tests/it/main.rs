@@ -147,6 +147,8 @@ mod upstream_table; // docs/upstream-faults.md, row by row
 #[path = "../support/waiting.rs"]
 mod waiting; // polling with a deadline, and slowness on purpose
 #[cfg(feature = "demo")]
+mod webhook_filters; // endpoints whose filter names what nobody knows
+#[cfg(feature = "demo")]
 mod webhooks; // endpoints, deliveries and callbacks as callers meet them
 #[cfg(feature = "demo")]
 mod whole_answers; // answers as a whole beside recorded ones

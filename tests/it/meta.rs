@@ -73,6 +73,10 @@ async fn readiness_names_refused_credentials_as_the_reason() {
         .collect();
     assert_eq!(failed.len(), 1, "{degraded}");
     assert_eq!(failed[0]["name"], "logon");
+    assert_eq!(
+        failed[0]["reason"],
+        "the credentials of an account are refused; the log and the metrics name it"
+    );
     assert!(failed[0]["since"].is_string(), "{degraded}");
     test.stop().await;
 }

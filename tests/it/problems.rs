@@ -88,6 +88,14 @@ async fn a_body_that_does_not_fit_is_422_with_pointers() {
         let answer = send(body).refused(422, "invalid-request").await;
         assert_eq!(answer.pointers(), [pointer], "{body}");
     }
+    let ahead = "2999-01-01T00:00:00Z";
+    let both = json!({"purpose": {"incidentAt": ahead}, "restorePoint": {"before": ahead}});
+    let answer = send(&both.to_string()).refused(422, "invalid-request").await;
+    assert_eq!(
+        answer.pointers(),
+        ["/restorePoint/before", "/purpose/incidentAt"],
+        "together"
+    );
     let notes: serde_json::Map<String, Value> = (0..51).map(|n| (format!("n{n}"), json!(""))).collect();
     let answer = send(&json!({"metadata": notes}).to_string())
         .refused(422, "invalid-request")
@@ -189,6 +197,24 @@ async fn parameters_that_are_unknown_double_or_out_of_bounds_are_422_by_name() {
     ] {
         let answer = test.client.get(path).refused(422, "invalid-request").await;
         assert_eq!(answer.pointers(), [name], "{path}");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_cursor_is_told_all_that_the_list_takes() {
+    let test = TestGateway::start().await;
+    for (list, also) in [
+        ("operations", "from the links of another page"),
+        ("events", "or give the id of an event, or `start`"),
+        ("audit", "or give the `sequence` of a row"),
+    ] {
+        for cursor in ["%21", "nope", ""] {
+            let path = format!("/api/v1/{list}?after={cursor}");
+            let answer = test.client.get(&path).refused(422, "invalid-request").await;
+            let detail = answer.body["errors"][0]["detail"].as_str().expect("a detail");
+            assert!(detail.ends_with(also), "{path}: {detail}");
+        }
     }
     test.stop().await;
 }

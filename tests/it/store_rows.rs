@@ -36,6 +36,10 @@ async fn an_operation_that_cannot_be_read_keeps_its_plan_busy() {
     let unhealthy = test.until("/readyz", |body| check(body)["status"] != "ok").await;
     assert_eq!(unhealthy["status"], "degraded", "{unhealthy}");
     assert!(check(&unhealthy)["since"].is_string(), "{unhealthy}");
+    assert_eq!(
+        check(&unhealthy)["reason"],
+        "rows cannot be read and are skipped; the log names them"
+    );
     assert!(!unhealthy.to_string().contains(&id), "{unhealthy}");
     test.client.get(&own).refused(500, "internal").await;
     let list = test.client.get("/api/v1/operations").send().await.expect(200);

@@ -18,7 +18,8 @@ pub struct WebhookEndpointCreated {
     pub endpoint: WebhookEndpoint,
     /// The signing secret: verify `webhook-signature` with it.
     pub secret: String,
-    /// What is odd about the endpoint, such as an address that does not look like one of the format's service.
+    /// What is odd about the endpoint, such as an address that does not look like one of the format's service, or a filter by a plan
+    /// that Enterprise Manager does not show.
     pub warnings: Vec<WebhookWarning>,
 }
 
@@ -40,7 +41,8 @@ pub struct WebhookEndpointChanged {
     /// The endpoint.
     #[serde(flatten)]
     pub endpoint: WebhookEndpoint,
-    /// What is odd about it, such as an address that does not look like one of the format's service.
+    /// What is odd about it, such as an address that does not look like one of the format's service, or a filter that the request
+    /// sets, by a plan that Enterprise Manager does not show.
     pub warnings: Vec<WebhookWarning>,
 }
 

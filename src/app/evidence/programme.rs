@@ -123,10 +123,20 @@ impl App {
         if context.tenancy().is_confined() {
             return Ok(context.tenancy().includes(text));
         }
-        Ok(self.em.knows_tenant(text).await?)
+        Ok(self
+            .em
+            .tenants()
+            .await?
+            .iter()
+            .any(|tenant| tenant.is_called(text)))
     }
 
-    async fn every_plan(&self, context: &OpContext, kind: Option<PlanKind>) -> Result<Vec<Plan>, Error> {
+    /// Every plan that the caller sees, of that kind or of both.
+    pub(in crate::app) async fn every_plan(
+        &self,
+        context: &OpContext,
+        kind: Option<PlanKind>,
+    ) -> Result<Vec<Plan>, Error> {
         let is_wanted = |one: PlanKind| kind.is_none_or(|kind| kind == one);
         let mut plans = Vec::new();
         if !context.tenancy().is_confined() {

@@ -12,6 +12,7 @@ use crate::domain::access::Tenancy;
 use crate::domain::id::EmId;
 use crate::domain::session::{SessionFacts, SessionRecord, in_portions};
 use crate::runtime::{Turn, Worker};
+use crate::store::replicas::LeaseName;
 use crate::telemetry::Throttle;
 
 /// How often it looks by itself; a commit wakes it.
@@ -32,9 +33,6 @@ const MACHINES_TOGETHER: usize = 200;
 
 /// How long a running session is not looked at of which all seems to be kept.
 const LOOKED_AT_AGAIN: Duration = Duration::from_mins(1);
-
-/// The lease of the one replica that does it.
-const LEASE: &str = "evidence";
 
 /// See the module.
 pub struct Recorder {
@@ -116,7 +114,7 @@ impl Recorder {
 
     /// One look, and when to look again.
     async fn look(&mut self) -> Result<Turn, Error> {
-        if self.app.store.lease(LEASE).await?.is_none() {
+        if self.app.store.lease(LeaseName::Evidence).await?.is_none() {
             return Ok(Turn::Rest(PERIOD));
         }
         let are_more = self.follow().await?;

@@ -22,6 +22,7 @@ use crate::domain::links::API;
 use crate::domain::plan::{ActionKind, PlanKind};
 use crate::runtime::{Turn, Worker};
 use crate::store::evidence::{Notice, ScheduleRecord};
+use crate::store::replicas::LeaseName;
 use crate::telemetry::Throttle;
 use crate::telemetry::traces::{Kind, Span};
 
@@ -34,9 +35,6 @@ const AT_A_TIME: usize = 4;
 
 /// How often it is looked at what is told once a day.
 const TOLD: SignedDuration = SignedDuration::from_hours(1);
-
-/// The lease of the one replica that does it.
-const LEASE: &str = "schedules";
 
 /// What a scheduled test is requested by.
 const REQUESTER: &str = "schedule";
@@ -74,7 +72,7 @@ impl Scheduler {
 
     async fn look(&mut self) -> Result<(), Error> {
         let app = &self.app;
-        if app.store.lease(LEASE).await?.is_none() {
+        if app.store.lease(LeaseName::Schedules).await?.is_none() {
             return Ok(());
         }
         let now = app.clock.now();

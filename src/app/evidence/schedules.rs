@@ -1,8 +1,8 @@
 //! Schedules of plans as callers set and read them; `scheduler` runs what is due.
 
 use crate::app::audit::Told;
-use crate::app::plan_requests::purpose_of_test;
-use crate::app::{App, Error, OpContext};
+use crate::app::plan_requests::fault_of_tests_purpose;
+use crate::app::{App, Error, FieldError, OpContext};
 use crate::domain::audit::{AuditAction, AuditTenant};
 use crate::domain::evidence::schedule::{Fault, Schedule, SetBy, Times};
 use crate::domain::id::EmId;
@@ -20,6 +20,14 @@ const KIND: PlanKind = PlanKind::Cloud;
 
 /// Whether a schedule is still what a caller read.
 pub type UnchangedSchedule<'a> = &'a (dyn Fn(&ScheduleRecord) -> bool + Send + Sync);
+
+fn of_text(fault: &Fault) -> FieldError {
+    let pointer = match fault {
+        Fault::Zone => "/timeZone",
+        Fault::Cron(_) | Fault::Never => "/cron",
+    };
+    FieldError::new(pointer, fault.to_string())
+}
 
 impl App {
     /// The schedule of a cloud plan that the caller sees.
@@ -43,24 +51,18 @@ impl App {
         unchanged: Option<UnchangedSchedule<'_>>,
     ) -> Result<ScheduleRecord, Error> {
         let now = self.clock.now();
-        let first = Times::of(&schedule).and_then(|times| times.first(now));
-        let due_at = first.map_err(|fault| match fault {
-            Fault::Zone => Error::invalid("/timeZone", fault.to_string()),
-            Fault::Cron(_) | Fault::Never => Error::invalid("/cron", fault.to_string()),
-        })?;
-        if schedule
-            .purpose
-            .as_ref()
-            .is_some_and(|purpose| purpose.incident_at.is_some())
-        {
-            return Err(Error::invalid(
-                "/purpose/incidentAt",
-                "a test that is scheduled follows no incident",
-            ));
-        }
+        let times = Times::of(&schedule);
+        let first = times.and_then(|times| times.first(now).map_err(|never| vec![never]));
+        let mut faults: Vec<FieldError> = first.as_ref().err().into_iter().flatten().map(of_text).collect();
         if let Some(purpose) = &schedule.purpose {
-            purpose_of_test(purpose)?;
+            let detail = "a test that is scheduled follows no incident";
+            let incident = purpose.incident_at;
+            faults.extend(incident.map(|_| FieldError::new("/purpose/incidentAt", detail)));
+            faults.extend(fault_of_tests_purpose(purpose));
         }
+        let (Ok(due_at), true) = (first, faults.is_empty()) else {
+            return Err(Error::Invalid(faults));
+        };
         let plan = self.plan(context, KIND, id).await?;
         let record = ScheduleRecord {
             plan: plan.reference(),

@@ -1,5 +1,5 @@
 //! The verbs for webhook endpoints and deliveries; `settings` holds what a caller may set, `secrets` the verbs for what signs,
-//! `again` those that send something once more. They never send a webhook.
+//! `again` those that send something once more, `known` what a filter names and nobody knows. They never send a webhook.
 //!
 //! Invariant: whatever is wrong with a request is reported together, before anything is written.
 //! Tests: `tests/it/webhooks.rs`.
@@ -7,6 +7,7 @@
 mod again;
 mod connection;
 mod kept;
+mod known;
 mod messages;
 mod secrets;
 mod settings;

@@ -48,12 +48,9 @@ pub struct Args {
 }
 
 fn receiver(text: &str) -> Result<reqwest::Url, String> {
-    let url: reqwest::Url = text.parse().map_err(|error| format!("{error}"))?;
-    if matches!(url.scheme(), "http" | "https") {
-        Ok(url)
-    } else {
-        Err("must begin with http:// or https://".to_owned())
-    }
+    let url: Option<reqwest::Url> = text.parse().ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| "is no address; for example http://127.0.0.1:3000/webhook".to_owned())
 }
 
 /// An event as the log has it; its data stays the bytes that webhooks have.

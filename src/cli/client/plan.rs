@@ -1,7 +1,8 @@
 //! `emgate plan`: lists failover plans, shows one, and tests, starts or undoes it.
 
+use jiff::Timestamp;
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::exit;
 use super::server::{Server, ServerArgs};
@@ -17,6 +18,7 @@ use crate::text::counted;
   emgate plan list
   emgate plan test \"ABC Company Failover Plan\" --wait --timeout 2h
   emgate plan start 3f56fa52-c902-4655-9774-2022fde214d2 --reason \"power cut in Berlin\" --json
+  emgate plan start \"ABC Company Failover Plan\" --restore-point-before 2026-01-31T12:00:00Z --wait
 
 Exit code with --wait: 0 success, 3 warning, 1 failed, 4 unknown, 5 refused, 6 the time was over or Ctrl-C (the failover goes on),
 2 wrong usage. Without --wait 0 means that the gateway has accepted it.")]
@@ -35,7 +37,7 @@ pub enum Command {
     /// Test a failover plan
     Test(ActArgs),
     /// Start a failover
-    Start(ActArgs),
+    Start(StartArgs),
     /// Undo a failover
     Undo(ActArgs),
 }
@@ -75,6 +77,21 @@ pub struct ActArgs {
     pub server: ServerArgs,
 }
 
+/// Arguments of `emgate plan start`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct StartArgs {
+    /// Use the newest restore points before this moment (RFC 3339), which must not be in the future; the latest when absent
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub restore_point_before: Option<Timestamp>,
+    #[command(flatten)]
+    pub act: ActArgs,
+}
+
+fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    text.parse()
+        .map_err(|_| "it is no timestamp in RFC 3339, such as 2026-01-31T12:00:00Z")
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -83,9 +100,9 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(&Server::new(&args.server)?).await,
         Command::Show(args) => show(&Server::new(&args.server)?, &args.plan).await,
-        Command::Test(args) => act(args, "test").await,
-        Command::Start(args) => act(args, "start").await,
-        Command::Undo(args) => act(args, "undo").await,
+        Command::Test(args) => act(args, "test", Map::new()).await,
+        Command::Start(args) => act(&args.act, "start", restore_point(args)).await,
+        Command::Undo(args) => act(args, "undo", Map::new()).await,
     }
 }
 
@@ -208,7 +225,15 @@ fn check_action(plan: &Value, action: &str) -> Result<(), Failure> {
     )))
 }
 
-async fn act(args: &ActArgs, action: &str) -> Result<(), Failure> {
+/// The members of a start's body that no other action has.
+fn restore_point(args: &StartArgs) -> Map<String, Value> {
+    let before = args.restore_point_before.iter();
+    let point = before.map(|before| ("restorePoint".to_owned(), json!({"before": before.to_string()})));
+    point.collect()
+}
+
+/// `body` has the members that the action alone has.
+async fn act(args: &ActArgs, action: &str, mut body: Map<String, Value>) -> Result<(), Failure> {
     let server = Server::new(&args.server)?;
     args.wait.note_unused();
     let deadline = args.wait.timeout.deadline();
@@ -217,7 +242,6 @@ async fn act(args: &ActArgs, action: &str) -> Result<(), Failure> {
     // One key for the command, however often its request has to be sent.
     let key = args.idempotency_key.clone();
     let key = key.unwrap_or_else(|| SystemClock.id().to_string());
-    let mut body = Map::new();
     if let Some(reason) = &args.reason {
         body.insert("reason".to_owned(), reason.as_str().into());
     }

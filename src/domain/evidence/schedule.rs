@@ -162,6 +162,19 @@ fn cron_faults(text: &str, options: ParseOptions) -> String {
     faults.join("; ")
 }
 
+fn cron_of(schedule: &Schedule) -> Result<Crontab, Fault> {
+    let fields = schedule.cron.split_ascii_whitespace();
+    if schedule.cron.len() > CRON_LIMIT || !schedule.cron.is_ascii() || fields.clone().count() != 5 {
+        let detail =
+            "must be five fields: minute, hour, day of the month, month, day of the week, such as 0 3 1 * *";
+        return Err(Fault::Cron(detail.to_owned()));
+    }
+    let mut options = ParseOptions::default();
+    options.fallback_timezone_option = FallbackTimezoneOption::UTC;
+    let text = fields.collect::<Vec<_>>().join(" ");
+    cronexpr::parse_crontab_with(&text, options).map_err(|_| Fault::Cron(cron_faults(&text, options)))
+}
+
 /// The due times of a schedule.
 #[derive(Debug, Clone)]
 pub struct Times {
@@ -173,21 +186,14 @@ impl Times {
     /// Reads a schedule.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn of(schedule: &Schedule) -> Result<Self, Fault> {
-        let fields = schedule.cron.split_ascii_whitespace();
-        if schedule.cron.len() > CRON_LIMIT || !schedule.cron.is_ascii() || fields.clone().count() != 5 {
-            let detail = "must be five fields: minute, hour, day of the month, month, day of the week, such as 0 3 1 * *";
-            return Err(Fault::Cron(detail.to_owned()));
-        }
-        let mut options = ParseOptions::default();
-        options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-        let text = fields.collect::<Vec<_>>().join(" ");
-        let cron = cronexpr::parse_crontab_with(&text, options)
-            .map_err(|_| Fault::Cron(cron_faults(&text, options)))?;
+    /// Every [`Fault`] of its texts.
+    pub fn of(schedule: &Schedule) -> Result<Self, Vec<Fault>> {
         // The system's list of zones, or the one that is part of the program.
-        let zone = TimeZone::get(&schedule.time_zone).map_err(|_| Fault::Zone)?;
-        Ok(Self { cron, zone })
+        let zone = TimeZone::get(&schedule.time_zone).map_err(|_| Fault::Zone);
+        match (cron_of(schedule), zone) {
+            (Ok(cron), Ok(zone)) => Ok(Self { cron, zone }),
+            (cron, zone) => Err(cron.err().into_iter().chain(zone.err()).collect()),
+        }
     }
 
     /// The first due time after a moment; none within the years to come.
@@ -349,8 +355,11 @@ mod tests {
             time_zone: "UTC".to_owned(),
             ..Schedule::default()
         };
-        let fault = Times::of(&schedule).expect_err("no expression").to_string();
-        assert!(fault.contains(told), "{fault}");
+        let faults = Times::of(&schedule).expect_err("no expression");
+        let [fault] = &faults[..] else {
+            panic!("{faults:?}")
+        };
+        assert!(fault.to_string().contains(told), "{fault}");
     }
 
     #[rstest]

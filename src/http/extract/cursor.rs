@@ -3,7 +3,6 @@
 use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -18,10 +17,11 @@ use crate::domain::id::{DeliveryId, EndpointId, JobId, OperationId};
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
 
-const NO_CURSOR: &str = "this is not a cursor of this list; take it from the links of another page";
-
 /// A place in a log that a cursor of a caller's can name.
 pub trait FromCursor: Sized {
+    /// What else callers may name a place by.
+    const ALSO: &'static str = "";
+
     /// The place of these bytes.
     fn from_cursor(bytes: &[u8]) -> Option<Self>;
 
@@ -72,6 +72,8 @@ impl IntoCursor for EventPlace {
 }
 
 impl FromCursor for EventPlace {
+    const ALSO: &'static str = ", or give the id of an event, or `start`";
+
     fn from_cursor(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok();
         match text.filter(|text| text.starts_with(EVENT_ID)) {
@@ -92,6 +94,8 @@ impl IntoCursor for AuditPlace {
 }
 
 impl FromCursor for AuditPlace {
+    const ALSO: &'static str = ", or give the `sequence` of a row";
+
     fn from_cursor(bytes: &[u8]) -> Option<Self> {
         Some(Self(i64::from_be_bytes(bytes.try_into().ok()?)))
     }
@@ -127,7 +131,7 @@ pub fn position_header(position: LogPosition) -> HeaderValue {
 /// A cursor as callers send it. Ids of events and numbers of rows are accepted as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpaqueCursor {
-    /// What a cursor of ours decodes to, or an event's id.
+    /// What a cursor of ours decodes to, or an event's id; of what is no cursor, nothing.
     Place(Vec<u8>),
     /// A row's number.
     Number(i64),
@@ -154,11 +158,8 @@ impl<'de> Deserialize<'de> for OpaqueCursor {
         if let Some(number) = text.parse().ok().filter(|_| is_number(&text)) {
             return Ok(Self::Number(number));
         }
-        let place = URL_SAFE_NO_PAD
-            .decode(text)
-            .ok()
-            .filter(|place| !place.is_empty());
-        place.map(Self::Place).ok_or_else(|| D::Error::custom(NO_CURSOR))
+        // Whoever knows the log says what its cursors are.
+        Ok(Self::Place(URL_SAFE_NO_PAD.decode(text).unwrap_or_default()))
     }
 }
 
@@ -203,7 +204,12 @@ pub fn cursor<P: FromCursor>(
             OpaqueCursor::Number(number) => P::from_number(*number),
             OpaqueCursor::Start => P::at_start(),
         };
-        place.ok_or_else(|| Problem::fault(name, NO_CURSOR))
+        place.ok_or_else(|| {
+            let also = P::ALSO;
+            let detail =
+                format!("this is not a cursor of this list; take it from the links of another page{also}");
+            Problem::fault(name, detail)
+        })
     };
     match (after, before) {
         (None, None) => Ok(None),

@@ -23,5 +23,6 @@ pub use parameters::{KnownParameters, pairs};
 pub use path::{Id, Ids};
 pub use prefer::Preferences;
 pub use query::{
-    Choice, Choices, EnumParam, IdFilter, PageNumber, PageSize, Query, TimestampParam, bounded, flag, text_of,
+    Choice, Choices, EnumParam, IdFilter, NameFilter, PageNumber, PageSize, Query, TimestampParam, bounded,
+    flag, text_of,
 };

@@ -219,6 +219,35 @@ impl PartialSchema for TimestampParam {
 
 impl ToSchema for TimestampParam {}
 
+/// A name to compare with. An empty one names nothing: whoever sends it has a variable that was not set, and would take the
+/// empty list for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameFilter(pub String);
+
+impl<'de> Deserialize<'de> for NameFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if name.is_empty() {
+            return Err(D::Error::custom(
+                "`` is not a name; leave the parameter out for all",
+            ));
+        }
+        Ok(Self(name))
+    }
+}
+
+impl PartialSchema for NameFilter {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .pattern(Some(constraints::TEXT))
+            .into()
+    }
+}
+
+impl ToSchema for NameFilter {}
+
 /// An id given as a filter; one that cannot exist is a fault here, since it is a parameter and not a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdFilter<T>(pub T);
@@ -293,7 +322,7 @@ mod tests {
         colour: Option<Colours>,
         since: Option<TimestampParam>,
         plan_id: Option<PlanId>,
-        name: Option<String>,
+        name: Option<NameFilter>,
         #[serde(default, deserialize_with = "flag")]
         dry_run: bool,
     }
@@ -311,7 +340,7 @@ mod tests {
             sample.since.expect("a moment").0.to_string(),
             "2026-01-31T10:00:00Z"
         );
-        assert_eq!(sample.name.as_deref(), Some("a b c"));
+        assert_eq!(sample.name, Some(NameFilter("a b c".to_owned())));
         assert!(sample.plan_id.is_some() && sample.dry_run && !all.dry_run);
     }
 
@@ -327,6 +356,8 @@ mod tests {
             ("colour=red,", "colour"),
             ("since=yesterday", "since"),
             ("planId=7", "planId"),
+            ("name=", "name"),
+            ("name", "name"),
             ("dryRun=yes", "dryRun"),
             ("dryRun=", "dryRun"),
             ("dryRun=True", "dryRun"),
@@ -335,7 +366,7 @@ mod tests {
             assert_eq!(problem.code().as_str(), "invalid-request");
             assert_eq!(problem.faults()[0].pointer, name, "{query}");
             // The value as it was given, so that it is found in the caller's own code.
-            let value = query.split_once('=').expect("a value").1;
+            let value = query.split_once('=').map_or("", |(_, value)| value);
             let shown = format!("`{}`", value.rsplit_once(',').map_or(value, |(_, last)| last));
             let detail = &problem.faults()[0].detail;
             assert!(detail.starts_with(&shown), "{query}: {detail}");

@@ -17,7 +17,9 @@ use crate::domain::audit::AuditAction;
 use crate::domain::id::OperationId;
 use crate::http::HttpState;
 use crate::http::answers::STORED;
-use crate::http::extract::{AuditCursor, Choices, EnumParam, IdFilter, PageSize, Query, TimestampParam};
+use crate::http::extract::{
+    AuditCursor, Choices, EnumParam, IdFilter, NameFilter, PageSize, Query, TimestampParam,
+};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::routing::{Routes, route};
@@ -65,8 +67,8 @@ struct PageParams {
 #[into_params(parameter_in = Query)]
 struct AuditQuery {
     /// Only rows of this caller, by `actor.subject`.
-    #[param(pattern = "^[^\\u0000]*$")]
-    actor: Option<String>,
+    #[param(inline)]
+    actor: Option<NameFilter>,
     /// Only these actions, separated by commas.
     #[param(inline, style = Form, explode = false)]
     action: Option<Actions>,
@@ -105,7 +107,7 @@ async fn list_audit(
     log: Log<AuditPlace>,
 ) -> Result<Response, Problem> {
     let filter = AuditFilter {
-        actor: query.actor,
+        actor: query.actor.map(|name| name.0),
         actions: query.action.unwrap_or_default().0,
         operation: query.operation_id.map(|id| id.0),
         from: query.from.map(|at| at.0),

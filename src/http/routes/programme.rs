@@ -14,7 +14,7 @@ use crate::domain::access::Scope;
 use crate::domain::plan::PlanKind;
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_READ};
-use crate::http::extract::{Choice, EnumParam, Query, TimestampParam};
+use crate::http::extract::{Choice, EnumParam, NameFilter, Query, TimestampParam};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::routing::{Routes, route};
@@ -73,8 +73,8 @@ struct Parameters {
     #[param(inline)]
     to: Option<TimestampParam>,
     /// Only plans of this tenant, by id or exact name; 422 where the caller sees none that is called so.
-    #[param(pattern = "^[^\\u0000]*$")]
-    tenant: Option<String>,
+    #[param(inline)]
+    tenant: Option<NameFilter>,
     /// Only plans of this kind; of both when absent.
     #[param(inline)]
     kind: Option<OneKind>,
@@ -100,7 +100,7 @@ async fn get_recovery_programme(
     let query = ProgrammeQuery {
         from: parameters.from.map(|at| at.0),
         to: parameters.to.map(|at| at.0),
-        tenant: parameters.tenant,
+        tenant: parameters.tenant.map(|name| name.0),
         kind: parameters.kind.map(|Choice(kind)| kind),
     };
     if let (Some(from), Some(to)) = (query.from, query.to)

@@ -16,7 +16,7 @@ use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::http::HttpState;
 use crate::http::answers::{STORED, UPSTREAM_READ};
-use crate::http::extract::{Choice, Choices, EnumParam, Id, Query, TimestampParam};
+use crate::http::extract::{Choice, Choices, EnumParam, Id, NameFilter, Query, TimestampParam};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
 use crate::http::remembered::{Answer, Asked, Basis};
@@ -89,8 +89,8 @@ struct SessionFilter {
     #[param(inline, style = Form, explode = false)]
     result: Option<Results>,
     /// Only sessions of the plan with this name; case is ignored.
-    #[param(pattern = "^[^\\u0000]*$")]
-    plan_name: Option<String>,
+    #[param(inline)]
+    plan_name: Option<NameFilter>,
     /// Only sessions started at or after this timestamp.
     #[param(inline)]
     started_after: Option<TimestampParam>,
@@ -121,7 +121,7 @@ impl SessionFilter {
         SessionQuery {
             states: states.into_iter().map(|state| state.0).collect(),
             results: results.into_iter().map(|outcome| outcome.0).collect(),
-            plan_name: self.plan_name,
+            plan_name: self.plan_name.map(|name| name.0),
             started_after: self.started_after.map(|at| at.0),
             started_before: self.started_before.map(|at| at.0),
             page,

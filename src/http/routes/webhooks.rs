@@ -118,7 +118,7 @@ async fn create_webhook_endpoint(
     context: OpContext,
     JsonBody(wanted): JsonBody<WebhookEndpointCreate>,
 ) -> Result<impl IntoResponse, Problem> {
-    let new = state.app().webhooks().create(&context, wanted).await?;
+    let new = state.app().create_endpoint(&context, wanted).await?;
     let location = state
         .links()
         .api(&format!("/webhook-endpoints/{}", new.endpoint.id));
@@ -186,8 +186,7 @@ async fn change(
     let unchanged = unchanged.as_ref().map(|is_same| is_same as Unchanged<'_>);
     let changed = state
         .app()
-        .webhooks()
-        .change(context, id, change, unchanged)
+        .change_endpoint(context, id, change, unchanged)
         .await?;
     let tag = tag_of(&changed.endpoint);
     let body = WebhookEndpointChanged::new(&changed.endpoint, changed.warnings);

@@ -79,6 +79,26 @@ async fn a_request_is_sent_once_when_all_have_approved_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_decision_about_what_runs_says_that_it_runs_and_not_that_it_has_finished() {
+    let test = gateway_at(0.1, Vec::new()).await;
+    let asked = test.client.post(&plan("/test")).send().await.expect(202);
+    assert_eq!(asked.body["state"], "running", "{}", asked.text);
+    for rest in ["/approve", "/reject"] {
+        let refused = approver(&test, "dr-lead")
+            .post(&path(&asked, rest))
+            .refused(409, "operation-finished")
+            .await;
+        assert_eq!(refused.body["title"], "Operation is past that point");
+        let detail = refused.body["detail"].as_str().expect("a detail");
+        assert!(
+            detail.ends_with("does not wait for approval: it is `running`"),
+            "{detail}"
+        );
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_decision_needs_its_scope_and_a_subject() {
     let test = gateway(vec![held_back(1)]).await;
     let asked = request(&test).await;

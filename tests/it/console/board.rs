@@ -1,6 +1,7 @@
 //! What the console's pages ask of the API beside the lists that were there: the gateway at one moment, and the log and the
 //! deliveries of one failover.
 
+use emgate::store::replicas::LeaseName;
 use serde_json::{Value, json};
 
 use crate::support::receiver::WebhookReceiver;
@@ -151,6 +152,8 @@ async fn the_gateway_tells_how_it_is_to_whoever_may_know() {
     assert!(whole["accounts"][0]["sessionsUsed"].as_i64() <= whole["accounts"][0]["sessionsLimit"].as_i64());
     assert_eq!(whole["replicas"][0]["self"], true);
     assert_eq!(whole["replicas"][0]["id"], whole["instance"]);
+    let leases: Vec<&str> = LeaseName::ALL.iter().map(|name| name.as_str()).collect();
+    assert_eq!(whole["replicas"][0]["leases"], json!(leases));
     assert_eq!(whole["configuration"]["server"]["listen"], "127.0.0.1:0");
 
     let reader = test

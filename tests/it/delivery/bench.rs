@@ -35,6 +35,9 @@ pub struct Registered {
     pub secret: String,
 }
 
+/// Over a sweep, which looks at what receivers showed.
+pub const SWEEP: Duration = Duration::from_secs(20);
+
 /// What the tests allow: receivers on loopback, plain HTTP, half a second for an answer.
 pub fn lab() -> Config {
     Config {

@@ -9,12 +9,9 @@ use emgate::store::webhooks::receivers::Told;
 use jiff::Timestamp;
 use rstest::rstest;
 
-use super::bench::{Bench, Registered, lab, quiet, until};
+use super::bench::{Bench, Registered, SWEEP, lab, quiet, until};
 use super::peer::{OK, Peer, Reply};
 use super::tls::{authority, client, server};
-
-/// Over a sweep, which looks at what receivers showed.
-const SWEEP: Duration = Duration::from_secs(20);
 
 /// An answer whose clock is so many seconds ahead.
 fn dated(status: u16, clock: &ManualClock, ahead: i64) -> Reply {

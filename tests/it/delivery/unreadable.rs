@@ -7,7 +7,7 @@ use emgate::domain::webhook::{AttemptError, DeliveryState, DisabledReason};
 use serde_json::json;
 use sqlx::Connection as _;
 
-use super::bench::Bench;
+use super::bench::{Bench, SWEEP};
 use super::peer::{OK, Peer};
 use crate::waiting::holds;
 use emgate::clock::Clock as _;
@@ -26,7 +26,8 @@ async fn change(bench: &Bench, statement: &'static str) {
 
 #[tokio::test]
 async fn an_unreadable_endpoint_is_disabled() {
-    let bench = Bench::start().await;
+    let bench = Bench::idle(super::bench::lab()).await;
+    let health = bench.dispatch();
     let (peer, witness) = (Peer::answering(OK).await, Peer::answering(OK).await);
     let lost = bench
         .endpoint_with(
@@ -59,6 +60,13 @@ async fn an_unreadable_endpoint_is_disabled() {
         .into_iter()
         .find(|delivery| delivery.event == event && delivery.endpoint == Some(lost.id));
     assert_eq!(of_lost.expect("a delivery").state, DeliveryState::Held);
+    bench.advance(SWEEP);
+    holds("the gateway to be degraded", || health.failing().is_some()).await;
+    let reason = health.failing().map(|(_, reason)| reason);
+    assert_eq!(
+        reason,
+        Some("an endpoint cannot be decrypted with the encryption key")
+    );
 
     let shown = bench.get(lost.id).await;
     assert_eq!(shown.disabled_reason, Some(DisabledReason::Unreadable));
@@ -125,6 +133,8 @@ async fn readiness_reports_that_nothing_can_be_claimed() {
     let health = bench.dispatch();
     let event = bench.event().await;
     holds("the trouble", || health.failing().is_some()).await;
+    let reason = health.failing().map(|(_, reason)| reason);
+    assert_eq!(reason, Some("no delivery can be claimed"));
     change(&bench, "alter table away rename to webhook_attempts").await;
     bench.settled(event, DeliveryState::Delivered).await;
     holds("its end", || health.failing().is_none()).await;

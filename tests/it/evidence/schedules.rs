@@ -160,7 +160,7 @@ async fn a_schedule_is_set_shown_and_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_that_makes_no_sense_is_refused_by_its_place() {
     let test = TestGateway::start().await;
-    let refused = async |body: Value, pointer: &str| {
+    let refused = async |body: Value, pointers: &[&str]| {
         let refused = test
             .client
             .request("PUT", &plan("/schedule"))
@@ -168,29 +168,39 @@ async fn a_schedule_that_makes_no_sense_is_refused_by_its_place() {
             .send()
             .await;
         let refused = refused.expect_problem(422, "invalid-request");
-        assert_eq!(refused.pointers(), [pointer], "{body}");
+        assert_eq!(refused.pointers(), pointers, "{body}");
     };
     let (cron, zone) = ("0 3 1 * *", "UTC");
-    refused(json!({"cron": "0 3 1 *", "timeZone": zone}), "/cron").await;
-    refused(json!({"cron": "0 0 30 2 *", "timeZone": zone}), "/cron").await;
-    refused(json!({"cron": "@daily", "timeZone": zone}), "/cron").await;
-    refused(json!({"cron": cron, "timeZone": "Mars/Olympus"}), "/timeZone").await;
-    refused(json!({"cron": cron, "timeZone": "../../etc/passwd"}), "/timeZone").await;
-    refused(json!({"cron": cron}), "/timeZone").await;
+    refused(json!({"cron": "0 3 1 *", "timeZone": zone}), &["/cron"]).await;
+    refused(json!({"cron": "0 0 30 2 *", "timeZone": zone}), &["/cron"]).await;
+    refused(json!({"cron": "@daily", "timeZone": zone}), &["/cron"]).await;
+    refused(json!({"cron": cron, "timeZone": "Mars/Olympus"}), &["/timeZone"]).await;
+    refused(
+        json!({"cron": cron, "timeZone": "../../etc/passwd"}),
+        &["/timeZone"],
+    )
+    .await;
+    refused(json!({"cron": cron}), &["/timeZone"]).await;
     refused(
         json!({"cron": cron, "timeZone": zone, "action": "start"}),
-        "/action",
+        &["/action"],
     )
     .await;
     refused(
         json!({"cron": cron, "timeZone": zone, "skipIfBusy": "no"}),
-        "/skipIfBusy",
+        &["/skipIfBusy"],
     )
     .await;
     let incident = json!({"incidentAt": "2026-01-01T00:00:00Z"});
     refused(
         json!({"cron": cron, "timeZone": zone, "purpose": incident}),
-        "/purpose/incidentAt",
+        &["/purpose/incidentAt"],
+    )
+    .await;
+    let all = json!({"kind": "realFailover", "incidentAt": "2026-01-01T00:00:00Z"});
+    refused(
+        json!({"cron": "99 3 * * 1", "timeZone": "Mars/Olympus", "purpose": all}),
+        &["/cron", "/timeZone", "/purpose/incidentAt", "/purpose/kind"],
     )
     .await;
     let missing = "/api/v1/cloud-failover-plans/0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01/schedule";

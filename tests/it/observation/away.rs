@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use emgate::app::webhooks::Messages;
-use emgate::app::{App, AppParts, Limits};
 use emgate::clock::Clock as _;
-use emgate::runtime::{Nudge, Tasks};
-use emgate::webhooks;
+use emgate::runtime::Tasks;
 
 use super::Observatory;
 use crate::support::scripted_server::Reply;
@@ -103,30 +100,7 @@ async fn a_clock_of_em_in_the_wrong_time_zone_hides_nothing() {
 #[tokio::test]
 async fn readiness_reports_since_when_nothing_was_observed() {
     let mut world = Observatory::with(|_| {}).await;
-    let app = App::new(
-        AppParts {
-            em: world.em.clone(),
-            store: world.store.clone(),
-            clock: world.clock.clone(),
-            tasks: Tasks::new(),
-            watcher: Nudge::default(),
-            guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
-            health: webhooks::DispatcherHealth::default(),
-            policies: emgate::domain::policy::Policies::default(),
-            objectives: emgate::domain::evidence::objectives::Objectives::default(),
-            configuration: serde_json::Value::Null,
-            template: None,
-            messages: Messages::default(),
-        },
-        Limits {
-            answer: Duration::from_secs(60),
-            unknown_after: Duration::from_mins(20),
-            endpoints: 50,
-            events_kept: Duration::from_hours(30 * 24),
-            attempt: Duration::from_mins(1),
-            look_every: std::time::Duration::from_secs(2),
-        },
-    );
+    let app = world.app(Tasks::new());
     world.begin(0, 1_000_000).await;
     assert!(world.look().await);
     let last = world.clock.now();
@@ -142,7 +116,14 @@ async fn readiness_reports_since_when_nothing_was_observed() {
     assert!(readiness.is_ready() && !readiness.is_healthy(), "{readiness:?}");
     let failed: Vec<_> = readiness.checks.iter().filter(|check| !check.ok).collect();
     assert_eq!(failed.len(), 1, "EM itself answers: {readiness:?}");
-    assert_eq!((failed[0].name, failed[0].since), ("observation", Some(last)));
+    assert_eq!(
+        (failed[0].name, failed[0].since, failed[0].reason.as_deref()),
+        (
+            "observation",
+            Some(last),
+            Some("failover sessions have not been fully observed since")
+        )
+    );
     world.scripted.forwards_all();
     assert!(world.look().await);
     assert!(app.readiness().await.is_healthy());

@@ -4,10 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use emgate::app::webhooks::Messages;
-use emgate::app::{App, AppParts, Limits};
-use emgate::runtime::{Nudge, Tasks};
-use emgate::webhooks;
+use emgate::runtime::Tasks;
 use rstest::rstest;
 use serde_json::json;
 
@@ -41,35 +38,9 @@ impl Observatory {
         self.control("DELETE", "damage", json!({})).await;
     }
 
-    fn app(&self) -> App {
-        let rooms = AppParts {
-            em: self.em.clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            tasks: Tasks::new(),
-            watcher: Nudge::default(),
-            guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
-            health: webhooks::DispatcherHealth::default(),
-            policies: emgate::domain::policy::Policies::default(),
-            objectives: emgate::domain::evidence::objectives::Objectives::default(),
-            configuration: serde_json::Value::Null,
-            template: None,
-            messages: Messages::default(),
-        };
-        let limits = Limits {
-            answer: Duration::from_secs(60),
-            unknown_after: Duration::from_mins(20),
-            endpoints: 50,
-            events_kept: Duration::from_hours(30 * 24),
-            attempt: Duration::from_mins(1),
-            look_every: std::time::Duration::from_secs(2),
-        };
-        App::new(rooms, limits)
-    }
-
     /// Why readiness finds records that are not well, if it does.
     pub(super) async fn complaint(&self) -> Option<String> {
-        let readiness = self.app().readiness().await;
+        let readiness = self.app(Tasks::new()).readiness().await;
         assert!(readiness.is_ready(), "{readiness:?}");
         let records = readiness.checks.into_iter().find(|check| check.name == "records");
         let records = records.expect("the check");

@@ -9,19 +9,23 @@ mod looks;
 mod machines;
 mod namesakes;
 mod pages;
+mod readiness;
 mod remembered;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use emgate::app::webhooks::Messages;
+use emgate::app::{App, AppParts, Limits};
 use emgate::clock::ManualClock;
 use emgate::domain::plan::PlanKind;
-use emgate::runtime::Worker as _;
+use emgate::runtime::{Nudge, Tasks, Worker as _};
 use emgate::sim::{Options, Running, Simulator};
 use emgate::store::{self, Store};
 use emgate::upstream::EmClient;
 use emgate::watcher::{self, Watcher};
+use emgate::webhooks;
 use serde_json::{Value, json};
 
 use crate::em_bench::config;
@@ -79,6 +83,33 @@ impl Observatory {
             plans: plans.into_iter().map(|plan| plan.id.to_string()).collect(),
             _directory: directory,
         }
+    }
+
+    /// The verbs over the same rooms.
+    fn app(&self, tasks: Tasks) -> App {
+        let rooms = AppParts {
+            em: self.em.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            tasks,
+            watcher: Nudge::default(),
+            guard: webhooks::EgressPolicy::new(&webhooks::Config::default(), vec![]),
+            health: webhooks::DispatcherHealth::default(),
+            policies: emgate::domain::policy::Policies::default(),
+            objectives: emgate::domain::evidence::objectives::Objectives::default(),
+            configuration: Value::Null,
+            template: None,
+            messages: Messages::default(),
+        };
+        let limits = Limits {
+            answer: Duration::from_secs(60),
+            unknown_after: Duration::from_mins(20),
+            endpoints: 50,
+            events_kept: Duration::from_hours(30 * 24),
+            attempt: Duration::from_mins(1),
+            look_every: Duration::from_secs(2),
+        };
+        App::new(rooms, limits)
     }
 
     /// The gateway ends, however far it had come, and begins anew.

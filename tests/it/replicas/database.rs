@@ -35,6 +35,15 @@ async fn replicas_recover_by_themselves_from_a_database_that_was_killed_or_froze
         assert!(pause.is_some(), "it says when to come again");
         let (status, _, body) = replica.ask("/readyz").await;
         assert_eq!(status, 503, "{body}");
+        let reason = |check: usize| &body["checks"][check]["reason"];
+        assert_eq!(
+            (reason(0), reason(1)),
+            (
+                &json!("it does not answer"),
+                &json!("the store cannot be asked for it")
+            ),
+            "{body}"
+        );
     }
     shared.failover_elsewhere().await;
     server.restart();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use emgate::store::Store;
-use emgate::store::replicas::{Heartbeat, Lease};
+use emgate::store::replicas::{Heartbeat, LeaseName};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -75,16 +75,16 @@ async fn a_replica_without_a_beat_for_six_seconds_gets_no_lease() {
     let mut tx = store.begin().await.expect("begun");
     assert!(!tx.is_alive().await.expect("asked"));
     drop(tx);
-    assert_eq!(store.lease(Lease::WATCH).await.expect("asked"), None);
+    assert_eq!(store.lease(LeaseName::Watch).await.expect("asked"), None);
     beaten(&mut connection, store.replica(), 1).await;
-    assert!(store.lease(Lease::WATCH).await.expect("asked").is_some());
+    assert!(store.lease(LeaseName::Watch).await.expect("asked").is_some());
     store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_alive_or_held_stays_so_until_the_transaction_ends() {
     let (_database, store, mut connection) = stage().await;
-    let lease = store.lease(Lease::WATCH).await.expect("asked").expect("free");
+    let lease = store.lease(LeaseName::Watch).await.expect("asked").expect("free");
     let mut tx = store.begin().await.expect("begun");
     assert!(tx.is_alive().await.expect("asked"));
     assert!(tx.holds(&lease).await.expect("asked"));

@@ -6,7 +6,7 @@ use emgate::clock::SystemClock;
 use emgate::runtime::Worker as _;
 use emgate::sim::{Options, Simulator};
 use emgate::store::Store;
-use emgate::store::replicas::{Heartbeat, Lease};
+use emgate::store::replicas::{Heartbeat, LeaseName};
 use emgate::upstream::EmClient;
 use emgate::watcher::{self, Watcher};
 
@@ -18,16 +18,16 @@ use crate::support::postgres::database;
 async fn writes_under_a_lost_lease_are_refused() {
     let database = database().await;
     let (one, other) = (store_on(&database).await, store_on(&database).await);
-    let first = one.lease(Lease::WATCH).await.expect("asked").expect("free");
-    assert_eq!(other.lease(Lease::WATCH).await.expect("asked"), None);
-    let kept = one.lease(Lease::WATCH).await.expect("asked");
+    let first = one.lease(LeaseName::Watch).await.expect("asked").expect("free");
+    assert_eq!(other.lease(LeaseName::Watch).await.expect("asked"), None);
+    let kept = one.lease(LeaseName::Watch).await.expect("asked");
     assert_eq!(kept, Some(first), "keeping it changes nothing");
     let mut tx = one.begin().await.expect("begun");
     assert!(tx.holds(&first).await.expect("asked"));
     drop(tx);
 
     one.close().await;
-    let second = other.lease(Lease::WATCH).await.expect("asked");
+    let second = other.lease(LeaseName::Watch).await.expect("asked");
     let second = second.expect("free at once");
     let mut tx = other.begin().await.expect("begun");
     assert!(
@@ -67,7 +67,7 @@ async fn a_replica_that_em_does_not_answer_leaves_the_observation_to_one_that_it
     let mut reaching = watcher(&sim.base_url(), &other);
     cut_off.activate().await;
     assert_eq!(
-        other.lease(Lease::WATCH).await.expect("asked"),
+        other.lease(LeaseName::Watch).await.expect("asked"),
         None,
         "it has the lease"
     );
@@ -82,7 +82,7 @@ async fn a_replica_that_em_does_not_answer_leaves_the_observation_to_one_that_it
         reaching.activate().await;
     }
     assert!(
-        other.lease(Lease::WATCH).await.expect("asked").is_some(),
+        other.lease(LeaseName::Watch).await.expect("asked").is_some(),
         "and it stays there"
     );
     for heart in hearts {
@@ -96,7 +96,7 @@ async fn a_replica_that_em_does_not_answer_leaves_the_observation_to_one_that_it
 async fn the_lease_is_never_given_to_a_replica_that_em_does_not_answer() {
     let database = database().await;
     let (one, other) = (store_on(&database).await, store_on(&database).await);
-    let lease = one.lease(Lease::WATCH).await.expect("asked").expect("free");
+    let lease = one.lease(LeaseName::Watch).await.expect("asked").expect("free");
     assert!(!one.hand_over(lease).await.expect("asked"), "no answer is known");
     one.record_em_contact().await.expect("noted");
     assert!(!one.hand_over(lease).await.expect("asked"), "not to itself");
@@ -106,7 +106,7 @@ async fn the_lease_is_never_given_to_a_replica_that_em_does_not_answer() {
         !one.hand_over(lease).await.expect("asked"),
         "it is not its own any more"
     );
-    assert!(other.lease(Lease::WATCH).await.expect("asked").is_some());
+    assert!(other.lease(LeaseName::Watch).await.expect("asked").is_some());
     one.close().await;
     other.close().await;
 }

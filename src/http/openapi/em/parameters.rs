@@ -144,21 +144,14 @@ fn in_query(endpoint: &Endpoint, name: &str, schemas: &mut Schemas) -> Value {
     match name {
         "page" => reference("EmPage"),
         "pageSize" => reference("EmPageSize"),
-        "filter" => query_parameter(
-            name,
-            false,
-            &filter_text(query),
-            json!({"type": "string", "pattern": constraints::TEXT}),
-        ),
+        "filter" => query_parameter(name, false, &filter_text(query), text()),
         "sortAsc" | "sortDesc" => {
             let (about, other) = if name == "sortAsc" {
                 ("Ascending.", "sortDesc")
             } else {
                 ("Descending.", "sortAsc")
             };
-            let schema = query.map_or(json!({"type": "string", "pattern": constraints::TEXT}), |query| {
-                schemas.fields_of(query)
-            });
+            let schema = query.map_or_else(text, |query| schemas.fields_of(query));
             let text = format!("A field to sort by. {about} Cannot be combined with `{other}`.");
             query_parameter(name, false, &text, schema)
         }
@@ -183,12 +176,17 @@ fn in_query(endpoint: &Endpoint, name: &str, schemas: &mut Schemas) -> Value {
     }
 }
 
+/// Any text but none.
+fn text() -> Value {
+    json!({"type": "string", "minLength": 1, "pattern": constraints::TEXT})
+}
+
 fn own_parameter(own: &Parameter) -> Value {
     let about = OWN.iter().find(|(name, _)| *name == own.name);
     let schema = if own.boolean {
         json!({"type": "boolean"})
     } else if own.values.is_empty() {
-        json!({"type": "string", "pattern": constraints::TEXT})
+        text()
     } else {
         json!({"type": "string", "enum": own.values})
     };
