@@ -164,15 +164,18 @@ impl Verifier {
         !self.issuers.is_empty()
     }
 
-    /// Since when tokens of an issuer cannot be verified, for want of its keys, and why.
+    /// Since when tokens of an issuer cannot be verified, for want of its keys, and of how many. Readiness shows it to
+    /// whoever asks, so that it names none.
     #[must_use]
     pub fn without_keys(&self) -> Option<(Timestamp, String)> {
-        let mut without = self.issuers.iter().filter_map(|issuer| {
-            let (since, reason) = issuer.without_keys()?;
-            let name = &issuer.config.issuer;
-            Some((since, format!("there are no keys of {name}: {reason}")))
-        });
-        without.next()
+        let without = self.issuers.iter().filter_map(|issuer| issuer.without_keys());
+        let since: Vec<Timestamp> = without.map(|(since, _)| since).collect();
+        let reason = format!(
+            "the keys of {} of {} in auth.issuers are not known; the log says whose and why",
+            since.len(),
+            self.issuers.len()
+        );
+        since.into_iter().min().map(|first| (first, reason))
     }
 
     /// Whether the keys that verified a token are still in use.
