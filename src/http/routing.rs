@@ -40,7 +40,7 @@ pub(super) struct Documented {
 }
 
 /// Every operation but those of the mirror.
-const DOCUMENTED: &[Documented] = include!(concat!(env!("OUT_DIR"), "/operations.rs"));
+static DOCUMENTED: &[Documented] = include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
 impl Documented {
     /// A route that the document does not have yet, until `make openapi` writes it anew.
@@ -151,5 +151,41 @@ impl Routes {
         described
             .fold(OpenApiRouter::default(), OpenApiRouter::routes)
             .into_openapi()
+    }
+}
+
+#[cfg(all(test, feature = "openapi"))]
+mod tests {
+    use utoipa::openapi::RefOr;
+    use utoipa::openapi::path::ParameterIn;
+
+    use super::*;
+    use crate::http::register::operations;
+    use crate::http::routes;
+
+    #[test]
+    fn a_guard_knows_of_each_route_what_describes_it() {
+        let mut described = routes::all().into_document().paths.paths;
+        let mut found = 0;
+        for (path, item) in &mut described {
+            for operation in operations(item) {
+                let name = operation.operation_id.as_deref().expect("a name");
+                let known = DOCUMENTED.iter().find(|one| one.path == path && one.name == name);
+                let known =
+                    known.unwrap_or_else(|| panic!("{name} is not in the document: run `make openapi`"));
+                let of_the_route = Documented::of(path, std::slice::from_ref(&known.method));
+                assert!(std::ptr::eq(of_the_route, known), "{name}");
+                let parameters = operation.parameters.iter().flatten();
+                let queries: Vec<&str> = parameters
+                    .filter_map(|parameter| match parameter {
+                        RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name.as_str()),
+                        _ => None,
+                    })
+                    .collect();
+                assert_eq!(queries, known.queries, "{name}");
+                found += 1;
+            }
+        }
+        assert_eq!(found, DOCUMENTED.len());
     }
 }

@@ -66,6 +66,15 @@ mod tests {
     }
 
     #[test]
+    fn a_log_filter_has_levels_for_targets_and_one_for_all_others() {
+        let filter = filter(Some("emgate=debug,info"), "warn").expect("a filter");
+        let is_kept = |target, level| filter.would_enable(target, &level);
+        assert!(is_kept("emgate::store", tracing::Level::DEBUG));
+        assert!(!is_kept("hyper", tracing::Level::DEBUG));
+        assert!(is_kept("hyper", tracing::Level::INFO));
+    }
+
+    #[test]
     fn an_empty_log_filter_means_the_default() {
         assert_eq!(filter(Some("  "), "warn").unwrap().to_string(), "warn");
         assert_eq!(filter(Some("debug"), "warn").unwrap().to_string(), "debug");
