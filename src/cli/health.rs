@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{ConfigFile, Failure};
+use crate::telemetry::chain;
 
 /// A health check that waits longer is answered by its caller's own limit.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -38,10 +39,13 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     }
     let scheme = if server.tls.is_some() { "https" } else { "http" };
     let path = if args.ready { "readyz" } else { "healthz" };
-    // The certificate is for the name that callers use; here the gateway talks to itself over loopback.
+    // The certificate is for the name that callers use; here the gateway talks to itself over loopback. In TLS 1.2 the
+    // client's certificate is part of the handshake, and so is that it is missing; later the client may be closed
+    // before it has read that.
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(LIMIT)
+        .tls_version_max(reqwest::tls::Version::TLS_1_2)
         .tls_danger_accept_invalid_certs(true)
         .build()
         .map_err(|error| Failure::caused_by(&error))?;
@@ -53,7 +57,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
             Ok(answer) => return Err(Failure::new(format!("{url} answers {}", answer.status()))),
             // Without a certificate of a client there is no more to learn: the gateway lives and speaks TLS.
             Err(error) if !args.ready && asks_for_certificate(&error) => return Ok(()),
-            Err(error) => Failure::new(format!("{url} does not answer: {}", error.without_url()))
+            Err(error) => Failure::new(format!("{url} does not answer: {}", chain(&error.without_url())))
                 .hint("is the gateway running, with the same configuration?"),
         };
     }
@@ -62,16 +66,14 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
 
 /// Whether the server ended the handshake because it wants a certificate of the client (`server.tls.client_ca_file`).
 fn asks_for_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
-    let is_that = |error: &rustls::Error| {
-        matches!(
-            error,
-            rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired)
-        )
-    };
+    let wanted = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
+    // What an I/O error was made of is not its source.
     let within = error
         .downcast_ref::<std::io::Error>()
-        .and_then(|error| error.get_ref()?.downcast_ref());
-    error.downcast_ref().or(within).is_some_and(is_that) || error.source().is_some_and(asks_for_certificate)
+        .and_then(std::io::Error::get_ref);
+    error.downcast_ref() == Some(&wanted)
+        || within.is_some_and(|error| asks_for_certificate(error))
+        || error.source().is_some_and(asks_for_certificate)
 }
 
 /// Where a listener on all addresses is reached from here; one on `[::]` by IPv4 as well, which is all it has on a system

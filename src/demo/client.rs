@@ -104,7 +104,7 @@ impl Client {
             let said = match answer {
                 Ok(answer) if answer.status() == StatusCode::OK => return Ok(()),
                 Ok(answer) => answer.status().to_string(),
-                Err(error) => error.without_url().to_string(),
+                Err(error) => crate::telemetry::chain(&error.without_url()),
             };
             if Instant::now() >= deadline {
                 return Err(Failure::new(format!(

@@ -15,6 +15,7 @@ mod console;
 mod context;
 mod extract;
 mod failures;
+mod handshake;
 pub mod headers;
 mod idle;
 mod layers;

@@ -9,21 +9,20 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::Accept;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::tls_rustls::RustlsConfig;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::config::Config;
+use super::handshake::Tls;
 use super::idle::{self, Watching};
 use super::listener::{self, AcceptLog};
 
 /// Connections at a time; one more is closed at once. Each costs some 18 KiB, a stream that it carries included. Streams may
 /// have three quarters of them (`stream_slots`).
 const MAX_CONNECTIONS: usize = 8192;
-/// How long a TLS handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest headers of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 /// Requests at a time on a connection of HTTP/2.
@@ -128,10 +127,8 @@ pub async fn serve(
     };
     let serving = async {
         match tls {
-            Some(tls) => {
-                let acceptor = RustlsAcceptor::new(tls)
-                    .handshake_timeout(HANDSHAKE_TIMEOUT)
-                    .acceptor(acceptor);
+            Some(config) => {
+                let acceptor = Tls { acceptor, config };
                 server.acceptor(Watching { acceptor, limits }).serve(make).await
             }
             None => server.acceptor(Watching { acceptor, limits }).serve(make).await,

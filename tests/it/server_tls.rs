@@ -1,8 +1,10 @@
 //! The certificate of the listener while the gateway runs: replaced, broken, swapped by a link; and SIGHUP.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[cfg(target_os = "linux")]
 use crate::support::service_manager::ServiceManager;
@@ -248,21 +250,21 @@ async fn is_answered(url: &str, identity: Option<&str>) -> bool {
     client.get(url).send().await.is_ok()
 }
 
+/// A gateway that asks its clients for a certificate of an authority, whose file is `ca.crt` of the folder.
+fn asking(served: &Pair, authority: &str) -> Served {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), served);
+    let file = folder.path().join("ca.crt");
+    std::fs::write(&file, authority).expect("written");
+    let variable = format!("EMGATE_SERVER__TLS__CLIENT_CA_FILE={}", file.display());
+    Served::start_with(folder, &variable)
+}
+
 #[tokio::test]
 async fn only_clients_with_a_certificate_of_the_authority_are_answered() {
     let (ours, client) = authority();
     let (theirs, stranger) = authority();
-    let folder = tempfile::tempdir().expect("a folder");
-    write(folder.path(), &pair("gate.example"));
-    std::fs::write(folder.path().join("ca.crt"), ours).expect("written");
-    let at =
-        |key: &str, file: &str| format!("EMGATE_SERVER__TLS__{key}={}", folder.path().join(file).display());
-    let settings = [
-        at("CERT_FILE", "tls.crt"),
-        at("KEY_FILE", "tls.key"),
-        at("CLIENT_CA_FILE", "ca.crt"),
-    ];
-    let mut world = World::begin_by(&["env", &settings[0], &settings[1], &settings[2]], &[]);
+    let Served { mut world, folder } = asking(&pair("gate.example"), &ours);
     let url = format!("https://{}/healthz", world.gateway.addr);
     assert!(is_answered(&url, Some(&client)).await);
     assert!(!is_answered(&url, None).await);
@@ -307,4 +309,35 @@ async fn only_clients_with_a_certificate_of_the_authority_are_answered() {
     })
     .await;
     world.stop_gateway();
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_reads_why_whatever_it_had_sent() {
+    let served = pair("gate.example");
+    let Served { world, .. } = asking(&served, &authority().0);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(served.der.clone().into()).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let socket = tokio::net::TcpStream::connect(world.gateway.addr)
+        .await
+        .expect("connected");
+    let name = "localhost".try_into().expect("a name");
+    let mut stream = connector.connect(name, socket).await.expect("this side is done");
+    let (socket, _) = stream.get_ref();
+    socket.peek(&mut [0]).await.expect("the alert is there");
+    // A connection that was closed with the alert is reset by the first of these.
+    for part in ["GET /healthz HTTP/1.1\r\n", "host: x\r\n", "\r\n"] {
+        stream.write_all(part.as_bytes()).await.expect("taken");
+        stream.flush().await.expect("taken");
+    }
+    let error = stream.read_to_end(&mut Vec::new()).await.expect_err("no answer");
+    let why = error.get_ref().and_then(|error| error.downcast_ref());
+    let wanted = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
+    assert_eq!(why, Some(&wanted), "{error}");
 }
