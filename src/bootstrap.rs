@@ -122,7 +122,7 @@ impl Starting {
     )]
     async fn listen(config: Config, clock: SharedClock) -> Result<Self, Error> {
         install_tls_provider();
-        warm_up(clock.clone());
+        warm_up();
         telemetry::upkeep();
         let listener = http::bind(&config.server)?;
         let of_metrics = http::bind_metrics(&config.server)?;
@@ -348,11 +348,9 @@ pub fn install_tls_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-/// Does beside the opening of the store what would be waited for after it: the cryptographic library gathers entropy at its first
-/// draw, some 20 ms of the processor's, and Enterprise Manager's vocabulary is read.
-fn warm_up(clock: SharedClock) {
-    tokio::task::spawn_blocking(move || {
-        clock.random(&mut [0]);
+/// Reads Enterprise Manager's vocabulary beside the opening of the store, after which it would be waited for.
+fn warm_up() {
+    tokio::task::spawn_blocking(|| {
         let _ = catalogue();
     });
 }

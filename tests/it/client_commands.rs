@@ -147,7 +147,7 @@ async fn what_a_command_cannot_do_has_its_exit_code() {
     // A failover that outlasts the wait goes on.
     let (code, _, told) = ran(&world, &["plan", "test", PLAN, "--wait", "--timeout", "1s"]).await;
     assert_eq!(code, Some(6), "{told}");
-    assert!(told.contains("the operation goes on"), "{told}");
+    assert!(told.contains("before the operation was seen to end"), "{told}");
     let (code, _, told) = ran(&world, &["plan", "test", PLAN]).await;
     assert!(code == Some(5) && told.contains("plan-busy"), "{told}");
     let open = world.get("/api/v1/operations?state=running,submitting").await;

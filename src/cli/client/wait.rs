@@ -143,7 +143,10 @@ async fn follow(server: &Server, id: &str, deadline: Instant) -> Result<Value, F
 }
 
 fn goes_on(why: &str, id: &str) -> Failure {
-    let mut failure = Failure::new(format!("{why}; the operation goes on")).hint(format!(
+    let mut failure = Failure::new(format!(
+        "{why} before the operation was seen to end; it goes on if it has not"
+    ))
+    .hint(format!(
         "emgate operation wait {id}, or emgate operation cancel {id}"
     ));
     failure.exit = Some(exit::GOES_ON);

@@ -260,7 +260,7 @@ impl Drop for Line {
                     path,
                     route,
                     status,
-                    duration_ms = elapsed.as_secs_f64() * 1000.0,
+                    duration_ms = elapsed.as_micros() as f64 / 1000.0,
                     caller = self.context.caller(),
                     client = self.context.client().map(tracing::field::display),
                     "{method} {path} {status}"
