@@ -8,6 +8,7 @@ mod entries;
 mod keys;
 mod notices;
 mod objectives;
+mod past;
 mod points;
 mod reports;
 mod running;
@@ -18,8 +19,9 @@ mod settings;
 pub use entries::MOST_ENTRIES;
 pub use keys::ReportKey;
 pub use notices::Notice;
+pub use past::{LastFigures, PastRun};
 pub use reports::{NewReport, SentNotice, StoredReport};
-pub use runs::{LastFigures, PastRun, RunRecord, RunState};
+pub use runs::{RunRecord, RunState};
 pub use schedules::ScheduleRecord;
 pub use settings::Settings;
 

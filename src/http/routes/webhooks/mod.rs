@@ -1,4 +1,7 @@
-//! Webhook endpoints and what was delivered to them.
+//! Webhook endpoints; `deliveries` has what was sent to them, `again` what sends it once more.
+
+mod again;
+mod deliveries;
 
 use axum::Json;
 use axum::extract::State;
@@ -6,31 +9,25 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::lists::{CursorParams, Log};
-use super::paths::{ChangeConditions, DeliveryPath, EndpointPath, JobPath};
+use super::paths::{ChangeConditions, EndpointPath};
 use super::reply::{Accepted, Created};
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{
     WebhookDelivery, WebhookEndpoint, WebhookEndpointChanged, WebhookEndpointCreate, WebhookEndpointCreated,
-    WebhookEndpointPatch, WebhookEndpointSecret, WebhookJob, WebhookPreview, WebhookPreviewInput,
-    WebhookResend, WebhookSecretRotation,
+    WebhookEndpointPatch, WebhookEndpointSecret, WebhookPreview, WebhookPreviewInput, WebhookSecretRotation,
 };
 use crate::app::OpContext;
-use crate::app::webhooks::{Change, DeliveryFilter, Unchanged};
+use crate::app::webhooks::{Change, Unchanged};
 use crate::domain::access::Scope;
-use crate::domain::event::EventType;
-use crate::domain::id::{DeliveryId, EmId, EndpointId, JobId, OperationId};
-use crate::domain::webhook::job::JobKind;
-use crate::domain::webhook::{DeliveryState, Endpoint};
+use crate::domain::id::EndpointId;
+use crate::domain::webhook::Endpoint;
 use crate::http::HttpState;
 use crate::http::answers::STORED;
 use crate::http::codes::Code;
 use crate::http::extract::{
-    Choices, Conditions, EnumParam, Id, IdFilter, Ids, JsonBody, JsonValue, NoBody, OptionalJson, Query,
-    entity_tag, no_idempotency_key,
+    Conditions, Id, JsonBody, JsonValue, NoBody, OptionalJson, entity_tag, no_idempotency_key,
 };
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -82,26 +79,17 @@ pub(super) fn routes() -> Routes {
             SENT_AGAIN,
             route!(rotate_webhook_endpoint_secret),
         ))
-        .with(require_scope(write, SENT_AGAIN, route!(recover_webhook_endpoint)))
-        .with(require_scope(write, SENT_AGAIN, route!(replay_webhook_endpoint)))
-        .with(require_scope(
-            write,
-            SENT_AGAIN,
-            route!(redeliver_webhook_delivery),
-        ))
         .map(|router| router.route_layer(from_fn(no_idempotency_key)))
         .with(require_scope(
             write,
             SENT_AGAIN,
             route!(get_webhook_endpoint_secret),
         ))
-        .with(require_scope(read, &[STORED], route!(list_webhook_jobs)))
-        .with(require_scope(read, &[STORED], route!(get_webhook_job)))
         .with(require_scope(read, &[STORED], route!(list_webhook_endpoints)))
         .with(require_scope(read, &[STORED], route!(get_webhook_endpoint)))
         .with(require_scope(read, &[STORED], route!(preview_webhook_endpoint)))
-        .with(require_scope(read, &[STORED], route!(list_webhook_deliveries)))
-        .with(require_scope(read, &[STORED], route!(get_webhook_delivery)))
+        .merge(again::routes())
+        .merge(deliveries::routes())
 }
 
 /// Register a webhook endpoint
@@ -320,117 +308,6 @@ fn secret_of(endpoint: &Endpoint) -> Result<impl IntoResponse + use<>, Problem> 
     Ok(([(CACHE_CONTROL, "no-store")], Json(secret)))
 }
 
-/// Send what was given up again
-///
-/// Deliveries to this endpoint that were given up since a moment (`exhausted` or `quarantined`) go out again, in the order of
-/// the event log. The job says how far it is.
-#[utoipa::path(post, path = "/api/v1/webhook-endpoints/{endpointId}/recover", operation_id = "recoverWebhookEndpoint",
-    tag = "webhooks",
-    params(EndpointPath),
-    request_body = WebhookResend,
-    responses((status = 202, description = "The job.", body = WebhookJob,
-        headers(("Location" = String, description = "The job.")))))]
-async fn recover_webhook_endpoint(
-    State(state): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EndpointId>,
-    JsonBody(wanted): JsonBody<WebhookResend>,
-) -> Result<Accepted<WebhookJob>, Problem> {
-    begin_job(&state, &context, id, JobKind::Recover, &wanted).await
-}
-
-/// Send what an endpoint never got
-///
-/// Events since a moment that the endpoint wants, and that were neither delivered to it nor are on their way, go out in the
-/// order of the event log, under their own ids. A moment from which retention has removed events is refused, and the answer
-/// says from when it can be done. Tests are not sent again.
-#[utoipa::path(post, path = "/api/v1/webhook-endpoints/{endpointId}/replay", operation_id = "replayWebhookEndpoint",
-    tag = "webhooks",
-    params(EndpointPath),
-    request_body = WebhookResend,
-    responses((status = 202, description = "The job.", body = WebhookJob,
-        headers(("Location" = String, description = "The job.")))))]
-async fn replay_webhook_endpoint(
-    State(state): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EndpointId>,
-    JsonBody(wanted): JsonBody<WebhookResend>,
-) -> Result<Accepted<WebhookJob>, Problem> {
-    begin_job(&state, &context, id, JobKind::Replay, &wanted).await
-}
-
-async fn begin_job(
-    state: &HttpState,
-    context: &OpContext,
-    id: EndpointId,
-    kind: JobKind,
-    wanted: &WebhookResend,
-) -> Result<Accepted<WebhookJob>, Problem> {
-    let job = state
-        .app()
-        .webhooks()
-        .begin_job(context, id, kind, wanted.since)
-        .await?;
-    let path = format!("/webhook-endpoints/{id}/jobs/{}", job.id);
-    Ok(Accepted {
-        location: state.links().api(&path),
-        body: WebhookJob::from(&job),
-    })
-}
-
-/// List a webhook endpoint's jobs
-///
-/// Newest first.
-#[utoipa::path(get, path = "/api/v1/webhook-endpoints/{endpointId}/jobs", operation_id = "listWebhookJobs",
-    tag = "webhooks",
-    params(EndpointPath, CursorParams),
-    responses((status = 200, description = "A page of jobs.", body = Page<WebhookJob>)))]
-async fn list_webhook_jobs(
-    State(state): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<EndpointId>,
-    log: Log<JobId>,
-) -> Result<Json<Page<WebhookJob>>, Problem> {
-    let webhooks = state.app().webhooks();
-    let page = webhooks.jobs(&context, id, log.from, log.size).await?;
-    Ok(log.page(state.links(), &page, WebhookJob::from))
-}
-
-/// Read a webhook endpoint's job
-#[utoipa::path(get, path = "/api/v1/webhook-endpoints/{endpointId}/jobs/{jobId}", operation_id = "getWebhookJob",
-    tag = "webhooks",
-    params(EndpointPath, JobPath),
-    responses((status = 200, description = "The job.", body = WebhookJob)))]
-async fn get_webhook_job(
-    State(state): State<HttpState>,
-    context: OpContext,
-    Ids(endpoint, id): Ids<EndpointId, JobId>,
-) -> Result<Json<WebhookJob>, Problem> {
-    let job = state.app().webhooks().job(&context, endpoint, id).await?;
-    Ok(Json(WebhookJob::from(&job)))
-}
-
-/// Send a webhook delivery again
-///
-/// Whatever came of it: it goes out at once, through the endpoint's pauses and past the others of its session, under the same
-/// event id. One under way stays as it is; one of a disabled endpoint is held. Its attempts go on counting.
-#[utoipa::path(post, path = "/api/v1/webhook-deliveries/{deliveryId}/redeliver",
-    operation_id = "redeliverWebhookDelivery", tag = "webhooks",
-    params(DeliveryPath),
-    responses((status = 202, description = "The delivery, which is due.", body = WebhookDelivery,
-        headers(("Location" = String, description = "The delivery.")))))]
-async fn redeliver_webhook_delivery(
-    State(state): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<DeliveryId>,
-    NoBody: NoBody,
-) -> Result<Accepted<WebhookDelivery>, Problem> {
-    let delivery = state.app().webhooks().redeliver(&context, id).await?;
-    let location = state.links().api(&format!("/webhook-deliveries/{}", delivery.id));
-    let body = WebhookDelivery::from(&delivery);
-    Ok(Accepted { location, body })
-}
-
 /// Delete a webhook endpoint
 ///
 /// Waiting deliveries are cancelled; an attempt in flight may still arrive.
@@ -488,96 +365,4 @@ async fn preview_webhook_endpoint(
 ) -> Result<Json<WebhookPreview>, Problem> {
     let wanted = body.typed.unwrap_or_default();
     Ok(Json(state.app().webhooks().preview(&context, id, wanted).await?))
-}
-
-impl EnumParam for DeliveryState {
-    fn words() -> Vec<&'static str> {
-        DeliveryState::ALL.iter().map(|state| state.as_str()).collect()
-    }
-
-    fn parse(word: &str) -> Option<Self> {
-        DeliveryState::parse(word)
-    }
-}
-
-impl EnumParam for EventType {
-    fn words() -> Vec<&'static str> {
-        EventType::ALL.iter().map(|kind| kind.as_str()).collect()
-    }
-
-    fn parse(word: &str) -> Option<Self> {
-        EventType::parse(word)
-    }
-}
-
-type States = Choices<DeliveryState>;
-type Types = Choices<EventType>;
-type OfEndpoint = IdFilter<EndpointId>;
-type OfOperation = IdFilter<OperationId>;
-type OfSession = IdFilter<EmId>;
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-struct DeliveryQuery {
-    /// Only deliveries to this endpoint.
-    #[param(inline)]
-    endpoint_id: Option<OfEndpoint>,
-    /// Only these states, separated by commas.
-    #[param(inline, style = Form, explode = false)]
-    state: Option<States>,
-    /// Only events of these types, separated by commas.
-    #[param(inline, style = Form, explode = false)]
-    event_type: Option<Types>,
-    /// Only deliveries of events about this operation or its failover session.
-    #[param(inline)]
-    operation_id: Option<OfOperation>,
-    /// Only deliveries of events about this failover session.
-    #[param(inline)]
-    session_id: Option<OfSession>,
-}
-
-impl From<DeliveryQuery> for DeliveryFilter {
-    fn from(query: DeliveryQuery) -> Self {
-        Self {
-            endpoint: query.endpoint_id.map(|id| id.0),
-            states: query.state.unwrap_or_default().0,
-            event_types: query.event_type.unwrap_or_default().0,
-            operation: query.operation_id.map(|id| id.0),
-            session: query.session_id.map(|id| id.0),
-        }
-    }
-}
-
-/// List webhook deliveries
-///
-/// Newest first, each with all its attempts.
-#[utoipa::path(get, path = "/api/v1/webhook-deliveries", operation_id = "listWebhookDeliveries", tag = "webhooks",
-    params(DeliveryQuery, CursorParams),
-    responses((status = 200, description = "A page of deliveries.", body = Page<WebhookDelivery>)))]
-async fn list_webhook_deliveries(
-    State(state): State<HttpState>,
-    context: OpContext,
-    Query(query): Query<DeliveryQuery>,
-    log: Log<DeliveryId>,
-) -> Result<Json<Page<WebhookDelivery>>, Problem> {
-    let webhooks = state.app().webhooks();
-    let page = webhooks
-        .deliveries(&context, &query.into(), log.from, log.size)
-        .await?;
-    Ok(log.page(state.links(), &page, WebhookDelivery::from))
-}
-
-/// Read a webhook delivery
-#[utoipa::path(get, path = "/api/v1/webhook-deliveries/{deliveryId}", operation_id = "getWebhookDelivery",
-    tag = "webhooks",
-    params(DeliveryPath),
-    responses((status = 200, description = "The delivery with every attempt.", body = WebhookDelivery)))]
-async fn get_webhook_delivery(
-    State(state): State<HttpState>,
-    context: OpContext,
-    Id(id): Id<DeliveryId>,
-) -> Result<Json<WebhookDelivery>, Problem> {
-    let delivery = state.app().webhooks().delivery(&context, id).await?;
-    Ok(Json(WebhookDelivery::from(&delivery)))
 }
