@@ -27,6 +27,7 @@ use std::{
 use crate::{
     config::{self, Config},
     http,
+    text::spelled_out,
 };
 
 /// Why a command failed, for a person.
@@ -84,7 +85,9 @@ impl Failure {
 
     /// Prints it on stderr.
     pub fn report(&self) {
-        let mut text = format!("error: {}\n", self.message);
+        // What a gateway or a file said is part of some messages.
+        let lines: Vec<String> = self.message.lines().map(spelled_out).collect();
+        let mut text = format!("error: {}\n", lines.join("\n"));
         if let Some(hint) = &self.hint {
             text.push_str("hint: ");
             text.push_str(hint);

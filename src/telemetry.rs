@@ -59,7 +59,7 @@ impl Drop for Logs {
 
 static QUEUE: OnceLock<logs::Queue> = OnceLock::new();
 
-/// How many lines of requests were dropped, because they came faster than the log was read.
+/// How many lines were dropped, because they came faster than the log was read.
 #[must_use]
 pub fn dropped_lines() -> u64 {
     QUEUE.get().map_or(0, logs::Queue::dropped)

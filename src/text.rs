@@ -1,5 +1,5 @@
 //! Rules of writing that several rooms share: how a name of EM becomes a JSON name, how a place in a JSON value is named, how
-//! things are counted in a sentence.
+//! things are counted in a sentence, how text from outside is shown.
 //!
 //! Pure functions over text, below every other room. What a name means is none of its business.
 
@@ -51,6 +51,37 @@ pub fn upper_first(name: &str) -> String {
         Some(first) => first.to_uppercase().chain(chars).collect(),
         None => String::new(),
     }
+}
+
+/// Whether a character breaks, hides or reorders what stands around it.
+#[must_use]
+pub fn is_harmful(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            // soft hyphen, Arabic letter mark, Mongolian vowel separator
+            '\u{ad}' | '\u{61c}' | '\u{180e}'
+            // no width, and marks of direction
+            | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            // separators of lines and paragraphs
+            | '\u{2028}' | '\u{2029}'
+            // embeddings and overrides, invisible operators, isolates and deprecated marks
+            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            // byte order mark, annotations, tags
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// `text` for one line of a terminal: harmful characters as escapes (`\n`, `\u{202e}`).
+#[must_use]
+pub fn spelled_out(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_harmful(letter) {
+            out.extend(letter.escape_default());
+        } else {
+            out.push(letter);
+        }
+    }
+    out
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,5 +175,15 @@ mod tests {
     #[case("/a", "", "/a/")]
     fn a_pointer_escapes_tilde_and_slash(#[case] parent: &str, #[case] name: &str, #[case] pointer: &str) {
         assert_eq!(json_pointer(parent, name), pointer);
+    }
+
+    #[rstest]
+    #[case::ordinary("Müller & Søn 日本 👩‍🚒", "Müller & Søn 日本 👩‍🚒")]
+    #[case::lines("a\r\nb", "a\\r\\nb")]
+    #[case::terminal("\u{1b}[2J", "\\u{1b}[2J")]
+    #[case::reordered("a\u{202e}b", "a\\u{202e}b")]
+    #[case::another_line("a\u{2028}b", "a\\u{2028}b")]
+    fn what_is_harmful_is_spelled_out(#[case] text: &str, #[case] shown: &str) {
+        assert_eq!(spelled_out(text), shown);
     }
 }

@@ -10,7 +10,7 @@ use super::{Failure, output};
 use crate::bootstrap;
 use crate::reports::html::BUILT_IN;
 use crate::reports::verify::{Fault, Key, Verified, verify};
-use crate::text::counted;
+use crate::text::{counted, spelled_out};
 
 /// The largest file that is read, in bytes; a report of a thousand machines has two million.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -88,7 +88,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
             Err(faults) => {
                 told.push_str(&format!("{name}: NOT VERIFIED\n"));
                 for fault in &faults {
-                    told.push_str(&format!("  {fault}\n"));
+                    told.push_str(&format!("  {}\n", spelled_out(&fault.to_string())));
                 }
                 wrong.push((name.to_string(), faults));
             }
@@ -133,7 +133,10 @@ fn good(name: &str, verified: &Verified) -> String {
     };
     format!(
         "{name}: verified: {} ({}), report {} revision {}, {}, signed by {}, {}{page}\n",
-        verified.plan.as_deref().unwrap_or("plan not known"),
+        verified
+            .plan
+            .as_deref()
+            .map_or_else(|| "plan not known".to_owned(), spelled_out),
         verified.verdict,
         verified.id,
         verified.revision,

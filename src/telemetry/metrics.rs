@@ -62,7 +62,7 @@ metrics_table! {
     HTTP_REMEMBERED = Counter "emgate_http_answers_remembered_total" ["outcome"] "Answers that may be remembered: given from memory, or made.";
     HTTP_REMEMBERED_BYTES = Gauge "emgate_http_answers_remembered_bytes" [] "Memory of the answers that are remembered, in bytes.";
 
-    LOG_DROPPED = Counter "emgate_log_lines_dropped_total" [] "Log lines of requests that were dropped, because they came faster than the log was read.";
+    LOG_DROPPED = Counter "emgate_log_lines_dropped_total" [] "Log lines that were dropped, because they came faster than the log was read; those of requests first.";
 
     UPSTREAM_REQUESTS = Counter "emgate_upstream_requests_total" ["account" "method" "outcome"] "Requests to EM; the outcome is a status or the kind of failure.";
     UPSTREAM_SECONDS = Histogram "emgate_upstream_request_duration_seconds" ["method"] "Time from a request to the end of EM's answer, in seconds.";

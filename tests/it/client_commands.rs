@@ -3,10 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::process::{Process, command};
 use crate::support::receiver::WebhookReceiver;
+use crate::support::tcp_gate::TcpGate;
 use crate::support::world::World;
 use crate::support::{PLAN, SECRET, seconds_now, token};
 use crate::waiting::{eventually, output_of};
@@ -266,6 +268,80 @@ async fn an_interrupted_wait_leaves_the_failover_running() {
     let list = world.get("/api/v1/operations").await;
     assert_eq!(list["items"][0]["state"], "running");
     assert_eq!(list["items"][0]["cancelRequestedAt"], Value::Null);
+}
+
+/// Starts a gateway that holds a request that waits for a second, not for the 30 that are asked for.
+#[cfg(unix)]
+const SHORT_WAITS: [&str; 2] = ["env", "EMGATE_SERVER__REQUEST_TIMEOUT=6s"];
+
+#[cfg(unix)]
+#[rstest]
+#[case::of_an_action(&["plan", "test", PLAN, "--wait"])]
+#[case::of_an_operation(&["operation", "wait"])]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_goes_on_through_a_restart(#[case] arguments: &[&str]) {
+    let world = World::start_by(&SHORT_WAITS, &["--speed", "5"]).await;
+    let gate = TcpGate::to(world.gateway.addr);
+    let mut arguments = arguments.to_vec();
+    let id;
+    if arguments[0] == "operation" {
+        let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
+        let (_, operation) = world.post(&path, &json!({})).await;
+        id = operation["id"].as_str().expect("an id").to_owned();
+        arguments.push(&id);
+    }
+    let mut command = prepared(&world, &arguments);
+    command.env("EMGATE_SERVER", gate.url());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut told = BufReader::new(child.stderr.take().expect("piped"));
+    let mut child = KilledAtTheEnd(child);
+    let mut said = String::new();
+    let mut until = |part: &str| {
+        while !said.contains(part) {
+            assert_ne!(told.read_line(&mut said).expect("a line"), 0, "{said}");
+        }
+    };
+    until("running");
+    // The gateway that ends answers the request that waits; the next one finds nobody.
+    gate.refuse().await;
+    let world = world.restart();
+    until("; the request is repeated");
+    gate.lead_to(world.gateway.addr);
+    gate.open().await;
+    let status = tokio::task::spawn_blocking(move || child.0.wait())
+        .await
+        .expect("no panic");
+    assert_eq!(status.expect("it ends").code(), Some(0));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_whose_token_expires_says_that_the_failover_goes_on() {
+    let world = World::start_by(&SHORT_WAITS, &["--speed", "0.1"]).await;
+    let path = format!("/api/v1/cloud-failover-plans/{PLAN}/test");
+    let (_, operation) = world.post(&path, &json!({})).await;
+    let id = operation["id"].as_str().expect("an id").to_owned();
+    let file = world.folder().join("token");
+    let valid = token(&json!({"sub": "cli", "scope": SCOPES}));
+    std::fs::write(&file, valid).expect("written");
+    let mut command = prepared(&world, &["operation", "wait", &id, "--token-file"]);
+    command.arg(&file).env_remove("EMGATE_TOKEN");
+    let mut child = command.spawn().expect("the binary starts");
+    let mut told = BufReader::new(child.stderr.take().expect("piped"));
+    let mut child = KilledAtTheEnd(child);
+    let mut said = String::new();
+    while !said.contains("running") {
+        assert_ne!(told.read_line(&mut said).expect("a line"), 0, "{said}");
+    }
+    let expired = token(&json!({"sub": "cli", "scope": SCOPES, "exp": 1_000_000_000}));
+    std::fs::write(&file, expired).expect("written");
+    while told.read_line(&mut said).expect("a line") > 0 {}
+    let status = child.0.wait().expect("it ends");
+    assert_eq!(status.code(), Some(6), "{said}");
+    assert!(
+        said.contains("expired") && said.contains("goes on") && said.contains(&id),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,7 +76,8 @@ mod limits; // requests, actions and endpoints of a subject, strangers of an add
 #[cfg(feature = "demo")]
 mod lists; // paging, filters, sorting, cursors, event types
 #[cfg(feature = "demo")]
-mod log_of_ends; // the end of each failover is a line in the log and is counted
+mod log_of_ends;
+mod log_unread; // the end of each failover is a line in the log and is counted
 mod logon_counts; // logons and log-offs of whole processes: bursts, expiry, limits, kills
 #[cfg(feature = "demo")]
 mod logon_pool; // few logons, none leaked, none of others touched

@@ -3,8 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
 
 /// How long a process may take to start or to end.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,6 +25,8 @@ const UNLIMITED: [(&str, &str); 5] = [
 pub struct Process {
     child: Child,
     lines: Receiver<String>,
+    /// Held while a line of its log is read.
+    reading: Arc<Mutex<()>>,
     seen: Vec<String>,
     /// Its line `listening`.
     pub listening: serde_json::Value,
@@ -47,8 +52,11 @@ impl Process {
             .expect("the binary starts");
         let stderr = child.stderr.take().expect("piped");
         let (sender, lines) = channel();
+        let reading = Arc::new(Mutex::new(()));
+        let allowed = reading.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _allowed = allowed.blocking_lock();
                 if sender.send(line).is_err() {
                     break;
                 }
@@ -57,6 +65,7 @@ impl Process {
         let mut process = Self {
             child,
             lines,
+            reading,
             seen: Vec::new(),
             listening: serde_json::Value::Null,
             addr: SocketAddr::from(([0, 0, 0, 0], 0)),
@@ -111,6 +120,11 @@ impl Process {
     /// Whether it runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("the process can be asked").is_none()
+    }
+
+    /// What stops its log from being read while it is locked.
+    pub fn log_reader(&self) -> Arc<Mutex<()>> {
+        self.reading.clone()
     }
 
     /// Its log so far.

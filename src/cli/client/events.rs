@@ -13,6 +13,7 @@ use super::sse::{Block, Parser};
 use super::wait::text;
 use crate::cli::{Failure, say, stream_output};
 use crate::domain::event::EventType;
+use crate::text::spelled_out;
 
 /// How long to rest before a stream is opened again, where the gateway does not say.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -125,7 +126,7 @@ fn shown(event: &str) -> String {
     let event: Value = serde_json::from_str(event).unwrap_or_default();
     let part = |pointers: &[&str]| {
         let mut found = pointers.iter().filter_map(|pointer| text(&event, pointer));
-        found.next().unwrap_or("-").to_owned()
+        found.next().map_or_else(|| "-".to_owned(), spelled_out)
     };
     let data = |name: &str| {
         let places = [

@@ -21,6 +21,6 @@ mod exit {
     pub(super) const UNKNOWN: u8 = 4;
     /// The gateway refused the request, or a policy or a person the operation.
     pub(super) const REFUSED: u8 = 5;
-    /// The time was over, or the command was interrupted; the work goes on.
+    /// The end was not seen: the time was over, the command was interrupted, or the gateway tells no more; the work goes on.
     pub(super) const GOES_ON: u8 = 6;
 }

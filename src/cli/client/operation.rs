@@ -15,7 +15,7 @@ use crate::domain::id::OperationId;
   emgate operation wait 0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01 --timeout 2h
   emgate operation cancel 0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01
 
-Exit code of wait: 0 success, 3 warning, 1 failed, 4 unknown, 5 refused, 6 the time was over or Ctrl-C (the failover goes on).")]
+Exit code of wait: 0 success, 3 warning, 1 failed, 4 unknown, 5 refused, 6 the end was not seen (the failover goes on).")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -66,7 +66,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         Command::Wait(args) => {
             let server = Server::new(&args.server)?;
             let deadline = args.timeout.deadline();
-            until_end(&server, &args.id.to_string(), deadline).await
+            until_end(&server, &args.id.to_string(), deadline, false).await
         }
         Command::Cancel(args) => {
             let server = Server::new(&args.server)?;

@@ -10,7 +10,7 @@ use super::wait::{WaitArgs, print, text, until_end};
 use crate::cli::{Failure, output, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::EmId;
-use crate::text::counted;
+use crate::text::{counted, spelled_out};
 
 /// Arguments of `emgate plan`.
 #[derive(clap::Args, Clone, Debug)]
@@ -20,7 +20,7 @@ use crate::text::counted;
   emgate plan start 3f56fa52-c902-4655-9774-2022fde214d2 --reason \"power cut in Berlin\" --json
   emgate plan start \"ABC Company Failover Plan\" --restore-point-before 2026-01-31T12:00:00Z --wait
 
-Exit code with --wait: 0 success, 3 warning, 1 failed, 4 unknown, 5 refused, 6 the time was over or Ctrl-C (the failover goes on),
+Exit code with --wait: 0 success, 3 warning, 1 failed, 4 unknown, 5 refused, 6 the end was not seen (the failover goes on),
 2 wrong usage. Without --wait 0 means that the gateway has accepted it.")]
 pub struct Args {
     #[command(subcommand)]
@@ -173,7 +173,7 @@ async fn list(server: &Server) -> Result<(), Failure> {
     }
     let mut lines = String::new();
     for Found { plan, .. } in &plans {
-        let part = |pointer| text(plan, pointer).unwrap_or("-");
+        let part = |pointer| text(plan, pointer).map_or_else(|| "-".to_owned(), spelled_out);
         lines.push_str(&format!(
             "{}  {:<10}  {}  ({})\n",
             part("/id"),
@@ -191,19 +191,22 @@ async fn show(server: &Server, wanted: &str) -> Result<(), Failure> {
     if server.json {
         return output(format!("{plan:#}\n").as_bytes());
     }
-    let part = |pointer| text(&plan, pointer).unwrap_or("-");
+    let part = |pointer| text(&plan, pointer).map_or_else(|| "-".to_owned(), spelled_out);
     let names = |pointer: &str, member: &str| {
         let items = plan.pointer(pointer).and_then(Value::as_array);
         let items = items.into_iter().flatten();
-        let names: Vec<&str> = items.filter_map(|item| item.pointer(member)?.as_str()).collect();
+        let names: Vec<String> = items
+            .filter_map(|item| item.pointer(member)?.as_str())
+            .map(spelled_out)
+            .collect();
         names.join(", ")
     };
     let lines = [
-        ("name", part("/name").to_owned()),
-        ("id", part("/id").to_owned()),
-        ("kind", part("/kind").to_owned()),
-        ("tenant", part("/tenant/name").to_owned()),
-        ("server", part("/backupServer/name").to_owned()),
+        ("name", part("/name")),
+        ("id", part("/id")),
+        ("kind", part("/kind")),
+        ("tenant", part("/tenant/name")),
+        ("server", part("/backupServer/name")),
         ("machines", names("/virtualMachines", "/name")),
         ("actions", names("/actions", "")),
     ];
@@ -272,7 +275,7 @@ async fn act(args: &ActArgs, action: &str, mut body: Map<String, Value>) -> Resu
             if !server.json {
                 say(&format!("operation {id}"));
             }
-            until_end(&server, id, deadline).await
+            until_end(&server, id, deadline, true).await
         }
         _ => print(&server, &operation),
     }

@@ -1,6 +1,7 @@
 //! The gateway that a command speaks to: its address, the token, and requests with what may be repeated of them.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -50,6 +51,8 @@ pub(super) struct Server {
     http: reqwest::Client,
     base: String,
     token: Token,
+    /// Whether it has answered anything.
+    answered: AtomicBool,
     pub(super) json: bool,
 }
 
@@ -121,6 +124,7 @@ impl Server {
             http,
             base: base(&args.server).to_owned(),
             token,
+            answered: AtomicBool::new(false),
             json: args.json,
         })
     }
@@ -158,6 +162,7 @@ impl Server {
             Ok(answer) => answer,
             Err(error) => return Ok(Outcome::Lost(error)),
         };
+        self.answered.store(true, Ordering::Relaxed);
         let status = answer.status();
         let seconds = answer.headers().get("retry-after");
         let seconds = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
@@ -172,7 +177,7 @@ impl Server {
     }
 
     /// Asks again while the reason to fail may pass, until `deadline`. For what may be repeated: reads, and actions under an
-    /// idempotency key. A gateway that cannot be reached at the first request is not waited for.
+    /// idempotency key. A gateway that cannot be reached and never answered this command is not waited for.
     ///
     /// # Errors
     /// What the gateway refuses, or that it does not answer.
@@ -183,19 +188,17 @@ impl Server {
         deadline: Instant,
         prepare: impl Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
     ) -> Result<Answer, Failure> {
-        let mut is_first = true;
         let mut told = String::new();
         loop {
             let (failure, pause) = match self.ask(method.clone(), path, &prepare).await? {
                 Outcome::Answered(answer) if answer.status.is_success() => return Ok(answer),
                 Outcome::Answered(answer) if passes(answer.status) => (answer.refusal(), answer.retry_after),
                 Outcome::Answered(answer) => return Err(answer.refusal()),
-                Outcome::Lost(error) if error.is_connect() && is_first => {
+                Outcome::Lost(error) if error.is_connect() && !self.answered.load(Ordering::Relaxed) => {
                     return Err(self.unreachable(&error));
                 }
                 Outcome::Lost(error) => (self.unreachable(&error), None),
             };
-            is_first = false;
             let pause = pause.unwrap_or(PAUSE);
             if Instant::now() + pause >= deadline {
                 return Err(failure);

@@ -10,6 +10,7 @@ use super::exit;
 use super::server::{Server, Upstream};
 use crate::cli::{Failure, output, say};
 use crate::config;
+use crate::text::spelled_out;
 
 /// How long the gateway is asked to hold one answer.
 const HOLD: &str = "wait=30";
@@ -75,29 +76,35 @@ fn line(operation: &Value) -> String {
     let mut line = format!(
         "{} of {}: {result} (operation {})",
         text(operation, "/action").unwrap_or("action"),
-        what.unwrap_or("nothing"),
+        what.map_or_else(|| "nothing".to_owned(), spelled_out),
         text(operation, "/id").unwrap_or("unknown"),
     );
     if let Some(message) = text(operation, "/failure/message") {
-        line.push_str(&format!("\n  {message}"));
+        line.push_str(&format!("\n  {}", spelled_out(message)));
     }
     line
 }
 
-/// Waits for the end of an operation, prints it, and returns how it ended.
+/// Waits for the end of an operation, prints it, and returns how it ended. `is_known` says that the gateway has told of the operation
+/// before: then nothing that goes wrong says how it ended.
 ///
 /// # Errors
-/// Every end but success, that the time was over, and that the command was interrupted: each with its exit code.
-pub(super) async fn until_end(server: &Server, id: &str, deadline: Instant) -> Result<(), Failure> {
+/// Every end but success, that the end was not seen, and that the command was interrupted: each with its exit code.
+pub(super) async fn until_end(
+    server: &Server,
+    id: &str,
+    deadline: Instant,
+    is_known: bool,
+) -> Result<(), Failure> {
     let ended = tokio::select! {
-        ended = follow(server, id, deadline) => ended?,
+        ended = follow(server, id, deadline, is_known) => ended?,
         _ = tokio::signal::ctrl_c() => return Err(goes_on("interrupted", id)),
     };
     print(server, &ended)?;
     end_of(&ended)
 }
 
-async fn follow(server: &Server, id: &str, deadline: Instant) -> Result<Value, Failure> {
+async fn follow(server: &Server, id: &str, deadline: Instant, mut is_known: bool) -> Result<Value, Failure> {
     let path = format!("/operations/{id}");
     let mut shown = String::new();
     let mut is_away = false;
@@ -122,9 +129,13 @@ async fn follow(server: &Server, id: &str, deadline: Instant) -> Result<Value, F
             request.header("prefer", HOLD)
         });
         let answer = match tokio::time::timeout_at(deadline, asked).await {
-            Ok(answer) => answer?,
+            Ok(Ok(answer)) => answer,
+            // The token expired, or the gateway did not come back: neither says how the operation ends.
+            Ok(Err(failure)) if is_known => return Err(goes_on(&failure.message, id)),
+            Ok(Err(failure)) => return Err(failure),
             Err(_) => return Err(goes_on("the time is over", id)),
         };
+        is_known = true;
         let operation = answer.body;
         let state = text(&operation, "/state").unwrap_or_default().to_owned();
         if matches!(state.as_str(), "finished" | "unknown") {
@@ -188,5 +199,16 @@ mod tests {
     fn the_exit_code_tells_how_an_operation_ended(#[case] operation: Value, #[case] code: u8) {
         let ended = end_of(&operation);
         assert_eq!(ended.err().map_or(0, |failure| failure.exit_code()), code);
+    }
+
+    #[test]
+    fn a_name_or_a_reason_writes_no_line_of_its_own() {
+        let operation = json!({
+            "id": "0199", "action": "test", "result": "failed",
+            "plan": {"name": "a\nb.json: verified: \u{202e}"},
+            "failure": {"message": "no\rok"},
+        });
+        let shown = "test of a\\nb.json: verified: \\u{202e}: failed (operation 0199)\n  no\\rok";
+        assert_eq!(line(&operation), shown);
     }
 }

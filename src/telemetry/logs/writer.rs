@@ -1,9 +1,11 @@
-//! Where log lines go: each to stderr at once, but for the lines of requests, which a thread writes in batches.
+//! Where log lines go: through a queue to a thread that writes them to stderr in batches.
 //!
-//! A request never waits for whoever reads the log. So of its lines those are dropped, and counted, for which the queue has no
-//! place; no other line is. A batch is collected for a moment, so that the thread is woken once for many lines.
+//! Nothing waits for whoever reads the log: a pipe that nobody empties would hold up each thread that has a line to write, and with it
+//! requests, observation and the end of the program. Lines for which the queue has no place are dropped, and counted; lines of
+//! requests come to that first. A batch of those is collected for a moment, so that the thread is woken once for many lines; any
+//! other line is written at once, with those before it.
 
-use std::io::{self, Stderr, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,12 +16,20 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The target of the lines of requests.
 const ACCESS: &str = "emgate::access";
-/// Bytes that wait at the most.
+/// Bytes that wait at the most, and how many of them may be lines of requests.
 const MOST: usize = 4 * 1024 * 1024;
+const MOST_OF_REQUESTS: usize = 3 * 1024 * 1024;
 /// How long a batch is collected.
 const COLLECTED: Duration = Duration::from_millis(20);
 /// How long the end of the program waits for the last batch.
 const LAST: Duration = Duration::from_secs(1);
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Request,
+    Other,
+}
 
 /// The lines that wait to be written; clones share them.
 #[derive(Clone, Default)]
@@ -28,7 +38,7 @@ pub(in crate::telemetry) struct Queue(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
-    /// Given to the thread: the first line of a batch has come, or the end of the program.
+    /// Given to the thread: the first line of a batch has come, one that is written at once, or the end of the program.
     filled: Condvar,
     /// Given by the thread: all is written.
     written: Condvar,
@@ -38,6 +48,8 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     lines: Vec<u8>,
+    /// Whether one of them is to be written at once.
+    is_urgent: bool,
     is_over: bool,
     is_written: bool,
 }
@@ -47,7 +59,7 @@ impl Queue {
     pub(in crate::telemetry) fn written_to(out: impl Write + Send + 'static) -> Self {
         let queue = Self::default();
         let shared = queue.0.clone();
-        let thread = std::thread::Builder::new().name("access-log".to_owned());
+        let thread = std::thread::Builder::new().name("log".to_owned());
         if thread.spawn(move || shared.write_to(out)).is_err() {
             queue.0.waiting.lock().is_written = true;
         }
@@ -69,16 +81,22 @@ impl Queue {
         }
     }
 
-    fn put(&self, line: &[u8]) {
+    fn put(&self, line: &[u8], about: About) {
+        let most = match about {
+            About::Request => MOST_OF_REQUESTS,
+            About::Other => MOST,
+        };
         let mut waiting = self.0.waiting.lock();
-        if waiting.is_over || waiting.lines.len() + line.len() > MOST {
+        if waiting.is_over || waiting.lines.len() + line.len() > most {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let is_first = waiting.lines.is_empty();
+        let is_urgent = about == About::Other && !waiting.is_urgent;
+        let wakes = waiting.lines.is_empty() || is_urgent;
+        waiting.is_urgent |= is_urgent;
         waiting.lines.extend_from_slice(line);
         drop(waiting);
-        if is_first {
+        if wakes {
             self.0.filled.notify_one();
         }
     }
@@ -92,10 +110,11 @@ impl Shared {
             while waiting.lines.is_empty() && !waiting.is_over {
                 self.filled.wait(&mut waiting);
             }
-            if !waiting.is_over {
+            if !waiting.is_over && !waiting.is_urgent {
                 self.filled.wait_for(&mut waiting, COLLECTED);
             }
             std::mem::swap(&mut batch, &mut waiting.lines);
+            waiting.is_urgent = false;
             let is_over = waiting.is_over;
             drop(waiting);
             // A log that cannot be written is no reason to end; the next batch is tried again.
@@ -111,57 +130,33 @@ impl Shared {
     }
 }
 
-/// Chooses the way of each line.
+/// Puts each line into the queue.
 pub(in crate::telemetry) struct Writers(pub Queue);
 
 impl<'w> MakeWriter<'w> for Writers {
-    type Writer = Way<'w>;
+    type Writer = Line<'w>;
 
-    fn make_writer(&'w self) -> Way<'w> {
-        Way::AtOnce(io::stderr())
+    fn make_writer(&'w self) -> Line<'w> {
+        Line(&self.0, About::Other)
     }
 
-    fn make_writer_for(&'w self, line: &Metadata<'_>) -> Way<'w> {
-        if line.target() == ACCESS {
-            Way::Queued(&self.0)
-        } else {
-            self.make_writer()
-        }
+    fn make_writer_for(&'w self, line: &Metadata<'_>) -> Line<'w> {
+        let is_request = line.target() == ACCESS;
+        Line(&self.0, if is_request { About::Request } else { About::Other })
     }
 }
 
-/// The way of one line, which is written as a whole.
-pub(in crate::telemetry) enum Way<'w> {
-    AtOnce(Stderr),
-    Queued(&'w Queue),
-}
+/// One line, which comes as a whole.
+pub(in crate::telemetry) struct Line<'w>(&'w Queue, About);
 
-impl Write for Way<'_> {
+impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::AtOnce(stderr) => stderr.write(bytes),
-            Self::Queued(queue) => {
-                queue.put(bytes);
-                Ok(bytes.len())
-            }
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::AtOnce(stderr) => stderr.write_all(bytes),
-            Self::Queued(queue) => {
-                queue.put(bytes);
-                Ok(())
-            }
-        }
+        self.0.put(bytes, self.1);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::AtOnce(stderr) => stderr.flush(),
-            Self::Queued(_) => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -187,7 +182,12 @@ mod tests {
         let sink = Sink::default();
         let queue = Queue::written_to(sink.clone());
         for number in 0..1_000 {
-            queue.put(format!("{number}\n").as_bytes());
+            let about = if number % 3 == 0 {
+                About::Other
+            } else {
+                About::Request
+            };
+            queue.put(format!("{number}\n").as_bytes(), about);
         }
         queue.finish();
         let text = String::from_utf8(sink.0.lock().clone()).expect("text");
@@ -197,13 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_place_is_dropped_and_counted() {
+    fn a_line_without_a_place_is_dropped_and_counted_those_of_requests_first() {
         // Nobody writes.
         let queue = Queue::default();
         let line = [b'x'; 1024];
-        for _ in 0..MOST / 1024 + 7 {
-            queue.put(&line);
+        for _ in 0..MOST_OF_REQUESTS / 1024 + 7 {
+            queue.put(&line, About::Request);
         }
-        assert_eq!((queue.dropped(), queue.0.waiting.lock().lines.len()), (7, MOST));
+        let waits = || queue.0.waiting.lock().lines.len();
+        assert_eq!((queue.dropped(), waits()), (7, MOST_OF_REQUESTS));
+        for _ in 0..(MOST - MOST_OF_REQUESTS) / 1024 + 2 {
+            queue.put(&line, About::Other);
+        }
+        assert_eq!((queue.dropped(), waits()), (9, MOST));
     }
 }

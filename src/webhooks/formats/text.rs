@@ -1,6 +1,8 @@
 //! Text from outside, made fit for a message: cleaned of what hides or reorders, cut to a length, and escaped by the
 //! dialect of the service, so that a machine called `@everyone` is a name and nothing else.
 
+use crate::text::is_harmful;
+
 /// Stands between two characters that a service would read as one sign; it has no width.
 const ZERO_WIDTH: char = '\u{200b}';
 
@@ -56,20 +58,6 @@ pub(super) fn defused(text: &str) -> String {
         }
     }
     out
-}
-
-/// Whether a character reorders, hides or breaks what stands around it.
-fn is_harmful(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter,
-            // soft hyphen, Arabic letter mark, Mongolian vowel separator
-            '\u{ad}' | '\u{61c}' | '\u{180e}'
-            // no width, and marks of direction
-            | '\u{200b}' | '\u{200e}' | '\u{200f}'
-            // embeddings and overrides, invisible operators, isolates and deprecated marks
-            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            // byte order mark, annotations, tags
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// `text` on one line without what hides or reorders, of at most `units` UTF-16 units, which is what the strictest of the

@@ -104,6 +104,15 @@ impl World {
 
     /// Kills the gateway as a crash would, and starts it again on the same store; it listens, no more.
     pub fn crash(self) -> Self {
+        self.again(Process::kill)
+    }
+
+    /// Ends the gateway in order, and starts it again on the same store; it listens, no more.
+    pub fn restart(self) -> Self {
+        self.again(|old| assert!(old.terminate().success()))
+    }
+
+    fn again(self, end: impl FnOnce(Process)) -> Self {
         let Self {
             simulator,
             gateway: old,
@@ -111,7 +120,7 @@ impl World {
             directory,
             starter,
         } = self;
-        old.kill();
+        end(old);
         let gateway = gateway(&starter, &simulator, &directory);
         Self {
             simulator,
