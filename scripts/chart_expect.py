@@ -30,6 +30,11 @@ EXPECTED = [
     ("tls", "Deployment", CONTAINER + "volumeMounts.0.mountPath", "/data"),
     *[("tls", "Deployment", probe + "scheme", "HTTPS") for probe in PROBES],
     *[("tls", "Deployment", probe + "port", "https") for probe in PROBES],
+    *[
+        ("mutual-tls", "Deployment", f"{CONTAINER}{name}Probe.exec.command", ["emgate", "health"])
+        for name in ("startup", "liveness", "readiness")
+    ],
+    *[("mutual-tls", "Deployment", probe + "path", None) for probe in PROBES],
     ("tls", "Service", "spec.ports.0.port", 443),
     ("tls", "Service", "spec.ports.0.targetPort", "https"),
     ("tls", "Service", "spec.ports.0.appProtocol", "https"),

@@ -40,6 +40,8 @@ with tempfile.TemporaryDirectory() as folder:
         request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=emgate.example"
         subprocess.run([*request.split(), "-out", cert, "-keyout", key], check=True, capture_output=True)
         variables.update({"EMGATE_SERVER__TLS__CERT_FILE": cert, "EMGATE_SERVER__TLS__KEY_FILE": key})
+        if "EMGATE_SERVER__TLS__CLIENT_CA_FILE" in variables:
+            variables["EMGATE_SERVER__TLS__CLIENT_CA_FILE"] = cert
     if "EMGATE_STORE__ENCRYPTION_KEY_FILE" in variables:
         # It comes from a volume.
         variables["EMGATE_STORE__ENCRYPTION_KEY_FILE"] = os.path.join(folder, "key")

@@ -129,12 +129,22 @@ written as such, where a template would write 1e+06. */ -}}
 {{- if or $cert $key -}}https{{- else -}}http{{- end -}}
 {{- end -}}
 
-{{- /* A probe of `path`, with what the values say. */ -}}
+{{- /* Not empty when callers need a certificate, which the platform's probes and the pod of `helm test` do not have. */ -}}
+{{- define "emgate.clientCertificates" -}}
+{{- include "emgate.setting" (dict "root" . "path" (list "server" "tls" "client_ca_file")) -}}
+{{- end -}}
+
+{{- /* A probe of `path`, with what the values say; of the program's life alone where callers need a certificate. */ -}}
 {{- define "emgate.probe" -}}
+{{- if include "emgate.clientCertificates" .root -}}
+exec:
+  command: [emgate, health]
+{{- else -}}
 httpGet:
   path: {{ .path }}
   port: {{ include "emgate.scheme" .root }}
   scheme: {{ include "emgate.scheme" .root | upper }}
+{{- end }}
 {{- range $key, $value := .given }}
 {{ $key }}: {{ $value }}
 {{- end }}
