@@ -1,9 +1,12 @@
 //! Rules of writing that several rooms share: how a name of EM becomes a JSON name, how a place in a JSON value is named, how
-//! things are counted in a sentence, how text from outside is shown.
+//! things are counted in a sentence, how text from outside is shown, how a caller writes a moment.
 //!
 //! Pure functions over text, below every other room. What a name means is none of its business.
 
 use std::fmt;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// Writes `name` in lowerCamelCase: words split before an upper-case letter that follows a lower-case letter
 /// or digit, and before the last upper-case letter of a run that a lower-case letter follows
@@ -126,6 +129,38 @@ pub fn json_pointer(parent: &str, name: &str) -> String {
     pointer
 }
 
+/// What a timestamp must be.
+pub const MOMENT: &str = "a timestamp in RFC 3339, such as 2026-01-31T12:00:00Z";
+
+/// The moment that a caller's text names: a `date-time` of RFC 3339 section 5.6 and nothing else, where jiff alone is more lenient
+/// (what EM sends is read by it). With any offset and a fraction of up to nine digits, in the years 1 to 9999. A leap second
+/// (`:60`) has no moment of its own and is refused.
+#[must_use]
+pub fn moment(text: &str) -> Option<Timestamp> {
+    let (date_time, rest) = text.split_at_checked("0000-00-00T00:00:00".len())?;
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    };
+    let fits = has_shape(date_time, "0000-00-00T00:00:00") && !date_time.ends_with("60") && is_offset(offset);
+    let at: Timestamp = fits.then(|| text.parse().ok())??;
+    (TimeZone::UTC.to_datetime(at).year() >= 1).then_some(at)
+}
+
+fn is_offset(text: &str) -> bool {
+    let is_numbers = has_shape(text, "+00:00") || has_shape(text, "-00:00");
+    has_shape(text, "Z") || is_numbers && text.get(1..3).is_some_and(|hours| hours < "24")
+}
+
+/// Whether a text is as long as its shape, with a digit for each `0` and the same letter, in either case, for any other.
+fn has_shape(text: &str, shape: &str) -> bool {
+    let fits = |(found, wanted): (u8, u8)| match wanted {
+        b'0' => found.is_ascii_digit(),
+        _ => found.eq_ignore_ascii_case(&wanted),
+    };
+    text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(fits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,5 +220,57 @@ mod tests {
     #[case::another_line("a\u{2028}b", "a\\u{2028}b")]
     fn what_is_harmful_is_spelled_out(#[case] text: &str, #[case] shown: &str) {
         assert_eq!(spelled_out(text), shown);
+    }
+
+    #[rstest]
+    #[case("2026-11-30T12:00:00Z", "2026-11-30T12:00:00Z")]
+    #[case("2026-11-30t12:00:00z", "2026-11-30T12:00:00Z")]
+    #[case("2026-11-30T12:00:00.5Z", "2026-11-30T12:00:00.5Z")]
+    #[case("2026-11-30T12:00:00.123456789Z", "2026-11-30T12:00:00.123456789Z")]
+    #[case("2026-11-30T12:00:00.000+02:00", "2026-11-30T10:00:00Z")]
+    #[case("2026-11-30T12:00:00-05:30", "2026-11-30T17:30:00Z")]
+    #[case("2026-11-30T12:00:00-00:00", "2026-11-30T12:00:00Z")]
+    #[case("2026-11-30T12:00:00+23:59", "2026-11-29T12:01:00Z")]
+    #[case("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z")]
+    #[case("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z")]
+    #[case("9999-12-30T21:59:59Z", "9999-12-30T21:59:59Z")]
+    fn a_date_time_is_read(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(moment(text).map(|at| at.to_string()).as_deref(), Some(expected));
+    }
+
+    #[rstest]
+    #[case::basic_format("20261130T120000Z")]
+    #[case::no_minutes("2026-11-30T12Z")]
+    #[case::no_seconds("2026-11-30T12:00Z")]
+    #[case::leap_second("2026-11-30T12:00:60Z")]
+    #[case::leap_second_that_was("2016-12-31T23:59:60Z")]
+    #[case::long_offset("2026-11-30T12:00:00+25:00")]
+    #[case::offset_of_a_day("2026-11-30T12:00:00+24:00")]
+    #[case::minutes_of_an_offset("2026-11-30T12:00:00+02:60")]
+    #[case::seconds_of_an_offset("2026-11-30T12:00:00+02:00:30")]
+    #[case::short_offset("2026-11-30T12:00:00+02")]
+    #[case::offset_without_colon("2026-11-30T12:00:00+0200")]
+    #[case::no_offset("2026-11-30T12:00:00")]
+    #[case::expanded_year("-000001-01-01T00:00:00Z")]
+    #[case::year_0("0000-06-01T00:00:00Z")]
+    #[case::year_0_by_its_offset("0001-01-01T00:00:00+01:00")]
+    #[case::year_10000("9999-12-31T23:59:59-01:00")]
+    #[case::zone("2026-11-30T12:00:00Z[UTC]")]
+    #[case::zone_behind_an_offset("2026-11-30T12:00:00+01:00[Europe/Berlin]")]
+    #[case::space_between("2026-11-30 12:00:00Z")]
+    #[case::space_before(" 2026-11-30T12:00:00Z")]
+    #[case::space_behind("2026-11-30T12:00:00Z ")]
+    #[case::plus_of_a_query("2026-11-30T12:00:00 02:00")]
+    #[case::comma("2026-11-30T12:00:00,5Z")]
+    #[case::no_fraction("2026-11-30T12:00:00.Z")]
+    #[case::hour_24("2026-11-30T24:00:00Z")]
+    #[case::no_such_day("2026-02-29T00:00:00Z")]
+    #[case::other_digits("２026-11-30T12:00:00Z")]
+    #[case::minus_sign("2026-11-30T12:00:00−05:00")]
+    #[case::day("2026-11-30")]
+    #[case::number("1796040000")]
+    #[case::nothing("")]
+    fn what_is_no_date_time_is_refused(#[case] text: &str) {
+        assert_eq!(moment(text), None);
     }
 }

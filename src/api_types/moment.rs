@@ -1,11 +1,12 @@
 //! Moments in the JSON: RFC 3339, UTC, `Z`, with 0, 3, 6 or 9 fraction digits, the fewest that lose nothing.
 
 use jiff::Timestamp;
-use serde::de::Error as _;
 use serde::{Deserialize as _, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
+
+use crate::text::{MOMENT, moment};
 
 /// A moment that serialises as an RFC 3339 string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,9 +36,7 @@ impl std::fmt::Display for Moment {
 /// # Errors
 /// What is expected, in place of what a library misses.
 pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let expected = "must be a timestamp in RFC 3339, such as 2026-01-31T12:00:00Z";
-    text.parse().map_err(|_| D::Error::custom(expected))
+    read(&String::deserialize(deserializer)?)
 }
 
 /// The same where there may be none.
@@ -48,9 +47,11 @@ pub(super) fn given_or_none<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    let expected = "must be a timestamp in RFC 3339, such as 2026-01-31T12:00:00Z";
-    text.map(|text| text.parse().map_err(|_| D::Error::custom(expected)))
-        .transpose()
+    text.map(|text| read(&text)).transpose()
+}
+
+fn read<E: serde::de::Error>(text: &str) -> Result<Timestamp, E> {
+    moment(text).ok_or_else(|| E::custom(format_args!("must be {MOMENT}")))
 }
 
 impl Serialize for Moment {

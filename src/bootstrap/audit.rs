@@ -69,37 +69,47 @@ pub async fn verify_store(config: &Config) -> Result<Walked, Error> {
 }
 
 async fn walk_store(store: &Store) -> Result<Walked, Error> {
-    let mut walk = Walk::new(Some(store.audit_key()));
+    let mut walk = Walk::of_store(store.audit_key());
     // The end first, so that what is written meanwhile is not missed at the end.
     let head = store.audit_head().await.map_err(Error::Store)?;
-    let mut last = 0;
-    if let Some((sequence, line)) = store.audit_anchor_line().await.map_err(Error::Store)? {
+    if let Some((_, line)) = store.audit_anchor_line().await.map_err(Error::Store)? {
         walk.line(&line).map_err(broken("the anchor".to_owned()))?;
-        last = sequence;
     }
-    let mut row = 0u64;
-    while last < head.sequence {
-        let lines = match store.audit_lines(last, ROWS).await {
-            Err(store::Error::Corrupt { .. }) => {
-                // One by one, to find the row.
-                match store.audit_lines(last, 1).await {
-                    Err(store::Error::Corrupt { .. }) => return Err(Error::Unreadable(last)),
-                    other => other.map_err(Error::Store)?,
-                }
-            }
-            other => other.map_err(Error::Store)?,
-        };
+    // All rows, so that none is unnoticed before the beginning.
+    let (mut after, mut row) = (i64::MIN, 0u64);
+    let beyond = 'rows: loop {
+        let lines = lines(store, after, &walk).await?;
         if lines.is_empty() {
-            break;
+            break None;
         }
-        for (sequence, line) in lines.into_iter().take_while(|(found, _)| *found <= head.sequence) {
+        for (sequence, line) in lines {
+            if sequence > head.sequence {
+                break 'rows Some(sequence);
+            }
             row += 1;
             walk.line(&line)
                 .map_err(broken(format!("row number {row} of the store")))?;
-            last = sequence;
+            after = sequence;
+        }
+    };
+    let walked = walk.end(Some(&head)).map_err(broken("its end".to_owned()))?;
+    // What was written meanwhile moved the end with it.
+    let head = store.audit_head().await.map_err(Error::Store)?.sequence;
+    match beyond {
+        Some(found) if found > head => Err(broken("its end".to_owned())(Break::Added { found, head })),
+        Some(_) | None => Ok(walked),
+    }
+}
+
+/// The next lines, or the one that is next where some of them cannot be read.
+async fn lines(store: &Store, after: i64, walk: &Walk) -> Result<Vec<(i64, String)>, Error> {
+    for rows in [ROWS, 1] {
+        match store.audit_lines(after, rows).await {
+            Err(store::Error::Corrupt { .. }) => {}
+            other => return other.map_err(Error::Store),
         }
     }
-    walk.end(Some(&head)).map_err(broken("its end".to_owned()))
+    Err(Error::Unreadable(walk.last()))
 }
 
 /// Walks the chain of an export.
@@ -141,4 +151,99 @@ pub fn verify_file(path: &Path) -> Result<Walked, Error> {
 
 fn broken(place: String) -> impl FnOnce(Break) -> Error {
     move |source| Error::Broken { place, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::domain::audit::{Actor, AuditAction, AuditEntry, Details};
+    use crate::store::config::Retention;
+    use crate::store::retention::Pruner;
+    use crate::store::testing::{change, pass, temporary_with};
+
+    /// A store with the rows 1 to 5, or, where the first two were removed by retention, 3 to 5 and an anchor.
+    async fn five_rows(anchored: bool) -> Store {
+        let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a moment"));
+        let store = temporary_with(clock.clone()).await;
+        for count in [2, 3] {
+            let mut tx = store.begin().await.expect("begun");
+            for _ in 0..count {
+                tx.append_audit(AuditEntry {
+                    actor: Actor::default(),
+                    action: AuditAction::EndpointCreate,
+                    target: None,
+                    tenant: None,
+                    operation: None,
+                    request_id: None,
+                    ended: None,
+                    details: Details::default(),
+                });
+            }
+            tx.commit().await.expect("committed");
+            pass(&store, &clock, Duration::from_hours(24));
+        }
+        if anchored {
+            let retention = Retention {
+                audit: Duration::from_hours(36),
+                ..Retention::default()
+            };
+            let pruner = Pruner::new(store.clone(), &retention);
+            while pruner.step().await.expect("a step") {}
+        }
+        store
+    }
+
+    #[tokio::test]
+    async fn a_store_is_walked_from_its_first_row_or_its_anchor() {
+        let walked = walk_store(&five_rows(false).await).await.expect("unbroken");
+        assert_eq!((walked.first, walked.last, walked.anchor), (1, 5, None));
+        let walked = walk_store(&five_rows(true).await).await.expect("unbroken");
+        let anchor = walked.anchor.map(|anchor| anchor.sequence);
+        assert_eq!((walked.first, walked.last, anchor), (3, 5, Some(2)));
+    }
+
+    #[rstest::rstest]
+    #[case::the_first(
+        false,
+        "delete from audit where sequence <= 1",
+        "begins with row 2, and no anchor"
+    )]
+    #[case::the_first_four(false, "delete from audit where sequence <= 4", "rows 1 to 4 are missing")]
+    #[case::all(false, "delete from audit", "rows 1 to 5 are missing")]
+    #[case::the_last(false, "delete from audit where sequence = 5", "row 5 is missing")]
+    #[case::one_put_behind(false, "update audit set sequence = 9 where sequence = 5", "row 5 is missing")]
+    #[case::one_added(
+        false,
+        "update audit_head set sequence = 4, hash = (select hash from audit where sequence = 4)",
+        "row 5 follows row 4, which the store recorded as its last"
+    )]
+    #[case::behind_the_anchor(true, "delete from audit where sequence = 3", "row 3 is missing")]
+    #[case::all_behind_the_anchor(true, "delete from audit", "rows 3 to 5 are missing")]
+    #[case::the_anchor(true, "delete from audit_anchor", "begins with row 3, and no anchor")]
+    #[case::a_forged_anchor(
+        true,
+        "update audit_anchor set sequence = 3, hash = (select hash from audit where sequence = 3)",
+        "the anchor for the rows up to 3 was changed"
+    )]
+    #[case::one_before_the_anchor(
+        true,
+        "update audit set sequence = 1 where sequence = 3",
+        "row 1 was changed"
+    )]
+    #[tokio::test]
+    async fn what_was_removed_or_added_at_either_end_of_a_store_is_a_break(
+        #[case] anchored: bool,
+        #[case] statement: &'static str,
+        #[case] expected: &str,
+    ) {
+        let store = five_rows(anchored).await;
+        change(&store, statement).await;
+        let error = walk_store(&store).await.expect_err("a break");
+        assert!(error.is_break(), "{error}");
+        let told = crate::telemetry::chain(&error);
+        assert!(told.contains(expected), "{told}");
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Failure, output};
 use crate::bootstrap;
 use crate::reports::html::BUILT_IN;
-use crate::reports::verify::{Fault, Key, Verified, verify};
+use crate::reports::verify::{Fault, Key, Page, Verified, verify};
 use crate::text::{counted, spelled_out};
 
 /// The largest file that is read, in bytes; a report of a thousand machines has two million.
@@ -58,7 +58,7 @@ pub struct Verify {
     /// The gateway to get the keys from, where --key is not given
     #[arg(long, value_name = "URL", env = "EMGATE_SERVER")]
     pub server: Option<String>,
-    /// Accept a text that was formatted anew, if its content is what was signed
+    /// Accept a report that was formatted anew, if its content is what was signed; a page is compared all the same
     #[arg(long)]
     pub reformatted: bool,
 }
@@ -126,10 +126,11 @@ pub fn check(content: &[u8], keys: &Value) -> Result<String, String> {
 }
 
 fn good(name: &str, verified: &Verified) -> String {
-    let page = match verified.page_compared {
-        Some(true) => ", page compared",
-        Some(false) => ", page not compared: it was made by another version",
-        None => "",
+    let page = match verified.page {
+        Page::Compared => ", page compared",
+        Page::OtherVersion => ", page not compared: it was made by another version",
+        Page::Template => ", page not compared: it was made by a template of the operator's",
+        Page::None => "",
     };
     format!(
         "{name}: verified: {} ({}), report {} revision {}, {}, signed by {}, {}{page}\n",

@@ -2,10 +2,11 @@
 //!
 //! Pure. A figure says by whose clock it was measured (`clocks`), and a figure that is absent says why (`measure`). `run`
 //! is what is known of one failover, `judge` what follows from it, `trend` how it compares with those before. `asked`, `entry` and
-//! `objectives` are what is kept of it; `schedule` says when a test is due.
+//! `objectives` are what is kept of it; `schedule` says when a test is due, by a `cron`.
 
 pub mod asked;
 pub mod clocks;
+pub mod cron;
 pub mod entry;
 pub mod finding;
 pub mod hold;

@@ -15,4 +15,6 @@ pub struct SavedLogon {
     pub token: SecretString,
     /// The path below `/api/` by which it is closed.
     pub path: SecretString,
+    /// The version of EM's REST API that it was opened with; none of what an earlier program kept.
+    pub version: Option<String>,
 }

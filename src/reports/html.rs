@@ -159,18 +159,18 @@ pub fn data(report: &Value) -> Option<String> {
     Some(serde_json::to_string(report).ok()?.replace('<', "\\u003c"))
 }
 
-/// The block of data of a page; none of what is no page with one.
+/// A page in three: what stands before its report, the report as data, and what follows. None of what is no page with one.
 #[must_use]
-pub fn data_of(page: &str) -> Option<&str> {
-    let (_, rest) = page.split_once(BEGIN)?;
-    rest.split_once(END).map(|(data, _)| data)
+pub fn parted(page: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (data, after) = rest.split_once(END)?;
+    Some((before, data, after))
 }
 
-/// Whether a page says that it was made by a template of the operator's.
+/// Whether a page that begins so says that it was made by a template of the operator's.
 #[must_use]
-pub fn is_foreign(page: &str) -> bool {
-    page.split_once(BEGIN)
-        .is_some_and(|(before, _)| before.ends_with(FOREIGN))
+pub fn is_foreign(before: &str) -> bool {
+    before.ends_with(FOREIGN)
 }
 
 #[cfg(test)]
@@ -198,9 +198,10 @@ mod tests {
         ] {
             let template = Template::parse(text.to_owned()).expect("a template");
             let page = template.page(&report).expect("a page");
-            assert!(is_foreign(&page));
+            let (before, data, _) = parted(&page).expect("data");
+            assert!(is_foreign(before));
             assert!(!page.contains("<b>"), "{page}");
-            let data: Value = serde_json::from_str(data_of(&page).expect("data")).expect("JSON");
+            let data: Value = serde_json::from_str(data).expect("JSON");
             assert_eq!(data, report);
         }
     }

@@ -1,11 +1,13 @@
 //! Whether a file is the report that was signed: JSON or page, with the key at hand and nothing else.
 //!
 //! Every byte counts. The text of the report must be what the gateway writes, so that no change goes unnoticed, not even one
-//! that means the same; a page of the same version is made again from the report in it and compared.
+//! that means the same; a page of the same version is made again from the report in it and compared, also where the text of
+//! the report in it may be another.
 
 use serde_json::Value;
 
 use super::{html, integrity};
+use crate::json;
 
 /// A key to verify with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,9 @@ pub enum Fault {
         "form: the report's text is not byte for byte what the gateway wrote; if it was only formatted anew, --reformatted verifies its content"
     )]
     Form,
+    /// The JSON means one thing to one reader and another to the next.
+    #[error("form: {0} of the report is given more than once, or has a character that it may not have")]
+    Ambiguous(String),
     /// The page around the report was changed.
     #[error("page: what the page shows is not what the report in it says")]
     Page,
@@ -77,8 +82,21 @@ pub struct Verified {
     pub verdict: String,
     /// How many rows of the audit log are in it.
     pub audit_rows: usize,
-    /// Whether the page around the report was compared; none where there is no page.
-    pub page_compared: Option<bool>,
+    /// What the page around the report is.
+    pub page: Page,
+}
+
+/// What is known of the page around a verified report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// There is none: the file is the report itself.
+    None,
+    /// It shows what the report says.
+    Compared,
+    /// Another version made it, which may make another page of the same report. It was not compared.
+    OtherVersion,
+    /// A template of the operator's made it. It was not compared.
+    Template,
 }
 
 /// Verifies a file. `reformatted`: its text may be another one with the same content.
@@ -89,36 +107,34 @@ pub fn verify(file: &[u8], keys: &[Key], reformatted: bool) -> Result<Verified, 
     let Ok(text) = std::str::from_utf8(file) else {
         return Err(vec![Fault::NoReport]);
     };
-    let data = html::data_of(text);
-    let Ok(report) = serde_json::from_str::<Value>(data.unwrap_or(text)) else {
-        return Err(vec![Fault::NoReport]);
-    };
+    let parts = html::parted(text);
+    let data = parts.map_or(text, |(_, data, _)| data);
+    let report = json::parse(data.as_bytes()).map_err(|error| vec![unread(error)])?;
     let mut faults = Vec::new();
-    let mut page_compared = None;
-    match data {
-        Some(data) => {
-            let same = html::data(&report).is_some_and(|written| written == data);
-            if !same && !reformatted {
-                faults.push(Fault::Form);
-            }
-            // Another version may make another page of the same report.
-            let own = text_at(&report, "/report/generator") == super::html::GENERATOR;
-            let foreign = html::is_foreign(text);
-            page_compared = Some(own && !foreign);
-            if foreign && !reformatted {
+    let written = match parts {
+        Some(_) => html::data(&report),
+        None => serde_json::to_string(&report).ok(),
+    };
+    if written.as_deref() != Some(data) && !reformatted {
+        faults.push(Fault::Form);
+    }
+    let page = match parts {
+        None => Page::None,
+        Some((before, ..)) if html::is_foreign(before) => {
+            if !reformatted {
                 faults.push(Fault::Template);
             }
-            if own && !foreign && html::page(&report).is_ok_and(|page| page != text) && same {
+            Page::Template
+        }
+        Some(_) if text_at(&report, "/report/generator") != html::GENERATOR => Page::OtherVersion,
+        Some((before, _, after)) => {
+            let made = html::page(&report).unwrap_or_default();
+            if html::parted(&made).is_none_or(|(first, _, last)| (first, last) != (before, after)) {
                 faults.push(Fault::Page);
             }
+            Page::Compared
         }
-        None => {
-            let written = serde_json::to_string(&report).unwrap_or_default();
-            if written != text && !reformatted {
-                faults.push(Fault::Form);
-            }
-        }
-    }
+    };
     let Some(digest) = integrity::digest(&report) else {
         return Err(vec![Fault::NoReport]);
     };
@@ -160,8 +176,17 @@ pub fn verify(file: &[u8], keys: &[Key], reformatted: bool) -> Result<Verified, 
             .map(ToOwned::to_owned),
         verdict: text_at(&report, "/summary/verdict").to_owned(),
         audit_rows,
-        page_compared,
+        page,
     })
+}
+
+/// What is wrong with a text that is not accepted as JSON.
+fn unread(error: json::Error) -> Fault {
+    let json::Error::Faults(faults) = error else {
+        return Fault::NoReport;
+    };
+    let places: Vec<String> = faults.into_iter().map(|fault| fault.pointer).collect();
+    Fault::Ambiguous(places.join(", "))
 }
 
 /// Checks the rows of the audit log: each has the hash of its content, they are in order, and where one follows another

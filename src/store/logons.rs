@@ -19,8 +19,8 @@ impl Tx {
         let sealer = self.sealer();
         let (now, owner) = (micros(self.clock().now()), self.replica().to_owned());
         sqlx::query(
-            "insert into upstream_logons (id, account, token, path, created_at, owner, upstream_id) \
-             values ($1, $2, $3, $4, $5, $6, $7) \
+            "insert into upstream_logons (id, account, token, path, created_at, owner, upstream_id, api_version) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8) \
              on conflict (id) do update set owner = upstream_logons.owner",
         )
         .bind(logon.id.to_string())
@@ -30,6 +30,7 @@ impl Tx {
         .bind(now)
         .bind(owner)
         .bind(UPSTREAM)
+        .bind(logon.version.clone())
         .execute(self.connection())
         .await?;
         Ok(())
@@ -66,7 +67,7 @@ impl Store {
     /// [`Error::Database`], [`Error::Corrupt`].
     pub async fn kept_logons(&self) -> Result<Vec<SavedLogon>, Error> {
         let rows = sqlx::query(
-            "select id, account, token, path from upstream_logons \
+            "select id, account, token, path, api_version from upstream_logons \
                  where upstream_id = $2 and coalesce(owner, '') <> $1 order by created_at, id",
         )
         .bind(self.replica().to_owned())
@@ -79,6 +80,7 @@ impl Store {
                 account: row.text("account")?,
                 token: self.sealer().open_sealed(TOKEN, &row.text("token")?)?,
                 path: self.sealer().open_sealed(PATH, &row.text("path")?)?,
+                version: row.opt_text("api_version")?,
             })
         })
     }
@@ -119,6 +121,7 @@ mod tests {
             account: "operators".into(),
             token: "a token of EM".into(),
             path: "logonSessions/1".into(),
+            version: Some("v1_7".to_owned()),
         };
         let mut tx = store.begin().await.expect("begun");
         tx.keep_logon(&logon).await.expect("kept");
@@ -157,6 +160,7 @@ mod tests {
             "it is its own now"
         );
         assert_eq!(kept[0].token.expose_secret(), "a token of EM");
+        assert_eq!(kept[0].version, logon.version);
         let rows = async || {
             let row = sqlx::query("select count(*) as kept from upstream_logons")
                 .fetch_one(store.reader())

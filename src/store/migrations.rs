@@ -41,6 +41,7 @@ pub(super) const MIGRATIONS: &[Step] = &[
     (26, "findings", include_str!("migrations/0026_findings.sql")),
     (27, "traces", include_str!("migrations/0027_traces.sql")),
     (28, "removed", include_str!("migrations/0028_removed.sql")),
+    (29, "versions", include_str!("migrations/0029_versions.sql")),
 ];
 
 /// The store's tables, by the steps that make them: those first that others refer to.

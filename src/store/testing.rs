@@ -39,6 +39,14 @@ pub fn statements(store: &Store) -> usize {
         .swap(0, std::sync::atomic::Ordering::SeqCst)
 }
 
+/// Changes a store behind its back.
+pub async fn change(store: &Store, statement: &'static str) {
+    sqlx::query(statement)
+        .execute(store.writer())
+        .await
+        .expect(statement);
+}
+
 /// Lets time pass as it does: in steps that the store takes note of.
 pub fn pass(store: &Store, clock: &ManualClock, time: Duration) {
     let mut left = time;

@@ -125,6 +125,7 @@ async fn a_logon_session_at_another_em_is_not_resumed() {
         account: "operators".into(),
         token: "a token".into(),
         path: "logonSessions/1".into(),
+        version: Some("v1_7".to_owned()),
     };
     let mut tx = store.begin().await.expect("begun");
     tx.keep_logon(&saved).await.expect("kept");

@@ -42,6 +42,8 @@ pub(super) struct Logon {
     token: SecretString,
     path: SecretString,
     pub slots: Arc<Semaphore>,
+    /// The version of EM's REST API that it was opened with, where that is known.
+    pub version: Option<&'static str>,
     /// The moment at which it was first noticed that EM has dropped it.
     pub ended: OnceLock<u64>,
 }
@@ -62,6 +64,9 @@ impl Logon {
             token: saved.token.clone(),
             path: saved.path.clone(),
             slots: Arc::new(Semaphore::new(slots)),
+            version: VERSIONS
+                .into_iter()
+                .find(|known| saved.version.as_deref() == Some(known)),
             ended: OnceLock::new(),
         }
     }
@@ -72,6 +77,7 @@ impl Logon {
             account: account.to_owned(),
             token: self.token.clone(),
             path: self.path.clone(),
+            version: self.version.map(ToOwned::to_owned),
         }
     }
 
@@ -228,7 +234,7 @@ pub(super) async fn open(
     transport: &Transport,
     account: &str,
     credentials: &Credentials,
-    version: &str,
+    version: &'static str,
     id: LogonId,
     slots: usize,
 ) -> Result<Logon, Error> {
@@ -279,6 +285,7 @@ pub(super) async fn open(
         token,
         path,
         slots: Arc::new(Semaphore::new(slots)),
+        version: Some(version),
         ended: OnceLock::new(),
     })
 }

@@ -166,9 +166,12 @@ impl Drop for Waiting<'_> {
 }
 
 impl Pool {
-    /// The version agreed on with EM, since a logon succeeded.
+    /// The version agreed on with EM: by the last logon, or, where there was none yet or it failed, that of a session which was
+    /// taken up or is still open.
     pub fn version(&self) -> Option<&'static str> {
-        self.lock().version
+        let state = self.lock();
+        let of_sessions = || state.entries.iter().find_map(|entry| entry.logon.version);
+        state.version.or_else(of_sessions)
     }
 
     pub fn new(

@@ -235,7 +235,7 @@ impl EmClient {
         self.inner.transport.address()
     }
 
-    /// The version of EM's REST API that the first account agreed on, if it has logged on.
+    /// The version of EM's REST API that the first account agreed on, if it has a session or had one.
     #[must_use]
     pub fn api_version(&self) -> Option<&'static str> {
         self.inner.pools.first()?.version()

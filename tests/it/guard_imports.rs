@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ),
     ("webhooks", "domain api_types store runtime clock telemetry text"),
     ("mirror", "domain catalogue text"),
-    ("reports", ""),
+    ("reports", "json"),
     ("survey", "catalogue transcode upstream text"),
     (
         "app",

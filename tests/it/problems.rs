@@ -80,6 +80,18 @@ async fn a_body_that_does_not_fit_is_422_with_pointers() {
             "/restorePoint/before",
         ),
         (
+            r#"{"restorePoint":{"before":"20260101T000000Z"}}"#,
+            "/restorePoint/before",
+        ),
+        (
+            r#"{"restorePoint":{"before":"-000001-01-01T00:00:00Z"}}"#,
+            "/restorePoint/before",
+        ),
+        (
+            r#"{"purpose":{"incidentAt":"2026-01-01T00:00:60Z"}}"#,
+            "/purpose/incidentAt",
+        ),
+        (
             r#"{"restorePoint":{"before":"2026-01-01T00:00:00Z","x":1}}"#,
             "/restorePoint/x",
         ),

@@ -67,6 +67,39 @@ async fn after_a_crash_a_mirrored_write_is_followed_not_resent() {
 }
 
 #[tokio::test]
+async fn after_a_crash_the_version_of_em_is_told_by_the_session_that_was_taken_up() {
+    let world = World::start(&["--speed", "20", "--collect-delay", "20"]).await;
+    let (status, test) = world
+        .post(&format!("/api/v1/cloud-failover-plans/{PLAN}/test"), &json!({}))
+        .await;
+    assert_eq!(status, 202, "{test}");
+    let version = world.get("/api/v1/system").await["em"]["apiVersion"].clone();
+    assert!(version.is_string(), "{version}");
+    let logons = async |world: &World| {
+        let counted = stats(&world.simulator).await;
+        let requests = counted["requests"].as_object().expect("counts").clone();
+        requests
+            .into_iter()
+            .filter(|(line, _)| line.starts_with("POST /api/sessionMngr"))
+            .filter_map(|(_, count)| count.as_u64())
+            .sum::<u64>()
+    };
+    let before = logons(&world).await;
+    let world = world.crash_and_restart().await;
+    let system = world.get("/api/v1/system").await;
+    let ended = world
+        .until(&operation_path(&test), |operation| {
+            operation["state"] == "finished"
+        })
+        .await;
+    let report = world.get(&format!("{}/report", operation_path(&ended))).await;
+    assert!(before > 0);
+    assert_eq!(logons(&world).await, before, "nothing logged on again");
+    assert_eq!(system["em"]["apiVersion"], version, "{system}");
+    assert_eq!(report["provenance"]["emApiVersion"], version, "{report}");
+}
+
+#[tokio::test]
 async fn a_failover_that_ends_while_the_gateway_is_down_is_reported_once() {
     let world = World::start(&["--speed", "40"]).await;
     let (status, test) = world

@@ -17,6 +17,8 @@ const YEAR: Duration = Duration::from_hours(365 * 24);
 
 const DAY_SECONDS: i64 = 24 * 3600;
 
+const FROM_AFTER_TO: &str = "must not be after `to`, which is now where it is absent";
+
 const UNKNOWN_TENANT: &str = "no tenant that you see has this id or exact name";
 
 /// What the caller wants to see.
@@ -47,7 +49,7 @@ impl App {
     /// The programme of recovery tests, of the plans that the caller sees.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a tenant that nobody knows, [`Error::Upstream`], [`Error::Store`].
+    /// [`Error::Invalid`] for a tenant that nobody knows and for an end before the beginning, [`Error::Upstream`], [`Error::Store`].
     pub async fn programme(
         &self,
         context: &OpContext,
@@ -58,6 +60,9 @@ impl App {
         let from = query
             .from
             .unwrap_or_else(|| to.checked_sub(YEAR).unwrap_or(Timestamp::MIN));
+        if from > to {
+            return Err(Error::invalid("from", FROM_AFTER_TO));
+        }
         let mut plans = self.every_plan(context, query.kind).await?;
         if let Some(tenant) = &query.tenant {
             plans.retain(|plan| plan.tenant.as_ref().is_some_and(|own| own.is_called(tenant)));

@@ -10,7 +10,7 @@ use super::wait::{WaitArgs, print, text, until_end};
 use crate::cli::{Failure, output, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::EmId;
-use crate::text::{counted, spelled_out};
+use crate::text::{MOMENT, counted, spelled_out};
 
 /// Arguments of `emgate plan`.
 #[derive(clap::Args, Clone, Debug)]
@@ -87,9 +87,8 @@ pub struct StartArgs {
     pub act: ActArgs,
 }
 
-fn moment(text: &str) -> Result<Timestamp, &'static str> {
-    text.parse()
-        .map_err(|_| "it is no timestamp in RFC 3339, such as 2026-01-31T12:00:00Z")
+fn moment(text: &str) -> Result<Timestamp, String> {
+    crate::text::moment(text).ok_or_else(|| format!("it is not {MOMENT}"))
 }
 
 /// Runs the command.

@@ -7,21 +7,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::asked::Purpose;
+use super::cron::Cron;
 use crate::domain::access::{Caller, Principal, Scope, Tenancy};
 use crate::domain::words::words;
 
 /// How late a test may begin: what is due for longer is skipped.
 pub const LATE: Duration = Duration::from_hours(1);
-
-/// The longest cron expression, in characters.
-pub const CRON_LIMIT: usize = 100;
 
 /// More local times than a clock that is set back repeats: by three hours and a minute each.
 const MOST_REPEATED: usize = 200;
@@ -131,54 +128,10 @@ pub enum Fault {
     Never,
 }
 
-/// The fields of a cron expression, and the values of each.
-const FIELDS: [(&str, &str); 5] = [
-    ("minute", "0 to 59"),
-    ("hour", "0 to 23"),
-    ("day of the month", "1 to 31, or L for the last"),
-    ("month", "1 to 12, or JAN to DEC"),
-    (
-        "day of the week",
-        "0 to 7, where 0 and 7 are Sunday, or SUN to SAT",
-    ),
-];
-
-/// What is wrong with five fields that are no cron expression: each that is none by itself, with what it may be.
-fn cron_faults(text: &str, options: ParseOptions) -> String {
-    let mut faults = Vec::new();
-    for (at, (field, (name, values))) in text.split(' ').zip(FIELDS).enumerate() {
-        let alone: Vec<&str> = (0..FIELDS.len())
-            .map(|other| if other == at { field } else { "*" })
-            .collect();
-        if cronexpr::parse_crontab_with(&alone.join(" "), options).is_err() {
-            faults.push(format!(
-                "the {name} `{field}` must be {values}, or *, also as list (1,15), range (1-5) or step (*/15)"
-            ));
-        }
-    }
-    if faults.is_empty() {
-        return format!("`{text}` is no cron expression such as 0 3 1 * *");
-    }
-    faults.join("; ")
-}
-
-fn cron_of(schedule: &Schedule) -> Result<Crontab, Fault> {
-    let fields = schedule.cron.split_ascii_whitespace();
-    if schedule.cron.len() > CRON_LIMIT || !schedule.cron.is_ascii() || fields.clone().count() != 5 {
-        let detail =
-            "must be five fields: minute, hour, day of the month, month, day of the week, such as 0 3 1 * *";
-        return Err(Fault::Cron(detail.to_owned()));
-    }
-    let mut options = ParseOptions::default();
-    options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-    let text = fields.collect::<Vec<_>>().join(" ");
-    cronexpr::parse_crontab_with(&text, options).map_err(|_| Fault::Cron(cron_faults(&text, options)))
-}
-
 /// The due times of a schedule.
 #[derive(Debug, Clone)]
 pub struct Times {
-    cron: Crontab,
+    cron: Cron,
     zone: TimeZone,
 }
 
@@ -190,7 +143,7 @@ impl Times {
     pub fn of(schedule: &Schedule) -> Result<Self, Vec<Fault>> {
         // The system's list of zones, or the one that is part of the program.
         let zone = TimeZone::get(&schedule.time_zone).map_err(|_| Fault::Zone);
-        match (cron_of(schedule), zone) {
+        match (Cron::parse(&schedule.cron).map_err(Fault::Cron), zone) {
             (Ok(cron), Ok(zone)) => Ok(Self { cron, zone }),
             (cron, zone) => Err(cron.err().into_iter().chain(zone.err()).collect()),
         }
@@ -201,9 +154,7 @@ impl Times {
     pub fn after(&self, at: Timestamp) -> Option<Timestamp> {
         let mut local = self.zone.to_datetime(at);
         for _ in 0..MOST_REPEATED {
-            let second = TimeZone::UTC.to_timestamp(local).ok()?.as_second();
-            let from = MakeTimestamp::from_second(second).ok()?;
-            local = self.cron.find_next(from).ok()?.datetime();
+            local = self.cron.after(local)?;
             let due = self.moment(local)?;
             if due > at {
                 return Some(due);

@@ -18,6 +18,7 @@ use crate::domain::id::{EmId, EndpointId, OperationId};
 use crate::http::HttpState;
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
+use crate::text::{MOMENT, moment};
 
 /// The query, read into a struct that derives `Deserialize` and `IntoParams`.
 pub struct Query<T>(pub T);
@@ -200,11 +201,9 @@ pub struct TimestampParam(pub Timestamp);
 
 impl<'de> Deserialize<'de> for TimestampParam {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed(
-            deserializer,
-            "a timestamp in RFC 3339, such as 2026-01-31T12:00:00Z (a + must be written %2B)",
-        )
-        .map(Self)
+        let text = String::deserialize(deserializer)?;
+        let refused = || D::Error::custom(format!("`{text}` is not {MOMENT} (a + must be written %2B)"));
+        moment(&text).map(Self).ok_or_else(refused)
     }
 }
 
@@ -355,6 +354,8 @@ mod tests {
             ("colour=blue", "colour"),
             ("colour=red,", "colour"),
             ("since=yesterday", "since"),
+            ("since=20261130T120000Z", "since"),
+            ("since=2026-11-30T12:00:60Z", "since"),
             ("planId=7", "planId"),
             ("name=", "name"),
             ("name", "name"),

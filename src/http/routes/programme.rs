@@ -103,11 +103,6 @@ async fn get_recovery_programme(
         tenant: parameters.tenant.map(|name| name.0),
         kind: parameters.kind.map(|Choice(kind)| kind),
     };
-    if let (Some(from), Some(to)) = (query.from, query.to)
-        && from > to
-    {
-        return Err(Problem::fault("from", "must not be after `to`"));
-    }
     let programme = state.app().programme(&context, &query).await?;
     match parameters
         .format

@@ -154,6 +154,12 @@ pub enum Break {
         /// The row found.
         found: i64,
     },
+    /// A store's rows begin with one that is neither the first nor the one after its anchor.
+    #[error("the chain begins with row {found}, and no anchor stands for what came before: {}", missing(0, *found))]
+    Beginning {
+        /// The row found.
+        found: i64,
+    },
     /// A row names another hash than that of the row before it.
     #[error("row {0} does not continue the chain: its previousHash is not the hash of the row before it")]
     Unlinked(i64),
@@ -171,6 +177,14 @@ pub enum Break {
     End {
         /// The last row found.
         last: i64,
+        /// The last row that was written.
+        head: i64,
+    },
+    /// A row follows the last that was written.
+    #[error("row {found} follows row {head}, which the store recorded as its last: it was added")]
+    Added {
+        /// The row found.
+        found: i64,
         /// The last row that was written.
         head: i64,
     },
@@ -212,13 +226,20 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// A walk that accepts anchors by this key alone; of an export, by the key that they name.
+    /// The walk along a whole store: it begins with the first row, or behind an anchor that was signed by this key. That of
+    /// an export, which [`Walk::default`] is, may begin inside, and takes anchors by the key that they name.
     #[must_use]
-    pub fn new(own_key: Option<String>) -> Self {
+    pub fn of_store(own_key: String) -> Self {
         Self {
-            own_key,
+            own_key: Some(own_key),
             ..Self::default()
         }
+    }
+
+    /// The number of the last row so far, or of the last that was removed; 0 before the first.
+    #[must_use]
+    pub fn last(&self) -> i64 {
+        self.walked.last
     }
 
     /// Takes the next line.
@@ -257,6 +278,11 @@ impl Walk {
         let last = match self.last.take() {
             Some(last) => last,
             None if found.sequence == 1 => Link::genesis(),
+            None if self.own_key.is_some() => {
+                return Err(Break::Beginning {
+                    found: found.sequence,
+                });
+            }
             None => {
                 self.walked.begins_inside = true;
                 Link {

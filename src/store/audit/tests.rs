@@ -13,7 +13,9 @@ use crate::store::Store;
 use crate::store::config::Retention;
 use crate::store::cursor::Cursor;
 use crate::store::retention::Pruner;
-use crate::store::testing::{new_command, new_operation, pass, temporary, temporary_config, temporary_with};
+use crate::store::testing::{
+    change, new_command, new_operation, pass, temporary, temporary_config, temporary_with,
+};
 
 fn entry(subject: &str) -> AuditEntry {
     AuditEntry {
@@ -44,7 +46,7 @@ async fn lines(store: &Store) -> Vec<String> {
 
 /// Walks the store's chain.
 async fn walk(store: &Store) -> Result<chain::Walked, Break> {
-    let mut walk = Walk::new(Some(store.audit_key()));
+    let mut walk = Walk::of_store(store.audit_key());
     if let Some((_, line)) = store.audit_anchor_line().await.expect("read") {
         walk.line(&line)?;
     }
@@ -52,13 +54,6 @@ async fn walk(store: &Store) -> Result<chain::Walked, Break> {
         walk.line(&line)?;
     }
     walk.end(Some(&store.audit_head().await.expect("read")))
-}
-
-async fn sql(store: &Store, statement: &'static str) {
-    sqlx::query(statement)
-        .execute(store.writer())
-        .await
-        .expect(statement);
 }
 
 #[tokio::test]
@@ -173,7 +168,7 @@ async fn a_break_is_named_with_its_place_and_what_is_wrong() {
     ] {
         let store = temporary().await;
         append(&store, (0..5).map(|n| entry(&n.to_string()))).await;
-        sql(&store, statement).await;
+        change(&store, statement).await;
         assert_eq!(walk(&store).await, Err(expected), "{statement}");
     }
 }
@@ -219,7 +214,7 @@ async fn retention_leaves_an_anchor_by_which_the_rest_verifies() {
     append(&store, [entry("new")]).await;
     assert_eq!(walk(&store).await.expect("unbroken").first, 507);
 
-    sql(&store, "update audit_anchor set sequence = 505").await;
+    change(&store, "update audit_anchor set sequence = 505").await;
     assert_eq!(walk(&store).await, Err(Break::AnchorChanged(505)));
 }
 
@@ -231,7 +226,7 @@ async fn an_anchor_of_another_key_is_refused() {
     assert_eq!(store.prune_audit(limit, 1).await.expect("pruned"), 1);
     let (_, line) = store.audit_anchor_line().await.expect("read").expect("an anchor");
     assert_eq!(Walk::default().line(&line), Ok(()));
-    let walked = Walk::new(Some(other.audit_key())).line(&line);
+    let walked = Walk::of_store(other.audit_key()).line(&line);
     // On PostgreSQL the test stores have one key.
     let expected = if store.is_shared() {
         Ok(())

@@ -610,6 +610,15 @@ async fn verify_names_the_first_break_and_tells_it_from_unusable_input() {
         stderr.contains("after row 1: the row that follows cannot be read"),
         "{stderr}"
     );
+    change(&copy, "delete from audit where sequence <= 2").await;
+    let (code, _, stderr) = verify(&of_store);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains(
+            "begins with row 3, and no anchor stands for what came before: rows 1 to 2 are missing"
+        ),
+        "{stderr}"
+    );
 
     let empty = folder.path().join("empty");
     std::fs::write(&empty, "").expect("written");

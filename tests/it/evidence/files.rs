@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use emgate::reports::verify::{Fault, Key, verify};
+use emgate::reports::verify::{Fault, Key, Page, verify};
 use emgate::reports::{Format, html, render};
 use serde_json::{Value, json};
 
@@ -113,6 +113,63 @@ async fn what_was_changed_is_named() {
     let shown = page.replacen("ABC Company", "XYZ Company", 1);
     assert!(matches!(faults(&shown, &keys).as_slice(), [Fault::Page]));
     assert!(matches!(faults("[]", &keys).as_slice(), [Fault::NoReport]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_compared_although_the_report_in_it_was_formatted_anew() {
+    let (report, _, page, keys) = signed().await;
+    let (before, data, after) = html::parted(&page).expect("a page");
+    let (shown, begin) = before_and(&page, before);
+    let pretty = serde_json::to_string_pretty(&report).expect("JSON");
+    for anew in [format!(" {data}"), pretty.replace('<', "\\u003c")] {
+        let sound = format!("{shown}{begin}{anew}</script>{after}");
+        let faults = verify(sound.as_bytes(), &keys, false).expect_err("another text");
+        assert!(matches!(faults.as_slice(), [Fault::Form]), "{faults:?}");
+        let verified = verify(sound.as_bytes(), &keys, true).expect("the same content");
+        assert_eq!(verified.page, Page::Compared);
+        for forged in [
+            format!(
+                "{}{begin}{anew}</script>{after}",
+                shown.replacen("ABC Company", "XYZ Company", 1)
+            ),
+            format!("{shown}{begin}{anew}</script><p>failed</p>{after}"),
+        ] {
+            let faults = verify(forged.as_bytes(), &keys, true).expect_err("another page");
+            assert!(matches!(faults.as_slice(), [Fault::Page]), "{faults:?}");
+        }
+    }
+    // What says that it cannot be compared is told so.
+    let foreign =
+        format!("<p>failed</p><!-- made by a template of the operator's -->\n{begin}{data}</script>{after}");
+    let verified = verify(foreign.as_bytes(), &keys, true).expect("the report in it");
+    assert_eq!(verified.page, Page::Template);
+}
+
+/// What a page shows before its report, and the beginning of the block of data.
+fn before_and<'p>(page: &'p str, before: &'p str) -> (&'p str, &'p str) {
+    let (_, rest) = page.split_at(before.len());
+    let begin = rest.find('{').expect("a report");
+    (before, &rest[..begin])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_with_a_member_twice_is_not_what_was_signed() {
+    let (_, text, page, keys) = signed().await;
+    let twice = |file: &str| {
+        let changed = file.replacen("\"verdict\":", "\"verdict\":\"failed\",\"verdict\":", 1);
+        assert_ne!(changed, file);
+        changed
+    };
+    let escaped = text.replacen("\"verdict\":", "\"verdict\":\"failed\",\"\\u0076erdict\":", 1);
+    for file in [twice(&text), twice(&page), escaped] {
+        for reformatted in [false, true] {
+            let faults = verify(file.as_bytes(), &keys, reformatted).expect_err("a fault");
+            let [Fault::Ambiguous(places)] = faults.as_slice() else {
+                panic!("{faults:?}")
+            };
+            assert_eq!(places, "/summary/verdict");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +304,7 @@ async fn names_of_machines_do_no_harm() {
     assert!(!page.contains("<img") && !page.contains("<script>"));
     assert_eq!(page.matches("<script").count(), 1, "the block of data alone");
     assert_eq!(page.matches("</script>").count(), 1);
-    let data = html::data_of(&page).expect("data");
+    let (_, data, _) = html::parted(&page).expect("data");
     assert_eq!(serde_json::from_str::<Value>(data).expect("JSON"), report);
     assert!(page.contains("{{ 7 * 7 }}"), "a name is no template");
     let table = render(Format::Csv, &report.to_string()).expect("a table");

@@ -324,12 +324,18 @@ async fn a_report_is_answered_as_what_was_asked_for() {
         "{}",
         refused.text
     );
-    let backwards = "/api/v1/reports/recovery-tests?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z";
-    let refused = test.client.get(backwards).send().await;
-    assert_eq!(
-        refused.expect_problem(422, "invalid-request").pointers(),
-        ["from"]
-    );
+    // From the future to now, too.
+    for backwards in [
+        "from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "from=9000-01-01T00:00:00Z",
+    ] {
+        let path = format!("/api/v1/reports/recovery-tests?{backwards}");
+        let refused = test.client.get(&path).send().await;
+        assert_eq!(
+            refused.expect_problem(422, "invalid-request").pointers(),
+            ["from"]
+        );
+    }
     let real = json!({"purpose": {"kind": "realFailover"}});
     let refused = test.client.post(&plan("/test")).json(&real).send().await;
     assert_eq!(

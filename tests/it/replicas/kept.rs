@@ -16,6 +16,7 @@ fn logon() -> SavedLogon {
         account: "operators".to_owned(),
         token: "a token".into(),
         path: "logonSessions/1".into(),
+        version: Some("v1_7".to_owned()),
     }
 }
 
