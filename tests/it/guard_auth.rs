@@ -210,9 +210,9 @@ async fn try_one(
             challenge.contains("error=\"insufficient_scope\""),
             "{place}: {challenge}"
         );
-        let named = if any { scopes.last() } else { Some(scope) };
+        let named = if any { scopes.join(" ") } else { scope.clone() };
         assert!(
-            challenge.contains(&format!("scope=\"{}\"", named.expect("a scope"))),
+            challenge.contains(&format!("scope=\"{named}\"")),
             "{place}: {challenge}"
         );
     }
