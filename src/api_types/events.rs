@@ -265,9 +265,14 @@ pub fn session_event(
         }
         None => &facts.machines,
     };
+    // A filter asks for the result of what the event is about: a machine succeeds in a session that fails, and the reverse.
+    let result = match machine {
+        Some(_) => shown.first().and_then(|machine| machine.result.as_ref()),
+        None => facts.result.as_ref(),
+    };
+    let result = result.map(SessionResult::word);
     let body = FailoverSession::with_machines(origin.links, session, shown);
     let ends = kind == EventType::SessionFinished;
-    let result = body.result.clone();
     let data = FailoverEventData {
         session: Some(body),
         operation: operation.map(|operation| Operation::new(origin.links, operation, None)),

@@ -138,6 +138,9 @@ pub struct OperationLinks {
     /// The address that cancels it, while that is possible.
     #[schema(required)]
     pub cancel: Option<String>,
+    /// Its page in the console, for people; null where the console is off, and for writes through the mirror.
+    #[schema(required)]
+    pub console: Option<String>,
 }
 
 /// What a caller requested, from the request to its outcome.
@@ -259,6 +262,10 @@ impl Operation {
                 result: format!("{this}/result"),
                 report: has_report(operation).then(|| format!("{this}/report")),
                 cancel: operation.state.is_open().then(|| format!("{this}/cancel")),
+                console: operation
+                    .plan
+                    .as_ref()
+                    .and_then(|_| links.console(&format!("/failovers/{}", operation.id))),
                 this,
             },
         }

@@ -14,7 +14,6 @@ use crate::auth::Verifier;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::id::LogonId;
-use crate::domain::links::Links;
 use crate::http::HttpState;
 use crate::runtime::{Nudge, Tasks};
 #[cfg(feature = "postgres")]
@@ -53,7 +52,7 @@ impl Opened {
     ) -> Result<Self, Error> {
         let store = Store::open(&config.store, clock.clone()).await?;
         let of_workers = store.for_workers();
-        config.upstream.links = Links::below(config.server.public_url.as_ref());
+        config.upstream.links = config.server.links();
         config.webhooks.links = config.upstream.links.clone();
         let em = EmClient::new(&config.upstream, clock.clone())?;
         let heartbeat = Heartbeat::new(of_workers.clone(), shares::LogonShares::of(&em, &of_workers));

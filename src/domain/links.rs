@@ -9,6 +9,8 @@ use url::Url;
 
 /// The beginning of every path of the API.
 pub const API: &str = "/api/v1";
+/// The beginning of the path of every page of the console.
+const CONSOLE: &str = "/console";
 /// The beginning of every path of the mirror.
 pub const MIRROR: &str = "/api/v1/em";
 
@@ -19,6 +21,8 @@ pub struct Links {
     base: Arc<str>,
     /// The address of the mirror.
     mirror: Arc<str>,
+    /// Whether there is a console.
+    has_console: bool,
 }
 
 impl Links {
@@ -29,7 +33,15 @@ impl Links {
         Self {
             base: base.into(),
             mirror: format!("{base}{MIRROR}").into(),
+            has_console: true,
         }
+    }
+
+    /// The same where `console.enabled` says whether there is a console.
+    #[must_use]
+    pub const fn with_console(mut self, enabled: bool) -> Self {
+        self.has_console = enabled;
+        self
     }
 
     /// The address of `path`, which begins with a slash.
@@ -42,6 +54,12 @@ impl Links {
     #[must_use]
     pub fn api(&self, path: &str) -> String {
         format!("{}{API}{path}", self.base)
+    }
+
+    /// The address of the console's page at `path` below `/console`; `None` when there is no console.
+    #[must_use]
+    pub fn console(&self, path: &str) -> Option<String> {
+        self.has_console.then(|| format!("{}{CONSOLE}{path}", self.base))
     }
 
     /// The public URL without the slash at its end; `None` when addresses are relative.
@@ -99,6 +117,14 @@ mod tests {
         let links = Links::below(url.as_ref());
         assert_eq!(links.to("/api/v1/operations"), address);
         assert_eq!(links.api("/operations"), address);
+    }
+
+    #[test]
+    fn without_a_console_nothing_leads_to_it() {
+        let links = Links::default();
+        let page = links.console("/failovers/0192");
+        assert_eq!(page.as_deref(), Some("/console/failovers/0192"));
+        assert_eq!(links.with_console(false).console("/failovers/0192"), None);
     }
 
     #[test]

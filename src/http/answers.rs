@@ -18,10 +18,14 @@ use super::openapi::samples;
 use super::problem::{PROBLEM_JSON, ProblemBody};
 use crate::domain::field_error::FieldError;
 
+/// What a route answers that knows its query parameters, if it has any: others are refused.
+pub(super) const UNKNOWN_PARAMETER: Code = Code::InvalidRequest;
+
 /// What every route under `/api` may answer.
 pub(super) const GUARDED: &[Code] = &[
     Code::Unauthenticated,
     Code::InsufficientScope,
+    UNKNOWN_PARAMETER,
     Code::RateLimited,
     Code::Internal,
     Code::Overloaded,
@@ -31,6 +35,7 @@ pub(super) const GUARDED: &[Code] = &[
 /// What a route may answer that any valid token opens.
 pub(super) const AUTHENTICATED: &[Code] = &[
     Code::Unauthenticated,
+    UNKNOWN_PARAMETER,
     Code::RateLimited,
     Code::Internal,
     Code::Overloaded,
@@ -45,6 +50,7 @@ pub(super) const PROBE: &[Code] = &[Code::Internal];
 
 /// What reading from Enterprise Manager may end in.
 pub(super) const UPSTREAM_READ: &[Code] = &[
+    Code::UpstreamConflict,
     Code::UpstreamForbidden,
     Code::UpstreamRejected,
     Code::UpstreamAuthFailed,
@@ -72,8 +78,8 @@ const OF_THE_CONSOLE: &[Code] = &[Code::CrossSite, Code::TlsRequired];
 /// What every route may answer that works on the store alone.
 pub(super) const STORED: &[Code] = &[Code::StoreUnavailable];
 
-/// What a route with a body may answer.
-const BODY: &[Code] = &[
+/// What a route with a body may answer, and one that looks whether there is none.
+pub(super) const BODY: &[Code] = &[
     Code::MalformedRequest,
     Code::InvalidRequest,
     Code::PayloadTooLarge,
@@ -87,7 +93,7 @@ const EVENT_ID: &str = "EmgateEventId";
 const RATE_LIMIT: (&str, &str) = ("RateLimit", "RateLimit");
 const RATE_LIMIT_POLICY: (&str, &str) = ("RateLimit-Policy", "RateLimitPolicy");
 
-/// Documents the answers for these codes and for those that follow from the operation's body and parameters.
+/// Documents the answers for these codes and for those that follow from the operation's body and path.
 pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     let has = |place: ParameterIn| {
@@ -105,17 +111,12 @@ pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
     } else {
         &[]
     };
-    let parameters: &[Code] = if has(ParameterIn::Query) || has(ParameterIn::Header) {
-        &[Code::InvalidRequest]
-    } else {
-        &[]
-    };
     let path: &[Code] = if has(ParameterIn::Path) {
         &[Code::NotFound]
     } else {
         &[]
     };
-    for code in codes.iter().chain(body).chain(parameters).chain(path) {
+    for code in codes.iter().chain(body).chain(path) {
         let group = by_status.entry(code.status().as_u16()).or_default();
         if !group.contains(code) {
             group.push(*code);
@@ -148,7 +149,7 @@ pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
                 response.headers.insert(name.0.to_owned(), reference);
             }
         }
-        if group.iter().all(|code| code.retry_after().is_some()) {
+        if group.iter().any(|code| says_when(*code)) {
             response.headers.insert(
                 "Retry-After".to_owned(),
                 RefOr::Ref(header_reference(RETRY_AFTER)),
@@ -159,6 +160,12 @@ pub(super) fn document(operation: &mut Operation, codes: &[Code]) {
             .responses
             .insert(status.to_string(), RefOr::T(response));
     }
+}
+
+/// Whether an answer with this code may have `Retry-After`.
+fn says_when(code: Code) -> bool {
+    // After its own credentials were refused the gateway pauses before it tries them again.
+    code.retry_after().is_some() || code == Code::UpstreamAuthFailed
 }
 
 fn example_reference(code: Code) -> RefOr<utoipa::openapi::example::Example> {

@@ -107,16 +107,7 @@ pub(super) fn admit(needs: Needs, extensions: &Extensions) -> Result<(), Problem
             }
             Ok(())
         }
-        (Needs::OneOf(scopes), Some(caller)) => {
-            let mut refused = Problem::no_token();
-            for scope in scopes {
-                match permit(caller, *scope) {
-                    Ok(()) => return Ok(()),
-                    Err(problem) => refused = problem,
-                }
-            }
-            Err(refused)
-        }
+        (Needs::OneOf(scopes), Some(caller)) => permit_any(caller, scopes),
     }
 }
 
@@ -137,13 +128,30 @@ pub(super) fn take_action(extensions: &Extensions) -> Result<(), Problem> {
 
 /// Refuses a caller who lacks `scope`, or sees nobody's things. Whose things the others see is decided where these are read.
 pub(super) fn permit(caller: &Caller, scope: Scope) -> Result<(), Problem> {
+    permit_any(caller, &[scope])
+}
+
+/// The same where any one of the scopes will do.
+fn permit_any(caller: &Caller, scopes: &[Scope]) -> Result<(), Problem> {
     match &caller.tenancy {
-        Tenancy::Only(tenants) if tenants.is_empty() => Err(Problem::needs_scope(
-            Scope::TenantsAll,
+        Tenancy::Only(tenants) if tenants.is_empty() => Err(needs_all_tenants(
+            caller,
             "a token without a tenant needs the scope tenants:all",
+            "the tenant claim of the token, or a rule, confines the caller to tenants and names none that can be read; \
+             the scope tenants:all does not lift that",
         )),
-        Tenancy::Only(_) | Tenancy::All if caller.may(scope) => Ok(()),
-        Tenancy::Only(_) | Tenancy::All => Err(Problem::lacks_scope(scope)),
+        Tenancy::Only(_) | Tenancy::All if scopes.iter().any(|scope| caller.may(*scope)) => Ok(()),
+        Tenancy::Only(_) | Tenancy::All => Err(Problem::lacks_scopes(scopes)),
+    }
+}
+
+/// 403 for a caller who is confined to tenants, with the detail for those who lack `tenants:all` or for those who hold it, since
+/// these would ask for it without end.
+fn needs_all_tenants(caller: &Caller, without: &'static str, with: &'static str) -> Problem {
+    if caller.may(Scope::TenantsAll) {
+        Problem::confined(with)
+    } else {
+        Problem::needs_scope(Scope::TenantsAll, without)
     }
 }
 
@@ -152,9 +160,10 @@ pub(super) fn permit(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 pub(super) fn permit_mirror(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     permit(caller, scope)?;
     if caller.tenancy.is_confined() {
-        return Err(Problem::needs_scope(
-            Scope::TenantsAll,
+        return Err(needs_all_tenants(
+            caller,
             "the mirror is closed to callers who are confined to tenants",
+            "the mirror is closed to callers whom their token or a rule confines to tenants, also with the scope tenants:all",
         ));
     }
     Ok(())
@@ -239,10 +248,55 @@ mod tests {
         );
     }
 
+    fn caller(scopes: &[Scope]) -> Caller {
+        Caller {
+            name: None,
+            issuer: None,
+            scopes: scopes.iter().copied().collect(),
+            tenancy: Tenancy::All,
+            token_id: None,
+            expires_at: jiff::Timestamp::MAX,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Who follows a challenge gets a token that it does not refuse in the same way.
+    #[test]
+    fn no_challenge_names_a_scope_that_the_caller_holds() {
+        let confined = |tenants: &[&str], scopes: &[Scope]| Caller {
+            tenancy: Tenancy::Only(tenants.iter().map(ToString::to_string).collect()),
+            ..caller(scopes)
+        };
+        let (reads, all) = (Scope::EmRead, Scope::TenantsAll);
+        let names = "Bearer realm=\"emgate\", error=\"insufficient_scope\", scope=\"tenants:all\"";
+        let (names_it, names_none) = (names, names.split(", scope").next().expect("the beginning"));
+        for (caller, expected) in [
+            (confined(&[], &[reads]), names_it),
+            (confined(&[], &[reads, all]), names_none),
+            (confined(&["ABC Company"], &[reads]), names_it),
+            (confined(&["ABC Company"], &[reads, all]), names_none),
+        ] {
+            let refused = permit_mirror(&caller, reads).expect_err("confined");
+            assert_eq!(refused.code(), Code::InsufficientScope);
+            assert_eq!(challenge(&refused), expected);
+        }
+        let nobodys = permit(&confined(&[], &[all, Scope::PlansRead]), Scope::PlansRead);
+        assert_eq!(challenge(&nobodys.expect_err("sees nothing")), names_none);
+    }
+
+    #[test]
+    fn where_any_of_many_scopes_will_do_all_of_them_are_named() {
+        let either = [Scope::EventsRead, Scope::SessionsRead];
+        for scope in either {
+            assert!(permit_any(&caller(&[scope]), &either).is_ok());
+        }
+        let refused = permit_any(&caller(&[Scope::PlansRead]), &either).expect_err("neither");
+        assert!(challenge(&refused).ends_with("scope=\"events:read sessions:read\""));
+    }
+
     #[rstest]
     #[case(Tenancy::All, Scope::PlansRead, None)]
     #[case(Tenancy::All, Scope::PlansStart, Some("plans:start"))]
-    #[case(Tenancy::Only([].into()), Scope::PlansRead, Some("tenants:all"))]
     #[case(Tenancy::Only(["ABC Company".to_owned()].into()), Scope::PlansRead, None)]
     #[case(Tenancy::Only(["ABC Company".to_owned()].into()), Scope::PlansStart, Some("plans:start"))]
     fn a_caller_is_permitted_what_a_scope_allows(
@@ -251,13 +305,8 @@ mod tests {
         #[case] missing: Option<&str>,
     ) {
         let caller = Caller {
-            name: None,
-            issuer: None,
-            scopes: [Scope::PlansRead, Scope::TenantsAll].into(),
             tenancy,
-            token_id: None,
-            expires_at: jiff::Timestamp::MAX,
-            rules: Vec::new(),
+            ..caller(&[Scope::PlansRead, Scope::TenantsAll])
         };
         let refused = permit(&caller, asked).err();
         let named = missing.map(|scope| format!("error=\"insufficient_scope\", scope=\"{scope}\""));

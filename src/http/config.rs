@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::links::Links;
+
 /// Probes, which are never shed, never limited, and answered before the start is over: load must not look like a failure.
 pub(super) const PROBES: &[&str] = &["/healthz", "/readyz", "/metrics"];
 
@@ -40,6 +42,14 @@ pub struct Config {
     pub metrics: Metrics,
     /// The whole configuration as operators may see it, without secrets.
     pub shown: serde_json::Value,
+}
+
+impl Config {
+    /// Makes the gateway's own addresses, those of the console's pages where they are served.
+    #[must_use]
+    pub fn links(&self) -> Links {
+        Links::below(self.public_url.as_ref()).with_console(self.console.enabled)
+    }
 }
 
 /// `[console]`: the pages for operators.

@@ -169,7 +169,7 @@ fn problem_of(error: &app::Error, requested: Requested) -> Problem {
         )
         .about_operation(id),
         E::PolicyDenied(denial) => denied(denial),
-        E::NeedsScope(scope) => Problem::lacks_scope(*scope),
+        E::NeedsScope(scope) => Problem::lacks_scopes(&[*scope]),
         E::NotCancellable { reason } => Problem::new(Code::NotCancellable, *reason),
         E::Refused { operation, source } => upstream(source, requested).about_operation(operation),
         E::Upstream(error) => upstream(error, requested),

@@ -84,7 +84,7 @@ impl HttpState {
     /// What the routes work with: the verbs, and who verifies the tokens of their callers.
     #[must_use]
     pub fn new(app: App, config: Config, verifier: Verifier, clock: SharedClock) -> Self {
-        let links = Links::below(config.public_url.as_ref());
+        let links = config.links();
         let limiter = Limiter::new(&config.limits);
         let streams = StreamSlots::new(config.limits.streams);
         let console = config.console.enabled.then(|| console::Pages::new(&links));

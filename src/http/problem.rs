@@ -243,19 +243,30 @@ impl Problem {
         }
     }
 
-    /// 403 because the token lacks `scope`.
+    /// 403 that no scope would lift.
     #[must_use]
-    pub fn needs_scope(scope: Scope, detail: impl Into<String>) -> Self {
+    pub fn confined(detail: impl Into<String>) -> Self {
         Self::new(Code::InsufficientScope, detail).with_header(
             WWW_AUTHENTICATE,
-            &format!("Bearer realm=\"emgate\", error=\"insufficient_scope\", scope=\"{scope}\""),
+            "Bearer realm=\"emgate\", error=\"insufficient_scope\"",
         )
     }
 
-    /// The same, naming the scope in the detail.
+    /// 403 because the token lacks `scope`.
     #[must_use]
-    pub fn lacks_scope(scope: Scope) -> Self {
-        Self::needs_scope(scope, format!("the request needs the scope {scope}"))
+    pub fn needs_scope(scope: Scope, detail: impl Into<String>) -> Self {
+        Self::confined(detail).challenge_with("scope", scope.as_str())
+    }
+
+    /// The same, naming the scopes, any one of which would do, in the detail as well.
+    #[must_use]
+    pub fn lacks_scopes(scopes: &[Scope]) -> Self {
+        let names = |between: &str| {
+            let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            names.join(between)
+        };
+        Self::confined(format!("the request needs the scope {}", names(" or ")))
+            .challenge_with("scope", &names(" "))
     }
 
     /// 500. What went wrong belongs into the log, where it was found.

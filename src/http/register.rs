@@ -21,7 +21,7 @@ use crate::telemetry::traces::{Kind, Span};
 pub(super) const BEARER: &str = "bearer";
 
 /// Registers a route that needs `scope` and accepts the query parameters it documents. Documents its error answers:
-/// those of every guarded route, those that follow from parameters and body, and `more`.
+/// those of every guarded route, those that follow from path and body, and `more`.
 ///
 /// The mirror's routes alone check their scope in the handler, since it depends on the query.
 pub(super) fn require_scope(scope: Scope, more: &[&[Code]], route: Route) -> Registered {
@@ -67,8 +67,11 @@ pub(super) fn probe_or(route: Route, more: &[Code]) -> Registered {
     open(route, [answers::PROBE, more].concat())
 }
 
-fn open(route: Route, codes: Vec<Code>) -> Registered {
+fn open(route: Route, mut codes: Vec<Code>) -> Registered {
     let takes_parameters = !route.documented.queries.is_empty();
+    if takes_parameters {
+        codes.push(answers::UNKNOWN_PARAMETER);
+    }
     let describe = move |operation: &mut Operation| {
         operation.security = Some(Vec::new());
         answers::document(operation, &codes);

@@ -16,6 +16,8 @@ pub struct Operation {
     pub needs_token: bool,
     /// The query parameters that it takes, without those that must be there.
     pub optional: Vec<String>,
+    /// The statuses that it is answered with.
+    pub statuses: Vec<u16>,
     /// Whether its answer may never end.
     streams: bool,
 }
@@ -53,6 +55,7 @@ pub async fn operations(test: &TestGateway) -> Vec<Operation> {
                         of(requirement)
                     },
                     any,
+                    statuses: statuses(operation),
                     streams: path.as_str() == "/api/v1/events/stream",
                 });
             }
@@ -94,12 +97,20 @@ fn filled(path: &str) -> String {
             "{operationId}" => "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             "{endpointId}" => "ep_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             "{eventId}" => "evt_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
+            "{findingId}" => "fnd_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
+            "{jobId}" => "job_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             "{deliveryId}" => "dlv_0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01",
             part if part.starts_with('{') => "00000000-0000-4000-8000-000000000000",
             part => part,
         })
         .collect::<Vec<_>>()
         .join("/")
+}
+
+/// The statuses of the documented answers.
+fn statuses(operation: &Value) -> Vec<u16> {
+    let answers = operation["responses"].as_object().expect("responses").keys();
+    answers.map(|status| status.parse().expect("a status")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,9 +210,9 @@ async fn try_one(
             challenge.contains("error=\"insufficient_scope\""),
             "{place}: {challenge}"
         );
-        let named = if any { scopes.last() } else { Some(scope) };
+        let named = if any { scopes.join(" ") } else { scope.clone() };
         assert!(
-            challenge.contains(&format!("scope=\"{}\"", named.expect("a scope"))),
+            challenge.contains(&format!("scope=\"{named}\"")),
             "{place}: {challenge}"
         );
     }

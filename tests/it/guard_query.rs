@@ -1,5 +1,6 @@
-//! Every operation of the document is tried with a query parameter that it does not know. It is refused by name, and
-//! nothing is sent or written. A new route is covered by being registered.
+//! Every operation of the document is tried with a query parameter that it does not know, and with bodies that cannot be read.
+//! They are refused by name, with statuses that the document lists, and nothing is sent or written. A new route is covered by
+//! being registered.
 
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
@@ -56,6 +57,59 @@ async fn refuses(test: &TestGateway, operation: &Operation) {
             assert_eq!(answer.pointers(), ["wetRun"], "{place}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_lists_what_a_bad_request_is_answered_with() {
+    let test = TestGateway::builder()
+        .config(|config| config.server.max_body = 1024)
+        .start()
+        .await;
+    let all = operations(&test).await;
+    let tried = all
+        .iter()
+        .filter(|operation| operation.path.starts_with("/api/v1"))
+        .map(|operation| undocumented(&test, operation));
+    let failed: Vec<_> = stream::iter(tried).buffer_unordered(8).collect().await;
+    assert!(failed.len() > 300, "the guard looks in the wrong place");
+    let failed: Vec<String> = failed.into_iter().flatten().collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    test.stop().await;
+}
+
+/// Bodies that no operation takes, with their types, and what they are refused with.
+fn bad_bodies() -> [(&'static str, String, u16); 3] {
+    [
+        ("application/json", "{".to_owned(), 400),
+        ("text/plain", "x".to_owned(), 415),
+        ("application/json", " ".repeat(2048), 413),
+    ]
+}
+
+/// Answers to bad requests that the document does not list, or that are not those of such a request.
+async fn undocumented(test: &TestGateway, operation: &Operation) -> Vec<String> {
+    let Operation { method, path, .. } = operation;
+    let mark = if path.contains('?') { '&' } else { '?' };
+    let request = |path: &str| test.client.request(method, path);
+    let mut answers = vec![(request(&format!("{path}{mark}wetRun=true")).send().await, 422)];
+    if method != "GET" {
+        for (kind, body, status) in bad_bodies() {
+            let request = request(path).header("content-type", kind).body(body);
+            answers.push((request.send().await, status));
+        }
+    }
+    let mut wrong = Vec::new();
+    for (answer, expected) in answers {
+        // The one deletion that does not read what nobody sends: its id is not there.
+        let ignored = method == "DELETE" && path.starts_with("/api/v1/webhook-endpoints/");
+        if answer.status != expected && !(ignored && answer.status == 404) {
+            wrong.push(format!("{method} {path}: {} for {expected}", answer.status));
+        }
+        if !operation.statuses.contains(&answer.status) {
+            wrong.push(format!("{method} {path}: {} is not listed", answer.status));
+        }
+    }
+    wrong
 }
 
 /// What may be empty, and why.

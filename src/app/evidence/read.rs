@@ -14,7 +14,7 @@ use crate::reports::{self, Format};
 use crate::store::evidence::{ReportKey, RunRecord, RunState};
 
 const NO_REPORT: Error = Error::NotFound {
-    what: "a report: only tests and starts of failover plans have one",
+    what: "the report, which only tests and starts of failover plans have,",
 };
 const NO_REVISION: Error = Error::NotFound {
     what: "this revision of the report",

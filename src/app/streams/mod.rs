@@ -142,8 +142,11 @@ impl App {
         // Who listens for another tenant's operation would learn when it ends.
         self.operation(context, id).await?;
         let waiter = self.waiters.watch(id);
+        // A report, and each revision of it, is made after the last event: it would come or not with the moment of asking.
+        let types = EventType::ALL.iter().copied();
         let filter = LogFilter {
             either: Some((id, None)),
+            types: types.filter(|kind| *kind != EventType::ReportReady).collect(),
             ..LogFilter::default()
         };
         let mut open = self

@@ -315,7 +315,7 @@ pub(super) fn confine(
         if !own.includes(tenant) {
             faults.push(FieldError::new(
                 format!("/filter/tenants/{at}"),
-                "is not among the tenants that the endpoint's owner is confined to",
+                "is not among the tenants that the endpoint's owner is confined to, by name or by id as the owner's token has them",
             ));
         }
     }

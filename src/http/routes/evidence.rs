@@ -21,7 +21,7 @@ use crate::domain::evidence::entry;
 use crate::domain::evidence::hold::Hold;
 use crate::domain::id::{FindingId, OperationId};
 use crate::http::HttpState;
-use crate::http::answers::STORED;
+use crate::http::answers::{BODY, STORED};
 use crate::http::codes::Code;
 use crate::http::extract::{Conditions, Id, Ids, JsonBody, NoBody, entity_tag, no_idempotency_key};
 use crate::http::problem::Problem;
@@ -30,7 +30,7 @@ use crate::http::routing::{Routes, route};
 
 const REVIEW_PROBLEMS: &[&[Code]] = &[STORED, &[Code::OperationRunning, Code::SelfApproval]];
 
-const HOLD_PROBLEMS: &[&[Code]] = &[STORED, &[Code::PreconditionFailed]];
+const HOLD_PROBLEMS: &[&[Code]] = &[STORED, BODY, &[Code::PreconditionFailed]];
 
 pub(super) fn routes() -> Routes {
     let write = Scope::ReportsWrite;

@@ -21,7 +21,7 @@ use crate::domain::access::Scope;
 use crate::domain::id::{EmId, OperationId};
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::http::HttpState;
-use crate::http::answers::{STORED, UPSTREAM_WRITE};
+use crate::http::answers::{BODY, STORED, UPSTREAM_WRITE};
 use crate::http::codes::Code;
 use crate::http::extract::{Choices, EnumParam, Id, IdFilter, NoBody, OptionalJson, Preferences, Query};
 use crate::http::failures;
@@ -32,7 +32,11 @@ use crate::http::remembered::{Answer, Asked, Basis};
 use crate::http::routing::{Routes, route};
 
 /// What a cancellation may end in.
-const CANCEL_PROBLEMS: &[&[Code]] = &[UPSTREAM_WRITE, &[Code::OperationFinished, Code::NotCancellable]];
+const CANCEL_PROBLEMS: &[&[Code]] = &[
+    UPSTREAM_WRITE,
+    BODY,
+    &[Code::OperationFinished, Code::NotCancellable],
+];
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -276,7 +280,7 @@ async fn get_operation_result(
     tag = "operations",
     params(OperationPath),
     responses((status = 202, description = "Cancellation requested; see `cancelRequestedAt`.", body = Operation,
-        headers(("Location" = String, description = "The operation.")))))]
+        headers(("Location" = String, description = "The operation's address.")))))]
 async fn cancel_operation(
     State(state): State<HttpState>,
     context: OpContext,
@@ -298,13 +302,16 @@ async fn cancel_operation(
 /// nor an earlier approver may approve.
 #[utoipa::path(post, path = "/api/v1/operations/{operationId}/approve", operation_id = "approveOperation",
     tag = "operations",
-    params(OperationPath, ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` waits until the operation ends.", example = "wait=30")),
+    params(OperationPath, ("Prefer" = Option<String>, Header,
+        description = "`wait=SECONDS` waits until the operation ends; `respond-async`, and `ticket` beside it, as for an action.", example = "wait=30")),
     request_body = Option<DecisionOptions>,
     responses(
         (status = 202, description = "Approved: `awaitingApproval` when more approvals are needed, otherwise submitted.", body = Operation,
-            headers(("Location" = String, description = "The operation."), ("Preference-Applied" = String, description = "The wait that was granted."))),
+            headers(("Location" = String, description = "The operation's address; with `respond-async` that of its result."),
+                ("Preference-Applied" = String, description = "What was granted of the preferences."))),
         (status = 200, description = "Approved, and the operation has ended.", body = Operation,
-            headers(("Location" = String, description = "The operation."), ("Preference-Applied" = String, description = "The wait that was granted."))),
+            headers(("Location" = String, description = "The operation's address; with `respond-async` that of its result."),
+                ("Preference-Applied" = String, description = "What was granted of the preferences."))),
     ))]
 async fn approve_operation(
     State(state): State<HttpState>,
@@ -327,7 +334,7 @@ async fn approve_operation(
     params(OperationPath),
     request_body = Option<DecisionOptions>,
     responses((status = 200, description = "The operation, which has ended.", body = Operation,
-        headers(("Location" = String, description = "The operation.")))))]
+        headers(("Location" = String, description = "The operation's address.")))))]
 async fn reject_operation(
     State(state): State<HttpState>,
     context: OpContext,

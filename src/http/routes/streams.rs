@@ -19,7 +19,7 @@ use crate::domain::access::Scope;
 use crate::domain::event::EventType;
 use crate::domain::id::{EmId, OperationId};
 use crate::http::HttpState;
-use crate::http::answers::{STORED, UPSTREAM_READ};
+use crate::http::answers::{BODY, STORED, UPSTREAM_READ};
 use crate::http::extract::{Choices, Id, IdFilter, NoBody, Query, START, text_of};
 use crate::http::openapi::constraints;
 use crate::http::problem::Problem;
@@ -46,7 +46,7 @@ pub(super) fn routes() -> Routes {
         ))
         .with(require_one_of(
             STREAM_SCOPES,
-            &[STORED],
+            &[STORED, BODY],
             route!(create_stream_ticket),
         ))
 }

@@ -1,8 +1,9 @@
-//! The addresses that messages lead to. The pages are those of the console; this is the one place that knows them.
+//! The addresses that messages lead to. The pages are those of the console, where there is one; this is the one place that knows
+//! them.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::links::{API, Links};
+use crate::domain::links::Links;
 
 /// What need not be encoded in an id within a path.
 const ID: &AsciiSet = &NON_ALPHANUMERIC
@@ -44,27 +45,29 @@ impl Pages {
     /// The addresses for a failover.
     pub(super) fn of(links: &Links, about: About<'_>) -> Self {
         let encoded = |id: &str| utf8_percent_encode(id, ID).to_string();
-        let to = |path: String| Some(links.to(&path)).filter(|address| address.len() <= ADDRESS_LIMIT);
+        let short = |address: &String| address.len() <= ADDRESS_LIMIT;
+        let api = |path: String| Some(links.api(&path)).filter(short);
+        let console = |path: String| links.console(&path).filter(short);
         let operation = about.operation.map(encoded);
         let session = about.session.map(encoded);
         let plan = about
             .plan
             .map(|(kind, id)| format!("{}/{}", encoded(kind), encoded(id)));
         let report = match (&operation, &session) {
-            (_, Some(id)) => to(format!("{API}/failover-sessions/{id}/report")),
-            (Some(id), None) => to(format!("{API}/operations/{id}/report")),
+            (_, Some(id)) => api(format!("/failover-sessions/{id}/report")),
+            (Some(id), None) => api(format!("/operations/{id}/report")),
             (None, None) => None,
         };
         Self {
             open: match (operation.as_ref().or(session.as_ref()), plan) {
-                (Some(id), _) => to(format!("/console/failovers/{id}")),
-                (None, Some(plan)) => to(format!("/console/plans/{plan}")),
+                (Some(id), _) => console(format!("/failovers/{id}")),
+                (None, Some(plan)) => console(format!("/plans/{plan}")),
                 (None, None) => None,
             },
             report: report.filter(|_| about.ended),
             approve: operation
                 .filter(|_| about.waits)
-                .and_then(|id| to(format!("/console/approvals/{id}"))),
+                .and_then(|id| console(format!("/approvals/{id}"))),
         }
     }
 
@@ -116,5 +119,29 @@ mod tests {
         };
         let pages = Pages::of(&Links::default(), of_plan);
         assert_eq!(pages.open.as_deref(), Some("/console/plans/cloud/b%201"));
+    }
+
+    #[test]
+    fn without_a_console_nothing_leads_there() {
+        let of_failover = About {
+            operation: Some("0192"),
+            ended: true,
+            waits: true,
+            ..About::default()
+        };
+        let of_plan = About {
+            plan: Some(("cloud", "b")),
+            ..About::default()
+        };
+        let links = Links::default().with_console(false);
+        assert_eq!(Pages::of(&links, of_plan), Pages::default());
+        let report = Some("/api/v1/operations/0192/report".to_owned());
+        assert_eq!(
+            Pages::of(&links, of_failover),
+            Pages {
+                report,
+                ..Pages::default()
+            }
+        );
     }
 }

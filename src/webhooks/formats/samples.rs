@@ -111,6 +111,20 @@ fn machine_ended() -> Value {
     body
 }
 
+/// A machine that succeeded in a session that failed, and was over when it was first seen.
+fn machine_of_a_failure() -> Value {
+    let good = [machine("filesrv03", Some("success"), None)];
+    let mut body = session(EventType::MachineFinished, "start", Some("failed"), &good);
+    body["data"]["virtualMachine"] = "filesrv03".into();
+    body["data"]["machines"] = json!({"total": 2, "ended": 2, "failed": 1});
+    body["data"]["session"]["failureMessage"] = REASONS[1].into();
+    body["data"]["operation"]["failure"] = json!({"message": REASONS[1], "source": "session"});
+    let own = &mut body["data"]["session"]["virtualMachines"][0];
+    own["startedAt"] = "2026-02-13T08:00:02Z".into();
+    own["endedAt"] = "2026-02-13T08:03:12Z".into();
+    body
+}
+
 /// What Enterprise Manager says of machines that fail.
 const REASONS: [&str; 5] = [
     "no free address in the pool DR-Net",
@@ -169,6 +183,11 @@ pub(super) fn samples() -> Vec<Sample> {
         ),
         Sample::new("over", started, &session(started, "test", Some("success"), &good)),
         Sample::new("machine", EventType::MachineFinished, &machine_ended()),
+        Sample::new(
+            "machine-good",
+            EventType::MachineFinished,
+            &machine_of_a_failure(),
+        ),
         Sample::new("approval", EventType::ApprovalRequested, &approval()),
         Sample::new(
             "late",

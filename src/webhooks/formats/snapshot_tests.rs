@@ -78,3 +78,17 @@ fn a_failover_that_was_over_when_first_seen_is_told_so_with_ems_own_times() {
     let slack = timeless.rendered(of(Format::Slack).expect("a row"));
     assert!(!slack.contains("Started") && slack.contains("Ended: "), "{slack}");
 }
+
+#[test]
+fn a_machine_that_succeeded_is_told_without_the_reason_of_its_session() {
+    let mut samples = samples().into_iter();
+    let machine = samples.find(|sample| sample.name == "machine-good");
+    let machine = machine.expect("the sample");
+    for row in FORMATS.iter().filter(|row| row.kept) {
+        let body = machine.rendered(row);
+        assert!(body.contains("Success: filesrv03"), "{body}");
+        assert!(!body.contains("not enough memory"), "{body}");
+        assert!(!body.contains("12 min"), "the session's duration: {body}");
+        assert!(body.contains("3 min 10 s"), "its own: {body}");
+    }
+}

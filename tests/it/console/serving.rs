@@ -1,9 +1,10 @@
 //! The page and its files: addresses, caching, compression, and what a browser is told that they may do.
 
 use rstest::rstest;
+use serde_json::{Value, json};
 
-use crate::support::TestGateway;
 use crate::support::client::Answer;
+use crate::support::{TestGateway, plan};
 
 /// The addresses that the page has its files at.
 fn files(page: &Answer) -> Vec<String> {
@@ -115,6 +116,55 @@ async fn without_the_console_the_root_leads_to_the_documentation() {
     assert_eq!(root.header("location"), "/docs");
     for path in ["/console", "/console/", "/console/plans", "/console/v-1/main.js"] {
         test.stranger().get(path).refused(404, "not-found").await;
+    }
+    test.stop().await;
+}
+
+#[rstest]
+#[case(true)]
+#[case(false)]
+#[tokio::test(flavor = "multi_thread")]
+async fn links_lead_to_the_console_where_there_is_one(#[case] enabled: bool) {
+    let test = TestGateway::builder().config(move |config| {
+        config.server.console.enabled = enabled;
+        config.server.public_url = Some("https://dr.example/emgate/".parse().expect("a URL"));
+    });
+    let test = test.start().await;
+    let asked = test.client.post(&plan("/test")).send().await.expect(202);
+    let page = format!(
+        "https://dr.example/emgate/console/failovers/{}",
+        asked.body["id"].as_str().expect("an id")
+    );
+    let expected = if enabled { json!(page) } else { Value::Null };
+    assert_eq!(asked.body["links"]["console"], expected);
+
+    let endpoint = json!({"url": "https://portal.example/hook"});
+    let made = test.client.post("/api/v1/webhook-endpoints").json(&endpoint);
+    let made = made.send().await.expect(201);
+    let preview = format!(
+        "/api/v1/webhook-endpoints/{}/preview",
+        made.body["id"].as_str().expect("an id")
+    );
+    let template = json!({"template": "{{ link.open }} {{ link.approve }}", "contentType": "text/plain"});
+    let formats = emgate::domain::webhook::Format::ALL
+        .iter()
+        .map(|format| format.as_str());
+    let formats = formats.filter(|format| !["standard", "cloudevents"].contains(format));
+    for event in [
+        "failover.session.finished",
+        "failover.approval.requested",
+        "recovery.test.overdue",
+    ] {
+        for mut wanted in formats
+            .clone()
+            .map(|format| json!({"format": format}))
+            .chain([template.clone()])
+        {
+            wanted["eventType"] = event.into();
+            let shown = test.client.post(&preview).json(&wanted).send().await.expect(200);
+            let leads = shown.text.contains("/console/");
+            assert_eq!(leads, enabled, "{wanted}: {}", shown.text);
+        }
     }
     test.stop().await;
 }

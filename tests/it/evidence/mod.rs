@@ -1002,7 +1002,11 @@ async fn what_has_no_report_is_not_found() {
     ended(&test, &plan("/start"), &json!({})).await;
     let undo = ended(&test, &plan("/undo"), &json!({})).await;
     let none = test.client.get(&format!("{undo}/report")).send().await;
-    none.expect_problem(404, "not-found");
+    let none = none.expect_problem(404, "not-found");
+    assert_eq!(
+        none.body["detail"],
+        "the report, which only tests and starts of failover plans have, was not found"
+    );
     let missing = "/api/v1/operations/0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01/report";
     test.client
         .get(missing)

@@ -1,8 +1,19 @@
 //! Plans of many machines: what their events hold, and how much that is.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use emgate::api_types::webhooks::WebhookEndpointCreate;
+use emgate::app::webhooks::{DeliveryFilter, Webhooks};
+use emgate::domain::access::Tenancy;
+use emgate::domain::event::EventType;
+use emgate::domain::id::{EndpointId, EventId};
+use emgate::webhooks::EgressPolicy;
+use rstest::rstest;
+use serde_json::{Value, json};
+
 use super::Observatory;
+use crate::support::context::operator;
 
 const MACHINES: usize = 400;
 
@@ -56,4 +67,64 @@ async fn the_event_of_a_machine_holds_that_machine_and_the_counts() {
         "{MACHINES} machines first seen finished: {} events, {bytes} bytes",
         events.len()
     );
+}
+
+/// An endpoint that gets the ends of machines with that result.
+async fn endpoint_for(webhooks: &Webhooks, result: &str) -> EndpointId {
+    let wanted = json!({"url": "https://hooks.example/a", "eventTypes": ["failover.vm.finished"],
+        "filter": {"results": [result]}});
+    let wanted: WebhookEndpointCreate = serde_json::from_value(wanted).expect("settings");
+    let made = webhooks.create(&operator(), wanted).await.expect("an endpoint");
+    made.endpoint.id
+}
+
+#[rstest]
+#[case::of_a_session_that_goes_on(Duration::ZERO, &Value::Null)]
+#[case::of_a_session_first_seen_finished(Duration::from_mins(2), &json!("failed"))]
+#[tokio::test]
+async fn a_filter_by_results_judges_the_machine_and_not_its_session(
+    #[case] pause: Duration,
+    #[case] session_result: &Value,
+) {
+    let mut world = Observatory::with(|sim| sim.vms = 3).await;
+    assert!(world.look().await);
+    let guard = EgressPolicy::new(&emgate::webhooks::Config::default(), vec![]);
+    let webhooks = Webhooks::new(world.store.clone(), guard, world.clock.clone());
+    let failed = endpoint_for(&webhooks, "failed").await;
+    let succeeded = endpoint_for(&webhooks, "success").await;
+    let failover = json!({"planId": world.plans[0], "action": "test", "seconds": 60, "result": "failed",
+        "failureMessage": "the host is full"});
+    world.control("POST", "failovers", failover).await;
+    for _ in 0..60 {
+        world.clock.advance(pause);
+        assert!(world.look().await);
+    }
+    let log = world
+        .store
+        .events_after(&Tenancy::All, 0, 100)
+        .await
+        .expect("the log");
+    let machines: HashMap<EventId, Value> = log
+        .iter()
+        .filter(|event| event.kind == EventType::MachineFinished)
+        .map(|event| (event.id, serde_json::from_str(&event.body).expect("JSON")))
+        .collect();
+    let of_session: Vec<&Value> = machines
+        .values()
+        .map(|event| &event["data"]["session"]["result"])
+        .collect();
+    assert_eq!(of_session, [session_result; 3]);
+    for (endpoint, result, count) in [(failed, "failed", 1), (succeeded, "success", 2)] {
+        let filter = DeliveryFilter {
+            endpoint: Some(endpoint),
+            ..DeliveryFilter::default()
+        };
+        let deliveries = webhooks.deliveries(&operator(), &filter, None, 100).await;
+        let deliveries = deliveries.expect("a page").items;
+        let results: Vec<&Value> = deliveries
+            .iter()
+            .map(|delivery| &machines[&delivery.event]["data"]["session"]["virtualMachines"][0]["result"])
+            .collect();
+        assert_eq!(results, vec![result; count]);
+    }
 }

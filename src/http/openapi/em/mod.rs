@@ -110,7 +110,7 @@ fn headers() -> Map<String, Value> {
             "EmReplayed",
             header("`true` when the key was used before and nothing was sent again."),
         ),
-        ("EmWaited", header("The wait that was granted.")),
+        ("EmWaited", header("What was granted of the preferences.")),
     ]
     .into_iter()
     .map(|(name, header)| (name.to_owned(), header))

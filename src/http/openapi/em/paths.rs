@@ -232,9 +232,11 @@ fn operations(responses: &mut Map<String, Value>) {
         let mut body = body.unwrap_or_else(|| json!({}));
         put(&mut body, "schema", schema);
         put(response, "content", json!({ JSON: body }));
-        if let Some(headers) = response.get_mut("headers").filter(|_| status == "200") {
-            put(headers, "Idempotency-Replayed", header("EmReplayed"));
+        if let Some(headers) = response.get_mut("headers") {
             put(headers, "Preference-Applied", header("EmWaited"));
+            if status == "200" {
+                put(headers, "Idempotency-Replayed", header("EmReplayed"));
+            }
         }
     }
 }

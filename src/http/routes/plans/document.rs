@@ -16,8 +16,9 @@ pub(super) struct EditHeaders {
         pattern = "^(\\*|(W/)?\"[!#-~]*\"([ \\t]*,[ \\t]*(W/)?\"[!#-~]*\")*)$"
     )]
     if_match: Option<String>,
-    /// `wait=SECONDS` waits until the operation ends. Other preferences, and preferences that cannot be parsed, are
-    /// ignored (RFC 7240).
+    /// `wait=SECONDS` waits until the operation ends. `respond-async` asks for the address of its result in `Location`, and
+    /// `respond-async, ticket` for one that needs no token, where `auth.tickets` is on. Other preferences, and preferences that
+    /// cannot be parsed, are ignored (RFC 7240).
     #[param(rename = "Prefer", example = "wait=30")]
     prefer: Option<String>,
     /// The same request with the same key is the same operation for 24 hours.
@@ -35,8 +36,9 @@ pub(super) struct EditHeaders {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct ActionHeaders {
-    /// `wait=SECONDS` waits until the operation ends. Other preferences, and preferences that cannot be parsed, are
-    /// ignored (RFC 7240).
+    /// `wait=SECONDS` waits until the operation ends. `respond-async` asks for the address of its result in `Location`, and
+    /// `respond-async, ticket` for one that needs no token, where `auth.tickets` is on. Other preferences, and preferences that
+    /// cannot be parsed, are ignored (RFC 7240).
     #[param(rename = "Prefer", example = "wait=30")]
     prefer: Option<String>,
     /// The same request with the same key is the same operation for 24 hours.
@@ -54,12 +56,14 @@ pub(super) struct ActionHeaders {
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) enum EditResponses {
     /// Recorded and sent, or `awaitingApproval`; read the operation for its outcome.
-    #[response(status = 202, headers(("Location" = String, description = "The operation.")))]
+    #[response(status = 202,
+        headers(("Location" = String, description = "The operation's address; with `respond-async` that of its result."),
+            ("Preference-Applied" = String, description = "What was granted of the preferences.")))]
     Recorded(Operation),
     #[response(status = 200, description = "The operation ended within the requested wait, or the request repeats an earlier one with the same key; with `dryRun=true` what the request would become.",
-        headers(("Location" = String, description = "The operation."),
+        headers(("Location" = String, description = "The operation's address; with `respond-async` that of its result."),
             ("Idempotency-Replayed" = String, description = "`true` when the key was used before and nothing was sent again."),
-            ("Preference-Applied" = String, description = "The wait that was granted.")))]
+            ("Preference-Applied" = String, description = "What was granted of the preferences.")))]
     Done(OperationOrDryRun),
 }
 
@@ -68,11 +72,13 @@ pub(super) enum EditResponses {
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) enum ActionResponses {
     #[response(status = 202, description = "Recorded; `running` when Enterprise Manager accepted it, \
-        `submitting` while that is not known, `awaitingApproval` when a policy holds it back.", headers(("Location" = String, description = "The operation.")))]
+        `submitting` while that is not known, `awaitingApproval` when a policy holds it back.",
+        headers(("Location" = String, description = "The operation's address; with `respond-async` that of its result."),
+            ("Preference-Applied" = String, description = "What was granted of the preferences.")))]
     Recorded(Operation),
     #[response(status = 200, description = "The operation ended within the requested wait, or the request repeats an earlier one with the same key; with `dryRun=true` what the request would become.",
-        headers(("Location" = String, description = "The operation."),
+        headers(("Location" = String, description = "The operation's address; with `respond-async` that of its result."),
             ("Idempotency-Replayed" = String, description = "`true` when the key was used before and nothing was sent again."),
-            ("Preference-Applied" = String, description = "The wait that was granted.")))]
+            ("Preference-Applied" = String, description = "What was granted of the preferences.")))]
     Ended(OperationOrDryRun),
 }

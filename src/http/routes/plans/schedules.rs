@@ -13,7 +13,7 @@ use crate::app::evidence::{ScheduleRecord, UnchangedSchedule};
 use crate::domain::access::Scope;
 use crate::domain::id::EmId;
 use crate::http::HttpState;
-use crate::http::answers::{STORED, UPSTREAM_READ};
+use crate::http::answers::{BODY, STORED, UPSTREAM_READ};
 use crate::http::codes::Code;
 use crate::http::extract::{Conditions, Id, JsonBody, NoBody, entity_tag, no_idempotency_key};
 use crate::http::problem::Problem;
@@ -22,11 +22,7 @@ use crate::http::routes::paths::{ChangeConditions, PlanPath};
 use crate::http::routing::{Routes, route};
 
 pub(super) fn routes() -> Routes {
-    let problems: &[&[Code]] = &[
-        UPSTREAM_READ,
-        STORED,
-        &[Code::PreconditionFailed, Code::InvalidRequest],
-    ];
+    let problems: &[&[Code]] = &[UPSTREAM_READ, STORED, BODY, &[Code::PreconditionFailed]];
     Routes::default()
         .with(require_scope(Scope::ReportsRead, &[STORED], route!(get_schedule)))
         .with(require_scope(Scope::ReportsWrite, problems, route!(set_schedule)))

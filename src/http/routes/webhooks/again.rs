@@ -7,7 +7,6 @@ use axum::middleware::from_fn;
 use super::super::lists::{CursorParams, Log};
 use super::super::paths::{DeliveryPath, EndpointPath, JobPath};
 use super::super::reply::Accepted;
-use super::SENT_AGAIN;
 use crate::api_types::page::Page;
 use crate::api_types::webhooks::{WebhookDelivery, WebhookJob, WebhookResend};
 use crate::app::OpContext;
@@ -15,7 +14,7 @@ use crate::domain::access::Scope;
 use crate::domain::id::{DeliveryId, EndpointId, JobId};
 use crate::domain::webhook::job::JobKind;
 use crate::http::HttpState;
-use crate::http::answers::STORED;
+use crate::http::answers::{BODY, STORED};
 use crate::http::extract::{Id, Ids, JsonBody, NoBody, no_idempotency_key};
 use crate::http::problem::Problem;
 use crate::http::register::require_scope;
@@ -24,11 +23,11 @@ use crate::http::routing::{Routes, route};
 pub(super) fn routes() -> Routes {
     let (read, write) = (Scope::WebhooksRead, Scope::WebhooksWrite);
     Routes::default()
-        .with(require_scope(write, SENT_AGAIN, route!(recover_webhook_endpoint)))
-        .with(require_scope(write, SENT_AGAIN, route!(replay_webhook_endpoint)))
+        .with(require_scope(write, &[STORED], route!(recover_webhook_endpoint)))
+        .with(require_scope(write, &[STORED], route!(replay_webhook_endpoint)))
         .with(require_scope(
             write,
-            SENT_AGAIN,
+            &[STORED, BODY],
             route!(redeliver_webhook_delivery),
         ))
         .map(|router| router.route_layer(from_fn(no_idempotency_key)))

@@ -24,7 +24,7 @@ use crate::domain::access::Scope;
 use crate::domain::id::EndpointId;
 use crate::domain::webhook::Endpoint;
 use crate::http::HttpState;
-use crate::http::answers::STORED;
+use crate::http::answers::{BODY, STORED};
 use crate::http::codes::Code;
 use crate::http::extract::{
     Conditions, Id, JsonBody, JsonValue, NoBody, OptionalJson, entity_tag, no_idempotency_key,
@@ -36,10 +36,8 @@ use crate::json;
 
 /// What a conditional change may answer beside what follows from its body.
 const CHANGED: &[&[Code]] = &[STORED, &[Code::PreconditionFailed]];
-/// What takes a condition and no body.
-const DELETED: &[&[Code]] = &[STORED, &[Code::PreconditionFailed, Code::InvalidRequest]];
-/// What may answer that the thing itself does not allow it.
-const SENT_AGAIN: &[&[Code]] = &[STORED, &[Code::InvalidRequest]];
+/// What takes a condition and reads no body; one that is too large is refused all the same.
+const DELETED: &[&[Code]] = &[STORED, &[Code::PreconditionFailed, Code::PayloadTooLarge]];
 
 /// What a patch of the secret is told.
 const ROTATED_INSTEAD: &str = "is not changed by PATCH: POST …/rotate-secret gives the endpoint another one, and both sign for 24 hours; \
@@ -72,17 +70,21 @@ pub(super) fn routes() -> Routes {
         .with(require_scope(write, &[STORED], route!(create_webhook_endpoint)))
         .with(require_scope(write, CHANGED, route!(update_webhook_endpoint)))
         .with(require_scope(write, DELETED, route!(delete_webhook_endpoint)))
-        .with(require_scope(write, &[STORED], route!(test_webhook_endpoint)))
+        .with(require_scope(
+            write,
+            &[STORED, BODY],
+            route!(test_webhook_endpoint),
+        ))
         .with(require_scope(write, CHANGED, route!(replace_webhook_endpoint)))
         .with(require_scope(
             write,
-            SENT_AGAIN,
+            &[STORED],
             route!(rotate_webhook_endpoint_secret),
         ))
         .map(|router| router.route_layer(from_fn(no_idempotency_key)))
         .with(require_scope(
             write,
-            SENT_AGAIN,
+            &[STORED],
             route!(get_webhook_endpoint_secret),
         ))
         .with(require_scope(read, &[STORED], route!(list_webhook_endpoints)))

@@ -73,6 +73,8 @@ pub(super) struct Machine {
     pub(super) name: String,
     pub(super) state: Option<String>,
     pub(super) result: Option<String>,
+    pub(super) started_at: Option<String>,
+    pub(super) ended_at: Option<String>,
     pub(super) failure_message: Option<String>,
 }
 
@@ -158,6 +160,7 @@ pub(super) fn sample() -> Data {
         state: Some("stopped".to_owned()),
         result: Some(result.to_owned()),
         failure_message: reason.map(ToOwned::to_owned),
+        ..Machine::default()
     };
     Data {
         session: Some(Session {

@@ -33,15 +33,15 @@ pub(super) fn facts(
     let is_start = kind == EventType::SessionStarted;
     let allowed = data.objectives.as_ref().and_then(|wanted| wanted.rto_seconds);
     let allowed = allowed.map(Duration::from_secs);
-    let took = session
-        .filter(|_| !is_start)
-        .and_then(|session| {
-            duration(
-                session.started_at.as_deref(),
-                session.ended_at.as_deref(),
-                allowed,
-            )
-        })
+    let of_machine = machine(data).filter(|_| kind == EventType::MachineFinished);
+    let times = match of_machine {
+        Some(machine) => Some((&machine.started_at, &machine.ended_at)),
+        None => session
+            .filter(|_| !is_start)
+            .map(|session| (&session.started_at, &session.ended_at)),
+    };
+    let took = times
+        .and_then(|(started, ended)| duration(started.as_deref(), ended.as_deref(), allowed))
         .or_else(|| {
             let operation = operation.filter(|_| kind == EventType::OperationFinished)?;
             duration(
@@ -92,16 +92,16 @@ pub(super) fn facts(
 
 /// Why it failed, in words of Enterprise Manager or of a person.
 pub(super) fn reason(kind: EventType, data: &Data) -> Option<String> {
-    let of_machine = || {
-        let machine = machine(data).filter(|_| kind == EventType::MachineFinished)?;
-        machine.failure_message.as_deref()
-    };
+    if kind == EventType::MachineFinished {
+        // Its own or none: why the session failed is no word about a machine that succeeded.
+        let reason = machine(data)?.failure_message.as_deref()?;
+        return Some(clean(reason, REASON));
+    }
     let lost = "Enterprise Manager no longer shows this session; its end is not known.";
     let text = data
         .session
         .as_ref()
         .and_then(|session| session.failure_message.as_deref())
-        .or_else(of_machine)
         .or_else(|| data.operation.as_ref()?.failure.as_ref()?.message.as_deref())
         .or_else(|| data.endpoint.as_ref()?.reason.as_deref())
         .or(data.detail.as_deref())
