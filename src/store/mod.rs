@@ -23,6 +23,7 @@ pub mod event_log;
 pub mod events;
 pub mod evidence;
 pub mod idempotency;
+mod key_file;
 mod keyring;
 mod lock;
 pub mod logons;
