@@ -67,6 +67,12 @@ impl Keyring {
             }
             Sealer::make(&self.file, clock)?
         } else {
+            if self.own && canary.is_none() && sealed.is_empty() {
+                tracing::warn!(
+                    file = self.shown(),
+                    "the store is empty, and its key is older; if it was restored, its write-ahead log is missing"
+                );
+            }
             Sealer::read(&self.file)?
         };
         let opens = |(purpose, text): &(String, String)| sealer.open_sealed(purpose, text).is_ok();
