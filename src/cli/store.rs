@@ -33,8 +33,8 @@ pub enum Command {
   emgate store copy --config /etc/emgate/emgate.toml --to postgres://emgate@db.example/emgate
   PGPASSWORD=… emgate store copy --to postgres://emgate@db.example/emgate     the password from the environment
 
-Stop every gateway on both stores first. A copy that was interrupted goes on when the command is run again; until it is
-finished no gateway starts on the new store. Both stores have the same encryption key.
+Stop every gateway on both stores first. A copy that was interrupted goes on when the command is run again, and one that was
+complete says so; until it is finished no gateway starts on the new store. Both stores have the same encryption key.
 
 Exit code 0: every row is there and the same. 1: one is not, or a store failed. 2: the command cannot begin.")]
 pub struct Copy {
@@ -91,6 +91,7 @@ fn line(progress: &Progress) -> String {
             };
             format!("{table}: {} {end}", counted(*rows, "row"))
         }
+        Progress::Complete => "the copy was complete; nothing was left to do".to_owned(),
     }
 }
 
@@ -98,7 +99,7 @@ fn line(progress: &Progress) -> String {
 const fn is_news(progress: &Progress) -> bool {
     matches!(
         progress,
-        Progress::Resumed { .. } | Progress::Compared { done: true, .. }
+        Progress::Resumed { .. } | Progress::Compared { done: true, .. } | Progress::Complete
     )
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -160,7 +161,9 @@ fn write(file: &Path, report: &crate::bootstrap::survey::Report) -> Result<(), F
     json.push(b'\n');
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
-    std::fs::write(&part, json)
+    // On the disk before the journal goes, which it could be made from again.
+    std::fs::File::create(&part)
+        .and_then(|mut part| part.write_all(&json).and_then(|()| part.sync_all()))
         .and_then(|()| std::fs::rename(&part, file))
         .map_err(|error| unwritable(&error))
 }

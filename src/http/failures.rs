@@ -232,7 +232,7 @@ fn store(error: &StoreError) -> Problem {
         | E::NoDatabase { .. }
         | E::File { .. }
         | E::Url(_)
-        | E::BadKey
+        | E::BadKey { .. }
         | E::KeyMissing
         | E::WrongKey { .. }
         | E::KeyGone { .. } => Problem::new(Code::StoreUnavailable, "the gateway's store did not answer"),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use self::opened::Opened;
+use self::opened::{Begun, Opened};
 use self::table::Table;
 use super::config::Config;
 use super::keyring::Keyring;
@@ -134,6 +134,8 @@ pub enum Progress {
         /// Whether there are no more.
         done: bool,
     },
+    /// There was nothing to copy: an earlier one had come to its end, and nothing has changed since.
+    Complete,
 }
 
 /// The note of how far a copy has come: everything before that table, and that table's rows up to that key.
@@ -175,27 +177,24 @@ pub async fn copy(
     let proven = keyring.open(&source.pool, clock.as_ref()).await;
     proven.map_err(|error| target.failed(error))?;
     let tables = tables(&source, &target).await?;
-    let note = target.note_or_begin(&tables).await?;
-    if let Some(Note { table, rows, .. }) = &note {
-        let (table, rows) = (table.clone(), *rows);
-        tell(Progress::Resumed { table, rows });
-    }
-    let begun = match &note {
-        None => 0,
-        Some(note) => {
-            let found = tables.iter().position(|table| table.name == note.table);
-            found.ok_or_else(|| Error::OtherColumns(note.table.clone()))?
+    match target.begin(&tables).await? {
+        Begun::At(note) => {
+            copy_from(note, &source, &target, &tables, &mut tell).await?;
+            target.number_events_after(&source).await?;
+            compare_all(&source, &target, &tables, &mut tell).await?;
+            target.finish().await?;
         }
-    };
-    let mut note = note;
-    for table in tables.iter().skip(begun) {
-        copy_table(&source, &target, table, note.take(), &mut tell).await?;
+        // A copy whose last word was not heard is run again.
+        Begun::NotHere(table) => match compare_all(&source, &target, &tables, &mut tell).await {
+            Err(Error::Differs { .. } | Error::Count { .. }) => {
+                return Err(Error::NotEmpty(table.to_owned()));
+            }
+            compared => {
+                compared?;
+                tell(Progress::Complete);
+            }
+        },
     }
-    target.number_events_after(&source).await?;
-    for table in &tables {
-        compare(&source, &target, table, &mut tell).await?;
-    }
-    target.finish().await?;
     for opened in [&source, &target] {
         opened.pool.close().await;
     }
@@ -221,6 +220,31 @@ async fn tables(source: &Opened, target: &Opened) -> Result<Vec<Table>, Error> {
     Ok(tables)
 }
 
+/// Copies what is behind the note.
+async fn copy_from(
+    mut note: Option<Note>,
+    source: &Opened,
+    target: &Opened,
+    tables: &[Table],
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), Error> {
+    let begun = match &note {
+        None => 0,
+        Some(note) => {
+            tell(Progress::Resumed {
+                table: note.table.clone(),
+                rows: note.rows,
+            });
+            let found = tables.iter().position(|table| table.name == note.table);
+            found.ok_or_else(|| Error::OtherColumns(note.table.clone()))?
+        }
+    };
+    for table in tables.iter().skip(begun) {
+        copy_table(source, target, table, note.take(), tell).await?;
+    }
+    Ok(())
+}
+
 async fn copy_table(
     source: &Opened,
     target: &Opened,
@@ -242,7 +266,6 @@ async fn copy_table(
             rows,
             key: after.clone(),
         };
-        let note = super::row::json(&note, "the note of a copy").map_err(|error| target.failed(error))?;
         let objects: Vec<Map<String, Value>> = batch.iter().map(|row| table.object(row)).collect();
         let parameter = super::sets::parameter(&objects).map_err(|error| target.failed(error))?;
         let mut connection = target.connection().await?;
@@ -252,11 +275,23 @@ async fn copy_table(
             .execute(&mut *tx)
             .await;
         written.map_err(|error| target.failed(error))?;
-        target.write_note(&mut tx, &note).await?;
+        target.write_note(&mut tx, Some(&note)).await?;
         tx.commit().await.map_err(|error| target.failed(error))?;
         let table = table.name.to_owned();
         tell(Progress::Copied { table, rows });
     }
+}
+
+async fn compare_all(
+    source: &Opened,
+    target: &Opened,
+    tables: &[Table],
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), Error> {
+    for table in tables {
+        compare(source, target, table, tell).await?;
+    }
+    Ok(())
 }
 
 /// Holds each row of a table against its copy.

@@ -160,6 +160,37 @@ async fn a_copy_that_was_interrupted_goes_on_after_its_last_commit() {
 }
 
 #[tokio::test]
+async fn a_copy_that_was_interrupted_before_its_first_batch_goes_on() {
+    let (old, new) = two().await;
+    let [source, target] = [(Side::Old, &old), (Side::New, &new)].map(|(side, config)| {
+        let place = place(side, config).expect("a place");
+        async move { Opened::open(side, &place).await.expect("opened") }
+    });
+    let (source, target) = (source.await, target.await);
+    let tables = tables(&source, &target).await.expect("the same tables");
+    target.begin(&tables).await.expect("begun");
+    for opened in [source, target] {
+        opened.pool.close().await;
+    }
+    copied(&old, &new).await.expect("finished");
+}
+
+#[tokio::test]
+async fn a_copy_that_came_to_its_end_says_so_when_it_is_run_again() {
+    let (old, new) = two().await;
+    let key = copied(&old, &new).await.expect("copied");
+    let last = Arc::new(Mutex::new(None));
+    let told = last.clone();
+    let tell = move |progress| *told.lock() = Some(progress);
+    let again = copy(&old, &new, SystemClock::shared(), tell).await;
+    assert_eq!(again.expect("complete"), key);
+    assert_eq!(*last.lock(), Some(Progress::Complete));
+    change(&old, "delete from operation_history").await;
+    let again = copied(&old, &new).await;
+    assert!(matches!(again, Err(Error::NotEmpty(_))), "{again:?}");
+}
+
+#[tokio::test]
 async fn a_row_that_is_not_what_it_was_is_found() {
     for (fault, what) in [
         ("update webhook_endpoints set max_concurrency = 31", "another"),
@@ -180,7 +211,14 @@ async fn a_row_that_is_not_what_it_was_is_found() {
 async fn a_store_that_holds_something_is_not_copied_into() {
     let (old, new) = two().await;
     let key = copied(&old, &new).await.expect("copied");
-    let again = copied(&old, &with_key(&new, key)).await;
+    let new = with_key(&new, key);
+    let store = Store::open(&new, SystemClock::shared()).await.expect("opened");
+    let mut tx = store.begin().await.expect("begun");
+    tx.append_event(&event("of its own")).await.expect("appended");
+    tx.commit().await.expect("committed");
+    store.close().await;
+    drop(store);
+    let again = copied(&old, &new).await;
     assert!(matches!(again, Err(Error::NotEmpty(_))), "{again:?}");
     let itself = copied(&old, &old).await;
     assert!(matches!(itself, Err(Error::Same)), "{itself:?}");

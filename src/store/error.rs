@@ -171,8 +171,11 @@ pub enum Error {
     #[error("store.url {0}")]
     Url(&'static str),
     /// The key that seals secrets is not 32 bytes in base64.
-    #[error("the store's encryption key (store.encryption_key_file) must be 32 bytes in base64")]
-    BadKey,
+    #[error("the store's encryption key in {file} is not 32 bytes in base64")]
+    BadKey {
+        /// The file.
+        file: String,
+    },
     /// A shared database needs a key that all replicas have.
     #[error(
         "a PostgreSQL store needs store.encryption_key_file: 32 bytes in base64, the same for every replica"
@@ -192,7 +195,7 @@ pub enum Error {
     },
     /// The store holds secrets, and the key they were sealed with is not there.
     #[error(
-        "the store was sealed with an encryption key, and {file} is not there; restore it from the place where the \
+        "the store was sealed with an encryption key, and {file} is not there or is empty; restore it from the place where the \
          database came from, or name its file in store.encryption_key_file. If it is lost for good, run on the \
          database \"insert into meta (key, value) values ('seal', 'lost') on conflict (key) do update set value = \
          'lost'\": the next start makes a new key, and webhook endpoints made until now are disabled and have to be \
@@ -310,11 +313,14 @@ impl Error {
             Self::File { .. } => Some(FOLDER),
             Self::Database(_) => Some("does the database server answer, and is store.url right?"),
             Self::TooSlow => Some("does the database server answer, and is the disk healthy?"),
+            Self::BadKey { .. } => Some(
+                "put the key there that the store was sealed with, or name its file in store.encryption_key_file; a new \
+                 store takes a new one: openssl rand -base64 32",
+            ),
             Self::NoDatabase { fault, .. } => Some(fault.remedy()),
             Self::Migration(_)
             | Self::Newer { .. }
             | Self::Url(_)
-            | Self::BadKey
             | Self::KeyMissing
             | Self::WrongKey { .. }
             | Self::KeyGone { .. }

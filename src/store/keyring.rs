@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, AnyPool};
 use super::place::Place;
 use super::row::Columns as _;
 use super::seal::Sealer;
-use super::{Config, Error};
+use super::{Config, Error, key_file};
 use crate::clock::Clock;
 use secrecy::SecretString;
 
@@ -61,12 +61,18 @@ impl Keyring {
         let canary = canary(&mut connection).await?;
         let sealed = sealed(&mut connection).await?;
         let lost = canary.as_deref() == Some(LOST);
-        let sealer = if self.own && !self.file.exists() {
+        let sealer = if self.own && key_file::is_vacant(&self.file)? {
             if !lost && (canary.is_some() || !sealed.is_empty()) {
                 return Err(Error::KeyGone { file: self.shown() });
             }
             Sealer::make(&self.file, clock)?
         } else {
+            if self.own && canary.is_none() && sealed.is_empty() {
+                tracing::warn!(
+                    file = self.shown(),
+                    "the store is empty, and its key is older; if it was restored, its write-ahead log is missing"
+                );
+            }
             Sealer::read(&self.file)?
         };
         let opens = |(purpose, text): &(String, String)| sealer.open_sealed(purpose, text).is_ok();
@@ -224,24 +230,45 @@ mod tests {
         assert!(matches!(open(&config).await, Err(Error::WrongKey { .. })));
     }
 
-    #[tokio::test]
-    async fn no_key_is_made_for_a_file_that_was_sealed_with_another() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let database = directory.path().join("emgate.db");
+    /// A store in a file, and where its own key is made.
+    fn of_a_file(folder: &Path) -> (Config, PathBuf) {
+        let database = folder.join("emgate.db");
         let config = Config {
             url: format!("sqlite://{}", database.display()),
             encryption_key_file: None,
         };
+        (config, folder.join("emgate.db.key"))
+    }
+
+    #[tokio::test]
+    async fn no_key_is_made_for_a_file_that_was_sealed_with_another() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (config, key) = of_a_file(directory.path());
         open(&config).await.expect("a fresh store").close().await;
-        let key = directory.path().join("emgate.db.key");
         let text = std::fs::read_to_string(&key).expect("a key was made");
         std::fs::remove_file(&key).expect("removed");
-        let Err(error) = open(&config).await else {
-            panic!("a key was made")
-        };
-        assert!(matches!(error, Error::KeyGone { .. }), "{error:?}");
-        assert!(!key.exists());
+        for is_there in [false, true] {
+            if is_there {
+                std::fs::write(&key, "").expect("emptied");
+            }
+            let Err(error) = open(&config).await else {
+                panic!("a key was made")
+            };
+            assert!(matches!(error, Error::KeyGone { .. }), "{error:?}");
+            assert!(error.to_string().contains("emgate.db.key"), "{error}");
+            assert_eq!(key.exists(), is_there);
+        }
         std::fs::write(&key, text).expect("put back");
         open(&config).await.expect("as before").close().await;
+    }
+
+    #[tokio::test]
+    async fn a_first_start_that_left_an_empty_key_is_made_good_by_the_next() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (config, key) = of_a_file(directory.path());
+        std::fs::write(&key, "").expect("an empty file");
+        open(&config).await.expect("a fresh store").close().await;
+        assert_ne!(std::fs::read(&key).expect("a key"), b"");
+        open(&config).await.expect("the same key").close().await;
     }
 }

@@ -23,6 +23,7 @@ pub mod event_log;
 pub mod events;
 pub mod evidence;
 pub mod idempotency;
+mod key_file;
 mod keyring;
 mod lock;
 pub mod logons;
@@ -59,6 +60,7 @@ mod upstreams_tests;
 pub mod webhooks;
 
 use parking_lot::Mutex;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -136,6 +138,8 @@ struct Inner {
     replica: String,
     /// What this process knows of its place among them.
     presence: replicas::Presence,
+    /// SQLite's write-ahead log.
+    log: Option<PathBuf>,
     _lock: Option<ProcessLock>,
 }
 
@@ -183,9 +187,9 @@ impl Store {
         sqlx::any::install_default_drivers();
         let place = Place::find(&config.url)?;
         let keyring = Keyring::new(config, &place)?;
-        let lock = match &place {
-            Place::File(location) => Some(ProcessLock::take(location)?),
-            Place::Server(_) => None,
+        let (lock, log) = match &place {
+            Place::File(location) => (Some(ProcessLock::take(location)?), Some(location.beside("-wal"))),
+            Place::Server(_) => (None, None),
         };
         let engine = place.engine();
         let opened = async {
@@ -215,6 +219,7 @@ impl Store {
             commits: Commits::default(),
             replicas: Nudge::default(),
             settings: Nudge::default(),
+            log,
             _lock: lock,
         };
         let store = Self(Arc::new(inner), Lane::Requests);
@@ -331,6 +336,15 @@ impl Store {
             &self.0.write,
         ] {
             pool.close().await;
+        }
+        // SQLite moves it into the database and removes it, unless the disk is full or somebody else has the database open.
+        if let Some(log) = &self.0.log
+            && log.metadata().is_ok_and(|log| log.len() > 0)
+        {
+            tracing::warn!(
+                file = %log.display(),
+                "a part of the store stays in its write-ahead log; a backup without that file lacks it"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The purpose of a secret is authenticated with it, so that a sealed value moved to another column does not open.
 
-use std::io::Write as _;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
-use super::Error;
+use super::{Error, key_file};
 use crate::clock::Clock;
 
 const NONCE: usize = 12;
@@ -35,8 +35,16 @@ struct Keys {
 impl Sealer {
     /// Reads the key in `file`.
     pub(super) fn read(file: &Path) -> Result<Self, Error> {
-        let text = SecretString::from(std::fs::read_to_string(file).map_err(unusable(file))?);
-        Self::from_base64(text.expose_secret())
+        let bad = || Error::BadKey {
+            file: file.display().to_string(),
+        };
+        let text = std::fs::read_to_string(file).map_err(|source| match source.kind() {
+            // Bytes that are no text are no base64 either.
+            ErrorKind::InvalidData => bad(),
+            _ => key_file::unusable(file, source),
+        })?;
+        let text = SecretString::from(text);
+        Self::from_base64(text.expose_secret()).ok_or_else(bad)
     }
 
     /// Makes a key and writes it to `file`, readable by its owner only.
@@ -44,19 +52,20 @@ impl Sealer {
         let mut key = [0u8; 32];
         clock.random(&mut key);
         let text = SecretString::from(STANDARD.encode(key));
-        write_private(file, text.expose_secret())?;
-        Self::from_base64(text.expose_secret())
+        key_file::write_whole(file, text.expose_secret())?;
+        Self::read(file)
     }
 
-    fn from_base64(text: &str) -> Result<Self, Error> {
-        let bytes = SecretSlice::from(STANDARD.decode(text.trim()).map_err(|_| Error::BadKey)?);
+    /// None where that is not 32 bytes.
+    fn from_base64(text: &str) -> Option<Self> {
+        let bytes = SecretSlice::from(STANDARD.decode(text.trim()).ok()?);
         let bytes = bytes.expose_secret();
         if bytes.len() != 32 {
-            return Err(Error::BadKey);
+            return None;
         }
-        let key = RandomizedNonceKey::new(&AES_256_GCM, bytes).map_err(|_| Error::BadKey)?;
-        let sign = signer(bytes).map_err(|_| Error::BadKey)?;
-        Ok(Self(Arc::new(Keys { seal: key, sign })))
+        let seal = RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()?;
+        let sign = signer(bytes).ok()?;
+        Some(Self(Arc::new(Keys { seal, sign })))
     }
 
     /// The key that signs for the store: the same on all replicas, since it is derived from the key that they share.
@@ -110,25 +119,10 @@ fn signer(key: &[u8]) -> Result<Ed25519KeyPair, Unspecified> {
     Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| Unspecified)
 }
 
-fn unusable(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.display().to_string();
-    |source| Error::File { path, source }
-}
-
-fn write_private(path: &Path, text: &str) -> Result<(), Error> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let result = options.open(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    result.map_err(unusable(path))
-}
-
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     fn sealer() -> Sealer {
@@ -154,8 +148,22 @@ mod tests {
         ));
     }
 
-    #[test]
-    fn a_key_of_another_length_is_refused() {
-        assert!(matches!(Sealer::from_base64("c2hvcnQ="), Err(Error::BadKey)));
+    #[rstest]
+    #[case::empty(b"")]
+    #[case::cut_by_a_full_disk(b"BwcHBwcHBwcHBwcH")]
+    #[case::of_another_length(b"c2hvcnQ=")]
+    #[case::no_text(&[0xfe; 32])]
+    fn a_file_without_a_key_is_named_with_what_to_do(#[case] bytes: &[u8]) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("emgate.db.key");
+        std::fs::write(&file, bytes).expect("written");
+        let Err(error) = Sealer::read(&file) else {
+            panic!("it was taken for a key")
+        };
+        assert!(error.to_string().contains(&file.display().to_string()), "{error}");
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("openssl rand")),
+            "{error:?}"
+        );
     }
 }

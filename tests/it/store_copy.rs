@@ -156,6 +156,12 @@ async fn a_copy_that_is_killed_in_the_middle_ends_with_every_row_the_same() {
         "{said}"
     );
 
+    let again = finished(&mut old.copy_to(&new.url));
+    let told = text(&again.stderr);
+    assert!(again.status.success(), "{told}");
+    assert!(told.contains("the copy was complete"), "{told}");
+    assert_eq!(text(&again.stdout), said);
+
     let store = Store::open(&config, SystemClock::shared()).await.expect("opened");
     let third = finished(&mut old.copy_to(&new.url));
     assert_eq!(third.status.code(), Some(2), "{}", text(&third.stderr));

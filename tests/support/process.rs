@@ -135,6 +135,11 @@ impl Process {
 
     /// Asks it to end and waits for that.
     pub fn terminate(mut self) -> ExitStatus {
+        self.stop()
+    }
+
+    /// The same; its log can still be read.
+    pub fn stop(&mut self) -> ExitStatus {
         self.signal("-TERM");
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {

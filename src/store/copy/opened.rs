@@ -11,11 +11,19 @@ use super::{Error, FROM_THE_START, Note, Side};
 use crate::store::engine::Engine;
 use crate::store::lock::ProcessLock;
 use crate::store::place::Place;
-use crate::store::row::Columns as _;
+use crate::store::row::{Columns as _, json};
 use crate::store::{Error as StoreError, migrations, preconditions, with_timeout};
 
 /// A batch ends with so many bytes, or with [`ROWS`] rows.
 const BYTES: usize = 8 << 20;
+
+/// What is known of a copy into a store.
+pub(super) enum Begun {
+    /// It has come so far; to no row before the first note.
+    At(Option<Note>),
+    /// None is under way, and there is something in this table.
+    NotHere(&'static str),
+}
 
 /// One of the two stores, opened for this process alone.
 pub(super) struct Opened {
@@ -110,16 +118,17 @@ impl Opened {
         })
     }
 
-    /// The note of an unfinished copy; where there is none, the store has to be empty, and one begins.
-    pub async fn note_or_begin(&self, tables: &[Table]) -> Result<Option<Note>, Error> {
+    /// Finds how far a copy has come; in an empty store one begins.
+    pub async fn begin(&self, tables: &[Table]) -> Result<Begun, Error> {
         let row = sqlx::query("select value from meta where key = $1").bind(NOTE);
         let row = row.fetch_optional(&self.pool).await;
         if let Some(row) = row.map_err(|error| self.failed(error))? {
-            return row.opt_document("value").map_err(|error| self.failed(error));
+            let note = row.document("value").map_err(|error| self.failed(error))?;
+            return Ok(Begun::At(note));
         }
         for table in tables {
             if !FROM_THE_START.contains(&table.name) && !self.is_empty(table.name).await? {
-                return Err(Error::NotEmpty(table.name.to_owned()));
+                return Ok(Begun::NotHere(table.name));
             }
         }
         let mut connection = self.connection().await?;
@@ -127,12 +136,13 @@ impl Opened {
         for table in FROM_THE_START {
             self.run(&mut tx, format!("delete from {table}")).await?;
         }
-        self.write_note(&mut tx, "null").await?;
+        self.write_note(&mut tx, None).await?;
         tx.commit().await.map_err(|error| self.failed(error))?;
-        Ok(None)
+        Ok(Begun::At(None))
     }
 
-    pub async fn write_note(&self, tx: &mut AnyConnection, note: &str) -> Result<(), Error> {
+    pub async fn write_note(&self, tx: &mut AnyConnection, note: Option<&Note>) -> Result<(), Error> {
+        let note = json(&note, "the note of a copy").map_err(|error| self.failed(error))?;
         let written = sqlx::query(
             "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value",
         )

@@ -1,5 +1,6 @@
-//! Real processes at the start of their store: names that lead to one file, unusable databases, slow starts, the version before.
+//! Real processes at the start and the end of their store: backups, names that lead to one file, unusable databases, slow starts, the version before.
 
+mod backup;
 mod names;
 mod preconditions;
 mod startup;
