@@ -11,16 +11,15 @@ use crate::domain::access::Tenancy;
 use crate::domain::event::{EventType, NewEvent, Routing};
 use crate::domain::id::EventId;
 use crate::store::Store;
-use crate::store::testing::{many_due, new_command, new_operation, temporary_config};
+use crate::store::testing::{folder, many_due, new_command, new_operation, temporary_config};
 use crate::store::webhooks::deliveries::DeliveryFilter;
 
 const SECRET: &str = "text with a 'quote', a \"quote\", a \\ and 日本語 \u{1f4be}";
 
 /// A store in a file.
 fn a_file() -> Config {
-    let directory = tempfile::tempdir().expect("a directory").keep();
     Config {
-        url: format!("sqlite://{}", directory.join("old.db").display()),
+        url: format!("sqlite://{}", folder().join("old.db").display()),
         encryption_key_file: None,
     }
 }
@@ -227,7 +226,7 @@ async fn a_store_that_holds_something_is_not_copied_into() {
 #[tokio::test]
 async fn a_key_that_is_not_the_old_stores_ends_before_anything_is_written() {
     let (old, new) = two().await;
-    let other = tempfile::tempdir().expect("a directory").keep().join("key");
+    let other = folder().join("key");
     std::fs::write(&other, "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").expect("a key");
     let refused = copied(&old, &with_key(&new, other)).await;
     let source = match refused {

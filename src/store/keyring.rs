@@ -151,7 +151,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::domain::id::OperationId;
     use crate::store::Store;
-    use crate::store::testing::temporary_config;
+    use crate::store::testing::{folder, temporary_config};
 
     async fn open(config: &Config) -> Result<Store, Error> {
         Store::open(config, SystemClock::shared()).await
@@ -160,8 +160,7 @@ mod tests {
     /// A store's configuration with a key of its own in a file that is named.
     async fn config() -> Config {
         let mut config = temporary_config().await;
-        let file = tempfile::tempdir().expect("a directory").keep().join("key");
-        config.encryption_key_file = Some(file);
+        config.encryption_key_file = Some(folder().join("key"));
         write(&config, 1);
         config
     }

@@ -124,7 +124,7 @@ mod tests {
     use crate::domain::webhook::receiver::ReceiverFacts;
     use crate::store::Store;
     use crate::store::seal::Sealer;
-    use crate::store::testing::{temporary, temporary_config};
+    use crate::store::testing::{folder, temporary, temporary_config};
 
     const OPERATION: &str = "0199a5c7-12ab-7cc0-8a11-6b0f2f9d4e01";
     const DELIVERY: &str = "dlv_019c55e5-9d00-7a1c-9f60-2f3f1d0c000d";
@@ -147,10 +147,10 @@ mod tests {
     async fn opened_after(version: usize, rows: &[&'static str]) -> Store {
         sqlx::any::install_default_drivers();
         let mut config = temporary_config().await;
-        let key = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
+        let key = folder().join("key");
         let text = base64::engine::general_purpose::STANDARD.encode([7u8; 32]);
         std::fs::write(&key, text).expect("a key");
-        config.encryption_key_file = Some(key.keep().expect("kept"));
+        config.encryption_key_file = Some(key);
         let place = Place::find(&config.url).expect("a place");
         let (pools, workers) = place.connect().await.expect("connected");
         migrate_to(&pools.write, place.engine(), version)

@@ -1,9 +1,12 @@
 //! Temporary stores for tests of this room and of those above it.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
 use sqlx::{AnyPool, AssertSqlSafe};
+use tempfile::TempDir;
 
 use super::{Config, Store};
 use crate::clock::{ManualClock, SharedClock, SystemClock};
@@ -18,7 +21,7 @@ use crate::domain::webhook::target::TargetUrl;
 /// runs the suite on both.
 const SERVER: &str = "EMGATE_TEST_POSTGRES";
 
-/// A fresh store in a directory that is left to the system to clean.
+/// A fresh store, in a folder that is there until the test ends.
 pub async fn temporary() -> Store {
     temporary_with(SystemClock::shared()).await
 }
@@ -75,10 +78,23 @@ pub fn new_command() -> Command {
     })
 }
 
+thread_local! {
+    /// Those of the test that this thread runs; its end removes them.
+    static FOLDERS: RefCell<Vec<TempDir>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A folder that is there until the test ends.
+pub fn folder() -> PathBuf {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path().to_owned();
+    FOLDERS.with_borrow_mut(|folders| folders.push(folder));
+    path
+}
+
 /// The configuration of a fresh store, to open it more than once.
 #[expect(clippy::disallowed_methods, reason = "the tests' only switch")]
 pub async fn temporary_config() -> Config {
-    let directory = tempfile::tempdir().expect("a temporary directory").keep();
+    let directory = folder();
     let Ok(server) = std::env::var(SERVER) else {
         let url = format!("sqlite://{}", directory.join("emgate.db").display());
         return Config {
