@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use emgate::upstream::config::Account;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::client::Request;
 use crate::support::{PLAN, TestGateway, plan};
@@ -306,6 +307,25 @@ async fn a_method_that_a_path_does_not_have_is_405_with_those_it_has() {
         reported.sort_unstable();
         assert_eq!(reported, allowed, "{method} {path}");
     }
+    test.stop().await;
+}
+
+/// Many clients send all that they have before they read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_arrives_after_two_megabytes_were_sent() {
+    const BODY: usize = 2_000_000;
+    let test = TestGateway::start().await;
+    let mut stream = tokio::net::TcpStream::connect(test.addr())
+        .await
+        .expect("connected");
+    let head =
+        format!("POST /api/v1/webhook-endpoints HTTP/1.1\r\nhost: x\r\ncontent-length: {BODY}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("taken");
+    stream.write_all(&vec![b' '; BODY]).await.expect("taken");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    drop(stream);
     test.stop().await;
 }
 

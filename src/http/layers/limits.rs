@@ -67,7 +67,7 @@ where
 }
 
 /// Most bytes that are drained after a refusal, and the longest time for it.
-const DRAIN_LIMIT: usize = 1024 * 1024;
+const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A body that can be drained after its reader has dropped it.
