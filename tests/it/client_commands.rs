@@ -305,7 +305,7 @@ async fn a_wait_goes_on_through_a_restart(#[case] arguments: &[&str]) {
     // The gateway that ends answers the request that waits; the next one finds nobody.
     gate.refuse().await;
     let world = world.restart();
-    until("; the request is repeated");
+    until("Connection refused");
     gate.lead_to(world.gateway.addr);
     gate.open().await;
     let status = tokio::task::spawn_blocking(move || child.0.wait())

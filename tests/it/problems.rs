@@ -312,8 +312,8 @@ async fn a_method_that_a_path_does_not_have_is_405_with_those_it_has() {
 
 /// Many clients send all that they have before they read.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_arrives_after_two_megabytes_were_sent() {
-    const BODY: usize = 2_000_000;
+async fn a_refusal_arrives_after_eight_megabytes_were_sent() {
+    const BODY: usize = 8_000_000;
     let test = TestGateway::start().await;
     let mut stream = tokio::net::TcpStream::connect(test.addr())
         .await

@@ -15,6 +15,7 @@ use hyper::body::{Frame, SizeHint};
 use metrics::Gauge;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::http::context::RequestContext;
 use crate::http::problem::{Code, Problem};
@@ -66,9 +67,10 @@ where
     response
 }
 
-/// Most bytes that are drained after a refusal, and the longest time for it.
+/// Most bytes that are drained after a refusal, the longest time for it, and for which nothing may come.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
-const DRAIN_TIME: Duration = Duration::from_secs(1);
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+const DRAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// A body that can be drained after its reader has dropped it.
 #[derive(Clone)]
@@ -78,7 +80,7 @@ impl SharedBody {
     async fn drain(mut self) {
         let reading = async {
             let mut left = DRAIN_LIMIT;
-            while let Some(Ok(frame)) = self.frame().await {
+            while let Ok(Some(Ok(frame))) = timeout(DRAIN_PAUSE, self.frame()).await {
                 let read = frame.data_ref().map_or(0, Bytes::len);
                 match left.checked_sub(read) {
                     Some(rest) => left = rest,
@@ -86,7 +88,7 @@ impl SharedBody {
                 }
             }
         };
-        let _ = tokio::time::timeout(DRAIN_TIME, reading).await;
+        let _ = timeout(DRAIN_TIME, reading).await;
     }
 
     fn inner(&self) -> MutexGuard<'_, Body> {
@@ -162,7 +164,7 @@ pub(super) async fn deadline(
     context: &RequestContext,
     inner: impl Future<Output = Response>,
 ) -> Response {
-    let mut response = match tokio::time::timeout(limit, inner).await {
+    let mut response = match timeout(limit, inner).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             Code::GatewayTimeout,

@@ -51,6 +51,7 @@ struct Waiting {
     /// Whether one of them is to be written at once.
     is_urgent: bool,
     is_over: bool,
+    /// Whether there is no thread: it has written all, or could not be started. Lines are written where they come from then.
     is_written: bool,
 }
 
@@ -87,6 +88,11 @@ impl Queue {
             About::Other => MOST,
         };
         let mut waiting = self.0.waiting.lock();
+        if waiting.is_written {
+            drop(waiting);
+            let _ = io::stderr().write_all(line);
+            return;
+        }
         if waiting.is_over || waiting.lines.len() + line.len() > most {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -194,6 +200,14 @@ mod tests {
         let numbers: Vec<usize> = text.lines().map(|line| line.parse().expect("whole")).collect();
         assert_eq!(numbers, (0..1_000).collect::<Vec<_>>());
         assert_eq!(queue.dropped(), 0);
+    }
+
+    #[test]
+    fn without_a_thread_no_line_waits() {
+        let queue = Queue::default();
+        queue.0.waiting.lock().is_written = true;
+        queue.put(b"{}\n", About::Other);
+        assert_eq!((queue.dropped(), queue.0.waiting.lock().lines.len()), (0, 0));
     }
 
     #[test]
