@@ -8,7 +8,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 pub use crate::store::Error as StoreError;
 pub use crate::store::audit::chain::{Anchor, Walked};
-use crate::store::audit::chain::{Break, Walk};
+use crate::store::audit::chain::{Break, Link, Walk};
 use crate::store::{self, Store};
 
 /// How many rows are read at a time.
@@ -16,6 +16,9 @@ const ROWS: i64 = 500;
 
 /// How often a store is walked at the most, when its beginning moves each time.
 const WALKS: usize = 5;
+
+/// The place of a break that is at no row.
+const END: &str = "its end";
 
 /// The longest line of an export; a row has a few hundred bytes.
 const LINE_LIMIT: u64 = 1 << 20;
@@ -92,7 +95,7 @@ async fn walk_store(store: &Store) -> Result<Walked, Error> {
 async fn walk_from(store: &Store, anchor: Option<&str>) -> Result<Walked, Error> {
     let mut walk = Walk::of_store(store.audit_key());
     // The end first, so that what is written meanwhile is not missed at the end.
-    let head = store.audit_head().await.map_err(Error::Store)?;
+    let head = recorded_end(store).await?;
     if let Some(line) = anchor {
         walk.line(line).map_err(broken("the anchor".to_owned()))?;
     }
@@ -113,12 +116,20 @@ async fn walk_from(store: &Store, anchor: Option<&str>) -> Result<Walked, Error>
             after = sequence;
         }
     };
-    let walked = walk.end(Some(&head)).map_err(broken("its end".to_owned()))?;
+    let walked = walk.end(Some(&head)).map_err(broken(END.to_owned()))?;
     // What was written meanwhile moved the end with it.
-    let head = store.audit_head().await.map_err(Error::Store)?.sequence;
+    let head = recorded_end(store).await?.sequence;
     match beyond {
-        Some(found) if found > head => Err(broken("its end".to_owned())(Break::Added { found, head })),
+        Some(found) if found > head => Err(broken(END.to_owned())(Break::Added { found, head })),
         Some(_) | None => Ok(walked),
+    }
+}
+
+/// The last row that the store recorded.
+async fn recorded_end(store: &Store) -> Result<Link, Error> {
+    match store.audit_head().await {
+        Err(store::Error::Corrupt { .. }) => Err(broken(END.to_owned())(Break::Headless)),
+        other => other.map_err(Error::Store),
     }
 }
 
@@ -167,7 +178,7 @@ pub fn verify_file(path: &Path) -> Result<Walked, Error> {
     if number == 0 {
         return Err(Error::Empty(file));
     }
-    walk.end(None).map_err(broken("its end".to_owned()))
+    walk.end(None).map_err(broken(END.to_owned()))
 }
 
 fn broken(place: String) -> impl FnOnce(Break) -> Error {
@@ -248,6 +259,11 @@ mod tests {
         false,
         "update audit_head set sequence = 4, hash = (select hash from audit where sequence = 4)",
         "row 5 follows row 4, which the store recorded as its last"
+    )]
+    #[case::the_record_of_the_last(
+        false,
+        "delete from audit_head",
+        "record of its last row (table audit_head) was removed"
     )]
     #[case::behind_the_anchor(true, "delete from audit where sequence = 3", "row 3 is missing")]
     #[case::all_behind_the_anchor(true, "delete from audit", "rows 3 to 5 are missing")]

@@ -188,6 +188,9 @@ pub enum Break {
         /// The last row that was written.
         head: i64,
     },
+    /// The record of the last row is gone, or no record.
+    #[error("the store's record of its last row (table audit_head) was removed or cannot be read")]
+    Headless,
     /// The last row is not the one that was written.
     #[error("row {0} is not the one that the store recorded as its last: its hash differs")]
     Head(i64),

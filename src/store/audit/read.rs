@@ -83,11 +83,12 @@ impl Store {
     /// The last row of the chain.
     ///
     /// # Errors
-    /// [`Error::Database`].
+    /// [`Error::Corrupt`] where its record was removed; [`Error::Database`].
     pub async fn audit_head(&self) -> Result<Link, Error> {
         let row = sqlx::query("select sequence, hash from audit_head where id = 1")
-            .fetch_one(self.reader())
+            .fetch_optional(self.reader())
             .await?;
+        let row = row.ok_or(Error::Corrupt { what: "audit_head" })?;
         Ok(Link {
             sequence: row.int("sequence")?,
             hash: row.text("hash")?,
