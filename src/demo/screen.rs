@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::client::{Endpoint, Machine, Operation};
 use super::receiver::Received;
 use super::stage::Stage;
-use crate::text::counted;
+use crate::text::{counted, is_harmful};
 
 /// Cells of a bar.
 const BAR: usize = 32;
@@ -338,7 +338,7 @@ impl Screen {
 
 /// A name in its column: cut, without anything that could move the cursor.
 fn name(name: &str) -> String {
-    let clean = name.chars().map(|c| if c.is_control() { '?' } else { c });
+    let clean = name.chars().map(|c| if is_harmful(c) { '?' } else { c });
     format!("{:<NAME$}", clean.take(NAME).collect::<String>())
 }
 

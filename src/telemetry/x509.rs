@@ -1,9 +1,11 @@
 //! What an X.509 certificate says of itself, for log lines and errors. Whom to trust is decided elsewhere.
 //!
-//! The text comes from whoever presents the certificate: it is bounded, and holds no control characters.
+//! The text comes from whoever presents the certificate: it is bounded, and holds no character that moves a cursor or turns the text around.
 
 use jiff::Timestamp;
 use x509_parser::certificate::X509Certificate;
+
+use crate::text::is_harmful;
 
 /// Longest text of a name, in characters.
 const LONGEST: usize = 200;
@@ -65,7 +67,7 @@ fn end_of(certificate: &X509Certificate<'_>) -> Option<Timestamp> {
 }
 
 fn shown(name: &str) -> String {
-    let printable = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
+    let printable = |letter: char| if is_harmful(letter) { '\u{fffd}' } else { letter };
     name.chars().take(LONGEST).map(printable).collect()
 }
 
@@ -77,12 +79,12 @@ mod tests {
     fn a_certificates_facts_are_those_of_its_text() {
         let key = rcgen::KeyPair::generate().expect("a key");
         let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).expect("parameters");
-        let name = format!("em.lab.example\n{}", "x".repeat(1000));
+        let name = format!("em.lab.example\n\u{202e}{}", "x".repeat(1000));
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.not_after = rcgen::date_time_ymd(2031, 2, 3);
         let facts = Facts::of(params.self_signed(&key).expect("a certificate").der());
         assert!(
-            facts.subject.starts_with("CN=em.lab.example") && !facts.subject.contains('\n'),
+            facts.subject.starts_with("CN=em.lab.example") && !facts.subject.contains(['\n', '\u{202e}']),
             "{facts:?}"
         );
         assert_eq!(facts.subject.chars().count(), LONGEST);

@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("domain", "text clock"),
     ("catalogue", "text"),
     ("clock", ""),
-    ("telemetry", ""),
+    ("telemetry", "text"),
     ("api_types", "domain text"),
     ("transcode", "catalogue text"),
     ("runtime", "clock telemetry"),
