@@ -1,5 +1,5 @@
 //! Takes from the OpenAPI document what the program needs of it when it runs: the document compressed (a quarter of a megabyte
-//! instead of nearly four), and the names of each route's operation and query parameters.
+//! instead of nearly four), the names of each route's operation and query parameters, and the schemas of events.
 
 use std::env;
 use std::fmt::Write as _;
@@ -9,9 +9,12 @@ use std::path::PathBuf;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 const DOCUMENT: &str = "openapi/emgate.v1.json";
+
+/// What the document's references to its schemas begin with.
+const COMPONENTS: &str = "#/components/schemas/";
 
 /// Its paths have one handler, which finds its way by the catalogue.
 const MIRROR: &str = "/api/v1/em";
@@ -31,10 +34,9 @@ fn main() -> Result<(), Error> {
     );
     encoder.write_all(document.as_bytes())?;
     encoder.finish()?;
-    fs::write(
-        folder.join("operations.rs"),
-        operations(&serde_json::from_str(&document)?),
-    )
+    let document = serde_json::from_str(&document)?;
+    fs::write(folder.join("operations.rs"), operations(&document))?;
+    fs::write(folder.join("event_schemas.json"), event_schemas(&document))
 }
 
 /// The document's operations but those of the mirror, as a Rust array of `http::routing::Documented`.
@@ -68,4 +70,30 @@ fn operations(document: &Value) -> String {
     }
     rows.push(']');
     rows
+}
+
+/// The schemas of events, whose names end so, and all that they refer to, by name; they refer to each other as the definitions of
+/// one schema do.
+fn event_schemas(document: &Value) -> String {
+    fn references(value: &Value, names: &mut Vec<String>) {
+        match value {
+            Value::String(text) => names.extend(text.strip_prefix(COMPONENTS).map(ToOwned::to_owned)),
+            Value::Array(items) => items.iter().for_each(|item| references(item, names)),
+            Value::Object(fields) => fields.values().for_each(|field| references(field, names)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let all = document.pointer("/components/schemas").and_then(Value::as_object);
+    let names = all.into_iter().flat_map(|all| all.keys());
+    let mut wanted: Vec<String> = names.filter(|name| name.ends_with("Event")).cloned().collect();
+    let mut found = Map::new();
+    while let Some(name) = wanted.pop() {
+        if let Some(schema) = all.and_then(|all| all.get(&name))
+            && !found.contains_key(&name)
+        {
+            references(schema, &mut wanted);
+            found.insert(name, schema.clone());
+        }
+    }
+    Value::from(found).to_string().replace(COMPONENTS, "#/$defs/")
 }

@@ -10,11 +10,12 @@ mod events;
 mod normalize;
 pub(super) mod samples;
 mod served;
+mod served_events;
 
-pub(super) use event_schemas::event_schema;
 pub(super) use events::event_example;
 pub use samples::example_event;
 pub(super) use served::{Document, checked_in};
+pub(super) use served_events::event_schema;
 
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::event_schemas::event_schema;
+use super::served_events::event_schema;
 use crate::api_types::events::{
     self, Origin, TestEventData, UpstreamEventData, approval_decided, approval_requested, operation_event,
     report_ready, session_event,
