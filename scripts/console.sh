@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the console's files without a browser: their types against our OpenAPI document, and the vendored libraries.
+# Checks the console's files without a browser: their types against our OpenAPI document, and the vendored
+# libraries, those of the documentation page too.
 #
 #   scripts/console.sh
 #

@@ -70,18 +70,14 @@ def crates_of_binary(binary):
 
 def vendored():
     """The libraries of the console and of the documentation page: package, version, licence text, files."""
-    console = root / "web/console/vendor"
     heading = re.compile(r"^(.+): (\S+) (\d[\w.]*)$", re.MULTILINE)
-    text = (console / "LICENSES").read_text()
-    headings = list(heading.finditer(text))
-    ends = [*(found.start() for found in headings[1:]), len(text)]
-    for found, end in zip(headings, ends):
-        files = [console / name for name in re.split(r" and |, ", found[1])]
-        yield found[2], found[3], text[found.end() : end].strip(), files
-    text = (root / "web/docs/scalar.LICENSE").read_text()
-    heading, licence = text.split("\n", 1)
-    package, version = heading.split(",")[0].rsplit(" ", 1)
-    yield package, version, licence.strip(), [root / "web/docs/scalar.js.gz"]
+    for licences in sorted(root.glob("web/*/vendor/LICENSES")):
+        text = licences.read_text()
+        headings = list(heading.finditer(text))
+        ends = [*(found.start() for found in headings[1:]), len(text)]
+        for found, end in zip(headings, ends):
+            files = [licences.parent / name for name in re.split(r" and |, ", found[1])]
+            yield found[2], found[3], text[found.end() : end].strip(), files
 
 
 def component_of_vendored(package, version, licence, files):
@@ -244,9 +240,9 @@ def check(folder, key, binary=None):
     graph = bom["dependencies"]
     assert len(refs) == len(parts) and {entry["ref"] for entry in graph} <= refs
     assert all(set(entry["dependsOn"]) <= refs for entry in graph)
-    scripts = [path for path in root.glob("web/**/vendor/*.js")] + [root / "web/docs/scalar.js.gz"]
+    files = [path for path in root.glob("web/*/vendor/*") if path.name not in ("LICENSES", "SHA256SUMS")]
     in_bom = {inner["name"]: inner["hashes"][0]["content"] for part in parts for inner in part.get("components", [])}
-    assert in_bom == {str(path.relative_to(root)): sha256(path) for path in scripts}, "vendored files"
+    assert in_bom == {str(path.relative_to(root)): sha256(path) for path in files}, "vendored files"
     for part in parts:
         if part["purl"].startswith("pkg:npm/"):
             licence = part["licenses"][0]["license"]["text"]["content"]

@@ -1,4 +1,5 @@
-// The documentation page in a real browser: it shows the operations and the webhooks, and asks nobody but the gateway.
+// The documentation page in a real browser: it shows the operations and the webhooks, sends what is tried out with the token that
+// was entered, and asks nobody but the gateway.
 //
 //   node tests/browser/docs.mjs BINARY
 //
@@ -8,6 +9,7 @@
 // sentence when anything is not as it should be.
 
 import { spawn } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { createServer, request as ask } from "node:http";
 import { mkdtempSync, rmSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -22,6 +24,15 @@ const { chromium } = require("playwright-core");
 const binary = resolve(process.argv[2] ?? join(root, "target/debug/emgate"));
 const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 const LIMIT = 90_000;
+const SECRET = "a secret of thirty-two bytes or more";
+
+/** A token that the gateway accepts. */
+function token() {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { sub: "reader", scope: "plans:read tenants:all", exp: Math.floor(Date.now() / 1000) + 3600 };
+  const text = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+  return `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
+}
 
 /** Starts the gateway in an empty folder, with more variables, and resolves to its origin, read from its log. */
 function startGateway(folder, variables = {}) {
@@ -35,7 +46,7 @@ function startGateway(folder, variables = {}) {
       EMGATE_UPSTREAM__ACCOUNTS__0__USERNAME: "nobody",
       EMGATE_UPSTREAM__ACCOUNTS__0__PASSWORD: "nothing",
       EMGATE_AUTH__KEYS__0__KIND: "hs256",
-      EMGATE_AUTH__KEYS__0__SECRET: "a secret of thirty-two bytes or more",
+      EMGATE_AUTH__KEYS__0__SECRET: SECRET,
       ...variables,
     },
     stdio: ["ignore", "ignore", "pipe"],
@@ -78,36 +89,61 @@ async function startProxy(prefix, target) {
   return { server, address: `http://127.0.0.1:${server.address().port}${prefix}` };
 }
 
-/** Waits until the page's text contains all of `texts`, scrolling on so that parts which are drawn late come up. The
- * text of a page with hundreds of operations is dear: it is taken once a round, not once for each. */
+/** Waits until the page's text contains all of `texts`, going down the page again and again, because only what is near the view is
+ * drawn. The text of a page with hundreds of operations is dear: it is taken once a round, not once for each. */
 async function shows(page, ...texts) {
   const end = Date.now() + LIMIT;
   let missing = texts;
   while (Date.now() < end) {
     missing = await page.evaluate((wanted) => {
       const text = document.body.innerText;
+      const isEnd = scrollY + innerHeight >= document.documentElement.scrollHeight - 1;
+      scrollTo(0, isEnd ? 0 : scrollY + innerHeight * 0.8);
       return wanted.filter((each) => !text.includes(each));
     }, missing);
     if (missing.length === 0) return;
-    await page.mouse.wheel(0, 1500);
     await page.waitForTimeout(50);
   }
   throw new Error(`the page never shows "${missing.join('", "')}"`);
 }
 
-/** Opens whatever is folded, so that all operations are drawn. */
+/** Opens all tags, so that all operations are drawn. */
 async function unfold(page) {
-  for (let round = 0; round < 20; round++) {
-    const opened = await page.evaluate(() => {
-      const folded = [...document.querySelectorAll('[aria-expanded="false"]')].filter(
-        (element) => element.closest("aside, nav") && !element.closest('[role="dialog"]'),
-      );
-      folded.forEach((element) => element.click());
-      return folded.length;
-    });
-    if (opened === 0) return;
-    await page.waitForTimeout(50);
-  }
+  await page.evaluate(() => document.querySelectorAll('.opblock-tag[data-is-open="false"]').forEach((tag) => tag.click()));
+}
+
+/** Filters by a path: what is found is drawn, in tags that were folded. */
+async function filter(page, path, found) {
+  await page.fill(".operation-filter-input", path, { timeout: LIMIT });
+  await page.waitForFunction((found) => document.querySelectorAll(".opblock-tag").length === found, found, { timeout: LIMIT });
+}
+
+/** Opens an operation or a webhook, and waits until what it refers to was found. */
+async function open(page, { tags, operationId }) {
+  const place = `[id="operations-${tags[0]}-${operationId}"]`;
+  await page.click(`${place} .opblock-summary-control`, { timeout: LIMIT });
+  await page.waitForSelector(`${place} .responses-table tbody tr`, { timeout: LIMIT });
+}
+
+/** Enters a token and asks who its bearer is: the answer and the status are on the page. */
+async function tryOut(page, base) {
+  const bearer = token();
+  await filter(page, "/api/v1/me", 1);
+  await page.click(".btn.authorize", { timeout: LIMIT });
+  await page.fill(".auth-container input", bearer);
+  await page.click(".auth-container .authorize");
+  await page.click(".btn-done");
+  const asked = page.waitForRequest((request) => request.url() === `${base}/api/v1/me`, { timeout: LIMIT });
+  const operation = '[id="operations-identity-getMe"]';
+  await page.click(`${operation} .try-out__btn`, { timeout: LIMIT });
+  await page.click(`${operation} .execute`, { timeout: LIMIT });
+  const sent = (await asked).headers().authorization;
+  if (sent !== `Bearer ${bearer}`) throw new Error(`the page asks with the token ${sent}`);
+  const live = page.locator(`${operation} .live-responses-table`);
+  await live.waitFor({ timeout: LIMIT });
+  const status = await live.locator("tbody .response-col_status").first().innerText();
+  const text = await live.innerText();
+  if (status.trim() !== "200" || !text.includes('"reader"')) throw new Error(`what was tried out is answered by ${status}: ${text}`);
 }
 
 /** `base`: where the gateway is found, a prefix included. `whole`: every operation has to be drawn. */
@@ -118,7 +154,7 @@ async function check(base, whole) {
   const operations = Object.entries(document.paths).flatMap(([path, verbs]) =>
     Object.entries(verbs)
       .filter(([verb]) => ["get", "post", "put", "patch", "delete"].includes(verb))
-      .map(([verb, operation]) => ({ path, verb, title: operation.summary })),
+      .map(([verb, operation]) => ({ ...operation, path, verb, title: operation.summary })),
   );
   const webhooks = Object.keys(document.webhooks ?? {});
   const test = operations.find(({ path, verb }) => verb === "post" && path.endsWith("/cloud-failover-plans/{planId}/test"));
@@ -159,16 +195,26 @@ async function check(base, whole) {
       if (entry.type() === "error") complaints.push(entry.text());
     });
 
-    await page.goto(`${base}/docs`, { waitUntil: "load", timeout: LIMIT });
+    // By an operation's own address, which opens it.
+    await page.goto(`${base}/docs#/identity/getMe`, { waitUntil: "load", timeout: LIMIT });
     await shows(page, document.info.title);
+    await page.waitForSelector('[id="operations-identity-getMe"] .responses-table', { timeout: LIMIT });
     if (whole) {
+      await filter(page, test.path.toUpperCase(), 1);
+      await open(page, test);
+      await open(page, document.webhooks["failover.session.finished"].post);
+      await filter(page, "", document.tags.length);
       await unfold(page);
       await shows(page, ...operations.map(({ title }) => title));
       await shows(page, ...webhooks.map((name) => document.webhooks[name].post?.summary ?? name));
       await shows(page, "failover.session.finished");
     }
-    // Where the page would send a request that is tried out.
-    await shows(page, base);
+    // Where the page sends a request that is tried out.
+    const server = await page.inputValue(".servers select", { timeout: LIMIT });
+    if (server !== base) throw new Error(`the page's server is ${server}`);
+    await tryOut(page, base);
+    const faults = await page.locator(".errors-wrapper").allInnerTexts();
+    if (faults.length) throw new Error(`the viewer complains: ${faults.join("; ")}`);
     await page.waitForLoadState("networkidle", { timeout: LIMIT });
 
     if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });

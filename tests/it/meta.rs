@@ -137,13 +137,26 @@ async fn the_documentation_page_loads_nothing_from_elsewhere() {
         policy.contains("default-src 'none'") && policy.contains("connect-src 'self'"),
         "{policy}"
     );
-    for script in ["/docs/scalar.js", "/docs/init.js"] {
-        assert!(page.text.contains(script));
-        let script = stranger.get(script).send().await.expect(200);
-        assert!(script.header("content-type").starts_with("text/javascript"));
+    let viewer = "/docs/vendor/swagger-ui";
+    for (file, media, coding) in [
+        ("/docs/init.js".to_owned(), "text/javascript", ""),
+        ("/docs/style.css".to_owned(), "text/css", ""),
+        (format!("{viewer}-bundle.js"), "text/javascript", "gzip"),
+        (format!("{viewer}.css"), "text/css", "gzip"),
+    ] {
+        assert!(page.text.contains(&format!("\".{file}\"")), "{file}");
+        let answer = stranger.get(&file).send().await.expect(200);
+        assert!(answer.header("content-type").starts_with(media), "{file}");
+        assert_eq!(answer.header("content-encoding"), coding, "{file}");
+        let again = stranger.get(&file).header("if-none-match", answer.header("etag"));
+        let again = again.send().await.expect(304);
+        assert_eq!(again.header("cache-control"), "no-cache", "{file}");
     }
-    let viewer = stranger.get("/docs/scalar.js").send().await.expect(200);
-    assert_eq!(viewer.header("content-encoding"), "gzip");
+    let again = stranger.get("/docs").header("if-none-match", page.header("etag"));
+    let again = again.send().await.expect(304);
+    assert_eq!(again.header("content-security-policy"), policy);
+    let licences = stranger.get("/docs/vendor/LICENSES").send().await.expect(200);
+    assert!(licences.text.contains("SmartBear Software"), "{}", licences.text);
     let document = stranger.get("/openapi.json").send().await.expect(200);
     assert_eq!(document.body["openapi"], "3.1.0");
     let own = emgate::http::document_json().expect("the document");

@@ -249,7 +249,7 @@ async fn pages_and_document_name_their_public_address() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documentation_asks_for_nothing_by_an_address_from_the_root() {
     let test = TestGateway::start().await;
-    for path in ["/docs", "/docs/init.js", "/problems/not-found"] {
+    for path in ["/docs", "/docs/init.js", "/docs/style.css", "/problems/not-found"] {
         let page = test
             .stranger()
             .get(path)

@@ -2,35 +2,92 @@
 //!
 //! They are not in the OpenAPI document, which is for programs.
 
+use std::sync::OnceLock;
+
 use axum::Router;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 
 use crate::http::HttpState;
 use crate::http::codes::ProblemMeaning;
 use crate::http::console::CONSOLE;
+use crate::http::extract::{Conditions, entity_tag};
 
-const INDEX: &str = include_str!("../../../web/docs/index.html");
-const INIT: &str = include_str!("../../../web/docs/init.js");
-/// The viewer, gzipped as it is kept: a megabyte instead of three and a half, and no work at run time.
-const VIEWER: &[u8] = include_bytes!("../../../web/docs/scalar.js.gz");
+/// What the page may do: its own scripts and styles, its own connections, the pictures within its styles.
+const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'",
+);
+const PLAIN_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+/// Asked again each time, with the entity tag where there is one, so that a browser never mixes two versions.
+const EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// What the page may do: its own scripts, its own connections, nothing from anywhere else.
-const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    connect-src 'self'; font-src 'self' data:; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
-const PLAIN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// A file of the documentation page.
+struct File {
+    /// Its address.
+    path: &'static str,
+    media: &'static str,
+    bytes: &'static [u8],
+    /// Made when somebody asks first.
+    tag: OnceLock<String>,
+}
+
+macro_rules! files {
+    ($($path:literal: $media:literal = $file:literal),+ $(,)?) => {
+        [$(File {
+            path: $path,
+            media: $media,
+            bytes: include_bytes!(concat!("../../../web/docs/", $file)),
+            tag: OnceLock::new(),
+        }),+]
+    };
+}
+
+/// The documentation page and its files. The viewer is sent gzipped as it is kept, which every client that runs scripts reads.
+static FILES: [File; 6] = files![
+    "/docs": "text/html; charset=utf-8" = "index.html",
+    "/docs/init.js": "text/javascript; charset=utf-8" = "init.js",
+    "/docs/style.css": "text/css; charset=utf-8" = "style.css",
+    "/docs/vendor/LICENSES": "text/plain; charset=utf-8" = "vendor/LICENSES",
+    "/docs/vendor/swagger-ui-bundle.js": "text/javascript; charset=utf-8" = "vendor/swagger-ui-bundle.js.gz",
+    "/docs/vendor/swagger-ui.css": "text/css; charset=utf-8" = "vendor/swagger-ui.css.gz",
+];
 
 pub(super) fn routes() -> Router<HttpState> {
-    Router::new()
+    let others = Router::new()
         .route("/", get(root))
-        .route("/docs", get(|| async { page(DOCS_POLICY, INDEX) }))
-        .route("/docs/", get(with_slash))
-        .route("/docs/init.js", get(|| async { script(INIT.as_bytes(), None) }))
-        .route("/docs/scalar.js", get(|| async { script(VIEWER, Some("gzip")) }))
+        .route("/docs/", get(with_slash));
+    FILES.iter().fold(others, |router, file| {
+        router.route(
+            file.path,
+            get(move |conditions: Conditions| std::future::ready(file.response(&conditions))),
+        )
+    })
+}
+
+impl File {
+    fn response(&'static self, conditions: &Conditions) -> Response {
+        // What begins like a gzip file (RFC 1952 section 2.3.1) is one.
+        let is_gzip = self.bytes.starts_with(&[0x1f, 0x8b]);
+        let mut response = self.bytes.into_response();
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(self.media));
+        if is_gzip {
+            fields.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let tag = self.tag.get_or_init(|| entity_tag(self.bytes));
+        let mut response = conditions.tagged(tag, response);
+        // A browser keeps its copy with the headers of the 304, so that these have to be the file's.
+        let fields = response.headers_mut();
+        fields.insert(CACHE_CONTROL, EACH_TIME);
+        fields.insert(CONTENT_SECURITY_POLICY, DOCS_POLICY);
+        response
+    }
 }
 
 /// To the console; to the documentation where there is none.
@@ -49,31 +106,6 @@ async fn with_slash(State(state): State<HttpState>) -> Redirect {
         Some(base) => Redirect::permanent(&format!("{base}/docs")),
         None => Redirect::permanent("../docs"),
     }
-}
-
-fn page(policy: &'static str, text: impl Into<axum::body::Body>) -> Response {
-    (
-        [
-            (CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
-            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        ],
-        Html(text.into()),
-    )
-        .into_response()
-}
-
-/// A script. Every client that runs scripts reads gzip, so that there is no other form of the viewer.
-fn script(bytes: &'static [u8], coding: Option<&'static str>) -> Response {
-    const JAVASCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
-    let mut response = ([(CONTENT_TYPE, JAVASCRIPT)], bytes).into_response();
-    let headers = response.headers_mut();
-    let mut put =
-        |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
-    put(CACHE_CONTROL, "public, max-age=3600");
-    if let Some(coding) = coding {
-        put(CONTENT_ENCODING, coding);
-    }
-    response
 }
 
 /// The meaning of a problem code for a browser. All its text comes from the table of codes.
@@ -98,7 +130,11 @@ pub(super) fn problem(meaning: &ProblemMeaning) -> Response {
          <h2>What happened</h2><p>{description}</p><h2>What to do</h2><p>{remedy}</p>\
          <p><br><a href=\"../docs\">API documentation</a></p></body></html>\n"
     );
-    page(PLAIN_POLICY, html)
+    let headers = [
+        (CONTENT_SECURITY_POLICY, PLAIN_POLICY),
+        (CACHE_CONTROL, EACH_TIME),
+    ];
+    (headers, Html(html)).into_response()
 }
 
 /// Text as HTML, with what is between backticks as code.
