@@ -1,17 +1,24 @@
 //! Takes from the OpenAPI document what the program needs of it when it runs: the document compressed (a quarter of a megabyte
 //! instead of nearly four), the names of each route's operation and query parameters, and the schemas of events.
+//! And of `web/console` what its pages are sent: modules joined into scripts, compressed.
 
 use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Error, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+#[path = "src/http/console/bundle.rs"]
+mod bundle;
+#[path = "src/http/console/media.rs"]
+mod media;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value};
 
 const DOCUMENT: &str = "openapi/emgate.v1.json";
+const CONSOLE: &str = "web/console";
 
 /// What the document's references to its schemas begin with.
 const COMPONENTS: &str = "#/components/schemas/";
@@ -28,15 +35,64 @@ fn main() -> Result<(), Error> {
     let folder = env::var_os("OUT_DIR").ok_or_else(|| Error::other("cargo names no OUT_DIR"))?;
     let folder = PathBuf::from(folder);
     let document = fs::read_to_string(DOCUMENT)?;
-    let mut encoder = GzEncoder::new(
-        File::create(folder.join("openapi.json.gz"))?,
-        Compression::default(),
-    );
-    encoder.write_all(document.as_bytes())?;
-    encoder.finish()?;
+    write_gzip(&folder.join("openapi.json.gz"), &document)?;
     let document = serde_json::from_str(&document)?;
     fs::write(folder.join("operations.rs"), operations(&document))?;
-    fs::write(folder.join("event_schemas.json"), event_schemas(&document))
+    fs::write(folder.join("event_schemas.json"), event_schemas(&document))?;
+    println!("cargo::rerun-if-changed={CONSOLE}");
+    fs::write(folder.join("console.rs"), console(&folder)?)
+}
+
+fn write_gzip(file: &Path, text: &str) -> Result<(), Error> {
+    let mut encoder = GzEncoder::new(File::create(file)?, Compression::best());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish().map(drop)
+}
+
+/// The files of the console that are sent, but for its page: as a Rust array of `http::console::files::File`, whose bytes are
+/// below `folder`.
+fn console(folder: &Path) -> Result<String, Error> {
+    let mut files = Vec::new();
+    read_served(Path::new(CONSOLE), &mut files)?;
+    files.sort();
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    let (modules, others): (Vec<_>, Vec<_>) = files.iter().partition(|(path, _)| path.ends_with(".js"));
+    let scripts = bundle::scripts(&modules).map_err(Error::other)?;
+    let scripts = scripts.iter().map(|(path, text)| (*path, text.as_str()));
+    let mut rows = String::from("&[\n");
+    for (path, text) in scripts.chain(others) {
+        if path == "index.html" {
+            continue;
+        }
+        let name = format!("{}.gz", path.replace('/', "-"));
+        write_gzip(&folder.join(&name), text)?;
+        let _ = writeln!(
+            rows,
+            "File {{ path: {path:?}, gzip: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\")) }},"
+        );
+    }
+    rows.push(']');
+    Ok(rows)
+}
+
+/// The paths below the console's folder and texts of all files in `folder` that are served.
+fn read_served(folder: &Path, found: &mut Vec<(String, String)>) -> Result<(), Error> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_served(&path, found)?;
+            continue;
+        }
+        let name = path.strip_prefix(CONSOLE).map_err(Error::other)?;
+        let name = name.to_string_lossy();
+        if media::media_type(&name).is_some() {
+            found.push((name.into_owned(), fs::read_to_string(&path)?));
+        }
+    }
+    Ok(())
 }
 
 /// The document's operations but those of the mirror, as a Rust array of `http::routing::Documented`.

@@ -1,8 +1,9 @@
-//! The console's modules joined into a few scripts, so that a browser asks for three files instead of twenty.
+//! The console's modules joined into a few scripts, so that a browser asks for three files instead of twenty. `build.rs` does it,
+//! and a module that cannot be joined does not build.
 //!
 //! Each module becomes a function that gives what it exports, after the modules that it imports. What is read are the forms in
-//! which our modules are written: imports and exports are lines of their own that begin at the margin. All else is refused, and a
-//! test joins the modules that are in the program. Plain modules stay what is written, and work without this (`on_disk`).
+//! which our modules are written: imports and exports are lines of their own that begin at the margin. All else is refused. Plain
+//! modules stay what is written, and work without this (`on_disk`).
 
 use std::collections::BTreeSet;
 
@@ -48,7 +49,7 @@ pub(super) enum Fault {
 ///
 /// # Errors
 /// [`Fault`].
-pub(super) fn scripts(modules: &[(&'static str, &str)]) -> Result<Vec<(&'static str, String)>, Fault> {
+pub(super) fn scripts(modules: &[(&str, &str)]) -> Result<Vec<(&'static str, String)>, Fault> {
     let joined = SCRIPTS.iter().map(|script| {
         let there = match script.beside {
             Some(entry) => in_order(entry, modules, &[])?,
@@ -93,7 +94,7 @@ fn written(script: &Script, there: &[&str], own: &[Module], is_used: bool) -> St
 }
 
 /// The module `entry` after all that it needs, without those that are `there`.
-fn in_order(entry: &str, modules: &[(&'static str, &str)], there: &[&str]) -> Result<Vec<Module>, Fault> {
+fn in_order(entry: &str, modules: &[(&str, &str)], there: &[&str]) -> Result<Vec<Module>, Fault> {
     let mut order = Vec::new();
     visit(entry, modules, there, &mut order, &mut BTreeSet::new())?;
     Ok(order)
@@ -101,7 +102,7 @@ fn in_order(entry: &str, modules: &[(&'static str, &str)], there: &[&str]) -> Re
 
 fn visit(
     path: &str,
-    modules: &[(&'static str, &str)],
+    modules: &[(&str, &str)],
     there: &[&str],
     order: &mut Vec<Module>,
     open: &mut BTreeSet<String>,

@@ -3,9 +3,11 @@
 //! It is a client of the public API and of nothing else; what is here serves it and knows its sessions. None of it is in the
 //! OpenAPI document, which is for programs. Tests: `tests/it/console`.
 
+#[cfg(test)]
 mod bundle;
 mod files;
 mod login;
+mod media;
 mod origin;
 mod pages;
 pub(super) mod session;

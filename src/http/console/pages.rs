@@ -2,7 +2,7 @@
 //! name that changes with them.
 //!
 //! All files are below one prefix made of the digest of them all, so that modules find each other by relative addresses and a
-//! browser never mixes two versions. Compressed forms are made once, when they are first asked for.
+//! browser never mixes two versions. They are in the program as they are sent, in gzip.
 
 use std::sync::OnceLock;
 
@@ -13,14 +13,13 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use flate2::Compression;
 
-use super::bundle;
-use super::files::{FILES, INDEX, media_type};
+use super::files::{FILES, File, INDEX, PAGE};
+use super::media::media_type;
 use crate::domain::links::Links;
 use crate::http::extract::{Conditions, entity_tag};
-use crate::http::layers::{NoCompression, gzipped};
+use crate::http::layers::{NoCompression, gzipped, inflated};
 use crate::http::problem::{Code, Problem};
 use crate::http::remembered::takes_gzip;
-use crate::telemetry::chain;
 
 /// What the page may do: its own scripts and styles, its own connections, nothing from anywhere else, and no text as script.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -47,19 +46,20 @@ pub(in crate::http) struct Pages {
     folder: Option<std::path::PathBuf>,
 }
 
-/// A file with its compressed form.
+/// A file in both its forms.
 struct Served {
     media: HeaderValue,
-    plain: Bytes,
-    gzip: OnceLock<Bytes>,
+    gzip: Bytes,
+    /// Made when the first caller takes nothing else.
+    plain: OnceLock<Bytes>,
 }
 
 impl Served {
-    fn new(media: &'static str, plain: Bytes) -> Self {
+    fn new(media: &'static str, gzip: Bytes) -> Self {
         Self {
             media: HeaderValue::from_static(media),
-            plain,
-            gzip: OnceLock::new(),
+            gzip,
+            plain: OnceLock::new(),
         }
     }
 
@@ -72,11 +72,9 @@ impl Served {
         fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
         let body = if takes_gzip(headers) {
             fields.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            self.gzip
-                .get_or_init(|| gzipped(&self.plain, Compression::best()))
-                .clone()
+            self.gzip.clone()
         } else {
-            self.plain.clone()
+            self.plain.get_or_init(|| inflated(&self.gzip).into()).clone()
         };
         response.extensions_mut().insert(NoCompression);
         *response.body_mut() = Body::from(body);
@@ -87,12 +85,11 @@ impl Served {
 impl Pages {
     /// The files that are in the program, with the page's references below the path of the public URL.
     pub(in crate::http) fn new(links: &Links) -> Self {
-        let files = sent();
         let mut digest = Context::new(&SHA256);
-        for (path, bytes) in &files {
+        for File { path, gzip } in FILES {
             digest.update(path.as_bytes());
-            digest.update(&bytes.len().to_be_bytes());
-            digest.update(bytes);
+            digest.update(&gzip.len().to_be_bytes());
+            digest.update(gzip);
         }
         let digest = digest.finish();
         let version = digest
@@ -103,17 +100,13 @@ impl Pages {
                 text.push_str(&format!("{byte:02x}"));
                 text
             });
-        let files = files
-            .into_iter()
-            .filter_map(|(path, bytes)| Some((path, Served::new(media_type(path)?, bytes))));
-        let index = FILES.iter().find(|file| file.path == INDEX);
-        let text = index
-            .map(|file| String::from_utf8_lossy(file.bytes))
-            .unwrap_or_default();
-        let text = filled(&text, links, &version);
+        let files = FILES.iter().filter_map(|File { path, gzip }| {
+            Some((*path, Served::new(media_type(path)?, Bytes::from_static(gzip))))
+        });
+        let text = filled(PAGE, links, &version);
         Self {
             tag: format!("W/{}", entity_tag(text.as_bytes())),
-            index: Served::new("text/html; charset=utf-8", text.into()),
+            index: Served::new("text/html; charset=utf-8", compressed(text)),
             files: files.collect(),
             version,
             #[cfg(debug_assertions)]
@@ -184,34 +177,8 @@ fn place(path: &str) -> Place<'_> {
     }
 }
 
-/// The files in the program as they are sent: modules joined into scripts, all else as it is.
-fn sent() -> Vec<(&'static str, Bytes)> {
-    let is_module = |path: &str| path.rsplit_once('.').is_some_and(|(_, end)| end == "js");
-    let modules: Vec<(&str, &str)> = FILES
-        .iter()
-        .filter(|file| is_module(file.path))
-        .filter_map(|file| Some((file.path, std::str::from_utf8(file.bytes).ok()?)))
-        .collect();
-    let as_they_are = |path: &str| path != INDEX && !is_module(path);
-    let (scripts, plain): (Vec<_>, Vec<_>) = match bundle::scripts(&modules) {
-        Ok(scripts) => (
-            scripts,
-            FILES.iter().filter(|file| as_they_are(file.path)).collect(),
-        ),
-        Err(fault) => {
-            // A test keeps it from being released; plain modules work as well.
-            tracing::error!(fault = chain(&fault), "the console's modules are not joined");
-            (
-                Vec::new(),
-                FILES.iter().filter(|file| file.path != INDEX).collect(),
-            )
-        }
-    };
-    let plain = plain
-        .into_iter()
-        .map(|file| (file.path, Bytes::from_static(file.bytes)));
-    let scripts = scripts.into_iter().map(|(path, text)| (path, Bytes::from(text)));
-    scripts.chain(plain).collect()
+fn compressed(text: impl Into<Bytes>) -> Bytes {
+    gzipped(&text.into(), Compression::best())
 }
 
 /// The page's text with the addresses of its files.
@@ -226,7 +193,7 @@ fn filled(text: &str, links: &Links, version: &str) -> String {
 mod on_disk {
     use std::path::{Component, Path, PathBuf};
 
-    use super::{EACH_TIME, INDEX, Links, Place, Served, filled, media_type, no_file, place};
+    use super::{EACH_TIME, INDEX, Links, Place, Served, compressed, filled, media_type, no_file, place};
     use crate::http::problem::Problem;
     use axum::http::HeaderMap;
     use axum::response::Response;
@@ -266,9 +233,9 @@ mod on_disk {
         let bytes = tokio::fs::read(folder.join(name)).await.map_err(|_| no_file())?;
         let bytes = match name {
             INDEX => filled(&String::from_utf8_lossy(&bytes), links, VERSION).into(),
-            _ => bytes.into(),
+            _ => bytes,
         };
-        Ok(Served::new(media, bytes).response(headers, EACH_TIME))
+        Ok(Served::new(media, compressed(bytes)).response(headers, EACH_TIME))
     }
 }
 
@@ -307,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_console_is_three_scripts_a_style_and_the_licences() {
-        let paths: Vec<&str> = sent().into_iter().map(|(path, _)| path).collect();
+        let paths: Vec<&str> = FILES.iter().map(|file| file.path).collect();
         let expected = [
             "main.js",
             "pages.js",
@@ -321,7 +288,7 @@ mod tests {
     #[test]
     fn the_page_refers_to_its_files_by_the_placeholder() {
         let pages = Pages::new(&Links::default());
-        let text = String::from_utf8(pages.index.plain.to_vec()).expect("text");
+        let text = String::from_utf8(inflated(&pages.index.gzip)).expect("text");
         assert!(
             text.contains(&format!("/console/v-{}/main.js", pages.version)),
             "{text}"

@@ -2,7 +2,7 @@
 //! something to do.
 
 use std::convert::Infallible;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -10,6 +10,7 @@ use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG,
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::compression::CompressionLayer;
@@ -40,6 +41,15 @@ pub(in crate::http) fn gzipped(body: &Bytes, effort: Compression) -> Bytes {
     // Writing to memory does not fail.
     let written = encoder.write_all(body).and_then(|()| encoder.finish());
     written.unwrap_or_default().into()
+}
+
+/// What such a form was made of; nothing where it is none.
+pub(in crate::http) fn inflated(gzip: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    match GzDecoder::new(gzip).read_to_end(&mut body) {
+        Ok(_) => body,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// What a request says of encodings.

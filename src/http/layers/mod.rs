@@ -25,7 +25,7 @@ use futures_util::FutureExt as _;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::CorsLayer;
 
-pub(super) use compress::{NoCompression, gzipped};
+pub(super) use compress::{NoCompression, gzipped, inflated};
 pub(super) use observe::ASK_AGAIN;
 
 use super::config::PROBES;
