@@ -122,7 +122,7 @@ impl Engine {
                     }
                     _ => format!("{} as {name}", value(name)),
                 });
-                format!("(select {columns} from json_each({parameter})) as r")
+                format!("(select {columns} from jsonb_each({parameter})) as r")
             }
             Self::Postgres => {
                 let typed = columns(&|name, kind| format!("{name} {kind}"));
