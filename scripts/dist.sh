@@ -35,7 +35,7 @@ build() (
     cd "$1"
     cargo_home=${CARGO_HOME:-$HOME/.cargo}
     export RUSTFLAGS="--remap-path-prefix=$PWD=/emgate --remap-path-prefix=$cargo_home=/cargo"
-    export CFLAGS="-ffile-prefix-map=$PWD=/emgate -ffile-prefix-map=$cargo_home=/cargo"
+    export CFLAGS="-fno-asynchronous-unwind-tables -ffile-prefix-map=$PWD=/emgate -ffile-prefix-map=$cargo_home=/cargo"
     auditable "$2" --target "$TARGET"
     echo "$PWD/target/$TARGET/$2/emgate"
 )
