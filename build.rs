@@ -1,17 +1,17 @@
 //! Takes from the OpenAPI document what the program needs of it when it runs: the document compressed (a quarter of a megabyte
-//! instead of nearly four), the names of each route's operation and query parameters, and the schemas of events.
-//! And of `web/console` what its pages are sent: modules joined into scripts, compressed.
+//! instead of nearly four), the names of each route's operation and query parameters, and the schemas of events. And makes of
+//! `web/console` what browsers are sent: modules joined into scripts, compressed.
+
+#[path = "src/http/console/bundle.rs"]
+mod bundle;
+#[path = "src/http/console/media.rs"]
+mod media;
 
 use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Error, Write as _};
 use std::path::{Path, PathBuf};
-
-#[path = "src/http/console/bundle.rs"]
-mod bundle;
-#[path = "src/http/console/media.rs"]
-mod media;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -59,12 +59,13 @@ fn console(folder: &Path) -> Result<String, Error> {
         .iter()
         .map(|(path, text)| (path.as_str(), text.as_str()))
         .collect();
-    let (modules, others): (Vec<_>, Vec<_>) = files.iter().partition(|(path, _)| path.ends_with(".js"));
+    let is_module = |path: &str| media::media_type(path).is_some_and(|media| media.contains("javascript"));
+    let (modules, others): (Vec<_>, Vec<_>) = files.iter().partition(|(path, _)| is_module(path));
     let scripts = bundle::scripts(&modules).map_err(Error::other)?;
     let scripts = scripts.iter().map(|(path, text)| (*path, text.as_str()));
     let mut rows = String::from("&[\n");
     for (path, text) in scripts.chain(others) {
-        if path == "index.html" {
+        if path == media::INDEX {
             continue;
         }
         let name = format!("{}.gz", path.replace('/', "-"));

@@ -12,8 +12,5 @@ pub(super) struct File {
 /// All files but the page.
 pub(super) static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
-/// The page, of which every address of the console is a view.
-pub(super) const INDEX: &str = "index.html";
-
 /// The page's text, with a placeholder for the folder of its files.
 pub(super) const PAGE: &str = include_str!("../../../web/console/index.html");

@@ -1,5 +1,8 @@
 //! Which files of `web/console` are served, and as what. `build.rs` reads it too: what is not served is not in the program.
 
+/// The page, of which every address of the console is a view.
+pub const INDEX: &str = "index.html";
+
 /// The media types of the files that are served, by the ends of their names. What ends otherwise (hashes, types for
 /// the check) is not served.
 const KINDS: &[(&str, &str)] = &[

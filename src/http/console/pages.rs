@@ -13,8 +13,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use flate2::Compression;
 
-use super::files::{FILES, File, INDEX, PAGE};
-use super::media::media_type;
+use super::files::{FILES, File, PAGE};
+use super::media::{INDEX, media_type};
 use crate::domain::links::Links;
 use crate::http::extract::{Conditions, entity_tag};
 use crate::http::layers::{NoCompression, gzipped, inflated};
