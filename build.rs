@@ -130,7 +130,7 @@ fn operations(document: &Value) -> String {
 }
 
 /// The schemas of events, whose names end so, and all that they refer to, by name; they refer to each other as the definitions of
-/// one schema do.
+/// one schema do. Without the examples of what they refer to, since an event type has one of its own.
 fn event_schemas(document: &Value) -> String {
     fn references(value: &Value, names: &mut Vec<String>) {
         match value {
@@ -149,7 +149,11 @@ fn event_schemas(document: &Value) -> String {
             && !found.contains_key(&name)
         {
             references(schema, &mut wanted);
-            found.insert(name, schema.clone());
+            let mut schema = schema.clone();
+            if let Some(members) = schema.as_object_mut() {
+                members.shift_remove("example");
+            }
+            found.insert(name, schema);
         }
     }
     Value::from(found).to_string().replace(COMPONENTS, "#/$defs/")
