@@ -6,6 +6,8 @@
 mod bundle;
 #[path = "src/http/console/media.rs"]
 mod media;
+#[path = "src/http/openapi/reachable.rs"]
+mod reachable;
 
 use std::env;
 use std::fmt::Write as _;
@@ -15,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::{Map, Value};
+use reachable::reachable;
+use serde_json::Value;
 
 const DOCUMENT: &str = "openapi/emgate.v1.json";
 const CONSOLE: &str = "web/console";
@@ -38,7 +41,7 @@ fn main() -> Result<(), Error> {
     write_gzip(&folder.join("openapi.json.gz"), &document)?;
     let document = serde_json::from_str(&document)?;
     fs::write(folder.join("operations.rs"), operations(&document))?;
-    fs::write(folder.join("event_schemas.json"), event_schemas(&document))?;
+    fs::write(folder.join("event_schemas.json"), event_schemas(&document)?)?;
     println!("cargo::rerun-if-changed={CONSOLE}");
     fs::write(folder.join("console.rs"), console(&folder)?)
 }
@@ -131,30 +134,13 @@ fn operations(document: &Value) -> String {
 
 /// The schemas of events, whose names end so, and all that they refer to, by name; they refer to each other as the definitions of
 /// one schema do. Without the examples of what they refer to, since an event type has one of its own.
-fn event_schemas(document: &Value) -> String {
-    fn references(value: &Value, names: &mut Vec<String>) {
-        match value {
-            Value::String(text) => names.extend(text.strip_prefix(COMPONENTS).map(ToOwned::to_owned)),
-            Value::Array(items) => items.iter().for_each(|item| references(item, names)),
-            Value::Object(fields) => fields.values().for_each(|field| references(field, names)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
+fn event_schemas(document: &Value) -> Result<String, Error> {
     let all = document.pointer("/components/schemas").and_then(Value::as_object);
-    let names = all.into_iter().flat_map(|all| all.keys());
-    let mut wanted: Vec<String> = names.filter(|name| name.ends_with("Event")).cloned().collect();
-    let mut found = Map::new();
-    while let Some(name) = wanted.pop() {
-        if let Some(schema) = all.and_then(|all| all.get(&name))
-            && !found.contains_key(&name)
-        {
-            references(schema, &mut wanted);
-            let mut schema = schema.clone();
-            if let Some(members) = schema.as_object_mut() {
-                members.shift_remove("example");
-            }
-            found.insert(name, schema);
-        }
+    let all = all.ok_or_else(|| Error::other("the document has no schemas"))?;
+    let events = all.keys().filter(|name| name.ends_with("Event"));
+    let mut found = reachable(all, events.cloned().collect(), COMPONENTS);
+    for schema in found.values_mut().filter_map(Value::as_object_mut) {
+        schema.shift_remove("example");
     }
-    Value::from(found).to_string().replace(COMPONENTS, "#/$defs/")
+    Ok(serde_json::to_string(&found)?.replace(COMPONENTS, "#/$defs/"))
 }

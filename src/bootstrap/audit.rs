@@ -127,9 +127,10 @@ async fn walk_from(store: &Store, anchor: Option<&str>) -> Result<Walked, Error>
 
 /// The last row that the store recorded.
 async fn recorded_end(store: &Store) -> Result<Link, Error> {
-    match store.audit_head().await {
-        Err(store::Error::Corrupt { .. }) => Err(broken(END.to_owned())(Break::Headless)),
-        other => other.map_err(Error::Store),
+    match store.recorded_audit_head().await {
+        Ok(Some(head)) => Ok(head),
+        Ok(None) | Err(store::Error::Corrupt { .. }) => Err(broken(END.to_owned())(Break::Headless)),
+        Err(error) => Err(Error::Store(error)),
     }
 }
 

@@ -122,6 +122,7 @@ impl Engine {
                     }
                     _ => format!("{} as {name}", value(name)),
                 });
+                // In SQLite's own form (JSONB): of a row as text each column would read all anew.
                 format!("(select {columns} from jsonb_each({parameter})) as r")
             }
             Self::Postgres => {

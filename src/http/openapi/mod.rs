@@ -8,6 +8,7 @@ mod em;
 mod event_schemas;
 mod events;
 mod normalize;
+mod reachable;
 pub(super) mod samples;
 mod served;
 mod served_events;

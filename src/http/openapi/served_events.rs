@@ -1,12 +1,12 @@
 //! JSON Schemas of events as they are served, each complete in itself: taken from the checked-in document when the program is
 //! built (`build.rs`), so that nothing that describes types is in programs that are shipped.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
 use super::event_schemas::schema_name;
+use super::reachable::reachable;
 use crate::domain::event::EventType;
 
 /// The document's schemas of events and of what they refer to, by name: an object.
@@ -25,31 +25,11 @@ pub(in crate::http) fn event_schema(kind: EventType) -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": kind.as_str(),
     });
-    let mut wanted = vec![name.clone()];
-    let mut definitions = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    while let Some(next) = wanted.pop() {
-        if let Some(definition) = ALL.get(&next)
-            && seen.insert(next.clone())
-        {
-            references(definition, &mut wanted);
-            definitions.insert(next, definition.clone());
-        }
-    }
+    let mut definitions = reachable(&ALL, vec![name.clone()], DEFINITIONS);
     let own = definitions.remove(&name).unwrap_or_default();
     if let (Value::Object(schema), Value::Object(own)) = (&mut schema, own) {
         schema.extend(own);
         schema.insert("$defs".to_owned(), json!(definitions));
     }
     schema
-}
-
-/// The names that a schema refers to.
-fn references(value: &Value, names: &mut Vec<String>) {
-    match value {
-        Value::String(text) => names.extend(text.strip_prefix(DEFINITIONS).map(ToOwned::to_owned)),
-        Value::Array(items) => items.iter().for_each(|item| references(item, names)),
-        Value::Object(fields) => fields.values().for_each(|field| references(field, names)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }

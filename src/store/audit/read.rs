@@ -83,16 +83,27 @@ impl Store {
     /// The last row of the chain.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] where its record was removed; [`Error::Database`].
+    /// [`Error::Database`].
     pub async fn audit_head(&self) -> Result<Link, Error> {
+        let head = self.recorded_audit_head().await?;
+        head.ok_or(Error::Database(sqlx::Error::RowNotFound))
+    }
+
+    /// The last row of the chain; none where its record was removed, which no gateway does.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn recorded_audit_head(&self) -> Result<Option<Link>, Error> {
         let row = sqlx::query("select sequence, hash from audit_head where id = 1")
             .fetch_optional(self.reader())
             .await?;
-        let row = row.ok_or(Error::Corrupt { what: "audit_head" })?;
-        Ok(Link {
-            sequence: row.int("sequence")?,
-            hash: row.text("hash")?,
+        row.map(|row| {
+            Ok(Link {
+                sequence: row.int("sequence")?,
+                hash: row.text("hash")?,
+            })
         })
+        .transpose()
     }
 
     /// What stands for the rows that were removed, if any were.
